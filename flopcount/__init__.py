@@ -1,0 +1,1 @@
+"""flopcount tells what a video network costs, exactly and with reasons, before anyone runs it."""

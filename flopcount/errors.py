@@ -1,0 +1,52 @@
+"""The exception tree. What happened is the first line; where, what was seen and what to do follow it.
+
+FlopcountError
+├── InputError            bad input from the caller (exit code 2 in the command)
+│   ├── UnknownNameError  a model, layer or option that does not exist, with near names
+│   └── ForwardError      the module raised on this input: which layer, what it was given
+├── UncostedError         strict counting met an operation without a rule (exit code 3)
+└── TraceError            no engine could run the module
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["FlopcountError", "ForwardError", "InputError", "TraceError", "UncostedError", "UnknownNameError"]
+
+
+class FlopcountError(Exception):
+    """Base of everything flopcount raises. `details` are (label, text) lines shown under the message."""
+
+    def __init__(self, message: str, details: Iterable[tuple[str, str]] = ()) -> None:
+        self.message = message
+        self.details = tuple(details)
+        super().__init__("\n".join([message, *(f"  {label:<7} {text}" for label, text in self.details)]))
+
+
+class InputError(FlopcountError):
+    """The caller's input cannot be used."""
+
+
+class UnknownNameError(InputError):
+    """A name that does not exist; the message offers the nearest ones that do."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], fix: str) -> None:
+        known = list(known)
+        lowered = {candidate.lower(): candidate for candidate in known}
+        near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+        details = [("near", ", ".join(near))] if near else []
+        super().__init__(f"no {what} named {name!r}", [*details, ("fix", fix)])
+
+
+class ForwardError(InputError):
+    """The module itself raised during the forward pass."""
+
+
+class UncostedError(FlopcountError):
+    """`strict=True` and at least one operation has no cost rule."""
+
+
+class TraceError(FlopcountError):
+    """The module needs real values or real weights, and none could be given to it."""

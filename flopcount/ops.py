@@ -1,0 +1,186 @@
+"""The nouns of the straight line; everything later reads these and nothing else of torch.
+
+Dimension letters, here and in every rule:
+
+    B batch   T frames   H W space   C channels   N tokens   D width   K kernel   S* any sizes   m k n of a matmul
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from math import prod
+from typing import Any, TypeAlias
+
+__all__ = ["CostedOp", "Dim", "Kind", "ModuleCall", "Op", "Signature", "TensorSpec", "Trace", "Work", "tensors_in"]
+
+Dim: TypeAlias = int
+"""A size or a count: an int, or a subclass that also knows its arithmetic. Rules use only + - * // and prod on it."""
+
+_SHORT = {"float": "f", "bfloat": "bf", "complex": "c", "uint": "u", "int": "i"}
+_FLOATING = ("float", "bfloat", "complex")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor without its data. `TensorSpec((1, 16), torch.int64)` and `TensorSpec((1, 16), "int64")` are equal."""
+
+    shape: tuple[Dim, ...]
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "dtype", str(self.dtype).removeprefix("torch."))
+
+    @property
+    def numel(self) -> Dim:
+        """Elements."""
+        return prod(self.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Axes."""
+        return len(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether arithmetic on it is floating-point arithmetic (complex included)."""
+        return self.dtype.startswith(_FLOATING)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        bits = "".join(c for c in self.dtype.split("_")[0] if c.isdigit())
+        return max(int(bits) // 8, 1) if bits else 1
+
+    @property
+    def nbytes(self) -> Dim:
+        """Bytes of all elements."""
+        return self.numel * self.itemsize
+
+    def __str__(self) -> str:
+        letters = self.dtype.split("_")[0].rstrip("0123456789")
+        short = self.dtype.replace(letters, _SHORT[letters], 1) if letters in _SHORT else self.dtype
+        return f"{short}[{','.join(map(str, self.shape))}]"
+
+
+def tensors_in(value: Any) -> Iterator[TensorSpec]:
+    """Every TensorSpec inside nested tuples and mappings, in order."""
+    if isinstance(value, TensorSpec):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+
+
+class Kind(Enum):
+    """What family of work an operator does; the order is the order of tables."""
+
+    CONV = "conv"
+    LINEAR = "linear"
+    MATMUL = "matmul"
+    ATTENTION = "attention"
+    RECURRENT = "recurrent"
+    NORM = "norm"
+    POOL = "pool"
+    ACTIVATION = "activation"
+    SOFTMAX = "softmax"
+    ELEMENTWISE = "elementwise"
+    REDUCE = "reduce"
+    INTERPOLATE = "interpolate"
+    EMBEDDING = "embedding"
+    CUMULATIVE = "cumulative"
+    SORT = "sort"
+    FFT = "fft"
+    RANDOM = "random"
+    MOVEMENT = "movement"
+    VIEW = "view"
+    CUSTOM = "custom"
+    UNCOSTED = "uncosted"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """One operator called with given shapes; every identical call of a trace shares one object.
+
+    `op` is torch's name without overload ("aten.conv3d"), `arguments` are keyed by the operator's schema names with
+    tensors as TensorSpec, lists as tuples and defaults filled in. `is_view` means that no data moved.
+    """
+
+    op: str
+    overload: str
+    arguments: Mapping[str, Any]
+    outputs: tuple[Any, ...]
+    is_view: bool = False
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Tensors among the arguments, in schema order."""
+        return tuple(tensors_in(self.arguments))
+
+    def __str__(self) -> str:
+        given = ", ".join(
+            f"{name} {_text(value)}" for name, value in self.arguments.items() if tuple(tensors_in(value))
+        )
+        return f"{self.op}({given}) -> {_text(self.outputs[0] if len(self.outputs) == 1 else self.outputs)}"
+
+
+def _text(value: Any) -> str:
+    return "(" + ", ".join(map(_text, value)) + ")" if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation of a forward pass: what was called, and in which module ("" is the root)."""
+
+    signature: Signature
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of one module: the shapes that went in and came out."""
+
+    module: str
+    inputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real")."""
+
+    ops: tuple[Op, ...]
+    calls: tuple[ModuleCall, ...]
+    inputs: tuple[TensorSpec, ...]
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a rule returns. Bytes left at None are the default: every input read once, every output written once."""
+
+    macs: Dim = 0
+    other_flops: Dim = 0
+    bytes_read: Dim | None = None
+    bytes_written: Dim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostedOp:
+    """An op with its cost. Without a rule `kind` is UNCOSTED and the work is zero: it is listed, never summed."""
+
+    op: Op
+    name: str
+    kind: Kind
+    work: Work = field(default_factory=Work)
+
+    @property
+    def elements(self) -> Dim:
+        """Elements read and written: the size of what a missing rule leaves out."""
+        signature = self.op.signature
+        return sum(spec.numel for spec in (*signature.inputs, *tensors_in(signature.outputs)))

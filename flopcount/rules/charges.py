@@ -1,0 +1,73 @@
+"""What one element costs: the vocabulary of the tables in elementwise, norm, reduce and movement.
+
+One scalar operation of the textbook formula is one FLOP: an add, a multiply, a comparison, and also an exp, a log, a
+square root or a tanh. Integer and boolean arithmetic is not floating-point arithmetic and counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..ops import Dim, Kind, TensorSpec, Work, tensors_in
+from .registry import rule
+
+__all__ = ["Charge", "first", "is_floating", "register_charges"]
+
+_COMPLEX_FACTOR = {"aten.mul": 6, "aten.div": 11}  # (a+bi)(c+di): 4 multiplies, 2 adds; the quotient adds |c+di|²
+_COMPLEX_OTHERWISE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One row: these operators cost `flops` per element of their output (or input), because `why`."""
+
+    ops: str
+    flops: int
+    why: str
+
+
+def register_charges(kind: Kind, charges: Iterable[Charge], *, per: str = "output", source: str) -> None:
+    """One rule per row; `ops` is a blank-separated list of ATen names, the first of each row standing alone."""
+    for charge in charges:
+        for op in charge.ops.split():
+            name = f"aten.{op}"
+            count = _per_output(name, charge.flops) if per == "output" else _per_input(charge.flops)
+            count.__doc__ = f"{op}.\n\nCounts: {charge.flops} per {per} element ({charge.why})."
+            count.__module__, count.__qualname__ = __name__, f"{kind.value}.{op}"
+            rule(name, kind=kind, source=source)(count)
+
+
+def _per_output(name: str, flops: int) -> Callable[..., Work]:
+    def count(self: Any = None, input: Any = None, other: Any = None, *, out: Any) -> Work:
+        spec = first(out)
+        if not is_floating(self, input, other, out):
+            return Work()
+        factor = _COMPLEX_FACTOR.get(name, _COMPLEX_OTHERWISE) if spec.dtype.startswith("complex") else 1
+        return Work(other_flops=spec.numel * (flops * factor))
+
+    return count
+
+
+def _per_input(flops: int) -> Callable[..., Work]:
+    def count(self: Any = None, input: Any = None, *, out: Any) -> Work:
+        spec = first((self, input))
+        return Work(other_flops=spec.numel * flops if spec.is_floating else 0)
+
+    return count
+
+
+def first(value: Any) -> TensorSpec:
+    """The first tensor of an argument or a result."""
+    return next(tensors_in(value))
+
+
+def is_floating(*values: Any) -> bool:
+    """Whether any tensor among them holds floating-point numbers; a bare Python scalar says nothing."""
+    return any(spec.is_floating for value in values for spec in tensors_in(value))
+
+
+def gathered(index: Any, out: Any) -> Dim:
+    """Bytes an indexed read moves: what it returns and the index, not the table it picks from."""
+    return first(out).nbytes + sum(spec.nbytes for spec in tensors_in(index))

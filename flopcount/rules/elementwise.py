@@ -1,0 +1,105 @@
+"""The table of what one element costs in activations and elementwise arithmetic."""
+
+from __future__ import annotations
+
+from ..ops import Kind, TensorSpec, Work
+from .charges import Charge, is_floating, register_charges
+from .registry import rule
+
+__all__: list[str] = []
+
+_FORMULA = "scalar operations of the textbook formula; PyTorch documentation of the activation"
+_SCALAR = "one scalar operation per element; PyTorch ATen native_functions.yaml for the operator"
+
+register_charges(
+    Kind.ACTIVATION,
+    [
+        Charge("relu threshold", 1, "one comparison"),
+        Charge("relu6 hardtanh", 2, "two comparisons"),
+        Charge("leaky_relu prelu _prelu_kernel rrelu rrelu_with_noise", 2, "compare, multiply"),
+        Charge("hardshrink softshrink", 2, "compare, add"),
+        Charge("elu", 4, "compare, exp, subtract, multiply"),
+        Charge("celu selu", 5, "compare, exp, subtract, two multiplies"),
+        Charge("sigmoid", 4, "negate, exp, add, divide"),
+        Charge("log_sigmoid log_sigmoid_forward", 4, "negate, exp, add, log"),
+        Charge("silu", 5, "sigmoid of 4, multiply"),
+        Charge("mish", 5, "exp, add, log, tanh, multiply"),
+        Charge("softplus", 4, "compare, exp, add, log"),
+        Charge("hardswish", 5, "add, two comparisons, multiply, divide"),
+        Charge("hardsigmoid", 4, "add, two comparisons, divide"),
+        Charge("tanh", 1, "tanh"),
+        Charge("glu", 5, "sigmoid of 4, multiply"),
+    ],
+    source=_FORMULA,
+)
+
+
+@rule("aten.gelu", kind=Kind.ACTIVATION)
+def gelu(self: TensorSpec, approximate: str = "none", *, out: TensorSpec) -> Work:
+    """Gaussian error linear unit.
+
+    Counts: 5 per element (scale, erf, add, two multiplies); 9 with the tanh approximation (cube 2, scale, add, scale,
+        tanh, add, two multiplies).
+    Source: https://arxiv.org/abs/1606.08415
+    """
+    return Work(other_flops=out.numel * (9 if approximate == "tanh" else 5))
+
+
+register_charges(
+    Kind.ELEMENTWISE,
+    [
+        Charge("mul div divide multiply true_divide floor_divide", 1, "multiply or divide"),
+        Charge("fmod remainder", 3, "divide, round, subtract"),
+        Charge("neg negative abs absolute sign sgn square reciprocal", 1, "one operation"),
+        Charge("sqrt exp exp2 expm1 log log2 log10 log1p pow float_power", 1, "one function value"),
+        Charge("rsqrt", 2, "square root, divide"),
+        Charge("sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc", 1, "one function value"),
+        Charge("arctan2 arccos arcsin arctan", 1, "one function value"),
+        Charge("erf erfc erfinv special_erf special_erfc special_erfinv lgamma digamma i0", 1, "one function value"),
+        Charge("floor ceil round trunc frac fix", 1, "one rounding"),
+        Charge("eq ne lt le gt ge less less_equal greater greater_equal not_equal", 1, "one comparison"),
+        Charge("maximum minimum fmax fmin isnan isinf isfinite isclose heaviside", 1, "one comparison"),
+        Charge("clamp_min clamp_max", 1, "one comparison"),
+        Charge("clamp clip", 2, "two comparisons"),
+        Charge("nan_to_num", 3, "three comparisons"),
+        Charge("lerp", 3, "subtract, multiply, add"),
+        Charge("addcmul addcdiv", 3, "multiply or divide, scale, add"),
+        Charge("hypot", 4, "two squares, add, square root"),
+        Charge("xlogy special_xlog1py", 2, "log, multiply"),
+        Charge("logaddexp logaddexp2", 5, "maximum, subtract, exp, add, log"),
+        Charge("logit special_logit", 3, "subtract, divide, log"),
+        Charge("deg2rad rad2deg", 1, "one multiply"),
+        Charge("copysign ldexp", 1, "one operation"),
+        Charge("outer ger kron", 1, "one multiply"),
+        Charge("cross linalg_cross", 3, "two multiplies, subtract"),
+        Charge("polar", 4, "cosine, sine, two multiplies"),
+        Charge("angle", 1, "one function value"),
+        Charge("bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift", 0, "integer"),
+        Charge("logical_and logical_or logical_xor logical_not __and__ __or__ __xor__", 0, "boolean"),
+        Charge("__lshift__ __rshift__ isin", 0, "integer"),
+    ],
+    source=_SCALAR,
+)
+
+
+@rule("aten.add", "aten.sub", "aten.subtract", "aten.rsub", kind=Kind.ELEMENTWISE)
+def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Work:
+    """Sum or difference, broadcast.
+
+    Counts: one per output element (a complex one two), one more where the second operand is scaled by alpha ≠ 1.
+    Source: one scalar operation per element; PyTorch ATen native_functions.yaml, `add`
+    """
+    if not is_floating(self, other, out):
+        return Work()
+    parts = 2 if out.dtype.startswith("complex") else 1
+    return Work(other_flops=out.numel * (parts * (1 + (alpha != 1))))
+
+
+@rule("aten._foreach_add", "aten._foreach_mul", "aten._foreach_div", kind=Kind.ELEMENTWISE)
+def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
+    """The same elementwise operation on a list of tensors.
+
+    Counts: one per element.
+    Source: PyTorch ATen native_functions.yaml, `_foreach_add`
+    """
+    return Work(other_flops=sum(spec.numel for spec in self if spec.is_floating))

@@ -1,0 +1,84 @@
+"""Resizing and sampling at fractional positions."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..ops import Dim, Kind, TensorSpec, Work
+from .registry import rule
+
+__all__: list[str] = []
+
+_SOURCE = "PyTorch ATen UpSample.h: every output is a weighted sum of its taps"
+
+
+def _weighted(taps: int) -> int:
+    """A multiply per tap and the adds between them."""
+    return 2 * taps - 1
+
+
+def _register(name: str, taps: int) -> None:
+    def upsample(*, out: TensorSpec) -> Work:
+        return Work(other_flops=out.numel * _weighted(taps) if taps > 1 else 0)
+
+    counts = f"{_weighted(taps)} per output element ({taps} multiplies, {taps - 1} adds)" if taps > 1 else "nothing"
+    upsample.__doc__ = f"{name}.\n\nCounts: {counts}."
+    upsample.__qualname__ = name
+    rule(f"aten.{name}", kind=Kind.INTERPOLATE, source=_SOURCE)(upsample)
+
+
+for _axes in (1, 2, 3):
+    _register(f"upsample_nearest{_axes}d", 1)
+    _register(f"_upsample_nearest_exact{_axes}d", 1)
+_register("upsample_linear1d", 2)
+_register("upsample_bilinear2d", 4)
+_register("upsample_trilinear3d", 8)
+_register("upsample_bicubic2d", 16)
+
+
+def _antialiased(input: TensorSpec, out: TensorSpec, support: int) -> Work:
+    """Two one-dimensional passes; shrinking by s widens each window to support·s taps."""
+    rows, columns = (support * max(-(-n // m), 1) for n, m in zip(input.shape[-2:], out.shape[-2:], strict=True))
+    between = prod(input.shape[:-1]) * out.shape[-1]  # after the first, horizontal pass
+    return Work(other_flops=between * _weighted(columns) + out.numel * _weighted(rows))
+
+
+@rule("aten._upsample_bilinear2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bilinear2d_aa(input: TensorSpec, *, out: TensorSpec) -> Work:
+    """Bilinear resizing with a filter as wide as the shrinking asks for.
+
+    Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 2·ceil(in/out), at least 2.
+    """
+    return _antialiased(input, out, 2)
+
+
+@rule("aten._upsample_bicubic2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bicubic2d_aa(input: TensorSpec, *, out: TensorSpec) -> Work:
+    """Bicubic resizing with a filter as wide as the shrinking asks for.
+
+    Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 4·ceil(in/out), at least 4.
+    """
+    return _antialiased(input, out, 4)
+
+
+_MODES = ("bilinear", "nearest", "bicubic")
+
+
+@rule("aten.grid_sampler", "aten.grid_sampler_2d", "aten.grid_sampler_3d", "aten.cudnn_grid_sampler",
+      kind=Kind.INTERPOLATE)  # fmt: skip
+def grid_sampler(input: TensorSpec, grid: TensorSpec, interpolation_mode: int = 0, *, out: TensorSpec) -> Work:
+    """Sampling at positions given by a grid.
+
+    Shapes: input (B, C, *S), grid (B, *S', d), out (B, C, *S').
+
+    Counts: 3 per coordinate to reach pixels (add, scale, subtract), a weight per tap (d − 1 multiplies) and 2·taps − 1
+        per output element; taps: 2 per axis (4 bicubic), none for nearest.
+    Source: https://arxiv.org/abs/1506.02025, equations 3-5
+    """
+    d = grid.ndim - 2
+    positions: Dim = prod(grid.shape[:-1])
+    mode = _MODES[interpolation_mode]
+    if mode == "nearest":
+        return Work(other_flops=positions * (3 * d + d))  # and a rounding per coordinate
+    taps = (4 if mode == "bicubic" else 2) ** d
+    return Work(other_flops=positions * (3 * d + taps * (d - 1)) + out.numel * _weighted(taps))

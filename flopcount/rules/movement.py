@@ -1,0 +1,124 @@
+"""Operators that move, make or pick data: no arithmetic, but bytes."""
+
+from __future__ import annotations
+
+from ..ops import Kind, TensorSpec, Work
+from .charges import first, gathered
+from .registry import rule
+
+__all__: list[str] = []
+
+_SOURCE = "PyTorch ATen native_functions.yaml: no arithmetic on elements"
+
+
+def _register(kind: Kind, ops: str, counts: str, **bytes_moved: int) -> None:
+    """A zero-FLOP rule per name; `bytes_moved` where the default of inputs plus outputs is wrong."""
+    for op in ops.split():
+
+        def moved(*, out: object) -> Work:
+            return Work(**bytes_moved)
+
+        moved.__doc__ = f"{op}.\n\nCounts: no FLOPs; {counts}."
+        moved.__qualname__ = op
+        rule(f"aten.{op}", kind=kind, source=_SOURCE)(moved)
+
+
+_register(
+    Kind.MOVEMENT,
+    """clone contiguous copy copy_ _to_copy to _copy_from type_as cat concat concatenate stack hstack vstack dstack
+    column_stack roll flip fliplr flipud rot90 repeat tile tril triu masked_fill where pixel_shuffle pixel_unshuffle
+    channel_shuffle native_channel_shuffle im2col constant_pad_nd pad _pad_circular _pad_enum reflection_pad1d
+    reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d scatter index_put index_copy
+    index_fill masked_scatter slice_scatter select_scatter diagonal_scatter as_strided_scatter diag_embed diag
+    diagonal_copy max_unpool2d max_unpool3d complex view_as_complex_copy view_as_real_copy conj_physical resolve_conj
+    resolve_neg narrow_copy expand_copy unfold_copy real_copy _reshape_copy permute_copy block_diag
+    cartesian_prod nonzero argwhere masked_select repeat_interleave one_hot _pack_padded_sequence _pad_packed_sequence
+    lift lift_fresh lift_fresh_copy to_dense meshgrid combinations trapezoid flatten_dense_tensors
+    _nested_tensor_from_mask nonzero_static unsafe_split unsafe_chunk tensor_split split_copy unbind_copy
+    split_with_sizes_copy _unsafe_view reshape flatten unflatten_dense_tensors""",
+    "every input read once, every output written once",
+)
+_register(
+    Kind.MOVEMENT,
+    """empty empty_like empty_strided empty_permuted new_empty new_empty_strided _efficientzerotensor resize resize_""",
+    "memory is reserved, nothing is written",
+    bytes_read=0,
+    bytes_written=0,
+)
+_register(
+    Kind.MOVEMENT,
+    """zeros ones full eye arange linspace logspace range scalar_tensor zeros_like ones_like full_like new_zeros new_ones
+    new_full fill fill_ zero zero_ tril_indices triu_indices hann_window hamming_window""",
+    "the output is written, nothing is read",
+    bytes_read=0,
+)
+_register(
+    Kind.RANDOM,
+    """rand randn randint randperm rand_like randn_like randint_like normal normal_ uniform uniform_ bernoulli
+    bernoulli_ multinomial exponential exponential_ random_ random log_normal_ cauchy_ geometric_ trunc_normal_ poisson
+    _sample_dirichlet _standard_gamma""",
+    "drawing random numbers is not the network's arithmetic",
+    bytes_read=0,
+)
+_register(
+    Kind.VIEW,
+    """item _local_scalar_dense is_same_size sym_size sym_numel sym_stride size stride numel dim is_floating_point
+    is_complex result_type _has_compatible_shallow_copy_type _assert_async _assert_scalar _assert_tensor_metadata
+    is_pinned pin_memory record_stream set_data requires_grad_ retain_grad _version output_nr""",
+    "reads metadata or one value",
+    bytes_read=0,
+    bytes_written=0,
+)
+
+
+@rule("aten.embedding", kind=Kind.EMBEDDING)
+def embedding(indices: TensorSpec, *, out: TensorSpec) -> Work:
+    """Rows of a table.
+
+    Counts: no FLOPs; reads the rows it returns and the indices, not the table.
+    Source: PyTorch documentation of torch.nn.Embedding
+    """
+    return Work(bytes_read=gathered(indices, out))
+
+
+@rule("aten.embedding_bag", "aten._embedding_bag", "aten._embedding_bag_forward_only", kind=Kind.EMBEDDING)
+def embedding_bag(weight: TensorSpec, indices: TensorSpec, *, out: object) -> Work:
+    """Rows of a table, added up in bags.
+
+    Counts: one add (or comparison) per picked element; reads the rows it picks and the indices.
+    Source: PyTorch documentation of torch.nn.EmbeddingBag
+    """
+    picked = indices.numel * weight.shape[-1]
+    return Work(other_flops=picked, bytes_read=picked * weight.itemsize + indices.nbytes)
+
+
+@rule("aten.index", "aten.index_select", "aten.gather", "aten.take", "aten.take_along_dim", "aten._unsafe_index",
+      kind=Kind.MOVEMENT)  # fmt: skip
+def gather(index: object = None, indices: object = None, *, out: TensorSpec) -> Work:
+    """Elements picked by an index.
+
+    Counts: no FLOPs; reads what it returns and the index, not all it picks from.
+    Source: PyTorch documentation of torch.gather
+    """
+    return Work(bytes_read=gathered((index, indices), out))
+
+
+@rule("aten.scatter_add", "aten.index_add", "aten.scatter_reduce", "aten.index_reduce", kind=Kind.REDUCE)
+def scatter_add(src: object = None, source: object = None, *, out: object) -> Work:
+    """Elements added (or folded otherwise) into places given by an index.
+
+    Counts: one per element that is scattered.
+    Source: PyTorch documentation of torch.Tensor.scatter_add
+    """
+    scattered = first((src, source))
+    return Work(other_flops=scattered.numel if scattered.is_floating else 0)
+
+
+@rule("aten.col2im", kind=Kind.REDUCE)
+def col2im(self: TensorSpec, *, out: object) -> Work:
+    """Overlapping blocks added back into an image.
+
+    Counts: one add per element of the blocks.
+    Source: PyTorch documentation of torch.nn.Fold
+    """
+    return Work(other_flops=self.numel if self.is_floating else 0)

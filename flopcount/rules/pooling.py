@@ -1,0 +1,96 @@
+"""Pooling: the lecture estimates it from the number of operands, and so do these rules."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..ops import Dim, Kind, TensorSpec, Work
+from .charges import first
+from .registry import rule
+
+__all__: list[str] = []
+
+
+def _taps(kernel_size: tuple[int, ...] | int, axes: int) -> Dim:
+    """Elements under one window; a single size holds for every axis."""
+    sizes = (kernel_size,) if isinstance(kernel_size, int) else kernel_size
+    return prod(sizes) if len(sizes) == axes else prod(sizes * axes)
+
+
+def _axes(op: TensorSpec, spatial: int) -> tuple[int, ...]:
+    return op.shape[-spatial:]
+
+
+def _max_pool(kernel_size: tuple[int, ...], axes: int, out: object) -> Work:
+    return Work(other_flops=first(out).numel * (_taps(kernel_size, axes) - 1))
+
+
+def _avg_pool(kernel_size: tuple[int, ...], axes: int, out: TensorSpec) -> Work:
+    return Work(other_flops=out.numel * _taps(kernel_size, axes))
+
+
+def _register_windowed(axes: int) -> None:
+    """max_pool and avg_pool over `axes` axes."""
+
+    def max_pool(kernel_size: tuple[int, ...], *, out: object) -> Work:
+        """Largest of a window.
+
+        Counts: taps − 1 comparisons per output element; padding taps count like data.
+        Source: the lecture (pooling from the number of operands); PyTorch documentation of torch.nn.MaxPool3d
+        """
+        return _max_pool(kernel_size, axes, out)
+
+    def avg_pool(kernel_size: tuple[int, ...], *, out: TensorSpec) -> Work:
+        """Mean of a window.
+
+        Counts: taps per output element (taps − 1 adds and one division); padding taps count like data.
+        Source: the lecture (pooling from the number of operands); PyTorch documentation of torch.nn.AvgPool3d
+        """
+        return _avg_pool(kernel_size, axes, out)
+
+    for function, names in (
+        (max_pool, (f"max_pool{axes}d", f"max_pool{axes}d_with_indices", f"mkldnn_max_pool{axes}d")),
+        (max_pool, (f"fractional_max_pool{axes}d",)),
+        (avg_pool, (f"avg_pool{axes}d",)),
+    ):
+        rule(*(f"aten.{name}" for name in names), kind=Kind.POOL)(function)
+
+
+def _covered(size: Dim, outputs: Dim) -> Dim:
+    """Elements read along one axis by adaptive windows: output i reads floor(i·n/m) up to ceil((i+1)·n/m).
+
+    Windows tile the axis where m divides n; otherwise neighbours overlap and share elements.
+    """
+    if size % outputs == 0:
+        return size
+    return sum(-(-(i + 1) * size // outputs) - i * size // outputs for i in range(outputs))
+
+
+def _register_adaptive(axes: int) -> None:
+    def read(x: TensorSpec, out: TensorSpec) -> Dim:
+        kept = prod(x.shape[:-axes])
+        return kept * prod(_covered(n, m) for n, m in zip(_axes(x, axes), _axes(out, axes), strict=True))
+
+    def adaptive_avg_pool(self: TensorSpec, *, out: TensorSpec) -> Work:
+        """Mean of windows chosen to give the wanted output size.
+
+        Counts: one add or division per element read; output i of m reads floor(i·n/m) up to ceil((i+1)·n/m).
+        Source: PyTorch ATen AdaptiveAveragePooling, start_index and end_index
+        """
+        return Work(other_flops=read(self, out))
+
+    def adaptive_max_pool(self: TensorSpec, *, out: object) -> Work:
+        """Largest of windows chosen to give the wanted output size.
+
+        Counts: one comparison per element read but the first of each output.
+        Source: PyTorch ATen AdaptiveMaxPooling, start_index and end_index
+        """
+        return Work(other_flops=read(self, first(out)) - first(out).numel)
+
+    rule(f"aten.adaptive_avg_pool{axes}d", f"aten._adaptive_avg_pool{axes}d", kind=Kind.POOL)(adaptive_avg_pool)
+    rule(f"aten.adaptive_max_pool{axes}d", kind=Kind.POOL)(adaptive_max_pool)
+
+
+for _spatial in (1, 2, 3):
+    _register_windowed(_spatial)
+    _register_adaptive(_spatial)

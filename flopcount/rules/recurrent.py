@@ -1,0 +1,136 @@
+"""LSTM, GRU and plain RNN: whole sequences, packed sequences and single cells."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..ops import Dim, Kind, TensorSpec, Work
+from .registry import rule
+
+__all__: list[str] = []
+
+# Arithmetic per hidden unit and step beside the gates' matrix products, biases apart. A sigmoid is 4, a tanh 1.
+LSTM_PER_UNIT = 22  # 4 adds (ih + hh), 3 sigmoids (12), 2 tanh (2), c = f·c + i·g (3), h = o·tanh(c) (1)
+GRU_PER_UNIT = 16  # 3 adds (ih + hh), 2 sigmoids (8), 1 tanh, r·n (1), h' = n + z·(h − n) (3)
+RNN_PER_UNIT = 2  # 1 add (ih + hh), 1 tanh or relu
+
+Params = tuple[TensorSpec, ...]
+
+
+def _steps(rows: Dim, params: Params, layers: int, gates: int, per_unit: int) -> Work:
+    """Every weight matrix is used once per step and sample; `layers` counts directions apart."""
+    input_weights = params[:: len(params) // layers]  # each (gates · H, ...), the first of its layer
+    units = sum(weight.shape[0] // gates for weight in input_weights)
+    biases = sum(spec.numel for spec in params if spec.ndim == 1)
+    return Work(
+        macs=rows * sum(spec.numel for spec in params if spec.ndim == 2), other_flops=rows * (biases + units * per_unit)
+    )
+
+
+@rule("aten.lstm", kind=Kind.RECURRENT)
+def lstm(input: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """Multi-layer LSTM, bidirectional and with projections.
+
+    Shapes: input (T, B, D), (B, T, D) or (T, D); params per layer and direction: (4H, D), (4H, H or P), two biases
+    (4H), and with projections (P, H).
+
+    Counts: every weight matrix once per step and sample in MACs; the biases, and 22 per hidden unit (4 adds, 3
+        sigmoids of 4, 2 tanh, 4 for cell and output).
+    Source: https://arxiv.org/abs/1402.1128 and the PyTorch documentation of torch.nn.LSTM
+    """
+    return _steps(prod(input.shape[:-1]), params, num_layers * (1 + bidirectional), 4, LSTM_PER_UNIT)
+
+
+@rule("aten.gru", kind=Kind.RECURRENT)
+def gru(input: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """Multi-layer GRU; params per layer and direction: (3H, D), (3H, H), two biases (3H).
+
+    Counts: every weight matrix once per step and sample in MACs; the biases, and 16 per hidden unit (3 adds, 2
+        sigmoids of 4, 1 tanh, reset product 1, update 3).
+    Source: https://arxiv.org/abs/1406.1078 and the PyTorch documentation of torch.nn.GRU
+    """
+    return _steps(prod(input.shape[:-1]), params, num_layers * (1 + bidirectional), 3, GRU_PER_UNIT)
+
+
+@rule("aten.rnn_tanh", "aten.rnn_relu", kind=Kind.RECURRENT)
+def rnn(input: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """Multi-layer Elman RNN; params per layer and direction: (H, D), (H, H), two biases (H).
+
+    Counts: every weight matrix once per step and sample in MACs; the biases, and 2 per hidden unit (1 add, 1 tanh or
+        relu).
+    Source: PyTorch documentation of torch.nn.RNN
+    """
+    return _steps(prod(input.shape[:-1]), params, num_layers * (1 + bidirectional), 1, RNN_PER_UNIT)
+
+
+@rule("aten.lstm.data", kind=Kind.RECURRENT)
+def lstm_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """LSTM over a PackedSequence: data (sum of lengths, D), so only real steps count.
+
+    Counts: as aten.lstm, per packed step.
+    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
+    """
+    return lstm(data, params, num_layers, bidirectional, out=out)
+
+
+@rule("aten.gru.data", kind=Kind.RECURRENT)
+def gru_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """GRU over a PackedSequence.
+
+    Counts: as aten.gru, per packed step.
+    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
+    """
+    return gru(data, params, num_layers, bidirectional, out=out)
+
+
+@rule("aten.rnn_tanh.data", "aten.rnn_relu.data", kind=Kind.RECURRENT)
+def rnn_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+    """Elman RNN over a PackedSequence.
+
+    Counts: as aten.rnn_tanh, per packed step.
+    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
+    """
+    return rnn(data, params, num_layers, bidirectional, out=out)
+
+
+def _cell(input: TensorSpec, weights: Params, biases: tuple[TensorSpec | None, ...], gates: int, per_unit: int) -> Work:
+    return _steps(prod(input.shape[:-1]), (*weights, *filter(None, biases)), 1, gates, per_unit)
+
+
+@rule("aten.lstm_cell", kind=Kind.RECURRENT)
+def lstm_cell(
+    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
+    b_hh: TensorSpec | None = None, *, out: object,
+) -> Work:  # fmt: skip
+    """One LSTM step; input (B, D) or (D,).
+
+    Counts: as aten.lstm, one step.
+    Source: PyTorch documentation of torch.nn.LSTMCell
+    """
+    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 4, LSTM_PER_UNIT)
+
+
+@rule("aten.gru_cell", kind=Kind.RECURRENT)
+def gru_cell(
+    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
+    b_hh: TensorSpec | None = None, *, out: object,
+) -> Work:  # fmt: skip
+    """One GRU step; input (B, D) or (D,).
+
+    Counts: as aten.gru, one step.
+    Source: PyTorch documentation of torch.nn.GRUCell
+    """
+    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 3, GRU_PER_UNIT)
+
+
+@rule("aten.rnn_tanh_cell", "aten.rnn_relu_cell", kind=Kind.RECURRENT)
+def rnn_cell(
+    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
+    b_hh: TensorSpec | None = None, *, out: object,
+) -> Work:  # fmt: skip
+    """One Elman step; input (B, D) or (D,).
+
+    Counts: as aten.rnn_tanh, one step.
+    Source: PyTorch documentation of torch.nn.RNNCell
+    """
+    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 1, RNN_PER_UNIT)

@@ -1,0 +1,75 @@
+"""Which module is running: the path every op is charged to, and the shapes every module call saw."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from ..ops import ModuleCall
+
+__all__ = ["ModulePath"]
+
+
+class ModulePath:
+    """Follows one forward pass through global module hooks; a context manager that leaves none behind.
+
+    `path` is the dotted name of the innermost running module of `root`. A module that `root` does not own (made on
+    the fly, or called through `.forward`) is charged to the one that runs it. A shared module has its first name.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        self.names = {id(module): name for name, module in root.named_modules()}
+        self.path = ""
+        self.calls: list[ModuleCall] = []
+        self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
+        self._outer: list[str] = []
+        self._raised: BaseException | None = None
+        self._thread = threading.get_ident()
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> ModulePath:
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter_module),
+            # with always_call an exception reaches the hook too, but then without the keyword arguments
+            register_module_forward_hook(self._leave_module, with_kwargs=True, always_call=True),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _enter_module(self, module: nn.Module, args: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self._outer.append(self.path)
+            self.path = self.names.get(id(module), self.path)
+
+    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        if len(rest) == 1:  # the call is raising; the first module to see this exception is where it happened
+            raised = sys.exc_info()[1]
+            if raised is not self._raised:
+                self._raised, self.failure = raised, (self.path, module, args)
+        elif id(module) in self.names:
+            kwargs, result = rest
+            self.calls.append(ModuleCall(self.path, tuple(_shapes((args, kwargs))), tuple(_shapes(result))))
+        self.path = self._outer.pop()
+
+
+def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+    """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included."""
+    if isinstance(value, torch.Tensor):
+        yield tuple(value.shape)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _shapes(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _shapes(item)

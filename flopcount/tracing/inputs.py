@@ -1,0 +1,89 @@
+"""What the caller may write for an input, and the tensors a forward pass gets for it.
+
+A tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec for another dtype; a tuple of arguments; a list
+where the model takes a list; a dict of keyword arguments. Shapes and specs may stand wherever a tensor may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..ops import TensorSpec
+
+__all__ = ["Input", "arguments_of", "map_tensors", "specs_of", "tensor_spec"]
+
+Input: TypeAlias = Any
+"""Tensor | shape | TensorSpec | tuple of arguments | list | dict of keyword arguments, nested."""
+
+
+def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments, every shape turned into a TensorSpec of the module's own dtype.
+
+    Raises:
+        InputError: a value that is neither a tensor nor the shape of one, with its place.
+    """
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+    def read(value: Any, place: str) -> Any:
+        if isinstance(value, (torch.Tensor, TensorSpec)) or value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if _is_shape(value):
+            if min(value, default=1) < 0:
+                raise InputError(f"{place} has a negative size: {tuple(value)}", [("fix", "give sizes of 0 or more")])
+            return TensorSpec(tuple(map(int, value)), str(dtype))
+        if isinstance(value, (tuple, list)):
+            return type(value)(read(item, f"{place}[{i}]") for i, item in enumerate(value))
+        if isinstance(value, dict):
+            return {key: read(item, f"{place}[{key!r}]") for key, item in value.items()}
+        raise InputError(
+            f"{place} is a {type(value).__name__}, not a tensor or a shape",
+            [("fix", "give a tensor, a shape such as (1, 3, 16, 112, 112), or a TensorSpec(shape, dtype)")],
+        )
+
+    if isinstance(input, dict):
+        return (), {str(name): read(value, f"input {name!r}") for name, value in input.items()}
+    if isinstance(input, tuple) and not _is_shape(input):
+        return tuple(read(value, f"input {i}") for i, value in enumerate(input)), {}
+    if isinstance(input, (bool, int, float, str)) or input is None:
+        raise InputError(
+            f"input is {input!r}, not a tensor or a shape",
+            [("fix", "write the shape with its batch: (1, 3, 16, 112, 112)")],
+        )
+    return (read(input, "input"),), {}
+
+
+def _is_shape(value: Any) -> bool:
+    """Whole numbers only; an empty tuple is no arguments rather than a scalar."""
+    return (
+        isinstance(value, (tuple, list))
+        and len(value) > 0
+        and all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+    )
+
+
+def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
+    """Apply `function` to every tensor and TensorSpec in nested tuples, lists and dicts; all else stays."""
+    if isinstance(value, (torch.Tensor, TensorSpec)):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: map_tensors(function, item) for key, item in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(map_tensors(function, item) for item in value)
+    return value
+
+
+def tensor_spec(tensor: torch.Tensor | TensorSpec) -> TensorSpec:
+    """Shape and dtype of a tensor."""
+    return tensor if isinstance(tensor, TensorSpec) else TensorSpec(tuple(tensor.shape), str(tensor.dtype))
+
+
+def specs_of(*values: Any) -> tuple[TensorSpec, ...]:
+    """Specs of all tensors among the arguments, in order."""
+    found: list[TensorSpec] = []
+    map_tensors(lambda tensor: found.append(tensor_spec(tensor)), values)
+    return tuple(found)

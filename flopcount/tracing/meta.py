@@ -1,0 +1,322 @@
+"""The first engine: shapes without values, on meta tensors, each distinct call worked out once.
+
+Known values carry it far: small tensors that are not parameters stay real and compute really, so that `.item()`,
+`arange` and masks work; everything else has a shape and no data. Devices are ignored: parameters stay where they are
+and are never touched, `.to("cuda")` moves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..ops import Signature
+from .attribution import ModulePath
+from .inputs import map_tensors
+from .mode import RecordingMode, Unknown, call_key, make_signature, shares_storage
+from .shapes import SHAPES, Layout, layout_of
+
+__all__ = ["KNOWN_LIMIT", "MetaMode", "meta_like"]
+
+KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
+
+_CASTS = ("aten.to", "aten._to_copy", "aten.type_as", "aten.contiguous")
+_LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
+_NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
+
+Handler = Callable[[Any, Any, dict[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A call worked out before: what to write down, and how to make its result again (no tensor is kept)."""
+
+    signature: Signature
+    result: Any  # Layout, or a list or tuple of them, or the position of the argument that is returned
+
+
+class MetaMode(RecordingMode):
+    """Runs a module on shapes alone."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, path: ModulePath) -> None:
+        super().__init__(path)
+        self.memo: dict[Any, Known] = {}
+        self._handlers: dict[Any, Handler] = {}
+        self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        handler = self._handlers.get(func)
+        if handler is None:
+            handler = self._handlers[func] = self._handler_of(func)
+        return handler(func, args, kwargs or {})
+
+    def _handler_of(self, func: Any) -> Handler:
+        """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
+        if not isinstance(func, torch._ops.OpOverload):
+            return self._higher_order
+        name, schema = str(func.overloadpacket), func._schema
+        if name in _CASTS:
+            return self._cast
+        if torch.Tag.inplace_view in func.tags or name in ("aten.set_", "aten.resize_", "aten.detach_"):
+            return self._native
+        if func.is_view:
+            return self._view
+        if self.decomposes(func):
+            return self._decompose
+        written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+        if written:
+            return self._out if any(a.kwarg_only for a in written) else self._in_place
+        takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
+        return self._functional if takes_tensors and not _LIKE.match(name) else self._factory
+
+    # What is known
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor's values may be computed with: real, small, and no weight."""
+        return (
+            not tensor.is_meta
+            and tensor.numel() <= KNOWN_LIMIT
+            and not isinstance(tensor, nn.Parameter)
+            and (not self._unknown or tensor.untyped_storage()._cdata not in self._unknown)
+        )
+
+    def may_write(self, tensor: torch.Tensor) -> bool:
+        """Only what this trace made; a module's own buffers stay as they are."""
+        return tensor.is_inference()
+
+    def _knows_all(self, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether there are tensors among the arguments and all are known."""
+        some = False
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, torch.Tensor):
+                if value.is_meta or not self.knows(value):
+                    return False
+                some = True
+            elif isinstance(value, (list, tuple)):
+                for item in value:
+                    if isinstance(item, torch.Tensor):
+                        if not self.knows(item):
+                            return False
+                        some = True
+        return some
+
+    # How each class of operators is run
+
+    def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Metadata changes act on the tensor object itself and cost nothing."""
+        return func(*args, **kwargs)
+
+    def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A composite without a rule is counted by its parts."""
+        with self:
+            parts = func.decompose(*args, **kwargs)
+        return self._functional(func, args, kwargs) if parts is NotImplemented else parts
+
+    def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if self._knows_all(args, kwargs):
+            return self._compute(func, args, kwargs)
+        key = call_key(func, args, kwargs)
+        known = self.memo.get(key)
+        if known is None:
+            known = self.memo[key] = self._first_time(func, args, kwargs)
+        self.record(known.signature)
+        result = known.result
+        if isinstance(result, Layout):
+            return result.empty()
+        return args[result] if isinstance(result, int) else _rebuild(result)
+
+    def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Small index and mask arithmetic, for real."""
+        result = func(*map_tensors(_on_cpu, args), **_with_device(func, map_tensors(_on_cpu, kwargs), "cpu"))
+        self._record_call(func, args, kwargs, result)
+        return map_tensors(_unless_small, result)
+
+    def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
+        """Our own shape function where it vouches for the call, torch's meta kernel otherwise."""
+        shape = SHAPES.get(str(func.overloadpacket))
+        if shape is not None:
+            layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
+            if layout is not None:
+                return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
+        metas = map_tensors(meta_like, args)
+        result = _run_kernel(func, metas, _with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        signature = make_signature(func, args, kwargs, result, is_view=False)
+        for position, meta in enumerate(metas):
+            if result is meta:  # dropout at test time, for one, returns its input
+                return Known(signature, position)
+        return Known(signature, map_tensors(layout_of, result))
+
+    def _view(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Views keep their aliasing; a reshape that must copy is a movement."""
+        source = args[0]
+        if not source.is_meta and not self.knows(source):
+            args = (meta_like(source), *args[1:])
+        result = func(*args, **kwargs)
+        self._record_call(func, args, kwargs, result, is_view=shares_storage(result, args))
+        return result
+
+    def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """To another dtype or layout; a change of device alone moves nothing here."""
+        source = args[0]
+        named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        other = named.get("other")
+        dtype = named.get("dtype") or (other.dtype if other is not None else source.dtype)
+        layout = named.get("memory_format")
+        keeps_layout = layout in (None, torch.preserve_format)
+        if str(func.overloadpacket) == "aten.contiguous":
+            layout, keeps_layout = layout or torch.contiguous_format, False
+        same = dtype == source.dtype and not named.get("copy") and str(func.overloadpacket) != "aten._to_copy"
+        if same and (keeps_layout or source.is_contiguous(memory_format=layout)):
+            self._record_call(func, args, kwargs, source, is_view=True)
+            return source
+        copy = {} if keeps_layout else {"memory_format": layout}
+        return self._functional(torch.ops.aten._to_copy.default, (source,), {"dtype": dtype, **copy})
+
+    def _factory(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """New tensors: real where small, so that indices and masks have values."""
+        size = _factory_size(func, args)
+        device = "meta" if size is not None and size > KNOWN_LIMIT else "cpu"
+        result = func(*args, **_with_device(func, kwargs, device))
+        if device == "cpu" and isinstance(result, torch.Tensor) and ".empty" in str(func) + ".":
+            result.zero_()  # the same values on every run
+        self._record_call(func, args, kwargs, result)
+        return map_tensors(_unless_small, result)
+
+    def _in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Written down, done only to known tensors of this trace, and checked once against torch's kernel."""
+        target = args[0]
+        tensors = target if isinstance(target, (list, tuple)) else (target,)
+        if self._knows_all(args, kwargs):
+            if all(map(self.may_write, tensors)):
+                func(*map_tensors(_on_cpu, args), **map_tensors(_on_cpu, kwargs))
+        else:
+            for tensor in tensors:
+                if not tensor.is_meta and self.knows(tensor):
+                    self._unknown[tensor.untyped_storage()._cdata] = tensor
+        self._record_in_place(func, args, kwargs)
+        return target
+
+    def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        key = call_key(func, args, kwargs)
+        known = self.memo.get(key)
+        if known is None:
+            known = self.memo[key] = self._first_write(func, args, kwargs)
+        self.record(known.signature)
+
+    def _first_write(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
+        target = args[0]
+        shape = SHAPES.get(str(func.overloadpacket).removesuffix("_"))
+        layouts = map_tensors(layout_of, args)
+        if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
+            _run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+        return Known(make_signature(func, args, kwargs, target, is_view=False), 0)
+
+    def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """`out=` overloads: the result goes where the caller wants it, without values."""
+        names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+        targets = [kwargs[name] for name in names]
+        for tensor in targets:
+            if not tensor.is_meta:
+                self._unknown[tensor.untyped_storage()._cdata] = tensor
+        _run_kernel(func, map_tensors(meta_like, args), _with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        self._record_call(func, args, kwargs, targets)
+        return targets[0] if len(targets) == 1 else tuple(targets)
+
+    def _higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Operators that take functions: `cond` on a known value runs its branch, flex attention is one operator."""
+        if func.name() == "cond":
+            predicate, if_true, if_false, operands = args
+            if isinstance(predicate, torch.Tensor):
+                if not self.knows(predicate):
+                    raise Unknown("torch.cond on a value that no input fixes")
+                predicate = bool(predicate.item())
+            with self:
+                return (if_true if predicate else if_false)(*operands)
+        if func.name() == "flex_attention":
+            query, value = args[0], args[2]
+            result = (
+                query.new_empty((*query.shape[:-1], value.shape[-1]), device="meta"),
+                *(query.new_empty(query.shape[:-1], dtype=torch.float32, device="meta") for _ in range(2)),
+            )
+            self._record_call(func, args[:3], {}, result[0])
+            return result
+        raise Unknown(f"higher-order operator {func.name()} has no meta form here")
+
+    # Writing down
+
+    def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
+        """Record a call whose result is at hand; the result's shape is part of the key, since values may decide it."""
+        key = call_key(func, args, kwargs), is_view, _sizes(result)
+        signature = self.signatures.get(key)
+        if signature is None:
+            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=is_view)
+        self.record(signature)
+
+
+def _sizes(result: Any) -> Any:
+    if isinstance(result, torch.Tensor):
+        return result.shape
+    return tuple(map(_sizes, result)) if isinstance(result, (list, tuple)) else None
+
+
+def meta_like(tensor: Any) -> Any:
+    """The same shape, strides and dtype without data; the device of the original does not matter."""
+    if tensor.is_meta:
+        return tensor
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise Unknown(f"a {tensor.layout} tensor has no meta form")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.device.type == "cpu" else tensor.cpu()
+
+
+def _unless_small(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.is_meta or tensor.numel() <= KNOWN_LIMIT else meta_like(tensor)
+
+
+def _rebuild(result: Any) -> Any:
+    if isinstance(result, Layout):
+        return result.empty()
+    if isinstance(result, (list, tuple)):
+        return type(result)(map(_rebuild, result))
+    return result
+
+
+def _factory_size(func: Any, args: Any) -> int | None:
+    """Elements of a factory's result where its arguments say it; `arange` and its like are simply made."""
+    like = str(func.overloadpacket).endswith("_like")
+    size = args[0].shape if like else next((a for a in args if isinstance(a, (list, tuple))), None)
+    if size is None or not all(isinstance(n, int) for n in size):
+        return None
+    total = 1
+    for n in size:
+        total *= n
+    return total
+
+
+def _with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:
+    """Keyword arguments with the device replaced, for operators that take one."""
+    takes_device = any(a.name == "device" for a in func._schema.arguments)
+    kept = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
+    return kept | {"device": torch.device(device)} if takes_device else kept
+
+
+def _run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Torch's meta kernel; what it cannot answer without data becomes Unknown, what it rejects stays an error."""
+    try:
+        return func(*args, **kwargs)
+    except NotImplementedError as error:
+        raise Unknown(f"{func} has no meta kernel") from error
+    except RuntimeError as error:
+        if _NAMES_NO_VALUE.search(str(error)):
+            raise Unknown(f"{func} needs values: {str(error).splitlines()[0]}") from error
+        raise

@@ -1,0 +1,152 @@
+"""The dispatch modes: every ATen-level operation passes through one of them, whole, and is written down.
+
+`MetaMode` (in meta.py) computes shapes and no values. `NativeMode` lets the operators run (on fake or on real tensors)
+and writes down the same. Both see composite operators before torch takes them apart, because the trace runs in inference mode:
+there the autograd keys are skipped, and `linear`, `conv3d`, `lstm` or `scaled_dot_product_attention` arrive as written,
+on every device, with and without grad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..ops import Op, Signature, TensorSpec
+from ..rules import find_rule
+from .attribution import ModulePath
+from .shapes import Layout
+
+__all__ = ["NativeMode", "RecordingMode", "Unknown", "call_key", "make_signature", "shares_storage"]
+
+
+class Unknown(Exception):
+    """The module asked for a value, or for an operator, that this engine does not have; the next one may."""
+
+
+class RecordingMode(TorchDispatchMode):
+    """Writes every operation down as an Op in `ops`; subclasses say how it is run."""
+
+    def __init__(self, path: ModulePath) -> None:
+        super().__init__()
+        self.path = path
+        self.ops: list[Op] = []
+        self.signatures: dict[Any, Signature] = {}
+        self._composite: dict[Any, bool] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise the first dispatch imports torch._dynamo, over a second. Nothing here is meant to be compiled.
+        return False
+
+    def decomposes(self, func: Any) -> bool:
+        """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
+        known = self._composite.get(func)
+        if known is None:
+            known = self._composite[func] = _is_composite(func) and not _has_rule(func)
+        return known
+
+    def record(self, signature: Signature) -> None:
+        """One more operation in the module that is running."""
+        self.ops.append(Op(signature, self.path.path))
+
+
+def _is_composite(func: Any) -> bool:
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return isinstance(func, torch._ops.OpOverload) and has_kernel(func.name(), "CompositeImplicitAutograd")
+
+
+def _has_rule(func: Any) -> bool:
+    return find_rule(Signature(str(func.overloadpacket), func._overloadname, {}, ())) is not None
+
+
+def make_signature(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool
+) -> Signature:
+    """Name, arguments by schema name (defaults filled in) and outputs of one call."""
+    if not isinstance(func, torch._ops.OpOverload):  # a higher-order operator has no schema
+        return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
+    arguments = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args):
+            value = args[position]
+        else:
+            value = kwargs.get(argument.name, argument.default_value if argument.has_default_value() else None)
+        arguments[argument.name] = _frozen(value)
+    return Signature(str(func.overloadpacket), func._overloadname, arguments, _outputs(result), is_view)
+
+
+_FLEX_ATTENTION = ("query", "key", "value")
+
+
+def _positional(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = _FLEX_ATTENTION if func.name() == "flex_attention" else ()
+    named = {names[i] if i < len(names) else f"arg{i}": _frozen(value) for i, value in enumerate(args)}
+    return named | {name: _frozen(value) for name, value in kwargs.items()}
+
+
+def _outputs(result: Any) -> tuple[Any, ...]:
+    return _frozen(tuple(result)) if isinstance(result, (tuple, list)) else (_frozen(result),)
+
+
+def _frozen(value: Any) -> Any:
+    """Tensors to specs, lists to tuples; scalars and None as they are."""
+    if isinstance(value, (torch.Tensor, Layout)):
+        return TensorSpec(tuple(value.shape), str(value.dtype))
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    return value
+
+
+def fingerprint(value: Any) -> Any:
+    """A hashable key of one argument; the type is part of it, since 1 == 1.0 == True."""
+    if isinstance(value, torch.Tensor):
+        return value.shape, value.stride(), value.dtype
+    if isinstance(value, (list, tuple)):
+        return tuple(map(fingerprint, value))
+    return type(value), (value if value.__hash__ is not None else repr(value))
+
+
+def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What makes two calls the same for counting."""
+    key = func, tuple(map(fingerprint, args))
+    return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
+
+
+def shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether the (first) result looks at the memory of the first argument."""
+    first = result[0] if isinstance(result, (tuple, list)) and result else result
+    source = args[0] if args else None
+    if not isinstance(first, torch.Tensor) or not isinstance(source, torch.Tensor):
+        return False
+    return bool(first.untyped_storage()._cdata == source.untyped_storage()._cdata)
+
+
+class NativeMode(RecordingMode):
+    """Runs every operator as torch would, below this mode: on fake tensors under FakeTensorMode, or on real ones.
+
+    `prepare` turns each tensor argument into one that the engine below can take.
+    """
+
+    def __init__(self, path: ModulePath, prepare: Callable[[Any], Any]) -> None:
+        super().__init__(path)
+        self.prepare = prepare
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.decomposes(func):
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        args, kwargs = self.prepare((args, kwargs))
+        result = func(*args, **kwargs)
+        view = getattr(func, "is_view", False) and shares_storage(result, args)
+        key = call_key(func, args, kwargs), fingerprint(result)  # real values may decide the size of a result
+        signature = self.signatures.get(key)
+        if signature is None:
+            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
+        self.record(signature)
+        return result

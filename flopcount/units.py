@@ -1,0 +1,52 @@
+"""The only place where 65_705_607_168 becomes "65.7 G"; everything before it is an exact integer."""
+
+from __future__ import annotations
+
+__all__ = ["exact", "percent", "seconds", "si", "times"]
+
+_PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_WIDTH = 3  # significant digits, as in papers
+
+
+def si(value: int | float, unit: str = "", *, digits: int = _WIDTH, blank: bool = False) -> str:
+    """Decimal SI with three significant digits: `si(77_097_918_464)` is "77.1 G", `si(512)` is "512".
+
+    `unit` follows the prefix ("77.1 GFLOPs"). With `blank` a zero is "" so that tables stay quiet.
+    """
+    if value == 0 and blank:
+        return ""
+    for scale, prefix in _PREFIXES:
+        # 999.9995e6 rounds to 1000 M: it belongs to the next prefix
+        if abs(value) >= scale * (1 - 0.5 * 10**-digits):
+            return f"{_significant(value / scale, digits)} {prefix}{unit}"
+    text = str(value) if isinstance(value, int) else _significant(value, digits)
+    return f"{text} {unit}".rstrip()
+
+
+def _significant(value: float, digits: int) -> str:
+    whole = len(str(int(abs(value))))
+    decimals = max(0, digits - whole)
+    # rounding may add a digit: 9.9996 -> 10.0
+    if len(str(int(abs(round(value, decimals))))) > whole:
+        decimals = max(0, decimals - 1)
+    return f"{value:.{decimals}f}"
+
+
+def exact(value: int) -> str:
+    """Thousands separated, nothing lost: 77,097,918,464."""
+    return f"{value:,}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Share of a whole with one decimal; an empty whole has no shares."""
+    return f"{100 * part / whole:.1f}%" if whole else ""
+
+
+def seconds(value: float) -> str:
+    """Duration with up to three significant digits: "3.2 s", "0.533 s"."""
+    return f"{value:.3g} s"
+
+
+def times(sizes: tuple[int, ...]) -> str:
+    """Sizes as people write them: 16×112×112."""
+    return "×".join(str(size) for size in sizes)
