@@ -24,6 +24,7 @@ class Term(int):
     strength: int
 
     def __new__(cls, value: int, text: str | None = None, strength: int = _ATOM) -> Term:
+        """`text` is the value itself unless an operation made it."""
         term = super().__new__(cls, value)
         term.text = str(int(value)) if text is None else text
         term.strength = strength

@@ -64,8 +64,8 @@ def flash_attention_forward(query: TensorSpec, key: TensorSpec, value: TensorSpe
 
 @rule("aten._native_multi_head_attention", kind=Kind.ATTENTION)
 def native_multi_head_attention(
-    query: TensorSpec, key: TensorSpec, value: TensorSpec, embed_dim: int, num_head: int, mask: TensorSpec | None = None,
-    *, out: object,
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, embed_dim: int, num_head: int,
+    mask: TensorSpec | None = None, *, out: object,
 ) -> Work:  # fmt: skip
     """Torch's fused multi-head attention: three projections, attention, one projection.
 

@@ -47,8 +47,8 @@ _register(
 )
 _register(
     Kind.MOVEMENT,
-    """zeros ones full eye arange linspace logspace range scalar_tensor zeros_like ones_like full_like new_zeros new_ones
-    new_full fill fill_ zero zero_ tril_indices triu_indices hann_window hamming_window""",
+    """zeros ones full eye arange linspace logspace range scalar_tensor zeros_like ones_like full_like new_zeros
+    new_ones new_full fill fill_ zero zero_ tril_indices triu_indices hann_window hamming_window""",
     "the output is written, nothing is read",
     bytes_read=0,
 )

@@ -1,9 +1,9 @@
 """The dispatch modes: every ATen-level operation passes through one of them, whole, and is written down.
 
 `MetaMode` (in meta.py) computes shapes and no values. `NativeMode` lets the operators run (on fake or on real tensors)
-and writes down the same. Both see composite operators before torch takes them apart, because the trace runs in inference mode:
-there the autograd keys are skipped, and `linear`, `conv3d`, `lstm` or `scaled_dot_product_attention` arrive as written,
-on every device, with and without grad.
+and writes down the same. Both see composite operators before torch takes them apart, because the trace runs in
+inference mode: there the autograd keys are skipped, and `linear`, `conv3d`, `lstm` or `scaled_dot_product_attention`
+arrive as written, on every device, with and without grad.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RecordingMode(TorchDispatchMode):
     """Writes every operation down as an Op in `ops`; subclasses say how it is run."""
 
     def __init__(self, path: ModulePath) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.path = path
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}

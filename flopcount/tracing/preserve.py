@@ -54,7 +54,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
                 buffer.copy_(value)
         moved = [(t, version) for t, version in zip(tensors, versions, strict=True) if t._version != version]
         if moved:
-            torch._C._autograd._unsafe_set_version_counter([t for t, _ in moved], [version for _, version in moved])
+            torch._C._autograd._unsafe_set_version_counter(*zip(*moved, strict=True))
 
 
 def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
