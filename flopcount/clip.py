@@ -104,12 +104,10 @@ def describe_clip(clip: Clip, *, fps: float | None = None, stride: int = 1) -> s
     size = _COLOURS * clip.frames * clip.height * clip.width
     every = "" if stride == 1 else f", every {_ordinal(stride)} frame"
     span = seconds(clip.frames * stride / rate)
-    raw = "; ".join(
-        f"{width}×{height}: {si(_raw_bytes_per_minute(width, height), 'B')}" for width, height in _RAW_VIDEO
-    )
+    raw = ", ".join(f"{si(_raw_bytes_per_minute(w, h), 'B')} at {w}×{h}" for w, h in _RAW_VIDEO)
     return (
-        f"clip {_COLOURS}×{clip} = {exact(size)} bytes as uint8; {span} at {rate:g} fps{every}\n"
-        f"raw video at {_RAW_FPS} fps, per minute: {raw}"
+        f"clip: {_COLOURS}×{clip} = {exact(size)} bytes as uint8; {span} at {rate:g} fps{every}\n"
+        f"a minute of raw video at {_RAW_FPS} fps: {raw}"
     )
 
 

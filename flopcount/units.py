@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["exact", "percent", "seconds", "si", "times"]
+__all__ = ["decimals", "exact", "percent", "seconds", "si", "times"]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _WIDTH = 3  # significant digits, as in papers
@@ -30,6 +30,14 @@ def _significant(value: float, digits: int) -> str:
     if len(str(int(abs(round(value, decimals))))) > whole:
         decimals = max(0, decimals - 1)
     return f"{value:.{decimals}f}"
+
+
+def decimals(value: int | float, unit: str = "", *, places: int = 1) -> str:
+    """Decimal SI with a fixed number of decimals, as in a sentence: 38,548,959,232 is "38.5 G"."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale * (1 - 0.5 * 10**-places / 1000):
+            return f"{value / scale:.{places}f} {prefix}{unit}"
+    return f"{value} {unit}".rstrip()
 
 
 def exact(value: int) -> str:

@@ -1,0 +1,77 @@
+"""The zoo: `create_model` builds a network for a clip, `list_models` names them.
+
+Importing this does not import torch; building a network does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..clip import Clip
+from ..errors import InputError, UnknownNameError
+from .cards import CARDS, Card
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it."""
+
+    name: str
+    clip: Clip
+    stride: int
+    departures: tuple[str, ...]
+
+
+def list_models() -> list[str]:
+    """Names that `create_model` knows."""
+    return list(CARDS)
+
+
+def create_model(
+    name: str, *, clip: str | tuple[int, ...] | Clip | None = None, num_classes: int | None = None, **options: Any
+) -> nn.Module:
+    """Build a network of the zoo for one clip, with fresh weights.
+
+    Arguments:
+        name: one of `list_models()`.
+        clip: T×H×W as "16x112x112", (16, 112, 112) or a Clip; the paper's own where not given. What depends on the
+            clip is sized to it, and `module.recipe.departures` states each departure from the paper's network.
+        num_classes: the paper's own where not given.
+        options: of that network alone, such as `pool5_padding=False` for c3d.
+
+    Raises:
+        UnknownNameError: no such network or option, with near names.
+        InputError: a clip too small for the network, with the layer and the shape it would get.
+    """
+    if name not in CARDS:
+        raise UnknownNameError("model", name, CARDS, "see `flopcount list`")
+    card = CARDS[name]
+    module_name, _, function = card.builder.partition(":")
+    builder = getattr(importlib.import_module(f".{module_name}", __name__), function)
+    _check_options(name, builder, options)
+    built_for = Clip.parse(clip) if clip is not None else card.clip
+    classes = card.num_classes if num_classes is None else num_classes
+    if classes < 1:
+        raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
+    module: nn.Module
+    module, departures = builder(built_for, classes, **options)
+    if classes != card.num_classes:
+        departures = [*departures, f"{classes} classes, the paper's network has {card.num_classes}"]
+    module.recipe = Recipe(name, built_for, card.stride, tuple(departures))  # type: ignore[assignment]
+    return module
+
+
+def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:
+    parameters = inspect.signature(builder).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of {name}", option, known, f"choose {', '.join(known) or 'none'}")

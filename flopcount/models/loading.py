@@ -1,0 +1,115 @@
+"""A model by name: one of the zoo, or the user's own as "package.module:callable" or "file.py:callable".
+
+User code is imported only when named. What it names is a module, or something that returns one when called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from ..clip import Clip
+from ..errors import FlopcountError, InputError, UnknownNameError
+from . import CARDS, create_model
+
+__all__ = ["load_model"]
+
+
+def load_model(
+    name: str, *, clip: Clip | None = None, num_classes: int | None = None, options: dict[str, Any] | None = None
+) -> nn.Module:
+    """Build the named model.
+
+    A callable of the user's gets `options`, and `num_classes` where given; `clip` sizes networks of the zoo.
+
+    Raises:
+        UnknownNameError: no such model, file, module or callable, with near names.
+        InputError: the code raised while it was imported or called, or returned no torch.nn.Module.
+    """
+    options = dict(options or {})
+    source, colon, attribute = name.rpartition(":")
+    if not colon:
+        return create_model(name, clip=clip, num_classes=num_classes, **options)
+    if num_classes is not None:
+        options["num_classes"] = num_classes
+    found = _attribute(_import(source, name), attribute, name)
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            raise InputError(f"{name} is a {type(found).__name__}, not a model or a callable that builds one")
+        found = _called(found, options, name)
+    if not isinstance(found, nn.Module):
+        raise InputError(
+            f"{name} gave a {type(found).__name__}, not a torch.nn.Module", [("fix", "return the module itself")]
+        )
+    return found
+
+
+def _import(source: str, name: str) -> ModuleType:
+    try:
+        return _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
+    except FlopcountError:
+        raise
+    except Exception as error:  # user code may raise anything
+        raise InputError(f"importing {source} raised {type(error).__name__}: {error}", [("in", name)]) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        here = path.parent if path.parent.is_dir() else Path()
+        files = [str(found) for found in here.glob("*.py")]
+        raise UnknownNameError("file", str(path), files, "write file.py:callable with a path from here")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # so that the file can import its neighbours
+    sys.modules.setdefault(path.stem, module)  # so that its dataclasses and pickles find their module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module
+
+
+def _import_module(source: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        if error.name is None or not source.startswith(error.name):
+            raise
+        fix = "install it, write package.module:callable, or see `flopcount list` for the zoo"
+        raise UnknownNameError("module", source, CARDS, fix) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _attribute(module: ModuleType, attribute: str, name: str) -> Any:
+    value: Any = module
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            known = [key for key, found in vars(value).items() if callable(found) and not key.startswith("_")]
+            raise UnknownNameError(
+                f"callable in {name.rpartition(':')[0]}", attribute, known, "name what builds the model"
+            )
+        value = getattr(value, part)
+    return value
+
+
+def _called(build: Any, options: dict[str, Any], name: str) -> Any:
+    try:
+        return build(**options)
+    except FlopcountError:
+        raise
+    except Exception as error:  # user code may raise anything
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise InputError(
+            f"{name} raised {type(error).__name__}: {error}",
+            [("given", given or "no arguments"), ("fix", "give its arguments with --set key=value")],
+        ) from error

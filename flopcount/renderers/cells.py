@@ -1,0 +1,26 @@
+"""How one exact value is written for people; every renderer for people uses this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..tables import Column
+from ..units import percent, si
+
+__all__ = ["cell", "cells"]
+
+
+def cell(column: Column, value: Any) -> str:
+    """Text as it is, counts and bytes in SI, a share in percent; a zero leaves its cell empty."""
+    if column.kind == "text":
+        return str(value)
+    if column.kind == "share":
+        part, whole = value
+        return percent(part, whole) if part else ""
+    return si(value, "B" if column.kind == "bytes" else "", blank=True)
+
+
+def cells(columns: Sequence[Column], row: Sequence[Any]) -> list[str]:
+    """One row of text."""
+    return [cell(column, value) for column, value in zip(columns, row, strict=True)]

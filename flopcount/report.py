@@ -1,0 +1,347 @@
+"""Costed ops -> a Report: totals, per sample, per video, per module, per operator, and what was not costed.
+
+What enters is a trace's costed ops and the module's tree; what leaves is frozen data in plain integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .clip import Clip, Views
+from .errors import UnknownNameError
+from .ops import CostedOp, Kind, Trace
+
+if TYPE_CHECKING:
+    import pandas
+
+    from .explanation import Explanation
+    from .tables import Table
+
+__all__ = ["CONVENTION", "Amount", "ModuleInfo", "ModuleRow", "OperatorRow", "Report", "ReportInput", "UncostedRow"]
+
+CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount of work. `flops` is always twice `macs`; `other_flops` is everything that is no contraction."""
+
+    macs: int = 0
+    other_flops: int = 0
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of all contractions."""
+        return 2 * self.macs
+
+    @property
+    def total_flops(self) -> int:
+        """Contractions and everything else."""
+        return self.flops + self.other_flops
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.macs + other.macs, self.other_flops + other.other_flops)
+
+    def __mul__(self, times: int) -> Amount:
+        return Amount(self.macs * times, self.other_flops * times)
+
+    def __floordiv__(self, parts: int) -> Amount:
+        return Amount(self.macs // parts, self.other_flops // parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """One module of the tree: dotted path, class name, and the parameters it owns (a shared one: its first owner)."""
+
+    path: str
+    type: str
+    params: int
+    trainable_params: int
+
+    @property
+    def depth(self) -> int:
+        """0 for the root."""
+        return self.path.count(".") + 1 if self.path else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """What was counted: shapes as given (batch included) and how the clip was sampled from the video."""
+
+    clip: Clip | None
+    stride: int
+    fps: float | None
+    shapes: tuple[tuple[int, ...], ...]
+    batch: int
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """Cost of a module with its children (`cost`, `params`) and of its own operators and parameters (`own*`).
+
+    `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
+    """
+
+    path: str
+    type: str
+    depth: int
+    calls: int
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    params: int
+    own_params: int
+    cost: Amount
+    own: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """Cost of one operator under its canonical name."""
+
+    op: str
+    kind: Kind
+    calls: int
+    cost: Amount
+    bytes_read: int
+    bytes_written: int
+
+
+@dataclass(frozen=True, slots=True)
+class UncostedRow:
+    """An operator without a rule: how often, where, and how many elements it read and wrote."""
+
+    op: str
+    calls: int
+    modules: tuple[str, ...]
+    elements: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one forward pass of a module costs, with its reasons.
+
+    Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
+    `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
+    `per_video` is that times the views.
+    """
+
+    model: str
+    departures: tuple[str, ...]
+    input: ReportInput
+    views: Views
+    ops: tuple[CostedOp, ...]
+    modules: tuple[ModuleRow, ...]
+    params: int
+    trainable_params: int
+    engine: str
+    versions: dict[str, str]
+
+    @cached_property
+    def total(self) -> Amount:
+        """All operations."""
+        return _sum(self.ops)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all contractions."""
+        return self.total.macs
+
+    @property
+    def flops(self) -> int:
+        """2 * macs."""
+        return self.total.flops
+
+    @property
+    def other_flops(self) -> int:
+        """Floating-point operations that are no contraction."""
+        return self.total.other_flops
+
+    @property
+    def total_flops(self) -> int:
+        """Contractions and everything else: flops + other_flops."""
+        return self.total.total_flops
+
+    @cached_property
+    def bytes_read(self) -> int:
+        """Compulsory reads of every operation run one by one."""
+        return sum(costed.work.bytes_read or 0 for costed in self.ops)
+
+    @cached_property
+    def bytes_written(self) -> int:
+        """Compulsory writes of every operation run one by one."""
+        return sum(costed.work.bytes_written or 0 for costed in self.ops)
+
+    @property
+    def per_sample(self) -> Amount:
+        """Cost of one sample of the batch: one clip, one view."""
+        return self.total // self.input.batch
+
+    @property
+    def per_video(self) -> Amount:
+        """Cost of all views of one video."""
+        return self.per_sample * self.views.count
+
+    @cached_property
+    def operators(self) -> tuple[OperatorRow, ...]:
+        """Cost by canonical operator, in order of kind, then of cost."""
+        groups: dict[tuple[str, Kind], list[CostedOp]] = {}
+        for costed in self.ops:
+            groups.setdefault((costed.name, costed.kind), []).append(costed)
+        rows = [
+            OperatorRow(
+                name,
+                kind,
+                len(ops),
+                _sum(ops),
+                sum(costed.work.bytes_read or 0 for costed in ops),
+                sum(costed.work.bytes_written or 0 for costed in ops),
+            )
+            for (name, kind), ops in groups.items()
+        ]
+        order = list(Kind)
+        return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
+
+    @cached_property
+    def uncosted(self) -> tuple[UncostedRow, ...]:
+        """What no rule knows; empty is the good news."""
+        groups: dict[str, list[CostedOp]] = {}
+        for costed in self.ops:
+            if costed.kind is Kind.UNCOSTED:
+                groups.setdefault(costed.name, []).append(costed)
+        return tuple(
+            UncostedRow(name, len(ops), tuple(dict.fromkeys(c.op.module for c in ops)), sum(c.elements for c in ops))
+            for name, ops in groups.items()
+        )
+
+    def module(self, path: str) -> ModuleRow:
+        """The row of one module by its dotted path; near names where there is none."""
+        for row in self.modules:
+            if row.path == path:
+                return row
+        paths = [row.path for row in self.modules if row.path]
+        raise UnknownNameError("layer", path, paths, "name a layer as in `named_modules()`")
+
+    # Views of the report: each is one function elsewhere, here so that a notebook finds them.
+
+    def by_module(self, depth: int = 2) -> Table:
+        """One row per module down to `depth` (-1: all); rows sum to the total."""
+        from .tables import by_module
+
+        return by_module(self, depth)
+
+    def by_operator(self) -> Table:
+        """One row per operator."""
+        from .tables import by_operator
+
+        return by_operator(self)
+
+    def by_kind(self) -> Table:
+        """One row per kind of operator."""
+        from .tables import by_kind
+
+        return by_kind(self)
+
+    def explain(self, layer: str) -> Explanation:
+        """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
+        from .explanation import explain
+
+        return explain(self, layer)
+
+    def sentence(self) -> str:
+        """The line for a paper."""
+        from .tables import sentence
+
+        return sentence(self)
+
+    def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
+        """The table as a DataFrame of exact integers."""
+        from .renderers.frame import to_frame
+        from .tables import table_by
+
+        return to_frame(table_by(self, by, depth))
+
+    def to_markdown(self, by: str = "module", depth: int = 2) -> str:
+        """The table in GitHub's markdown."""
+        return self._render("markdown", by, depth)
+
+    def to_latex(self, by: str = "module", depth: int = 2) -> str:
+        """The table for a paper (booktabs)."""
+        return self._render("latex", by, depth)
+
+    def to_csv(self, by: str = "module", depth: int = -1) -> str:
+        """The table in exact integers."""
+        return self._render("csv", by, depth)
+
+    def to_json(self) -> str:
+        """The whole report, schema flopcount/1."""
+        from .renderers.machine import to_json
+
+        return to_json(self)
+
+    def _render(self, form: str, by: str, depth: int) -> str:
+        from .renderers import render
+        from .tables import table_by
+
+        return render(table_by(self, by, depth), form)
+
+    def __str__(self) -> str:
+        return self._render("table", "module", 2)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.model}: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        return self._render("html", "module", 2)
+
+
+def _sum(ops: Iterable[CostedOp]) -> Amount:
+    macs = other = 0
+    for costed in ops:
+        macs += costed.work.macs
+        other += costed.work.other_flops
+    return Amount(macs, other)
+
+
+def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
+    """Cost of every module of the tree, called or not, in the order the module defines them."""
+    tree = tuple(tree)
+    own_ops: dict[str, list[CostedOp]] = {}
+    for costed in ops:
+        own_ops.setdefault(costed.op.module, []).append(costed)
+    own = {path: _sum(found) for path, found in own_ops.items()}
+    calls: dict[str, list[Any]] = {}
+    for call in trace.calls:
+        calls.setdefault(call.module, []).append(call)
+    cost: dict[str, Amount] = {}
+    params: dict[str, int] = {}
+    for info in tree:
+        for path in _self_and_ancestors(info.path):
+            cost[path] = cost.get(path, Amount()) + own.get(info.path, Amount())
+            params[path] = params.get(path, 0) + info.params
+    return tuple(
+        ModuleRow(
+            path=info.path,
+            type=info.type,
+            depth=info.depth,
+            calls=len(calls.get(info.path, ())),
+            input_shapes=tuple(dict.fromkeys(s for call in calls.get(info.path, ()) for s in call.inputs)),
+            output_shapes=tuple(dict.fromkeys(s for call in calls.get(info.path, ()) for s in call.outputs)),
+            params=params[info.path],
+            own_params=info.params,
+            cost=cost[info.path],
+            own=own.get(info.path, Amount()),
+        )
+        for info in tree
+    )
+
+
+def _self_and_ancestors(path: str) -> Iterable[str]:
+    """Of "a.b": "a.b", "a" and ""."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+    yield ""
