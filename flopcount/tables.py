@@ -19,7 +19,7 @@ BY = ("module", "operator", "kind")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are ("text", "count", "bytes" or "share"), and when it goes.
+    """A column: its heading, what its values are ("text", "prose", "count", "bytes" or "share"), and when it goes.
 
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
     """
@@ -31,12 +31,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Exact values: text, integers, or for shares a pair (part, whole). Every count column sums to its total."""
+    """Exact values: text, integers, or for shares a pair (part, whole). Count columns sum to their total, if any."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
-    total: tuple[Any, ...]
+    total: tuple[Any, ...] | None
     notes: tuple[str, ...] = ()
 
     def to_markdown(self) -> str:

@@ -17,7 +17,7 @@ from .cards import CARDS, Card
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models"]
+__all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "require_known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class Recipe:
     clip: Clip
     stride: int
     departures: tuple[str, ...]
+
+
+def require_known(name: str) -> None:
+    """Refuse a name that is neither of the zoo nor "where:callable", with near names.
+
+    Raises:
+        UnknownNameError: no such network.
+    """
+    if name not in CARDS and ":" not in name:
+        fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
+        raise UnknownNameError("model", name, CARDS, fix)
 
 
 def list_models() -> list[str]:
@@ -51,8 +62,7 @@ def create_model(
         UnknownNameError: no such network or option, with near names.
         InputError: a clip too small for the network, with the layer and the shape it would get.
     """
-    if name not in CARDS:
-        raise UnknownNameError("model", name, CARDS, "see `flopcount list`")
+    require_known(name)
     card = CARDS[name]
     module_name, _, function = card.builder.partition(":")
     builder = getattr(importlib.import_module(f".{module_name}", __name__), function)

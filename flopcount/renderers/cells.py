@@ -13,7 +13,7 @@ __all__ = ["cell", "cells"]
 
 def cell(column: Column, value: Any) -> str:
     """Text as it is, counts and bytes in SI, a share in percent; a zero leaves its cell empty."""
-    if column.kind == "text":
+    if column.kind in ("text", "prose"):
         return str(value)
     if column.kind == "share":
         part, whole = value

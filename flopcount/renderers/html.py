@@ -10,7 +10,7 @@ from .cells import cell
 
 __all__ = ["html"]
 
-_CELL = "padding:2px 10px;white-space:nowrap;border:0;"
+_CELL = "padding:2px 10px;border:0;"
 _RULE = "border-bottom:1px solid currentColor;"
 
 
@@ -18,7 +18,7 @@ def html(table: Table) -> str:
     """A <div> with inline styles only: notebooks strip style sheets."""
     heading = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
     rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
-    total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;")
+    total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
     notes = "".join(f"<div>{escape(note)}</div>" for note in table.notes)
     return (
         '<div class="flopcount" style="font-variant-numeric:tabular-nums">'
@@ -44,4 +44,5 @@ def _content(column: Column, value: Any, *, bar: bool) -> str:
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:
     align = "right" if column.kind in ("count", "bytes") else "left"
-    return f'<{tag} style="{_CELL}{style}text-align:{align}">{content}</{tag}>'
+    wrap = "" if column.kind == "prose" else "white-space:nowrap;"
+    return f'<{tag} style="{_CELL}{wrap}{style}text-align:{align}">{content}</{tag}>'

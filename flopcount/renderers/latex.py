@@ -16,13 +16,14 @@ _SPECIAL = {
     "·": r"$\cdot$",
     "−": "--",
 }
+_ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 
 
 def latex(table: Table) -> str:
     r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
-    alignment = "".join("l" if column.kind == "text" else "r" for column in table.columns)
-    rows = [cells(table.columns, row) for row in (*table.rows, table.total)]
-    *body, total = (_line(row) for row in rows)
+    alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
+    body = [_line(cells(table.columns, row)) for row in table.rows]
+    total = [r"\midrule", _line(cells(table.columns, table.total))] if table.total is not None else []
     return "\n".join(
         [
             f"% {table.title}",
@@ -31,8 +32,7 @@ def latex(table: Table) -> str:
             _line([column.name for column in table.columns]),
             r"\midrule",
             *body,
-            r"\midrule",
-            total,
+            *total,
             r"\bottomrule",
             r"\end{tabular}",
             *(f"% {note}" for note in table.notes),

@@ -11,10 +11,11 @@ __all__ = ["markdown"]
 def markdown(table: Table) -> str:
     """Title, pipe table with a bold total row, notes as a list."""
     heading = [column.name for column in table.columns]
-    ruler = ["---" if column.kind == "text" else "---:" for column in table.columns]
+    ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
     body = [cells(table.columns, row) for row in table.rows]
-    total = [f"**{text}**" if text else "" for text in cells(table.columns, table.total)]
-    lines = ["| " + " | ".join(map(_escape, row)) + " |" for row in (heading, ruler, *body, total)]
+    if table.total is not None:
+        body.append([f"**{text}**" if text else "" for text in cells(table.columns, table.total)])
+    lines = ["| " + " | ".join(map(_escape, row)) + " |" for row in (heading, ruler, *body)]
     return "\n".join([f"**{table.title}**", "", *lines, "", *(f"- {note}" for note in table.notes)])
 
 

@@ -1,0 +1,5 @@
+"""`python -m flopcount` is the `flopcount` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,284 @@
+"""The command: parse, call one library function, render. `--help` and `list` answer without importing torch.
+
+Exit codes: 0 all well, 1 a check found something unexplained, 2 bad input, 3 uncosted operators under --strict.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from ._version import __version__
+from .errors import FlopcountError, UncostedError
+
+if TYPE_CHECKING:
+    from .clip import Clip
+    from .tables import Table
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED_CHECK = 1
+EXIT_BAD_INPUT = 2
+EXIT_UNCOSTED = 3
+
+
+class _Group(TyperGroup):
+    """Turns our errors into one clear message and an exit code; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FlopcountError as error:
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print("error: ", style="bold red", end="")
+            console.print(str(error), markup=False)
+            raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="flopcount",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Tells what a video network costs, exactly and with reasons, before anyone runs it.",
+)
+
+
+class By(StrEnum):
+    """Rows of the table."""
+
+    module = "module"
+    operator = "operator"
+    kind = "kind"
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
+class TableFormat(StrEnum):
+    """How a table that is no report is written."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+
+
+NameArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A network of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
+    ),
+]
+ClipOpt = Annotated[str | None, typer.Option("--clip", metavar="TxHxW", help="Frames, height, width.")]
+BatchOpt = Annotated[int, typer.Option("--batch", metavar="N", help="Clips in one pass.")]
+ClassesOpt = Annotated[int | None, typer.Option("--num-classes", metavar="N", help="Classes of the last layer.")]
+SetOpt = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the model's builder; repeatable.")
+]
+InputOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="NAME:SHAPE:DTYPE", help="An input of a model that takes no single clip; repeatable."
+    ),
+]
+DtypeOpt = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16 or float64.")]
+
+
+@app.callback(invoke_without_command=True)
+def flopcount(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
+) -> None:
+    """Tells what a video network costs, exactly and with reasons, before anyone runs it."""
+    if version:
+        typer.echo(f"flopcount {__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount model c3d --clip 16x112x112\n\n"
+    "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
+    "flopcount model c3d --by operator --format json\n\n"
+    "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
+)
+def model(
+    name: NameArg,
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
+    fps: Annotated[float | None, typer.Option(metavar="F", help="Frames per second of the video.")] = None,
+    stride: Annotated[int | None, typer.Option(metavar="S", help="Every how many frames the clip was sampled.")] = None,
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
+    format: Annotated[Format, typer.Option(help="How to write it; json is the whole report.")] = Format.table,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+) -> None:
+    """Count what one forward pass of a model costs, layer by layer."""
+    arguments = _arguments(name, clip, batch, num_classes, set, input, dtype)
+    protocol = _views(views)
+    with _working(f"counting {name}"):
+        from .counting import count_model
+
+        report = count_model(**arguments, views=protocol, fps=fps, stride=stride, strict=strict)
+    if format is Format.json:
+        _write(report.to_json())
+        return
+    from .tables import table_by
+
+    _show(table_by(report, by.value, depth), format.value)
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\nflopcount explain c3d conv2\n\nflopcount explain c3d fc6 --set pool5_padding=false"
+)
+def explain(
+    name: NameArg,
+    layer: Annotated[str, typer.Argument(metavar="LAYER", help="Dotted path of a layer, as in named_modules().")],
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+) -> None:
+    """Show the formula behind every number of a layer, with the numbers put in and its source."""
+    arguments = _arguments(name, clip, batch, num_classes, set, input, dtype)
+    with _working(f"counting {name}"):
+        from .counting import count_model
+
+        explanation = count_model(**arguments).explain(layer)
+    _write(str(explanation))
+
+
+@app.command(epilog="[bold]Examples[/]\n\nflopcount check c3d\n\nflopcount check c3d --clip 8x64x64 --device cuda")
+def check(
+    name: NameArg,
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+) -> None:
+    """Run the real model under fvcore and torch's counter and explain every difference (exit code 1 if one is not)."""
+    arguments = _arguments(name, clip, batch, num_classes, set, input, dtype)
+    with _working(f"running {name} under fvcore and torch's counter on {device}"):
+        from .crosscheck import check_model
+
+        result = check_model(**arguments, device=device)
+    _show(result.table(), format.value)
+    if not result.agrees:
+        raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+@app.command("list", epilog="[bold]Example[/]\n\nflopcount list --format markdown")
+def list_(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
+    """List the networks of the zoo."""
+    from .catalogue import models_table
+
+    _show(models_table(), format.value)
+
+
+@app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
+def rules(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
+    """Show what every operator is charged, and by which source."""
+    from .catalogue import rules_table
+
+    _show(rules_table(), format.value)
+
+
+def _arguments(
+    name: str,
+    clip: str | None,
+    batch: int,
+    num_classes: int | None,
+    settings: list[str] | None,
+    inputs: list[str] | None,
+    dtype: str | None,
+) -> dict[str, Any]:
+    """What every command that builds a model passes on, parsed before torch is loaded."""
+    from .models import require_known
+    from .options import parse_dtype, parse_input, parse_settings
+
+    require_known(name)
+    kind = parse_dtype(dtype) if dtype else None
+    return {
+        "name": name,
+        "clip": _clip(clip),
+        "batch": batch,
+        "num_classes": num_classes,
+        "options": parse_settings(settings or ()),
+        "inputs": [parse_input(text, kind or "float32") for text in inputs or ()],
+        "dtype": kind,
+    }
+
+
+def _clip(text: str | None) -> Clip | None:
+    from .clip import Clip
+
+    return Clip.parse(text) if text is not None else None
+
+
+def _views(text: str | None) -> Any:
+    from .clip import Views
+
+    return Views.parse(text)
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """A spinner on stderr while a person waits; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{what} ..."):
+        yield
+
+
+def _show(table: Table, form: str) -> None:
+    """To a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
+    from .renderers import render
+    from .renderers.terminal import PLAIN_WIDTH, renderable, terminal
+
+    if form != "table":
+        _write(render(table, form))
+    elif sys.stdout.isatty():
+        console = Console(highlight=False)
+        console.print(renderable(table, console.width))
+    else:
+        columns = os.environ.get("COLUMNS", "")
+        _write(terminal(table, int(columns) if columns.isdigit() else PLAIN_WIDTH))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def main() -> None:
+    """Entry point of the `flopcount` command."""
+    app()

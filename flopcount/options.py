@@ -1,0 +1,79 @@
+"""What a person types on the command line, read into the library's types; nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import InputError, UnknownNameError
+from .ops import TensorSpec
+
+__all__ = ["DTYPES", "parse_dtype", "parse_input", "parse_settings"]
+
+DTYPES = {
+    "float32": "float32",
+    "float64": "float64",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "fp32": "float32",
+    "fp64": "float64",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "f16": "float16",
+}
+_INPUT_DTYPES = ("int64", "int32", "int16", "int8", "uint8", "bool", "complex64", *DTYPES.values())
+
+
+def parse_dtype(text: str) -> str:
+    """Torch's name of a dtype; "bf16" and "bfloat16" alike."""
+    if text not in DTYPES:
+        raise UnknownNameError("dtype", text, DTYPES, f"choose {', '.join(dict.fromkeys(DTYPES.values()))}")
+    return DTYPES[text]
+
+
+def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
+    """Read "NAME:SHAPE:DTYPE", such as "pixel_values:1x16x3x224x224:float32"; NAME and DTYPE may be left out.
+
+    An input without a name is positional; one without a dtype has `dtype`, that of the model.
+    """
+    parts = text.split(":")
+    if not _is_shape(parts[0]) and len(parts) > 1:
+        name, *parts = parts
+    else:
+        name = ""
+    if len(parts) not in (1, 2) or not _is_shape(parts[0]):
+        raise InputError(
+            f"input {text!r} is not NAME:SHAPE:DTYPE",
+            [("fix", "write --input pixel_values:1x16x3x224x224:float32 or --input 1x3x16x112x112")],
+        )
+    kind = parts[1] if len(parts) == 2 else dtype
+    kind = DTYPES.get(kind, kind)
+    if kind not in _INPUT_DTYPES:
+        known = tuple(dict.fromkeys(_INPUT_DTYPES))
+        raise UnknownNameError(f"dtype of input {text!r}", kind, known, f"choose {', '.join(known)}")
+    return name, TensorSpec(tuple(int(size) for size in re.split("[x×]", parts[0])), kind)
+
+
+def _is_shape(text: str) -> bool:
+    return re.fullmatch(r"\d+([x×]\d+)*", text) is not None
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Read "key=value" pairs; a value is JSON where it can be (true, 3, 0.5, [1, 2], null), else text."""
+    read: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(
+                f"setting {setting!r} is not key=value", [("fix", "write --set pool5_padding=false, one --set each")]
+            )
+        if key in read:
+            raise InputError(f"setting {key} is given twice", [("seen", setting)])
+        try:
+            read[key] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
+        except json.JSONDecodeError:
+            read[key] = value
+    return read
