@@ -172,7 +172,7 @@ def explain(
     _write(str(explanation))
 
 
-@app.command(epilog="[bold]Examples[/]\n\nflopcount check c3d\n\nflopcount check c3d --clip 8x64x64 --device cuda")
+@app.command(epilog="[bold]Examples[/]\n\nflopcount check c3d\n\nflopcount check c3d --clip 16x32x32 --device cuda")
 def check(
     name: NameArg,
     clip: ClipOpt = None,

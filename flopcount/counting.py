@@ -141,7 +141,7 @@ def _refuse_uncosted(ops: Iterable[CostedOp]) -> None:
         details.append(("in", f"{first.module or 'the model itself'}, first of {len(found)}: {first.signature}"))
         details.append(("fix", f'add @rule("{name}") or count without strict to list it as uncosted'))
     calls = sum(map(len, missing.values()))
-    raise UncostedError(f"no cost rule for {', '.join(missing)} ({calls} calls)", details)
+    raise UncostedError(f"no cost rule for {', '.join(missing)} ({calls} call{'s' * (calls > 1)})", details)
 
 
 def count_model(

@@ -227,12 +227,17 @@ def _uncosted_lines(report: Report) -> Iterable[str]:
 def sentence(report: Report) -> str:
     """The line for a paper: "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, ..., 80.0 M parameters"."""
     sample, clip = report.per_sample, report.input.clip
-    shapes = " and ".join(times(shape) for shape in report.input.shapes)
-    unit = f"{clip} clip" if clip is not None else f"{shapes} input"
+    unit = f"{clip} clip" if clip is not None else f"{_sample_shapes(report)} input"
     parts = [f"{decimals(sample.macs, 'MACs')} ({decimals(sample.flops, 'FLOPs')}) per {unit}"]
     if report.views.count > 1:
         parts.append(f"{report.views.count} views: {decimals(report.per_video.macs, 'MACs')} per video")
     missing = sum(row.calls for row in report.uncosted)
     if missing:
-        parts.append(f"{missing} operations uncosted")
+        parts.append(f"{missing} operation{'s' * (missing > 1)} uncosted")
     return ", ".join([*parts, f"{decimals(report.params)} parameters"])
+
+
+def _sample_shapes(report: Report) -> str:
+    """Shapes of one sample: without the batch where it leads."""
+    batch = report.input.batch
+    return " and ".join(times(s[1:] if len(s) > 1 and s[0] == batch else s) for s in report.input.shapes)

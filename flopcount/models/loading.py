@@ -41,7 +41,9 @@ def load_model(
     found = _attribute(_import(source, name), attribute, name)
     if not isinstance(found, nn.Module):
         if not callable(found):
-            raise InputError(f"{name} is a {type(found).__name__}, not a model or a callable that builds one")
+            raise InputError(
+                f"{name} is of type {type(found).__name__}, not a model", [("fix", "name a module or what builds one")]
+            )
         found = _called(found, options, name)
     if not isinstance(found, nn.Module):
         raise InputError(

@@ -1,0 +1,119 @@
+import pytest
+import torch
+
+import flopcount
+from flopcount import InputError, UnknownNameError, count_flops, create_model, list_models, weightless
+from flopcount.models import CARDS
+
+SMALLEST = {"c3d": "16x16x16"}
+
+
+@pytest.fixture(params=list_models())
+def name(request):
+    return request.param
+
+
+def test_every_model_runs_forward_and_backward_at_its_smallest_clip(name):
+    card = CARDS[name]
+    model = create_model(name, clip=SMALLEST[name], num_classes=5)
+    scores = model(torch.zeros(1, 3, *flopcount.Clip.parse(SMALLEST[name]).sizes))
+    assert scores.shape == (1, 5)
+    scores.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert card.paper.startswith("https://")
+    assert card.code.startswith("https://")
+
+
+def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(name):
+    model = weightless(create_model, name)
+    assert all(p.is_meta for p in model.parameters())
+    report = count_flops(model, (1, 3, *model.recipe.clip.sizes), strict=True)
+    assert report.macs > 0
+    assert report.uncosted == ()
+    assert report.engine == "meta"
+    assert report.departures == ()
+
+
+def c3d(**kwargs):
+    model = weightless(create_model, "c3d", **kwargs)
+    return count_flops(model.eval(), (1, 3, *model.recipe.clip.sizes))
+
+
+def test_c3d_is_the_released_network():
+    report = c3d()
+    convolutions = [
+        64 * 16 * 112 * 112 * 3 * 27,
+        128 * 16 * 56 * 56 * 64 * 27,
+        256 * 8 * 28 * 28 * 128 * 27,
+        256 * 8 * 28 * 28 * 256 * 27,
+        512 * 4 * 14 * 14 * 256 * 27,
+        512 * 4 * 14 * 14 * 512 * 27,
+        512 * 2 * 7 * 7 * 512 * 27,
+        512 * 2 * 7 * 7 * 512 * 27,
+    ]
+    linears = [8192 * 4096, 4096 * 4096, 4096 * 487]
+    assert report.macs == sum(convolutions) + sum(linears) == 38_548_959_232
+    assert report.flops == 77_097_918_464
+    assert report.params == report.trainable_params == 79_991_015
+
+
+def test_c3d_other_flops_by_hand():
+    biased = [64 * 16 * 112**2, 128 * 16 * 56**2, 2 * 256 * 8 * 28**2, 2 * 512 * 4 * 14**2, 2 * 512 * 2 * 7**2]
+    pools = [64 * 16 * 56**2 * 3, 128 * 8 * 28**2 * 7, 256 * 4 * 14**2 * 7, 512 * 2 * 7**2 * 7, 512 * 1 * 4**2 * 7]
+    hidden = 4096 + 4096
+    bias_and_relu = 2 * (sum(biased) + hidden) + 487  # fc8 has a bias and no relu
+    assert c3d().other_flops == bias_and_relu + sum(pools)
+
+
+def test_lecture_draws_pool5_without_padding():
+    report = c3d(pool5_padding=False)
+    assert report.module("fc6").input_shapes == ((1, 4608),)
+    assert report.departures == (
+        "fc6 sized for 16×112×112: 4608 inputs, released with 8192",
+        "pool5 not padded, as the lecture's slide draws it; released with H and W padded by 1",
+    )
+
+
+def test_departures_of_another_clip_and_classes():
+    assert c3d(clip="32x112x112", num_classes=101).departures == (
+        "fc6 sized for 32×112×112: 16384 inputs, released with 8192",
+        "101 classes, the paper's network has 487",
+    )
+
+
+@pytest.mark.parametrize("clip", [(16, 16, 16), (17, 33, 40), (31, 112, 96)])
+def test_fc6_is_sized_as_the_pools_leave_it(clip):
+    with torch.device("meta"):
+        model = create_model("c3d", clip=clip)
+    assert model(torch.empty(2, 3, *clip, device="meta")).shape == (2, 487)
+
+
+def test_clip_too_small_names_the_layer_and_its_shape():
+    with pytest.raises(InputError) as raised:
+        create_model("c3d", clip="4x112x112")
+    assert str(raised.value) == (
+        "clip 4×112×112 is too small for this network\n"
+        "  in      pool4 (MaxPool3d of 2×2×2)\n"
+        "  seen    1×14×14 frames × height × width are left for it\n"
+        "  fix     give more frames or larger ones"
+    )
+
+
+def test_unknown_names_offer_near_ones():
+    with pytest.raises(UnknownNameError, match="no model named 'C3'\n  near    c3d"):
+        create_model("C3")
+    with pytest.raises(UnknownNameError, match="no option of c3d named 'pool5_pading'\n  near    pool5_padding"):
+        create_model("c3d", pool5_pading=False)
+
+
+def test_no_classes():
+    with pytest.raises(InputError, match="num_classes is 0"):
+        create_model("c3d", num_classes=0)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_same_count_on_cuda():
+    model = create_model("c3d", clip="16x32x32").cuda()
+    there = count_flops(model, torch.zeros(1, 3, 16, 32, 32, device="cuda"))
+    assert there.macs == count_flops(model.cpu(), (1, 3, 16, 32, 32)).macs

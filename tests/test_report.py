@@ -1,0 +1,163 @@
+import json
+
+import pandas
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from flopcount import UnknownNameError, count_flops, create_model
+from flopcount.tables import table_by
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return F.relu(x + self.norm(self.conv(x)))
+
+
+class Net(nn.Module):
+    """Shared parts, a part called three times, one never called, operators of the root's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.body = nn.Sequential(Block(4), Block(4))
+        self.again = self.body[0]
+        self.unused = nn.Linear(7, 7)
+        self.head = nn.Linear(4, 5)
+        self.tied = nn.Linear(4, 5)
+        self.tied.weight = self.head.weight
+
+    def forward(self, x):
+        x = self.again(self.body(self.stem(x)))
+        x = self.body[0](x[..., :4, :4])
+        return self.head(x.mean((2, 3))) @ torch.ones(5, 5)
+
+
+@pytest.fixture(scope="module")
+def report():
+    return count_flops(Net().eval(), (2, 3, 8, 8))
+
+
+def test_modules_and_operators_sum_to_the_total(report):
+    assert sum(row.own.macs for row in report.modules) == report.macs
+    assert sum(row.own.other_flops for row in report.modules) == report.other_flops
+    assert sum(row.own_params for row in report.modules) == report.params
+    assert sum(row.cost.macs for row in report.operators) == report.macs
+    assert sum(row.cost.other_flops for row in report.operators) == report.other_flops
+    assert sum(row.bytes_read for row in report.operators) == report.bytes_read
+    assert report.module("").cost == report.total
+    assert report.flops == 2 * report.macs
+    assert report.total_flops == report.flops + report.other_flops
+
+
+@pytest.mark.parametrize("by", ["module", "operator", "kind"])
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, -1])
+def test_every_printed_column_sums_to_its_total(report, by, depth):
+    table = table_by(report, by, depth)
+    for position, column in enumerate(table.columns):
+        if column.kind in ("count", "bytes"):
+            assert sum(row[position] for row in table.rows) == table.total[position], column.name
+        if column.kind == "share":
+            assert sum(row[position][0] for row in table.rows) == table.total[position][0]
+
+
+def test_a_module_called_three_times_counts_three_times_and_its_parameters_once(report):
+    row = report.module("body.0.conv")
+    assert row.calls == 3
+    assert row.input_shapes == ((2, 4, 8, 8), (2, 4, 4, 4))
+    assert row.cost.macs == (2 * 64 + 16) * 2 * 4 * 4 * 9  # 2 calls on 8×8, 1 on 4×4; batch 2; 4·4·9 a position
+    assert row.params == 4 * 4 * 9 + 4
+    with pytest.raises(UnknownNameError):
+        report.module("again.conv")  # a shared module has its first name
+
+
+def test_shared_parameters_count_once(report):
+    assert report.params == sum(p.numel() for p in {id(p): p for p in Net().parameters()}.values())
+    assert report.module("tied").params == 5  # its bias
+
+
+def test_frozen_parameters_are_told_apart():
+    net = Net()
+    net.body.requires_grad_(False)
+    report = count_flops(net, (2, 3, 8, 8))
+    assert report.params - report.trainable_params == 2 * (4 * 4 * 9 + 4 + 4 + 4)
+    assert "102 of them trainable" in " ".join(str(report).split())
+
+
+def test_what_is_never_called_says_so(report):
+    row = report.module("unused")
+    assert (row.calls, row.cost.macs, row.params) == (0, 0, 56)
+    line = next(line for line in str(report).splitlines() if line.startswith("unused"))
+    assert "never called" in line
+
+
+def test_own_operators_of_the_root(report):
+    root = report.module("")
+    assert root.own.macs == 2 * 5 * 5  # (2, 5) @ (5, 5)
+    assert root.depth == 0
+    assert report.module("body.0.conv").depth == 3
+
+
+def test_json_has_the_keys_of_the_design(report):
+    data = json.loads(report.to_json())
+    assert list(data) == [
+        *("schema", "model", "departures", "input", "convention", "total", "per_sample", "views", "per_video"),
+        *("uncosted", "modules", "operators", "engine", "versions"),
+    ]
+    assert data["schema"] == "flopcount/1"
+    assert list(data["input"]) == ["clip", "stride", "shapes", "batch", "dtype"]
+    assert list(data["total"]) == [
+        *("macs", "flops", "other_flops", "total_flops", "params", "trainable_params", "bytes_read", "bytes_written")
+    ]
+    assert list(data["modules"][0]) == [
+        *("path", "type", "depth", "calls", "input_shapes", "output_shapes", "params"),
+        *("macs", "flops", "other_flops", "self_macs", "self_flops", "self_other_flops"),
+    ]
+    assert list(data["operators"][0]) == ["op", "kind", "calls", "macs", "flops", "other_flops"]
+    for key in ("macs", "flops", "other_flops"):
+        assert sum(row[f"self_{key}"] for row in data["modules"]) == data["total"][key]
+        assert sum(row[key] for row in data["operators"]) == data["total"][key]
+    assert all(isinstance(value, int) for value in data["total"].values())
+
+
+def test_pandas_has_exact_integers(report):
+    frame = report.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame["MACs"].sum() == report.macs
+    assert str(frame["MACs"].dtype) == "int64"
+    assert frame["params"].sum() == report.params
+    assert report.to_pandas(by="operator")["other"].sum() == report.other_flops
+
+
+def test_sentence_of_the_issue():
+    model = create_model("c3d")
+    assert count_flops(model, (1, 3, 16, 112, 112), views=10).sentence() == (
+        "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, 10 views: 385.5 GMACs per video, 80.0 M parameters"
+    )
+
+
+def test_sentence_admits_what_is_missing():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return torch.linalg.svd(x)
+
+    assert count_flops(Odd(), (1, 4, 4)).sentence() == (
+        "0 MACs (0 FLOPs) per 4×4 input, 1 operation uncosted, 0 parameters"
+    )
+
+
+def test_a_second_of_video():
+    report = count_flops(create_model("c3d"), (1, 3, 16, 112, 112), fps=25, stride=2)
+    # 16 frames, every 2nd of 25 fps: 1.28 s; 38.549 / 1.28 = 30.1
+    assert "per second of video, clips end to end: 30.1 GMACs = 60.2 GFLOPs" in str(report)
+
+
+def test_unknown_table():
+    with pytest.raises(UnknownNameError, match="no table named 'modul'\n  near    module"):
+        table_by(count_flops(nn.Linear(2, 2), (1, 2)), "modul", 2)
