@@ -5,6 +5,7 @@ The formula is not a second copy: the cost rule runs once more on numbers that r
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from .rules import find_rule
 from .units import exact
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
+
+_WIDTH = 100  # prose wraps here
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,13 @@ class ExplainedOp:
             ("source", self.source),
         ):
             if text:
-                yield f"  {label:<7} {text}"
+                prose = label in ("counts", "source")
+                yield from _wrapped(label, text) if prose else [f"  {label:<7} {text}"]
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Prose under its label; formulas stay on one line, to be copied."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"  {label:<7} ", subsequent_indent=" " * 10)
 
 
 @dataclass(frozen=True, slots=True)

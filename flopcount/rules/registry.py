@@ -69,7 +69,7 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
 
     Running the same definition again (a notebook cell) replaces it; a second rule of another function is an error.
     """
-    names = [str(op) for op in ops]
+    names = [str(op).replace("::", ".") for op in ops]  # both spellings of "mylib::my_op"
 
     def register(function: RuleFunction) -> RuleFunction:
         parameters = inspect.signature(function).parameters
