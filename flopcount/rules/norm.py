@@ -101,7 +101,7 @@ def rms_norm(input: TensorSpec, weight: TensorSpec | None = None, *, out: object
     "aten.native_dropout",
     kind=Kind.MOVEMENT,
 )
-def dropout(input: TensorSpec, p: float, train: bool | None, *, out: object) -> Work:
+def dropout(p: float, train: bool | None, *, out: object) -> Work:
     """Dropout; at test time the input itself.
 
     Counts: 2 per element in training (mask and scale; drawing the mask is not the network's arithmetic), else nothing.

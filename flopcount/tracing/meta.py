@@ -24,9 +24,13 @@ from .shapes import SHAPES, Layout, layout_of
 __all__ = ["KNOWN_LIMIT", "MetaMode", "meta_like"]
 
 KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
+LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
 
 _CASTS = ("aten.to", "aten._to_copy", "aten.type_as", "aten.contiguous")
 _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
+_ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
+_MASKS = (torch.bool, torch.uint8)
+_PICKS = ("aten.index", "aten._unsafe_index")
 _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
 Handler = Callable[[Any, Any, dict[str, Any]], Any]
@@ -45,8 +49,9 @@ class MetaMode(RecordingMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, path: ModulePath) -> None:
+    def __init__(self, path: ModulePath, known_limit: int = KNOWN_LIMIT) -> None:
         super().__init__(path)
+        self.known_limit = known_limit
         self.memo: dict[Any, Known] = {}
         self._handlers: dict[Any, Handler] = {}
         self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
@@ -73,6 +78,10 @@ class MetaMode(RecordingMode):
         written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
         if written:
             return self._out if any(a.kwarg_only for a in written) else self._in_place
+        if name in _ASSUMED:
+            return self._assumed
+        if name in _PICKS:
+            return self._pick
         takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
         return self._functional if takes_tensors and not _LIKE.match(name) else self._factory
 
@@ -82,7 +91,7 @@ class MetaMode(RecordingMode):
         """Whether a tensor's values may be computed with: real, small, and no weight."""
         return (
             not tensor.is_meta
-            and tensor.numel() <= KNOWN_LIMIT
+            and tensor.numel() <= self.known_limit
             and not isinstance(tensor, nn.Parameter)
             and (not self._unknown or tensor.untyped_storage()._cdata not in self._unknown)
         )
@@ -136,7 +145,10 @@ class MetaMode(RecordingMode):
         """Small index and mask arithmetic, for real."""
         result = func(*map_tensors(_on_cpu, args), **_with_device(func, map_tensors(_on_cpu, kwargs), "cpu"))
         self._record_call(func, args, kwargs, result)
-        return map_tensors(_unless_small, result)
+        return map_tensors(self._unless_small, result)
+
+    def _unless_small(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.is_meta or tensor.numel() <= self.known_limit else meta_like(tensor)
 
     def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         """Our own shape function where it vouches for the call, torch's meta kernel otherwise."""
@@ -153,11 +165,34 @@ class MetaMode(RecordingMode):
                 return Known(signature, position)
         return Known(signature, map_tensors(layout_of, result))
 
+    def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Unknown numbers are finite, and what torch or the module asserts of them holds."""
+        if self._knows_all(args, kwargs) or args[0].numel() > self.known_limit:
+            return self._functional(func, args, kwargs)
+        shape = () if str(func.overloadpacket) == "aten._is_all_true" else args[0].shape
+        result = torch.full(shape, _ASSUMED[str(func.overloadpacket)])
+        self._record_call(func, args, kwargs, result)
+        return result
+
+    def _pick(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """`x[mask]`: a known mask says how many elements there are, whatever is picked from."""
+        source, indices = args
+        if not any(index is not None and index.dtype in _MASKS and self.knows(index) for index in indices):
+            return self._functional(func, args, kwargs)
+        places: list[Any] = []
+        for index in indices:
+            is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
+            places.extend(_on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
+        result = _run_kernel(func, map_tensors(meta_like, (source, places)), {})
+        self._record_call(func, args, kwargs, result)
+        return result
+
     def _view(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Views keep their aliasing; a reshape that must copy is a movement."""
         source = args[0]
         if not source.is_meta and not self.knows(source):
-            args = (meta_like(source), *args[1:])
+            with torch.inference_mode(source.is_inference()):  # torch ties a view to its source, and insists
+                args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
         self._record_call(func, args, kwargs, result, is_view=shares_storage(result, args))
         return result
@@ -182,12 +217,12 @@ class MetaMode(RecordingMode):
     def _factory(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """New tensors: real where small, so that indices and masks have values."""
         size = _factory_size(func, args)
-        device = "meta" if size is not None and size > KNOWN_LIMIT else "cpu"
+        device = "meta" if size is not None and size > self.known_limit else "cpu"
         result = func(*args, **_with_device(func, kwargs, device))
         if device == "cpu" and isinstance(result, torch.Tensor) and ".empty" in str(func) + ".":
             result.zero_()  # the same values on every run
         self._record_call(func, args, kwargs, result)
-        return map_tensors(_unless_small, result)
+        return map_tensors(self._unless_small, result)
 
     def _in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Written down, done only to known tensors of this trace, and checked once against torch's kernel."""
@@ -277,10 +312,6 @@ def meta_like(tensor: Any) -> Any:
 
 def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.device.type == "cpu" else tensor.cpu()
-
-
-def _unless_small(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.is_meta or tensor.numel() <= KNOWN_LIMIT else meta_like(tensor)
 
 
 def _rebuild(result: Any) -> Any:

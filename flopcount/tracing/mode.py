@@ -55,7 +55,9 @@ class RecordingMode(TorchDispatchMode):
 
 def _is_composite(func: Any) -> bool:
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    return isinstance(func, torch._ops.OpOverload) and has_kernel(func.name(), "CompositeImplicitAutograd")
+    if not isinstance(func, torch._ops.OpOverload) or func.namespace == "prim":  # prim is TorchScript's: no dispatcher
+        return False
+    return bool(has_kernel(func.name(), "CompositeImplicitAutograd"))
 
 
 def _has_rule(func: Any) -> bool:

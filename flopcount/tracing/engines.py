@@ -1,0 +1,126 @@
+"""The ladder: how each engine starts. Meta tensors first, then fake ones, last real ones.
+
+What enters is the module; what leaves is the surrounding context, the mode that writes down, and the function that
+turns a tensor or TensorSpec of the caller into what this engine computes with. All write down the same composite
+operators, so the count does not depend on which one served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ..ops import TensorSpec
+from .attribution import ModulePath
+from .inputs import map_tensors, tensor_spec
+from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, MetaMode, meta_like
+from .mode import NativeMode, RecordingMode, Unknown
+
+__all__ = ["ENGINES", "LADDER", "Start"]
+
+_SEED = 0
+
+Start: TypeAlias = tuple[AbstractContextManager[Any], RecordingMode, Callable[[Any], Any]]
+
+
+def _meta(module: nn.Module, path: ModulePath) -> Start:
+    return torch.no_grad(), MetaMode(path), lambda value: _meta_input(value, KNOWN_LIMIT)
+
+
+def _meta_again(module: nn.Module, path: ModulePath) -> Start:
+    """Slower and further: masks as large as an image are known, and so are literals made beside unknown tensors."""
+    return _LiteralsStay(), MetaMode(path, LARGE_KNOWN_LIMIT), lambda value: _meta_input(value, LARGE_KNOWN_LIMIT)
+
+
+class _LiteralsStay(TorchFunctionMode):
+    """`torch.tensor([2, 3], device=x.device)` keeps its values although x is on meta; torch would drop them."""
+
+    literals = (torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor, torch.Tensor.new_tensor)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **(kwargs | {"device": "cpu"} if func in self.literals else kwargs))
+
+
+def _meta_input(value: torch.Tensor | TensorSpec, known_limit: int) -> torch.Tensor:
+    """Floating-point inputs have no values; indices and masks keep theirs (zeros where only a shape is given)."""
+    spec = tensor_spec(value)
+    if spec.is_floating or spec.numel > known_limit:
+        return _empty(spec, "meta") if isinstance(value, TensorSpec) else _on_meta(value)
+    if isinstance(value, TensorSpec):
+        return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
+    return value.detach().cpu().clone() if not value.is_meta else value
+
+
+def _on_meta(value: torch.Tensor) -> torch.Tensor:
+    meta = meta_like(value)
+    return meta if isinstance(meta, torch.Tensor) else value
+
+
+def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
+    return torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
+
+
+def _fake(module: nn.Module, path: ModulePath) -> Start:
+    """Fake tensors: a device without data. What is on meta is taken to be where the weights are."""
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # over a second to import
+
+    device = _device_of(module)
+    fakes: dict[int, tuple[Any, Any]] = {}
+
+    def fake(value: Any) -> Any:
+        if isinstance(value, FakeTensor) or not (isinstance(value, TensorSpec) or value.is_meta):
+            return value
+        if id(value) not in fakes:  # the original is kept, so that its id is not used again
+            fakes[id(value)] = value, _fake_like(value, device)
+        return fakes[id(value)][1]
+
+    mode = NativeMode(path, lambda values: map_tensors(fake, values))
+    return FakeTensorMode(allow_non_fake_inputs=True), mode, lambda value: fake(tensor_spec(value))
+
+
+def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
+    if isinstance(value, TensorSpec):
+        return _empty(value, device)
+    with torch.inference_mode(value.is_inference()):  # torch ties a view to its source, and insists
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
+
+
+def _real(module: nn.Module, path: ModulePath) -> Start:
+    """Real tensors: the operators run. Shapes become random numbers of a fixed seed, indices zeros."""
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise Unknown("the module has no weights (it is on the meta device)")
+    device = _device_of(module)
+    generator = torch.Generator().manual_seed(_SEED)  # torch's own random state stays as it is
+
+    def real(value: torch.Tensor | TensorSpec) -> torch.Tensor:
+        if isinstance(value, torch.Tensor):
+            return value.detach().clone().to(device) if not value.is_meta else real(tensor_spec(value))
+        dtype = getattr(torch, value.dtype)
+        if value.is_floating:
+            return torch.randn(value.shape, generator=generator, dtype=torch.float32).to(device, dtype)
+        return torch.zeros(value.shape, dtype=dtype, device=device)
+
+    return torch.no_grad(), NativeMode(path, lambda values: values), real
+
+
+def _device_of(module: nn.Module) -> torch.device:
+    """Where the weights are; a module without weights, or without their data, counts as on the CPU."""
+    tensor = next((t for t in (*module.parameters(), *module.buffers()) if not t.is_meta), None)
+    return tensor.device if tensor is not None else torch.device("cpu")
+
+
+LADDER: tuple[tuple[str, Callable[[nn.Module, ModulePath], Start]], ...] = (
+    ("meta", _meta),
+    ("meta", _meta_again),
+    ("fake", _fake),
+    ("real", _real),
+)
+"""Engine names with how they start; each attempt is made only if the one before met something it does not know."""
+
+ENGINES = tuple(dict.fromkeys(name for name, _ in LADDER))
