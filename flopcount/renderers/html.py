@@ -23,7 +23,7 @@ def html(table: Table) -> str:
     return (
         '<div class="flopcount" style="font-variant-numeric:tabular-nums">'
         f"<div><b>{escape(table.title)}</b></div>"
-        '<table style="border-collapse:collapse;margin:6px 0;background:none">'
+        '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
         f"<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
         f'<div style="opacity:.75;font-size:90%">{notes}</div></div>'
     )
@@ -35,11 +35,13 @@ def _row(tag: str, columns: tuple[Column, ...], row: tuple[Any, ...], style: str
 
 def _content(column: Column, value: Any, *, bar: bool) -> str:
     text = escape(cell(column, value))
-    if column.kind != "share" or not bar or not text:
+    if column.kind != "share" or not text:
         return text
     part, whole = value
+    number = f'<span style="display:inline-block;width:3.6em;text-align:right">{text}</span>'
     length = f"width:{100 * part / whole:.1f}px;min-width:1px"
-    return f'<span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span> {text}'
+    drawn = f' <span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span>'
+    return number + (drawn if bar else "")
 
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:
