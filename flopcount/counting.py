@@ -206,7 +206,8 @@ def _given(
             raise InputError("inputs with and without a name do not mix", [("fix", "name them all, or none")])
         return keywords or positional
     recipe = getattr(module, "recipe", None)
-    clip = clip or (recipe.clip if recipe else None)
+    if recipe is not None:
+        return tuple((batch, *shape) for shape in recipe.inputs)
     if clip is None:
         raise InputError(
             f"{name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]

@@ -6,6 +6,7 @@ Importing this does not import torch; building a network does.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,23 @@ from .cards import CARDS, Card
 if TYPE_CHECKING:
     from torch import nn
 
+    from .built import Built
+
 __all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "require_known"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it."""
+    """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
+
+    `inputs` are the shapes of its arguments without the batch.
+    """
 
     name: str
     clip: Clip
     stride: int
     departures: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
 
 
 def require_known(name: str) -> None:
@@ -64,6 +71,9 @@ def create_model(
     """
     require_known(name)
     card = CARDS[name]
+    if card.requires and importlib.util.find_spec(card.requires) is None:
+        fix = f"pip install {card.requires}, or pip install 'flopcount[models]'"
+        raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", [("fix", fix)])
     module_name, _, function = card.builder.partition(":")
     builder = getattr(importlib.import_module(f".{module_name}", __name__), function)
     _check_options(name, builder, options)
@@ -71,12 +81,13 @@ def create_model(
     classes = card.num_classes if num_classes is None else num_classes
     if classes < 1:
         raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
-    module: nn.Module
-    module, departures = builder(built_for, classes, **options)
+    built: Built = builder(built_for, classes, **options)
+    departures = built.departures
     if classes != card.num_classes:
-        departures = [*departures, f"{classes} classes, the paper's network has {card.num_classes}"]
-    module.recipe = Recipe(name, built_for, card.stride, tuple(departures))  # type: ignore[assignment]
-    return module
+        departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
+    inputs = built.inputs if built.inputs is not None else ((3, *built_for.sizes),)
+    built.module.recipe = Recipe(name, built_for, card.stride, departures, inputs)  # type: ignore[assignment]
+    return built.module
 
 
 def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:

@@ -1,0 +1,22 @@
+"""What a builder of the zoo returns: the module, and how it differs from the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+__all__ = ["Built"]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A network sized for a clip.
+
+    `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the
+    batch, where it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
+    """
+
+    module: nn.Module
+    departures: tuple[str, ...] = ()
+    inputs: tuple[tuple[int, ...], ...] | None = None
