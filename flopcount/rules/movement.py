@@ -64,7 +64,7 @@ _register(
     Kind.VIEW,
     """item _local_scalar_dense is_same_size sym_size sym_numel sym_stride size stride numel dim is_floating_point
     is_complex result_type _has_compatible_shallow_copy_type _assert_async _assert_scalar _assert_tensor_metadata
-    is_pinned pin_memory record_stream set_data requires_grad_ retain_grad _version output_nr""",
+    is_pinned pin_memory record_stream set_data requires_grad_ retain_grad _version output_nr detach_""",
     "reads metadata or one value",
     bytes_read=0,
     bytes_written=0,

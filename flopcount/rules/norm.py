@@ -10,6 +10,7 @@ __all__ = ["LAYER_NORM_PER_ELEMENT"]
 
 LAYER_NORM_PER_ELEMENT = 5  # accumulate the mean, subtract it, square, accumulate the variance, scale
 RMS_NORM_PER_ELEMENT = 3  # square, accumulate, scale
+WEIGHT_NORM_PER_ELEMENT = 3  # square, accumulate, scale
 FOLDED_PER_ELEMENT = 2  # running statistics fold into one scale and one shift per channel
 
 
@@ -91,6 +92,16 @@ def rms_norm(input: TensorSpec, weight: TensorSpec | None = None, *, out: object
     Source: https://arxiv.org/abs/1910.07467, equation 4
     """
     return _normalised(input, RMS_NORM_PER_ELEMENT + _affine(weight))
+
+
+@rule("aten._weight_norm_interface", kind=Kind.NORM)
+def weight_norm(v: TensorSpec, *, out: object) -> Work:
+    """Weight normalisation g·v / |v|, the norm over all axes but one.
+
+    Counts: 3 per weight (square 1, accumulate 1, scale 1).
+    Source: https://arxiv.org/abs/1602.07868, equation 2
+    """
+    return _normalised(v, WEIGHT_NORM_PER_ELEMENT)
 
 
 @rule(

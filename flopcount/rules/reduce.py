@@ -45,7 +45,7 @@ register_charges(
         Charge("std std_mean", 4, "mean, subtract, square, accumulate"),
         Charge("logsumexp", 4, "maximum, subtract, exp, accumulate"),
         Charge("norm linalg_vector_norm frobenius_norm", 2, "square or magnitude, accumulate"),
-        Charge("count_nonzero any all is_nonzero equal", 0, "boolean"),
+        Charge("count_nonzero any all _is_all_true _is_any_true is_nonzero equal", 0, "boolean"),
         Charge("histc bincount", 0, "counting in integers"),
         Charge("mse_loss", 3, "subtract, square, accumulate"),
         Charge("l1_loss smooth_l1_loss huber_loss", 3, "subtract, magnitude, accumulate"),

@@ -7,14 +7,12 @@ three write down the same composite operators, so the count does not depend on w
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 
 from ..errors import FlopcountError, ForwardError, InputError, TraceError
 from ..ops import Trace
@@ -28,6 +26,7 @@ from .preserve import preserved
 __all__ = ["ENGINES", "trace", "weightless"]
 
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b", re.IGNORECASE)  # in torch's errors: the module left the dispatcher (.numpy())
+_ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
 
 
 def trace(
@@ -47,8 +46,6 @@ def trace(
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
-    if any(isinstance(parameter, UninitializedParameter) for parameter in module.parameters()):
-        module = copy.deepcopy(module)  # a lazy module settles its shapes for good when it runs
     reasons: dict[str, str] = {}
     for name, start in LADDER:
         if engine in ("auto", name):
@@ -73,20 +70,28 @@ def _run(
     start: Callable[[nn.Module, ModulePath], Start],
 ) -> Trace:
     path = ModulePath(module)
-    with preserved(module, buffers=engine == "real"), torch.inference_mode(), path:
-        below, mode, make = start(module, path)
+    with preserved(module, buffers=engine == "real"), path:
+        mode, make, below, inference = start(module, path)
         try:
-            with below:
+            with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
                 with mode:
                     module(*args, **kwargs)
         except (FlopcountError, Unknown):
             raise
         except Exception as error:  # whatever a user's module raises, told with its place
-            if engine == "fake" or (engine == "meta" and _ASKS_FOR_DATA.search(str(error))):
+            if _next_may_serve(error, engine, inference):
                 raise Unknown(f"{type(error).__name__}: {error}".splitlines()[0]) from error
             raise _forward_error(module, path, error) from error
+        finally:
+            mode.restore()
     return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine)
+
+
+def _next_may_serve(error: Exception, engine: str, inference: bool) -> bool:
+    """Whether the engine is to blame, not the module."""
+    without_data = engine == "meta" and _ASKS_FOR_DATA.search(str(error))
+    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(str(error))))
 
 
 def _forward_error(module: nn.Module, path: ModulePath, error: Exception) -> ForwardError:

@@ -48,9 +48,8 @@ class _BuildMode(MetaMode):
         """A small parameter too: an initialisation may look at what it drew (`nn.init.trunc_normal_` does)."""
         return not tensor.is_meta and tensor.numel() <= self.known_limit
 
-    def may_write(self, tensor: torch.Tensor) -> bool:
+    def _keep(self, tensor: torch.Tensor) -> None:
         """What is being built may be written."""
-        return True
 
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
         """Nothing to check: an initialisation fills what it is given."""

@@ -8,8 +8,8 @@ operators, so the count does not depend on which one served.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -25,16 +25,27 @@ __all__ = ["ENGINES", "LADDER", "Start"]
 
 _SEED = 0
 
-Start: TypeAlias = tuple[AbstractContextManager[Any], RecordingMode, Callable[[Any], Any]]
+
+class Start(NamedTuple):
+    """What an engine runs under, what writes down, and what makes its tensors.
+
+    In inference mode torch hands composite operators over whole; a module that differentiates cannot run in it.
+    """
+
+    mode: RecordingMode
+    make: Callable[[Any], Any]
+    below: AbstractContextManager[Any] = nullcontext()
+    inference: bool = True
 
 
 def _meta(module: nn.Module, path: ModulePath) -> Start:
-    return torch.no_grad(), MetaMode(path), lambda value: _meta_input(value, KNOWN_LIMIT)
+    return Start(MetaMode(path), lambda value: _meta_input(value, KNOWN_LIMIT))
 
 
 def _meta_again(module: nn.Module, path: ModulePath) -> Start:
     """Slower and further: masks as large as an image are known, and so are literals made beside unknown tensors."""
-    return _LiteralsStay(), MetaMode(path, LARGE_KNOWN_LIMIT), lambda value: _meta_input(value, LARGE_KNOWN_LIMIT)
+    mode = MetaMode(path, LARGE_KNOWN_LIMIT)
+    return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
 
 
 class _LiteralsStay(TorchFunctionMode):
@@ -67,28 +78,29 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
 
 
 def _fake(module: nn.Module, path: ModulePath) -> Start:
-    """Fake tensors: a device without data. What is on meta is taken to be where the weights are."""
+    """Fake tensors: a device without data. Real ones are not passed on, since torch would write to them."""
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # over a second to import
 
     device = _device_of(module)
     fakes: dict[int, tuple[Any, Any]] = {}
 
     def fake(value: Any) -> Any:
-        if isinstance(value, FakeTensor) or not (isinstance(value, TensorSpec) or value.is_meta):
+        if isinstance(value, FakeTensor):
             return value
         if id(value) not in fakes:  # the original is kept, so that its id is not used again
             fakes[id(value)] = value, _fake_like(value, device)
         return fakes[id(value)][1]
 
     mode = NativeMode(path, lambda values: map_tensors(fake, values))
-    return FakeTensorMode(allow_non_fake_inputs=True), mode, lambda value: fake(tensor_spec(value))
+    return Start(mode, lambda value: fake(tensor_spec(value)), FakeTensorMode(allow_non_fake_inputs=True))
 
 
 def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
     if isinstance(value, TensorSpec):
         return _empty(value, device)
+    where = device if value.is_meta else value.device
     with torch.inference_mode(value.is_inference()):  # torch ties a view to its source, and insists
-        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=where)
 
 
 def _real(module: nn.Module, path: ModulePath) -> Start:
@@ -106,7 +118,12 @@ def _real(module: nn.Module, path: ModulePath) -> Start:
             return torch.randn(value.shape, generator=generator, dtype=torch.float32).to(device, dtype)
         return torch.zeros(value.shape, dtype=dtype, device=device)
 
-    return torch.no_grad(), NativeMode(path, lambda values: values), real
+    return Start(NativeMode(path, lambda values: values), real)
+
+
+def _real_with_gradients(module: nn.Module, path: ModulePath) -> Start:
+    """For a module that calls `torch.autograd.grad` in its forward pass; composites arrive in parts."""
+    return _real(module, path)._replace(inference=False)
 
 
 def _device_of(module: nn.Module) -> torch.device:
@@ -120,6 +137,7 @@ LADDER: tuple[tuple[str, Callable[[nn.Module, ModulePath], Start]], ...] = (
     ("meta", _meta_again),
     ("fake", _fake),
     ("real", _real),
+    ("real", _real_with_gradients),
 )
 """Engine names with how they start; each attempt is made only if the one before met something it does not know."""
 

@@ -18,7 +18,7 @@ from torch import nn
 from ..ops import Signature
 from .attribution import ModulePath
 from .inputs import map_tensors
-from .mode import RecordingMode, Unknown, call_key, make_signature, shares_storage
+from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
 from .shapes import SHAPES, Layout, layout_of
 
 __all__ = ["KNOWN_LIMIT", "MetaMode", "meta_like"]
@@ -31,6 +31,10 @@ _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
 _PICKS = ("aten.index", "aten._unsafe_index")
+_PACKED = {
+    *("aten._pack_padded_sequence", "aten._pad_packed_sequence"),
+    *("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data", "aten.rnn_relu.data"),
+}
 _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
 Handler = Callable[[Any, Any, dict[str, Any]], Any]
@@ -47,14 +51,13 @@ class Known:
 class MetaMode(RecordingMode):
     """Runs a module on shapes alone."""
 
-    supports_higher_order_operators = True
-
     def __init__(self, path: ModulePath, known_limit: int = KNOWN_LIMIT) -> None:
         super().__init__(path)
         self.known_limit = known_limit
         self.memo: dict[Any, Known] = {}
         self._handlers: dict[Any, Handler] = {}
         self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
+        self._overwritten: list[tuple[torch.Tensor, torch.Tensor, int]] = []  # not ours: values and version before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         handler = self._handlers.get(func)
@@ -67,6 +70,8 @@ class MetaMode(RecordingMode):
         if not isinstance(func, torch._ops.OpOverload):
             return self._higher_order
         name, schema = str(func.overloadpacket), func._schema
+        if func.namespace in SILENT:
+            return self._native
         if name in _CASTS:
             return self._cast
         if torch.Tag.inplace_view in func.tags or name in ("aten.set_", "aten.resize_", "aten.detach_"):
@@ -82,6 +87,8 @@ class MetaMode(RecordingMode):
             return self._assumed
         if name in _PICKS:
             return self._pick
+        if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
+            return self._packed
         takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
         return self._functional if takes_tensors and not _LIKE.match(name) else self._factory
 
@@ -96,9 +103,16 @@ class MetaMode(RecordingMode):
             and (not self._unknown or tensor.untyped_storage()._cdata not in self._unknown)
         )
 
-    def may_write(self, tensor: torch.Tensor) -> bool:
-        """Only what this trace made; a module's own buffers stay as they are."""
-        return tensor.is_inference()
+    def restore(self) -> None:
+        """Give a module's small buffers back what they held."""
+        for tensor, before, version in reversed(self._overwritten):
+            tensor.copy_(before)
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        """A tensor that this trace did not make is written to all the same, since it may be read again."""
+        if not tensor.is_inference():
+            self._overwritten.append((tensor, tensor.clone(), tensor._version))
 
     def _knows_all(self, args: Any, kwargs: dict[str, Any]) -> bool:
         """Whether there are tensors among the arguments and all are known."""
@@ -187,6 +201,16 @@ class MetaMode(RecordingMode):
         self._record_call(func, args, kwargs, result)
         return result
 
+    def _packed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Packed sequences: the lengths are numbers that decide shapes, the data has none."""
+
+        def prepared(tensor: torch.Tensor) -> Any:
+            return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
+
+        result = _run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
+        self._record_call(func, args, kwargs, result)
+        return result
+
     def _view(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Views keep their aliasing; a reshape that must copy is a movement."""
         source = args[0]
@@ -194,7 +218,7 @@ class MetaMode(RecordingMode):
             with torch.inference_mode(source.is_inference()):  # torch ties a view to its source, and insists
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
-        self._record_call(func, args, kwargs, result, is_view=shares_storage(result, args))
+        self._record_call(func, args, kwargs, result, is_view=is_view_of(func, result, args))
         return result
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -229,8 +253,9 @@ class MetaMode(RecordingMode):
         target = args[0]
         tensors = target if isinstance(target, (list, tuple)) else (target,)
         if self._knows_all(args, kwargs):
-            if all(map(self.may_write, tensors)):
-                func(*map_tensors(_on_cpu, args), **map_tensors(_on_cpu, kwargs))
+            for tensor in tensors:
+                self._keep(tensor)
+            func(*args, **kwargs)
         else:
             for tensor in tensors:
                 if not tensor.is_meta and self.knows(tensor):
@@ -267,13 +292,7 @@ class MetaMode(RecordingMode):
     def _higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Operators that take functions: `cond` on a known value runs its branch, flex attention is one operator."""
         if func.name() == "cond":
-            predicate, if_true, if_false, operands = args
-            if isinstance(predicate, torch.Tensor):
-                if not self.knows(predicate):
-                    raise Unknown("torch.cond on a value that no input fixes")
-                predicate = bool(predicate.item())
-            with self:
-                return (if_true if predicate else if_false)(*operands)
+            return self.branch_of(*args, **kwargs)
         if func.name() == "flex_attention":
             query, value = args[0], args[2]
             result = (
@@ -297,6 +316,8 @@ class MetaMode(RecordingMode):
 
 def _sizes(result: Any) -> Any:
     if isinstance(result, torch.Tensor):
+        if result.is_nested:
+            raise Unknown("a nested tensor has no one shape")
         return result.shape
     return tuple(map(_sizes, result)) if isinstance(result, (list, tuple)) else None
 
@@ -305,7 +326,7 @@ def meta_like(tensor: Any) -> Any:
     """The same shape, strides and dtype without data; the device of the original does not matter."""
     if tensor.is_meta:
         return tensor
-    if tensor.layout != torch.strided or tensor.is_quantized:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
         raise Unknown(f"a {tensor.layout} tensor has no meta form")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
@@ -336,7 +357,7 @@ def _factory_size(func: Any, args: Any) -> int | None:
 
 def _with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:
     """Keyword arguments with the device replaced, for operators that take one."""
-    takes_device = any(a.name == "device" for a in func._schema.arguments)
+    takes_device = any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
     kept = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
     return kept | {"device": torch.device(device)} if takes_device else kept
 

@@ -19,7 +19,10 @@ from ..rules import find_rule
 from .attribution import ModulePath
 from .shapes import Layout
 
-__all__ = ["NativeMode", "RecordingMode", "Unknown", "call_key", "make_signature", "shares_storage"]
+__all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
+
+
+SILENT = ("prim", "profiler")  # namespaces that ask for metadata or mark time; nothing of them is a network's work
 
 
 class Unknown(Exception):
@@ -28,6 +31,8 @@ class Unknown(Exception):
 
 class RecordingMode(TorchDispatchMode):
     """Writes every operation down as an Op in `ops`; subclasses say how it is run."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, path: ModulePath) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -52,10 +57,26 @@ class RecordingMode(TorchDispatchMode):
         """One more operation in the module that is running."""
         self.ops.append(Op(signature, self.path.path))
 
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor may be looked at."""
+        return not tensor.is_meta and type(tensor) in (torch.Tensor, torch.nn.Parameter)
+
+    def restore(self) -> None:
+        """Undo what the mode itself wrote to tensors that it did not make."""
+
+    def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
+        """`torch.cond` on a known value runs its branch."""
+        if isinstance(predicate, torch.Tensor):
+            if not self.knows(predicate):
+                raise Unknown("torch.cond on a value that no input fixes")
+            predicate = bool(predicate.item())
+        with self:
+            return (if_true if predicate else if_false)(*operands)
+
 
 def _is_composite(func: Any) -> bool:
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    if not isinstance(func, torch._ops.OpOverload) or func.namespace == "prim":  # prim is TorchScript's: no dispatcher
+    if not isinstance(func, torch._ops.OpOverload) or func.namespace in SILENT:
         return False
     return bool(has_kernel(func.name(), "CompositeImplicitAutograd"))
 
@@ -117,7 +138,14 @@ def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
 
 
-def shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
+def is_view_of(func: Any, result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether no data moved; composites that torch calls views (`reshape`, `to`) may copy, the others cannot."""
+    if not getattr(func, "is_view", False):
+        return False
+    return not _is_composite(func) or _shares_storage(result, args)
+
+
+def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
     """Whether the (first) result looks at the memory of the first argument."""
     first = result[0] if isinstance(result, (tuple, list)) and result else result
     source = args[0] if args else None
@@ -138,14 +166,19 @@ class NativeMode(RecordingMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if not isinstance(func, torch._ops.OpOverload) and func.name() == "cond":
+            return self.branch_of(*args, **kwargs)
+        if getattr(func, "namespace", "") in SILENT:
+            return func(*args, **kwargs)
         if self.decomposes(func):
             with self:
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        args, kwargs = self.prepare((args, kwargs))
+        if func is not torch.ops.aten.lift_fresh.default:  # a literal, which a fake tensor remembers
+            args, kwargs = self.prepare((args, kwargs))
         result = func(*args, **kwargs)
-        view = getattr(func, "is_view", False) and shares_storage(result, args)
+        view = is_view_of(func, result, args)
         key = call_key(func, args, kwargs), fingerprint(result)  # real values may decide the size of a result
         signature = self.signatures.get(key)
         if signature is None:

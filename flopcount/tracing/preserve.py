@@ -12,6 +12,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import _disable_current_modes
 
 __all__ = ["preserved"]
 
@@ -26,22 +30,31 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
     `buffers` (real arithmetic) their values too.
     """
-    attributes = [(part, dict(part.__dict__), _contents(part.__dict__)) for part in module.modules()]
-    tensors = [t for t in chain(module.parameters(), module.buffers()) if not t.is_inference()]
+    attributes = [(part, type(part), dict(part.__dict__), _contents(part.__dict__)) for part in module.modules()]
+    settled = [t for t in chain(module.parameters(), module.buffers()) if not is_lazy(t)]
+    tensors = [t for t in settled if not t.is_inference()]
     versions = [t._version for t in tensors]
     gradients = [(p, p.grad) for p in module.parameters()]
-    values = [(b, b.clone()) for b in module.buffers() if not b.is_meta] if buffers else []
+    values = [(b, b.clone()) for b in module.buffers() if not (b.is_meta or is_lazy(b))] if buffers else []
+    roads = _compiled_roads()
     states = _random_states()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     # the fused kernels take other roads on other devices and in training: the plain road is the same everywhere
     torch.backends.mha.set_fastpath_enabled(False)
+    for owner, name, _, plain in roads:
+        setattr(owner, name, plain)
     try:
-        yield
+        with _lazy_for_now(module, None if buffers else "meta"):
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        for owner, name, compiled, _ in roads:
+            setattr(owner, name, compiled)
         for setter, state in states:
             setter(state)
-        for part, before, contents in attributes:
+        for part, kind, before, contents in attributes:
+            if type(part) is not kind:  # a lazy module that settled
+                part.__class__ = kind
             part.__dict__.clear()
             part.__dict__.update(before)
             for container, copy in contents:
@@ -55,6 +68,48 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
         moved = [(t, version) for t, version in zip(tensors, versions, strict=True) if t._version != version]
         if moved:
             torch._C._autograd._unsafe_set_version_counter(*zip(*moved, strict=True))
+
+
+@contextmanager
+def _lazy_for_now(module: nn.Module, device: str | None) -> Iterator[None]:
+    """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
+    copies: dict[int, Any] = {}
+    for part in module.modules():
+        for owned in (part._parameters, part._buffers):
+            for name, tensor in owned.items():
+                if tensor is not None and is_lazy(tensor):
+                    if id(tensor) not in copies:
+                        kind: Any = type(tensor)
+                        where = device or tensor.device
+                        copies[id(tensor)] = kind(tensor.requires_grad, device=where, dtype=tensor.dtype)
+                    owned[name] = copies[id(tensor)]
+    hook = register_module_forward_pre_hook(_settle) if copies else None
+    try:
+        yield
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def _settle(module: nn.Module, args: Any) -> None:
+    """Initialise a lazy module before torch does, out of sight of the mode that writes down."""
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        with _disable_current_modes(), torch.inference_mode(False), torch.no_grad():
+            module.initialize_parameters(*args)
+
+
+def _compiled_roads() -> list[tuple[Any, str, Any, Any]]:
+    """Where torch compiles a higher-order operator (`cond`, flex attention) although it could call it."""
+    places = (
+        ("torch._higher_order_ops.utils", "_hop_compile_and_call", _call),
+        ("torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True),
+    )
+    loaded = [(sys.modules[owner], name, plain) for owner, name, plain in places if owner in sys.modules]
+    return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
+
+
+def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))
 
 
 def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
@@ -78,9 +133,9 @@ def _random_states() -> list[tuple[Any, Any]]:
         (torch.set_rng_state, torch.get_rng_state()),
         (random.setstate, random.getstate()),
     ]
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        states.append((numpy.random.set_state, numpy.random.get_state()))
+    numpy_random = sys.modules.get("numpy.random")  # numpy loads it when first used, and so it may not have a state yet
+    if numpy_random is not None:
+        states.append((numpy_random.set_state, numpy_random.get_state()))
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
     return states

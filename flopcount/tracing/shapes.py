@@ -54,10 +54,15 @@ def _row_major(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
 
 def _plain(*values: Any) -> bool:
     """All given tensors are floating-point, contiguous and of one dtype; None stands for one not given."""
+    return _alike(*values) and all(value.contiguous for value in values if value is not None)
+
+
+def _alike(*values: Any) -> bool:
+    """As `_plain` with strides of any kind, for operators whose result is row-major whatever they are given."""
     layouts = [value for value in values if value is not None]
     dtype = layouts[0].dtype if isinstance(layouts[0], Layout) else None
     return all(
-        isinstance(value, Layout) and value.dtype == dtype and dtype.is_floating_point and value.contiguous
+        isinstance(value, Layout) and value.dtype == dtype and dtype.is_floating_point and 0 not in value.shape
         for value in layouts
     )
 
@@ -157,7 +162,8 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
     def conv(
         x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Layout | None:
-        if isinstance(padding, str) or not _plain(x, weight, bias):
+        fits = _plain if axes == 2 else _alike  # with images, channels-last may go in and come out
+        if isinstance(padding, str) or not fits(x, weight, bias):
             return None
         if not len(x.shape) == len(weight.shape) == axes + 2:
             return None
@@ -205,9 +211,11 @@ def _adaptive(axes: int) -> Callable[..., Layout | None]:
 
 
 def _cat(tensors: Any, dim: int = 0) -> Layout | None:
-    if not _plain(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
+    if not tensors or not _alike(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
         return None
     first = tensors[0].shape
+    if len(first) in (4, 5) and not _plain(*tensors):  # there channels-last may go in and come out
+        return None
     if not -len(first) <= dim < len(first):
         return None
     axis = dim % len(first)
