@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from .errors import UnknownNameError
 from .models import CARDS
+from .models.cards import recorded_costs
 from .tables import Column, Table
 
 __all__ = ["models_table", "rules_table"]
 
 
-def models_table() -> Table:
-    """One row per network of the zoo."""
+def models_table(family: str | None = None) -> Table:
+    """One row per network of the zoo, or of one family of it; costs are per clip, counted when it was last tested.
+
+    Raises:
+        UnknownNameError: no such family, with near names.
+    """
+    families = sorted({card.family for card in CARDS.values()})
+    if family is not None and family not in families:
+        raise UnknownNameError("family", family, families, f"choose {', '.join(families)}")
+    costs = recorded_costs()
     columns = (
         Column("name", "text"),
         Column("year", "text", drop=2),
-        Column("default clip", "text"),
-        Column("classes", "text", drop=1),
+        Column("clip", "text"),
+        Column("params"),
+        Column("MACs"),
         Column("family", "text", drop=3),
-        Column("paper", "text", drop=4),
+        Column("paper", "text", drop=1),
     )
     rows = tuple(
-        (card.name, str(card.year), str(card.clip), str(card.num_classes), card.family, card.paper)
+        (card.name, str(card.year), str(card.clip), *costs[card.name], card.family, card.paper)
         for card in CARDS.values()
+        if family in (None, card.family)
     )
     notes = ("also: package.module:callable and file.py:callable for models of your own",)
-    return Table("networks of the zoo", columns, rows, None, notes)
+    return Table("networks of the zoo, at their own clips", columns, rows, None, notes)
 
 
 def rules_table() -> Table:

@@ -195,12 +195,15 @@ def check(
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
-@app.command("list", epilog="[bold]Example[/]\n\nflopcount list --format markdown")
-def list_(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
+@app.command("list", epilog='[bold]Examples[/]\n\nflopcount list --format markdown\n\nflopcount list --family "3D CNN"')
+def list_(
+    family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only one family of networks.")] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+) -> None:
     """List the networks of the zoo."""
     from .catalogue import models_table
 
-    _show(models_table(), format.value)
+    _show(models_table(family), format.value)
 
 
 @app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")

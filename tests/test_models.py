@@ -1,6 +1,10 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
+import flopcount
 from flopcount import (
     InputError,
     UnknownNameError,
@@ -11,6 +15,15 @@ from flopcount import (
     weightless,
 )
 from flopcount.models import CARDS
+from flopcount.models.cards import recorded_costs
+
+COSTS = Path(flopcount.__file__).parent / "models" / "cards" / "costs.json"
+
+
+def _with_cost(name, cost):
+    """The recorded costs with one renewed, in the order of the cards."""
+    costs = json.loads(COSTS.read_text()) | {name: cost}
+    return json.dumps({card: costs[card] for card in CARDS if card in costs}, indent=1) + "\n"
 
 
 @pytest.fixture(params=CARDS.values(), ids=list(CARDS))
@@ -34,13 +47,20 @@ def test_every_model_runs_forward_and_backward_at_its_smallest_clip(card):
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
-def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(card):
+def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(card, update_golden):
     report = count_model(card.name, strict=True)
+    if update_golden:
+        COSTS.write_text(_with_cost(card.name, {"params": report.params, "macs": report.macs}))
+    assert recorded_costs()[card.name] == (report.params, report.macs)
     assert report.macs > 0 or report.params == 0
     assert report.total_flops > 0
     assert report.uncosted == ()
     assert report.engine == "meta"
     assert report.departures == ()
+
+
+def test_costs_are_recorded_for_the_networks_there_are():
+    assert list(recorded_costs()) == list(CARDS)
 
 
 def test_every_card_cites_its_paper_and_code(card):

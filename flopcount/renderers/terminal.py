@@ -116,7 +116,7 @@ def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, i
     texts = sum(_text_width(column, [row[i] for row in rows]) for i, column in enumerate(columns))
     for gap in _GAPS:
         spare = width - texts - gap * (len(columns) - 1)
-        if spare >= _NARROWEST_BAR + gap:
+        if spare >= (_NARROWEST_BAR + gap if columns[-1].kind == "share" else 0):
             break
     return gap, spare
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from importlib import resources
 from types import MappingProxyType
 
 from .card import Card
 from .lecture import CARDS as LECTURE
 
-__all__ = ["CARDS", "Card"]
+__all__ = ["CARDS", "Card", "recorded_costs"]
 
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in (*LECTURE,)})
 """Name -> card, in the order `flopcount list` shows."""
+
+
+def recorded_costs() -> dict[str, tuple[int, int]]:
+    """Name -> (params, MACs) at the network's own clip, written by `pytest --update-golden` and compared by tests."""
+    text = resources.files(__package__).joinpath("costs.json").read_text()
+    return {name: (cost["params"], cost["macs"]) for name, cost in json.loads(text).items()}
