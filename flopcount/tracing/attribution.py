@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..ops import ModuleCall
@@ -44,6 +45,7 @@ class ModulePath:
     def __exit__(self, *_: object) -> None:
         for hook in self._hooks:
             hook.remove()
+            torch_modules._global_forward_hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if threading.get_ident() == self._thread:

@@ -28,13 +28,13 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
-    `buffers` (real arithmetic) their values too.
+    `buffers` (real arithmetic) their values too. Lazy modules stay lazy.
     """
     attributes = [(part, type(part), dict(part.__dict__), _contents(part.__dict__)) for part in module.modules()]
     settled = [t for t in chain(module.parameters(), module.buffers()) if not is_lazy(t)]
     tensors = [t for t in settled if not t.is_inference()]
     versions = [t._version for t in tensors]
-    gradients = [(p, p.grad) for p in module.parameters()]
+    gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     values = [(b, b.clone()) for b in module.buffers() if not (b.is_meta or is_lazy(b))] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
@@ -59,9 +59,11 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
             part.__dict__.update(before)
             for container, copy in contents:
                 _refill(container, copy)
-        for parameter, gradient in gradients:
+        for parameter, gradient, wanted in gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
+            if parameter.requires_grad is not wanted:
+                parameter.requires_grad_(wanted)
         with torch.inference_mode():
             for buffer, value in values:
                 buffer.copy_(value)
