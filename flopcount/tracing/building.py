@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from .attribution import ModulePath
-from .meta import MetaMode, meta_like
+from .kernels import meta_like
+from .meta import MetaMode
 from .mode import Unknown
 from .preserve import preserved
 

@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from ..ops import TensorSpec
 from .attribution import ModulePath
 from .inputs import map_tensors, tensor_spec
-from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, MetaMode, meta_like
+from .kernels import meta_like
+from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
 
 __all__ = ["ENGINES", "LADDER", "Start"]

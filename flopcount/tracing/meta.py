@@ -18,10 +18,11 @@ from torch import nn
 from ..ops import Signature
 from .attribution import ModulePath
 from .inputs import map_tensors
+from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes, with_device
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
 from .shapes import SHAPES, Layout, layout_of
 
-__all__ = ["KNOWN_LIMIT", "MetaMode", "meta_like"]
+__all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "MetaMode"]
 
 KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
 LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
@@ -35,7 +36,6 @@ _PACKED = {
     *("aten._pack_padded_sequence", "aten._pad_packed_sequence"),
     *("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data", "aten.rnn_relu.data"),
 }
-_NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
 Handler = Callable[[Any, Any, dict[str, Any]], Any]
 
@@ -153,11 +153,11 @@ class MetaMode(RecordingMode):
         result = known.result
         if isinstance(result, Layout):
             return result.empty()
-        return args[result] if isinstance(result, int) else _rebuild(result)
+        return args[result] if isinstance(result, int) else rebuild(result)
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
-        result = func(*map_tensors(_on_cpu, args), **_with_device(func, map_tensors(_on_cpu, kwargs), "cpu"))
+        result = func(*map_tensors(on_cpu, args), **with_device(func, map_tensors(on_cpu, kwargs), "cpu"))
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -172,7 +172,7 @@ class MetaMode(RecordingMode):
             if layout is not None:
                 return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
         metas = map_tensors(meta_like, args)
-        result = _run_kernel(func, metas, _with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        result = run_kernel(func, metas, with_device(func, map_tensors(meta_like, kwargs), "meta"))
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
             if result is meta:  # dropout at test time, for one, returns its input
@@ -196,8 +196,8 @@ class MetaMode(RecordingMode):
         places: list[Any] = []
         for index in indices:
             is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
-            places.extend(_on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
-        result = _run_kernel(func, map_tensors(meta_like, (source, places)), {})
+            places.extend(on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
+        result = run_kernel(func, map_tensors(meta_like, (source, places)), {})
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -207,7 +207,7 @@ class MetaMode(RecordingMode):
         def prepared(tensor: torch.Tensor) -> Any:
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
 
-        result = _run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
+        result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -240,9 +240,9 @@ class MetaMode(RecordingMode):
 
     def _factory(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """New tensors: real where small, so that indices and masks have values."""
-        size = _factory_size(func, args)
+        size = factory_size(func, args)
         device = "meta" if size is not None and size > self.known_limit else "cpu"
-        result = func(*args, **_with_device(func, kwargs, device))
+        result = func(*args, **with_device(func, kwargs, device))
         if device == "cpu" and isinstance(result, torch.Tensor) and ".empty" in str(func) + ".":
             result.zero_()  # the same values on every run
         self._record_call(func, args, kwargs, result)
@@ -275,7 +275,7 @@ class MetaMode(RecordingMode):
         shape = SHAPES.get(str(func.overloadpacket).removesuffix("_"))
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
-            _run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+            run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
         return Known(make_signature(func, args, kwargs, target, is_view=False), 0)
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -285,7 +285,7 @@ class MetaMode(RecordingMode):
         for tensor in targets:
             if not tensor.is_meta:
                 self._unknown[tensor.untyped_storage()._cdata] = tensor
-        _run_kernel(func, map_tensors(meta_like, args), _with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        run_kernel(func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta"))
         self._record_call(func, args, kwargs, targets)
         return targets[0] if len(targets) == 1 else tuple(targets)
 
@@ -307,68 +307,8 @@ class MetaMode(RecordingMode):
 
     def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
         """Record a call whose result is at hand; the result's shape is part of the key, since values may decide it."""
-        key = call_key(func, args, kwargs), is_view, _sizes(result)
+        key = call_key(func, args, kwargs), is_view, sizes(result)
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=is_view)
         self.record(signature)
-
-
-def _sizes(result: Any) -> Any:
-    if isinstance(result, torch.Tensor):
-        if result.is_nested:
-            raise Unknown("a nested tensor has no one shape")
-        return result.shape
-    return tuple(map(_sizes, result)) if isinstance(result, (list, tuple)) else None
-
-
-def meta_like(tensor: Any) -> Any:
-    """The same shape, strides and dtype without data; the device of the original does not matter."""
-    if tensor.is_meta:
-        return tensor
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
-        raise Unknown(f"a {tensor.layout} tensor has no meta form")
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
-def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.device.type == "cpu" else tensor.cpu()
-
-
-def _rebuild(result: Any) -> Any:
-    if isinstance(result, Layout):
-        return result.empty()
-    if isinstance(result, (list, tuple)):
-        return type(result)(map(_rebuild, result))
-    return result
-
-
-def _factory_size(func: Any, args: Any) -> int | None:
-    """Elements of a factory's result where its arguments say it; `arange` and its like are simply made."""
-    like = str(func.overloadpacket).endswith("_like")
-    size = args[0].shape if like else next((a for a in args if isinstance(a, (list, tuple))), None)
-    if size is None or not all(isinstance(n, int) for n in size):
-        return None
-    total = 1
-    for n in size:
-        total *= n
-    return total
-
-
-def _with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:
-    """Keyword arguments with the device replaced, for operators that take one."""
-    takes_device = any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
-    kept = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
-    return kept | {"device": torch.device(device)} if takes_device else kept
-
-
-def _run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Torch's meta kernel; what it cannot answer without data becomes Unknown, what it rejects stays an error."""
-    try:
-        return func(*args, **kwargs)
-    except NotImplementedError as error:
-        raise Unknown(f"{func} has no meta kernel") from error
-    except RuntimeError as error:
-        if _NAMES_NO_VALUE.search(str(error)):
-            raise Unknown(f"{func} needs values: {str(error).splitlines()[0]}") from error
-        raise

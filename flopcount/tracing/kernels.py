@@ -1,0 +1,78 @@
+"""Torch's own kernels on tensors without data: arguments made ready for them, and what they cannot answer named."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+from .mode import Unknown
+from .shapes import Layout
+
+__all__ = ["factory_size", "meta_like", "on_cpu", "rebuild", "run_kernel", "sizes", "with_device"]
+
+_NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
+
+
+def sizes(result: Any) -> Any:
+    """Shapes of a result, nested as it is."""
+    if isinstance(result, torch.Tensor):
+        if result.is_nested:
+            raise Unknown("a nested tensor has no one shape")
+        return result.shape
+    return tuple(map(sizes, result)) if isinstance(result, (list, tuple)) else None
+
+
+def meta_like(tensor: Any) -> Any:
+    """The same shape, strides and dtype without data; the device of the original does not matter."""
+    if tensor.is_meta:
+        return tensor
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+        raise Unknown(f"a {tensor.layout} tensor has no meta form")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    """Known values are computed with on the CPU."""
+    return tensor if tensor.device.type == "cpu" else tensor.cpu()
+
+
+def rebuild(result: Any) -> Any:
+    """New meta tensors for the layouts of a remembered result."""
+    if isinstance(result, Layout):
+        return result.empty()
+    if isinstance(result, (list, tuple)):
+        return type(result)(map(rebuild, result))
+    return result
+
+
+def factory_size(func: Any, args: Any) -> int | None:
+    """Elements of a factory's result where its arguments say it; `arange` and its like are simply made."""
+    like = str(func.overloadpacket).endswith("_like")
+    size = args[0].shape if like else next((a for a in args if isinstance(a, (list, tuple))), None)
+    if size is None or not all(isinstance(n, int) for n in size):
+        return None
+    total = 1
+    for n in size:
+        total *= n
+    return total
+
+
+def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:
+    """Keyword arguments with the device replaced, for operators that take one."""
+    takes_device = any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
+    kept = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
+    return kept | {"device": torch.device(device)} if takes_device else kept
+
+
+def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Torch's meta kernel; what it cannot answer without data becomes Unknown, what it rejects stays an error."""
+    try:
+        return func(*args, **kwargs)
+    except NotImplementedError as error:
+        raise Unknown(f"{func} has no meta kernel") from error
+    except RuntimeError as error:
+        if _NAMES_NO_VALUE.search(str(error)):
+            raise Unknown(f"{func} needs values: {str(error).splitlines()[0]}") from error
+        raise
