@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from typing import Any
 
 from torch import nn
 
@@ -11,7 +12,7 @@ from ..clip import Clip
 from ..errors import InputError
 from ..units import times
 
-__all__ = ["positions_after"]
+__all__ = ["one_frame", "positions_after", "sizes_after"]
 
 
 def positions_after(pools: Mapping[str, nn.MaxPool3d], clip: Clip) -> int:
@@ -20,22 +21,47 @@ def positions_after(pools: Mapping[str, nn.MaxPool3d], clip: Clip) -> int:
     Raises:
         InputError: the clip is too small; the message names the layer and the shape it would get.
     """
-    sizes = clip.sizes
-    for layer, pool in pools.items():
-        kernel, stride, padding = _triple(pool.kernel_size), _triple(pool.stride), _triple(pool.padding)
-        out = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True)]
+    return prod(sizes_after(pools, clip.sizes, clip))
+
+
+def sizes_after(layers: Mapping[str, nn.Module], sizes: tuple[int, ...], clip: Clip) -> tuple[int, ...]:
+    """What is left of these sizes, (T, H, W) or (H, W), after these convolutions and pools, in order.
+
+    Raises:
+        InputError: the clip is too small; the message names the layer and the shape it would get.
+    """
+    for name, layer in layers.items():
+        part: Any = layer  # convolutions and pools name their sizes alike, but share no class
+        kernel, stride, padding = (_each(n, len(sizes)) for n in (part.kernel_size, part.stride, part.padding))
+        sign = -1 if getattr(part, "ceil_mode", False) else 1  # -(-a // b) rounds up
+        out = tuple(
+            sign * (sign * (n + 2 * p - k) // s) + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True)
+        )
         if min(out) < 1:
+            axes = "frames × height × width" if len(sizes) == 3 else "height × width"
             raise InputError(
                 f"clip {clip} is too small for this network",
                 [
-                    ("in", f"{layer} ({type(pool).__name__} of {times(kernel)})"),
-                    ("seen", f"{times(sizes)} frames × height × width are left for it"),
+                    ("in", f"{name} ({type(part).__name__} of {times(kernel)})"),
+                    ("seen", f"{times(sizes)} {axes} are left for it"),
                     ("fix", "give more frames or larger ones"),
                 ],
             )
-        sizes = (out[0], out[1], out[2])
-    return prod(sizes)
+        sizes = out
+    return sizes
 
 
-def _triple(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (value,) * 3 if isinstance(value, int) else tuple(value)
+def one_frame(clip: Clip) -> tuple[int, int, int]:
+    """(3, H, W), the input of an image network.
+
+    Raises:
+        InputError: the clip has more than one frame.
+    """
+    if clip.frames != 1:
+        fix = f"give --clip 1x{clip.height}x{clip.width}, or choose single_frame to run a CNN on every frame"
+        raise InputError(f"this network takes one image, clip {clip} has {clip.frames} frames", [("fix", fix)])
+    return 3, clip.height, clip.width
+
+
+def _each(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)
