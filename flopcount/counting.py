@@ -18,7 +18,7 @@ from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 
-__all__ = ["count_flops", "count_model"]
+__all__ = ["count_flops", "count_model", "input_of"]
 
 
 def count_flops(
@@ -187,7 +187,7 @@ def count_model(
         return module.to(getattr(torch, dtype)) if dtype else module
 
     def count(module: nn.Module) -> Report:
-        given = _given(module, name, clip, batch, inputs)
+        given = input_of(module, name, clip, batch, inputs)
         return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict)
 
     try:
@@ -196,9 +196,14 @@ def count_model(
         return count(build())
 
 
-def _given(
+def input_of(
     module: nn.Module, name: str, clip: Clip | None, batch: int, inputs: Sequence[tuple[str, TensorSpec]]
 ) -> Input:
+    """What a model built by name is given: the inputs named, else what its recipe says, else one clip.
+
+    Raises:
+        InputError: neither is known.
+    """
     if inputs:
         keywords = {key: spec for key, spec in inputs if key}
         positional = tuple(spec for key, spec in inputs if not key)

@@ -22,7 +22,7 @@ from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
 
-__all__ = ["ENGINES", "LADDER", "Start"]
+__all__ = ["ENGINES", "LADDER", "Start", "real_input"]
 
 _SEED = 0
 
@@ -109,17 +109,19 @@ def _real(module: nn.Module, path: ModulePath) -> Start:
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
     device = _device_of(module)
+    return Start(NativeMode(path, lambda values: values), lambda value: real_input(value, device))
+
+
+def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
+    """A real tensor on `device`: a copy of the one given, or for a shape random numbers (indices: zeros)."""
+    if isinstance(value, torch.Tensor) and not value.is_meta:
+        return value.detach().clone().to(device)
+    spec = tensor_spec(value)
+    dtype = getattr(torch, spec.dtype)
+    if not spec.is_floating:
+        return torch.zeros(spec.shape, dtype=dtype, device=device)
     generator = torch.Generator().manual_seed(_SEED)  # torch's own random state stays as it is
-
-    def real(value: torch.Tensor | TensorSpec) -> torch.Tensor:
-        if isinstance(value, torch.Tensor):
-            return value.detach().clone().to(device) if not value.is_meta else real(tensor_spec(value))
-        dtype = getattr(torch, value.dtype)
-        if value.is_floating:
-            return torch.randn(value.shape, generator=generator, dtype=torch.float32).to(device, dtype)
-        return torch.zeros(value.shape, dtype=dtype, device=device)
-
-    return Start(NativeMode(path, lambda values: values), real)
+    return torch.randn(spec.shape, generator=generator, dtype=torch.float32).to(device, dtype)
 
 
 def _real_with_gradients(module: nn.Module, path: ModulePath) -> Start:
