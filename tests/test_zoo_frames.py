@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flopcount import InputError, count_model, create_model
+from flopcount import InputError, UnknownNameError, count_model, create_model
 from flopcount.clip import Clip
 
 
@@ -146,3 +146,152 @@ def test_a_frame_through_single_frame_is_the_frame_alone():
     frame = torch.randn(1, 3, 1, 23, 23)
     with torch.no_grad():
         torch.testing.assert_close(model(frame.expand(1, 3, 4, 23, 23)), model(frame))
+
+
+# TV-L1 optical flow
+
+
+def texture(x, y):
+    """Smooth waves of 7 to 40 pixels, known at every point: (H, W) positions -> values in about 0..1."""
+    draw = torch.Generator().manual_seed(0)
+    length, angle, phase = (torch.rand(40, 1, 1, generator=draw) for _ in range(3))
+    wave, angle = 2 * torch.pi / (7 * (40 / 7) ** length), 2 * torch.pi * angle
+    waves = torch.sin(wave * (angle.cos() * x + angle.sin() * y) + 2 * torch.pi * phase)
+    return 0.5 + 0.2 * waves.sum(0) / 40**0.5
+
+
+ROWS, COLUMNS, MARGIN = 64, 80, 8
+Y, X = torch.meshgrid(torch.arange(float(ROWS)), torch.arange(float(COLUMNS)), indexing="ij")
+
+
+def error(first, second, motion, **options):
+    """Mean endpoint error in pixels away from the border, where part of the image has left."""
+    model = create_model("optical_flow_tvl1", clip=(2, ROWS, COLUMNS), **options)
+    flow = model(torch.stack((first, second)).expand(1, 3, 2, ROWS, COLUMNS))
+    assert flow.shape == (1, 2, 1, ROWS, COLUMNS)
+    inside = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    return (flow[0, :, 0] - motion).norm(dim=0)[inside].mean().item()
+
+
+@pytest.mark.parametrize("shift", [(0.5, -0.3), (0.0, 0.0), (1.25, 2.0), (-3.0, 4.0), (5.0, 0.0), (0.0, -5.0)])
+def test_flow_of_a_shifted_texture(shift):
+    dx, dy = shift
+    motion = torch.tensor(shift)[:, None, None].expand(2, ROWS, COLUMNS)
+    assert error(texture(X, Y), texture(X - dx, Y - dy), motion) < 0.1
+
+
+def test_flow_of_a_texture_that_turns_by_two_degrees():
+    x, y = X - COLUMNS / 2, Y - ROWS / 2
+    cos, sin = torch.tensor(torch.pi / 90).cos(), torch.tensor(torch.pi / 90).sin()
+    turned = texture(cos * x + sin * y + COLUMNS / 2, -sin * x + cos * y + ROWS / 2)
+    motion = torch.stack((cos * x - sin * y - x, sin * x + cos * y - y))
+    assert motion.norm(dim=0).max() > 1.7
+    assert error(texture(X, Y), turned, motion) < 0.1
+
+
+def test_flow_needs_the_pyramid_for_large_shifts():
+    motion = torch.tensor((5.0, 0.0))[:, None, None].expand(2, ROWS, COLUMNS)
+    assert error(texture(X, Y), texture(X - 5, Y), motion, scales=1, warps=1) > 1
+
+
+def test_flow_between_each_frame_and_the_next():
+    model = create_model("optical_flow_tvl1", clip="3x24x24", warps=1, iterations=2)
+    clip = torch.rand(2, 3, 3, 24, 24)
+    both = model(clip)
+    assert both.shape == (2, 2, 2, 24, 24)
+    torch.testing.assert_close(both[1:, :, 1:], model(clip[1:, :, 1:]))
+
+
+def test_flow_costs_what_its_schedule_says():
+    def iterations(**options):
+        return count("optical_flow_tvl1", "2x50x40", **options).module("iteration").cost.other_flops
+
+    levels = [50 * 40, 40 * 32, 32 * 26, 26 * 20, 20 * 16]  # five times 0.8, all at 16 or above
+    residual = 2 + 1 + 1  # gradient · u, added up, plus the constant part
+    threshold = 1 + 2 + 2 + 2  # times 1/|gradient|², clamp, times the gradient, off u
+    smooth = 3 * 2 + 2 * 2  # divergence, times θ, to v
+    dual = 2 * 2 + 2 * 4 + 2 * 2 + 2 * 3 * 2  # ∇u, |∇u| (hypot is 4), 1 + τ/θ·|∇u|, and for p_x and p_y each 3
+    per_position = residual + threshold + smooth + dual
+    assert iterations(iterations=1, warps=1) == per_position * sum(levels)
+    assert iterations() == 5 * 30 * iterations(iterations=1, warps=1)
+    assert count("optical_flow_tvl1", "2x50x40").macs == 0
+
+
+@pytest.mark.parametrize("wrong", [{"scales": 0}, {"iterations": 0}, {"scale_step": 1.0}])
+def test_flow_refuses_a_schedule_that_is_none(wrong):
+    with pytest.raises(InputError, match="not a schedule"):
+        create_model("optical_flow_tvl1", **wrong)
+
+
+def test_flow_needs_two_frames():
+    with pytest.raises(InputError, match="optical flow needs two frames of 2×2 pixels, the clip is 1×224×224"):
+        create_model("optical_flow_tvl1", clip="1x224x224")
+
+
+# Two streams
+
+STREAM = (  # behind conv1, whose input differs
+    26**2 * 256 * 96 * 5**2
+    + 13**2 * 512 * 256 * 3**2
+    + 2 * 13**2 * 512 * 512 * 3**2
+    + 512 * 6 * 6 * 4096
+    + 4096 * 2048
+    + 2048 * 101
+)
+
+
+def test_each_stream_is_built_and_counted_alone():
+    spatial, temporal = count("two_stream", stream="spatial"), count("two_stream", stream="temporal")
+    assert spatial.macs == 109**2 * 96 * 3 * 7**2 + STREAM
+    assert temporal.macs == 109**2 * 96 * 20 * 7**2 + STREAM
+    assert temporal.params - spatial.params == 96 * 17 * 7**2
+    both = count("two_stream")
+    assert both.macs == spatial.macs + temporal.macs
+    assert both.params == spatial.params + temporal.params
+    assert both.input.shapes == ((1, 3, 224, 224), (1, 20, 224, 224))
+
+
+def test_two_stream_with_its_flow_costs_the_flow_more():
+    given, computed = count("two_stream"), count("two_stream", flow="tvl1")
+    assert computed.macs == given.macs
+    flow = computed.module("flow").cost.other_flops
+    assert flow == count("optical_flow_tvl1").other_flops
+    stack = 20 * 224**2
+    assert computed.other_flops == given.other_flops + flow + 2 * stack  # its mean vectors, taken off
+
+
+def test_two_stream_averages_the_softmax_of_its_streams():
+    torch.manual_seed(0)
+    model = create_model("two_stream", clip="3x47x47", num_classes=4).eval()
+    frame, stack = torch.randn(2, 3, 47, 47), torch.randn(2, 4, 47, 47)
+    with torch.no_grad():
+        average = (model.spatial(frame).softmax(1) + model.temporal(stack).softmax(1)) / 2
+        torch.testing.assert_close(model(frame, stack), average)
+
+
+def test_two_stream_takes_a_clip_where_it_computes_the_flow():
+    torch.manual_seed(0)
+    model = create_model("two_stream", clip="3x47x47", num_classes=4, flow="tvl1").eval()
+    clip = torch.rand(1, 3, 3, 47, 47)
+    with torch.no_grad():
+        flow = model.flow(clip)
+        flow = flow - flow.mean((3, 4), keepdim=True)
+        stack = torch.cat((flow[:, :, 0], flow[:, :, 1]), dim=1)  # x and y of each field in turn
+        average = (model.spatial(clip[:, :, 0]).softmax(1) + model.temporal(stack).softmax(1)) / 2
+        torch.testing.assert_close(model(clip), average)
+
+
+def test_two_stream_says_what_differs():
+    assert create_model("two_stream", clip="6x112x112", num_classes=101).recipe.departures == (
+        "5 fields of flow for 6×112×112, the paper stacks 10",
+        "fc6 sized for 6×112×112: 4608 inputs, the paper's has 18432",
+    )
+
+
+def test_two_stream_refuses_what_it_does_not_know():
+    with pytest.raises(UnknownNameError, match="no stream of two_stream named 'spatail'\n  near    spatial"):
+        create_model("two_stream", stream="spatail")
+    with pytest.raises(InputError, match="the spatial stream takes no flow"):
+        create_model("two_stream", stream="spatial", flow="tvl1")
+    with pytest.raises(InputError, match="flow needs two frames, the clip is 1×224×224"):
+        create_model("two_stream", clip="1x224x224")
