@@ -12,7 +12,7 @@ from .ops import TensorSpec
 
 __all__ = ["Term", "named"]
 
-_PRODUCT, _SUM, _ATOM = 1, 0, 2  # binding strength of a term's text
+_SUM, _QUOTIENT, _PRODUCT, _ATOM = range(4)  # how strongly a term's text holds together
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Term(int):
         other = Term.of(other)
         if int(other) == 0:
             return self
-        return Term(int(self) - int(other), f"{self.within(_SUM)} − {other.within(_PRODUCT)}", _SUM)
+        return Term(int(self) - int(other), f"{self.within(_SUM)} − {other.within(_QUOTIENT)}", _SUM)
 
     def __rsub__(self, other: int) -> Term:
         return Term.of(other) - self
@@ -64,7 +64,7 @@ class Term(int):
         other = Term.of(other)
         if int(other) == 1:
             return self
-        return Term(int(self) // int(other), f"{self.within(_PRODUCT)} / {other.within(_ATOM)}", _PRODUCT)
+        return Term(int(self) // int(other), f"{self.within(_PRODUCT)} / {other.within(_ATOM)}", _QUOTIENT)
 
     def __rfloordiv__(self, other: int) -> Term:
         return Term.of(other) // self

@@ -18,8 +18,6 @@ __all__: list[str] = []
     "aten.conv3d",
     "aten._convolution",
     "aten._convolution_mode",
-    "aten.cudnn_convolution",
-    "aten.mkldnn_convolution",
     kind=Kind.CONV,
 )
 def convolution(

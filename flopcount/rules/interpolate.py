@@ -64,7 +64,7 @@ def upsample_bicubic2d_aa(input: TensorSpec, *, out: TensorSpec) -> Work:
 _MODES = ("bilinear", "nearest", "bicubic")
 
 
-@rule("aten.grid_sampler", "aten.grid_sampler_2d", "aten.grid_sampler_3d", "aten.cudnn_grid_sampler",
+@rule("aten.grid_sampler", "aten.grid_sampler_2d", "aten.grid_sampler_3d",
       kind=Kind.INTERPOLATE)  # fmt: skip
 def grid_sampler(input: TensorSpec, grid: TensorSpec, interpolation_mode: int = 0, *, out: TensorSpec) -> Work:
     """Sampling at positions given by a grid.

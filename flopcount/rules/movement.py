@@ -31,9 +31,9 @@ _register(
     reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d scatter index_put index_copy
     index_fill masked_scatter slice_scatter select_scatter diagonal_scatter as_strided_scatter diag_embed diag
     diagonal_copy max_unpool2d max_unpool3d complex view_as_complex_copy view_as_real_copy conj_physical resolve_conj
-    resolve_neg narrow_copy expand_copy unfold_copy real_copy _reshape_copy permute_copy block_diag
+    resolve_neg narrow_copy expand_copy unfold_copy _reshape_copy permute_copy block_diag
     cartesian_prod nonzero argwhere masked_select repeat_interleave one_hot _pack_padded_sequence _pad_packed_sequence
-    lift lift_fresh lift_fresh_copy to_dense meshgrid combinations trapezoid flatten_dense_tensors
+    lift lift_fresh lift_fresh_copy to_dense meshgrid combinations flatten_dense_tensors
     _nested_tensor_from_mask nonzero_static unsafe_split unsafe_chunk tensor_split split_copy unbind_copy
     split_with_sizes_copy _unsafe_view reshape flatten unflatten_dense_tensors""",
     "every input read once, every output written once",
@@ -55,7 +55,7 @@ _register(
 _register(
     Kind.RANDOM,
     """rand randn randint randperm rand_like randn_like randint_like normal normal_ uniform uniform_ bernoulli
-    bernoulli_ multinomial exponential exponential_ random_ random log_normal_ cauchy_ geometric_ trunc_normal_ poisson
+    bernoulli_ multinomial exponential exponential_ random_ random log_normal_ cauchy_ geometric_ poisson
     _sample_dirichlet _standard_gamma""",
     "drawing random numbers is not the network's arithmetic",
     bytes_read=0,

@@ -48,12 +48,10 @@ def _register_windowed(axes: int) -> None:
         """
         return _avg_pool(kernel_size, axes, out)
 
-    for function, names in (
-        (max_pool, (f"max_pool{axes}d", f"max_pool{axes}d_with_indices", f"mkldnn_max_pool{axes}d")),
-        (max_pool, (f"fractional_max_pool{axes}d",)),
-        (avg_pool, (f"avg_pool{axes}d",)),
-    ):
-        rule(*(f"aten.{name}" for name in names), kind=Kind.POOL)(function)
+    rule(f"aten.max_pool{axes}d", f"aten.max_pool{axes}d_with_indices", kind=Kind.POOL)(max_pool)
+    rule(f"aten.avg_pool{axes}d", kind=Kind.POOL)(avg_pool)
+    if axes > 1:
+        rule(f"aten.fractional_max_pool{axes}d", kind=Kind.POOL)(max_pool)
 
 
 def _covered(size: Dim, outputs: Dim) -> Dim:
@@ -87,7 +85,8 @@ def _register_adaptive(axes: int) -> None:
         """
         return Work(other_flops=read(self, first(out)) - first(out).numel)
 
-    rule(f"aten.adaptive_avg_pool{axes}d", f"aten._adaptive_avg_pool{axes}d", kind=Kind.POOL)(adaptive_avg_pool)
+    inner = [f"aten._adaptive_avg_pool{axes}d"] if axes > 1 else []
+    rule(f"aten.adaptive_avg_pool{axes}d", *inner, kind=Kind.POOL)(adaptive_avg_pool)
     rule(f"aten.adaptive_max_pool{axes}d", kind=Kind.POOL)(adaptive_max_pool)
 
 
