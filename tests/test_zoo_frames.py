@@ -5,6 +5,7 @@ import torch
 
 from flopcount import InputError, UnknownNameError, count_model, create_model
 from flopcount.clip import Clip
+from flopcount.models.recurrent_cnn import ConvGRU, ConvLSTM, ConvRNN
 
 
 def count(name, clip=None, **options):
@@ -295,3 +296,180 @@ def test_two_stream_refuses_what_it_does_not_know():
         create_model("two_stream", stream="spatial", flow="tvl1")
     with pytest.raises(InputError, match="flow needs two frames, the clip is 1×224×224"):
         create_model("two_stream", clip="1x224x224")
+
+
+# CNN and LSTM
+
+
+def test_lrcn_is_the_released_network():
+    report = count("cnn_lstm")
+    per_frame = [
+        111**2 * 96 * 3 * 7**2,
+        26**2 * 384 * (96 // 2) * 5**2,
+        13**2 * 512 * 384 * 3**2,
+        13**2 * 512 * (512 // 2) * 3**2,
+        13**2 * 384 * (512 // 2) * 3**2,
+        384 * 6 * 6 * 4096,
+        4 * 256 * (4096 + 256),
+        256 * 101,
+    ]
+    assert report.macs == 16 * sum(per_frame) == 19_110_429_184
+    assert report.module("lstm").params == 4 * 256 * (4096 + 256 + 2)
+
+
+def test_lrcn_on_resnet50():
+    report = count("cnn_lstm", "16x224x224", backbone="resnet50")
+    convolutions = 4_089_184_256 - 2048 * 1000
+    assert report.macs == 16 * (convolutions + 4 * 256 * (2048 + 256) + 256 * 101)
+    assert report.departures == ("ResNet-50 per frame, the paper's CNN is a CaffeNet",)
+
+
+@pytest.mark.parametrize("backbone", ["caffenet", "resnet50"])
+def test_a_frozen_cnn_costs_the_same_and_does_not_train(backbone):
+    trained, frozen = (count("cnn_lstm", backbone=backbone, freeze_cnn=freeze) for freeze in (False, True))
+    assert (frozen.macs, frozen.params) == (trained.macs, trained.params)
+    assert frozen.trainable_params == frozen.module("lstm").params + frozen.module("fc").params
+    assert "CNN frozen, the paper trains it with the LSTM" in frozen.departures
+
+
+def test_lrcn_says_what_differs():
+    assert create_model("cnn_lstm", clip="8x99x99", num_classes=101).recipe.departures == (
+        "fc6 sized for 8×99×99: 1536 inputs, released with 13824",
+        "8 frames, the paper's clips have 16",
+    )
+    with pytest.raises(UnknownNameError, match="no backbone of cnn_lstm named 'resnet5'\n  near    resnet50"):
+        create_model("cnn_lstm", backbone="resnet5")
+
+
+def test_lrcn_averages_probabilities_over_the_frames():
+    torch.manual_seed(0)
+    model = create_model("cnn_lstm", clip="3x49x49", num_classes=4).eval()
+    clip = torch.randn(2, 3, 3, 49, 49)
+    with torch.no_grad():
+        features = torch.stack([model.cnn(clip[:, :, t]) for t in range(3)], dim=1)
+        expected = model.fc(model.lstm(features)[0]).softmax(-1).mean(1)
+        torch.testing.assert_close(model(clip), expected)
+
+
+# Segments
+
+
+def batch_norm_elements(report):
+    return sum(op.op.signature.outputs[0].numel for op in report.ops if op.name == "aten.batch_norm")
+
+
+def test_tsn_is_mmaction2s():
+    report = count("tsn_r50")
+    convolutions = 4_089_184_256 - 2048 * 1000
+    assert report.macs == 25 * convolutions + 2048 * 400
+    assert report.params == 25_557_032 - 2049 * 1000 + 2049 * 400 == 24_327_632  # printed: 24.33 M
+    # mmaction2 prints 102.7 G for 25 frames, with 2 for each normalised element
+    assert round((report.macs + 2 * batch_norm_elements(report)) / 1e9, 1) == 102.7
+
+
+def test_tsm_shifts_for_free():
+    report = count("tsm_r50")
+    assert report.macs == 8 * (4_089_184_256 - 2048 * 600)
+    assert report.params == 24_327_632
+    assert count("tsm_r50", num_classes=174).params == 23_864_558  # mmaction2 prints this one, as 23.87 M
+
+
+def test_tsm_as_mmaction2_prints_it():
+    eight, sixteen = count("tsm_r50"), count("tsm_r50", "16x224x224")
+    assert round((eight.macs + 2 * batch_norm_elements(eight)) / 1e9, 2) == 32.88
+    # 65.75 is printed for 16 segments: what one classifier call instead of one per segment would come to
+    assert round((sixteen.macs + 2 * batch_norm_elements(sixteen)) / 1e9, 2) == 65.76
+    assert round((sixteen.macs - 15 * 2048 * 400 + 2 * batch_norm_elements(sixteen)) / 1e9, 2) == 65.75
+
+
+def test_tsm_takes_an_eighth_of_the_channels_from_each_neighbour():
+    model = create_model("tsm_r50", clip="4x33x33", num_classes=3)
+    shift = model.base_model.layer1[0].conv1
+    shift.net = torch.nn.Identity()
+    maps = torch.randn(2, 4, 64, 3, 3)
+    shifted = shift(maps.flatten(0, 1)).unflatten(0, (2, 4))
+    expected = torch.zeros_like(maps)
+    expected[:, :-1, :8] = maps[:, 1:, :8]
+    expected[:, 1:, 8:16] = maps[:, :-1, 8:16]
+    expected[:, :, 16:] = maps[:, :, 16:]
+    assert torch.equal(shifted, expected)
+
+
+def test_tsm_moves_data_and_adds_no_arithmetic():
+    tsm = count("tsm_r50")
+    image = count("resnet50", num_classes=400)
+    average = 8 * 400
+    assert tsm.other_flops == 8 * image.other_flops + average
+    assert tsm.bytes_written > 8 * image.bytes_written
+
+
+# Recurrent convolutional network
+
+LEVELS = (  # positions, channels, states, kernel positions; VGG-16 at pool2 to pool5 and fc7
+    (56**2, 128, 64, 9),
+    (28**2, 256, 128, 9),
+    (14**2, 512, 256, 9),
+    (7**2, 512, 256, 9),
+    (1, 4096, 512, 1),
+)
+VGG16_TO_FC7 = 15_470_264_320 - 4096 * 1000
+CLASSIFIERS = (64 + 128 + 256 + 256 + 512) * 101
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
+def test_recurrent_cnn_has_a_convolution_of_input_and_state_for_each_gate(cell, gates):
+    report = count("recurrent_cnn", cell=cell)
+    recurrent = sum(n * k * gates * (c * s + s * s) for n, c, s, k in LEVELS)
+    assert report.macs == 10 * (VGG16_TO_FC7 + recurrent) + CLASSIFIERS
+    weights = sum(k * gates * (c * s + s * s) for _, c, s, k in LEVELS)
+    assert report.params == 138_357_544 - 4097 * 1000 + weights + CLASSIFIERS + 5 * 101
+
+
+def test_stacked_layers_see_the_layer_below_in_two_of_three_gates():
+    below = sum(n * k * 2 * s * lower[2] for (n, _, s, k), lower in zip(LEVELS[1:], LEVELS, strict=False))
+    assert count("recurrent_cnn", stacked=True).macs == count("recurrent_cnn").macs + 10 * below
+
+
+def test_conv_gru_by_hand():
+    torch.manual_seed(0)
+    cell = ConvGRU(3, 2, 1)
+    x = torch.randn(1, 2, 3, 1, 1)
+    w_z, w_r, w = cell.input.weight.flatten(1).split(2)
+    u_z, u_r = cell.hidden.weight.flatten(1).split(2)
+    u = cell.candidate.weight.flatten(1)
+    h = torch.zeros(2)
+    for t in range(2):
+        now = x[0, t, :, 0, 0]
+        z, r = torch.sigmoid(w_z @ now + u_z @ h), torch.sigmoid(w_r @ now + u_r @ h)
+        h = (1 - z) * h + z * torch.tanh(w @ now + u @ (r * h))
+        torch.testing.assert_close(cell(x, None)[0, t, :, 0, 0], h)
+
+
+@pytest.mark.parametrize(("cell", "library"), [(ConvRNN, torch.nn.RNN), (ConvLSTM, torch.nn.LSTM)])
+def test_conv_cells_of_one_position_are_torchs(cell, library):
+    torch.manual_seed(0)
+    ours, theirs = cell(3, 2, 1), library(3, 2, bias=False, batch_first=True)
+    order = (0, 1, 3, 2) if cell is ConvLSTM else (0,)  # torch's gates are i, f, g, o
+    with torch.no_grad():
+        for weight, conv in ((theirs.weight_ih_l0, ours.input), (theirs.weight_hh_l0, ours.hidden)):
+            gates = conv.weight.flatten(1).split(2)
+            weight.copy_(torch.cat([gates[i] for i in order]))
+    x = torch.randn(4, 5, 3)
+    torch.testing.assert_close(ours(x[..., None, None], None).flatten(2), theirs(x)[0])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_recurrent_cnn_runs_stacked_with_other_cells(cell):
+    model = create_model("recurrent_cnn", clip="2x32x32", num_classes=3, cell=cell, stacked=True)
+    scores = model(torch.randn(1, 3, 2, 32, 32))
+    torch.testing.assert_close(scores.sum(1), torch.ones(1))
+    assert model.recipe.departures[:3] == (
+        f"convolutional {cell.upper()} cells, the paper's are GRUs",
+        "2 frames, the paper's clips have 10",
+        "frames of 32×32, the paper's are resized to 224×224",
+    )
+
+
+def test_recurrent_cnn_offers_the_cells_it_has():
+    with pytest.raises(UnknownNameError, match="no cell of recurrent_cnn named 'GRU'"):
+        create_model("recurrent_cnn", cell="GRU")

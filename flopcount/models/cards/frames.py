@@ -9,6 +9,32 @@ __all__ = ["CARDS"]
 
 CARDS = (
     Card(
+        name="tsn_r50",
+        title="TSN: ResNet-50 on a frame of each segment, averaged",
+        family="2D CNN",
+        year=2016,
+        paper="https://arxiv.org/abs/1608.00859",
+        code="https://github.com/open-mmlab/mmaction2",
+        builder="tsn:tsn_r50",
+        clip=Clip(25, 224, 224),
+        smallest=Clip(2, 33, 33),
+        stride=1,
+        num_classes=400,
+    ),
+    Card(
+        name="tsm_r50",
+        title="TSM: ResNet-50 on a frame of each segment, channels shifted between them",
+        family="2D CNN",
+        year=2018,
+        paper="https://arxiv.org/abs/1811.08383",
+        code="https://github.com/mit-han-lab/temporal-shift-module",
+        builder="tsm:tsm_r50",
+        clip=Clip(8, 224, 224),
+        smallest=Clip(2, 33, 33),
+        stride=1,
+        num_classes=400,
+    ),
+    Card(
         name="alexnet",
         title="AlexNet in one tower, for one image",
         family="image",
