@@ -30,7 +30,7 @@ def models_table(family: str | None = None) -> Table:
         Column("paper", "text", drop=1),
     )
     rows = tuple(
-        (card.name, str(card.year), str(card.clip), *costs[card.name], card.family, card.paper)
+        (card.name, str(card.year), str(card.clip), *costs.get(card.name, (0, 0)), card.family, card.paper)
         for card in CARDS.values()
         if family in (None, card.family)
     )
