@@ -234,3 +234,122 @@ def test_departures_and_mistakes_of_nonlocal_options():
     for name in ("i3d_nl_r50", "slowfast_r101_16x8_nl"):
         with pytest.raises(InputError, match="leaves 1 row or column in res4, where non-local blocks pool 2×2"):
             create_model(name, clip="4x16x32")
+
+
+# What came after
+
+# name, clip, MACs, parameters, elements normalised
+LATER = [
+    ("r3d_18", None, 40_696_553_472, 33_371_472, 21_324_800),  # torchvision, here and below
+    ("mc3_18", None, 43_342_635_008, 11_695_440, 30_105_600),
+    ("r2plus1d_18", None, 40_519_080_960, 31_505_325, 62_906_102),
+    ("s3d", None, 17_978_771_456, 8_320_048, 44_134_496),
+    ("s3d", "64x224x224", 71_916_314_624, 8_320_048, 176_537_984),
+    ("s3d", "128x224x224", 143_833_038_848, 8_320_048, 353_075_968),
+    ("x3d_xs", None, 605_256_512, 3_794_274, 10_444_800),  # pytorchvideo, here and below
+    ("x3d_xs", "4x182x182", 843_919_472, 3_794_274, 14_132_904),
+    ("x3d_s", None, 1_962_892_112, 3_794_274, 33_945_600),
+    ("x3d_s", "13x182x182", 2_727_045_164, 3_794_274, 45_931_938),
+    ("x3d_m", None, 4_732_468_736, 3_794_274, 81_887_232),
+    ("x3d_m", "16x256x256", 6_185_725_184, 3_794_274, 106_954_752),
+    ("x3d_l", None, 18_367_710_176, 6_153_384, 280_046_400),
+    ("x3d_l", "16x356x356", 24_777_648_768, 6_153_384, 371_924_832),
+    ("ir_csn_152", None, 74_046_244_864, 29_703_568, 355_747_840),
+    ("ir_csn_152", "32x256x256", 96_715_669_504, 29_703_568, 464_650_240),
+    ("ip_csn_152", None, 83_294_685_184, 33_016_592, 417_363_968),  # VMZ's blocks in torchvision's VideoResNet
+    ("ip_csn_152", "32x256x256", 108_795_265_024, 33_016_592, 545_128_448),
+]
+
+
+@pytest.mark.parametrize(("name", "clip", "macs", "params", "normalised"), LATER)
+def test_later_networks_cost_what_the_code_they_follow_costs(name, clip, macs, params, normalised):
+    report = count(name, clip=clip)
+    assert (report.macs, report.params, norm_elements(report)) == (macs, params, normalised)
+    assert report.departures == ()
+
+
+# name, clip, printed GFLOPs, FLOPs added per normalised element, source
+LATER_PRINTED = [
+    ("r3d_18", None, 40.697, 0, "torchvision"),
+    ("mc3_18", None, 43.343, 0, "torchvision"),
+    ("r2plus1d_18", None, 40.519, 0, "torchvision"),
+    ("s3d", None, 17.979, 0, "torchvision: at 16 frames, its accuracy at 128"),
+    ("x3d_xs", None, 0.6, 0, "PySlowFast"),
+    ("x3d_s", None, 1.96, 0, "PySlowFast"),
+    ("x3d_m", None, 4.73, 0, "PySlowFast"),
+    ("x3d_l", None, 18.37, 0, "PySlowFast"),
+    ("x3d_m", "16x256x256", 6.2, 0, "MViT paper"),
+    ("x3d_l", "16x356x356", 24.8, 0, "X3D paper, as STAM quotes it"),
+    ("x3d_xs", "4x182x182", 0.91, 5, "pytorchvideo's model zoo"),
+    ("x3d_s", "13x182x182", 2.96, 5, "pytorchvideo's model zoo"),
+    ("x3d_m", "16x256x256", 6.72, 5, "pytorchvideo's model zoo"),
+    ("x3d_l", "16x356x356", 26.64, 5, "pytorchvideo's model zoo"),
+    ("ir_csn_152", "32x256x256", 96.7, 0, "VMZ, which prints 224"),
+    ("ip_csn_152", "32x256x256", 108.8, 0, "VMZ, which prints 224"),
+    ("ip_csn_152", "32x256x256", 109.9, 2, "mmaction2, which prints 224"),
+]
+
+
+@pytest.mark.parametrize(("name", "clip", "printed", "per_norm_element", "source"), LATER_PRINTED)
+def test_printed_costs_of_later_networks(name, clip, printed, per_norm_element, source):
+    report = count(name, clip=clip)
+    digits = len(str(printed).partition(".")[2])
+    assert round((report.macs + per_norm_element * norm_elements(report)) / 1e9, digits) == printed, source
+
+
+@pytest.mark.parametrize(("name", "printed"), [("ir_csn_152", 29.6), ("ip_csn_152", 32.8)])
+def test_vmz_prints_parameters_without_those_of_batch_norms(name, printed):
+    model = weightless(create_model, name)
+    without = (nn.Conv3d, nn.Linear)
+    params = sum(p.numel() for part in model.modules() if isinstance(part, without) for p in part.parameters())
+    assert round(params / 1e6, 1) == printed
+
+
+def test_r2plus1d_has_as_many_parameters_between_as_a_3d_convolution():
+    model = create_model("r2plus1d_18", clip="1x16x16")
+    space, _, _, time = model.layer1[0].conv1[0]
+    assert space.out_channels == time.in_channels == 64 * 64 * 27 // (64 * 9 + 3 * 64) == 144
+    assert space.weight.numel() + time.weight.numel() == 64 * 64 * 27
+
+
+@pytest.mark.parametrize(
+    ("name", "clip", "departure"),
+    [
+        ("s3d", "8x112x112", "head pools 1×3×3 of 8×112×112, released with 2×7×7"),
+        ("x3d_m", "16x112x112", "head pools 16×4×4 of 16×112×112, released with 16×7×7"),
+        ("ir_csn_152", "16x112x112", "head pools 2×4×4 of 16×112×112, released with 4×7×7"),
+        ("i3d", "8x112x112", "head pools 1×4×4 of 8×112×112, released with 2×7×7"),
+    ],
+)
+def test_heads_of_other_networks_are_sized_to_the_clip(name, clip, departure):
+    assert count(name, clip=clip).departures == (departure,)
+
+
+def test_s3d_refuses_what_its_last_pool_cannot_halve():
+    with pytest.raises(InputError, match=r"clip 4×224×224 is too small for this network\n  in      features.13"):
+        create_model("s3d", clip="4x224x224")
+
+
+def test_inflated_inception():
+    """The paper prints 25 M for both streams (table 1), Open Model Zoo 12.69 M for one: batch norms do not scale."""
+    rgb, flow, both = count("i3d"), count("i3d", stream="flow"), count("two_stream_i3d")
+    first = 64 * 32 * 112 * 112 * 7**3  # per input channel
+    assert rgb.macs == 111_153_143_808
+    assert flow.macs == rgb.macs - first
+    assert both.macs == rgb.macs + flow.macs
+    # The SlowFast paper prints 108 and 216: 3.2 G less, unexplained, and a flow stream as dear as the other.
+    assert (rgb.params, flow.params) == (12_689_984, 12_689_984 - 64 * 7**3)
+    assert both.params == rgb.params + flow.params == 25_358_016
+    assert both.input.shapes == ((1, 3, 64, 224, 224), (1, 2, 64, 224, 224))
+    assert rgb.module("Logits.Conv3d_0c_1x1").output_shapes == ((1, 400, 7, 1, 1),)
+    assert rgb.departures == flow.departures == both.departures == ()
+    with pytest.raises(UnknownNameError, match="no stream of i3d named 'flo'\n  near    flow"):
+        create_model("i3d", stream="flo")
+
+
+@pytest.mark.parametrize("frames", [7, 8, 9, 79])
+def test_inflated_inception_pads_as_tensorflow_does(frames):
+    model = weightless(create_model, "i3d", clip=(frames, 33, 47)).eval()
+    report = count_flops(model, (1, 3, frames, 33, 47))
+    left = tuple(-(-size // 8) if axis == 0 else -(-size // 32) for axis, size in enumerate((frames, 33, 47)))
+    assert report.module("Mixed_5c").output_shapes == ((1, 1024, *left),)

@@ -8,12 +8,13 @@ from importlib import resources
 from types import MappingProxyType
 
 from .card import Card
+from .convolutional import CARDS as CONVOLUTIONAL
 from .frames import CARDS as FRAMES
 from .lecture import CARDS as LECTURE
 
 __all__ = ["CARDS", "Card", "recorded_costs"]
 
-CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in (*LECTURE, *FRAMES)})
+CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in (*LECTURE, *CONVOLUTIONAL, *FRAMES)})
 """Name -> card, in the order `flopcount list` shows."""
 
 
