@@ -85,6 +85,7 @@ class TVL1(nn.Module):
     """Clip (B, 3, T, H, W) with values in 0..1 -> flow (B, 2, T−1, H, W) from each frame to the next: (x, y) in pixels.
 
     Arguments:
+        clip: whose H and W the pyramid is made for.
         scales: levels of the pyramid, as many as stay at 16×16 or above.
         scale_step: size of a level relative to the finer one.
         warps: times that the second image is warped and linearised anew at each level.
@@ -96,6 +97,7 @@ class TVL1(nn.Module):
 
     def __init__(
         self,
+        clip: Clip,
         *,
         scales: int = SCALES,
         scale_step: float = SCALE_STEP,
@@ -106,29 +108,24 @@ class TVL1(nn.Module):
         theta: float = THETA,
     ) -> None:
         super().__init__()
-        self.scales, self.scale_step, self.warps, self.iterations = scales, scale_step, warps, iterations
+        self.scale_step, self.warps, self.iterations = scale_step, warps, iterations
+        sizes = [(round(clip.height * scale_step**n), round(clip.width * scale_step**n)) for n in range(scales)]
+        self.levels = [sizes[0], *(size for size in sizes[1:] if min(size) >= SMALLEST_LEVEL)]  # (H, W), finest first
         self.gray = Gray()
         self.warp = Warp()
         self.iteration = Iteration(tau, weight, theta)
-
-    def levels(self, height: int, width: int) -> list[tuple[int, int]]:
-        """(H, W) of each level of the pyramid, finest first."""
-        factors = [self.scale_step**level for level in range(self.scales)]
-        sizes = [(round(height * factor), round(width * factor)) for factor in factors]
-        return [size for size in sizes if size == sizes[0] or min(size) >= SMALLEST_LEVEL]
 
     def forward(self, clip: Tensor) -> Tensor:
         """Flow (B, 2, T−1, H, W)."""
         gray = self.gray(clip)
         first, second = gray[:, :-1].flatten(0, 1)[:, None], gray[:, 1:].flatten(0, 1)[:, None]  # (B·(T−1), 1, H, W)
-        flow: Tensor | None = None
-        for size in reversed(self.levels(*clip.shape[-2:])):
-            if flow is None:
-                flow = first.new_zeros((first.shape[0], 2, *size))
-            else:  # a pixel of the coarser level is 1/scale_step pixels of this one
+        coarsest, finest = self.levels[-1], self.levels[0]
+        flow = first.new_zeros((first.shape[0], 2, *coarsest))
+        for size in reversed(self.levels):
+            if size != coarsest:  # a pixel of the coarser level is 1/scale_step pixels of this one
                 flow = _resize(flow, size) * (1 / self.scale_step)
-            flow = self._solve(_resize(first, size), _resize(second, size), flow)
-        assert flow is not None
+            here, there = (first, second) if size == finest else (_resize(first, size), _resize(second, size))
+            flow = self._solve(here, there, flow)
         fields: Tensor = flow.unflatten(0, (gray.shape[0], gray.shape[1] - 1))
         return fields.transpose(1, 2)
 
@@ -144,8 +141,6 @@ class TVL1(nn.Module):
 
 
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(images.shape[-2:]) == size:
-        return images
     return F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 
@@ -169,6 +164,7 @@ def optical_flow_tvl1(
         raise InputError(f"not a schedule: {given}", [("fix", "counts of at least 1, a scale step between 0 and 1")])
     return Built(
         TVL1(
+            clip,
             scales=scales,
             scale_step=scale_step,
             warps=warps,

@@ -45,8 +45,8 @@ class Recurrence(nn.Module):
     def __init__(self, channels: int, states: int, kernel: int, *, gates: int, below: int, gates_below: int) -> None:
         super().__init__()
         self.states = states
-        self.input = nn.Conv2d(channels, gates * states, kernel, padding="same", bias=False)
-        self.below = nn.Conv2d(below, gates_below * states, kernel, padding="same", bias=False) if below else None
+        self.input = nn.Conv2d(channels, gates * states, kernel, padding=kernel // 2, bias=False)
+        self.below = nn.Conv2d(below, gates_below * states, kernel, padding=kernel // 2, bias=False) if below else None
 
     def forward(self, x: Tensor, below: Tensor | None) -> Tensor:
         """States (B, T, S, H, W)."""
@@ -75,7 +75,7 @@ class ConvRNN(Recurrence):
 
     def __init__(self, channels: int, states: int, kernel: int, *, below: int = 0) -> None:
         super().__init__(channels, states, kernel, gates=1, below=below, gates_below=1)
-        self.hidden = nn.Conv2d(states, states, kernel, padding="same", bias=False)
+        self.hidden = nn.Conv2d(states, states, kernel, padding=kernel // 2, bias=False)
 
     def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state; there is no memory."""
@@ -90,8 +90,8 @@ class ConvGRU(Recurrence):
 
     def __init__(self, channels: int, states: int, kernel: int, *, below: int = 0) -> None:
         super().__init__(channels, states, kernel, gates=3, below=below, gates_below=2)
-        self.hidden = nn.Conv2d(states, 2 * states, kernel, padding="same", bias=False)
-        self.candidate = nn.Conv2d(states, states, kernel, padding="same", bias=False)
+        self.hidden = nn.Conv2d(states, 2 * states, kernel, padding=kernel // 2, bias=False)
+        self.candidate = nn.Conv2d(states, states, kernel, padding=kernel // 2, bias=False)
 
     def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state; there is no memory."""
@@ -109,7 +109,7 @@ class ConvLSTM(Recurrence):
 
     def __init__(self, channels: int, states: int, kernel: int, *, below: int = 0) -> None:
         super().__init__(channels, states, kernel, gates=4, below=below, gates_below=4)
-        self.hidden = nn.Conv2d(states, 4 * states, kernel, padding="same", bias=False)
+        self.hidden = nn.Conv2d(states, 4 * states, kernel, padding=kernel // 2, bias=False)
 
     def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state and memory."""

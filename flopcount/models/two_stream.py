@@ -80,7 +80,7 @@ class TwoStream(nn.Module):
 
     def __init__(self, clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> None:
         super().__init__()
-        self.flow = TVL1() if flow == "tvl1" else None
+        self.flow = TVL1(clip) if flow == "tvl1" else None
         has_spatial, has_temporal = stream != "temporal", stream != "spatial"
         channels = 2 * (clip.frames - 1)
         self.spatial = CNNM2048(3, clip, num_classes, second_norm=True) if has_spatial else None
