@@ -2,15 +2,17 @@
 effects have their own files.)
 """
 
+import gc
 import itertools
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from flopcount import TensorSpec, count_flops
+from flopcount import ForwardError, TensorSpec, count_flops
 from flopcount.ops import Kind, tensors_in
 
 sizes = st.integers(1, 4)
@@ -125,3 +127,25 @@ def test_views_are_free():
     assert report.total_flops == 0
     assert all(costed.name in ("aten.reshape", "aten.flatten") for costed in copies)  # these had to copy
     assert report.bytes_written == sum(s.nbytes for c in copies for s in tensors_in(c.op.signature.outputs))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_as_it_was(enabled):
+    seen = []
+
+    class Looks(nn.Module):
+        def forward(self, x):
+            seen.append(gc.isenabled())
+            if x.shape[0] == 3:
+                raise ValueError("three")
+            return x
+
+    try:
+        (gc.enable if enabled else gc.disable)()
+        count_flops(Looks(), (2, 2))
+        with pytest.raises(ForwardError):
+            count_flops(Looks(), (3, 2))
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert seen == [False, False]

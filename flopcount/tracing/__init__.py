@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from .building import weightless
 from .engines import ENGINES, LADDER, Start
 from .inputs import map_tensors, specs_of
 from .mode import Unknown
-from .preserve import preserved
+from .preserve import preserved, uncollected
 
 __all__ = ["ENGINES", "trace", "weightless"]
 
@@ -70,7 +71,7 @@ def _run(
     start: Callable[[nn.Module, ModulePath], Start],
 ) -> Trace:
     path = ModulePath(module)
-    with preserved(module, buffers=engine == "real"), path:
+    with uncollected() if engine == "meta" else nullcontext(), preserved(module, buffers=engine == "real"), path:
         mode, make, below, inference = start(module, path)
         try:
             with torch.inference_mode(inference), below:

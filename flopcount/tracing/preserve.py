@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections import OrderedDict, deque
@@ -17,9 +18,24 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
-__all__ = ["preserved"]
+__all__ = ["preserved", "uncollected"]
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off Python's cyclic garbage collection, which otherwise runs through all of torch's objects several times.
+
+    That takes longer than counting does. Nothing large is made meanwhile: it is for meta tensors alone.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

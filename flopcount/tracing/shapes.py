@@ -26,10 +26,10 @@ class Layout:
 
     @property
     def contiguous(self) -> bool:
-        """Row-major without gaps; empty tensors are left to torch."""
+        """Exactly row-major; where an axis of size 1 has another stride, torch may read channels-last into it."""
         expected = 1
         for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
-            if size == 0 or (size != 1 and stride != expected):
+            if size == 0 or stride != expected:
                 return False
             expected *= size
         return True
