@@ -45,7 +45,7 @@ def test_golden_explanation(report, golden):
 
 def test_golden_catalogue(golden):
     golden("models.table", terminal(models_table()) + "\n")
-    golden("rules.markdown", render(rules_table(), "markdown") + "\n")
+    golden("../../reports/rules.md", render(rules_table(), "markdown") + "\n")
 
 
 @pytest.mark.parametrize("width", range(24, 140, 7))
