@@ -107,7 +107,7 @@ def _layer(row: ModuleRow, report: Report) -> str:
 
 def _output(row: ModuleRow) -> str:
     """C×T×H×W of the first call, without the batch; "+1" for each further shape."""
-    if not row.calls:
+    if not row.calls and not row.cost.total_flops:  # a ModuleList is not called either, but what is in it
         return "never called"
     if not row.output_shapes:
         return ""

@@ -161,3 +161,15 @@ def test_a_second_of_video():
 def test_unknown_table():
     with pytest.raises(UnknownNameError, match="no table named 'modul'\n  near    module"):
         table_by(count_flops(nn.Linear(2, 2), (1, 2)), "modul", 2)
+
+
+def test_a_list_of_modules_is_not_said_to_be_never_called():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(2, 2)])
+
+        def forward(self, x):
+            return self.layers[0](x)
+
+    assert "never called" not in str(count_flops(Listed(), (1, 2)).by_module(1))
