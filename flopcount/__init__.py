@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from .models import create_model, list_models
+    from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
     from .report import Report
     from .rules import rule
@@ -52,6 +53,7 @@ _HOME = {
     "count_flops": "counting",
     "count_model": "counting",
     "create_model": "models",
+    "inflate": "models.inflate",
     "list_models": "models",
     "rule": "rules",
     "trace": "tracing",
@@ -77,6 +79,7 @@ __all__ = [
     "count_flops",
     "count_model",
     "create_model",
+    "inflate",
     "list_models",
     "rule",
     "trace",
