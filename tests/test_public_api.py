@@ -39,7 +39,8 @@ STAGES = [
     {"report"},
     {"tables", "explanation"},
     {"renderers", "catalogue", "counting", "options"},
-    {"crosscheck"},
+    {"crosscheck", "facts"},
+    {"verification"},
     {"cli"},
 ]
 STAGE = {name: i for i, names in enumerate(STAGES) for name in names}

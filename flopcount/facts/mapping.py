@@ -1,0 +1,80 @@
+"""Which network of the zoo a published row speaks of, with which options, classes and clip.
+
+mapping.csv is read from the top and the first line that fits decides: its `model` is the row's, its `source` (if any) a
+part of the row's url. A line without a name says why there is nothing to count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from ..clip import Clip
+from ..errors import UnknownNameError
+from ..options import parse_settings
+from .published import Published
+from .rows import read, sourced
+
+__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "zoo_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class ZooModel:
+    """What to build for a row. `note` says what was assumed where the row itself does not say."""
+
+    name: str
+    clip: Clip
+    num_classes: int
+    options: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """Why a row cannot be counted."""
+
+    why: str
+
+
+def zoo_model(row: Published) -> ZooModel | Unmapped:
+    """The network that this row speaks of, or why there is none."""
+    for line in _lines():
+        if line["model"] == row.model and line["source"] in row.url:
+            break
+    else:
+        return Unmapped("no such architecture in the zoo")
+    if not line["name"]:
+        return Unmapped(line["why"])
+    if line["clip"]:
+        clip = Clip.parse(line["clip"])
+    elif row.frames is None:
+        return Unmapped("the source does not say how many frames")
+    elif row.height is None or row.width is None:
+        return Unmapped("the source does not say the size of a frame")
+    else:
+        clip = Clip(row.frames, row.height, row.width)
+    options = parse_settings(line["options"].split())
+    return ZooModel(line["name"], clip, classes_of(row.dataset), options, line["why"])
+
+
+@cache
+def _lines() -> tuple[dict[str, str], ...]:
+    return tuple(row for _, row in read("mapping.csv"))
+
+
+@cache
+def dataset_classes() -> dict[str, int]:
+    """Data set -> its classes."""
+    return {row["name"]: int(row["classes"]) for place, row in read("datasets.csv") if sourced(place, row)}
+
+
+def classes_of(dataset: str) -> int:
+    """Classes of a data set.
+
+    Raises:
+        UnknownNameError: datasets.csv does not know it.
+    """
+    if dataset not in dataset_classes():
+        raise UnknownNameError("data set", dataset, dataset_classes(), "add it to datasets.csv with its source")
+    return dataset_classes()[dataset]

@@ -1,0 +1,122 @@
+"""What others printed of their models: cost, parameters and accuracy, each row with the place it was read at.
+
+The data are in published.csv; `cost` is the printed text, `scope` says whether it is of one view or of all views of a
+video, and `height` and `width` are the size the source itself gives, be it the size that was counted or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from ..errors import InputError
+from .printed import Printed
+from .rows import read, sourced
+
+__all__ = ["CONVENTIONS", "Published", "published", "published_row"]
+
+CONVENTIONS = ("mac", "2mac", "unknown")
+SCOPES = ("view", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of somebody's table. What was not seen there is None (or "" where it is text).
+
+    `unit` is the source's own word for the cost, `convention` what the number really is: "mac" counts a multiply-add
+    once, "2mac" twice. `secondary` means that the source quotes another text.
+    """
+
+    model: str
+    family: str
+    year: int
+    dataset: str
+    frames: int | None
+    stride: int | None
+    height: int | None
+    width: int | None
+    cost: Printed | None
+    unit: str
+    scope: str
+    convention: str
+    clips: int | None
+    crops: int | None
+    views: int | None
+    params: Printed | None
+    top1: float | None
+    top5: float | None
+    pretrain: str
+    url: str
+    locator: str
+    secondary: bool
+    notes: str
+
+    @property
+    def source(self) -> str:
+        """Who printed it, in short: "facebookresearch/pytorchvideo", "arXiv 1812.03982", or the host."""
+        host, _, path = self.url.partition("://")[2].partition("/")
+        parts = path.strip("/").split("/")
+        if host == "github.com":
+            return "/".join(parts[:2])
+        return f"arXiv {parts[-1]}" if host == "arxiv.org" else host
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Every row, in the order of the data file.
+
+    Raises:
+        InputError: a row without a source, or one that does not read.
+    """
+    return tuple(published_row(place, row) for place, row in read("published.csv"))
+
+
+def published_row(place: str, row: dict[str, str]) -> Published:
+    """One row of the data file, checked.
+
+    Raises:
+        InputError: no url or locator, or a cell that does not read; the message names the line.
+    """
+    sourced(place, row, ("model", "family", "year", "dataset"))
+    cost = Printed(row["cost"], row["scale"]) if row["cost"] else None
+    if cost is not None:
+        _one_of(place, "convention", row["convention"], CONVENTIONS)
+        _one_of(place, "scope", row["scope"], SCOPES)
+    return Published(
+        model=row["model"],
+        family=row["family"],
+        year=int(row["year"]),
+        dataset=row["dataset"],
+        frames=_int(place, row, "frames"),
+        stride=_int(place, row, "stride"),
+        height=_int(place, row, "height"),
+        width=_int(place, row, "width"),
+        cost=cost,
+        unit=row["unit"],
+        scope=row["scope"],
+        convention=row["convention"],
+        clips=_int(place, row, "clips"),
+        crops=_int(place, row, "crops"),
+        views=_int(place, row, "views"),
+        params=Printed(row["params_m"], "M") if row["params_m"] else None,
+        top1=float(row["top1"]) if row["top1"] else None,
+        top5=float(row["top5"]) if row["top5"] else None,
+        pretrain=row["pretrain"],
+        url=row["url"],
+        locator=row["locator"],
+        secondary=row["secondary"] == "yes",
+        notes=row["notes"],
+    )
+
+
+def _int(place: str, row: dict[str, str], column: str) -> int | None:
+    text = row[column]
+    if text and not text.isdigit():
+        raise InputError(f"{column} is {text!r}, not a whole number", [("in", place)])
+    return int(text) if text else None
+
+
+def _one_of(place: str, column: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(f"{column} is {value!r}", [("in", place), ("fix", f"choose {', '.join(known)}")])

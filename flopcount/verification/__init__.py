@@ -1,0 +1,26 @@
+"""Printed numbers against counts: the published rows, one claim, and the lecture's slide."""
+
+from __future__ import annotations
+
+from .claims import ClaimReading, ClaimVerdict, verify_claim
+from .lecture import LectureRow, lecture_table, verify_lecture
+from .readings import Counted, Reading
+from .verdicts import Kind, RowVerdict, Verdict, judge, published_report, verdicts_table, verify_published
+
+__all__ = [
+    "ClaimReading",
+    "ClaimVerdict",
+    "Counted",
+    "Kind",
+    "LectureRow",
+    "Reading",
+    "RowVerdict",
+    "Verdict",
+    "judge",
+    "lecture_table",
+    "published_report",
+    "verdicts_table",
+    "verify_claim",
+    "verify_lecture",
+    "verify_published",
+]

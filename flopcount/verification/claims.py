@@ -1,0 +1,214 @@
+"""A printed claim about a network: which conventions, frames, crops, views and terms give it to its printed digits.
+
+What enters is a name and printed numbers; what leaves are the readings with the fewest changes to the network's own
+clip, one view and plain MACs. Readings with more than three changes are not looked at: among so many numbers some
+always fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..clip import Clip
+from ..errors import FlopcountError, InputError
+from ..facts import Printed, dataset_classes
+from ..models import CARDS
+from ..tables import Column, Table
+from ..units import decimals, exact, si
+from .readings import CONTRACTIONS, EVAL_NORM, OTHER, TRAIN_NORM, Counted, Reading, count
+
+__all__ = ["ClaimReading", "ClaimVerdict", "verify_claim"]
+
+FRAMES = (4, 8, 13, 16, 25, 32, 64)
+CROPS = (112, 128, 160, 182, 224, 256, 312, 320, 356)
+VIEWS = (1, 3, 4, 5, 10, 12, 15, 30)
+PER_MAC = (1, 2)
+TERMS = (CONTRACTIONS, EVAL_NORM, TRAIN_NORM, OTHER)
+MAX_CHANGES = 3
+_NEAR = Fraction(1, 10)  # readings within 10 % tell how crowded the numbers are around the claim
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReading:
+    """A reading that gives the printed cost, and the classes that give the printed parameters (None: not asked)."""
+
+    reading: Reading
+    changes: int
+    classes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimVerdict:
+    """What a claim can mean. `readings` all have the fewest changes that any has; empty where nothing fits.
+
+    `tried` readings were compared, `near` of them lay within 10 % of the claim; `refused` clips do not fit the network.
+    """
+
+    name: str
+    own: Clip
+    plain: Counted
+    printed: Printed
+    params: Printed | None
+    readings: tuple[ClaimReading, ...]
+    tried: int
+    near: int
+    refused: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether some reading gives what was printed."""
+        return bool(self.readings)
+
+    @property
+    def by_accident(self) -> float:
+        """How many of the readings tried would meet an arbitrary number of these digits and this size."""
+        if not self.printed.value:
+            return 0.0
+        return float(self.near * self.printed.step / (2 * _NEAR * self.printed.value))
+
+    def table(self) -> Table:
+        """One row per reading; the notes say what was tried."""
+        columns = (
+            Column("counted", "text"),
+            Column("clip", "text"),
+            Column("views", "text"),
+            Column("added", "prose", drop=2),
+            Column("gives", "text"),
+            Column("parameters", "text", drop=1),
+        )
+        rows = tuple(_cells(found) for found in self.readings)
+        asked = f"{self.printed}" + (f" and {self.params} parameters" if self.params else "")
+        return Table(f"{self.name}: readings of {asked}", columns, rows, None, tuple(self._notes()))
+
+    def _notes(self) -> list[str]:
+        own = self.plain
+        if self.holds:
+            changes = self.readings[0].changes
+            said = "as it is" if not changes else f"with {changes} change{'s' * (changes > 1)}"
+            verdict = (
+                f"{len(self.readings)} reading{'s' * (len(self.readings) > 1)} {said}; more changes were not tried"
+            )
+        else:
+            verdict = f"none: no reading with up to {MAX_CHANGES} changes gives {self.printed}"
+            verdict += f" and {self.params} parameters" if self.params else ""
+        lines = [
+            verdict,
+            f"{self.name} itself on {self.own}: {decimals(own.macs, 'MACs', places=3)}, "
+            f"{decimals(2 * own.macs, 'FLOPs', places=3)}, {decimals(own.params, places=3)} parameters",
+            f"readings tried: {self.tried}, within 10 % of the claim: {self.near}; "
+            f"about {self.by_accident:.2g} would meet its digits by accident",
+            "a change: FLOPs for MACs, other frames, another crop, more views, or a term added",
+        ]
+        if self.refused:
+            lines.append(f"{self.refused} clip{'s' * (self.refused > 1)} left out: the network cannot take them")
+        return lines
+
+
+def _cells(found: ClaimReading) -> tuple[str, ...]:
+    reading = found.reading
+    params = "" if found.classes is None else si(reading.counted.params)
+    if found.classes:
+        params = f"with {found.classes} classes"
+    unit = "FLOPs" if reading.per_mac == 2 else "MACs"
+    return unit, str(reading.clip), str(reading.views), reading.term.text, exact(reading.value), params
+
+
+def verify_claim(
+    name: str,
+    printed: Printed,
+    *,
+    params: Printed | None = None,
+    clip: Clip | None = None,
+    num_classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ClaimVerdict:
+    """Search for the readings of a claim with the fewest changes.
+
+    Arguments:
+        name: of a network, as count_model takes it.
+        printed: the cost claimed.
+        params: the parameters claimed, which the same network has to have, with the classes of some data set.
+        clip: T×H×W if it is known; other frames and crops are then not tried.
+        num_classes: for the model's builder.
+        options: further arguments for the model's builder.
+        progress: told what is being counted.
+
+    Raises:
+        InputError: no clip given for a model that is not of the zoo, or one that the model cannot take.
+    """
+    if clip is None and name not in CARDS:
+        raise InputError(f"{name} has no clip of its own", [("fix", "give --clip 16x112x112")])
+    own = clip or CARDS[name].clip
+    plain = count(name, own, num_classes, options)
+    classes = num_classes or (CARDS[name].num_classes if name in CARDS else None)
+    clips = [own] if clip is not None else _clips(own)
+    counted: list[Reading] = []
+    refused = 0
+    for changes in range(MAX_CHANGES + 1):
+        nearer = [candidate for candidate in clips if _moved(candidate, own) == changes]
+        for number, candidate in enumerate(nearer, 1):
+            progress(f"{name} on {candidate}, {number} of {len(nearer)}")
+            try:
+                counted += _readings(candidate, count(name, candidate, num_classes, options))
+            except FlopcountError:
+                refused += 1  # not every network takes every clip: a note says how many
+        found = []
+        for reading in counted:
+            if _changes(reading, own) == changes and printed.matches(reading.value):
+                fits, fitting = _classes(params, name, reading, classes, options)
+                if fits:
+                    found.append(ClaimReading(reading, changes, fitting))
+        if found:
+            break
+    tried = [reading for reading in counted if _changes(reading, own) <= changes]
+    near = sum(abs(reading.value - printed.value) <= _NEAR * printed.value for reading in tried)
+    return ClaimVerdict(name, own, plain, printed, params, tuple(found), len(tried), near, refused)
+
+
+def _clips(own: Clip) -> list[Clip]:
+    """The network's own clip first, then other crops, other frames, and both."""
+    frames = dict.fromkeys((own.frames, *FRAMES))
+    crops = dict.fromkeys(((own.height, own.width), *((side, side) for side in CROPS)))
+    return [Clip(count, *crop) for count in frames for crop in crops]
+
+
+def _readings(clip: Clip, counted: Counted) -> list[Reading]:
+    terms = [term for term in TERMS if term is CONTRACTIONS or counted.added.get(term)]
+    return [Reading(counted, clip, per_mac, term, views) for per_mac in PER_MAC for term in terms for views in VIEWS]
+
+
+def _changes(reading: Reading, own: Clip) -> int:
+    return sum(
+        (
+            reading.per_mac != 1,
+            reading.term is not CONTRACTIONS,
+            reading.views != 1,
+            _moved(reading.clip, own),
+        )
+    )
+
+
+def _moved(clip: Clip, own: Clip) -> int:
+    """Other frames are one change, another crop is one."""
+    return (clip.frames != own.frames) + ((clip.height, clip.width) != (own.height, own.width))
+
+
+def _classes(
+    params: Printed | None, name: str, reading: Reading, classes: int | None, options: Mapping[str, Any] | None
+) -> tuple[bool, int | None]:
+    """Whether the network of this reading has the parameters claimed, and with which classes (0: its own)."""
+    if params is None:
+        return True, None
+    if params.matches(reading.counted.params):
+        return True, 0
+    if classes is None:
+        return False, None
+    per_class = count(name, reading.clip, classes + 1, options).params - reading.counted.params
+    for other in dataset_classes().values():
+        if params.matches(reading.counted.params + (other - classes) * per_class):
+            return True, other
+    return False, None

@@ -1,0 +1,102 @@
+"""What a printed cost may mean: a count at a clip, once or twice per MAC, with or without a term, times views.
+
+Every reading is computed from a trace by its own formula; nothing here is fitted to what was printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from ..clip import Clip
+from ..counting import count_model
+from ..ops import CostedOp, Kind
+from ..report import Report
+
+__all__ = ["CONTRACTIONS", "EVAL_NORM", "OTHER", "TRAIN_NORM", "Counted", "Reading", "Term", "count"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What some counters add to the contractions."""
+
+    key: str
+    text: str
+
+
+CONTRACTIONS = Term("contractions", "")
+EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
+TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
+OTHER = Term("other", "all other_flops added")
+
+_NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One trace in a few numbers: MACs, parameters, those of normalisation layers, and what each term would add."""
+
+    macs: int
+    params: int
+    norm_params: int = 0
+    added: Mapping[Term, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, report: Report) -> Counted:
+        """The numbers of a report."""
+        norms = [costed for costed in report.ops if costed.kind is Kind.NORM]
+        added = {
+            EVAL_NORM: sum(_fvcore_norm(costed, training=False) for costed in norms),
+            TRAIN_NORM: sum(_fvcore_norm(costed, training=True) for costed in norms),
+            OTHER: report.other_flops,
+        }
+        places = {costed.op.module for costed in norms}
+        norm_params = sum(row.own_params for row in report.modules if row.path in places)
+        return cls(report.macs, report.params, norm_params, added)
+
+
+def _fvcore_norm(costed: CostedOp, *, training: bool) -> int:
+    """What fvcore charges a normalisation (`norm_flop_counter` and `batchnorm_flop_jit` in fvcore/nn/jit_handles.py).
+
+    5 per element with an affine weight, 4 without; BatchNorm in eval mode 2 and 1. Before fvcore knew of modes it
+    charged BatchNorm as the others, which is what `training` asks for.
+    """
+    affine = costed.op.signature.arguments.get("weight") is not None
+    elements = costed.op.signature.inputs[0].numel
+    if costed.name == "aten.batch_norm":
+        return elements * (4 + affine if training else 1 + affine)
+    return elements * (4 + affine) if costed.name in _NORMS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One meaning of a printed cost; `value` is the number it stands for."""
+
+    counted: Counted
+    clip: Clip
+    per_mac: int = 1
+    term: Term = CONTRACTIONS
+    views: int = 1
+
+    @property
+    def value(self) -> int:
+        """(MACs, or twice as many, + the term) * views."""
+        return (self.per_mac * self.counted.macs + self.counted.added.get(self.term, 0)) * self.views
+
+
+def count(
+    name: str, clip: Clip | None = None, num_classes: int | None = None, options: Mapping[str, Any] | None = None
+) -> Counted:
+    """Trace a network once; the same question is answered from memory.
+
+    Raises:
+        FlopcountError: the network cannot take the clip, or cannot be built.
+    """
+    return _count(name, clip, num_classes, tuple(sorted((options or {}).items())))
+
+
+@cache
+def _count(name: str, clip: Clip | None, num_classes: int | None, options: tuple[tuple[str, Any], ...]) -> Counted:
+    return Counted.of(count_model(name, clip=clip, num_classes=num_classes, options=dict(options)))

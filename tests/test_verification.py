@@ -1,0 +1,250 @@
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from flopcount.cli import app
+from flopcount.clip import Clip
+from flopcount.errors import InputError
+from flopcount.facts import Printed, Unmapped, ZooModel, published
+from flopcount.verification import (
+    Counted,
+    Kind,
+    Verdict,
+    judge,
+    lecture_table,
+    published_report,
+    verdicts_table,
+    verify_claim,
+    verify_lecture,
+    verify_published,
+)
+from flopcount.verification.readings import EVAL_NORM, OTHER, TRAIN_NORM, count
+from flopcount.verification.verdicts import _copied
+
+MADE_UP = replace(
+    published()[0],
+    **{"model": "made_up", "dataset": "kinetics400", "scope": "view", "convention": "mac", "views": 30, "params": None},
+)
+MODEL = ZooModel("c3d", Clip(8, 224, 224), 400)
+
+
+def _count(model):
+    """1000 MACs a pixel row, 2 and 5 per normalised element, 10 G of everything else, 10 000 parameters a class."""
+    scale = model.clip.height**2 * model.clip.frames
+    added = {EVAL_NORM: 40 * scale, TRAIN_NORM: 100 * scale, OTHER: 10_000 * scale}
+    return Counted(25_000 * scale, 20_000_000 + 10_000 * model.num_classes, 150_000, added)
+
+
+def _verdict(printed, **changes):
+    row = replace(MADE_UP, cost=Printed(printed, "G"), **changes)
+    return judge(row, MODEL, _count).cost
+
+
+# 25 000 · 8 · 224² = 10.035 G; with 40 and 100 more per position 10.051 G and 10.075 G; at 256² 13.107 G
+VERDICTS = {
+    "10.04": Verdict(Kind.MATCH),
+    "10.0352": Verdict(Kind.MATCH),
+    "10.051": Verdict(Kind.CAUSE, EVAL_NORM.text),
+    "10.075": Verdict(Kind.CAUSE, TRAIN_NORM.text),
+    "14.05": Verdict(Kind.CAUSE, OTHER.text),
+    "20.07": Verdict(Kind.CAUSE, "a multiply-add counts twice"),
+    "13.1": Verdict(Kind.CAUSE, "counted at 256×256, not 224×224"),
+    "13.128": Verdict(Kind.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}"),
+    "301.1": Verdict(Kind.CAUSE, "30 views multiplied in"),
+    "10.03": Verdict(Kind.CAUSE, "digits cut off, not rounded"),
+    "11.0": Verdict(Kind.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
+}
+
+
+@pytest.mark.parametrize("printed", VERDICTS)
+def test_verdicts_on_made_up_rows(printed):
+    assert _verdict(printed) == VERDICTS[printed]
+
+
+def test_what_the_source_says_is_not_a_change():
+    assert _verdict("301.1", scope="video") == Verdict(Kind.CAUSE, "30 views multiplied in")
+    assert _verdict("20.07", convention="2mac") == Verdict(Kind.CAUSE, "a multiply-add counts twice")
+    why = f"30 views multiplied in; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
+    assert _verdict("394.79", scope="video") == Verdict(Kind.CAUSE, why)
+
+
+def test_unexplained_says_by_how_much():
+    assert str(_verdict("11.0")) == "unexplained, +965 M"
+    assert str(Verdict(Kind.UNEXPLAINED, "", -3_150_000_000)) == "unexplained, −3.15 G"
+    assert str(Verdict(Kind.NOT_CHECKABLE, "no size")) == "not checkable"
+
+
+def test_not_checkable():
+    row = replace(MADE_UP, cost=Printed("10", "G"), params=Printed("24", "M"))
+    for model, why in (
+        (Unmapped("no frames"), "no frames"),
+        (replace(MODEL, name="perceiver"), "not in the zoo: perceiver"),
+        (replace(MODEL, clip=Clip(1, 4, 4)), "clip 1×4×4 is too small for this network"),
+        (replace(MODEL, options={"pool6": 1}), "no option of c3d named 'pool6'"),
+    ):
+        found = judge(row, model)
+        assert found.cost == found.params == Verdict(Kind.NOT_CHECKABLE, why)
+    assert _verdict("10.04", convention="unknown").why == "the source's convention is unknown"
+    assert _verdict("10.04", scope="video", views=None).kind is Kind.NOT_CHECKABLE
+
+
+@pytest.mark.parametrize(
+    ("printed", "kind", "why"),
+    [
+        ("24.0", Kind.MATCH, ""),
+        ("21.74", Kind.CAUSE, "counted with the 174 classes of ssv1, not 400"),
+        ("20.0", Kind.CAUSE, "counted without the last layer"),
+        ("23.85", Kind.CAUSE, "counted without the weights of normalisations"),
+        ("23.4", Kind.UNEXPLAINED, ""),
+    ],
+)
+def test_verdicts_on_parameters(printed, kind, why):
+    row = replace(MADE_UP, cost=None, params=Printed(printed, "M"))
+    found = judge(row, MODEL, _count)
+    assert found.cost is None
+    assert (found.params.kind, found.params.why) == (kind, why)
+
+
+def test_the_cost_is_of_the_network_whose_parameters_are_printed():
+    def count(model):
+        return Counted(10**9 * model.num_classes, 10**5 * model.num_classes)
+
+    row = replace(MADE_UP, cost=Printed("174", "G"), params=Printed("17.4", "M"))
+    assert judge(row, MODEL, count).cost.kind is Kind.MATCH
+
+
+def test_a_number_of_another_network_is_a_copy():
+    mine = judge(replace(MADE_UP, cost=Printed("11.0", "G")), MODEL, _count)
+    other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Kind.MATCH))
+    assert _copied(mine, [mine]) == mine
+    assert _copied(mine, [mine, other]).cost.why == "copied: the same page prints it of other, which it fits"
+
+
+def test_published_rows_of_c3d_and_alexnet():
+    """VMZ and mmaction2 print its 38.5 GMACs; the slide's 39.5 is explained by its own arithmetic."""
+    verdicts = verify_published("c3d")
+    assert [str(v.cost) for v in verdicts if v.cost] == ["match", "match", "match", "cause", "match"]
+    assert [str(v.params) for v in verdicts if v.row.source == "open-mmlab/mmaction2"] == ["match"]  # 78.4 M
+    table = verdicts_table(verdicts)
+    assert table.notes[0] == "cost: 5 rows: 4 match, 1 cause, 0 unexplained, 0 not checkable"
+    page = published_report(verdicts)
+    assert page.startswith("# Published numbers against our counts\n\nMade by `flopcount verify published")
+    assert page.endswith("\n")
+    images = {v.row.model: str(v.cost) for v in verify_published("image_2d")}
+    assert images == {"vgg16": "unexplained, −1.87 G", "alexnet": "match"}
+
+
+def test_norm_terms_are_fvcores():
+    """slow_r50 4×16 at 256: 27.262 GMACs; pytorchvideo prints 27.55 (5 an element), mmaction2 27.38 (2 an element)."""
+    counted = count("slow_r50_8x8", Clip(4, 256, 256), 400)
+    assert Printed("27.55", "G").matches(counted.macs + counted.added[TRAIN_NORM])
+    assert Printed("27.38", "G").matches(counted.macs + counted.added[EVAL_NORM])
+    assert counted.added[TRAIN_NORM] * 2 == counted.added[EVAL_NORM] * 5
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("38.5", [(1, "16×112×112", 1)]),
+        ("77.1", [(2, "16×112×112", 1), (1, "32×112×112", 1)]),
+        ("385", [(1, "16×112×112", 10)]),
+        ("12345.6", []),
+    ],
+)
+def test_claims_about_c3d(printed, found):
+    verdict = verify_claim("c3d", Printed.parse(printed))
+    assert [(r.reading.per_mac, str(r.reading.clip), r.reading.views) for r in verdict.readings] == found
+    assert verdict.holds == bool(found)
+    assert verdict.table().notes[0].startswith("none: " if not found else f"{len(found)} reading")
+
+
+def test_a_claim_with_its_clip_known():
+    assert not verify_claim("c3d", Printed("100.7", "G"), clip=Clip(16, 112, 112)).holds
+    assert verify_claim("c3d", Printed("100.7", "G"), clip=Clip(32, 128, 128)).holds
+
+
+def test_a_claim_about_parameters():
+    """78.4 M are the 101 classes of UCF101; the same cost with other parameters is no reading of the claim."""
+    (found,) = verify_claim("c3d", Printed("38.5", "G"), params=Printed("78.4", "M")).readings
+    assert found.classes == 101
+    (found,) = verify_claim("c3d", Printed("38.5", "G"), params=Printed("79.99", "M")).readings
+    assert found.classes == 0
+    verdict = verify_claim("c3d", Printed("38.5", "G"), params=Printed("12.3", "M"))
+    assert not verdict.holds
+    assert verdict.table().notes[0] == "none: no reading with up to 3 changes gives 38.5 G and 12.3 M parameters"
+
+
+def test_clips_that_the_network_cannot_take_are_only_counted():
+    verdict = verify_claim("alexnet", Printed("99.9", "G"))
+    assert verdict.refused == 63  # AlexNet takes one image: each of the 7 other frame counts falls out
+    assert "63 clips left out: the network cannot take them" in verdict.table().notes
+
+
+def test_a_claim_needs_a_clip():
+    with pytest.raises(InputError, match=r"nets\.py:build has no clip of its own"):
+        verify_claim("nets.py:build", Printed("1", "G"))
+
+
+def test_lecture_table(golden):
+    golden("lecture.markdown", lecture_table(verify_lecture()).to_markdown() + "\n")
+
+
+def test_which_of_the_lectures_numbers_hold():
+    """The fully connected layers are printed 27 times too large, 27 being the kernel: 27 · 4608 · 4096 = 0.51 G."""
+    rows = {row.fact.item: row for row in verify_lecture()}
+    wrong = [item for item, row in rows.items() if row.holds is False]
+    assert wrong == ["FC6", "FC7", "FC8", "total", "VGG-16", "C3D / VGG-16", "heading MFLOPs"]
+    for item, inputs, outputs in (("FC6", 4608, 4096), ("FC7", 4096, 4096), ("FC8", 4096, 487)):
+        assert rows[item].fact.printed.matches(27 * inputs * outputs)
+        assert rows[item].reading == "times 27 = 3·3·3, the kernel of the convolutions"
+    assert rows["total"].reading == "the sum of its column, which holds the fully connected layers times 27"
+
+
+def test_the_lecture_without_its_image_networks(monkeypatch):
+    monkeypatch.setattr("flopcount.verification.lecture.CARDS", {})
+    rows = {row.fact.item: row for row in verify_lecture()}
+    assert (rows["AlexNet"].holds, rows["AlexNet"].arithmetic) == (None, "not in the zoo: alexnet")
+    assert rows["C3D / VGG-16"].arithmetic == "39.5 / 13.6 = 2.904; not in the zoo: vgg16"
+
+
+def _run(*words):
+    return CliRunner().invoke(app, ["verify", *words], catch_exceptions=False)
+
+
+def test_the_command():
+    result = _run("c3d", "--printed", "385")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "16×112×112  10            385,489,592,320" in result.stdout
+    assert _run("c3d", "--printed", "12345.6").exit_code == 1
+    assert _run("c3d", "--printed", "38.5", "--params", "65.31M", "--set", "pool5_padding=false").exit_code == 0
+    assert "7 of 16 numbers do not hold" in _run("lecture").stdout
+    assert _run("published", "--family", "c3d", "--format", "csv").stdout.count("\n") == 7
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path):
+    page = tmp_path / "published.md"
+    result = _run("published", "--family", "c3d", "--write", str(page))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"wrote {page}\n")
+    assert page.read_text() == published_report(verify_published("c3d"))
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("c3d", "error: no claim about c3d\n  fix     give --printed, such as verify c3d --printed 27.6\n"),
+        ("c3", "error: no model named 'c3'\n  near    c3d\n"),
+        ("c3d --printed many", "error: 'many' is not a printed number\n"),
+        ("c3d --printed 3 --family c3d", "error: verify c3d takes no --family\n"),
+        ("lecture --printed 3", "error: verify lecture takes no --printed\n"),
+        ("lecture --family c3d", "error: verify lecture takes no --family\n"),
+        ("published --clip 16x112x112", "error: verify published takes no --clip\n"),
+        ("published --family c3", "error: no family named 'c3'\n  near    c3d\n"),
+        ("published --family c3d --write no/such/page.md", "error: cannot write no/such/page.md: No such file"),
+    ],
+)
+def test_what_the_command_refuses(words, message):
+    result = _run(*words.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
