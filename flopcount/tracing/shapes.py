@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -69,8 +70,16 @@ def _alike(*values: Any) -> bool:
 
 def _same(x: Any, *args: Any, **kwargs: Any) -> Layout | None:
     """Elementwise functions of one tensor; further arguments must be plain numbers."""
-    numbers = all(isinstance(value, (int, float, bool, str)) for value in (*args, *kwargs.values()))
+    numbers = all(isinstance(value, (int, float, bool)) for value in (*args, *kwargs.values()))
     return x if _plain(x) and numbers else None
+
+
+def _gelu(x: Any, *, approximate: str = "none") -> Layout | None:
+    return x if _plain(x) and approximate in ("none", "tanh") else None
+
+
+def _dropout(x: Any, p: float, train: bool) -> Layout | None:
+    return x if _plain(x) and 0 <= p <= 1 else None
 
 
 def _softmax(x: Any, dim: int, dtype: Any = None) -> Layout | None:
@@ -78,8 +87,11 @@ def _softmax(x: Any, dim: int, dtype: Any = None) -> Layout | None:
     return x if fits else None
 
 
-def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, var: Any, *_: Any) -> Layout | None:
+def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any) -> Layout | None:
     if not _plain(x) or len(x.shape) < 2:
+        return None
+    per_channel = prod(x.shape) // x.shape[1]
+    if per_channel < 2 if training else mean is None or var is None:
         return None
     vectors = [v for v in (weight, bias, mean, var) if v is not None]
     return x if _plain(x, *vectors) and all(v.shape == (x.shape[1],) for v in vectors) else None
@@ -129,15 +141,16 @@ def _matmul(x: Any, y: Any) -> Layout | None:
     return _row_major((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
 
 
-def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **options: Any) -> Layout | None:
+def _attention(
+    query: Any, key: Any, value: Any, mask: Any = None, dropout_p: float = 0, *_: Any, **options: Any
+) -> Layout | None:
     """Row-major whichever kernel would run; the strides of q, k and v do not matter."""
-    tensors = (query, key, value)
-    if mask is not None or options.get("attn_mask") is not None or options.get("enable_gqa"):
+    if mask is not None or options.get("enable_gqa") or not 0 <= dropout_p <= 1 or not _alike(query, key, value):
         return None
-    if len({t.dtype for t in tensors}) != 1 or len({len(t.shape) for t in tensors}) != 1 or len(query.shape) < 3:
+    if not len(query.shape) == len(key.shape) == len(value.shape) >= 3:
         return None
     agree = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
-    if not agree or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or 0 in query.shape:
+    if not agree or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         return None
     return _row_major((*query.shape[:-1], value.shape[-1]), query.dtype)
 
@@ -181,31 +194,50 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
     return conv
 
 
-def _pool(axes: int, *, average: bool) -> Callable[..., Layout | None]:
-    def pool(
-        x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0, *rest: Any, ceil_mode: bool = False, **_: Any
-    ) -> Layout | None:
-        # max_pool(..., dilation, ceil_mode) and avg_pool(..., ceil_mode, count_include_pad, divisor_override)
-        ceil = ceil_mode or bool(rest[0] if average and rest else rest[1] if len(rest) > 1 else False)
-        dilation = rest[0] if rest and not average else 1
-        if ceil or not _plain(x) or len(x.shape) != axes + 2:
-            return None
-        kernel = _each(kernel_size, axes)
-        options = [kernel, _each(stride or kernel_size, axes), _each(padding, axes), _each(dilation, axes)]
-        if kernel is None or None in options or any(2 * p > k for p, k in zip(options[2] or (), kernel, strict=True)):
-            return None
-        out = _windows(x.shape[2:], *options)
-        return _row_major((*x.shape[:2], *out), x.dtype) if out else None
+def _pooled(x: Any, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Layout | None:
+    if not _plain(x) or len(x.shape) != axes + 2:
+        return None
+    kernel, pads = _each(kernel_size, axes), _each(padding, axes)
+    steps, dilations = _each(stride or kernel_size, axes), _each(dilation, axes)
+    if kernel is None or pads is None or any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
+        return None
+    if steps is None or dilations is None:
+        return None
+    out = _windows(x.shape[2:], kernel, steps, pads, dilations)
+    return _row_major((*x.shape[:2], *out), x.dtype) if out else None
 
-    return pool
+
+def _max_pool(axes: int) -> Callable[..., Layout | None]:
+    def max_pool(
+        x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+    ) -> Layout | None:
+        return None if ceil_mode else _pooled(x, axes, kernel_size, stride, padding, dilation)
+
+    return max_pool
+
+
+def _avg_pool(axes: int) -> Callable[..., Layout | None]:
+    def avg_pool(
+        x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True, divisor_override: int | None = None,
+    ) -> Layout | None:  # fmt: skip
+        if ceil_mode or divisor_override == 0:
+            return None
+        pooled = _pooled(x, axes, kernel_size, stride, padding, 1)
+        if pooled is None or axes < 3:
+            return pooled
+        kernel = _each(kernel_size, axes) or ()
+        inside = all(n >= k for n, k in zip(x.shape[2:], kernel, strict=True))
+        return pooled if inside else None  # in 3D alone torch measures the window against the unpadded input
+
+    return avg_pool
 
 
 def _adaptive(axes: int) -> Callable[..., Layout | None]:
     def adaptive(x: Any, output_size: Any) -> Layout | None:
-        sizes = _each(output_size, axes)
-        if sizes is None or not _plain(x) or len(x.shape) != axes + 2 or min(sizes) < 1:
+        if len(output_size) != axes or not _plain(x) or len(x.shape) != axes + 2 or min(output_size) < 1:
             return None
-        return _row_major((*x.shape[:2], *sizes), x.dtype)
+        return _row_major((*x.shape[:2], *output_size), x.dtype)
 
     return adaptive
 
@@ -228,20 +260,22 @@ SHAPES: Mapping[str, Callable[..., Layout | None]] = {
     **{
         f"aten.{name}": _same
         for name in (
-            *("relu", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu"),
-            *("elu", "softplus", "mish", "dropout", "exp", "sqrt", "neg", "erf"),
+            *("relu", "relu6", "silu", "sigmoid", "tanh", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu"),
+            *("elu", "softplus", "mish", "exp", "sqrt", "neg", "erf"),
         )
     },
+    "aten.gelu": _gelu,
+    "aten.dropout": _dropout,
     **dict.fromkeys(("aten.add", "aten.sub", "aten.mul", "aten.div"), _broadcast),
     **dict.fromkeys(("aten.softmax", "aten.log_softmax"), _softmax),
     "aten.batch_norm": _batch_norm,
     "aten.layer_norm": _layer_norm,
     "aten.linear": _linear,
-    **dict.fromkeys(("aten.matmul",), _matmul),
+    "aten.matmul": _matmul,
     "aten.scaled_dot_product_attention": _attention,
     **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},
-    **{f"aten.max_pool{axes}d": _pool(axes, average=False) for axes in (1, 2, 3)},
-    **{f"aten.avg_pool{axes}d": _pool(axes, average=True) for axes in (2, 3)},
+    **{f"aten.max_pool{axes}d": _max_pool(axes) for axes in (1, 2, 3)},
+    **{f"aten.avg_pool{axes}d": _avg_pool(axes) for axes in (2, 3)},
     **{f"aten.adaptive_avg_pool{axes}d": _adaptive(axes) for axes in (2, 3)},
     "aten.cat": _cat,
 }
