@@ -14,6 +14,7 @@ from flopcount import (
     list_models,
     weightless,
 )
+from flopcount.crosscheck import check_model
 from flopcount.models import CARDS
 from flopcount.models.cards import recorded_costs
 
@@ -57,6 +58,11 @@ def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(card, u
     assert report.uncosted == ()
     assert report.engine == "meta"
     assert report.departures == ()
+
+
+def test_every_model_agrees_with_fvcore_and_torch_or_says_why_not(card):
+    result = check_model(card.name, clip=card.smallest, num_classes=5)
+    assert result.agrees, str(result.table())
 
 
 def test_costs_are_recorded_for_the_networks_there_are():
