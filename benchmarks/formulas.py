@@ -57,7 +57,7 @@ def slowfast() -> int:
         total += bottlenecks(width_in, width, frames, depth, 8, side)
     for width_in, width, depth, side in ((8, 8, 3, 64), (32, 16, 4, 32), (64, 32, 6, 16), (128, 64, 3, 8)):
         total += bottlenecks(width_in, width, 3, depth, 32, side)
-    return total + (2048 + 256) * 400
+    return total + 2 * 2 * (2048 + 256) * 400  # at 256×256 the head projects 2×2 positions, then averages
 
 
 def bottlenecks(width_in: int, width: int, frames: int, depth: int, clip: int, side: int) -> int:
