@@ -12,6 +12,7 @@ from ._version import __version__
 from .clip import Clip, Views
 from .costing import cost
 from .errors import InputError, TraceError, UncostedError
+from .models import Recipe, recipe_of
 from .models.loading import load_model
 from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
@@ -61,7 +62,7 @@ def count_flops(
     if strict:
         _refuse_uncosted(ops)
     tree = module_tree(module)
-    recipe = getattr(module, "recipe", None)  # what create_model says of the networks it builds
+    recipe = recipe_of(module)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
@@ -98,7 +99,7 @@ def _numel(parameter: nn.Parameter) -> int:
 
 
 def _report_input(
-    specs: Sequence[TensorSpec], recipe: Any, stride: int | None, fps: float | None, batch: int | None
+    specs: Sequence[TensorSpec], recipe: Recipe | None, stride: int | None, fps: float | None, batch: int | None
 ) -> ReportInput:
     first = next((spec for spec in specs if spec.is_floating), specs[0] if specs else None)
     given = batch if batch is not None else first.shape[0] if first is not None and first.ndim else 1
@@ -210,7 +211,7 @@ def input_of(
         if keywords and positional:
             raise InputError("inputs with and without a name do not mix", [("fix", "name them all, or none")])
         return keywords or positional
-    recipe = getattr(module, "recipe", None)
+    recipe = recipe_of(module)
     if recipe is not None:
         return tuple((batch, *shape) for shape in recipe.inputs)
     if clip is None:

@@ -160,3 +160,9 @@ def test_a_model_that_needs_weights_is_built_with_them(tmp_path):
     assert report.engine == "real"
     assert report.macs == 5 * 3 * 4
     assert report.module("").output_shapes == ((5, 3),)
+
+
+def test_an_attribute_that_happens_to_be_called_recipe_is_the_modules_own():
+    module = nn.Linear(2, 2)
+    module.recipe = "flour, water, salt"
+    assert count_flops(module, (1, 2)).model == "Linear"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .built import Built
 
-__all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "require_known"]
+__all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "recipe_of", "require_known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,12 @@ class Recipe:
     stride: int
     departures: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
+
+
+def recipe_of(module: nn.Module) -> Recipe | None:
+    """What `create_model` says of a network it built; None for any other module, whatever it calls its attributes."""
+    recipe = getattr(module, "recipe", None)
+    return recipe if isinstance(recipe, Recipe) else None
 
 
 def require_known(name: str) -> None:
