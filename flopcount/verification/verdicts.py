@@ -327,5 +327,6 @@ def published_report(verdicts: Sequence[RowVerdict]) -> str:
     """The page reports/published.md: how it was made, the summary, and the table."""
     from torch import __version__ as torch_version
 
-    made = f"`flopcount verify published --write FILE`, flopcount {__version__}, torch {torch_version}"
+    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
+    made = f"`flopcount verify published --write FILE`, flopcount {__version__}, torch {built}"
     return f"# Published numbers against our counts\n\nMade by {made}.\n\n{verdicts_table(verdicts).to_markdown()}\n"
