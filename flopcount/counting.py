@@ -13,7 +13,7 @@ from .clip import Clip, Views
 from .costing import cost
 from .errors import InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
-from .models.loading import load_model
+from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import trace, weightless
@@ -177,13 +177,15 @@ def count_model(
         strict: as count_flops.
 
     Raises:
-        FlopcountError: as `load_model` and `count_flops`.
+        FlopcountError: as `find_model` and `count_flops`.
     """
     if batch < 1:
         raise InputError(f"batch is {batch}", [("fix", "give at least one clip")])
 
+    bare = find_model(name, clip=clip, num_classes=num_classes, options=options)
+
     def build() -> nn.Module:
-        module = load_model(name, clip=clip, num_classes=num_classes, options=options)
+        module = bare()
         module.eval()  # what a network costs is what it costs to use
         return module.to(getattr(torch, dtype)) if dtype else module
 
@@ -213,9 +215,20 @@ def input_of(
         return keywords or positional
     recipe = recipe_of(module)
     if recipe is not None:
-        return tuple((batch, *shape) for shape in recipe.inputs)
+        return _batched(recipe.inputs, batch)
     if clip is None:
         raise InputError(
             f"{name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]
         )
     return (batch, 3, *clip.sizes)
+
+
+def _batched(inputs: Any, batch: int) -> Input:
+    """Every shape among the inputs with the batch in front."""
+    if isinstance(inputs, dict):
+        return {name: _batched(value, batch) for name, value in inputs.items()}
+    if isinstance(inputs, TensorSpec):
+        return TensorSpec((batch, *inputs.shape), inputs.dtype)
+    if isinstance(inputs, tuple) and all(isinstance(size, int) for size in inputs):
+        return (batch, *inputs)
+    return type(inputs)(_batched(value, batch) for value in inputs)

@@ -27,14 +27,15 @@ __all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "recipe_of"
 class Recipe:
     """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
 
-    `inputs` are the shapes of its arguments without the batch.
+    `inputs` are its arguments as `count_flops` takes them, shapes without the batch; `clip` is None for an image model
+    of a library.
     """
 
     name: str
-    clip: Clip
+    clip: Clip | None
     stride: int
     departures: tuple[str, ...]
-    inputs: tuple[tuple[int, ...], ...]
+    inputs: Any
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:

@@ -1,4 +1,4 @@
-"""A model by name: one of the zoo, or the user's own as "package.module:callable" or "file.py:callable".
+"""A model by name: of the zoo, of a library ("timm:resnet50"), or your own ("package.module:build", "file.py:build").
 
 User code is imported only when named. What it names is a module, or something that returns one when called.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,16 +18,25 @@ from torch import nn
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
 from . import CARDS, create_model
+from .libraries import LIBRARIES, library_model
 
-__all__ = ["load_model"]
+__all__ = ["find_model", "load_model"]
 
 
 def load_model(
     name: str, *, clip: Clip | None = None, num_classes: int | None = None, options: dict[str, Any] | None = None
 ) -> nn.Module:
-    """Build the named model.
+    """Build the named model; arguments and errors as `find_model`."""
+    return find_model(name, clip=clip, num_classes=num_classes, options=options)()
 
-    A callable of the user's gets `options`, and `num_classes` where given; `clip` sizes networks of the zoo.
+
+def find_model(
+    name: str, *, clip: Clip | None = None, num_classes: int | None = None, options: dict[str, Any] | None = None
+) -> Callable[[], nn.Module]:
+    """A callable that builds the named model; code is imported now, so that only building is left to it.
+
+    A callable of the user's gets `options`, and `num_classes` where given; `clip` sizes networks of the zoo and of
+    libraries.
 
     Raises:
         UnknownNameError: no such model, file, module or callable, with near names.
@@ -35,10 +45,16 @@ def load_model(
     options = dict(options or {})
     source, colon, attribute = name.rpartition(":")
     if not colon:
-        return create_model(name, clip=clip, num_classes=num_classes, **options)
+        return lambda: create_model(name, clip=clip, num_classes=num_classes, **options)
+    if source in LIBRARIES:
+        return library_model(source, attribute, clip, num_classes, options)
     if num_classes is not None:
         options["num_classes"] = num_classes
     found = _attribute(_import(source, name), attribute, name)
+    return lambda: _built(found, options, name)
+
+
+def _built(found: Any, options: dict[str, Any], name: str) -> nn.Module:
     if not isinstance(found, nn.Module):
         if not callable(found):
             raise InputError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
 
+from .attention import CARDS as ATTENTION
 from .card import Card
 from .convolutional import CARDS as CONVOLUTIONAL
 from .frames import CARDS as FRAMES
@@ -14,7 +15,9 @@ from .lecture import CARDS as LECTURE
 
 __all__ = ["CARDS", "Card", "recorded_costs"]
 
-CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in (*LECTURE, *CONVOLUTIONAL, *FRAMES)})
+_ALL = (*LECTURE, *CONVOLUTIONAL, *ATTENTION, *FRAMES)
+
+CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _ALL})
 """Name -> card, in the order `flopcount list` shows."""
 
 
