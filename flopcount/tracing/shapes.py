@@ -79,7 +79,8 @@ def _gelu(x: Any, *, approximate: str = "none") -> Layout | None:
 
 
 def _dropout(x: Any, p: float, train: bool) -> Layout | None:
-    return x if _plain(x) and 0 <= p <= 1 else None
+    fits = _plain(x) if train else _alike(x)  # at test time it is the input itself
+    return x if fits and 0 <= p <= 1 else None
 
 
 def _softmax(x: Any, dim: int, dtype: Any = None) -> Layout | None:
@@ -127,7 +128,7 @@ def _padded(shape: tuple[int, ...], length: int) -> tuple[int, ...]:
 
 
 def _linear(x: Any, weight: Any, bias: Any = None) -> Layout | None:
-    if not _plain(x, weight, bias) or len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
+    if not _alike(x, weight, bias) or len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
         return None
     if bias is not None and bias.shape != weight.shape[:1]:
         return None
@@ -235,11 +236,23 @@ def _avg_pool(axes: int) -> Callable[..., Layout | None]:
 
 def _adaptive(axes: int) -> Callable[..., Layout | None]:
     def adaptive(x: Any, output_size: Any) -> Layout | None:
-        if len(output_size) != axes or not _plain(x) or len(x.shape) != axes + 2 or min(output_size) < 1:
+        if len(output_size) != axes or not _alike(x) or len(x.shape) != axes + 2 or min(output_size) < 1:
             return None
-        return _row_major((*x.shape[:2], *output_size), x.dtype)
+        batch, channels = x.shape[:2]
+        if x.contiguous:
+            return _row_major((batch, channels, *output_size), x.dtype)
+        if _is_channels_last(x) and max(output_size) == 1:  # a mean over everything keeps channels last
+            return Layout((batch, channels, *output_size), (channels, 1, *(channels,) * axes), x.dtype)
+        return None
 
     return adaptive
+
+
+def _is_channels_last(x: Layout) -> bool:
+    """Exactly so: as row-major, with the channels behind the positions."""
+    batch, channels, *sizes = x.shape
+    moved = _row_major((batch, *sizes, channels), x.dtype).stride
+    return x.stride == (moved[0], moved[-1], *moved[1:-1])
 
 
 def _cat(tensors: Any, dim: int = 0) -> Layout | None:
