@@ -209,10 +209,11 @@ def test_answers_without_importing_torch_pandas_or_matplotlib(words):
     assert done.returncode == 0, done.stderr
 
 
-def test_counting_imports_neither_pandas_nor_matplotlib_nor_dynamo():
+@pytest.mark.parametrize("name", ["c3d", "slowfast_r50_8x8"])
+def test_counting_imports_neither_pandas_nor_matplotlib_nor_dynamo(name):
     code = (
         "import sys\nfrom flopcount.cli import app\n"
-        "try: app(['model', 'c3d'])\nexcept SystemExit: pass\n"
+        f"try: app(['model', {name!r}])\nexcept SystemExit: pass\n"
         "assert not {'pandas', 'matplotlib', 'fvcore', 'sympy', 'torch._dynamo'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

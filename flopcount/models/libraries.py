@@ -82,11 +82,10 @@ def _told(library: str) -> Iterator[None]:
     """Says why a library cannot be had."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        missing = error.name or library
-        text = f"{library} is not installed" if missing == library else f"{library} needs {missing}, which is missing"
-        raise InputError(text, [("fix", f"pip install {missing}")]) from error
     except Exception as error:  # a library that does not fit the installed torch may raise anything
+        if isinstance(error, ModuleNotFoundError) and error.name is not None:
+            text = "is not installed" if error.name == library else f"needs {error.name}, which is missing"
+            raise InputError(f"{library} {text}", [("fix", f"pip install {error.name}")]) from error
         raise InputError(
             f"importing {library} raised {type(error).__name__}: {error}".splitlines()[0],
             [("fix", f"install a {library} that fits torch {torch.__version__}")],

@@ -1,0 +1,188 @@
+"""Models of other libraries by name. CI has transformers alone; broken and missing ones are made for the test."""
+
+import json
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from flopcount import Clip, InputError, UnknownNameError, count_model
+from flopcount.cli import app
+from flopcount.models.libraries import LIBRARIES, _ready_torchvision, declare_missing_operators
+from flopcount.models.loading import find_model
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Writes a package that shadows an installed one for the length of a test."""
+
+    def write(name, text):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+            monkeypatch.delitem(sys.modules, loaded)
+        monkeypatch.syspath_prepend(tmp_path)
+        written.append(name)
+
+    written = []
+    yield write
+    for name in written:  # what was imported from here must not stay
+        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+            del sys.modules[loaded]
+
+
+def test_a_missing_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)  # as if it were not there
+    with pytest.raises(InputError, match="timm is not installed\n  fix     pip install timm"):
+        count_model("timm:resnet50")
+
+
+def test_a_broken_library_is_our_message_and_not_our_failure(package):
+    package("timm", "raise OSError('libc++abi is too old')")
+    with pytest.raises(InputError, match=r"importing timm raised OSError: libc\+\+abi is too old"):
+        count_model("timm:resnet50")
+
+
+def test_what_a_library_needs_is_named(package):
+    package("timm", "import no_such_dependency")
+    with pytest.raises(InputError, match="timm needs no_such_dependency, which is missing"):
+        count_model("timm:resnet50")
+
+
+TIMM = """
+import types
+from torch import nn
+
+models = types.SimpleNamespace(get_pretrained_cfg=lambda name: types.SimpleNamespace(input_size=(3, 32, 32)))
+
+def list_models():
+    return ["tiny_net", "picky_net"]
+
+def create_model(name, pretrained, num_classes=10, **options):
+    if name == "picky_net" and options:
+        raise TypeError(f"unexpected {options}")
+    if options.get("width", 1) > 9:
+        raise ValueError("too wide")
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), *head)
+"""
+
+
+def test_a_librarys_model_takes_the_input_it_expects(package):
+    package("timm", TIMM)
+    report = count_model("timm:tiny_net", batch=2, num_classes=7)
+    assert report.model == "timm:tiny_net"
+    assert report.input.shapes == ((2, 3, 32, 32),)
+    assert report.macs == 2 * (4 * 32 * 32 * 27 + 4 * 7)
+    larger = count_model("timm:picky_net", clip=Clip(1, 64, 48))
+    assert larger.input.shapes == ((1, 3, 64, 48),)
+
+
+def test_unknown_names_and_bad_options(package):
+    package("timm", TIMM)
+    with pytest.raises(UnknownNameError, match="no timm model named 'tinynet'\n  near    tiny_net"):
+        count_model("timm:tinynet")
+    with pytest.raises(InputError, match="timm:tiny_net raised ValueError: too wide\n  given   width=10"):
+        count_model("timm:tiny_net", options={"width": 10})
+
+
+def test_operators_that_do_not_fit_are_declared_and_definitions_import(package):
+    """As a torchvision whose compiled part was built for another torch."""
+    package(
+        "torchvision",
+        """
+import torch
+torch.library.register_fake("torchvision::nms")(lambda dets, scores, iou_threshold: dets)
+""",
+    )
+    if hasattr(torch.ops.torchvision, "nms"):
+        pytest.skip("this torchvision fits, or was declared before")
+    with pytest.raises(RuntimeError, match="torchvision::nms does not exist"):
+        import torchvision
+    _ready_torchvision()
+    import torchvision  # noqa: F401
+
+    assert torch.ops.torchvision.nms is not None
+
+
+def test_declaring_twice_or_what_is_there_changes_nothing():
+    schema = "answer(Tensor x) -> Tensor"
+    declare_missing_operators("flopcount_tests_library", [schema])
+    declare_missing_operators("flopcount_tests_library", [schema])
+    assert torch.ops.flopcount_tests_library.answer is not None
+
+
+def test_prefixes_are_reserved():
+    assert set(LIBRARIES) == {"torchvision", "pytorchvideo", "timm", "transformers"}
+
+
+class TestTransformers:
+    @pytest.fixture(autouse=True)
+    def _installed(self):
+        pytest.importorskip("transformers")
+
+    def test_vivit_by_its_class_is_903_gflops(self):
+        """The ViViT on which other counters miss 40 %; by hand."""
+        report = count_model("transformers:VivitForVideoClassification", strict=True)
+        tubelets, width, layers = 16 * 14 * 14, 768, 12
+        tokens = tubelets + 1
+        embedding = tubelets * width * 3 * 2 * 16 * 16
+        linear = tokens * (4 * width * width + 2 * width * 4 * width)
+        attention = 2 * tokens * tokens * width
+        assert report.macs == embedding + layers * (linear + attention) + width * 2
+        assert round(report.flops / 1e9) == 903
+        assert str(report.input.clip) == "32×224×224"
+
+    def test_zoo_and_library_agree(self):
+        zoo = count_model("vivit_b_16x2")
+        library = count_model("transformers:VivitForVideoClassification", num_classes=400)
+        assert (zoo.macs, zoo.params) == (library.macs, library.params)
+
+    @pytest.mark.parametrize(
+        ("name", "gmacs", "params"),
+        [
+            ("timesformer_b", 590 / 3, 121.4e6),  # 0.59 TFLOPs for three views, 121.4 M: paper, table 2
+            ("videomae_b", 180, 87e6),  # 180 G, 87 M: paper, table 7
+        ],
+    )
+    def test_printed_numbers(self, name, gmacs, params):
+        report = count_model(name)
+        assert report.macs / 1e9 == pytest.approx(gmacs, rel=0.005)
+        assert report.params == pytest.approx(params, rel=0.01)
+
+    def test_joint_attention_costs_more_and_space_only_less(self):
+        macs = {
+            kind: count_model("timesformer_b", options={"attention": kind}).macs for kind in ("joint", "space_only")
+        }
+        assert macs["space_only"] < count_model("timesformer_b").macs
+        assert macs["space_only"] < macs["joint"]
+
+    def test_the_clip_sizes_the_configuration(self):
+        report = count_model("transformers:VideoMAEForVideoClassification", clip=Clip(4, 64, 64), num_classes=5)
+        assert report.input.shapes == ((1, 4, 3, 64, 64),)
+        assert report.module("classifier").output_shapes == ((1, 5),)
+
+    def test_options_reach_the_configuration(self):
+        one = count_model("transformers:ViTModel", options={"num_hidden_layers": 1})
+        two = count_model("transformers:ViTModel", options={"num_hidden_layers": 2})
+        assert two.macs - one.macs > 10**9
+        with pytest.raises(UnknownNameError, match="named 'num_hidden_layer'\n  near    num_hidden_layers"):
+            find_model("transformers:ViTModel", options={"num_hidden_layer": 1})
+
+    def test_text_models_take_tokens(self):
+        report = count_model("transformers:BertModel", options={"num_hidden_layers": 1})
+        assert report.input.shapes == ((1, 128),)
+        assert report.input.dtype == "int64"
+
+    def test_the_command(self):
+        words = ["model", "transformers:ViTForImageClassification", "--num-classes", "5", "--format", "json"]
+        data = json.loads(CliRunner().invoke(app, words, catch_exceptions=False).stdout)
+        assert data["input"]["shapes"] == [[1, 3, 224, 224]]
+        assert data["model"] == "transformers:ViTForImageClassification"
+
+    def test_clips_that_are_not_whole_patches(self):
+        with pytest.raises(InputError, match="clip 3×32×32 is not made of whole 2×16×16 patches"):
+            count_model("vivit_b_16x2", clip=Clip(3, 32, 32))
+        with pytest.raises(InputError, match="clip 2×32×48 is not square"):
+            count_model("videomae_b", clip=Clip(2, 32, 48))
