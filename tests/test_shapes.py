@@ -262,3 +262,8 @@ def test_ours_does_answer_what_networks_are_made_of(name):
     """Otherwise all of the above could pass by never answering."""
     op = name.removeprefix("aten.")
     assert agree(op, *plain_calls()[op], strides=op != "scaled_dot_product_attention")
+
+
+def test_ours_answers_products_of_transposed_tensors():
+    """Non-local blocks and attention written by hand multiply them; torch's kernel would import for a second."""
+    assert agree("matmul", tensor((2, 7, 5), "transposed"), tensor((2, 5, 3), "transposed"))

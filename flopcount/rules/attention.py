@@ -33,17 +33,18 @@ def scaled_dot_product_attention(
     attn_mask: TensorSpec | None = None,
     attn_bias: TensorSpec | None = None,
     *,
-    out: TensorSpec,
+    out: object,
 ) -> Work:
     """Softmax(QKᵀ · scale + mask) V.
 
-    Shapes: query (*B, Nq, D), key (*B', Nk, D), value (*B', Nk, Dv); grouped queries: *B' holds fewer heads.
+    Shapes: query (*B, Nq, D), key (*B', Nk, D), value (*B', Nk, Dv), out (*B'', Nq, Dv) of the broadcast batches;
+    grouped queries: *B' holds fewer heads.
 
     Counts: Nq·Nk·(D + Dv) MACs per head; per score one scaling, one add where masked, and a softmax of 5.
     Ignores: sparsity. A causal mask is counted dense, as the mathematics is written; kernels may skip half.
     Source: https://arxiv.org/abs/1706.03762, equation 1
     """
-    scores = prod(query.shape[:-1]) * key.shape[-2]
+    scores = prod(first(out).shape[:-1]) * key.shape[-2]
     masked = attn_mask is not None or attn_bias is not None
     return Work(
         macs=scores * (query.shape[-1] + value.shape[-1]), other_flops=scores * (1 + masked + SOFTMAX_PER_ELEMENT)

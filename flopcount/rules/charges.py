@@ -13,10 +13,15 @@ from typing import Any
 from ..ops import Dim, Kind, TensorSpec, Work, tensors_in
 from .registry import rule
 
-__all__ = ["Charge", "first", "is_floating", "register_charges"]
+__all__ = ["Charge", "first", "gathered", "is_floating", "parts", "register_charges"]
 
-_COMPLEX_FACTOR = {"aten.mul": 6, "aten.div": 11}  # (a+bi)(c+di): 4 multiplies, 2 adds; the quotient adds |c+di|²
-_COMPLEX_OTHERWISE = 2
+_COMPLEX_FACTOR = {
+    "aten.mul": 6,  # (a+bi)(c+di): 4 multiplies, 2 adds
+    "aten.div": 11,  # the same with the conjugate, |c+di|² (3), 2 divisions
+    "aten.abs": 4,  # two squares, add, square root
+    "aten.angle": 1,
+    "aten.polar": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ def _per_output(name: str, flops: int) -> Callable[..., Work]:
         spec = first(out)
         if not is_floating(self, input, other, out):
             return Work()
-        factor = _COMPLEX_FACTOR.get(name, _COMPLEX_OTHERWISE) if spec.dtype.startswith("complex") else 1
-        return Work(other_flops=spec.numel * (flops * factor))
+        numbers = max(map(parts, tensors_in((self, input, other, out))))
+        return Work(other_flops=spec.numel * (flops * (_COMPLEX_FACTOR.get(name, 2) if numbers == 2 else 1)))
 
     return count
 
@@ -53,7 +58,7 @@ def _per_output(name: str, flops: int) -> Callable[..., Work]:
 def _per_input(flops: int) -> Callable[..., Work]:
     def count(self: Any = None, input: Any = None, *, out: Any) -> Work:
         spec = first((self, input))
-        return Work(other_flops=spec.numel * flops if spec.is_floating else 0)
+        return Work(other_flops=spec.numel * (flops * parts(spec)) if spec.is_floating else 0)
 
     return count
 
@@ -61,6 +66,11 @@ def _per_input(flops: int) -> Callable[..., Work]:
 def first(value: Any) -> TensorSpec:
     """The first tensor of an argument or a result."""
     return next(tensors_in(value))
+
+
+def parts(spec: TensorSpec) -> int:
+    """Real numbers in one element: 2 where it is complex."""
+    return 2 if spec.dtype.startswith("complex") else 1
 
 
 def is_floating(*values: Any) -> bool:

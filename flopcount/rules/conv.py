@@ -61,10 +61,7 @@ _SAMPLE: Dim = 7  # bilinear: four taps weighted and added
 
 
 @rule("torchvision.deform_conv2d", kind=Kind.CONV)
-def deform_conv2d(
-    input: TensorSpec, weight: TensorSpec, offset: TensorSpec, bias: TensorSpec, use_mask: bool = False, *,
-    out: TensorSpec,
-) -> Work:  # fmt: skip
+def deform_conv2d(input: TensorSpec, weight: TensorSpec, use_mask: bool = False, *, out: TensorSpec) -> Work:
     """Deformable convolution: a bilinear sample per tap, then the convolution.
 
     Counts: prod(K) · Cin/groups MACs per output element; 7 per sampled value, one more where modulated, one add per

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops import Kind, TensorSpec, Work
-from .charges import Charge, is_floating, register_charges
+from .charges import Charge, is_floating, parts, register_charges
 from .registry import rule
 
 __all__: list[str] = []
@@ -48,41 +48,45 @@ def gelu(self: TensorSpec, approximate: str = "none", *, out: TensorSpec) -> Wor
 register_charges(
     Kind.ELEMENTWISE,
     [
-        Charge("mul div divide multiply true_divide floor_divide", 1, "multiply or divide"),
+        Charge("mul div floor_divide", 1, "multiply or divide"),
         Charge("fmod remainder", 3, "divide, round, subtract"),
-        Charge("neg negative abs absolute sign sgn square reciprocal", 1, "one operation"),
+        Charge("neg abs sign sgn square reciprocal", 1, "one operation"),
         Charge("sqrt exp exp2 expm1 log log2 log10 log1p pow float_power", 1, "one function value"),
         Charge("rsqrt", 2, "square root, divide"),
         Charge("sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc", 1, "one function value"),
-        Charge("arctan2 arccos arcsin arctan", 1, "one function value"),
-        Charge("erf erfc erfinv special_erf special_erfc special_erfinv lgamma digamma i0", 1, "one function value"),
-        Charge("floor ceil round trunc frac fix", 1, "one rounding"),
-        Charge("eq ne lt le gt ge less less_equal greater greater_equal not_equal", 1, "one comparison"),
-        Charge("maximum minimum fmax fmin isnan isinf isfinite isclose heaviside", 1, "one comparison"),
+        Charge("erf erfc erfinv lgamma digamma i0", 1, "one function value"),
+        Charge("floor ceil round trunc frac", 1, "one rounding"),
+        Charge("eq ne lt le gt ge", 1, "one comparison"),
+        Charge(
+            "maximum minimum fmax fmin isnan isinf isneginf isposinf isfinite isclose signbit heaviside",
+            1,
+            "one comparison",
+        ),
         Charge("clamp_min clamp_max", 1, "one comparison"),
-        Charge("clamp clip", 2, "two comparisons"),
+        Charge("clamp", 2, "two comparisons"),
         Charge("nan_to_num", 3, "three comparisons"),
         Charge("lerp", 3, "subtract, multiply, add"),
+        Charge("addr", 2, "multiply, add"),
         Charge("addcmul addcdiv", 3, "multiply or divide, scale, add"),
         Charge("hypot", 4, "two squares, add, square root"),
         Charge("xlogy special_xlog1py", 2, "log, multiply"),
         Charge("logaddexp logaddexp2", 5, "maximum, subtract, exp, add, log"),
-        Charge("logit special_logit", 3, "subtract, divide, log"),
+        Charge("logit", 3, "subtract, divide, log"),
         Charge("deg2rad rad2deg", 1, "one multiply"),
         Charge("copysign ldexp", 1, "one operation"),
-        Charge("outer ger kron", 1, "one multiply"),
-        Charge("cross linalg_cross", 3, "two multiplies, subtract"),
+        Charge("kron", 1, "one multiply"),
+        Charge("linalg_cross", 3, "two multiplies, subtract"),
         Charge("polar", 4, "cosine, sine, two multiplies"),
         Charge("angle", 1, "one function value"),
         Charge("bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift", 0, "integer"),
-        Charge("logical_and logical_or logical_xor logical_not __and__ __or__ __xor__", 0, "boolean"),
-        Charge("__lshift__ __rshift__ isin", 0, "integer"),
+        Charge("logical_and logical_or logical_xor logical_not", 0, "boolean"),
+        Charge("__lshift__ __rshift__ __ilshift__ __irshift__ gcd lcm isin", 0, "integer"),
     ],
     source=_SCALAR,
 )
 
 
-@rule("aten.add", "aten.sub", "aten.subtract", "aten.rsub", kind=Kind.ELEMENTWISE)
+@rule("aten.add", "aten.sub", "aten.rsub", kind=Kind.ELEMENTWISE)
 def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Work:
     """Sum or difference, broadcast.
 
@@ -91,8 +95,7 @@ def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Wo
     """
     if not is_floating(self, other, out):
         return Work()
-    parts = 2 if out.dtype.startswith("complex") else 1
-    return Work(other_flops=out.numel * (parts * (1 + (alpha != 1))))
+    return Work(other_flops=out.numel * (parts(out) * (1 + (alpha != 1))))
 
 
 @rule("aten._foreach_add", "aten._foreach_mul", "aten._foreach_div", kind=Kind.ELEMENTWISE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
+from .charges import first
 from .registry import rule
 
 __all__: list[str] = []
@@ -36,29 +37,29 @@ _register("upsample_trilinear3d", 8)
 _register("upsample_bicubic2d", 16)
 
 
-def _antialiased(input: TensorSpec, out: TensorSpec, support: int) -> Work:
+def _antialiased(image: TensorSpec, out: TensorSpec, support: int) -> Work:
     """Two one-dimensional passes; shrinking by s widens each window to support·s taps."""
-    rows, columns = (support * max(-(-n // m), 1) for n, m in zip(input.shape[-2:], out.shape[-2:], strict=True))
-    between = prod(input.shape[:-1]) * out.shape[-1]  # after the first, horizontal pass
+    rows, columns = (support * max(-(-n // m), 1) for n, m in zip(image.shape[-2:], out.shape[-2:], strict=True))
+    between = prod(image.shape[:-1]) * out.shape[-1]  # after the first, horizontal pass
     return Work(other_flops=between * _weighted(columns) + out.numel * _weighted(rows))
 
 
 @rule("aten._upsample_bilinear2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bilinear2d_aa(input: TensorSpec, *, out: TensorSpec) -> Work:
+def upsample_bilinear2d_aa(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
     """Bilinear resizing with a filter as wide as the shrinking asks for.
 
     Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 2·ceil(in/out), at least 2.
     """
-    return _antialiased(input, out, 2)
+    return _antialiased(first((input, self)), out, 2)
 
 
 @rule("aten._upsample_bicubic2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bicubic2d_aa(input: TensorSpec, *, out: TensorSpec) -> Work:
+def upsample_bicubic2d_aa(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
     """Bicubic resizing with a filter as wide as the shrinking asks for.
 
     Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 4·ceil(in/out), at least 4.
     """
-    return _antialiased(input, out, 4)
+    return _antialiased(first((input, self)), out, 4)
 
 
 _MODES = ("bilinear", "nearest", "bicubic")

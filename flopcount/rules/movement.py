@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops import Kind, TensorSpec, Work
-from .charges import first, gathered
+from .charges import gathered, parts
 from .registry import rule
 
 __all__: list[str] = []
@@ -25,17 +25,15 @@ def _register(kind: Kind, ops: str, counts: str, **bytes_moved: int) -> None:
 
 _register(
     Kind.MOVEMENT,
-    """clone contiguous copy copy_ _to_copy to _copy_from type_as cat concat concatenate stack hstack vstack dstack
-    column_stack roll flip fliplr flipud rot90 repeat tile tril triu masked_fill where pixel_shuffle pixel_unshuffle
-    channel_shuffle native_channel_shuffle im2col constant_pad_nd pad _pad_circular _pad_enum reflection_pad1d
-    reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d scatter index_put index_copy
-    index_fill masked_scatter slice_scatter select_scatter diagonal_scatter as_strided_scatter diag_embed diag
-    diagonal_copy max_unpool2d max_unpool3d complex view_as_complex_copy view_as_real_copy conj_physical resolve_conj
-    resolve_neg narrow_copy expand_copy unfold_copy _reshape_copy permute_copy block_diag
-    cartesian_prod nonzero argwhere masked_select repeat_interleave one_hot _pack_padded_sequence _pad_packed_sequence
-    lift lift_fresh lift_fresh_copy to_dense meshgrid combinations flatten_dense_tensors
-    _nested_tensor_from_mask nonzero_static unsafe_split unsafe_chunk tensor_split split_copy unbind_copy
-    split_with_sizes_copy _unsafe_view reshape flatten unflatten_dense_tensors""",
+    """clone contiguous _to_copy to _copy_from cat stack roll flip rot90 repeat tril triu masked_fill where
+    pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col constant_pad_nd pad _pad_circular
+    _pad_enum reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d scatter index_copy index_fill masked_scatter slice_scatter select_scatter diagonal_scatter
+    as_strided_scatter diag_embed diag diagonal_copy max_unpool2d max_unpool3d complex view_as_complex_copy
+    view_as_real_copy conj_physical _conj_physical resolve_conj resolve_neg narrow_copy expand_copy unfold_copy
+    _reshape_copy permute_copy block_diag nonzero argwhere masked_select repeat_interleave one_hot
+    _pack_padded_sequence _pad_packed_sequence lift lift_fresh lift_fresh_copy to_dense flatten_dense_tensors
+    _nested_tensor_from_mask nonzero_static split_copy unbind_copy split_with_sizes_copy reshape flatten""",
     "every input read once, every output written once",
 )
 _register(
@@ -62,13 +60,30 @@ _register(
 )
 _register(
     Kind.VIEW,
-    """item _local_scalar_dense is_same_size sym_size sym_numel sym_stride size stride numel dim is_floating_point
-    is_complex result_type _has_compatible_shallow_copy_type _assert_async _assert_scalar _assert_tensor_metadata
-    is_pinned pin_memory record_stream set_data requires_grad_ retain_grad _version output_nr detach_""",
+    """item _local_scalar_dense is_same_size _assert_async _assert_scalar _assert_tensor_metadata is_pinned pin_memory
+    record_stream set_data requires_grad_ retain_grad""",
     "reads metadata or one value",
     bytes_read=0,
     bytes_written=0,
 )
+_register(
+    Kind.VIEW,
+    """_unsafe_view unsafe_split unsafe_split_with_sizes transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_
+    as_strided_ detach_""",
+    "the same memory in another shape, which their schemas do not say",
+    bytes_read=0,
+    bytes_written=0,
+)
+
+
+@rule("aten.copy", kind=Kind.MOVEMENT)
+def copy(src: TensorSpec, *, out: object) -> Work:
+    """Overwrites a tensor with another.
+
+    Counts: no FLOPs; what is overwritten is not read.
+    Source: PyTorch documentation of torch.Tensor.copy_
+    """
+    return Work(bytes_read=src.nbytes)
 
 
 @rule("aten.embedding", kind=Kind.EMBEDDING)
@@ -82,14 +97,18 @@ def embedding(indices: TensorSpec, *, out: TensorSpec) -> Work:
 
 
 @rule("aten.embedding_bag", "aten._embedding_bag", "aten._embedding_bag_forward_only", kind=Kind.EMBEDDING)
-def embedding_bag(weight: TensorSpec, indices: TensorSpec, *, out: object) -> Work:
+def embedding_bag(
+    weight: TensorSpec, indices: TensorSpec, per_sample_weights: TensorSpec | None = None, *, out: object
+) -> Work:
     """Rows of a table, added up in bags.
 
-    Counts: one add (or comparison) per picked element; reads the rows it picks and the indices.
+    Counts: one add (or comparison) per picked element, one multiply where weighted; reads the rows it picks and the
+        indices.
     Source: PyTorch documentation of torch.nn.EmbeddingBag
     """
     picked = indices.numel * weight.shape[-1]
-    return Work(other_flops=picked, bytes_read=picked * weight.itemsize + indices.nbytes)
+    weighted = per_sample_weights is not None
+    return Work(other_flops=picked * (1 + weighted), bytes_read=picked * weight.itemsize + indices.nbytes)
 
 
 @rule("aten.index", "aten.index_select", "aten.gather", "aten.take", "aten.take_along_dim", "aten._unsafe_index",
@@ -103,15 +122,26 @@ def gather(index: object = None, indices: object = None, *, out: TensorSpec) -> 
     return Work(bytes_read=gathered((index, indices), out))
 
 
-@rule("aten.scatter_add", "aten.index_add", "aten.scatter_reduce", "aten.index_reduce", kind=Kind.REDUCE)
-def scatter_add(src: object = None, source: object = None, *, out: object) -> Work:
+@rule("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl_", kind=Kind.MOVEMENT)
+def index_put(values: TensorSpec, accumulate: bool = False, *, out: TensorSpec) -> Work:
+    """Elements written to places given by an index.
+
+    Counts: no FLOPs; where it accumulates, one add per value.
+    Source: PyTorch documentation of torch.Tensor.index_put_
+    """
+    return Work(other_flops=values.numel * parts(out) if accumulate and out.is_floating else 0)
+
+
+@rule("aten.scatter_add", "aten.index_add", "aten.scatter_reduce", "aten.index_reduce", "aten.scatter.reduce",
+      "aten.scatter.value_reduce", kind=Kind.REDUCE)  # fmt: skip
+def scatter_add(index: TensorSpec, source: TensorSpec | None = None, *, out: TensorSpec) -> Work:
     """Elements added (or folded otherwise) into places given by an index.
 
     Counts: one per element that is scattered.
     Source: PyTorch documentation of torch.Tensor.scatter_add
     """
-    scattered = first((src, source))
-    return Work(other_flops=scattered.numel if scattered.is_floating else 0)
+    scattered = index if source is None else source  # index_add picks whole slices, the others single elements
+    return Work(other_flops=scattered.numel * parts(out) if out.is_floating else 0)
 
 
 @rule("aten.col2im", kind=Kind.REDUCE)

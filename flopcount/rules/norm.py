@@ -29,7 +29,7 @@ def _normalised(x: TensorSpec, per_element: Dim) -> Work:
     "aten._native_batch_norm_legit",
     "aten._native_batch_norm_legit_no_training",
     "aten.cudnn_batch_norm",
-    "aten._batch_norm_with_update",
+    "aten.miopen_batch_norm",
     "aten._batch_norm_no_update",
     kind=Kind.NORM,
 )
@@ -44,6 +44,18 @@ def batch_norm(
     """
     per_element = LAYER_NORM_PER_ELEMENT + _affine(weight, bias) if training else FOLDED_PER_ELEMENT
     return _normalised(input, per_element)
+
+
+@rule("aten._batch_norm_with_update", kind=Kind.NORM)
+def batch_norm_with_update(
+    input: TensorSpec, weight: TensorSpec | None, bias: TensorSpec | None, *, out: object
+) -> Work:
+    """Batch normalisation in training, under the name of newer kernels.
+
+    Counts: as aten.batch_norm in training.
+    Source: https://arxiv.org/abs/1502.03167, algorithm 1
+    """
+    return batch_norm(input, weight, bias, True, out=out)
 
 
 @rule("aten.layer_norm", "aten.native_layer_norm", kind=Kind.NORM)
@@ -118,6 +130,6 @@ def dropout(p: float, train: bool | None, *, out: object) -> Work:
     Counts: 2 per element in training (mask and scale; drawing the mask is not the network's arithmetic), else nothing.
     Source: https://arxiv.org/abs/1207.0580
     """
-    if not train or p == 0:
+    if train is False or p == 0:  # None is how aten.native_dropout says yes
         return Work(bytes_read=0, bytes_written=0)
     return Work(other_flops=first(out).numel * 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops import Dim, Kind, TensorSpec, Work
-from .charges import Charge, first, is_floating, register_charges
+from .charges import Charge, first, is_floating, parts, register_charges
 from .registry import rule
 
 __all__: list[str] = []
@@ -13,7 +13,7 @@ _ARITHMETIC = "scalar operations of the textbook formula; PyTorch ATen native_fu
 
 @rule(
     *("aten.sum", "aten.nansum", "aten.prod"),
-    *("aten.amax", "aten.amin", "aten.max", "aten.min", "aten.argmax", "aten.argmin", "aten.aminmax"),
+    *("aten.amax", "aten.amin", "aten.max", "aten.min", "aten.argmax", "aten.argmin"),
     kind=Kind.REDUCE,
 )
 def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> Work:
@@ -22,10 +22,21 @@ def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> W
     Counts: elements in − elements out (n numbers need n − 1 operations); of two tensors one per output element.
     Source: scalar operations of the textbook formula
     """
-    if not self.is_floating:
+    result = first(out)
+    if not is_floating(self, other, result):
         return Work()
-    result = first(out).numel
-    return Work(other_flops=result if other is not None else self.numel - result)
+    folded = result.numel if other is not None else self.numel - result.numel
+    return Work(other_flops=folded * parts(result))
+
+
+@rule("aten.aminmax", kind=Kind.REDUCE)
+def aminmax(self: TensorSpec, *, out: object) -> Work:
+    """Smallest and largest at once.
+
+    Counts: two comparisons per element but the first of each output.
+    Source: scalar operations of the textbook formula
+    """
+    return Work(other_flops=(self.numel - first(out).numel) * 2 if self.is_floating else 0)
 
 
 @rule("aten.mean", "aten.nanmean", kind=Kind.REDUCE)
@@ -35,7 +46,7 @@ def mean(self: TensorSpec, *, out: TensorSpec) -> Work:
     Counts: one per element in (n − 1 adds and one division).
     Source: scalar operations of the textbook formula
     """
-    return Work(other_flops=self.numel if is_floating(self, out) else 0)
+    return Work(other_flops=self.numel * parts(out) if is_floating(self, out) else 0)
 
 
 register_charges(
@@ -45,7 +56,7 @@ register_charges(
         Charge("std std_mean", 4, "mean, subtract, square, accumulate"),
         Charge("logsumexp", 4, "maximum, subtract, exp, accumulate"),
         Charge("norm linalg_vector_norm frobenius_norm", 2, "square or magnitude, accumulate"),
-        Charge("count_nonzero any all _is_all_true _is_any_true is_nonzero equal", 0, "boolean"),
+        Charge("count_nonzero any all _is_all_true _is_any_true equal", 0, "boolean"),
         Charge("histc bincount", 0, "counting in integers"),
         Charge("mse_loss", 3, "subtract, square, accumulate"),
         Charge("l1_loss smooth_l1_loss huber_loss", 3, "subtract, magnitude, accumulate"),
@@ -65,7 +76,6 @@ register_charges(
         Charge("cumsum cumprod", 1, "one operation per element"),
         Charge("cummax cummin", 1, "one comparison per element"),
         Charge("logcumsumexp", 4, "maximum, subtract, exp, accumulate"),
-        Charge("diff", 1, "one subtraction"),
     ],
     per="input",
     source=_ARITHMETIC,
@@ -77,18 +87,28 @@ def _log2(n: Dim) -> int:
     return max(int(n) - 1, 0).bit_length()
 
 
-def _axis_length(self: TensorSpec, dim: int | None) -> Dim:
-    return self.shape[-1 if dim is None else dim] if self.ndim else 1
+def _sorted(self: TensorSpec, length: Dim) -> Work:
+    return Work(other_flops=self.numel * _log2(length) if self.is_floating else 0)
 
 
-@rule("aten.sort", "aten.argsort", "aten.msort", "aten.median", "aten.nanmedian", "aten.kthvalue", kind=Kind.SORT)
-def sort(self: TensorSpec, dim: int | None = -1, *, out: object) -> Work:
+@rule("aten.sort", "aten.kthvalue", kind=Kind.SORT)
+def sort(self: TensorSpec, dim: int, *, out: object) -> Work:
     """Sorting along one axis.
 
     Counts: n·ceil(log2 n) comparisons per row of n floating-point numbers.
     Source: merge sort's bound; Knuth, The Art of Computer Programming, volume 3, section 5.3.1
     """
-    return Work(other_flops=self.numel * _log2(_axis_length(self, dim)) if self.is_floating else 0)
+    return _sorted(self, self.shape[dim] if self.ndim else 1)
+
+
+@rule("aten.median", "aten.nanmedian", kind=Kind.SORT)
+def median(self: TensorSpec, dim: int | None = None, *, out: object) -> Work:
+    """Middle of one axis, or of all elements, found by sorting.
+
+    Counts: n·ceil(log2 n) comparisons per n floating-point numbers.
+    Source: as aten.sort
+    """
+    return _sorted(self, self.numel if dim is None or not self.ndim else self.shape[dim])
 
 
 @rule("aten.topk", kind=Kind.SORT)
@@ -114,21 +134,26 @@ def bucketize(boundaries: TensorSpec | None = None, sorted_sequence: TensorSpec 
     return Work(other_flops=first(out).numel * _log2(among.shape[-1] + 1))
 
 
-@rule("aten.unique_dim", "aten._unique2", "aten.unique_consecutive", kind=Kind.SORT)
-def unique(self: TensorSpec, *, out: object) -> Work:
-    """Distinct values, found by sorting.
+@rule("aten.unique_dim", "aten._unique2", kind=Kind.SORT)
+def unique(self: TensorSpec, dim: int | None = None, *, out: object) -> Work:
+    """Distinct values, or slices along an axis, found by sorting.
 
-    Counts: n·ceil(log2 n) comparisons of floating-point numbers.
+    Counts: n·ceil(log2 n) comparisons of n floating-point numbers; of n slices, each compared in full.
     Source: as aten.sort
     """
-    return Work(other_flops=self.numel * _log2(self.numel) if self.is_floating else 0)
+    return _sorted(self, self.numel if dim is None else self.shape[dim])
 
 
-@rule("aten.cdist", "aten._cdist_forward", kind=Kind.REDUCE)
-def cdist(x1: TensorSpec, *, out: TensorSpec) -> Work:
+register_charges(
+    Kind.SORT, [Charge("unique_consecutive", 1, "one comparison with the neighbour")], per="input", source=_ARITHMETIC
+)
+
+
+@rule("aten.cdist", "aten._cdist_forward", "aten._pdist_forward", kind=Kind.REDUCE)
+def cdist(x1: TensorSpec | None = None, self: TensorSpec | None = None, *, out: TensorSpec) -> Work:
     """Distances between all pairs of rows; the matrix-product form is a device's choice, the arithmetic is not.
 
     Counts: 3 per compared coordinate (subtract, square or magnitude, accumulate).
     Source: PyTorch documentation of torch.cdist
     """
-    return Work(other_flops=out.numel * x1.shape[-1] * 3)
+    return Work(other_flops=out.numel * first((x1, self)).shape[-1] * 3)

@@ -8,6 +8,7 @@ its output `out` to a `Work`. It asks for the arguments it needs and no others. 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +21,7 @@ __all__ = ["RULES", "Rule", "find_rule", "rule"]
 
 RuleFunction = TypeVar("RuleFunction", bound=Callable[..., Work])
 _EMPTY = inspect.Parameter.empty
+_OPERATOR = re.compile(r"\w+\.\w+(\.\w+)?")  # with or without its overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
     Running the same definition again (a notebook cell) replaces it; a second rule of another function is an error.
     """
     names = [str(op).replace("::", ".") for op in ops]  # both spellings of "mylib::my_op"
+    for name in names or [""]:
+        if not _OPERATOR.fullmatch(name):
+            raise InputError(
+                f"{name!r} names no operator", [("fix", 'write @rule("namespace.operator") or @rule(torch.ops.ns.op)')]
+            )
 
     def register(function: RuleFunction) -> RuleFunction:
         parameters = inspect.signature(function).parameters
@@ -97,8 +104,11 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
 def find_rule(signature: Signature) -> Rule | None:
     """The rule of exactly this overload, else of the operator, else of its out-of-place twin (`relu_` -> `relu`)."""
     op = signature.op
-    found = _RULES.get(f"{op}.{signature.overload}") or _RULES.get(op)
-    return found or (_RULES.get(op[:-1]) if op.endswith("_") else None)
+    for name in (op, op[:-1]) if op.endswith("_") else (op,):
+        found = _RULES.get(f"{name}.{signature.overload}") or _RULES.get(name)
+        if found is not None:
+            return found
+    return None
 
 
 def _origin(function: Callable[..., Work]) -> str:

@@ -136,7 +136,7 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Layout | None:
 
 
 def _matmul(x: Any, y: Any) -> Layout | None:
-    if not _plain(x, y) or len(x.shape) != len(y.shape) or len(x.shape) < 2:
+    if not _alike(x, y) or len(x.shape) != len(y.shape) or len(x.shape) < 2:
         return None
     fits = x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-2]
     return _row_major((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
