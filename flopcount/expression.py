@@ -40,34 +40,28 @@ class Term(int):
         return self.text if self.strength >= strength else f"({self.text})"
 
     def __mul__(self, other: int) -> Term:
-        return _product(self, Term.of(other))
+        return _product(self, Term.of(other)) if isinstance(other, int) else NotImplemented
 
     def __rmul__(self, other: int) -> Term:
-        return _product(Term.of(other), self)
+        return _product(Term.of(other), self) if isinstance(other, int) else NotImplemented
 
     def __add__(self, other: int) -> Term:
-        return _sum(self, Term.of(other))
+        return _sum(self, Term.of(other)) if isinstance(other, int) else NotImplemented
 
     def __radd__(self, other: int) -> Term:
-        return _sum(Term.of(other), self)
+        return _sum(Term.of(other), self) if isinstance(other, int) else NotImplemented
 
     def __sub__(self, other: int) -> Term:
-        other = Term.of(other)
-        if int(other) == 0:
-            return self
-        return Term(int(self) - int(other), f"{self.within(_SUM)} − {other.within(_QUOTIENT)}", _SUM)
+        return _difference(self, Term.of(other)) if isinstance(other, int) else NotImplemented
 
     def __rsub__(self, other: int) -> Term:
-        return Term.of(other) - self
+        return _difference(Term.of(other), self) if isinstance(other, int) else NotImplemented
 
     def __floordiv__(self, other: int) -> Term:
-        other = Term.of(other)
-        if int(other) == 1:
-            return self
-        return Term(int(self) // int(other), f"{self.within(_PRODUCT)} / {other.within(_ATOM)}", _QUOTIENT)
+        return _quotient(self, Term.of(other)) if isinstance(other, int) else NotImplemented
 
     def __rfloordiv__(self, other: int) -> Term:
-        return Term.of(other) // self
+        return _quotient(Term.of(other), self) if isinstance(other, int) else NotImplemented
 
     __hash__ = int.__hash__
 
@@ -86,6 +80,18 @@ def _sum(left: Term, right: Term) -> Term:
     if int(right) == 0:
         return left
     return Term(int(left) + int(right), f"{left.text} + {right.text}", _SUM)
+
+
+def _difference(left: Term, right: Term) -> Term:
+    if int(right) == 0:
+        return left
+    return Term(int(left) - int(right), f"{left.within(_SUM)} − {right.within(_QUOTIENT)}", _SUM)
+
+
+def _quotient(left: Term, right: Term) -> Term:
+    if int(right) == 1:
+        return left
+    return Term(int(left) // int(right), f"{left.within(_PRODUCT)} / {right.within(_ATOM)}", _QUOTIENT)
 
 
 def named(value: T) -> T:

@@ -54,7 +54,7 @@ class Grid(dict):
         return grid
 
     def tensor(self):
-        values = [self[index].value for index in itertools.product(*map(range, self.shape))]
+        values = [self[i].value if i in self else 0.0 for i in itertools.product(*map(range, self.shape))]
         return torch.tensor(values, dtype=torch.float64).reshape(self.shape)
 
 
@@ -182,8 +182,7 @@ def test_transposed_convolution(case):
     tally = Tally()
     x, w = Grid.random(x_shape, tally), Grid.random((x_shape[1], outputs // groups, *kernel), tally)
     out = spread(x, w, stride, groups)
-    if len(out) == torch.Size(out.shape).numel():  # without gaps between the windows
-        torch.testing.assert_close(out.tensor(), function(x.tensor(), w.tensor(), None, stride, groups=groups))
+    torch.testing.assert_close(out.tensor(), function(x.tensor(), w.tensor(), None, stride, groups=groups))
     assert counted(lambda x, w: function(x, w, None, stride, groups=groups), x.shape, w.shape).macs == tally.multiplies
 
 
@@ -205,8 +204,11 @@ def test_attention(queries, keys, width, values):
     q, k, v = (Grid.random(shape, tally) for shape in ((queries, width), (keys, width), (keys, values)))
     scores = product(q, transposed(k))
     weights = Grid(scores.shape, tally)
-    weights.update({i: Scalar(s.value, tally) for i, s in scores.items()})  # a softmax in between is no contraction
-    product(weights, v)
+    softmax = (scores.tensor() / width**0.5).softmax(-1)  # in between, and no contraction
+    weights.update({i: Scalar(softmax[i].item(), tally) for i in scores})
+    out = product(weights, v)
+    expected = F.scaled_dot_product_attention(*(part.tensor()[None, None] for part in (q, k, v)))
+    torch.testing.assert_close(out.tensor(), expected[0, 0])
     shapes = ((1, 1, queries, width), (1, 1, keys, width), (1, 1, keys, values))
     assert counted(F.scaled_dot_product_attention, *shapes).macs == tally.multiplies
 
@@ -240,9 +242,29 @@ def test_adaptive_pooling(height, width, outputs):
     for c, i, j in itertools.product(range(2), range(outputs), range(outputs)):
         out[(0, c, i, j)] = average([x[(0, c, y, z)] for y in windows[0][i] for z in windows[1][j]])
     torch.testing.assert_close(out.tensor(), F.adaptive_avg_pool2d(x.tensor(), outputs))
-    # equal windows share nothing and each costs its taps; see the rule for windows that overlap
+    # equal windows share nothing and each costs its taps; windows that overlap read some elements twice
     report = counted(lambda x: F.adaptive_avg_pool2d(x, outputs), x.shape)
     assert report.other_flops == tally.adds + tally.multiplies
+    for c, i, j in itertools.product(range(2), range(outputs), range(outputs)):
+        out[(0, c, i, j)] = largest([x[(0, c, y, z)] for y in windows[0][i] for z in windows[1][j]])
+    torch.testing.assert_close(out.tensor(), F.adaptive_max_pool2d(x.tensor(), outputs))
+    assert counted(lambda x: F.adaptive_max_pool2d(x, outputs), x.shape).other_flops == tally.comparisons
+
+
+@given(st.integers(1, 2), st.integers(1, 3), st.integers(1, 4), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_recurrence(batch, width, units, biased):
+    """A plain RNN, step by step: both matrix products of every step, then the sum of them."""
+    tally = Tally()
+    layer = torch.nn.RNN(width, units, bias=biased)
+    shapes = [tuple(p.shape) for p in layer.parameters()]
+    w_ih, w_hh, *_ = (Grid.random(shape, tally) for shape in shapes)
+    hidden = Grid.random((units, batch), tally)
+    steps = [Grid.random((width, batch), tally) for _ in range(3)]
+    for step in steps:
+        hidden = product(w_hh, hidden)
+        product(w_ih, step)
+    assert count_flops(layer, (3, batch, width)).macs == tally.multiplies
 
 
 def test_the_oracle_can_fail():

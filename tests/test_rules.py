@@ -855,6 +855,17 @@ def test_a_rule_that_asks_for_what_is_not_there(clean_registry):
         count_flops(Apply(lambda x: torch.ops.flopcount_tests.scale(x, 2.0)), (4, 5))
 
 
+def test_a_rule_that_counts_in_fractions_is_refused(clean_registry):
+    @rule("flopcount_tests.scale")
+    def half(x, *, out):
+        return Work(macs=out.numel / 2)
+
+    with pytest.raises(
+        InputError, match=r"counts 10.0, which is no whole number\n  called  flopcount_tests.scale\(x f32"
+    ):
+        count_flops(Apply(lambda x: torch.ops.flopcount_tests.scale(x, 2.0)), (4, 5))
+
+
 @pytest.mark.parametrize("raw", [False, True])
 def test_formulas_for_torchs_counter_are_accepted_unchanged(raw):
     from torch.utils import flop_counter

@@ -50,7 +50,14 @@ class Rule:
                 [("seen", ", ".join(given)), ("fix", "name a rule's arguments as in the operator's schema")],
             )
         outputs = signature.outputs
-        return self.function(**arguments, out=outputs[0] if len(outputs) == 1 else outputs)
+        work = self.function(**arguments, out=outputs[0] if len(outputs) == 1 else outputs)
+        for count in (work.macs, work.other_flops, work.bytes_read, work.bytes_written):
+            if count is not None and not isinstance(count, int):
+                raise InputError(
+                    f"the rule for {self.name} counts {count!r}, which is no whole number",
+                    [("called", str(signature)), ("fix", "use // instead of /, and integers throughout")],
+                )
+        return work
 
 
 _RULES: dict[str, Rule] = {}
