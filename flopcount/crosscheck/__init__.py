@@ -6,8 +6,9 @@ each from its own formula. What no cause explains is unexplained, and the check 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,19 +18,20 @@ from ..clip import Clip
 from ..counting import count_flops, input_of
 from ..errors import InputError
 from ..models.loading import load_model
-from ..ops import CostedOp, TensorSpec
+from ..ops import TensorSpec
 from ..report import Report
 from ..tables import Column, Table
 from ..tracing.engines import real_input
 from ..tracing.inputs import Input, arguments_of, map_tensors
 from ..tracing.preserve import preserved
 from ..units import exact, si
-from .causes import Cause, expected
-from .peers import PeerCount, count_with_fvcore, count_with_torch
+from .fvcore_causes import fvcore_causes
+from .fvcore_run import run_fvcore
+from .peers import Cause, Observed, PeerCount
+from .torch_causes import torch_causes
+from .torch_run import run_torch
 
-__all__ = ["Cause", "Check", "CheckRow", "check", "check_model"]
-
-_MACS_PER_UNIT = {"fvcore": 1, "torch": 2}  # fvcore counts MACs and calls them flops; torch counts two FLOPs per MAC
+__all__ = ["Cause", "Check", "CheckRow", "PeerCount", "check", "check_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +66,45 @@ class Check:
         return ran and not any(row.unexplained(peer.tool) for row in self.rows for peer in self.peers)
 
     def table(self) -> Table:
-        """One row per module that costs something in any of the counts."""
+        """One row per module that costs something in any of the counts; a tool that failed has no numbers."""
         tools = [peer.tool for peer in self.peers]
         columns = (
             Column("layer", "text"),
             Column("ours"),
-            *(Column(tool) for tool in tools),
+            *(Column(peer.tool, "count" if peer.failure is None else "text") for peer in self.peers),
             Column("verdict", "text"),
         )
         rows = tuple(
             (
                 row.path or f"({self.report.model})",
                 row.macs,
-                *(row.counts.get(t, 0) for t in tools),
-                _verdict(row, tools),
+                *(row.counts.get(t, "failed") for t in tools),
+                _verdict(row),
             )
             for row in self.rows
         )
-        counts = (sum(row.counts.get(tool, 0) for row in self.rows) for tool in tools)
+        counts = (
+            "failed" if peer.failure is not None else sum(row.counts[peer.tool] for row in self.rows)
+            for peer in self.peers
+        )
         title = f"{self.report.model}: MACs by three counters, on {self.device}"
         return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
 
-    def _notes(self) -> Iterable[str]:
+    def _notes(self) -> Iterator[str]:
         for peer in self.peers:
             if peer.failure is not None:
                 yield f"{peer.tool} failed: {peer.failure}"
-        yield from _cause_lines(cause for row in self.rows for cause in row.causes)
+        for uncosted in self.report.uncosted:
+            yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}, which we have no rule for"
+        for tool, op, why, amount, calls in _summed(cause for row in self.rows for cause in row.causes):
+            yield f"{tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
         for peer in self.peers:
             for row in self.rows:
                 left = row.unexplained(peer.tool)
                 if left:
                     yield f"unexplained: {peer.tool} {_signed(left)} MACs in {row.path or 'the model itself'}"
+            if peer.halves:
+                yield f"{peer.tool} counts an odd number of FLOPs: half a MAC left out in {_calls(peer.halves)}"
         if self.agrees:
             explained = any(row.causes for row in self.rows)
             yield "agreement: " + ("every difference is explained by its own formula" if explained else "all are equal")
@@ -102,27 +112,30 @@ class Check:
         yield f"versions: {', '.join(f'{peer.tool} {peer.version}' for peer in self.peers)}"
 
 
-def _verdict(row: CheckRow, tools: Sequence[str]) -> str:
-    left = [tool for tool in tools if row.unexplained(tool)]
+def _verdict(row: CheckRow) -> str:
+    left = [tool for tool in row.counts if row.unexplained(tool)]
     if left:
         return f"unexplained: {', '.join(left)}"
     differing = dict.fromkeys(cause.tool for cause in row.causes)
     return f"explained: {', '.join(differing)}" if differing else "equal"
 
 
-def _cause_lines(causes: Iterable[Cause]) -> Iterable[str]:
-    """One line per tool, operator and reason, summed over the model."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
+def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, str, int, int]]:
+    """Tool, operator and reason once, with amounts and calls summed over the model."""
+    groups: dict[tuple[str, str, str], list[Cause]] = {}
     for cause in causes:
-        groups.setdefault((cause.tool, cause.op, cause.why), []).append(cause.amount)
-    for (tool, op, why), amounts in groups.items():
-        calls = f"{len(amounts)} call" + "s" * (len(amounts) > 1)
-        yield f"{tool} {why}: {op}, {_signed(sum(amounts))} in {calls}"
+        groups.setdefault((cause.tool, cause.op, cause.why), []).append(cause)
+    for key, found in groups.items():
+        yield *key, sum(cause.amount for cause in found), sum(cause.calls for cause in found)
+
+
+def _calls(count: int) -> str:
+    return f"{exact(count)} call" + "s" * (count != 1)
 
 
 def _signed(amount: int) -> str:
     short = si(abs(amount))
-    sign = "+" if amount > 0 else "−"
+    sign = "+" if amount > 0 else "−" if amount else ""
     return f"{sign}{exact(abs(amount))}" + (f" ({sign}{short})" if abs(amount) >= 1000 else "")
 
 
@@ -130,9 +143,9 @@ def check(module: nn.Module, input: Input, *, device: str = "cpu") -> Check:
     """Run a real module under fvcore and torch's counter and explain every difference from our count.
 
     Arguments:
-        module: with real weights; it is run on `device` and is the same afterwards.
+        module: with real weights, in the mode to be checked; it is where and what it was afterwards.
         input: as count_flops takes it; shapes become random numbers.
-        device: "cpu" or "cuda"; the module is moved there.
+        device: "cpu" or "cuda", where the module runs.
 
     Raises:
         InputError: weights on the meta device, or a device that is not there.
@@ -142,12 +155,18 @@ def check(module: nn.Module, input: Input, *, device: str = "cpu") -> Check:
         raise InputError(
             "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
         )
-    module.to(where)
-    args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
     report = count_flops(module, input)
-    with preserved(module, buffers=True):
-        peers = tuple(run(module, args, kwargs) for run in (count_with_fvcore, count_with_torch))
-    return Check(report, device, peers, _rows(report, peers))
+    with _on(module, where):
+        args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
+        by_torch, operators = run_torch(module, args, kwargs)
+        by_fvcore = run_fvcore(module, args, kwargs)
+    seen = operators or tuple(map(Observed, report.ops))  # where the pass failed, our own trace has to do
+    causes = [
+        *(fvcore_causes(seen, by_fvcore) if by_fvcore.count.failure is None else ()),
+        *(torch_causes(seen) if by_torch.failure is None else ()),
+    ]
+    peers = (by_fvcore.count, by_torch)
+    return Check(report, device, peers, _rows(report, peers, causes))
 
 
 def check_model(
@@ -179,18 +198,32 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _rows(report: Report, peers: Sequence[PeerCount]) -> tuple[CheckRow, ...]:
-    by_module: dict[str, list[CostedOp]] = {}
-    for costed in report.ops:
-        by_module.setdefault(costed.op.module, []).append(costed)
-    ran = [peer for peer in peers if peer.failure is None]
+@contextmanager
+def _on(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """The module on a device; afterwards its tensors are the old ones, where they were."""
+    weights = [(parameter, parameter.data) for parameter in module.parameters()]
+    with preserved(module, buffers=False):  # which puts back the buffers that `to` replaces
+        module.to(device)
+        try:
+            yield
+        finally:
+            for parameter, data in weights:
+                if parameter.device != data.device:
+                    parameter.data = data
+
+
+def _rows(report: Report, peers: Sequence[PeerCount], causes: Iterable[Cause]) -> tuple[CheckRow, ...]:
+    """One row per module in which any counter counts."""
+    by_path: dict[str, dict[tuple[str, str, str], Cause]] = {}
+    for cause in causes:
+        same = by_path.setdefault(cause.path, {})
+        key = cause.tool, cause.op, cause.why
+        known = same.get(key, replace(cause, amount=0, calls=0))
+        same[key] = replace(known, amount=known.amount + cause.amount, calls=known.calls + cause.calls)
     rows = []
     for module in report.modules:
-        ops = by_module.get(module.path, [])
-        causes = tuple(c for peer in ran for op in ops if (c := expected(peer.tool, op, peer)) is not None)
-        counts = {
-            peer.tool: sum(peer.by_module.get(module.path, {}).values()) // _MACS_PER_UNIT[peer.tool] for peer in ran
-        }
-        if module.own.macs or any(counts.values()) or causes:
-            rows.append(CheckRow(module.path, module.own.macs, counts, causes))
+        counts = {peer.tool: peer.by_module.get(module.path, 0) for peer in peers if peer.failure is None}
+        found = tuple(by_path.get(module.path, {}).values())
+        if module.own.macs or any(counts.values()) or found:
+            rows.append(CheckRow(module.path, module.own.macs, counts, found))
     return tuple(rows)
