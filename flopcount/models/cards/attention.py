@@ -1,4 +1,4 @@
-"""Video networks made of attention."""
+"""Video networks made of attention, or with it behind a CNN."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from .card import Card
 __all__ = ["CARDS"]
 
 CARDS = (
+    Card(
+        name="cnn_attention",
+        title="Video Transformer Network: self-attention over the features of a CNN on every frame",
+        family="CNN and attention",
+        year=2019,
+        paper="https://arxiv.org/abs/1905.08711",
+        code="https://github.com/openvinotoolkit/training_extensions",
+        builder="cnn_attention:cnn_attention",
+        clip=Clip(16, 224, 224),
+        smallest=Clip(2, 32, 32),
+        stride=2,
+        num_classes=400,
+    ),
     Card(
         name="timesformer_b",
         title="TimeSformer: a vision transformer with divided space-time attention",
@@ -49,5 +62,70 @@ CARDS = (
         stride=4,
         num_classes=400,
         requires="transformers",
+    ),
+    Card(
+        name="mvit_b_16x4",
+        title="MViT-B: a transformer whose channels grow while attention pools positions",
+        family="transformer",
+        year=2021,
+        paper="https://arxiv.org/abs/2104.11227",
+        code="https://github.com/facebookresearch/pytorchvideo",
+        builder="mvit:mvit_b_16x4",
+        clip=Clip(16, 224, 224),
+        smallest=Clip(3, 32, 32),
+        stride=4,
+        num_classes=400,
+    ),
+    Card(
+        name="mvitv2_s_16x4",
+        title="MViTv2-S: MViT with relative positions and pooled queries added to what they attend",
+        family="transformer",
+        year=2022,
+        paper="https://arxiv.org/abs/2112.01526",
+        code="https://github.com/facebookresearch/SlowFast",
+        builder="mvit:mvitv2_s_16x4",
+        clip=Clip(16, 224, 224),
+        smallest=Clip(3, 32, 32),
+        stride=4,
+        num_classes=400,
+    ),
+    Card(
+        name="swin3d_t",
+        title="Video Swin Transformer, tiny: attention within shifted windows of the clip",
+        family="transformer",
+        year=2021,
+        paper="https://arxiv.org/abs/2106.13230",
+        code="https://github.com/SwinTransformer/Video-Swin-Transformer",
+        builder="swin3d:swin3d_t",
+        clip=Clip(32, 224, 224),
+        smallest=Clip(2, 32, 32),
+        stride=2,
+        num_classes=400,
+    ),
+    Card(
+        name="swin3d_s",
+        title="Video Swin Transformer, small: attention within shifted windows of the clip",
+        family="transformer",
+        year=2021,
+        paper="https://arxiv.org/abs/2106.13230",
+        code="https://github.com/SwinTransformer/Video-Swin-Transformer",
+        builder="swin3d:swin3d_s",
+        clip=Clip(32, 224, 224),
+        smallest=Clip(2, 32, 32),
+        stride=2,
+        num_classes=400,
+    ),
+    Card(
+        name="swin3d_b",
+        title="Video Swin Transformer, base: attention within shifted windows of the clip",
+        family="transformer",
+        year=2021,
+        paper="https://arxiv.org/abs/2106.13230",
+        code="https://github.com/SwinTransformer/Video-Swin-Transformer",
+        builder="swin3d:swin3d_b",
+        clip=Clip(32, 224, 224),
+        smallest=Clip(2, 32, 32),
+        stride=2,
+        num_classes=400,
     ),
 )
