@@ -106,8 +106,9 @@ def _report_input(
     for name, value in (("stride", stride), ("fps", fps), ("batch", given)):
         if value is not None and value <= 0:
             raise InputError(f"{name} is {value}", [("fix", f"give a {name} above 0")])
+    clips = [clip for spec in specs if spec.is_floating and (clip := _clip_of(spec))]
     return ReportInput(
-        clip=_clip_of(first) or (recipe.clip if recipe else None),
+        clip=max(clips, key=lambda clip: clip.frames) if clips else recipe.clip if recipe else None,
         stride=stride if stride is not None else recipe.stride if recipe else 1,
         fps=fps,
         shapes=tuple(spec.shape for spec in specs),
@@ -119,9 +120,12 @@ def _report_input(
 _COLOURS = (1, 2, 3, 4)
 
 
-def _clip_of(spec: TensorSpec | None) -> Clip | None:
-    """T×H×W of a (B, C, T, H, W) input, or of (B, T, C, H, W) where only that axis can be colours."""
-    if spec is None or spec.ndim != 5:
+def _clip_of(spec: TensorSpec) -> Clip | None:
+    """T×H×W of a (B, C, T, H, W) input, or of (B, T, C, H, W) where only that axis can be colours.
+
+    Of several pathways the one with the most frames is the clip, the others sample it.
+    """
+    if spec.ndim != 5:
         return None
     _, channels, frames, height, width = spec.shape
     if channels not in _COLOURS and frames in _COLOURS:

@@ -106,6 +106,98 @@ torch.library.register_fake("torchvision::nms")(lambda dets, scores, iou_thresho
     assert torch.ops.torchvision.nms is not None
 
 
+TORCHVISION = """
+import sys
+import types
+from torch import nn
+
+class Weights:
+    def __init__(self, **keywords):
+        preset = types.SimpleNamespace(keywords=keywords)
+        self.DEFAULT = types.SimpleNamespace(transforms=preset)
+
+def net(dimensions):
+    conv, pool = (nn.Conv2d, nn.AdaptiveAvgPool2d) if dimensions == 2 else (nn.Conv3d, nn.AdaptiveAvgPool3d)
+    def build(weights, num_classes=10):
+        assert weights is None
+        return nn.Sequential(conv(3, 4, 1), pool(1), nn.Flatten(), nn.Linear(4, num_classes))
+    return build
+
+KINDS = {"net": "net", "mvit_v9": "video.mvit", "clips": "video.clips", "boxes": "detection.boxes"}
+BUILDERS = {name: net(3 if kind.startswith("video") else 2) for name, kind in KINDS.items()}
+for name, builder in BUILDERS.items():
+    builder.__module__ = f"torchvision.models.{KINDS[name]}"
+
+models = types.ModuleType("torchvision.models")
+models.list_models = lambda: list(KINDS)
+models.get_model_builder = BUILDERS.__getitem__
+models.get_model_weights = lambda name: Weights(crop_size=(24, 32) if "video" in KINDS[name] else 40)
+models.get_model = lambda name, **settings: BUILDERS[name](**settings)
+sys.modules["torchvision.models"] = models
+"""
+
+
+def test_torchvisions_images_and_clips(package):
+    package("torchvision", TORCHVISION)
+    image = count_model("torchvision:net", num_classes=7)
+    assert (image.input.shapes, image.input.clip) == (((1, 3, 40, 40),), None)
+    assert image.macs == 40 * 40 * 12 + 4 * 7
+    assert count_model("torchvision:net", clip=Clip(1, 8, 9)).input.shapes == ((1, 3, 8, 9),)
+    video = count_model("torchvision:clips", batch=2)
+    assert (video.input.shapes, str(video.input.clip)) == (((2, 3, 16, 24, 32),), "16×24×32")
+    assert count_model("torchvision:clips", clip=Clip(4, 8, 9)).input.shapes == ((1, 3, 4, 8, 9),)
+    assert count_model("torchvision:mvit_v9", clip=Clip(16, 24, 32)).macs == 16 * 24 * 32 * 12 + 4 * 10
+
+
+def test_what_torchvisions_networks_do_not_take_is_said(package):
+    package("torchvision", TORCHVISION)
+    with pytest.raises(
+        InputError, match="mvit_v9 takes no clip but 16×24×32\n  seen    8×24×32\n  fix     give --clip"
+    ):
+        count_model("torchvision:mvit_v9", clip=Clip(8, 24, 32))
+    with pytest.raises(InputError, match="boxes takes a list of images or quantised numbers"):
+        count_model("torchvision:boxes")
+    with pytest.raises(UnknownNameError, match="no torchvision model named 'clip'\n  near    clips"):
+        count_model("torchvision:clip")
+
+
+PYTORCHVIDEO = """
+import sys
+import types
+import torch
+from torch import nn
+
+class Pathways(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.proj = nn.Linear(6, classes)
+
+    def forward(self, pathways):
+        slow, fast = (pathway.mean((2, 3, 4)) for pathway in pathways)
+        return self.proj(torch.cat([slow, fast], 1))
+
+hub = types.ModuleType("pytorchvideo.models.hub")
+hub.slowfast_r50 = lambda pretrained, model_num_class=400: Pathways(model_num_class)
+hub.slow_r50_detection = lambda pretrained: None
+sys.modules["pytorchvideo.models.hub"] = hub
+sys.modules["pytorchvideo.models"] = types.ModuleType("pytorchvideo.models")
+"""
+
+
+def test_slowfast_of_pytorchvideo_takes_a_list_of_two_pathways(package):
+    package("pytorchvideo", PYTORCHVIDEO)
+    report = count_model("pytorchvideo:slowfast_r50", num_classes=7)
+    assert report.input.shapes == ((1, 3, 8, 256, 256), (1, 3, 32, 256, 256))
+    assert str(report.input.clip) == "32×256×256"  # the fast pathway's
+    assert report.macs == 6 * 7
+    shorter = count_model("pytorchvideo:slowfast_r50", clip=Clip(16, 64, 64))
+    assert shorter.input.shapes == ((1, 3, 4, 64, 64), (1, 3, 16, 64, 64))
+    with pytest.raises(InputError, match="slow_r50_detection takes boxes beside its clip"):
+        count_model("pytorchvideo:slow_r50_detection")
+    with pytest.raises(UnknownNameError, match="named 'slowfast_r5'\n  near    slowfast_r50"):
+        count_model("pytorchvideo:slowfast_r5")
+
+
 def test_declaring_twice_or_what_is_there_changes_nothing():
     schema = "answer(Tensor x) -> Tensor"
     declare_missing_operators("flopcount_tests_library", [schema])

@@ -173,8 +173,9 @@ def _torchvision(name: str, clip: Clip | None, num_classes: int | None, options:
     if kind == "video":
         own = Clip(FRAMES, *keywords["crop_size"])
         clip = clip or own
-        if name.startswith("mvit") and clip != own:  # its positions are sized when it is built
-            settings |= {"temporal_size": clip.frames, "spatial_size": (clip.height, clip.width)}
+        if name.startswith("mvit") and clip.sizes != own.sizes:  # its positions are sized by its builder, for one clip
+            fix = f"give --clip {own.frames}x{own.height}x{own.width}, or choose one of `flopcount list`"
+            raise InputError(f"torchvision:{name} takes no clip but {own}", [("seen", str(clip)), ("fix", fix)])
         return Found(lambda: models.get_model(name, **settings), ((3, *clip.sizes),), clip)
     side = keywords.get("crop_size", keywords.get("resize_size", 520))
     height, width = (clip.height, clip.width) if clip else (side, side) if isinstance(side, int) else side[-2:]
