@@ -6,36 +6,41 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .ops import CostedOp, Kind, Op, Signature, Work, tensors_in
-from .rules import find_rule
+from .remembered import works
+from .rules import Rule, find_rule
 from .rules.torch_formulas import torch_work
 
-__all__ = ["cost", "work_of"]
+__all__ = ["cost"]
 
 _VIEW = Work(bytes_read=0, bytes_written=0)
 
 
-def cost(ops: Iterable[Op]) -> tuple[CostedOp, ...]:
-    """The cost of every op, in order; each distinct signature is computed once."""
-    known: dict[int, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
+def cost(ops: Iterable[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
+    """The cost of every op, in order; each distinct signature is computed once, or was before (if `fast`)."""
+    remembered = works() if fast else {}
+    known: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
     costed = []
     for op in ops:
-        found = known.get(id(op.signature))
+        found = known.get(op.signature)
         if found is None:
-            found = known[id(op.signature)] = work_of(op.signature)
+            found = known[op.signature] = _work_of(op.signature, remembered)
         costed.append(CostedOp(op, *found))
     return tuple(costed)
 
 
-def work_of(signature: Signature) -> tuple[str, Kind, Work]:
+def _work_of(signature: Signature, remembered: dict[Signature, tuple[Rule, Work]]) -> tuple[str, Kind, Work]:
     """Canonical name, kind and work of one call."""
     if signature.is_view:
         return signature.op, Kind.VIEW, _VIEW
     rule = find_rule(signature)
     if rule is not None:
-        return rule.name, rule.kind, _with_traffic(rule.work(signature), signature)
-    work = torch_work(signature)
-    if work is not None:
-        return signature.op, Kind.CUSTOM, _with_traffic(work, signature)
+        answer = remembered.get(signature)
+        if answer is None or answer[0] is not rule:
+            answer = remembered[signature] = rule, _with_traffic(rule.work(signature), signature)
+        return rule.name, rule.kind, answer[1]
+    by_torch = torch_work(signature)
+    if by_torch is not None:
+        return signature.op, Kind.CUSTOM, _with_traffic(by_torch, signature)
     return signature.op, Kind.UNCOSTED, _with_traffic(Work(), signature)
 
 

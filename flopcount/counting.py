@@ -32,6 +32,7 @@ def count_flops(
     batch: int | None = None,
     strict: bool = False,
     engine: str = "auto",
+    fast: bool = True,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -45,6 +46,8 @@ def count_flops(
         batch: samples in the input, where that is not the first size of the first tensor.
         strict: raise where an operator has no rule instead of listing it.
         engine: "auto", "meta", "fake" or "real".
+        fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
+            without, where torch's meta kernels answer every single call.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -57,8 +60,8 @@ def count_flops(
             [("fix", "wrap a function in a module, and build a class before counting it")],
         )
     args, kwargs = arguments_of(input, module)
-    traced = trace(module, args, kwargs, engine=engine)
-    ops = cost(traced.ops)
+    traced = trace(module, args, kwargs, engine=engine, fast=fast)
+    ops = cost(traced.ops, fast=fast)
     if strict:
         _refuse_uncosted(ops)
     tree = module_tree(module)

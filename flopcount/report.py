@@ -5,14 +5,15 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
 from .errors import UnknownNameError
-from .ops import CostedOp, Kind, Trace
+from .ops import CostedOp, Kind, ModuleCall, Trace
 
 if TYPE_CHECKING:
     import pandas
@@ -309,19 +310,21 @@ def _sum(ops: Iterable[CostedOp]) -> Amount:
 def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
     """Cost of every module of the tree, called or not, in the order the module defines them."""
     tree = tuple(tree)
-    own_ops: dict[str, list[CostedOp]] = {}
+    own_macs, own_other = Counter[str](), Counter[str]()
     for costed in ops:
-        own_ops.setdefault(costed.op.module, []).append(costed)
-    own = {path: _sum(found) for path, found in own_ops.items()}
-    calls: dict[str, list[Any]] = {}
+        path, work = costed.op.module, costed.work
+        own_macs[path] += work.macs
+        own_other[path] += work.other_flops
+    calls: dict[str, list[ModuleCall]] = {}
     for call in trace.calls:
         calls.setdefault(call.module, []).append(call)
-    cost: dict[str, Amount] = {}
-    params: dict[str, int] = {}
-    for info in tree:
-        for path in _self_and_ancestors(info.path):
-            cost[path] = cost.get(path, Amount()) + own.get(info.path, Amount())
-            params[path] = params.get(path, 0) + info.params
+    macs, other = Counter(own_macs), Counter(own_other)
+    params = Counter({info.path: info.params for info in tree})
+    for info in reversed(tree):  # a module stands behind the one that holds it
+        if info.path:
+            parent = info.path.rpartition(".")[0]
+            for sums in (macs, other, params):
+                sums[parent] += sums[info.path]
     return tuple(
         ModuleRow(
             path=info.path,
@@ -332,16 +335,8 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
             output_shapes=tuple(dict.fromkeys(s for call in calls.get(info.path, ()) for s in call.outputs)),
             params=params[info.path],
             own_params=info.params,
-            cost=cost[info.path],
-            own=own.get(info.path, Amount()),
+            cost=Amount(macs[info.path], other[info.path]),
+            own=Amount(own_macs[info.path], own_other[info.path]),
         )
         for info in tree
     )
-
-
-def _self_and_ancestors(path: str) -> Iterable[str]:
-    """Of "a.b": "a.b", "a" and ""."""
-    while path:
-        yield path
-        path = path.rpartition(".")[0]
-    yield ""

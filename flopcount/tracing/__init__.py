@@ -8,7 +8,6 @@ three write down the same composite operators, so the count does not depend on w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,9 +16,10 @@ from torch import nn
 
 from ..errors import FlopcountError, ForwardError, InputError, TraceError
 from ..ops import Trace
+from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
-from .engines import ENGINES, LADDER, Start
+from .engines import ENGINES, LADDER, Starter
 from .inputs import map_tensors, specs_of
 from .mode import Unknown
 from .preserve import preserved, uncollected
@@ -31,7 +31,12 @@ _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
 
 
 def trace(
-    module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, *, engine: str = "auto"
+    module: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    engine: str = "auto",
+    fast: bool = True,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -40,6 +45,8 @@ def trace(
         args: positional arguments, tensors or TensorSpecs in nested containers.
         kwargs: keyword arguments alike.
         engine: "auto" climbs from meta to fake to real; or one of those names.
+        fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
+            without, torch's own kernels answer every single call, and say the same.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -51,7 +58,7 @@ def trace(
     for name, start in LADDER:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start)
+                return _run(module, args, kwargs or {}, name, start, fast)
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(
@@ -68,11 +75,12 @@ def _run(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     engine: str,
-    start: Callable[[nn.Module, ModulePath], Start],
+    start: Starter,
+    fast: bool,
 ) -> Trace:
     path = ModulePath(module)
     with uncollected() if engine == "meta" else nullcontext(), preserved(module, buffers=engine == "real"), path:
-        mode, make, below, inference = start(module, path)
+        mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
@@ -19,10 +19,10 @@ from ..ops import TensorSpec
 from .attribution import ModulePath
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
-from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, MetaMode
+from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
 
-__all__ = ["ENGINES", "LADDER", "Start", "real_input"]
+__all__ = ["ENGINES", "LADDER", "Start", "Starter", "real_input"]
 
 _SEED = 0
 
@@ -39,13 +39,16 @@ class Start(NamedTuple):
     inference: bool = True
 
 
-def _meta(module: nn.Module, path: ModulePath) -> Start:
-    return Start(MetaMode(path), lambda value: _meta_input(value, KNOWN_LIMIT))
+Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls], Start]
 
 
-def _meta_again(module: nn.Module, path: ModulePath) -> Start:
+def _meta(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+    return Start(MetaMode(path, calls=calls), lambda value: _meta_input(value, KNOWN_LIMIT))
+
+
+def _meta_again(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
     """Slower and further: masks as large as an image are known, and so are literals made beside unknown tensors."""
-    mode = MetaMode(path, LARGE_KNOWN_LIMIT)
+    mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls)
     return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
 
 
@@ -78,7 +81,7 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
     return torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
 
 
-def _fake(module: nn.Module, path: ModulePath) -> Start:
+def _fake(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
     """Fake tensors: a device without data. Real ones are not passed on, since torch would write to them."""
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # over a second to import
 
@@ -104,7 +107,7 @@ def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=where)
 
 
-def _real(module: nn.Module, path: ModulePath) -> Start:
+def _real(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
     """Real tensors: the operators run. Shapes become random numbers of a fixed seed, indices zeros."""
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
@@ -124,9 +127,9 @@ def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
     return torch.randn(spec.shape, generator=generator, dtype=torch.float32).to(device, dtype)
 
 
-def _real_with_gradients(module: nn.Module, path: ModulePath) -> Start:
+def _real_with_gradients(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
     """For a module that calls `torch.autograd.grad` in its forward pass; composites arrive in parts."""
-    return _real(module, path)._replace(inference=False)
+    return _real(module, path, calls)._replace(inference=False)
 
 
 def _device_of(module: nn.Module) -> torch.device:
@@ -135,7 +138,7 @@ def _device_of(module: nn.Module) -> torch.device:
     return tensor.device if tensor is not None else torch.device("cpu")
 
 
-LADDER: tuple[tuple[str, Callable[[nn.Module, ModulePath], Start]], ...] = (
+LADDER: tuple[tuple[str, Starter], ...] = (
     ("meta", _meta),
     ("meta", _meta_again),
     ("fake", _fake),

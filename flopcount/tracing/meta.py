@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -22,7 +23,7 @@ from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
 from .shapes import SHAPES, Layout, layout_of
 
-__all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "MetaMode"]
+__all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 
 KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
 LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
@@ -41,20 +42,64 @@ Handler = Callable[[Any, Any, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """A result that is one of the arguments, by its position."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """A call worked out before: what to write down, and how to make its result again (no tensor is kept)."""
 
     signature: Signature
-    result: Any  # Layout, or a list or tuple of them, or the position of the argument that is returned
+    result: Any = None  # Argument, Layout, or a list or tuple of them; None where torch makes it anew each time
+
+
+Calls: TypeAlias = dict[Any, Known] | None
+"""Calls worked out before, or None where nothing shall be remembered."""
+
+
+@cache
+def _treatment(func: Any) -> str:
+    """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
+    if not isinstance(func, torch._ops.OpOverload):
+        return "_higher_order"
+    name, schema = str(func.overloadpacket), func._schema
+    if func.namespace in SILENT:
+        return "_native"
+    if name in _CASTS:
+        return "_cast"
+    if torch.Tag.inplace_view in func.tags or name in ("aten.set_", "aten.resize_", "aten.detach_"):
+        return "_native"
+    if func.is_view:
+        return "_view"
+    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    if written:
+        return "_out" if any(a.kwarg_only for a in written) else "_in_place"
+    if name in _ASSUMED:
+        return "_assumed"
+    if name in _PICKS:
+        return "_pick"
+    if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
+        return "_packed"
+    takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
+    return "_functional" if takes_tensors and not _LIKE.match(name) else "_factory"
 
 
 class MetaMode(RecordingMode):
-    """Runs a module on shapes alone."""
+    """Runs a module on shapes alone.
 
-    def __init__(self, path: ModulePath, known_limit: int = KNOWN_LIMIT) -> None:
+    `calls` are those known already, asked before our own shape functions are; without it torch's meta kernels work out
+    every single call.
+    """
+
+    def __init__(self, path: ModulePath, known_limit: int = KNOWN_LIMIT, calls: Calls = None) -> None:
         super().__init__(path)
         self.known_limit = known_limit
-        self.memo: dict[Any, Known] = {}
+        self.fast = calls is not None
+        self.aten_calls: dict[Any, Known] = calls if calls is not None else {}
+        self.other_calls: dict[Any, Known] = {}
         self._handlers: dict[Any, Handler] = {}
         self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
         self._overwritten: list[tuple[torch.Tensor, torch.Tensor, int]] = []  # not ours: values and version before
@@ -66,31 +111,12 @@ class MetaMode(RecordingMode):
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:
-        """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
-        if not isinstance(func, torch._ops.OpOverload):
-            return self._higher_order
-        name, schema = str(func.overloadpacket), func._schema
-        if func.namespace in SILENT:
-            return self._native
-        if name in _CASTS:
-            return self._cast
-        if torch.Tag.inplace_view in func.tags or name in ("aten.set_", "aten.resize_", "aten.detach_"):
-            return self._native
-        if func.is_view:
-            return self._view
-        if self.decomposes(func):
-            return self._decompose
-        written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-        if written:
-            return self._out if any(a.kwarg_only for a in written) else self._in_place
-        if name in _ASSUMED:
-            return self._assumed
-        if name in _PICKS:
-            return self._pick
-        if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
-            return self._packed
-        takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
-        return self._functional if takes_tensors and not _LIKE.match(name) else self._factory
+        """The method that runs an overload; what is made of others is taken apart unless there is a rule for it."""
+        treatment = _treatment(func)
+        if treatment not in ("_higher_order", "_native", "_cast", "_view") and self.decomposes(func):
+            treatment = "_decompose"
+        handler: Handler = getattr(self, treatment)
+        return handler
 
     # What is known
 
@@ -145,15 +171,25 @@ class MetaMode(RecordingMode):
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self._knows_all(args, kwargs):
             return self._compute(func, args, kwargs)
-        key = call_key(func, args, kwargs)
-        known = self.memo.get(key)
-        if known is None:
-            known = self.memo[key] = self._first_time(func, args, kwargs)
+        known = self._remembered(func, args, kwargs, self._first_time)
         self.record(known.signature)
         result = known.result
         if isinstance(result, Layout):
             return result.empty()
-        return args[result] if isinstance(result, int) else rebuild(result)
+        return args[result.position] if isinstance(result, Argument) else rebuild(result)
+
+    def _remembered(
+        self, func: Any, args: Any, kwargs: dict[str, Any], first_time: Callable[[Any, Any, dict[str, Any]], Known]
+    ) -> Known:
+        """The answer to this call, worked out where there is none yet."""
+        if not self.fast:
+            return first_time(func, args, kwargs)
+        calls = self.aten_calls if func.namespace == "aten" else self.other_calls
+        key = call_key(func, args, kwargs)
+        known = calls.get(key)
+        if known is None:
+            known = calls[key] = first_time(func, args, kwargs)
+        return known
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
@@ -166,7 +202,7 @@ class MetaMode(RecordingMode):
 
     def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         """Our own shape function where it vouches for the call, torch's meta kernel otherwise."""
-        shape = SHAPES.get(str(func.overloadpacket))
+        shape = SHAPES.get(str(func.overloadpacket)) if self.fast else None
         if shape is not None:
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
             if layout is not None:
@@ -176,7 +212,7 @@ class MetaMode(RecordingMode):
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
             if result is meta:  # dropout at test time, for one, returns its input
-                return Known(signature, position)
+                return Known(signature, Argument(position))
         return Known(signature, map_tensors(layout_of, result))
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -218,7 +254,11 @@ class MetaMode(RecordingMode):
             with torch.inference_mode(source.is_inference()):  # torch ties a view to its source, and insists
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
-        self._record_call(func, args, kwargs, result, is_view=is_view_of(func, result, args))
+
+        def first_time(func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
+            return Known(make_signature(func, args, kwargs, result, is_view=is_view_of(func, result, args)))
+
+        self.record(self._remembered(func, args, kwargs, first_time).signature)
         return result
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -264,19 +304,15 @@ class MetaMode(RecordingMode):
         return target
 
     def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        key = call_key(func, args, kwargs)
-        known = self.memo.get(key)
-        if known is None:
-            known = self.memo[key] = self._first_write(func, args, kwargs)
-        self.record(known.signature)
+        self.record(self._remembered(func, args, kwargs, self._first_write).signature)
 
     def _first_write(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         target = args[0]
-        shape = SHAPES.get(str(func.overloadpacket).removesuffix("_"))
+        shape = SHAPES.get(str(func.overloadpacket).removesuffix("_")) if self.fast else None
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
             run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
-        return Known(make_signature(func, args, kwargs, target, is_view=False), 0)
+        return Known(make_signature(func, args, kwargs, target, is_view=False), Argument(0))
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the result goes where the caller wants it, without values."""
@@ -307,8 +343,9 @@ class MetaMode(RecordingMode):
 
     def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
         """Record a call whose result is at hand; the result's shape is part of the key, since values may decide it."""
+        calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
         key = call_key(func, args, kwargs), is_view, sizes(result)
-        signature = self.signatures.get(key)
-        if signature is None:
-            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=is_view)
-        self.record(signature)
+        known = calls.get(key)
+        if known is None:
+            known = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
+        self.record(known.signature)

@@ -9,9 +9,11 @@ arrive as written, on every device, with and without grad.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..ops import Op, Signature, TensorSpec
@@ -39,7 +41,6 @@ class RecordingMode(TorchDispatchMode):
         self.path = path
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
-        self._composite: dict[Any, bool] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -47,11 +48,8 @@ class RecordingMode(TorchDispatchMode):
         return False
 
     def decomposes(self, func: Any) -> bool:
-        """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
-        known = self._composite.get(func)
-        if known is None:
-            known = self._composite[func] = _is_composite(func) and not _has_rule(func)
-        return known
+        """Whether this is a composite without a rule: its parts are counted instead."""
+        return is_composite(func) and not _has_rule(func)
 
     def record(self, signature: Signature) -> None:
         """One more operation in the module that is running."""
@@ -74,7 +72,9 @@ class RecordingMode(TorchDispatchMode):
             return (if_true if predicate else if_false)(*operands)
 
 
-def _is_composite(func: Any) -> bool:
+@cache
+def is_composite(func: Any) -> bool:
+    """Whether torch makes this operator of others."""
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
     if not isinstance(func, torch._ops.OpOverload) or func.namespace in SILENT:
         return False
@@ -124,12 +124,15 @@ def _frozen(value: Any) -> Any:
 
 
 def fingerprint(value: Any) -> Any:
-    """A hashable key of one argument; the type is part of it, since 1 == 1.0 == True."""
-    if isinstance(value, torch.Tensor):
+    """A hashable key of one argument; of numbers the type is part of it, since 1 == 1.0 == True."""
+    kind = type(value)
+    if kind is int or value is None:
+        return value
+    if kind is torch.Tensor or kind is nn.Parameter or isinstance(value, torch.Tensor):
         return value.shape, value.stride(), value.dtype
-    if isinstance(value, (list, tuple)):
+    if kind is list or kind is tuple or isinstance(value, (list, tuple)):
         return tuple(map(fingerprint, value))
-    return type(value), (value if value.__hash__ is not None else repr(value))
+    return kind, (value if value.__hash__ is not None else repr(value))
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -142,7 +145,7 @@ def is_view_of(func: Any, result: Any, args: tuple[Any, ...]) -> bool:
     """Whether no data moved; composites that torch calls views (`reshape`, `to`) may copy, the others cannot."""
     if not getattr(func, "is_view", False):
         return False
-    return not _is_composite(func) or _shares_storage(result, args)
+    return not is_composite(func) or _shares_storage(result, args)
 
 
 def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:

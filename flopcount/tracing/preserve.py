@@ -6,9 +6,10 @@ import gc
 import random
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from operator import is_
 from typing import Any
 
 import torch
@@ -46,12 +47,14 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
     `buffers` (real arithmetic) their values too. Lazy modules stay lazy.
     """
-    attributes = [(part, type(part), dict(part.__dict__), _contents(part.__dict__)) for part in module.modules()]
-    settled = [t for t in chain(module.parameters(), module.buffers()) if not is_lazy(t)]
-    tensors = [t for t in settled if not t.is_inference()]
+    parts = list(module.modules())  # one walk: for small clips, walking takes as long as counting
+    attributes = [_Attributes(part) for part in parts]
+    parameters = list(_owned(part._parameters for part in parts))
+    owned_buffers = list(_owned(part._buffers for part in parts))
+    tensors = [t for t in chain(parameters, owned_buffers) if not (is_lazy(t) or t.is_inference())]
     versions = [t._version for t in tensors]
-    gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
-    values = [(b, b.clone()) for b in module.buffers() if not (b.is_meta or is_lazy(b))] if buffers else []
+    gradients = [(p, p.grad, p.requires_grad) for p in parameters]
+    values = [(b, b.clone()) for b in owned_buffers if not (b.is_meta or is_lazy(b))] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -60,7 +63,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with _lazy_for_now(module, None if buffers else "meta"):
+        with _lazy_for_now(parts, None if buffers else "meta"):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -68,13 +71,8 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
             setattr(owner, name, compiled)
         for setter, state in states:
             setter(state)
-        for part, kind, before, contents in attributes:
-            if type(part) is not kind:  # a lazy module that settled
-                part.__class__ = kind
-            part.__dict__.clear()
-            part.__dict__.update(before)
-            for container, copy in contents:
-                _refill(container, copy)
+        for before in attributes:
+            before.restore()
         for parameter, gradient, wanted in gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
@@ -89,10 +87,10 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _lazy_for_now(module: nn.Module, device: str | None) -> Iterator[None]:
+def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[None]:
     """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
     copies: dict[int, Any] = {}
-    for part in module.modules():
+    for part in parts:
         for owned in (part._parameters, part._buffers):
             for name, tensor in owned.items():
                 if tensor is not None and is_lazy(tensor):
@@ -130,20 +128,45 @@ def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
     return function(*args, **(kwargs or {}))
 
 
-def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
-    return [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
+def _owned(tables: Iterable[Mapping[str, torch.Tensor | None]]) -> Iterator[torch.Tensor]:
+    """Every tensor once, shared ones too."""
+    seen: set[int] = set()
+    for tensor in chain.from_iterable(table.values() for table in tables if table):
+        if tensor is not None and id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield tensor
+
+
+class _Attributes:
+    """A module's attributes as they were: the objects, and what its plain containers (most of them empty) held."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.kind = type(module)
+        self.before = dict(module.__dict__)
+        containers = [value for value in self.before.values() if type(value) in _CONTAINERS]
+        self.empty = [container for container in containers if not container]
+        self.filled = [(container, container.copy()) for container in containers if container]
+
+    def restore(self) -> None:
+        """Put back what differs; nearly always that is nothing, and looking is all."""
+        if type(self.module) is not self.kind:  # a lazy module that settled
+            self.module.__class__ = self.kind
+        _refill(self.module.__dict__, self.before)
+        for container in self.empty:
+            if container:
+                container.clear()
+        for container, copy in self.filled:
+            _refill(container, copy)
 
 
 def _refill(container: Any, copy: Any) -> None:
-    """Put back what a container held; untouched ones (nearly all) are only looked at."""
-    if len(container) == len(copy) and all(a is b for a, b in zip(_items(container), _items(copy), strict=True)):
+    """Put back what a container held, in its order."""
+    same = len(container) == len(copy) and all(map(is_, container, copy))
+    if same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))):
         return
     container.clear()
     container.extend(copy) if isinstance(container, (list, deque)) else container.update(copy)
-
-
-def _items(container: Any) -> Iterator[Any]:
-    return chain(container, container.values()) if isinstance(container, dict) else iter(container)
 
 
 def _random_states() -> list[tuple[Any, Any]]:

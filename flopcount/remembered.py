@@ -1,0 +1,47 @@
+"""What one count worked out, kept for the next: the only state of flopcount that outlives a count.
+
+Networks repeat their blocks, and programs count the same networks again, so nearly every operator asks what has been
+asked before: what comes out of this call, and what does it cost? The first depends on the operator, on its arguments
+without their data (shapes, strides, dtypes, numbers with their types) and on torch's default dtype; all of that is the
+key, so an answer holds for good. The second depends on the rule, which is kept beside it and compared. Kept are shapes
+and integers, never a tensor or a module.
+
+Operators outside of torch's own are asked anew in each count: whoever wrote them may change them. Failures are not
+kept. `count_flops(..., fast=False)` neither reads nor writes any of this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .ops import Signature, Work
+    from .rules import Rule
+
+__all__ = ["LIMIT", "calls", "forget", "works"]
+
+LIMIT = 16_384  # distinct calls, some 30 MB; a large network has a few hundred, and more than that begins anew
+
+_calls: dict[Any, dict[Any, Any]] = {}
+_works: dict[Signature, tuple[Rule, Work]] = {}
+
+
+def calls(default_dtype: Any) -> dict[Any, Any]:
+    """Call -> its signature and how to make its result again, where torch's default dtype is this."""
+    known = _calls.setdefault(default_dtype, {})
+    if len(known) > LIMIT:
+        known.clear()
+    return known
+
+
+def works() -> dict[Signature, tuple[Rule, Work]]:
+    """Signature (by identity) -> the rule that was asked, and what it said."""
+    if len(_works) > LIMIT:
+        _works.clear()
+    return _works
+
+
+def forget() -> None:
+    """Forget everything; the next count works all out again."""
+    _calls.clear()
+    _works.clear()
