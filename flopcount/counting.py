@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
@@ -85,16 +86,19 @@ def module_tree(module: nn.Module) -> tuple[ModuleInfo, ...]:
     seen: set[int] = set()
     tree = []
     for path, part in module.named_modules():
-        own = [p for p in part._parameters.values() if p is not None and id(p) not in seen]
-        seen.update(map(id, own))
-        sizes = [(_numel(p), p.requires_grad) for p in {id(p): p for p in own}.values()]
-        trainable = sum(size for size, trains in sizes if trains)
-        tree.append(ModuleInfo(path, type(part).__name__, sum(size for size, _ in sizes), trainable))
+        params = trainable = 0
+        for parameter in part._parameters.values():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                size = _numel(parameter)
+                params += size
+                trainable += size if parameter.requires_grad else 0
+        tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
 def _numel(parameter: nn.Parameter) -> int:
-    if isinstance(parameter, nn.parameter.UninitializedParameter):
+    if is_lazy(parameter):
         raise InputError(
             "the module has lazy parameters whose sizes are not settled", [("fix", "run it once on an input first")]
         )

@@ -7,9 +7,10 @@ Dimension letters, here and in every rule:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from math import prod
 from typing import Any, TypeAlias
 
@@ -51,8 +52,7 @@ class TensorSpec:
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        bits = "".join(c for c in self.dtype.split("_")[0] if c.isdigit())
-        return max(int(bits) // 8, 1) if bits else 1
+        return _itemsize(self.dtype)
 
     @property
     def nbytes(self) -> Dim:
@@ -65,16 +65,27 @@ class TensorSpec:
         return f"{short}[{','.join(map(str, self.shape))}]"
 
 
-def tensors_in(value: Any) -> Iterator[TensorSpec]:
+@cache
+def _itemsize(dtype: str) -> int:
+    bits = "".join(c for c in dtype.split("_")[0] if c.isdigit())
+    return max(int(bits) // 8, 1) if bits else 1
+
+
+def tensors_in(value: Any) -> list[TensorSpec]:
     """Every TensorSpec inside nested tuples and mappings, in order."""
     if isinstance(value, TensorSpec):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
+        return [value]
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if not isinstance(value, tuple):
+        return []
+    found = []
+    for item in value:
+        if isinstance(item, TensorSpec):
+            found.append(item)
+        elif isinstance(item, (tuple, Mapping)):
+            found += tensors_in(item)
+    return found
 
 
 class Kind(Enum):
@@ -123,9 +134,7 @@ class Signature:
         return tuple(tensors_in(self.arguments))
 
     def __str__(self) -> str:
-        given = ", ".join(
-            f"{name} {_text(value)}" for name, value in self.arguments.items() if tuple(tensors_in(value))
-        )
+        given = ", ".join(f"{name} {_text(value)}" for name, value in self.arguments.items() if tensors_in(value))
         return f"{self.op}({given}) -> {_text(self.outputs[0] if len(self.outputs) == 1 else self.outputs)}"
 
 

@@ -5,7 +5,6 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -310,7 +309,8 @@ def _sum(ops: Iterable[CostedOp]) -> Amount:
 def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
     """Cost of every module of the tree, called or not, in the order the module defines them."""
     tree = tuple(tree)
-    own_macs, own_other = Counter[str](), Counter[str]()
+    own_macs = {info.path: 0 for info in tree}
+    own_other = own_macs.copy()
     for costed in ops:
         path, work = costed.op.module, costed.work
         own_macs[path] += work.macs
@@ -318,21 +318,22 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
     calls: dict[str, list[ModuleCall]] = {}
     for call in trace.calls:
         calls.setdefault(call.module, []).append(call)
-    macs, other = Counter(own_macs), Counter(own_other)
-    params = Counter({info.path: info.params for info in tree})
+    macs, other = own_macs.copy(), own_other.copy()
+    params = {info.path: info.params for info in tree}
     for info in reversed(tree):  # a module stands behind the one that holds it
         if info.path:
             parent = info.path.rpartition(".")[0]
-            for sums in (macs, other, params):
-                sums[parent] += sums[info.path]
+            macs[parent] += macs[info.path]
+            other[parent] += other[info.path]
+            params[parent] += params[info.path]
     return tuple(
         ModuleRow(
             path=info.path,
             type=info.type,
             depth=info.depth,
             calls=len(calls.get(info.path, ())),
-            input_shapes=tuple(dict.fromkeys(s for call in calls.get(info.path, ()) for s in call.inputs)),
-            output_shapes=tuple(dict.fromkeys(s for call in calls.get(info.path, ()) for s in call.outputs)),
+            input_shapes=_distinct([call.inputs for call in calls.get(info.path, ())]),
+            output_shapes=_distinct([call.outputs for call in calls.get(info.path, ())]),
             params=params[info.path],
             own_params=info.params,
             cost=Amount(macs[info.path], other[info.path]),
@@ -340,3 +341,8 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
         )
         for info in tree
     )
+
+
+def _distinct(shapes: list[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
+    """Each shape once, in order of appearance; one call, as nearly all modules have, has little to compare."""
+    return tuple(dict.fromkeys(shape for call in shapes for shape in call)) if shapes else ()

@@ -35,7 +35,8 @@ def tensor(shape, layout="contiguous", dtype=torch.float32):
 def kernel_layout(op, args, kwargs):
     """What torch's own kernel makes, or None where it refuses."""
     with torch.inference_mode(), contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
-        return layout_of(getattr(aten, op)(*args, **kwargs))
+        result = getattr(aten, op)(*args, **kwargs)
+        return tuple(map(layout_of, result)) if isinstance(result, tuple) else layout_of(result)
 
 
 def agree(op, *args, strides=True, **kwargs):
@@ -46,8 +47,9 @@ def agree(op, *args, strides=True, **kwargs):
     if ours is None:
         return False
     assert truth is not None, "torch refuses what ours accepts"
-    assert (ours.shape, ours.dtype) == (truth.shape, truth.dtype)
-    assert not strides or ours.stride == truth.stride
+    for mine, theirs in zip(*(one if isinstance(one, tuple) else (one,) for one in (ours, truth)), strict=True):
+        assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
+        assert not strides or mine.stride == theirs.stride
     return True
 
 
@@ -254,7 +256,27 @@ def plain_calls():
         "adaptive_avg_pool2d": (image, [1, 1]),
         "adaptive_avg_pool3d": (video, [1, 1, 1]),
         "cat": ([tensor((2, 3)), tensor((2, 4))], 1),
+        "stack": ([x, x], -1),
+        "pow": (x, 0.75),
+        "masked_fill": (x, tensor((7, 5), dtype=torch.bool), float("-inf")),
+        "roll": (x, [1, -2], [0, 1]),
+        "pad": (x, [1, 0, 2, 2]),
+        "index": (x, [tensor((3, 3), dtype=torch.int64)]),
+        "index_select": (x, 1, tensor((3,), dtype=torch.int64)),
+        "mean": (x, [1]),
+        "bmm": (x, tensor((2, 5, 3))),
+        "lstm": recurrent_call(torch.nn.LSTM, 2),
+        "gru": recurrent_call(torch.nn.GRU, 1),
+        "rnn_tanh": recurrent_call(torch.nn.RNN, 1),
+        "rnn_relu": recurrent_call(torch.nn.RNN, 1),
     }
+
+
+def recurrent_call(kind, states):
+    """One layer of 5 units on 3 steps of 2 sequences of 4 numbers."""
+    state = tensor((1, 2, 5))
+    hx = [state] * states if states > 1 else state
+    return tensor((3, 2, 4)), hx, list(kind(4, 5, device="meta").parameters()), True, 1, 0.0, False, False, False
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
@@ -267,3 +289,81 @@ def test_ours_does_answer_what_networks_are_made_of(name):
 def test_ours_answers_products_of_transposed_tensors():
     """Non-local blocks and attention written by hand multiply them; torch's kernel would import for a second."""
     assert agree("matmul", tensor((2, 7, 5), "transposed"), tensor((2, 5, 3), "transposed"))
+
+
+permuted = st.sampled_from([*LAYOUTS, "permuted", "permuted"])
+
+
+def permuted_tensor(shape, draw, dtype=torch.float32):
+    """Dense, with axes in memory in any order; sizes of 1 keep odd strides."""
+    layout = draw(permuted)
+    if layout != "permuted":
+        return tensor(shape, layout, dtype)
+    order = draw(st.permutations(range(len(shape))))
+    dense = torch.empty([shape[axis] for axis in order], dtype=dtype, device="meta")
+    return dense.permute([order.index(axis) for axis in range(len(shape))])
+
+
+@given(st.lists(st.sampled_from([1, 1, 2, 3, 5]), max_size=5), st.data())
+@settings(max_examples=400, deadline=None)
+def test_strides_of_broadcasts_are_those_torch_chooses(shape, data):
+    draw = data.draw
+    x = permuted_tensor(tuple(shape), draw)
+    other = [draw(st.sampled_from([1, n, n])) for n in shape][draw(st.integers(0, len(shape))) :]
+    y = permuted_tensor(tuple(other), draw)
+    agree("add", x, y)
+    agree("mul", y, x)
+    agree("mul", x, 0.5)
+    agree("gelu", x)
+    agree("masked_fill", x, tensor(tuple(other), "contiguous", torch.bool), float("-inf"))
+
+
+def test_transposed_queries_and_tables_are_answered():
+    """What Swin and MViT add and multiply."""
+    assert agree("mul", tensor((1, 8, 392, 3, 32)).transpose(2, 3), 0.5)
+    assert agree("add", tensor((1, 8, 3, 9, 9)), tensor((9, 9, 3)).permute(2, 0, 1))
+    assert agree(
+        "add", tensor((1, 2, 4, 5, 6, 4, 1, 1)), tensor((5, 1, 2, 4, 6, 1, 7, 1)).permute(1, 2, 3, 0, 4, 5, 6, 7)
+    )
+
+
+@given(st.lists(axis, min_size=1, max_size=4), layouts, st.data())
+@settings(max_examples=150, deadline=None)
+def test_rearrangements(shape, layout, data):
+    draw, dtype = data.draw, data.draw(dtypes)
+    x = tensor(tuple(shape), layout, dtype)
+    dim, dims = draw(st.integers(-5, 4)), draw(st.lists(st.integers(-4, 3), max_size=3))
+    indices = [tensor(tuple(draw(st.lists(axis, max_size=2))), dtype=draw(st.sampled_from([torch.int64, torch.bool])))]
+    agree("roll", x, draw(st.lists(st.integers(-3, 3), max_size=3)), dims)
+    agree("index", x, indices)
+    agree("index_select", x, dim, indices[0])
+    agree("mean", x, dims, draw(st.booleans()))
+    agree("stack", [x, tensor(tuple(shape), draw(layouts), dtype)], dim)
+    agree("pad", x, draw(st.lists(st.integers(-1, 2), max_size=9)), draw(st.sampled_from(["constant", "reflect"])))
+    agree("pow", x, draw(st.sampled_from([2, 0.75, True, 1j])))
+    agree("masked_fill", x, tensor((shape[-1],), dtype=torch.bool), draw(st.sampled_from([0, 1.5, True])))
+
+
+@given(size, st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.data())
+@settings(max_examples=100, deadline=None)
+def test_batched_products(batch, m, k, n, data):
+    x, y = (permuted_tensor(shape, data.draw) for shape in ((batch, m, k), (batch, k, n)))
+    agree("bmm", x, y)
+    agree("bmm", x, y[1:])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_recurrent_layers(kind, data):
+    draw = data.draw
+    layers, both, first, biases = draw(st.integers(1, 3)), draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
+    steps, batch, width, hidden = (draw(st.integers(1, 4)) for _ in range(4))
+    off = draw(st.sampled_from([0, 0, 0, 1]))
+    modules = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+    with torch.device("meta"):
+        module = modules.get(kind, torch.nn.RNN)(width, hidden, layers, bias=biases, bidirectional=both)
+    x = tensor((batch, steps, width) if first else (steps, batch, width), draw(layouts))
+    state = tensor((layers * (1 + both), batch + off, hidden))
+    hx = [state, state] if kind == "lstm" else state
+    agree(kind, x, hx, list(module.parameters()), biases, layers, 0.0, False, both, first)

@@ -65,7 +65,7 @@ def _per_input(flops: int) -> Callable[..., Work]:
 
 def first(value: Any) -> TensorSpec:
     """The first tensor of an argument or a result."""
-    return next(tensors_in(value))
+    return tensors_in(value)[0]
 
 
 def parts(spec: TensorSpec) -> int:

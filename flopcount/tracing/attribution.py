@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -61,17 +61,17 @@ class ModulePath:
                 self._raised, self.failure = raised, (self.path, module, args)
         elif id(module) in self.names:
             kwargs, result = rest
-            self.calls.append(ModuleCall(self.path, tuple(_shapes((args, kwargs))), tuple(_shapes(result))))
+            given = (args, kwargs) if kwargs else args
+            self.calls.append(ModuleCall(self.path, tuple(_shapes(given)), tuple(_shapes(result))))
         self.path = self._outer.pop()
 
 
-def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+def _shapes(value: Any) -> list[tuple[int, ...]]:
     """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included."""
     if isinstance(value, torch.Tensor):
-        yield tuple(value.shape)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _shapes(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _shapes(item)
+        return [tuple(value.shape)]
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, (tuple, list)):
+        return []
+    return [shape for item in value for shape in _shapes(item)]

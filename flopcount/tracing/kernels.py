@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import torch
@@ -61,9 +62,13 @@ def factory_size(func: Any, args: Any) -> int | None:
 
 def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:
     """Keyword arguments with the device replaced, for operators that take one."""
-    takes_device = any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
     kept = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
-    return kept | {"device": torch.device(device)} if takes_device else kept
+    return kept | {"device": torch.device(device)} if _takes_device(func) else kept
+
+
+@cache
+def _takes_device(func: Any) -> bool:
+    return any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
 
 
 def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -60,7 +60,7 @@ Calls: TypeAlias = dict[Any, Known] | None
 """Calls worked out before, or None where nothing shall be remembered."""
 
 
-@cache
+@cache  # which also keeps each operator alive, so that its id stays its own
 def _treatment(func: Any) -> str:
     """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
     if not isinstance(func, torch._ops.OpOverload):
@@ -100,14 +100,14 @@ class MetaMode(RecordingMode):
         self.fast = calls is not None
         self.aten_calls: dict[Any, Known] = calls if calls is not None else {}
         self.other_calls: dict[Any, Known] = {}
-        self._handlers: dict[Any, Handler] = {}
+        self._handlers: dict[int, Handler] = {}  # by identity of the operator
         self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
         self._overwritten: list[tuple[torch.Tensor, torch.Tensor, int]] = []  # not ours: values and version before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        handler = self._handlers.get(func)
+        handler = self._handlers.get(id(func))
         if handler is None:
-            handler = self._handlers[func] = self._handler_of(func)
+            handler = self._handlers[id(func)] = self._handler_of(func)
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:

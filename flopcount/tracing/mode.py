@@ -91,14 +91,17 @@ def make_signature(
     """Name, arguments by schema name (defaults filled in) and outputs of one call."""
     if not isinstance(func, torch._ops.OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
-    arguments = {}
-    for position, argument in enumerate(func._schema.arguments):
-        if position < len(args):
-            value = args[position]
-        else:
-            value = kwargs.get(argument.name, argument.default_value if argument.has_default_value() else None)
-        arguments[argument.name] = _frozen(value)
-    return Signature(str(func.overloadpacket), func._overloadname, arguments, _outputs(result), is_view)
+    name, overload, defaults = _schema(func)
+    given = dict(zip(defaults, args, strict=False)) | kwargs
+    arguments = {key: _frozen(given[key]) if key in given else default for key, default in defaults.items()}
+    return Signature(name, overload, arguments, _outputs(result), is_view)
+
+
+@cache
+def _schema(func: Any) -> tuple[str, str, dict[str, Any]]:
+    """Name, overload, and every argument in order with its default (None where it has none)."""
+    defaults = {a.name: _frozen(a.default_value) if a.has_default_value() else None for a in func._schema.arguments}
+    return str(func.overloadpacket), func._overloadname, defaults
 
 
 _FLEX_ATTENTION = ("query", "key", "value")
@@ -118,6 +121,8 @@ def _frozen(value: Any) -> Any:
     """Tensors to specs, lists to tuples; scalars and None as they are."""
     if isinstance(value, (torch.Tensor, Layout)):
         return TensorSpec(tuple(value.shape), str(value.dtype))
+    if value is None or isinstance(value, int):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
     return value
@@ -136,8 +141,11 @@ def fingerprint(value: Any) -> Any:
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What makes two calls the same for counting."""
-    key = func, tuple(map(fingerprint, args))
+    """What makes two calls the same for counting.
+
+    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do.
+    """
+    key = id(func), tuple(map(fingerprint, args))
     return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
 
 

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 __all__ = ["preserved", "uncollected"]
 
-_CONTAINERS = (dict, OrderedDict, list, set, deque)
+_CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
 @contextmanager
@@ -153,8 +153,8 @@ class _Attributes:
         if type(self.module) is not self.kind:  # a lazy module that settled
             self.module.__class__ = self.kind
         _refill(self.module.__dict__, self.before)
-        for container in self.empty:
-            if container:
+        if any(self.empty):
+            for container in self.empty:
                 container.clear()
         for container, copy in self.filled:
             _refill(container, copy)

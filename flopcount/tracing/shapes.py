@@ -68,10 +68,203 @@ def _alike(*values: Any) -> bool:
     )
 
 
+def _elementwise(*operands: Layout) -> Layout | None:
+    """Broadcast sizes; axes in memory in the order of the operands' strides, the first operand that tells decides.
+
+    That is how torch chooses (TensorIterator, reorder_dimensions): an insertion sort, since strides of 0 and axes of
+    size 1 leave the order open.
+    """
+    ndim = max(len(operand.shape) for operand in operands)
+    shape: tuple[int, ...] = (1,) * ndim
+    for operand in operands:
+        sizes = _padded(operand.shape, ndim)
+        if any(a != b and 1 not in (a, b) for a, b in zip(shape, sizes, strict=True)):
+            return None
+        shape = tuple(map(max, shape, sizes))
+    dtype = operands[0].dtype
+    if all(operand.contiguous for operand in operands):
+        return _row_major(shape, dtype)
+    if any(_dense(operand) and not operand.contiguous for operand in operands):
+        return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
+    if ndim in (4, 5) and any(_like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
+        return None
+    strides = [_broadcast_stride(operand, shape) for operand in operands]
+
+    def order(a: int, b: int) -> int:
+        for stride in strides:
+            if stride[a] and stride[b]:
+                if stride[a] != stride[b]:
+                    return -1 if stride[a] < stride[b] else 1
+                if shape[a] > shape[b]:
+                    return 1
+        return 0
+
+    inner_first = list(reversed(range(ndim)))
+    for end in range(1, ndim):
+        place = end
+        for before in range(end - 1, -1, -1):
+            verdict = order(inner_first[before], inner_first[place])
+            if verdict < 0:
+                break
+            if verdict > 0:
+                inner_first[before], inner_first[place] = inner_first[place], inner_first[before]
+                place = before
+    stride, step = [0] * ndim, 1
+    for axis in inner_first:
+        stride[axis] = step
+        step *= shape[axis]
+    return Layout(shape, tuple(stride), dtype)
+
+
+def _broadcast_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
+    """Strides after `expand`: 0 where an axis grows, and a new axis of size 1 steps over what is behind it."""
+    missing = len(shape) - len(x.shape)
+    strides = [0] * len(shape)
+    for axis in reversed(range(len(shape) if x.shape else 0)):
+        if axis >= missing:
+            strides[axis] = x.stride[axis - missing] if x.shape[axis - missing] == shape[axis] else 0
+        elif shape[axis] == 1:
+            strides[axis] = shape[axis + 1] * strides[axis + 1]
+    return strides
+
+
+def _dense(x: Layout) -> bool:
+    """Row-major to torch, which looks at no stride of an axis of size 1."""
+    expected = 1
+    for size, stride in zip(reversed(x.shape), reversed(x.stride), strict=True):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _like_channels_last(x: Layout) -> bool:
+    """Whether torch may take a 4D or 5D tensor for channels-last; sizes of 1 make it generous."""
+    least = 0
+    for axis in (1, *range(len(x.shape) - 1, 1, -1), 0):
+        if x.shape[axis] > 1 and x.stride[axis] < least:
+            return False
+        least = max(least, x.stride[axis] * x.shape[axis])
+    return True
+
+
 def _same(x: Any, *args: Any, **kwargs: Any) -> Layout | None:
     """Elementwise functions of one tensor; further arguments must be plain numbers."""
     numbers = all(isinstance(value, (int, float, bool)) for value in (*args, *kwargs.values()))
-    return x if _plain(x) and numbers else None
+    return _elementwise(x) if _alike(x) and numbers else None
+
+
+def _pow(x: Any, exponent: Any) -> Layout | None:
+    return x if _plain(x) and type(exponent) in (int, float) else None
+
+
+def _masked_fill(x: Any, mask: Any, value: Any) -> Layout | None:
+    """With a number, of a contiguous tensor at least as large as the mask."""
+    if not _plain(x) or not isinstance(mask, Layout) or mask.dtype != torch.bool or not mask.contiguous:
+        return None
+    if type(value) not in (int, float) or len(mask.shape) > len(x.shape):
+        return None
+    fits = all(m in (1, n) for n, m in zip(x.shape, _padded(mask.shape, len(x.shape)), strict=True))
+    return _row_major(x.shape, x.dtype) if fits else None
+
+
+def _roll(x: Any, shifts: Any, dims: Any = ()) -> Layout | None:
+    shifts, dims = _listed(shifts), _listed(dims)
+    fits = _plain(x) and dims and len(shifts) == len(dims) and all(-len(x.shape) <= d < len(x.shape) for d in dims)
+    return _row_major(x.shape, x.dtype) if fits else None
+
+
+def _listed(value: Any) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def _pad(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Layout | None:
+    """With numbers, before and behind each of the last axes, the last one first."""
+    if mode != "constant" or not _plain(x) or len(pad) % 2 or len(pad) > 2 * len(x.shape) or not pad or min(pad) < 0:
+        return None
+    if value is not None and type(value) not in (int, float):
+        return None
+    shape = list(x.shape)
+    for axis, (before, behind) in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
+        shape[-axis] += before + behind
+    return _row_major(tuple(shape), x.dtype)
+
+
+def _index(x: Any, indices: Any) -> Layout | None:
+    """`x[i]`: one index of whole numbers, which replaces the first axis."""
+    if not _plain(x) or not x.shape or len(indices) != 1 or not isinstance(indices[0], Layout):
+        return None
+    index = indices[0]
+    if index.dtype not in (torch.int64, torch.int32) or not index.contiguous or not index.shape:
+        return None
+    return _row_major((*index.shape, *x.shape[1:]), x.dtype)
+
+
+def _index_select(x: Any, dim: int, index: Any) -> Layout | None:
+    if not _plain(x) or not -len(x.shape) <= dim < len(x.shape) or not isinstance(index, Layout):
+        return None
+    if len(index.shape) != 1 or index.dtype not in (torch.int64, torch.int32) or 0 in index.shape:
+        return None
+    axis = dim % len(x.shape)
+    return _row_major((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
+
+
+def _mean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
+    """Over named axes of a contiguous tensor."""
+    dims = _listed(dim) if dim is not None else ()
+    if not _plain(x) or dtype is not None or not dims or not all(-len(x.shape) <= d < len(x.shape) for d in dims):
+        return None
+    gone = {d % len(x.shape) for d in dims}
+    if len(gone) != len(dims):
+        return None
+    kept = [(1,) if axis in gone and keepdim else () if axis in gone else (n,) for axis, n in enumerate(x.shape)]
+    return _row_major(tuple(n for size in kept for n in size), x.dtype)
+
+
+def _stack(tensors: Any, dim: int = 0) -> Layout | None:
+    if not tensors or not _plain(*tensors) or len({t.shape for t in tensors}) != 1:
+        return None
+    shape = tensors[0].shape
+    if not -len(shape) - 1 <= dim <= len(shape):
+        return None
+    axis = dim % (len(shape) + 1)
+    return _row_major((*shape[:axis], len(tensors), *shape[axis:]), tensors[0].dtype)
+
+
+def _bmm(x: Any, y: Any) -> Layout | None:
+    return _matmul(x, y) if isinstance(x, Layout) and len(x.shape) == 3 else None
+
+
+def _recurrent(gates: int, states: int) -> Callable[..., tuple[Layout, ...] | None]:
+    """`lstm.input` (4 gates, 2 states), `gru.input` (3, 1) and the plain ones (1, 1), without projections."""
+
+    def recurrent(
+        x: Any, hx: Any, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool,
+        bidirectional: bool, batch_first: bool,
+    ) -> tuple[Layout, ...] | None:  # fmt: skip
+        initial = hx if isinstance(hx, (list, tuple)) else [hx]
+        if len(initial) != states or not _plain(x, *initial, *params) or len(x.shape) != 3 or num_layers < 1:
+            return None
+        if dropout and train:
+            return None
+        directions = 1 + bidirectional
+        steps, batch = (x.shape[1], x.shape[0]) if batch_first else x.shape[:2]
+        hidden = initial[0].shape[-1]
+        if any(h.shape != (num_layers * directions, batch, hidden) for h in initial):
+            return None
+        wanted = []
+        for layer in range(num_layers):
+            width = directions * hidden if layer else x.shape[2]
+            weights = [(gates * hidden, width), (gates * hidden, hidden)]
+            wanted += directions * (weights + 2 * [(gates * hidden,)] * has_biases)
+        if [p.shape for p in params] != wanted:
+            return None
+        out = directions * hidden
+        stride = (out, batch * out, 1) if batch_first else (batch * out, out, 1)
+        shape = (batch, steps, out) if batch_first else (steps, batch, out)
+        return (Layout(shape, stride, x.dtype), *(_row_major(h.shape, h.dtype) for h in initial))
+
+    return recurrent
 
 
 def _gelu(x: Any, *, approximate: str = "none") -> Layout | None:
@@ -109,18 +302,8 @@ def _broadcast(x: Any, y: Any, *, alpha: Any = 1, **options: Any) -> Layout | No
     if not isinstance(x, Layout) or options:
         return None
     if isinstance(y, (int, float)) and not isinstance(y, bool):
-        return x if _plain(x) else None
-    if not _plain(x, y):
-        return None
-    if x.shape == y.shape:
-        return _row_major(x.shape, x.dtype)
-    longest = max(len(x.shape), len(y.shape))
-    shape = []
-    for a, b in zip(_padded(x.shape, longest), _padded(y.shape, longest), strict=True):
-        if a != b and 1 not in (a, b):
-            return None
-        shape.append(max(a, b))
-    return _row_major(tuple(shape), x.dtype)
+        return _elementwise(x) if _alike(x) else None
+    return _elementwise(x, y) if _alike(x, y) else None
 
 
 def _padded(shape: tuple[int, ...], length: int) -> tuple[int, ...]:
@@ -162,13 +345,20 @@ def _each(value: Any, axes: int) -> tuple[int, ...] | None:
     return sizes * axes if len(sizes) == 1 else sizes if len(sizes) == axes else None
 
 
-def _windows(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[int, ...] | None:
-    """Output sizes of a sliding window; None where one would be empty or an argument is out of range."""
+def _windows(
+    sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool = False
+) -> tuple[int, ...] | None:
+    """Output sizes of a sliding window; None where one would be empty or an argument is out of range.
+
+    With `ceil_mode` a last window may hang over the end, if it starts within the input or its padding in front.
+    """
     out = []
     for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
         if min(k, s, d) < 1 or p < 0 or n + 2 * p < d * (k - 1) + 1:
             return None
-        out.append((n + 2 * p - d * (k - 1) - 1) // s + 1)
+        room = n + 2 * p - d * (k - 1) - 1
+        windows = (room + (s - 1) * ceil_mode) // s + 1
+        out.append(windows - 1 if ceil_mode and (windows - 1) * s >= n + p else windows)
     return tuple(out)
 
 
@@ -176,11 +366,12 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
     def conv(
         x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> Layout | None:
-        fits = _plain if axes == 2 else _alike  # with images, channels-last may go in and come out
-        if isinstance(padding, str) or not fits(x, weight, bias):
+        if isinstance(padding, str) or not _alike(x, weight, bias):
             return None
         if not len(x.shape) == len(weight.shape) == axes + 2:
             return None
+        if axes == 2 and not _plain(x, weight) and any(map(_like_channels_last, (x, weight))):
+            return None  # which may go in and come out, with images alone
         channels = weight.shape[0]
         if groups < 1 or channels % groups or x.shape[1] != weight.shape[1] * groups:
             return None
@@ -189,13 +380,16 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
         options = [_each(value, axes) for value in (stride, padding, dilation)]
         if None in options:
             return None
-        out = _windows(x.shape[2:], weight.shape[2:], *options)
+        steps, pads, dilations = options
+        out = _windows(x.shape[2:], weight.shape[2:], steps, pads, dilations)
         return _row_major((x.shape[0], channels, *out), x.dtype) if out else None
 
     return conv
 
 
-def _pooled(x: Any, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Layout | None:
+def _pooled(
+    x: Any, axes: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool = False
+) -> Layout | None:
     if not _plain(x) or len(x.shape) != axes + 2:
         return None
     kernel, pads = _each(kernel_size, axes), _each(padding, axes)
@@ -204,7 +398,7 @@ def _pooled(x: Any, axes: int, kernel_size: Any, stride: Any, padding: Any, dila
         return None
     if steps is None or dilations is None:
         return None
-    out = _windows(x.shape[2:], kernel, steps, pads, dilations)
+    out = _windows(x.shape[2:], kernel, steps, pads, dilations, ceil_mode)
     return _row_major((*x.shape[:2], *out), x.dtype) if out else None
 
 
@@ -212,7 +406,7 @@ def _max_pool(axes: int) -> Callable[..., Layout | None]:
     def max_pool(
         x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
     ) -> Layout | None:
-        return None if ceil_mode else _pooled(x, axes, kernel_size, stride, padding, dilation)
+        return _pooled(x, axes, kernel_size, stride, padding, dilation, ceil_mode)
 
     return max_pool
 
@@ -259,8 +453,8 @@ def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     if not tensors or not _alike(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
         return None
     first = tensors[0].shape
-    if len(first) in (4, 5) and not _plain(*tensors):  # there channels-last may go in and come out
-        return None
+    if len(first) in (4, 5) and not _plain(*tensors) and any(map(_like_channels_last, tensors)):
+        return None  # which may go in and come out
     if not -len(first) <= dim < len(first):
         return None
     axis = dim % len(first)
@@ -269,7 +463,7 @@ def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     return _row_major((*first[:axis], sum(t.shape[axis] for t in tensors), *first[axis + 1 :]), tensors[0].dtype)
 
 
-SHAPES: Mapping[str, Callable[..., Layout | None]] = {
+SHAPES: Mapping[str, Callable[..., Layout | tuple[Layout, ...] | None]] = {
     **{
         f"aten.{name}": _same
         for name in (
@@ -291,5 +485,17 @@ SHAPES: Mapping[str, Callable[..., Layout | None]] = {
     **{f"aten.avg_pool{axes}d": _avg_pool(axes) for axes in (2, 3)},
     **{f"aten.adaptive_avg_pool{axes}d": _adaptive(axes) for axes in (2, 3)},
     "aten.cat": _cat,
+    "aten.stack": _stack,
+    "aten.pow": _pow,
+    "aten.masked_fill": _masked_fill,
+    "aten.roll": _roll,
+    "aten.pad": _pad,
+    "aten.index": _index,
+    "aten.index_select": _index_select,
+    "aten.mean": _mean,
+    "aten.bmm": _bmm,
+    "aten.lstm": _recurrent(4, 2),
+    "aten.gru": _recurrent(3, 1),
+    **dict.fromkeys(("aten.rnn_tanh", "aten.rnn_relu"), _recurrent(1, 1)),
 }
 """Operator -> shape function; each serves all overloads whose arguments it recognises."""

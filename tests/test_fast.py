@@ -1,0 +1,171 @@
+"""Fast and slow counts are the same, operator by operator; what is remembered never speaks for a call it was not."""
+
+import pytest
+import torch
+from torch import nn
+
+from flopcount import (
+    ForwardError,
+    TensorSpec,
+    Work,
+    count_flops,
+    create_model,
+    list_models,
+    remembered,
+    rule,
+    weightless,
+)
+from flopcount.tracing.inputs import map_tensors
+from flopcount.tracing.meta import Argument, MetaMode
+from flopcount.tracing.shapes import layout_of
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    remembered.forget()
+    yield
+    remembered.forget()
+
+
+def operators(report):
+    """Everything a count says of each operator."""
+    return [
+        (c.op.module, c.name, c.kind, c.work, s.op, s.overload, s.arguments, s.outputs, s.is_view)
+        for c in report.ops
+        for s in [c.op.signature]
+    ]
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """Every answer of ours is put beside that of torch's kernel, strides included."""
+    answer = MetaMode._first_time
+    seen = []
+
+    def layouts(known, args):
+        result = known.result
+        return layout_of(args[result.position]) if isinstance(result, Argument) else result
+
+    def both(self, func, args, kwargs):
+        ours = answer(self, func, args, kwargs)
+        if self.fast:
+            self.fast = False
+            theirs = answer(self, func, args, kwargs)
+            self.fast = True
+            assert layouts(ours, args) == layouts(theirs, args), func
+            assert ours.signature.outputs == theirs.signature.outputs
+            seen.append(func)
+        return ours
+
+    monkeypatch.setattr(MetaMode, "_first_time", both)
+    return seen
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_fast_is_slow_operator_by_operator(name, compared):
+    if name in ("timesformer_b", "vivit_b_16x2", "videomae_b"):
+        pytest.importorskip("transformers")
+    model = weightless(create_model, name).eval()
+    given = tuple((1, *shape) for shape in model.recipe.inputs)
+    first = count_flops(model, given, engine="meta")
+    asked = len(compared)
+    again = count_flops(model, given, engine="meta")
+    slow = count_flops(model, given, engine="meta", fast=False)
+    assert operators(first) == operators(again) == operators(slow)
+    assert first.modules == again.modules == slow.modules
+    assert asked
+    assert len(compared) == asked, "the second count asked again what the first had worked out"
+
+
+def test_slow_asks_torch_for_every_call_and_remembers_nothing(compared):
+    report = count_flops(nn.Sequential(nn.ReLU(), nn.ReLU()), (2, 3), fast=False)
+    assert len(report.ops) == 2
+    assert not remembered.calls(torch.float32)
+    assert not remembered.works()
+
+
+class Joined(nn.Module):
+    def forward(self, x, y):
+        return torch.cat([x, y])
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_torch_refuses_is_refused_each_time(fast):
+    for _ in range(2):
+        assert count_flops(Joined(), ((2, 3), (4, 3)), fast=fast).macs == 0
+        with pytest.raises(ForwardError, match="Expected 3 in dimension 1 but got 5"):
+            count_flops(Joined(), ((2, 3), (4, 5)), fast=fast)
+
+
+class Scaled(nn.Module):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def forward(self, x):
+        return torch.div(x, self.number), torch.pow(x, self.number)
+
+
+def test_numbers_of_different_type_are_different_calls():
+    """1 == 1.0 == True, but an integer tensor is divided and raised into other dtypes by each."""
+    x = TensorSpec((300, 300), torch.int64)
+    for number in (True, 1, 1.0, 1, True):
+        dtypes = [c.op.signature.outputs[0].dtype for c in count_flops(Scaled(number), (x,)).ops]
+        expected = Scaled(number)(torch.ones(2, dtype=torch.int64))
+        assert dtypes == [str(result.dtype).removeprefix("torch.") for result in expected]
+
+
+def test_the_default_dtype_is_part_of_the_question():
+    x = TensorSpec((300, 300), torch.int64)
+    before = torch.get_default_dtype()
+    try:
+        for dtype in (torch.float32, torch.float64, torch.float32):
+            torch.set_default_dtype(dtype)
+            quotient = count_flops(Scaled(2), (x,)).ops[0].op.signature.outputs[0]
+            assert quotient == TensorSpec((300, 300), dtype)
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Halved(nn.Module):
+    def forward(self, x):
+        return torch.ops.flopcount_fast.halve(x)
+
+
+def test_operators_of_others_and_new_rules_are_asked_anew():
+    """A notebook defines an operator, counts, and defines it again."""
+    with torch.library._scoped_library("flopcount_fast", "DEF") as library:
+        library.define("halve(Tensor x) -> Tensor")
+        library.impl("halve", lambda x: x[: len(x) // 2].clone(), "Meta")
+        assert count_flops(Halved(), (8,)).ops[0].op.signature.outputs == (TensorSpec((4,)),)
+        library.impl("halve", lambda x: x[: len(x) // 4].clone(), "Meta", allow_override=True)
+        report = count_flops(Halved(), (8,))
+        assert report.ops[0].op.signature.outputs == (TensorSpec((2,)),)
+        assert report.uncosted
+        for macs in (3, 5):
+
+            @rule("flopcount_fast.halve")
+            def halve(x, *, out):
+                return Work(macs=macs * out.numel)  # noqa: B023
+
+            assert count_flops(Halved(), (8,)).macs == 2 * macs
+
+
+def test_there_is_a_limit(monkeypatch):
+    monkeypatch.setattr(remembered, "LIMIT", 3)
+    model = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid(), nn.GELU())
+    for size in range(1, 9):
+        count_flops(model, (size,))
+        assert len(remembered.calls(torch.float32)) <= 4
+        assert len(remembered.works()) <= 4
+    assert count_flops(model, (4,)).other_flops == count_flops(model, (4,), fast=False).other_flops
+
+
+def test_no_tensor_is_remembered():
+    x = torch.ones(3, 3)
+    count_flops(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Flatten(0), nn.Dropout()), (x,))
+    kept = []
+    for known in remembered.calls(torch.float32).values():
+        map_tensors(lambda value: kept.append(value), (known.result, tuple(known.signature.arguments.values())))
+    assert kept
+    assert not any(isinstance(value, torch.Tensor) for value in kept)
