@@ -23,7 +23,9 @@ class VideoTransformer(nn.Module):
     Paper: Arnab et al. 2021, "ViViT: A Video Vision Transformer", https://arxiv.org/abs/2103.15691.
     """
 
-    def __init__(self, clip: tuple[int, int, int] = (32, 224, 224), width: int = 768, num_classes: int = 400) -> None:
+    def __init__(
+        self, clip: tuple[int, int, int] = (32, 224, 224), width: int = 768, num_classes: int = 400, depth: int = 12
+    ) -> None:
         super().__init__()
         tubelet = (2, 16, 16)
         tokens = 1
@@ -32,7 +34,7 @@ class VideoTransformer(nn.Module):
         self.embed = nn.Conv3d(3, width, tubelet, tubelet)
         self.cls = nn.Parameter(torch.zeros(1, 1, width))
         self.position = nn.Parameter(torch.zeros(1, tokens + 1, width))
-        self.blocks = nn.Sequential(*(Block(width, heads=12) for _ in range(12)))
+        self.blocks = nn.Sequential(*(Block(width, heads=12) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, num_classes)
 

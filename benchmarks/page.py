@@ -17,7 +17,7 @@ READING = """\
   medians. The clock starts after the imports of torch and of the tool and after the network is built, and stops when
   the MACs are known. What a call imports by itself counts, on both sides: for a bare forward on meta tensors that is
   most of its first call. The repeated call stands beside it: both sides have everything imported, and flopcount
-  counts anew, since it keeps nothing from one call to the next.
+  looks up what its first call worked out. `benchmarks/README.md` has first counts in a warm process.
 - **Bare forward**: `module(x)` under `torch.no_grad()` in eval mode, module and input on the meta device. Tools that
   let torch work out the shapes pay for at least one such pass; flopcount works most of them out by itself.
 - **Memory**: the highest resident size of the process, weights included where a tool needs them.

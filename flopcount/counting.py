@@ -19,6 +19,7 @@ from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.walk import named_modules
 
 __all__ = ["count_flops", "count_model", "input_of"]
 
@@ -85,7 +86,7 @@ def module_tree(module: nn.Module) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it."""
     seen: set[int] = set()
     tree = []
-    for path, part in module.named_modules():
+    for path, part in named_modules(module):
         params = trainable = 0
         for parameter in part._parameters.values():
             if parameter is not None and id(parameter) not in seen:

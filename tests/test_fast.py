@@ -18,6 +18,7 @@ from flopcount import (
 from flopcount.tracing.inputs import map_tensors
 from flopcount.tracing.meta import Argument, MetaMode
 from flopcount.tracing.shapes import layout_of
+from flopcount.tracing.walk import named_modules
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +170,15 @@ def test_no_tensor_is_remembered():
         map_tensors(lambda value: kept.append(value), (known.result, tuple(known.signature.arguments.values())))
     assert kept
     assert not any(isinstance(value, torch.Tensor) for value in kept)
+
+
+def test_the_walk_is_torchs():
+    """Shared modules, missing ones, a module that holds itself."""
+    shared = nn.Linear(2, 2)
+    network = nn.Sequential(shared, nn.Sequential(shared, nn.ReLU(), nn.Sequential(nn.Tanh())), nn.GELU())
+    network.missing = None
+    network.register_module("nothing", None)
+    network[1].above = network
+    assert named_modules(network) == list(network.named_modules())
+    mvit = weightless(create_model, "mvitv2_s_16x4")
+    assert named_modules(mvit) == list(mvit.named_modules())

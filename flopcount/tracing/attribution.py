@@ -13,6 +13,7 @@ from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..ops import ModuleCall
+from .walk import named_modules
 
 __all__ = ["ModulePath"]
 
@@ -25,7 +26,7 @@ class ModulePath:
     """
 
     def __init__(self, root: nn.Module) -> None:
-        self.names = {id(module): name for name, module in root.named_modules()}
+        self.names = {id(module): name for name, module in named_modules(root)}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
