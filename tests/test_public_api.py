@@ -35,6 +35,7 @@ STAGES = [
     {"errors", "_version", "units"},
     {"clip", "ops"},
     {"rules", "expression", "models"},
+    {"remembered"},
     {"tracing", "costing"},
     {"report"},
     {"tables", "explanation"},

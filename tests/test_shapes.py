@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flopcount.tracing.shapes import SHAPES, layout_of
+from flopcount.tracing.layout import layout_of
+from flopcount.tracing.shapes import SHAPES
 
 aten = torch.ops.aten
 size = st.integers(1, 6)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from .layout import Layout
 from .mode import Unknown
-from .shapes import Layout
 
 __all__ = ["factory_size", "meta_like", "on_cpu", "rebuild", "run_kernel", "sizes", "with_device"]
 

@@ -20,8 +20,9 @@ from ..ops import Signature
 from .attribution import ModulePath
 from .inputs import map_tensors
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes, with_device
+from .layout import Layout, layout_of
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
-from .shapes import SHAPES, Layout, layout_of
+from .shapes import SHAPES
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 

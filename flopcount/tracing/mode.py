@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
-from .shapes import Layout
+from .layout import Layout
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 

@@ -8,49 +8,14 @@ or raises its own error. Each takes Layouts where the operator takes tensors; te
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import torch
 
-__all__ = ["SHAPES", "Layout", "layout_of"]
+from .layout import Layout, broadcast, is_channels_last, like_channels_last, padded, row_major
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Shape, strides and dtype of a tensor that does not exist."""
-
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-
-    @property
-    def contiguous(self) -> bool:
-        """Exactly row-major; where an axis of size 1 has another stride, torch may read channels-last into it."""
-        expected = 1
-        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
-            if size == 0 or stride != expected:
-                return False
-            expected *= size
-        return True
-
-    def empty(self) -> torch.Tensor:
-        """A meta tensor of this layout."""
-        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
-
-
-def layout_of(tensor: torch.Tensor) -> Layout:
-    """The layout of a tensor."""
-    return Layout(tuple(tensor.shape), tensor.stride(), tensor.dtype)
-
-
-def _row_major(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
-    stride, step = [], 1
-    for size in reversed(shape):
-        stride.append(step)
-        step *= size
-    return Layout(shape, tuple(reversed(stride)), dtype)
+__all__ = ["SHAPES"]
 
 
 def _plain(*values: Any) -> bool:
@@ -68,90 +33,10 @@ def _alike(*values: Any) -> bool:
     )
 
 
-def _elementwise(*operands: Layout) -> Layout | None:
-    """Broadcast sizes; axes in memory in the order of the operands' strides, the first operand that tells decides.
-
-    That is how torch chooses (TensorIterator, reorder_dimensions): an insertion sort, since strides of 0 and axes of
-    size 1 leave the order open.
-    """
-    ndim = max(len(operand.shape) for operand in operands)
-    shape: tuple[int, ...] = (1,) * ndim
-    for operand in operands:
-        sizes = _padded(operand.shape, ndim)
-        if any(a != b and 1 not in (a, b) for a, b in zip(shape, sizes, strict=True)):
-            return None
-        shape = tuple(map(max, shape, sizes))
-    dtype = operands[0].dtype
-    if all(operand.contiguous for operand in operands):
-        return _row_major(shape, dtype)
-    if any(_dense(operand) and not operand.contiguous for operand in operands):
-        return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
-    if ndim in (4, 5) and any(_like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
-        return None
-    strides = [_broadcast_stride(operand, shape) for operand in operands]
-
-    def order(a: int, b: int) -> int:
-        for stride in strides:
-            if stride[a] and stride[b]:
-                if stride[a] != stride[b]:
-                    return -1 if stride[a] < stride[b] else 1
-                if shape[a] > shape[b]:
-                    return 1
-        return 0
-
-    inner_first = list(reversed(range(ndim)))
-    for end in range(1, ndim):
-        place = end
-        for before in range(end - 1, -1, -1):
-            verdict = order(inner_first[before], inner_first[place])
-            if verdict < 0:
-                break
-            if verdict > 0:
-                inner_first[before], inner_first[place] = inner_first[place], inner_first[before]
-                place = before
-    stride, step = [0] * ndim, 1
-    for axis in inner_first:
-        stride[axis] = step
-        step *= shape[axis]
-    return Layout(shape, tuple(stride), dtype)
-
-
-def _broadcast_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
-    """Strides after `expand`: 0 where an axis grows, and a new axis of size 1 steps over what is behind it."""
-    missing = len(shape) - len(x.shape)
-    strides = [0] * len(shape)
-    for axis in reversed(range(len(shape) if x.shape else 0)):
-        if axis >= missing:
-            strides[axis] = x.stride[axis - missing] if x.shape[axis - missing] == shape[axis] else 0
-        elif shape[axis] == 1:
-            strides[axis] = shape[axis + 1] * strides[axis + 1]
-    return strides
-
-
-def _dense(x: Layout) -> bool:
-    """Row-major to torch, which looks at no stride of an axis of size 1."""
-    expected = 1
-    for size, stride in zip(reversed(x.shape), reversed(x.stride), strict=True):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
-
-
-def _like_channels_last(x: Layout) -> bool:
-    """Whether torch may take a 4D or 5D tensor for channels-last; sizes of 1 make it generous."""
-    least = 0
-    for axis in (1, *range(len(x.shape) - 1, 1, -1), 0):
-        if x.shape[axis] > 1 and x.stride[axis] < least:
-            return False
-        least = max(least, x.stride[axis] * x.shape[axis])
-    return True
-
-
 def _same(x: Any, *args: Any, **kwargs: Any) -> Layout | None:
     """Elementwise functions of one tensor; further arguments must be plain numbers."""
     numbers = all(isinstance(value, (int, float, bool)) for value in (*args, *kwargs.values()))
-    return _elementwise(x) if _alike(x) and numbers else None
+    return broadcast(x) if _alike(x) and numbers else None
 
 
 def _pow(x: Any, exponent: Any) -> Layout | None:
@@ -164,14 +49,14 @@ def _masked_fill(x: Any, mask: Any, value: Any) -> Layout | None:
         return None
     if type(value) not in (int, float) or len(mask.shape) > len(x.shape):
         return None
-    fits = all(m in (1, n) for n, m in zip(x.shape, _padded(mask.shape, len(x.shape)), strict=True))
-    return _row_major(x.shape, x.dtype) if fits else None
+    fits = all(m in (1, n) for n, m in zip(x.shape, padded(mask.shape, len(x.shape)), strict=True))
+    return row_major(x.shape, x.dtype) if fits else None
 
 
 def _roll(x: Any, shifts: Any, dims: Any = ()) -> Layout | None:
     shifts, dims = _listed(shifts), _listed(dims)
     fits = _plain(x) and dims and len(shifts) == len(dims) and all(-len(x.shape) <= d < len(x.shape) for d in dims)
-    return _row_major(x.shape, x.dtype) if fits else None
+    return row_major(x.shape, x.dtype) if fits else None
 
 
 def _listed(value: Any) -> tuple[int, ...]:
@@ -187,7 +72,7 @@ def _pad(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Layout 
     shape = list(x.shape)
     for axis, (before, behind) in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
         shape[-axis] += before + behind
-    return _row_major(tuple(shape), x.dtype)
+    return row_major(tuple(shape), x.dtype)
 
 
 def _index(x: Any, indices: Any) -> Layout | None:
@@ -197,7 +82,7 @@ def _index(x: Any, indices: Any) -> Layout | None:
     index = indices[0]
     if index.dtype not in (torch.int64, torch.int32) or not index.contiguous or not index.shape:
         return None
-    return _row_major((*index.shape, *x.shape[1:]), x.dtype)
+    return row_major((*index.shape, *x.shape[1:]), x.dtype)
 
 
 def _index_select(x: Any, dim: int, index: Any) -> Layout | None:
@@ -206,7 +91,7 @@ def _index_select(x: Any, dim: int, index: Any) -> Layout | None:
     if len(index.shape) != 1 or index.dtype not in (torch.int64, torch.int32) or 0 in index.shape:
         return None
     axis = dim % len(x.shape)
-    return _row_major((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
+    return row_major((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
 
 
 def _mean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
@@ -218,7 +103,7 @@ def _mean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) 
     if len(gone) != len(dims):
         return None
     kept = [(1,) if axis in gone and keepdim else () if axis in gone else (n,) for axis, n in enumerate(x.shape)]
-    return _row_major(tuple(n for size in kept for n in size), x.dtype)
+    return row_major(tuple(n for size in kept for n in size), x.dtype)
 
 
 def _stack(tensors: Any, dim: int = 0) -> Layout | None:
@@ -228,7 +113,7 @@ def _stack(tensors: Any, dim: int = 0) -> Layout | None:
     if not -len(shape) - 1 <= dim <= len(shape):
         return None
     axis = dim % (len(shape) + 1)
-    return _row_major((*shape[:axis], len(tensors), *shape[axis:]), tensors[0].dtype)
+    return row_major((*shape[:axis], len(tensors), *shape[axis:]), tensors[0].dtype)
 
 
 def _bmm(x: Any, y: Any) -> Layout | None:
@@ -262,7 +147,7 @@ def _recurrent(gates: int, states: int) -> Callable[..., tuple[Layout, ...] | No
         out = directions * hidden
         stride = (out, batch * out, 1) if batch_first else (batch * out, out, 1)
         shape = (batch, steps, out) if batch_first else (steps, batch, out)
-        return (Layout(shape, stride, x.dtype), *(_row_major(h.shape, h.dtype) for h in initial))
+        return (Layout(shape, stride, x.dtype), *(row_major(h.shape, h.dtype) for h in initial))
 
     return recurrent
 
@@ -302,12 +187,8 @@ def _broadcast(x: Any, y: Any, *, alpha: Any = 1, **options: Any) -> Layout | No
     if not isinstance(x, Layout) or options:
         return None
     if isinstance(y, (int, float)) and not isinstance(y, bool):
-        return _elementwise(x) if _alike(x) else None
-    return _elementwise(x, y) if _alike(x, y) else None
-
-
-def _padded(shape: tuple[int, ...], length: int) -> tuple[int, ...]:
-    return (1,) * (length - len(shape)) + shape
+        return broadcast(x) if _alike(x) else None
+    return broadcast(x, y) if _alike(x, y) else None
 
 
 def _linear(x: Any, weight: Any, bias: Any = None) -> Layout | None:
@@ -315,14 +196,14 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Layout | None:
         return None
     if bias is not None and bias.shape != weight.shape[:1]:
         return None
-    return _row_major((*x.shape[:-1], weight.shape[0]), x.dtype)
+    return row_major((*x.shape[:-1], weight.shape[0]), x.dtype)
 
 
 def _matmul(x: Any, y: Any) -> Layout | None:
     if not _alike(x, y) or len(x.shape) != len(y.shape) or len(x.shape) < 2:
         return None
     fits = x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-2]
-    return _row_major((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
+    return row_major((*x.shape[:-1], y.shape[-1]), x.dtype) if fits else None
 
 
 def _attention(
@@ -336,7 +217,7 @@ def _attention(
     agree = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
     if not agree or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         return None
-    return _row_major((*query.shape[:-1], value.shape[-1]), query.dtype)
+    return row_major((*query.shape[:-1], value.shape[-1]), query.dtype)
 
 
 def _each(value: Any, axes: int) -> tuple[int, ...] | None:
@@ -370,7 +251,7 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
             return None
         if not len(x.shape) == len(weight.shape) == axes + 2:
             return None
-        if axes == 2 and not _plain(x, weight) and any(map(_like_channels_last, (x, weight))):
+        if axes == 2 and not _plain(x, weight) and any(map(like_channels_last, (x, weight))):
             return None  # which may go in and come out, with images alone
         channels = weight.shape[0]
         if groups < 1 or channels % groups or x.shape[1] != weight.shape[1] * groups:
@@ -382,7 +263,7 @@ def _conv(axes: int) -> Callable[..., Layout | None]:
             return None
         steps, pads, dilations = options
         out = _windows(x.shape[2:], weight.shape[2:], steps, pads, dilations)
-        return _row_major((x.shape[0], channels, *out), x.dtype) if out else None
+        return row_major((x.shape[0], channels, *out), x.dtype) if out else None
 
     return conv
 
@@ -399,7 +280,7 @@ def _pooled(
     if steps is None or dilations is None:
         return None
     out = _windows(x.shape[2:], kernel, steps, pads, dilations, ceil_mode)
-    return _row_major((*x.shape[:2], *out), x.dtype) if out else None
+    return row_major((*x.shape[:2], *out), x.dtype) if out else None
 
 
 def _max_pool(axes: int) -> Callable[..., Layout | None]:
@@ -434,33 +315,26 @@ def _adaptive(axes: int) -> Callable[..., Layout | None]:
             return None
         batch, channels = x.shape[:2]
         if x.contiguous:
-            return _row_major((batch, channels, *output_size), x.dtype)
-        if _is_channels_last(x) and max(output_size) == 1:  # a mean over everything keeps channels last
+            return row_major((batch, channels, *output_size), x.dtype)
+        if is_channels_last(x) and max(output_size) == 1:  # a mean over everything keeps channels last
             return Layout((batch, channels, *output_size), (channels, 1, *(channels,) * axes), x.dtype)
         return None
 
     return adaptive
 
 
-def _is_channels_last(x: Layout) -> bool:
-    """Exactly so: as row-major, with the channels behind the positions."""
-    batch, channels, *sizes = x.shape
-    moved = _row_major((batch, *sizes, channels), x.dtype).stride
-    return x.stride == (moved[0], moved[-1], *moved[1:-1])
-
-
 def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     if not tensors or not _alike(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
         return None
     first = tensors[0].shape
-    if len(first) in (4, 5) and not _plain(*tensors) and any(map(_like_channels_last, tensors)):
+    if len(first) in (4, 5) and not _plain(*tensors) and any(map(like_channels_last, tensors)):
         return None  # which may go in and come out
     if not -len(first) <= dim < len(first):
         return None
     axis = dim % len(first)
     if any(t.shape[:axis] != first[:axis] or t.shape[axis + 1 :] != first[axis + 1 :] for t in tensors):
         return None
-    return _row_major((*first[:axis], sum(t.shape[axis] for t in tensors), *first[axis + 1 :]), tensors[0].dtype)
+    return row_major((*first[:axis], sum(t.shape[axis] for t in tensors), *first[axis + 1 :]), tensors[0].dtype)
 
 
 SHAPES: Mapping[str, Callable[..., Layout | tuple[Layout, ...] | None]] = {

@@ -1,0 +1,138 @@
+"""Layouts: shape, strides and dtype of tensors that do not exist, and how torch lays out what it makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["Layout", "broadcast", "is_channels_last", "layout_of", "like_channels_last", "padded", "row_major"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Shape, strides and dtype of a tensor that does not exist."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def contiguous(self) -> bool:
+        """Exactly row-major; where an axis of size 1 has another stride, torch may read channels-last into it."""
+        expected = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if size == 0 or stride != expected:
+                return False
+            expected *= size
+        return True
+
+    def empty(self) -> torch.Tensor:
+        """A meta tensor of this layout."""
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+
+
+def layout_of(tensor: torch.Tensor) -> Layout:
+    """The layout of a tensor."""
+    return Layout(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def row_major(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
+    """The last axis runs fastest."""
+    stride, step = [], 1
+    for size in reversed(shape):
+        stride.append(step)
+        step *= size
+    return Layout(shape, tuple(reversed(stride)), dtype)
+
+
+def broadcast(*operands: Layout) -> Layout | None:
+    """Broadcast sizes; axes in memory in the order of the operands' strides, the first operand that tells decides.
+
+    That is how torch chooses (TensorIterator, reorder_dimensions): an insertion sort, since strides of 0 and axes of
+    size 1 leave the order open.
+    """
+    ndim = max(len(operand.shape) for operand in operands)
+    shape: tuple[int, ...] = (1,) * ndim
+    for operand in operands:
+        sizes = padded(operand.shape, ndim)
+        if any(a != b and 1 not in (a, b) for a, b in zip(shape, sizes, strict=True)):
+            return None
+        shape = tuple(map(max, shape, sizes))
+    dtype = operands[0].dtype
+    if all(operand.contiguous for operand in operands):
+        return row_major(shape, dtype)
+    if any(_dense(operand) and not operand.contiguous for operand in operands):
+        return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
+    if ndim in (4, 5) and any(like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
+        return None
+    strides = [_expanded_stride(operand, shape) for operand in operands]
+
+    def order(a: int, b: int) -> int:
+        for stride in strides:
+            if stride[a] and stride[b]:
+                if stride[a] != stride[b]:
+                    return -1 if stride[a] < stride[b] else 1
+                if shape[a] > shape[b]:
+                    return 1
+        return 0
+
+    inner_first = list(reversed(range(ndim)))
+    for end in range(1, ndim):
+        place = end
+        for before in range(end - 1, -1, -1):
+            verdict = order(inner_first[before], inner_first[place])
+            if verdict < 0:
+                break
+            if verdict > 0:
+                inner_first[before], inner_first[place] = inner_first[place], inner_first[before]
+                place = before
+    stride, step = [0] * ndim, 1
+    for axis in inner_first:
+        stride[axis] = step
+        step *= shape[axis]
+    return Layout(shape, tuple(stride), dtype)
+
+
+def _expanded_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
+    """Strides after `expand`: 0 where an axis grows, and a new axis of size 1 steps over what is behind it."""
+    missing = len(shape) - len(x.shape)
+    strides = [0] * len(shape)
+    for axis in reversed(range(len(shape) if x.shape else 0)):
+        if axis >= missing:
+            strides[axis] = x.stride[axis - missing] if x.shape[axis - missing] == shape[axis] else 0
+        elif shape[axis] == 1:
+            strides[axis] = shape[axis + 1] * strides[axis + 1]
+    return strides
+
+
+def _dense(x: Layout) -> bool:
+    """Row-major to torch, which looks at no stride of an axis of size 1."""
+    expected = 1
+    for size, stride in zip(reversed(x.shape), reversed(x.stride), strict=True):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def like_channels_last(x: Layout) -> bool:
+    """Whether torch may take a 4D or 5D tensor for channels-last; sizes of 1 make it generous."""
+    least = 0
+    for axis in (1, *range(len(x.shape) - 1, 1, -1), 0):
+        if x.shape[axis] > 1 and x.stride[axis] < least:
+            return False
+        least = max(least, x.stride[axis] * x.shape[axis])
+    return True
+
+
+def padded(shape: tuple[int, ...], length: int) -> tuple[int, ...]:
+    """With axes of size 1 in front."""
+    return (1,) * (length - len(shape)) + shape
+
+
+def is_channels_last(x: Layout) -> bool:
+    """Exactly so: as row-major, with the channels behind the positions."""
+    batch, channels, *sizes = x.shape
+    moved = row_major((batch, *sizes, channels), x.dtype).stride
+    return x.stride == (moved[0], moved[-1], *moved[1:-1])
