@@ -42,6 +42,7 @@ STAGES = [
     {"renderers", "catalogue", "counting", "options"},
     {"crosscheck", "facts"},
     {"verification"},
+    {"commands"},
     {"cli"},
 ]
 STAGE = {name: i for i, names in enumerate(STAGES) for name in names}

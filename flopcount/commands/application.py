@@ -1,0 +1,52 @@
+"""The application that the commands register with: its help, its exit codes, and errors as messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from .._version import __version__
+from ..errors import FlopcountError, UncostedError
+
+__all__ = ["EXIT_BAD_INPUT", "EXIT_FAILED_CHECK", "EXIT_UNCOSTED", "app"]
+
+EXIT_FAILED_CHECK = 1
+EXIT_BAD_INPUT = 2
+EXIT_UNCOSTED = 3
+
+
+class _Group(TyperGroup):
+    """Turns our errors into one clear message and an exit code; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FlopcountError as error:
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print("error: ", style="bold red", end="")
+            console.print(str(error), markup=False)
+            raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="flopcount",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Tells what a video network costs, exactly and with reasons, before anyone runs it.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def flopcount(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
+) -> None:
+    """Tells what a video network costs, exactly and with reasons, before anyone runs it."""
+    if version:
+        typer.echo(f"flopcount {__version__}")
+        raise typer.Exit

@@ -1,0 +1,115 @@
+"""Options that several commands share, and what they become before torch is loaded."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..clip import Clip
+
+__all__ = [
+    "BatchOpt",
+    "By",
+    "ClassesOpt",
+    "ClipOpt",
+    "DtypeOpt",
+    "Format",
+    "InputOpt",
+    "NameArg",
+    "SetOpt",
+    "TableFormat",
+    "arguments_of",
+    "clip_of",
+    "views_of",
+]
+
+
+class By(StrEnum):
+    """Rows of the table."""
+
+    module = "module"
+    operator = "operator"
+    kind = "kind"
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
+class TableFormat(StrEnum):
+    """How a table that is no report is written."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+
+
+NameArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A network of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
+    ),
+]
+ClipOpt = Annotated[str | None, typer.Option("--clip", metavar="TxHxW", help="Frames, height, width.")]
+BatchOpt = Annotated[int, typer.Option("--batch", metavar="N", help="Clips in one pass.")]
+ClassesOpt = Annotated[int | None, typer.Option("--num-classes", metavar="N", help="Classes of the last layer.")]
+SetOpt = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the model's builder; repeatable.")
+]
+InputOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="NAME:SHAPE:DTYPE", help="An input of a model that takes no single clip; repeatable."
+    ),
+]
+DtypeOpt = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16 or float64.")]
+
+
+def arguments_of(
+    name: str,
+    clip: str | None,
+    batch: int,
+    num_classes: int | None,
+    settings: list[str] | None,
+    inputs: list[str] | None,
+    dtype: str | None,
+) -> dict[str, Any]:
+    """What every command that builds a model passes on, parsed before torch is loaded."""
+    from ..models import require_known
+    from ..options import parse_dtype, parse_input, parse_settings
+
+    require_known(name)
+    kind = parse_dtype(dtype) if dtype else None
+    return {
+        "name": name,
+        "clip": clip_of(clip),
+        "batch": batch,
+        "num_classes": num_classes,
+        "options": parse_settings(settings or ()),
+        "inputs": [parse_input(text, kind or "float32") for text in inputs or ()],
+        "dtype": kind,
+    }
+
+
+def clip_of(text: str | None) -> Clip | None:
+    """What --clip says."""
+    from ..clip import Clip
+
+    return Clip.parse(text) if text is not None else None
+
+
+def views_of(text: str | None) -> Any:
+    """What --views says."""
+    from ..clip import Views
+
+    return Views.parse(text)

@@ -1,0 +1,34 @@
+"""What there is: networks and rules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .application import app
+from .arguments import (
+    TableFormat,
+)
+from .output import show
+
+__all__ = ["list_", "rules"]
+
+
+@app.command("list", epilog='[bold]Examples[/]\n\nflopcount list --format markdown\n\nflopcount list --family "3D CNN"')
+def list_(
+    family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only one family of networks.")] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+) -> None:
+    """List the networks of the zoo."""
+    from ..catalogue import models_table
+
+    show(models_table(family), format.value)
+
+
+@app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
+def rules(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
+    """Show what every operator is charged, and by which source."""
+    from ..catalogue import rules_table
+
+    show(rules_table(), format.value)

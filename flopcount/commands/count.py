@@ -1,0 +1,85 @@
+"""Counting a model, and explaining a layer of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .application import app
+from .arguments import (
+    BatchOpt,
+    By,
+    ClassesOpt,
+    ClipOpt,
+    DtypeOpt,
+    Format,
+    InputOpt,
+    NameArg,
+    SetOpt,
+    arguments_of,
+    views_of,
+)
+from .output import show, working, write
+
+__all__ = ["explain", "model"]
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount model c3d --clip 16x112x112\n\n"
+    "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
+    "flopcount model c3d --by operator --format json\n\n"
+    "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
+)
+def model(
+    name: NameArg,
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
+    fps: Annotated[float | None, typer.Option(metavar="F", help="Frames per second of the video.")] = None,
+    stride: Annotated[int | None, typer.Option(metavar="S", help="Every how many frames the clip was sampled.")] = None,
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
+    format: Annotated[Format, typer.Option(help="How to write it; json is the whole report.")] = Format.table,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+) -> None:
+    """Count what one forward pass of a model costs, layer by layer."""
+    arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
+    protocol = views_of(views)
+    with working(f"counting {name}"):
+        from ..counting import count_model
+
+        report = count_model(**arguments, views=protocol, fps=fps, stride=stride, strict=strict)
+    if format is Format.json:
+        write(report.to_json())
+        return
+    from ..tables import table_by
+
+    show(table_by(report, by.value, depth), format.value)
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\nflopcount explain c3d conv2\n\nflopcount explain c3d fc6 --set pool5_padding=false"
+)
+def explain(
+    name: NameArg,
+    layer: Annotated[str, typer.Argument(metavar="LAYER", help="Dotted path of a layer, as in named_modules().")],
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+) -> None:
+    """Show the formula behind every number of a layer, with the numbers put in and its source."""
+    arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
+    with working(f"counting {name}"):
+        from ..counting import count_model
+
+        explanation = count_model(**arguments).explain(layer)
+    write(str(explanation))

@@ -1,0 +1,63 @@
+"""Where results go: a terminal, a pipe or a file, and a spinner while a person waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..tables import Table
+
+__all__ = ["show", "working", "write", "write_file"]
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr while a person waits, told how far it is; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status(f"{what} ...") as status:
+        yield lambda text: status.update(f"{text} ...")
+
+
+def show(table: Table, form: str) -> None:
+    """To a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
+    from ..renderers import render
+    from ..renderers.terminal import PLAIN_WIDTH, renderable, terminal
+
+    if form != "table":
+        write(render(table, form))
+    elif sys.stdout.isatty():
+        console = Console(highlight=False)
+        console.print(renderable(table, console.width))
+    else:
+        columns = os.environ.get("COLUMNS", "")
+        write(terminal(table, int(columns) if columns.isdigit() else PLAIN_WIDTH))
+
+
+def write_file(path: Path, text: str) -> None:
+    """Whole or not at all: what is there stays there until the new text is complete."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write {path}: {error.strerror}", [("fix", "name a file in a folder that exists")]
+        ) from None
+
+
+def write(text: str) -> None:
+    """To stdout, as it is."""
+    sys.stdout.write(text + "\n")

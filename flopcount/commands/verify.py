@@ -1,0 +1,96 @@
+"""Comparing printed numbers with counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from .application import EXIT_FAILED_CHECK, app
+from .arguments import (
+    ClassesOpt,
+    ClipOpt,
+    SetOpt,
+    TableFormat,
+    arguments_of,
+)
+from .output import show, working, write_file
+
+__all__ = ["verify"]
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount verify slow_r50_8x8 --printed 27.6 --params 32.5M\n\n"
+    "flopcount verify c3d --printed 77.1 --clip 16x112x112\n\n"
+    "flopcount verify lecture\n\n"
+    "flopcount verify published --family x3d\n\n"
+    "flopcount verify published --write reports/published.md"
+)
+def verify(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NAME|lecture|published", help="A network, the lecture's slide, or what papers print."),
+    ],
+    printed: Annotated[
+        str | None, typer.Option(metavar="COST", help="The cost claimed, in G unless it says k, M or T: 27.6, 1.97T.")
+    ] = None,
+    params: Annotated[
+        str | None, typer.Option(metavar="N", help="The parameters claimed, in M: 34.5 or 34.5M.")
+    ] = None,
+    clip: ClipOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Published rows of one family only.")] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the published rows there, in markdown; whole or not at all."),
+    ] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+) -> None:
+    """Compare printed numbers with counts: a claim about a network, the lecture's slide, or published tables.
+
+    A claim is read in every way its digits allow: MACs or FLOPs, frames, crop, views, normalisation counted or not.
+    Exit code 1 where no reading gives it.
+    """
+    from ..facts import Printed
+
+    given = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
+    if what in ("lecture", "published"):
+        _refuse(what, given)
+        _refuse(what, {} if what == "published" else {"--family": family, "--write": write})
+        with working(f"counting for {what}") as say:
+            from ..verification import lecture_table, published_report, verdicts_table, verify_lecture, verify_published
+
+            if what == "lecture":
+                table = lecture_table(verify_lecture())
+            else:
+                verdicts = verify_published(family, progress=say)
+                table = verdicts_table(verdicts)
+        if write is not None:
+            write_file(write, published_report(verdicts))
+            typer.echo(f"wrote {write}", err=True)
+        else:
+            show(table, format.value)
+        return
+    _refuse(what, {"--family": family, "--write": write})
+    arguments = arguments_of(what, clip, 1, num_classes, set, None, None)
+    if printed is None:
+        raise InputError(f"no claim about {what}", [("fix", f"give --printed, such as verify {what} --printed 27.6")])
+    cost, size = Printed.parse(printed), Printed.parse(params, "M") if params is not None else None
+    with working(f"reading {printed}") as say:
+        from ..verification import verify_claim
+
+        options = {key: arguments[key] for key in ("name", "clip", "num_classes", "options")}
+        verdict = verify_claim(printed=cost, params=size, progress=say, **options)
+    show(verdict.table(), format.value)
+    if not verdict.holds:
+        raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _refuse(what: str, options: dict[str, Any]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"verify {what} takes no {option}", [("fix", "see flopcount verify --help")])
