@@ -41,7 +41,7 @@ STAGES = [
     {"tables", "explanation"},
     {"renderers", "catalogue", "counting", "options"},
     {"crosscheck", "facts"},
-    {"verification"},
+    {"verification", "survey"},
     {"commands"},
     {"cli"},
 ]

@@ -16,7 +16,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..tables import Table
 
-__all__ = ["show", "working", "write", "write_file"]
+__all__ = ["progress", "show", "working", "write", "write_file"]
 
 
 @contextmanager
@@ -28,6 +28,26 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
         return
     with console.status(f"{what} ...") as status:
         yield lambda text: status.update(f"{text} ...")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr that hears what comes next; nothing where stderr is no terminal."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        begun = [False]
+
+        def step(text: str) -> None:
+            bar.update(task, description=f"{what} {text}", advance=int(begun[0]))
+            begun[0] = True
+
+        yield step
 
 
 def show(table: Table, form: str) -> None:

@@ -20,13 +20,13 @@ from torch import nn
 
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
-from ..ops import TensorSpec
 from . import Recipe
+from .transformers_inputs import inputs_of
 
-__all__ = ["LIBRARIES", "library_model", "transformers_library"]
+__all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "transformers_library"]
 
 FRAMES = 16  # a video network that does not say how many it takes: torchvision counts all of its own at 16
-TOKENS = 128  # a text model that does not say how long its input is
+DETECTED = 800  # pixels: detectors scale the shorter side of what they are given to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,16 @@ def library_model(
         return module
 
     return build
+
+
+def ready_library(library: str, module: str) -> ModuleType:
+    """A module of an installed library, whether or not the installed torchvision fits the installed torch.
+
+    Raises:
+        InputError: it is not installed, or raised when it was imported.
+    """
+    _ready_torchvision()
+    return _imported(library, module)
 
 
 def _imported(library: str, module: str | None = None) -> ModuleType:
@@ -155,8 +165,8 @@ def declare_missing_operators(namespace: str, schemas: Iterable[str]) -> None:
 
 
 def _torchvision(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
-    _ready_torchvision()
-    models = _imported("torchvision", "torchvision.models")
+    models = ready_library("torchvision", "torchvision.models")
+    name, dot, part = name.partition(".")
     _known("torchvision", name, models.list_models(), "name a model as in torchvision.models.list_models()")
     builder = models.get_model_builder(name)
     kind = builder.__module__.split(".")[2]
@@ -165,11 +175,17 @@ def _torchvision(name: str, clip: Clip | None, num_classes: int | None, options:
     settings = {"weights": None, **({"weights_backbone": None} if kind == "segmentation" else {}), **options}
     if num_classes is not None:
         settings["num_classes"] = num_classes
-    if kind in ("detection", "quantization"):
+    if kind == "detection" and not part:
         raise InputError(
-            f"torchvision:{name} takes a list of images or quantised numbers",
-            [("fix", "build it in a file of your own and give its inputs with --input")],
+            f"torchvision:{name} takes a list of images, and what it finds decides what it computes",
+            [("fix", f"count torchvision:{name}.backbone, or build it in a file of your own and give --input")],
         )
+    if dot and (kind, part) != ("detection", "backbone"):
+        raise InputError(f"torchvision:{name} has no part {part!r}", [("fix", "detectors have a .backbone")])
+    if kind == "detection":
+        settings["weights_backbone"] = None
+        side = clip or Clip(1, DETECTED, DETECTED)
+        return Found(lambda: models.get_model(name, **settings).backbone, ((3, side.height, side.width),))
     if kind == "video":
         own = Clip(FRAMES, *keywords["crop_size"])
         clip = clip or own
@@ -179,13 +195,15 @@ def _torchvision(name: str, clip: Clip | None, num_classes: int | None, options:
         return Found(lambda: models.get_model(name, **settings), ((3, *clip.sizes),), clip)
     side = keywords.get("crop_size", keywords.get("resize_size", 520))
     height, width = (clip.height, clip.width) if clip else (side, side) if isinstance(side, int) else side[-2:]
+    if name.startswith("vit_") and height == width:
+        settings.setdefault("image_size", height)  # its positions are sized by its builder
     images = 2 if kind == "optical_flow" else 1  # RAFT takes a pair
     return Found(lambda: models.get_model(name, **settings), ((3, height, width),) * images)
 
 
 # pytorchvideo: the clips of its model zoo, https://github.com/facebookresearch/pytorchvideo/blob/main/docs/source/model_zoo.md
 
-_HUB_CLIPS = {
+HUB_MODELS = {
     "c2d_r50": (8, 256),
     "i3d_r50": (8, 256),
     "slow_r50": (8, 256),
@@ -210,10 +228,9 @@ _SLOW_EVERY = 4  # SlowFast's alpha: the slow pathway sees every fourth frame
 
 
 def _pytorchvideo(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
-    _ready_torchvision()
-    hub = _imported("pytorchvideo", "pytorchvideo.models.hub")
-    _known("pytorchvideo", name, [known for known in _HUB_CLIPS if hasattr(hub, known)], "see pytorchvideo.models.hub")
-    frames, side = _HUB_CLIPS[name]
+    hub = ready_library("pytorchvideo", "pytorchvideo.models.hub")
+    _known("pytorchvideo", name, [known for known in HUB_MODELS if hasattr(hub, known)], "see pytorchvideo.models.hub")
+    frames, side = HUB_MODELS[name]
     clip = clip or Clip(frames, side, side)
     settings = {"pretrained": False, **options}
     if num_classes is not None:
@@ -236,8 +253,7 @@ def _pytorchvideo(name: str, clip: Clip | None, num_classes: int | None, options
 
 
 def _timm(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
-    _ready_torchvision()
-    timm = _imported("timm")
+    timm = ready_library("timm", "timm")
     _known("timm", name, timm.list_models(), "name a model as in timm.list_models()")
     settings = {"pretrained": False, **options}
     if num_classes is not None:
@@ -262,9 +278,6 @@ def _timm(name: str, clip: Clip | None, num_classes: int | None, options: dict[s
 
 # transformers
 
-_FRAME_FIELDS = ("num_frames", "frames_per_clip")
-_SIZE_FIELDS = ("image_size", "crop_size")
-
 
 def transformers_library() -> ModuleType:
     """The library `transformers`, ready for its vision models.
@@ -272,8 +285,7 @@ def transformers_library() -> ModuleType:
     Raises:
         InputError: it is not installed, or does not fit.
     """
-    _ready_torchvision()
-    return _imported("transformers")
+    return ready_library("transformers", "transformers")
 
 
 def _transformers(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
@@ -285,38 +297,15 @@ def _transformers(name: str, clip: Clip | None, num_classes: int | None, options
     if getattr(model_class, "config_class", None) is None:
         raise InputError(f"transformers:{name} is no model with a configuration", [("seen", str(model_class))])
     config = model_class.config_class()
-    for key, value in options.items():
+    for key in options:
         if not hasattr(config, key):
             known = [field for field in vars(config) if not field.startswith("_")]
             raise UnknownNameError(f"option of transformers:{name}", key, known, "name a field of its configuration")
-        setattr(config, key, value)
+    config = model_class.config_class(**options)  # anew, since it derives fields from others
     if num_classes is not None:
         config.num_labels = num_classes
-    inputs, given = _pixels(model_class.main_input_name, config, clip)
+    inputs, given = inputs_of(model_class, config, clip)
     return Found(lambda: model_class(config), inputs, given)
-
-
-def _pixels(main: str, config: Any, clip: Clip | None) -> tuple[Any, Clip | None]:
-    """The main input of a model by its configuration, which is changed to the clip where one is given."""
-    frames_field = next((field for field in _FRAME_FIELDS if hasattr(config, field)), None)
-    size_field = next((field for field in _SIZE_FIELDS if hasattr(config, field)), None)
-    if not main.startswith("pixel_values"):
-        return {main: TensorSpec((TOKENS,), "int64")}, None
-    if clip is not None:
-        if frames_field is not None:
-            setattr(config, frames_field, clip.frames)
-        if size_field is not None:
-            square = clip.height == clip.width and isinstance(getattr(config, size_field), int)
-            setattr(config, size_field, clip.height if square else (clip.height, clip.width))
-    size = getattr(config, size_field, 224) if size_field is not None else 224
-    height, width = (size, size) if isinstance(size, int) else tuple(size)[-2:]
-    if clip is not None:
-        height, width = clip.height, clip.width
-    colours = getattr(config, "num_channels", 3)
-    if frames_field is None:
-        return {main: (colours, height, width)}, None
-    frames = getattr(config, frames_field)
-    return {main: (frames, colours, height, width)}, Clip(frames, height, width)
 
 
 LIBRARIES: dict[str, Callable[[str, Clip | None, int | None, dict[str, Any]], Found]] = {

@@ -15,6 +15,8 @@ def cell(column: Column, value: Any) -> str:
     """Text as it is, counts and bytes in SI, a share in percent; a zero leaves its cell empty."""
     if column.kind in ("text", "prose"):
         return str(value)
+    if isinstance(value, str):  # why there is no number
+        return value
     if column.kind == "share":
         part, whole = value
         return percent(part, whole) if part else ""

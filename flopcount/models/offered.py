@@ -1,0 +1,81 @@
+"""What each library offers by name, for counting all of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .libraries import HUB_MODELS, ready_library, transformers_library
+
+__all__ = ["LISTED", "names_offered", "small_options"]
+
+LAYERS = 2  # of a transformer that is counted to see whether it can be
+
+_TASKS = (
+    *("IMAGE_CLASSIFICATION", "VIDEO_CLASSIFICATION", "SEMANTIC_SEGMENTATION", "DEPTH_ESTIMATION", "BACKBONE"),
+    *("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION"),
+    *("CTC", "AUDIO_CLASSIFICATION", "SPEECH_SEQ_2_SEQ"),
+)
+_DEPTHS = (
+    *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
+    *("encoder_layers", "decoder_layers", "num_encoder_layers"),
+)
+
+
+def names_offered(library: str) -> list[str]:
+    """Names that follow the library's prefix.
+
+    Raises:
+        InputError: the library is not installed, or does not fit the installed torch.
+    """
+    return sorted(LISTED[library]())
+
+
+def small_options(library: str, name: str) -> dict[str, Any]:
+    """Options that make a transformer shallow: its layers repeat, and some have hundreds of billions of weights."""
+    if library != "transformers":
+        return {}
+    config_class = getattr(getattr(transformers_library(), name), "config_class", None)
+    try:
+        config = config_class() if config_class is not None else None
+    except Exception:  # what its configuration does not like is found out when it is counted
+        return {}
+    return {key: LAYERS for key in _DEPTHS if type(getattr(config, key, None)) is int and getattr(config, key) > LAYERS}
+
+
+def _torchvision() -> Iterable[str]:
+    """Detectors decide by what they see; their backbones do not."""
+    models = ready_library("torchvision", "torchvision.models")
+    for name in models.list_models():
+        kind = models.get_model_builder(name).__module__.split(".")[2]
+        yield f"{name}.backbone" if kind == "detection" else name
+
+
+def _pytorchvideo() -> Iterable[str]:
+    hub = ready_library("pytorchvideo", "pytorchvideo.models.hub")
+    return [name for name in HUB_MODELS if hasattr(hub, name)]
+
+
+def _timm() -> Iterable[str]:
+    names: Iterable[str] = ready_library("timm", "timm").list_models()
+    return names
+
+
+def _transformers() -> Iterable[str]:
+    transformers = transformers_library()
+    mappings = importlib.import_module("transformers.models.auto.modeling_auto")
+    found: dict[str, None] = {}
+    for task in _TASKS:
+        for names in getattr(mappings, f"MODEL_FOR_{task}_MAPPING_NAMES").values():
+            found |= dict.fromkeys([names] if isinstance(names, str) else names)
+    return [name for name in found if hasattr(transformers, name)]
+
+
+LISTED: dict[str, Callable[[], Iterable[str]]] = {
+    "torchvision": _torchvision,
+    "pytorchvideo": _pytorchvideo,
+    "timm": _timm,
+    "transformers": _transformers,
+}
+"""Library -> the names it has."""

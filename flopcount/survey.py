@@ -1,0 +1,154 @@
+"""Counting everything a library has: one row per model, whatever happens to it; skipping is failing.
+
+What enters is a library and a pattern of names; what leaves is a Survey, a row for each model with its cost or with the
+reason why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .counting import count_model
+from .errors import FlopcountError, InputError, UnknownNameError
+from .models import CARDS
+from .models.offered import LISTED, names_offered, small_options
+from .report import Report
+from .tables import Column, Table
+from .units import times
+
+__all__ = ["Survey", "SurveyRow", "named_models", "survey"]
+
+ZOO = "zoo"
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRow:
+    """One model: what it was counted with and what it costs, or why it could not be counted."""
+
+    name: str
+    input: str = ""
+    params: int | None = None
+    macs: int | None = None
+    other_flops: int | None = None
+    engine: str = ""
+    uncosted: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether there is a cost, and nothing is missing from it."""
+        return not self.problem and not self.uncosted
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All models asked for."""
+
+    what: str
+    rows: tuple[SurveyRow, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every model was counted, strictly."""
+        return all(row.counted for row in self.rows)
+
+    def table(self) -> Table:
+        """One row per model."""
+        columns = (
+            Column("model", "text"),
+            Column("input", "text", drop=3),
+            Column("params", drop=2),
+            Column("MACs"),
+            Column("other", drop=4),
+            Column("engine", "text", drop=1),
+            Column("problem", "prose"),
+        )
+        rows = tuple(
+            (
+                row.name,
+                row.input,
+                "" if row.params is None else row.params,
+                "" if row.macs is None else row.macs,
+                "" if row.other_flops is None else row.other_flops,
+                row.engine,
+                row.problem or (f"uncosted: {', '.join(row.uncosted)}" if row.uncosted else ""),
+            )
+            for row in self.rows
+        )
+        return Table(f"survey of {self.what}", columns, rows, None, tuple(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        counted = sum(row.counted for row in self.rows)
+        yield f"attempted {len(self.rows)}, counted {counted}, failed {len(self.rows) - counted}"
+        reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
+        for reason, count in reasons.most_common():
+            yield f"{count} × {reason}"
+
+
+def _kind_of(row: SurveyRow) -> str:
+    """A reason without what differs from model to model: names in quotes and numbers."""
+    text = row.problem or f"uncosted: {', '.join(row.uncosted)}"
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
+
+
+def named_models(what: str) -> list[tuple[str, dict[str, Any]]]:
+    """Names that `count_model` knows, and options that keep a large language model small, for "LIBRARY[:GLOB]".
+
+    Raises:
+        UnknownNameError: no such library.
+        InputError: the library is not installed, or nothing in it matches.
+    """
+    library, _, pattern = what.partition(":")
+    if library not in (ZOO, *LISTED):
+        raise UnknownNameError("library", library, (ZOO, *LISTED), f"choose {', '.join((ZOO, *LISTED))}")
+    offered = list(CARDS) if library == ZOO else names_offered(library)
+    matching = [name for name in offered if fnmatch.fnmatchcase(name, pattern or "*")]
+    if not matching:
+        fix = f"{library} has {len(offered)} models, such as {', '.join(offered[:3])}"
+        raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
+    if library == ZOO:
+        return [(name, {}) for name in matching]
+    return [(f"{library}:{name}", small_options(library, name)) for name in matching]
+
+
+def survey(
+    models: Sequence[tuple[str, dict[str, Any]]], what: str, progress: Callable[[str], None] = lambda name: None
+) -> Survey:
+    """Count each model at the input it expects; `progress` hears each name before it is counted."""
+    rows = []
+    for name, options in models:
+        progress(name)
+        rows.append(_row(name, options))
+    return Survey(what, tuple(rows))
+
+
+def _row(name: str, options: dict[str, Any]) -> SurveyRow:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            report = count_model(name, options=options)
+    except FlopcountError as error:
+        return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
+    except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
+        return SurveyRow(name, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+    return SurveyRow(
+        name=name,
+        input=_input_text(report, options),
+        params=report.params,
+        macs=report.macs,
+        other_flops=report.other_flops,
+        engine=report.engine,
+        uncosted=tuple(row.op for row in report.uncosted),
+    )
+
+
+def _input_text(report: Report, options: dict[str, Any]) -> str:
+    shapes = ", ".join(times(shape) for shape in report.input.shapes)
+    return shapes + "".join(f", {key}={value}" for key, value in options.items())
