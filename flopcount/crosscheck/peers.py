@@ -22,7 +22,9 @@ CONTRACTIONS = {Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURR
 class PeerCount:
     """One tool's own account in MACs: what each module adds itself, or why there is none.
 
+    `printed` is the total as the tool prints it, in its own `unit`, of which `per_mac` make one MAC.
     `halves` is how many operators it gave an odd number of FLOPs, whose half MAC is left out.
+    `remark` is what else a reader has to know about the printed number.
     """
 
     tool: str
@@ -30,6 +32,10 @@ class PeerCount:
     by_module: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
     halves: int = 0
+    printed: int = 0
+    unit: str = "MACs"
+    per_mac: int = 1
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
