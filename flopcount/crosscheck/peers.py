@@ -65,7 +65,8 @@ class Observed:
 
 
 def failure_of(error: Exception) -> str:
-    """One line of an exception."""
+    """One line of an exception, or of the one that a tool wrapped in its own."""
+    error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from .claims import visits
-from .peers import PeerCount, failure_of, quiet
+from .peers import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["batch_of", "name_of", "run_ptflops"]
@@ -25,9 +25,8 @@ __all__ = ["batch_of", "name_of", "run_ptflops"]
 
 def run_ptflops(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched | None]:
+) -> tuple[PeerCount, Watched]:
     """What ptflops says of one forward pass in eval mode."""
-    release = version("ptflops")
     with quiet():  # it imports timm and torchvision, if they are there
         from ptflops import get_model_complexity_info, pytorch_ops
 
@@ -56,10 +55,7 @@ def run_ptflops(
                 custom_modules_hooks={kind: recorded(hook) for kind, hook in hooks.items()},
             )[0]
 
-    try:
-        printed, watched = watch(module, lambda journal: _answered(call(journal), journal.output.getvalue()))
-    except Exception as error:  # its formulas assert, and its patches raise
-        return PeerCount("ptflops", release, failure=failure_of(error)), None
+    printed, watched = watch(module, lambda journal: _answered(call(journal), journal.output.getvalue()))
     places = visits(module, lambda part: type(part) in hooks)
     total = Counter({path: amount * places[path] for path, amount in macs.items()})
     functions: Counter[str] = Counter()
@@ -69,7 +65,8 @@ def run_ptflops(
     samples = f"per sample: modules' counts divided by {batch}, the length of the first argument" if batch > 1 else ""
     total[""] += printed - sum(total.values()) - sum(functions.values())  # the division, and what is unknown
     total.update(functions)
-    return PeerCount("ptflops", release, dict(total), printed=printed, unit="MACs", remark=samples), watched
+    count = PeerCount("ptflops", version("ptflops"), dict(total), printed=printed, unit="MACs", remark=samples)
+    return count, watched
 
 
 def batch_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -83,7 +80,7 @@ _APOLOGY = "the following exception:"
 def _answered(count: int | None, printed: str) -> int:
     """The number; where ptflops swallowed an exception, what it printed of it."""
     if count is None:
-        raise RuntimeError(printed.partition(_APOLOGY)[2].strip())
+        raise RuntimeError(f"it swallowed {printed.partition(_APOLOGY)[2].strip()}")
     return count
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from .peers import PeerCount, failure_of, quiet
+from .peers import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["run_thop"]
@@ -20,11 +20,10 @@ __all__ = ["run_thop"]
 
 def run_thop(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched | None]:
+) -> tuple[PeerCount, Watched]:
     """What thop says of one forward pass in eval mode, which it takes positional arguments for."""
-    release = version("thop")
     if kwargs:
-        return PeerCount("thop", release, failure=f"it takes no keyword arguments ({', '.join(kwargs)})"), None
+        raise TypeError(f"it takes no keyword arguments ({', '.join(kwargs)})")
     with quiet():  # it imports distutils
         from thop import profile
 
@@ -32,15 +31,12 @@ def run_thop(
         return profile(module, inputs=args, verbose=False, ret_layer_info=True)
 
     names = {id(part): name for name, part in module.named_modules()}
-    try:
-        (total, _, layers), watched = watch(module, call)
-    except Exception as error:  # its hooks raise on what they do not expect, and so does the module
-        return PeerCount("thop", release, failure=failure_of(error)), None
+    (total, _, layers), watched = watch(module, call)
     macs: Counter[str] = Counter()
     for part, amount in _own(module, layers):
         macs[names[id(part)]] += int(amount)
     macs[""] += int(total) - sum(macs.values())  # the root's own, which the layers do not show
-    return PeerCount("thop", release, dict(macs), printed=int(total), unit="MACs"), watched
+    return PeerCount("thop", version("thop"), dict(macs), printed=int(total), unit="MACs"), watched
 
 
 def _own(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[nn.Module, float]]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,9 +17,11 @@ from torch import nn
 
 from ..errors import InputError, UnknownNameError
 from ..report import Report
+from .calflops_causes import calflops_causes
+from .calflops_run import run_calflops
 from .fvcore_causes import fvcore_causes
 from .fvcore_run import run_fvcore
-from .peers import Cause, Observed, PeerCount
+from .peers import Cause, Observed, PeerCount, failure_of
 from .ptflops_causes import ptflops_causes
 from .ptflops_run import batch_of, run_ptflops
 from .thop_causes import thop_causes
@@ -70,17 +73,18 @@ def _fvcore(subject: Subject) -> Answer:
     return Answer(run.count, tuple(fvcore_causes(operators, run)) if run.count.failure is None else ())
 
 
-Run = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], tuple[PeerCount, Watched | None]]
+Run = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], tuple[PeerCount, Watched]]
 Why = Callable[[Subject, Watched], Iterable[Cause]]
 
 
-def _watched(run: Run, why: Why) -> Callable[[Subject], Answer]:
+def _watched(tool: str, run: Run, why: Why) -> Callable[[Subject], Answer]:
     """A tool that runs beside our listener, in eval mode."""
 
     def answer(subject: Subject) -> Answer:
-        count, watched = run(subject.module, subject.args, subject.kwargs)
-        if watched is None:
-            return Answer(count)
+        try:
+            count, watched = run(subject.module, subject.args, subject.kwargs)
+        except Exception as error:  # whatever its import, its hooks, its formulas or the module under them raise
+            return Answer(PeerCount(tool, version(tool), failure=failure_of(error)))
         return Answer(count, (*why(subject, watched), *_in_eval_mode(count.tool, subject, watched)))
 
     return answer
@@ -103,6 +107,10 @@ def _ptflops_causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     return ptflops_causes(subject.module, watched, batch_of(subject.args, subject.kwargs))
 
 
+def _calflops_causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
+    return calflops_causes(subject.module, watched)
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """The package that holds it and how it is asked."""
@@ -114,9 +122,10 @@ class Tool:
 TOOLS = {
     "fvcore": Tool("fvcore", _fvcore),
     "torch": Tool("torch", _torch),
-    "thop": Tool("thop", _watched(run_thop, lambda subject, watched: thop_causes(subject.module, watched))),
-    "torchinfo": Tool("torchinfo", _watched(run_torchinfo, lambda _, watched: torchinfo_causes(watched))),
-    "ptflops": Tool("ptflops", _watched(run_ptflops, _ptflops_causes)),
+    "thop": Tool("thop", _watched("thop", run_thop, lambda subject, watched: thop_causes(subject.module, watched))),
+    "torchinfo": Tool("torchinfo", _watched("torchinfo", run_torchinfo, lambda _, watched: torchinfo_causes(watched))),
+    "calflops": Tool("calflops", _watched("calflops", run_calflops, _calflops_causes)),
+    "ptflops": Tool("ptflops", _watched("ptflops", run_ptflops, _ptflops_causes)),
 }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from .peers import PeerCount, failure_of, quiet
+from .peers import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["run_torchinfo"]
@@ -22,9 +22,8 @@ __all__ = ["run_torchinfo"]
 
 def run_torchinfo(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched | None]:
+) -> tuple[PeerCount, Watched]:
     """What torchinfo says of one forward pass in eval mode."""
-    release = version("torchinfo")
     with quiet():
         from torchinfo import summary, torchinfo
 
@@ -38,8 +37,6 @@ def run_torchinfo(
     cache = dict(torchinfo._cached_forward_pass)
     try:
         answer, watched = watch(module, call)
-    except Exception as error:  # the module's own, wrapped in torchinfo's
-        return PeerCount("torchinfo", release, failure=failure_of(error.__cause__ or error)), None
     finally:
         torchinfo._cached_forward_pass = cache
     macs: Counter[str] = Counter()
@@ -48,4 +45,4 @@ def run_torchinfo(
             macs[names[id(layer.module)]] += layer.macs
     total = int(answer.total_mult_adds)
     macs[""] += total - sum(macs.values())
-    return PeerCount("torchinfo", release, dict(macs), printed=total, unit="mult-adds"), watched
+    return PeerCount("torchinfo", version("torchinfo"), dict(macs), printed=total, unit="mult-adds"), watched
