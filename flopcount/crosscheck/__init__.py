@@ -84,7 +84,7 @@ class Check:
             "failed" if peer.failure is not None else sum(row.counts[peer.tool] for row in self.rows)
             for peer in self.peers
         )
-        title = f"{self.report.model}: MACs by flopcount and {', '.join(tools)}, on {self.device}"
+        title = f"{self.report.model}: MACs by flopcount, {', '.join(tools)}, on {self.device}"
         return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
@@ -107,21 +107,22 @@ class Check:
             yield "agreement: " + ("every difference is explained by its own formula" if explained else "all are equal")
         for peer in self.peers:
             if peer.failure is None:
-                yield f"{peer.tool} prints {_printed(peer)}{_ratio(peer, self.report.macs)}"
+                yield f"{peer.tool}: {_printed(peer)}{_ratio(peer, self.report.macs)}"
         yield f"versions: {', '.join(f'{peer.tool} {peer.version}' for peer in self.peers)}"
 
 
 def _printed(peer: PeerCount) -> str:
-    """The total in the tool's own unit, and what else there is to know about it."""
-    return f"{exact(peer.printed)} {peer.unit}" + (f" ({peer.remark})" if peer.remark else "")
+    """The total as the tool prints it, in its own unit, and what else there is to know about it."""
+    remark = f" ({peer.remark})" if peer.remark else ""
+    return f"prints {exact(peer.printed)} {peer.unit}{remark}"
 
 
 def _ratio(peer: PeerCount, ours: int) -> str:
-    """The printed total in MACs over ours."""
+    """The printed total, in MACs, as a multiple of ours."""
     if not ours:
         return ""
-    halved = f", of which {peer.per_mac} make a MAC" if peer.per_mac > 1 else ""
-    return f"{halved}: {peer.printed / peer.per_mac / ours:.4f} of our {exact(ours)} MACs"
+    conversion = f", {peer.per_mac} of which are a MAC" if peer.per_mac > 1 else ""
+    return f"{conversion}: {peer.printed / peer.per_mac / ours:.4f} × ours"
 
 
 def _verdict(row: CheckRow) -> str:
@@ -151,9 +152,7 @@ def _signed(amount: int) -> str:
     return f"{sign}{exact(abs(amount))}" + (f" ({sign}{short})" if abs(amount) >= 1000 else "")
 
 
-def check(
-    module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT, device: str = "cpu"
-) -> Check:
+def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT, device: str = "cpu") -> Check:
     """Run a real module under other counters and explain every difference from our count.
 
     Arguments:

@@ -24,7 +24,7 @@ Extras = tuple[tuple[str, int], ...]
 
 
 def calflops_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
-    """One cause per formula that gives something else, per operator that none is for, per module with several places."""
+    """One cause per formula that gives something else, per operator without one, per shared module."""
     unmeasured = {(asked.path, asked.at): asked.function for asked in watched.asked if not asked.amount}
     at = {id(op): place for place, op in enumerate(watched.ops)}
 

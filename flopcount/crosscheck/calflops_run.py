@@ -34,7 +34,8 @@ def run_calflops(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
         """calflops' own, read before it takes its counts off the modules."""
 
         def end_flops_calculate(self) -> None:
-            macs.update({names[id(part)]: int(part.__macs__) for part in module.modules()})
+            parts: Any = module.modules()
+            macs.update({names[id(part)]: int(part.__macs__) for part in parts})
             super().end_flops_calculate()
 
     def call(journal: Journal) -> Any:
@@ -52,7 +53,7 @@ def run_calflops(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
     places = visits(module)
     total = Counter({path: amount * places[path] for path, amount in macs.items()})
     total[""] += int(printed) - sum(total.values())
-    remark = f"and {int(flops):,} FLOPs, which are not twice that" if flops != 2 * printed else f"and {int(flops):,} FLOPs"
+    remark = f"and {int(flops):,} FLOPs" + (", which are not twice that" if flops != 2 * printed else "")
     return PeerCount("calflops", version("calflops"), dict(total), printed=int(printed), remark=remark), watched
 
 
@@ -67,7 +68,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _noting(wrap: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
-    """calflops' patch of one function, its formula noting every call."""
+    """The patch of one function, its formula noting every call."""
 
     def noting(function: Any, formula: Callable[..., tuple[Any, Any]], *lists: Any) -> Any:
         name = name_of(function)

@@ -53,7 +53,7 @@ def explain(
     whole = {claim.path for claim in claims if claim.covers and claim.at is None}
     products = {i: op for i, op in enumerate(watched.ops) if op.kind in CONTRACTIONS and op.work.macs}
     left = {i for i, op in products.items() if op.op.module not in whole}
-    single = Counter({path: 0 for path in places})
+    single = Counter(dict.fromkeys(places, 0))
     for i in products.keys() - left:
         single[products[i].op.module] += products[i].work.macs
     for claim in claims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,14 @@ class Observed:
 def failure_of(error: Exception) -> str:
     """One line of an exception, or of the one that a tool wrapped in its own."""
     error = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    said = f": {error}".splitlines()[0] if str(error) else f" in {_raised_in(error)}"
+    return f"{type(error).__name__}{said}"
+
+
+def _raised_in(error: Exception) -> str:
+    """The function that raised, for those tools that assert without a word."""
+    last = traceback.extract_tb(error.__traceback__)
+    return last[-1].name if last else "the call"
 
 
 @contextmanager

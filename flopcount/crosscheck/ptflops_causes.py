@@ -7,7 +7,7 @@ and adds the functions undivided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -52,7 +52,9 @@ def ptflops_causes(root: nn.Module, watched: Watched, batch: int) -> Iterator[Ca
 
 
 def _repetition(path: str, places: int) -> str:
-    return f"adds a shared module once for each of its {places} places" if places else "adds nothing below a hooked module"
+    return (
+        f"adds a shared module once for each of its {places} places" if places else "adds nothing below a hooked module"
+    )
 
 
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
@@ -91,7 +93,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
 
 
 def _recurrence(module: Any, call: ModuleCall) -> Extras:
-    """Per layer, step and sample: the products of one direction, so much per hidden unit, both biases; then × directions."""
+    """Per layer, step and sample: products of one direction, so much per hidden unit, both biases; all × directions."""
     given, hidden = call.inputs[0], module.hidden_size
     steps = given[0] if isinstance(module, nn.RNNCellBase) else given[0] * given[1]
     directions = 2 if getattr(module, "bidirectional", False) else 1
@@ -167,15 +169,11 @@ def broadcast(first: Any, second: Any) -> int:
 
 
 def _interpolated(asked: Asked) -> int:
-    given = asked.args[0] if asked.args else asked.kwargs["input"]
-    size, scale = (
-        asked.kwargs.get(name, asked.args[place] if len(asked.args) > place else None)
-        for place, name in ((1, "size"), (2, "scale_factor"))
-    )
+    """Output elements: the size asked for, or the input scaled along each axis."""
+    given: tuple[int, ...] = asked.args[0] if asked.args else asked.kwargs["input"]
+    size: Any = asked.args[1] if len(asked.args) > 1 else asked.kwargs.get("size")
+    scale: Any = asked.args[2] if len(asked.args) > 2 else asked.kwargs.get("scale_factor")
     rank = len(given) - 2
     if size is not None:
         return prod(given[:2]) * (prod(size) if isinstance(size, (tuple, list)) else int(size) ** rank)
-    factor = prod(scale) if isinstance(scale, tuple) and len(scale) == rank else scale**rank
-    return int(prod(given) * factor)
-
-
+    return int(prod(given) * (prod(scale) if isinstance(scale, tuple) and len(scale) == rank else scale**rank))

@@ -23,9 +23,7 @@ from .watched import Journal, Watched, watch
 __all__ = ["batch_of", "name_of", "run_ptflops"]
 
 
-def run_ptflops(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched]:
+def run_ptflops(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[PeerCount, Watched]:
     """What ptflops says of one forward pass in eval mode."""
     with quiet():  # it imports timm and torchvision, if they are there
         from ptflops import get_model_complexity_info, pytorch_ops
@@ -93,7 +91,7 @@ def _input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 @contextlib.contextmanager
 def _functions_noted(operators: Any, journal: Journal) -> Iterator[None]:
-    """ptflops' formulas for functions, each noting its calls, in the tables that it patches torch from."""
+    """Every formula for a function, each noting its calls, in the tables that it patches torch from."""
     tables = (operators.FUNCTIONAL_MAPPING, operators.TENSOR_OPS_MAPPING)
     before = [dict(table) for table in tables]
     for table in tables:

@@ -25,7 +25,7 @@ Extras = tuple[tuple[str, int], ...]
 
 
 def thop_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
-    """One cause per formula that gives something else, per operator that no hook sees, per module with several places."""
+    """One cause per formula that gives something else, per operator that no hook sees, per shared module."""
     with quiet():
         from thop.profile import register_hooks
 
@@ -88,7 +88,10 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     units = hidden * directions * layers * steps
     elementwise = gates + _BESIDE_GATES[type(module)]
     return (
-        ("takes every layer for plain and every sequence for a batch", claimed - weights(module) * _steps(module, call)),
+        (
+            "takes every layer for plain and every sequence for a batch",
+            claimed - weights(module) * _steps(module, call),
+        ),
         (f"adds {elementwise} per hidden unit", elementwise * units),
         ("adds the bias", 2 * gates * units if module.bias else 0),
     )

@@ -18,9 +18,7 @@ from .watched import Journal, Watched, watch
 __all__ = ["run_thop"]
 
 
-def run_thop(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched]:
+def run_thop(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[PeerCount, Watched]:
     """What thop says of one forward pass in eval mode, which it takes positional arguments for."""
     if kwargs:
         raise TypeError(f"it takes no keyword arguments ({', '.join(kwargs)})")

@@ -20,9 +20,7 @@ from .watched import Journal, Watched, watch
 __all__ = ["run_torchinfo"]
 
 
-def run_torchinfo(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[PeerCount, Watched]:
+def run_torchinfo(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[PeerCount, Watched]:
     """What torchinfo says of one forward pass in eval mode."""
     with quiet():
         from torchinfo import summary, torchinfo

@@ -1,4 +1,4 @@
-"""A tool at work on the user's module, with our own listener beside it: what ran, and when the tool's formulas were asked.
+"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were asked.
 
 What enters is the module, its input and the tool's call; what leaves is the tool's answer and, of the very same pass,
 the operators with our cost, the calls of modules and the calls of the tool's functional formulas. Afterwards module,
@@ -87,9 +87,16 @@ def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) ->
     listener = NativeMode(path, lambda values: values)
     journal = Journal(path, listener, io.StringIO())
     modules = dict(module.named_modules())
-    with preserved(module, buffers=True), _namespaces_kept(), _silence(journal.output), quiet(), gradients:
-        with path, listener:
-            answer = call(journal)
+    with (
+        preserved(module, buffers=True),
+        _namespaces_kept(),
+        _silence(journal.output),
+        quiet(),
+        gradients,
+        path,
+        listener,
+    ):
+        answer = call(journal)
     return answer, Watched(modules, tuple(cost(listener.ops)), tuple(path.calls), tuple(journal.asked))
 
 
@@ -111,7 +118,7 @@ def _namespaces_kept() -> Iterator[None]:
 
 @contextmanager
 def _silence(output: io.StringIO) -> Iterator[None]:
-    """What the tools print goes to `output`, what they log nowhere; the handler that `logging.warning` adds goes again."""
+    """What the tools print goes to `output`, what they log goes nowhere, and so does the handler that logging adds."""
     handlers, level = list(logging.root.handlers), logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
