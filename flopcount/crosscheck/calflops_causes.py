@@ -6,36 +6,49 @@ function computes it does not count; a shared module it adds once per place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
 from torch import nn
 
-from ..ops import CostedOp
+from ..ops import CostedOp, Kind
 from .claims import Claim, explain, visits
-from .peers import Cause
+from .peers import CONTRACTIONS, Cause
 from .ptflops_causes import product
 from .watched import Asked, Watched
 
 __all__ = ["calflops_causes"]
 
+_EINSUM = "torch.einsum"
 Extras = tuple[tuple[str, int], ...]
 
 
 def calflops_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
     """One cause per formula that gives something else, per operator without one, per shared module."""
-    unmeasured = {(asked.path, asked.at): asked.function for asked in watched.asked if not asked.amount}
-    at = {id(op): place for place, op in enumerate(watched.ops)}
+    einsum = {place for asked in watched.asked if asked.function == _EINSUM for place in _parts(asked, watched.ops)}
+    without_macs = {id(watched.ops[place]) for place in einsum}
 
     def absence(module: nn.Module, op: CostedOp) -> str:
         if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
             return f"gives {type(module).__name__} FLOPs and no MACs"
-        function = unmeasured.get((op.op.module, at[id(op)]))
-        return f"gives {function} FLOPs and no MACs" if function else "patches no function that computes this"
+        return (
+            f"gives {_EINSUM} FLOPs and no MACs" if id(op) in without_macs else "patches no function that computes this"
+        )
 
     claims = [claim for asked in watched.asked if (claim := _claim(asked))]
     yield from explain("calflops", watched, claims, visits(root), absence, _repetition)
+
+
+def _parts(asked: Asked, ops: Sequence[CostedOp]) -> Iterator[int]:
+    """The products that a sum came apart into: one fewer than its operands, with nothing but moves between them."""
+    expected = len(asked.args) - 2
+    for place in range(asked.at, len(ops)):
+        if not expected or ops[place].kind not in (*CONTRACTIONS, Kind.VIEW, Kind.MOVEMENT):
+            return
+        if ops[place].work.macs:
+            expected -= 1
+            yield place
 
 
 def _repetition(path: str, places: int) -> str:

@@ -60,7 +60,7 @@ def explain(
         extras = list(claim.extras)
         if claim.covers and claim.at is not None:
             if claim.path in whole:
-                extras = [(f"counts a second time, in {claim.op}", claim.products), *extras]
+                extras = [("counts the same products a second time", claim.products), *extras]
             elif claim.at in left:
                 left.remove(claim.at)
                 single[claim.path] += products[claim.at].work.macs * claim.shared

@@ -147,7 +147,7 @@ def _function(asked: Asked) -> Claim:
         amount, why = _interpolated(asked), "adds 1 per output element"
     else:
         amount, why = prod(args[0]), "adds 1 per input element"
-    return Claim(asked.path, name, ((f"{why}, in {name}", amount),), shared=False)
+    return Claim(asked.path, name, ((why, amount),), shared=False)
 
 
 def product(first: Any, second: Any) -> tuple[int, Extras]:

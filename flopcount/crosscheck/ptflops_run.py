@@ -86,7 +86,10 @@ def _input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """One positional argument or a dictionary of named ones: ptflops calls a module in no other way."""
     if len(args) == 1 and not kwargs:
         return args[0]
-    return {**inspect.signature(module.forward).bind_partial(*args).arguments, **kwargs}
+    signature = inspect.signature(module.forward)
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values()):
+        raise TypeError("it gives a module one positional argument or named ones, and these have no names")
+    return {**signature.bind_partial(*args).arguments, **kwargs}
 
 
 @contextlib.contextmanager
