@@ -36,7 +36,7 @@ def ptflops_causes(root: nn.Module, watched: Watched, batch: int) -> Iterator[Ca
     hooked = [
         Claim(call.module, type(module).__name__, *_formula(module, call))
         for call in watched.calls
-        if type(module := watched.modules[call.module]) in MODULES_MAPPING
+        if type(module := watched.modules[call.module]) in MODULES_MAPPING and call.inputs and call.outputs
     ]
     functions = [_function(asked) for asked in watched.asked]
     places = visits(root, lambda module: type(module) in MODULES_MAPPING)

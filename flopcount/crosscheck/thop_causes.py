@@ -35,7 +35,7 @@ def thop_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
     claims = [
         Claim(call.module, type(module).__name__, *_formula(module, call))
         for call in watched.calls
-        if type(module := watched.modules[call.module]) in register_hooks
+        if type(module := watched.modules[call.module]) in register_hooks and call.inputs and call.outputs
     ]
     hooked = visits(root)  # `apply` hooks a module once per place,
     summed = visits(root, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential))

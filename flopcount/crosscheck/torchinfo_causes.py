@@ -55,7 +55,7 @@ def _size(layer: str, parameter: str, out: tuple[int, ...]) -> tuple[int, str]:
     if parameter in ("weight", "bias"):
         if "Conv" in layer:
             return prod(out[:1] + out[2:]), "output positions"
-        return out[0], "samples"
+        return prod(out[:1]), "samples"
     if "weight" in parameter or "bias" in parameter:
         return prod(out[:2]), "the first two output sizes"
     return 0, "nothing"
