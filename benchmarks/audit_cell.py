@@ -6,6 +6,8 @@ tensors it is called as its documentation does, and its total is all that is ask
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from typing import Any
@@ -70,9 +72,13 @@ def on_meta(model: str, tool: str) -> dict[str, Any]:
         module = create_model(model).eval()
     (spec,), _ = arguments_of(input_of(module, model, None, 1, ()), module)
     x = torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device="meta")
-    with torch.no_grad():
+    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()) as printed:
         macs = count(module, x)
-    return {"macs": macs} if macs is not None else {"failure": "it gave no number"}
+    if macs is None:  # ptflops prints what stopped it
+        return {
+            "failure": f"no number; it printed {printed.getvalue().partition('exception:')[2].strip().splitlines()[0]}"
+        }
+    return {"macs": macs}
 
 
 if __name__ == "__main__":

@@ -93,8 +93,10 @@ class Check:
                 yield f"{peer.tool} failed: {peer.failure}"
         for uncosted in self.report.uncosted:
             yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}, which we have no rule for"
-        for tool, op, why, amount, calls in _summed(cause for row in self.rows for cause in row.causes):
-            yield f"{tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
+        causes = [cause for row in self.rows for cause in row.causes]
+        for peer in self.peers:
+            for op, why, amount, calls in _summed(cause for cause in causes if cause.tool == peer.tool):
+                yield f"{peer.tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
         for peer in self.peers:
             for row in self.rows:
                 left = row.unexplained(peer.tool)
@@ -133,11 +135,11 @@ def _verdict(row: CheckRow) -> str:
     return f"explained: {', '.join(differing)}" if differing else "equal"
 
 
-def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, str, int, int]]:
-    """Tool, operator and reason once, with amounts and calls summed over the model."""
-    groups: dict[tuple[str, str, str], list[Cause]] = {}
+def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, int, int]]:
+    """Operator and reason once, with amounts and calls summed over the model."""
+    groups: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
-        groups.setdefault((cause.tool, cause.op, cause.why), []).append(cause)
+        groups.setdefault((cause.op, cause.why), []).append(cause)
     for key, found in groups.items():
         yield *key, sum(cause.amount for cause in found), sum(cause.calls for cause in found)
 

@@ -38,16 +38,16 @@ def _claim(module: nn.Module, call: ModuleCall) -> Claim:
     """Weights as often as torchinfo says, less as often as the layer multiplies them; and the biases."""
     name = type(module).__name__
     used = positions(module, call)
-    extras = []
+    extras, biases = [], 0
     for parameter, tensor in module.named_parameters(recurse=False):
         size, why = _size(name, parameter, call.outputs[0] if call.outputs else ())
         if "bias" in parameter:
-            extras.append(("adds the bias", size * tensor.numel()))
+            biases += size * tensor.numel()
         elif used is None:
             extras.append((f"adds {parameter} × {why}", size * tensor.numel()))
         else:
             extras.append((f"multiplies {parameter} by {why}", (size - used) * tensor.numel()))
-    return Claim(call.module, name, tuple(extras), covers=used is not None)
+    return Claim(call.module, name, (*extras, ("adds the bias", biases)), covers=used is not None)
 
 
 def _size(layer: str, parameter: str, out: tuple[int, ...]) -> tuple[int, str]:
