@@ -5,6 +5,7 @@ import logging
 import os
 from dataclasses import replace
 from importlib.util import find_spec
+from types import ModuleType
 
 import pytest
 import torch
@@ -343,6 +344,22 @@ def test_nothing_is_left_behind_and_nothing_printed(peer, armed, capsys):
         assert "not on real tensors" in result.peers[0].failure
         assert not result.agrees
         assert f"{peer} failed: {result.peers[0].failure}" in result.table().notes
+
+
+def test_parts_of_torch_that_load_meanwhile_stay():
+    needed("thop")
+    loaded, name = ModuleType("torch._late"), "_late"
+
+    class Loading(nn.Linear):
+        def forward(self, x):
+            setattr(torch, name, loaded)
+            return super().forward(x)
+
+    try:
+        check(nn.Sequential(Loading(3, 4)), (2, 3), against="thop")
+        assert getattr(torch, name) is loaded
+    finally:
+        delattr(torch, name)
 
 
 def test_a_second_check_gives_the_same(peer):

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -110,6 +111,8 @@ def _namespaces_kept() -> Iterator[None]:
     finally:
         for owner, names in zip(owners, before, strict=True):
             for name, value in list(vars(owner).items()):
+                if isinstance(value, ModuleType):  # a part of torch that was loaded meanwhile
+                    continue
                 if name not in names:
                     delattr(owner, name)
                 elif value is not names[name]:
