@@ -253,6 +253,32 @@ def test_ptflops_adds_shared_modules_once_per_place():
     assert found == {("Linear", why): 2 * 3 * 4 * 4}
 
 
+class Attention(nn.Module):
+    """As timm's, which ptflops knows by its type."""
+
+    def __init__(self):
+        super().__init__()
+        self.num_heads, self.head_dim = 2, 4
+        self.qkv = nn.Linear(8, 24, bias=False)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def test_ptflops_adds_nothing_below_a_hooked_module(monkeypatch):
+    needed("ptflops")
+    check(nn.Sequential(nn.Linear(3, 4)), (2, 3), against="ptflops")  # imports it without its warnings
+    from ptflops import pytorch_ops
+
+    monkeypatch.setitem(pytorch_ops.MODULES_MAPPING, Attention, pytorch_ops.timm_attention_counter_hook)
+    assert causes("ptflops", nn.Sequential(Attention()), (1, 5, 8)) == {
+        ("Attention", "adds the scaling"): 5 * 4 * 2,
+        ("Attention", "adds 1 per score"): 2 * 5 * 5,
+        ("Linear", "adds nothing below a hooked module"): -5 * 8 * 24,
+    }
+
+
 def test_calflops_gives_macs_to_some_functions():
     lstm = causes("calflops", first_of(nn.LSTM(4, 5)), (6, 2, 4))
     assert lstm == {("aten.lstm", "gives LSTM FLOPs and no MACs"): -6 * 2 * (4 * 20 + 5 * 20)}

@@ -77,7 +77,7 @@ def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
         return (("adds 1 per input element", prod(given)),), False
     if isinstance(module, nn.Upsample):
         return (("adds 1 per output element of the first sample", prod(out[1:])),), False
-    if kind.__name__.endswith("Norm") or "Norm" in kind.__name__:
+    if "Norm" in kind.__name__:
         count = 2 if getattr(module, "affine", False) else 1
         return ((f"adds {count} per element", count * prod(given)),), False
     return (("adds 1 per element", prod(out)),), False
