@@ -182,6 +182,18 @@ def test_thop_on_recurrence():
     assert cell == {("GRUCell", "adds 7 per hidden unit"): 3 * 7 * 5}
 
 
+def test_thop_fills_packed_sequences_up():
+    def pack(x, part):
+        return part(nn.utils.rnn.pack_padded_sequence(x, [4, 2], batch_first=True))[0].data
+
+    found = causes("thop", Apply(pack, nn.LSTM(4, 5, bias=False)), (2, 4, 4))
+    why = "assumes plain layers and sequences of full length"
+    assert found == {
+        ("LSTM", why): (2 * 4 - (4 + 2)) * (4 * 20 + 5 * 20),
+        ("LSTM", "adds 8 per hidden unit"): 2 * 4 * 8 * 5,
+    }
+
+
 def test_thop_sees_registered_types_alone():
     macs = 4 * 16 * 3 * 9
     subclass = causes("thop", nn.Sequential(Subclassed(3, 4, 3)), (1, 3, 6, 6))

@@ -104,7 +104,7 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     count = 1 if isinstance(module, (nn.RNN, nn.RNNCell)) else 7 if isinstance(module, (nn.GRU, nn.GRUCell)) else 10
     true = weights(module) * (positions(module, call) or 0)
     return (
-        ("takes every layer for plain and every sequence for a batch", matrices * repeated - true),
+        ("assumes plain layers and sequences of full length", matrices * repeated - true),
         (f"adds {count} per hidden unit", count * hidden * getattr(module, "num_layers", 1) * repeated),
         ("adds the bias", bias * repeated),
     )

@@ -78,9 +78,7 @@ _BESIDE_GATES = {nn.RNN: 0, nn.RNNCell: 0, nn.GRU: 4, nn.GRUCell: 4, nn.LSTM: 4,
 def _recurrence(module: Any, call: ModuleCall) -> Extras:
     """Per step and sample: the products, 1 per gate (2 more with bias) and the elementwise part per hidden unit."""
     hidden, gates = module.hidden_size, _GATES[type(module)]
-    given = call.inputs[0]
-    cell = isinstance(module, nn.RNNCellBase)
-    steps = given[0] if cell else given[0] * given[1]
+    steps = _rows(module, call)
     directions = 2 if getattr(module, "bidirectional", False) else 1
     layers = getattr(module, "num_layers", 1)
     widths = [module.input_size] + [hidden * directions] * (layers - 1)
@@ -89,12 +87,21 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     elementwise = gates + _BESIDE_GATES[type(module)]
     return (
         (
-            "takes every layer for plain and every sequence for a batch",
+            "assumes plain layers and sequences of full length",
             claimed - weights(module) * _steps(module, call),
         ),
         (f"adds {elementwise} per hidden unit", elementwise * units),
         ("adds the bias", 2 * gates * units if module.bias else 0),
     )
+
+
+def _rows(module: Any, call: ModuleCall) -> int:
+    """Steps × samples as thop takes them: of a PackedSequence its steps times its largest batch."""
+    given = call.inputs[0]
+    if isinstance(module, nn.RNNCellBase):
+        return given[0]
+    batch_sizes = call.inputs[1] if len(call.inputs) > 1 else ()
+    return batch_sizes[0] * call.outputs[-1][-2] if len(batch_sizes) == 1 else given[0] * given[1]
 
 
 def _steps(module: nn.Module, call: ModuleCall) -> int:
