@@ -178,6 +178,17 @@ def test_check_agrees_and_fails_with_exit_code_1(run, monkeypatch):
     assert "unexplained" in result.stdout
 
 
+def test_check_against_tools_by_name(run):
+    words = ("check", "c3d", "--clip", "16x16x16", "--num-classes", "3", "--against")
+    result = run(*words, "torch")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("c3d: MACs by flopcount, torch, on cpu")
+    unknown = run(*words, "torch,calfops")
+    assert unknown.exit_code == 2
+    assert "no tool named 'calfops'" in unknown.stderr
+    assert "calflops" in unknown.stderr
+
+
 def test_list_and_rules(run):
     assert all(name in run("list").stdout for name in list_models())
     assert "aten.convolution" in run("rules", "--format", "markdown").stdout

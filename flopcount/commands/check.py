@@ -23,11 +23,20 @@ from .output import show, working
 __all__ = ["check"]
 
 
-@app.command(epilog="[bold]Examples[/]\n\nflopcount check c3d\n\nflopcount check c3d --clip 16x32x32 --device cuda")
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount check c3d\n\n"
+    "flopcount check c3d --clip 16x32x32 --device cuda\n\n"
+    "flopcount check cnn_lstm --clip 4x32x32 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
+)
 def check(
     name: NameArg,
     clip: ClipOpt = None,
     batch: BatchOpt = 1,
+    against: Annotated[
+        str,
+        typer.Option(metavar="TOOL,...", help="Of fvcore, torch, ptflops, thop, torchinfo, calflops (extra: peers)."),
+    ] = "fvcore,torch",
     device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
     dtype: DtypeOpt = None,
     input: InputOpt = None,
@@ -35,12 +44,12 @@ def check(
     set: SetOpt = None,
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
-    """Run the real model under fvcore and torch's counter and explain every difference (exit code 1 if one is not)."""
+    """Run the real model under other counters and explain every difference (exit code 1 if one is not)."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
-    with working(f"running {name} under fvcore and torch's counter on {device}"):
+    with working(f"running {name} under {against} on {device}"):
         from ..crosscheck import check_model
 
-        result = check_model(**arguments, device=device)
+        result = check_model(**arguments, against=against, device=device)
     show(result.table(), format.value)
     if not result.agrees:
         raise typer.Exit(EXIT_FAILED_CHECK)

@@ -1,4 +1,4 @@
-"""The same model under fvcore and torch's FlopCounterMode: counts side by side, and every difference named and sized.
+"""The same model under other counters: counts side by side, and every difference named and sized.
 
 What enters is a module; what leaves is a Check: per layer our MACs, theirs, and the causes that explain the difference,
 each from its own formula. What no cause explains is unexplained, and the check does not agree.
@@ -25,11 +25,8 @@ from ..tracing.engines import real_input
 from ..tracing.inputs import Input, arguments_of, map_tensors
 from ..tracing.preserve import preserved
 from ..units import exact, si
-from .fvcore_causes import fvcore_causes
-from .fvcore_run import run_fvcore
-from .peers import Cause, Observed, PeerCount
-from .torch_causes import torch_causes
-from .torch_run import run_torch
+from .peers import Cause, PeerCount
+from .tools import DEFAULT, TOOLS, Subject, chosen
 
 __all__ = ["Cause", "Check", "CheckRow", "PeerCount", "check", "check_model"]
 
@@ -52,7 +49,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What three counters say of one real forward pass."""
+    """What the counters say of one real forward pass each."""
 
     report: Report
     device: str
@@ -61,7 +58,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether both tools ran and every difference is explained."""
+        """Whether all tools ran and every difference is explained."""
         ran = all(peer.failure is None for peer in self.peers)
         return ran and not any(row.unexplained(peer.tool) for row in self.rows for peer in self.peers)
 
@@ -87,7 +84,7 @@ class Check:
             "failed" if peer.failure is not None else sum(row.counts[peer.tool] for row in self.rows)
             for peer in self.peers
         )
-        title = f"{self.report.model}: MACs by three counters, on {self.device}"
+        title = f"{self.report.model}: MACs by flopcount, {', '.join(tools)}, on {self.device}"
         return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
@@ -96,8 +93,10 @@ class Check:
                 yield f"{peer.tool} failed: {peer.failure}"
         for uncosted in self.report.uncosted:
             yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}, which we have no rule for"
-        for tool, op, why, amount, calls in _summed(cause for row in self.rows for cause in row.causes):
-            yield f"{tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
+        causes = [cause for row in self.rows for cause in row.causes]
+        for peer in self.peers:
+            for op, why, amount, calls in _summed(cause for cause in causes if cause.tool == peer.tool):
+                yield f"{peer.tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
         for peer in self.peers:
             for row in self.rows:
                 left = row.unexplained(peer.tool)
@@ -108,8 +107,24 @@ class Check:
         if self.agrees:
             explained = any(row.causes for row in self.rows)
             yield "agreement: " + ("every difference is explained by its own formula" if explained else "all are equal")
-        yield "unit: MACs (fvcore calls them flops, torch's FLOPs are halved)"
+        for peer in self.peers:
+            if peer.failure is None:
+                yield f"{peer.tool}: {_printed(peer)}{_ratio(peer, self.report.macs)}"
         yield f"versions: {', '.join(f'{peer.tool} {peer.version}' for peer in self.peers)}"
+
+
+def _printed(peer: PeerCount) -> str:
+    """The total as the tool prints it, in its own unit, and what else there is to know about it."""
+    remark = f" ({peer.remark})" if peer.remark else ""
+    return f"prints {exact(peer.printed)} {peer.unit}{remark}"
+
+
+def _ratio(peer: PeerCount, ours: int) -> str:
+    """The printed total, in MACs, as a multiple of ours."""
+    if not ours:
+        return ""
+    conversion = f", {peer.per_mac} of which are a MAC" if peer.per_mac > 1 else ""
+    return f"{conversion}: {peer.printed / peer.per_mac / ours:.4f} × ours"
 
 
 def _verdict(row: CheckRow) -> str:
@@ -120,11 +135,11 @@ def _verdict(row: CheckRow) -> str:
     return f"explained: {', '.join(differing)}" if differing else "equal"
 
 
-def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, str, int, int]]:
-    """Tool, operator and reason once, with amounts and calls summed over the model."""
-    groups: dict[tuple[str, str, str], list[Cause]] = {}
+def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, int, int]]:
+    """Operator and reason once, with amounts and calls summed over the model."""
+    groups: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
-        groups.setdefault((cause.tool, cause.op, cause.why), []).append(cause)
+        groups.setdefault((cause.op, cause.why), []).append(cause)
     for key, found in groups.items():
         yield *key, sum(cause.amount for cause in found), sum(cause.calls for cause in found)
 
@@ -139,18 +154,20 @@ def _signed(amount: int) -> str:
     return f"{sign}{exact(abs(amount))}" + (f" ({sign}{short})" if abs(amount) >= 1000 else "")
 
 
-def check(module: nn.Module, input: Input, *, device: str = "cpu") -> Check:
-    """Run a real module under fvcore and torch's counter and explain every difference from our count.
+def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT, device: str = "cpu") -> Check:
+    """Run a real module under other counters and explain every difference from our count.
 
     Arguments:
         module: with real weights, in the mode to be checked; it is where and what it was afterwards.
         input: as count_flops takes it; shapes become random numbers.
+        against: some of fvcore, torch, thop, torchinfo, ptflops and calflops, in a list or with commas between them.
         device: "cpu" or "cuda", where the module runs.
 
     Raises:
-        InputError: weights on the meta device, or a device that is not there.
+        InputError: weights on the meta device, a device that is not there, a tool that does not exist or is not
+            installed.
     """
-    where = _device(device)
+    where, tools = _device(device), chosen(against)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise InputError(
             "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
@@ -158,15 +175,10 @@ def check(module: nn.Module, input: Input, *, device: str = "cpu") -> Check:
     report = count_flops(module, input)
     with _on(module, where):
         args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
-        by_torch, operators = run_torch(module, args, kwargs)
-        by_fvcore = run_fvcore(module, args, kwargs)
-    seen = operators or tuple(map(Observed, report.ops))  # where the pass failed, our own trace has to do
-    causes = [
-        *(fvcore_causes(seen, by_fvcore) if by_fvcore.count.failure is None else ()),
-        *(torch_causes(seen) if by_torch.failure is None else ()),
-    ]
-    peers = (by_fvcore.count, by_torch)
-    return Check(report, device, peers, _rows(report, peers, causes))
+        subject = Subject(module, args, kwargs, report)
+        answers = [TOOLS[tool].answer(subject) for tool in tools]
+    peers = tuple(answer.count for answer in answers)
+    return Check(report, device, peers, _rows(report, peers, [cause for answer in answers for cause in answer.causes]))
 
 
 def check_model(
@@ -178,14 +190,16 @@ def check_model(
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
+    against: str | Sequence[str] = DEFAULT,
     device: str = "cpu",
 ) -> Check:
     """Check a model by name, built with weights and in eval mode; arguments as `count_model`."""
     _device(device)
+    tools = chosen(against)
     module = load_model(name, clip=clip, num_classes=num_classes, options=options).eval()
     if dtype is not None:
         module = module.to(getattr(torch, dtype))
-    return check(module, input_of(module, name, clip, batch, inputs), device=device)
+    return check(module, input_of(module, name, clip, batch, inputs), against=tools, device=device)
 
 
 def _device(name: str) -> torch.device:

@@ -104,7 +104,9 @@ def run_fvcore(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any])
         path: tuple(kind.removeprefix(_FUNCTION) for kind in ops if kind.startswith(_FUNCTION))
         for path, ops in _own(module, unsupported).items()
     }
-    return FvcoreRun(PeerCount("fvcore", version("fvcore"), macs), tuple(calls), functions)
+    total = sum(macs.values())
+    count = PeerCount("fvcore", version("fvcore"), macs, printed=total, unit="flops (which are MACs)")
+    return FvcoreRun(count, tuple(calls), functions)
 
 
 def _recorded(kind: str, handle: Callable[..., Any], calls: list[FvcoreCall]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ CONTRACTIONS = {Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURR
 class PeerCount:
     """One tool's own account in MACs: what each module adds itself, or why there is none.
 
+    `printed` is the total as the tool prints it, in its own `unit`, of which `per_mac` make one MAC.
     `halves` is how many operators it gave an odd number of FLOPs, whose half MAC is left out.
+    `remark` is what else a reader has to know about the printed number.
     """
 
     tool: str
@@ -30,6 +33,10 @@ class PeerCount:
     by_module: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
     halves: int = 0
+    printed: int = 0
+    unit: str = "MACs"
+    per_mac: int = 1
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,16 @@ class Observed:
 
 
 def failure_of(error: Exception) -> str:
-    """One line of an exception."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """One line of an exception, or of the one that a tool wrapped in its own."""
+    error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    said = f": {error}".splitlines()[0] if str(error) else f" in {_raised_in(error)}"
+    return f"{type(error).__name__}{said}"
+
+
+def _raised_in(error: Exception) -> str:
+    """The function that raised, for those tools that assert without a word."""
+    last = traceback.extract_tb(error.__traceback__)
+    return last[-1].name if last else "the call"
 
 
 @contextmanager

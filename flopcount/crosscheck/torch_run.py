@@ -45,7 +45,8 @@ def run_torch(
     macs[""] += (total - sum(listener.flops)) // FLOPS_PER_MAC  # what no operator of ours accounts for stays visible
     observed = tuple(map(Observed, cost(listener.ops), listener.parts_of, listener.kernels, listener.with_formula))
     halves = sum(flops % FLOPS_PER_MAC for flops in listener.flops)
-    return PeerCount("torch", version, dict(macs), halves=halves), observed
+    count = PeerCount("torch", version, dict(macs), halves=halves, printed=total, unit="FLOPs", per_mac=FLOPS_PER_MAC)
+    return count, observed
 
 
 def _listen(

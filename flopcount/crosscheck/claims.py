@@ -1,0 +1,124 @@
+"""What a tool's formulas stand for, set beside our operators: the causes of its difference.
+
+A claim is one call of one of the tool's formulas. It covers operators of ours (then both count the same products), and
+has extras: what the formula gives beyond those products, computed from shapes. What no claim covers the tool does not
+count at all, and what it reaches through several parents, or through none, it adds as often.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from ..ops import CostedOp, ModuleCall
+from .peers import CONTRACTIONS, Cause
+from .watched import Watched
+
+__all__ = ["Claim", "explain", "positions", "unrecognised", "visits", "weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One call of a formula: `covers` our products or not, of the whole module or of the operator `at` an index.
+
+    `products` is what a formula for a function makes of them, which counts twice where the module has a claim too.
+    `shared` claims are added once per place of the module.
+    """
+
+    path: str
+    op: str
+    extras: tuple[tuple[str, int], ...] = ()
+    covers: bool = False
+    at: int | None = None
+    products: int = 0
+    shared: bool = True
+
+
+def explain(
+    tool: str,
+    watched: Watched,
+    claims: Iterable[Claim],
+    places: Counter[str],
+    absence: Callable[[nn.Module, CostedOp], str],
+    repetition: Callable[[str, int], str],
+) -> Iterator[Cause]:
+    """Every cause of one tool: what its formulas add, what it does not count, what it adds several times."""
+    claims = list(claims)
+    whole = {claim.path for claim in claims if claim.covers and claim.at is None}
+    products = {i: op for i, op in enumerate(watched.ops) if op.kind in CONTRACTIONS and op.work.macs}
+    left = {i for i, op in products.items() if op.op.module not in whole}
+    single = Counter(dict.fromkeys(places, 0))
+    for i in products.keys() - left:
+        single[products[i].op.module] += products[i].work.macs
+    for claim in claims:
+        extras = list(claim.extras)
+        if claim.covers and claim.at is not None:
+            if claim.path in whole:
+                extras = [("counts the same products a second time", claim.products), *extras]
+            elif claim.at in left:
+                left.remove(claim.at)
+                single[claim.path] += products[claim.at].work.macs * claim.shared
+        for why, amount in extras:
+            single[claim.path] += amount * claim.shared
+            if amount:
+                yield Cause(tool, claim.path, claim.op, why, amount)
+    for i in sorted(left):
+        op = products[i]
+        why = absence(watched.modules[op.op.module], op)
+        yield Cause(tool, op.op.module, op.name, why, -op.work.macs)
+    for path, amount in single.items():
+        times = places[path]
+        if times != 1 and amount:
+            yield Cause(tool, path, _type(watched.modules[path]), repetition(path, times), amount * (times - 1))
+
+
+def _type(module: nn.Module) -> str:
+    return type(module).__name__
+
+
+def unrecognised(module: nn.Module, hooks: Any) -> str:
+    """Why a tool that goes by exact types does not count what a module does."""
+    known = next((base for base in type(module).__mro__ if base in hooks), None)
+    if known is type(module):
+        return f"counts no products in a {known.__name__}"
+    if known is not None:
+        return f"does not recognise {type(module).__name__}, a subclass of {known.__name__}"
+    return f"has no hook for {type(module).__name__}"
+
+
+def visits(root: nn.Module, stops: Callable[[nn.Module], bool] = lambda module: False) -> Counter[str]:
+    """How often a walk through `children()` comes to each module: once per parent that holds it, never below a stop."""
+    names = {id(module): name for name, module in root.named_modules()}
+    found: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
+
+    def walk(module: nn.Module) -> None:
+        found[names[id(module)]] += 1
+        if not stops(module):
+            for child in module.children():
+                walk(child)
+
+    walk(root)
+    return found
+
+
+def weights(module: nn.Module) -> int:
+    """Elements of a layer's weights, without biases."""
+    return sum(p.numel() for name, p in module.named_parameters(recurse=False) if "bias" not in name)
+
+
+def positions(module: nn.Module, call: ModuleCall) -> int | None:
+    """How often a call of a known layer multiplies each of its weights; None for any other module."""
+    given = call.inputs[0] if call.inputs else ()
+    if isinstance(module, _ConvNd):
+        rank = len(module.kernel_size)
+        shape = given if isinstance(module, _ConvTransposeNd) else call.outputs[0]
+        return prod(shape[: len(shape) - rank - 1]) * prod(shape[len(shape) - rank :])
+    if isinstance(module, (nn.Linear, nn.RNNBase, nn.RNNCellBase)):
+        return prod(given[:-1])
+    return None

@@ -1,0 +1,153 @@
+"""Why thop says something else: the formulas of thop/vision/calc_func.py and thop/rnn_hooks.py on our module calls.
+
+thop hooks modules by their exact type and sees nothing else. Its products are ours but for transposed convolutions and
+unbatched input; what it adds to them, and counts for layers without products, is in `_ADDS`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from ..ops import CostedOp, ModuleCall
+from .claims import Claim, explain, positions, unrecognised, visits, weights
+from .peers import Cause, quiet
+from .watched import Watched
+
+__all__ = ["thop_causes"]
+
+Extras = tuple[tuple[str, int], ...]
+
+
+def thop_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
+    """One cause per formula that gives something else, per operator that no hook sees, per shared module."""
+    with quiet():
+        from thop.profile import register_hooks
+
+    def absence(module: nn.Module, op: CostedOp) -> str:
+        return unrecognised(module, register_hooks)
+
+    claims = [
+        Claim(call.module, type(module).__name__, *_formula(module, call))
+        for call in watched.calls
+        if type(module := watched.modules[call.module]) in register_hooks and call.inputs and call.outputs
+    ]
+    hooked = visits(root)  # `apply` hooks a module once per place,
+    summed = visits(root, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential))
+    places = Counter({path: hooked[path] * summed[path] for path in hooked})  # and its sum comes by once per place
+    yield from explain("thop", watched, claims, places, absence, lambda path, times: _repeated(hooked[path]))
+
+
+def _repeated(places: int) -> str:
+    return f"hooks a module once for each of its {places} places, and adds all that once for each place"
+
+
+def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
+    """What thop adds to the products of one call, and whether there are products in its formula at all."""
+    if isinstance(module, _ConvNd):
+        return _convolution(module, call), True
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        return _recurrence(module, call), True
+    if isinstance(module, nn.Linear):
+        return (), True
+    formula = _ADDS.get(type(module))
+    return (formula(module, call) if formula else ()), False
+
+
+def _convolution(module: Any, call: ModuleCall) -> Extras:
+    """`prod(output) * (input_size[1] // groups) * prod(kernel)`, whatever kind of convolution it is."""
+    given, out = call.inputs[0], call.outputs[0]
+    claimed = prod(out) * (given[1] // module.groups) * prod(module.kernel_size)
+    true = weights(module) * (positions(module, call) or 0)
+    unbatched = len(given) == len(module.kernel_size) + 1
+    if not unbatched and not isinstance(module, _ConvTransposeNd):
+        return ()
+    why = "takes the second axis for channels" if unbatched else "counts a transposed convolution per output position"
+    return ((why, claimed - true),)
+
+
+_GATES = {nn.RNN: 1, nn.RNNCell: 1, nn.GRU: 3, nn.GRUCell: 3, nn.LSTM: 4, nn.LSTMCell: 4}
+_BESIDE_GATES = {nn.RNN: 0, nn.RNNCell: 0, nn.GRU: 4, nn.GRUCell: 4, nn.LSTM: 4, nn.LSTMCell: 4}
+
+
+def _recurrence(module: Any, call: ModuleCall) -> Extras:
+    """Per step and sample: the products, 1 per gate (2 more with bias) and the elementwise part per hidden unit."""
+    hidden, gates = module.hidden_size, _GATES[type(module)]
+    steps = _rows(module, call)
+    directions = 2 if getattr(module, "bidirectional", False) else 1
+    layers = getattr(module, "num_layers", 1)
+    widths = [module.input_size] + [hidden * directions] * (layers - 1)
+    claimed = sum(gates * hidden * (width + hidden) for width in widths) * directions * steps
+    units = hidden * directions * layers * steps
+    elementwise = gates + _BESIDE_GATES[type(module)]
+    return (
+        (
+            "assumes plain layers and sequences of full length",
+            claimed - weights(module) * _steps(module, call),
+        ),
+        (f"adds {elementwise} per hidden unit", elementwise * units),
+        ("adds the bias", 2 * gates * units if module.bias else 0),
+    )
+
+
+def _rows(module: Any, call: ModuleCall) -> int:
+    """Steps × samples as thop takes them: of a PackedSequence its steps times its largest batch."""
+    given = call.inputs[0]
+    if isinstance(module, nn.RNNCellBase):
+        return given[0]
+    batch_sizes = call.inputs[1] if len(call.inputs) > 1 else ()
+    return batch_sizes[0] * call.outputs[-1][-2] if len(batch_sizes) == 1 else given[0] * given[1]
+
+
+def _steps(module: nn.Module, call: ModuleCall) -> int:
+    return positions(module, call) or 0
+
+
+def _per_input(count: int) -> Callable[[Any, ModuleCall], Extras]:
+    return lambda module, call: ((f"adds {count} per element", count * prod(call.inputs[0])),)
+
+
+def _norm(module: Any, call: ModuleCall) -> Extras:
+    affine = getattr(module, "affine", False) or getattr(module, "elementwise_affine", False)
+    return _per_input(4 if affine else 2)(module, call)
+
+
+def _softmax(module: Any, call: ModuleCall) -> Extras:
+    shape = call.inputs[0]
+    rows = prod(shape) // shape[module.dim]
+    return (("adds 3 per element, less 1 per row", rows * (3 * shape[module.dim] - 1)),)
+
+
+def _average(module: Any, call: ModuleCall) -> Extras:
+    return (("adds 1 per output element", prod(call.outputs[0])),)
+
+
+def _adaptive_average(module: Any, call: ModuleCall) -> Extras:
+    given, out = call.inputs[0], call.outputs[0]
+    window = prod(before / after for before, after in zip(given[2:], out[2:], strict=True))
+    return (("adds the window and 1 per output element", int((window + 1) * prod(out))),)
+
+
+_PER_OUTPUT = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 224 + 35}
+
+
+def _upsample(module: Any, call: ModuleCall) -> Extras:
+    count = _PER_OUTPUT.get(module.mode, 0)
+    return ((f"adds {count} per output element", count * prod(call.outputs[0])),)
+
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm)
+_INSTANCES = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+_ADDS: dict[type[nn.Module], Callable[[Any, ModuleCall], Extras]] = {
+    **dict.fromkeys((*_NORMS, *_INSTANCES), _norm),
+    nn.PReLU: _per_input(1),
+    nn.Softmax: _softmax,
+    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average),
+    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptive_average),
+    **dict.fromkeys((nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d), _upsample),
+}

@@ -1,0 +1,132 @@
+"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were asked.
+
+What enters is the module, its input and the tool's call; what leaves is the tool's answer and, of the very same pass,
+the operators with our cost, the calls of modules and the calls of the tool's functional formulas. Afterwards module,
+torch's namespaces, standard output and logging are as before: these tools print, patch torch and leave hooks behind.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..costing import cost
+from ..ops import CostedOp, ModuleCall
+from ..tracing.attribution import ModulePath
+from ..tracing.mode import NativeMode
+from ..tracing.preserve import preserved
+from .peers import quiet
+
+__all__ = ["Asked", "Journal", "Watched", "watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a tool's formula for a function: in which module, before which operator, with which shapes."""
+
+    function: str
+    path: str
+    at: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One pass: modules by their first name, operators with our cost, calls of modules, calls of formulas."""
+
+    modules: dict[str, nn.Module]
+    ops: tuple[CostedOp, ...]
+    calls: tuple[ModuleCall, ...]
+    asked: tuple[Asked, ...]
+
+    def called(self, path: str) -> list[ModuleCall]:
+        """Every call of a module."""
+        return [call for call in self.calls if call.module == path]
+
+
+class Journal:
+    """Where a running tool's wrapper writes down that a formula was called, and finds what the tool printed."""
+
+    def __init__(self, path: ModulePath, listener: NativeMode, output: io.StringIO) -> None:
+        self._path = path
+        self._listener = listener
+        self.output = output
+        self.asked: list[Asked] = []
+
+    def note(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], amount: int) -> None:
+        """A formula for `function` gave this amount, just before the function ran."""
+        at = len(self._listener.ops)
+        shapes = tuple(map(_shape, args)), {name: _shape(value) for name, value in kwargs.items()}
+        self.asked.append(Asked(function, self._path.path, at, *shapes, amount))
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, torch.Tensor) else value
+
+
+def watch(module: nn.Module, call: Callable[[Journal], Any]) -> tuple[Any, Watched]:
+    """Run the tool in inference mode, where operators arrive whole; with gradients, if the module asks for them."""
+    try:
+        return _watch(module, call, torch.inference_mode())
+    except Exception:  # a module that differentiates inside cannot run in inference mode
+        return _watch(module, call, torch.enable_grad())
+
+
+def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) -> tuple[Any, Watched]:
+    path = ModulePath(module)
+    listener = NativeMode(path, lambda values: values)
+    journal = Journal(path, listener, io.StringIO())
+    modules = dict(module.named_modules())
+    with (
+        preserved(module, buffers=True),
+        _namespaces_kept(),
+        _silence(journal.output),
+        quiet(),
+        gradients,
+        path,
+        listener,
+    ):
+        answer = call(journal)
+    return answer, Watched(modules, tuple(cost(listener.ops)), tuple(path.calls), tuple(journal.asked))
+
+
+@contextmanager
+def _namespaces_kept() -> Iterator[None]:
+    """What a tool patches in torch is put back, also what it leaves behind when the module raises."""
+    owners: tuple[Any, ...] = (functional, torch, torch.Tensor)
+    before = [dict(vars(owner)) for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, names in zip(owners, before, strict=True):
+            for name, value in list(vars(owner).items()):
+                if isinstance(value, ModuleType):  # a part of torch that was loaded meanwhile
+                    continue
+                if name not in names:
+                    delattr(owner, name)
+                elif value is not names[name]:
+                    setattr(owner, name, names[name])
+
+
+@contextmanager
+def _silence(output: io.StringIO) -> Iterator[None]:
+    """What the tools print goes to `output`, what they log goes nowhere, and so does the handler that logging adds."""
+    handlers, level = list(logging.root.handlers), logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(output), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.disable(level)
