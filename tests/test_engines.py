@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from flopcount import count_flops
 from flopcount.costing import cost
 from flopcount.errors import ForwardError, TraceError
 from flopcount.ops import Kind, TensorSpec
@@ -395,3 +396,21 @@ def test_an_installed_library():
     embedding = (tokens - 1) * width * (3 * 2 * 16 * 16)
     assert found.engine == "meta"
     assert sum(costed.work.macs for costed in cost(found.ops)) == embedding + 12 * per_layer + width * 400
+
+
+class Experts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 8, 4))
+        self.register_buffer("ends", torch.tensor([2, 2, 7], dtype=torch.int32))
+
+    def forward(self, x):
+        return torch._grouped_mm(x, self.weight, offs=self.ends)
+
+
+def test_experts_in_float32_need_no_cuda_kernel():
+    """Torch's meta kernel takes bfloat16 alone, its CPU kernel anything."""
+    costs = {engine: count_flops(Experts(), (7, 8), engine=engine).macs for engine in ("meta", "real")}
+    assert costs == {"meta": 7 * 8 * 4, "real": 7 * 8 * 4}
+    with pytest.raises(ForwardError, match="_grouped_mm"):
+        count_flops(Experts(), (7, 9))

@@ -290,7 +290,7 @@ def transformers_library() -> ModuleType:
 
 def _transformers(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
     transformers = transformers_library()
-    classes = [known for known in dir(transformers) if "For" in known or known.endswith("Model")]
+    classes = [known for known in dir(transformers) if "For" in known or known.endswith(("Model", "Backbone"))]
     _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
     with _told("transformers"):  # its modules are imported when first asked for
         model_class = getattr(transformers, name)

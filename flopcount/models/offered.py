@@ -10,7 +10,7 @@ from .libraries import HUB_MODELS, ready_library, transformers_library
 
 __all__ = ["LISTED", "names_offered", "small_options"]
 
-LAYERS = 2  # of a transformer that is counted to see whether it can be
+LAYERS = 8  # enough to have one of each where kinds of layers take turns
 
 _TASKS = (
     *("IMAGE_CLASSIFICATION", "VIDEO_CLASSIFICATION", "SEMANTIC_SEGMENTATION", "DEPTH_ESTIMATION", "BACKBONE"),
@@ -36,7 +36,10 @@ def small_options(library: str, name: str) -> dict[str, Any]:
     """Options that make a transformer shallow: its layers repeat, and some have hundreds of billions of weights."""
     if library != "transformers":
         return {}
-    config_class = getattr(getattr(transformers_library(), name), "config_class", None)
+    model_class = getattr(transformers_library(), name)
+    if getattr(model_class, "main_input_name", "").startswith("pixel_values"):
+        return {}  # stages of different width, which no number of layers describes
+    config_class = getattr(model_class, "config_class", None)
     try:
         config = config_class() if config_class is not None else None
     except Exception:  # what its configuration does not like is found out when it is counted

@@ -6,6 +6,7 @@ where the model takes a list; a dict of keyword arguments. Shapes and specs may 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -40,6 +41,8 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
             return type(value)(read(item, f"{place}[{i}]") for i, item in enumerate(value))
         if isinstance(value, dict):
             return {key: read(item, f"{place}[{key!r}]") for key, item in value.items()}
+        if _holds_tensors(value):
+            return copy.deepcopy(value)  # such as the keys and values of earlier tokens, which the model adds to
         raise InputError(
             f"{place} is a {type(value).__name__}, not a tensor or a shape",
             [("fix", "give a tensor, a shape such as (1, 3, 16, 112, 112), or a TensorSpec(shape, dtype)")],
@@ -55,6 +58,22 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
             [("fix", "write the shape with its batch: (1, 3, 16, 112, 112)")],
         )
     return (read(input, "input"),), {}
+
+
+_DEEPEST = 4
+
+
+def _holds_tensors(value: Any, depth: int = 0) -> bool:
+    """Whether an object of some class has tensors among its attributes."""
+    if isinstance(value, torch.Tensor):
+        return True
+    if isinstance(value, nn.Module) or depth > _DEEPEST:
+        return False
+    if isinstance(value, dict):
+        return any(_holds_tensors(item, depth + 1) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_tensors(item, depth + 1) for item in value)
+    return _holds_tensors(getattr(value, "__dict__", {}), depth + 1)
 
 
 def _is_shape(value: Any) -> bool:

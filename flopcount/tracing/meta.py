@@ -84,6 +84,8 @@ def _treatment(func: Any) -> str:
         return "_pick"
     if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
         return "_packed"
+    if name == "aten._grouped_mm":
+        return "_grouped"
     takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
     return "_functional" if takes_tensors and not _LIKE.match(name) else "_factory"
 
@@ -245,6 +247,20 @@ class MetaMode(RecordingMode):
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
 
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
+        self._record_call(func, args, kwargs, result)
+        return result
+
+    def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Products of groups of rows, as mixtures of experts have them.
+
+        Torch's meta kernel insists on what one CUDA kernel needs (bfloat16, rows of 16 bytes); the CPU takes any.
+        """
+        x, y = args[:2]
+        offsets = args[2] if len(args) > 2 else kwargs.get("offs")
+        if x.dtype != y.dtype or x.shape[-1] != y.shape[-2]:
+            raise RuntimeError(f"_grouped_mm of {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}")
+        groups = (len(offsets),) if x.ndim == y.ndim == 2 else x.shape[:-2] if x.ndim == 3 == y.ndim else ()
+        result = x.new_empty((*groups, x.shape[-2], y.shape[-1]), device="meta")
         self._record_call(func, args, kwargs, result)
         return result
 

@@ -1,0 +1,270 @@
+"""Counting what others wrote: the survey itself on made-up libraries, and real ones where they are installed."""
+
+import copy
+import csv
+import importlib.util
+import os
+import re
+from collections import defaultdict
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
+
+from flopcount import InputError, UnknownNameError, count_flops
+from flopcount.cli import app
+from flopcount.models.libraries import transformers_library
+from flopcount.models.loading import find_model
+from flopcount.survey import Survey, SurveyRow, named_models, survey
+from flopcount.tracing import weightless
+
+run = CliRunner().invoke
+ALL = os.environ.get("FLOPCOUNT_ALL_LIBRARIES") == "1"
+
+
+def installed(*libraries):
+    """Whether these are there; where all must be, a missing one is a failure and not a skip."""
+    return ALL or all(importlib.util.find_spec(library) for library in libraries)
+
+
+def needs(*libraries):
+    return pytest.mark.skipif(not installed(*libraries), reason=f"needs {', '.join(libraries)}")
+
+
+# Made-up libraries
+
+TIMM = """
+import types
+from torch import nn
+
+class Odd(nn.Module):
+    def forward(self, x):
+        raise {"Stop": SystemExit, "Deep": RecursionError, "Full": MemoryError}[self.why](f"no {self.why}")
+
+models = types.SimpleNamespace(get_pretrained_cfg=lambda name: types.SimpleNamespace(input_size=(3, 8, 8)))
+list_models = lambda: ["net_a", "net_b", "net_stop", "net_deep", "net_full", "other"]
+
+def create_model(name, pretrained, **options):
+    print("noise of the library")
+    if name == "other":
+        raise ValueError("line one 17\\nline two")
+    if name in ("net_stop", "net_deep", "net_full"):
+        module = Odd()
+        module.why = name[4:].title()
+        return module
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+"""
+
+
+@pytest.fixture
+def timm(tmp_path, monkeypatch):
+    """A package of that name for the length of a test."""
+    import sys
+
+    (tmp_path / "timm").mkdir()
+    (tmp_path / "timm" / "__init__.py").write_text(TIMM)
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "timm"}
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "timm"]:
+        del sys.modules[name]
+    sys.modules.update(hidden)
+
+
+def test_it_goes_on_whatever_happens(timm):
+    heard = []
+    result = survey(named_models("timm"), "timm", heard.append)
+    assert heard == [f"timm:{n}" for n in ("net_a", "net_b", "net_deep", "net_full", "net_stop", "other")]
+    rows = {row.name: row for row in result.rows}
+    assert rows["timm:net_a"].macs == 1920
+    assert rows["timm:net_a"].params == 1930
+    assert [row.name for row in result.rows if row.counted] == ["timm:net_a", "timm:net_b"]
+    assert "no Full" in rows["timm:net_full"].problem
+    assert rows["timm:other"].problem == "raised ValueError: line one 17"
+    assert rows["timm:other"].macs is None
+    assert not result.complete
+    assert result.table().notes[0] == "attempted 6, counted 2, failed 4"
+
+
+def test_the_command_writes_all_rows_and_fails_where_one_did(timm, tmp_path):
+    out = tmp_path / "out.csv"
+    result = run(app, ["survey", "timm:net_?", "timm:other", "--format", "csv", "--write", str(out)])
+    assert result.exit_code == 1
+    assert "noise" not in result.stdout
+    assert "attempted 3, counted 2, failed 1" in result.stderr
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [(row["model"], row["MACs"]) for row in rows] == [
+        ("timm:net_a", "1920"),
+        ("timm:net_b", "1920"),
+        ("timm:other", ""),  # no count is no number
+    ]
+    assert run(app, ["survey", "timm:net_a"]).exit_code == 0
+
+
+def test_reasons_are_grouped():
+    rows = (
+        SurveyRow("a", macs=1),
+        SurveyRow("b", problem="Sizes 3 and 4 of 'x'"),
+        SurveyRow("c", problem="Sizes 5 and 61 of 'y'"),
+        SurveyRow("d", macs=1, uncosted=("lib.op",)),
+    )
+    assert Survey("all", rows).table().notes == (
+        "attempted 4, counted 1, failed 3",
+        "2 × Sizes N and N of …",
+        "1 × uncosted: lib.op",
+    )
+
+
+def test_what_is_not_there_is_said(timm):
+    with pytest.raises(UnknownNameError, match="no library named 'timn'\n  near    timm"):
+        named_models("timn")
+    with pytest.raises(InputError, match="no model of timm matches 'vit\\*'\n  fix     timm has 6 models"):
+        named_models("timm:vit*")
+
+
+def test_the_zoo_can_be_surveyed():
+    result = run(app, ["survey", "zoo:x3d_*", "--format", "csv"])
+    assert result.exit_code == 0
+    assert [line.partition(",")[0] for line in result.stdout.splitlines()[1:]] == ["x3d_xs", "x3d_s", "x3d_m", "x3d_l"]
+
+
+# Real ones
+
+
+def counted_by_torch(module, inputs):
+    """MACs of torch's own counter on meta tensors, attention decomposed, or None where it cannot run."""
+    bare = copy.deepcopy(module).to("meta")
+    for part in bare.modules():
+        for key, value in vars(part).items():
+            if isinstance(value, torch.Tensor):
+                setattr(part, key, value.to("meta"))
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            bare(*(torch.empty(shape, device="meta") for shape in inputs))
+    except Exception:
+        return None
+    return counter.get_total_flops() // 2
+
+
+def check_model(name):
+    """Counted strictly; whether torch's counter could run too, and then equal to it."""
+    module = weightless(find_model(name)).eval()
+    inputs = [(1, *shape) for shape in module.recipe.inputs]
+    report = count_flops(module, tuple(inputs), strict=True)
+    assert report.macs > 0, name
+    theirs = counted_by_torch(module, inputs)
+    assert theirs in (None, report.macs), name
+    return theirs is not None
+
+
+def timm_families():
+    """The module of timm that models are defined in -> one of them that sounds small."""
+    if importlib.util.find_spec("timm") is None:
+        return {}
+    offered = named_models("timm")  # which makes torchvision importable first
+    from timm.models._registry import _model_to_module
+
+    families = defaultdict(list)
+    for name, _ in offered:
+        families[_model_to_module[name.removeprefix("timm:")]].append(name)
+    large = re.compile("huge|giant|large|so400m|_xl|xxl|_big")
+    return {family: min(names, key=lambda n: (bool(large.search(n)), len(n), n)) for family, names in families.items()}
+
+
+@needs("timm")
+@pytest.mark.filterwarnings("ignore")
+def test_every_family_of_timm():
+    families = timm_families()
+    compared = sum(map(check_model, families.values()))
+    assert len(families) > 80
+    assert compared > 0.8 * len(families)
+
+
+WHOLE = ["pytorchvideo:[!s]*", "torchvision:*3d*", "torchvision:mvit*", "torchvision:*_mobilenet_*"]
+
+
+@needs("torchvision", "pytorchvideo")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", WHOLE)
+def test_whole_libraries(what):
+    result = survey(named_models(what), what)
+    assert [row for row in result.rows if not row.counted] == []
+    assert len(result.rows) > 1
+
+
+@needs("pytorchvideo")
+@pytest.mark.filterwarnings("ignore")
+def test_detectors_of_pytorchvideo_want_boxes_and_fail_with_a_reason():
+    result = survey(named_models("pytorchvideo:slow*"), "slow*")
+    assert {row.name: row.problem for row in result.rows if not row.counted} == {
+        f"pytorchvideo:slow{fast}_r50_detection": "takes boxes beside its clip" for fast in ("", "fast")
+    }
+
+
+KINDS = [
+    "ViTForImageClassification",  # encoder of images
+    "ConvNextForImageClassification",  # convolutional
+    "BertForMaskedLM",  # encoder
+    "GPT2LMHeadModel",  # decoder
+    "LlamaForCausalLM",  # decoder whose mask is computed
+    "T5ForConditionalGeneration",  # encoder and decoder
+    "MixtralForCausalLM",  # mixture of experts
+    "MambaForCausalLM",  # state space
+    "Wav2Vec2ForCTC",  # sound
+    "WhisperForConditionalGeneration",  # spectrograms, encoder and decoder
+    "VivitForVideoClassification",
+]
+
+
+@needs("transformers")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds_of_transformers(name):
+    result = survey(named_models(f"transformers:{name}"), name)
+    (row,) = result.rows
+    assert row.counted, row
+    assert row.macs > 0
+    assert row.engine == "meta"
+
+
+@needs("transformers")
+@pytest.mark.filterwarnings("ignore")
+def test_attention_costs_the_same_in_either_implementation():
+    transformers_library()
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
+
+    small = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 50,
+    }
+    tokens = {"input_ids": torch.zeros(2, 9, dtype=torch.int64)}
+    for build, config in ((BertModel, BertConfig), (LlamaForCausalLM, LlamaConfig)):
+        costs = set()
+        for implementation in ("eager", "sdpa"):
+            module = build(config(**small, attn_implementation=implementation)).eval()
+            costs.add(count_flops(module, tokens, strict=True).macs)
+        assert len(costs) == 1
+
+
+@needs("transformers")
+@pytest.mark.filterwarnings("ignore")
+def test_with_past_keys_a_token_costs_a_token():
+    """One more token: every linear layer once, attention over all tokens so far."""
+    transformers_library()
+    from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, vocab_size=50
+    )
+    module = LlamaForCausalLM(config).eval()
+    past = DynamicCache()
+    for layer in range(2):
+        past.update(torch.zeros(1, 4, 9, 16), torch.zeros(1, 4, 9, 16), layer)
+    one = {"input_ids": torch.zeros(1, 1, dtype=torch.int64), "past_key_values": past}
+    linear = 2 * (4 * 64 * 64 + 3 * 64 * 96) + 64 * 50
+    assert count_flops(module, one, strict=True).macs == linear + 2 * 2 * (9 + 1) * 64
