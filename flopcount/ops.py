@@ -180,7 +180,11 @@ class CostedOp:
     work: Work = field(default_factory=Work)
 
     @property
-    def elements(self) -> Dim:
-        """Elements read and written: the size of what a missing rule leaves out."""
-        signature = self.op.signature
-        return sum(spec.numel for spec in (*signature.inputs, *tensors_in(signature.outputs)))
+    def elements_read(self) -> Dim:
+        """Elements of all inputs."""
+        return sum(spec.numel for spec in self.op.signature.inputs)
+
+    @property
+    def elements_written(self) -> Dim:
+        """Elements of all outputs; a view writes nothing."""
+        return 0 if self.kind is Kind.VIEW else sum(spec.numel for spec in tensors_in(self.op.signature.outputs))
