@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from .models import Recipe, recipe_of
 from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
-from .tracing import trace, weightless
+from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 
 __all__ = ["count_flops", "count_model", "input_of"]
@@ -54,14 +55,15 @@ def count_flops(
     if not isinstance(module, nn.Module):
         raise InputError(
             f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
-            [("fix", "wrap a function in a module, and build a class before counting it")],
+            [("fix", "wrap a function in a module, build a class first, and of an exported program count .module()")],
         )
-    args, kwargs = arguments_of(input, module)
-    traced = trace(module, args, kwargs, engine=engine)
+    with TURN:
+        args, kwargs = arguments_of(input, module)
+        traced = trace(module, args, kwargs, engine=engine)
     ops = cost(traced.ops)
     if strict:
         _refuse_uncosted(ops)
-    tree = module_tree(module)
+    tree = module_tree(module, traced.settled)
     recipe = recipe_of(module)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
@@ -77,25 +79,31 @@ def count_flops(
     )
 
 
-def module_tree(module: nn.Module) -> tuple[ModuleInfo, ...]:
-    """Every module once, under its first name; a shared parameter belongs to the first module that has it."""
+def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+    """Every module once, under its first name; a shared parameter belongs to the first module that has it.
+
+    `settled` has the sizes of lazy parameters, which are not the module's own to tell.
+    """
     seen: set[int] = set()
     tree = []
     for path, part in module.named_modules():
-        own = [p for p in part._parameters.values() if p is not None and id(p) not in seen]
-        seen.update(map(id, own))
-        sizes = [(_numel(p), p.requires_grad) for p in {id(p): p for p in own}.values()]
+        sizes = []
+        for name, parameter in part._parameters.items():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                sizes.append((_numel(parameter, f"{path}.{name}".lstrip("."), settled), parameter.requires_grad))
         trainable = sum(size for size, trains in sizes if trains)
         tree.append(ModuleInfo(path, type(part).__name__, sum(size for size, _ in sizes), trainable))
     return tuple(tree)
 
 
-def _numel(parameter: nn.Parameter) -> int:
-    if isinstance(parameter, nn.parameter.UninitializedParameter):
-        raise InputError(
-            "the module has lazy parameters whose sizes are not settled", [("fix", "run it once on an input first")]
-        )
-    return parameter.numel()
+def _numel(parameter: nn.Parameter, name: str, settled: Mapping[str, int]) -> int:
+    if not isinstance(parameter, nn.parameter.UninitializedParameter):
+        return parameter.numel()
+    if name not in settled:
+        fix = "run it once on an input first, or leave it out"
+        raise InputError(f"lazy parameter {name} has no size, since this input never reaches it", [("fix", fix)])
+    return settled[name]
 
 
 def _report_input(

@@ -152,12 +152,16 @@ class ModuleCall:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real")."""
+    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real").
+
+    `settled` gives the elements of lazy parameters by name, as this input settles them.
+    """
 
     ops: tuple[Op, ...]
     calls: tuple[ModuleCall, ...]
     inputs: tuple[TensorSpec, ...]
     engine: str
+    settled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

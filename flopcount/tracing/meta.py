@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 
 from ..ops import Signature
 from .attribution import ModulePath
+from .autocast import autocast_arguments, is_cast
 from .inputs import map_tensors
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes, with_device
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
@@ -45,7 +47,8 @@ class Known:
     """A call worked out before: what to write down, and how to make its result again (no tensor is kept)."""
 
     signature: Signature
-    result: Any  # Layout, or a list or tuple of them, or the position of the argument that is returned
+    result: Any  # Layout, or a list or tuple of them, or a number that is no tensor
+    returns: int | None = None  # the position of the argument that is returned
 
 
 class MetaMode(RecordingMode):
@@ -62,7 +65,8 @@ class MetaMode(RecordingMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         handler = self._handlers.get(func)
         if handler is None:
-            handler = self._handlers[func] = self._handler_of(func)
+            handler = self._handler_of(func)
+            self._handlers[func] = handler = partial(self._autocast, handler) if is_cast(func) else handler
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:
@@ -132,6 +136,12 @@ class MetaMode(RecordingMode):
 
     # How each class of operators is run
 
+    def _autocast(self, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """An operator that autocast has a say in."""
+        with self:
+            args, kwargs = autocast_arguments(func, args, kwargs)
+        return handler(func, args, kwargs)
+
     def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Metadata changes act on the tensor object itself and cost nothing."""
         return func(*args, **kwargs)
@@ -153,7 +163,7 @@ class MetaMode(RecordingMode):
         result = known.result
         if isinstance(result, Layout):
             return result.empty()
-        return args[result] if isinstance(result, int) else rebuild(result)
+        return args[known.returns] if known.returns is not None else rebuild(result)
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
@@ -176,7 +186,7 @@ class MetaMode(RecordingMode):
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
             if result is meta:  # dropout at test time, for one, returns its input
-                return Known(signature, position)
+                return Known(signature, None, position)
         return Known(signature, map_tensors(layout_of, result))
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -276,7 +286,7 @@ class MetaMode(RecordingMode):
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
             run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
-        return Known(make_signature(func, args, kwargs, target, is_view=False), 0)
+        return Known(make_signature(func, args, kwargs, target, is_view=False), None, 0)
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the result goes where the caller wants it, without values."""

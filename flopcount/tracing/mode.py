@@ -18,6 +18,7 @@ from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
 from .shapes import Layout
+from .uncountable import refuse_operator, refuse_tensor
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 
@@ -50,6 +51,7 @@ class RecordingMode(TorchDispatchMode):
         """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
         known = self._composite.get(func)
         if known is None:
+            refuse_operator(func)
             known = self._composite[func] = _is_composite(func) and not _has_rule(func)
         return known
 
@@ -116,6 +118,8 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 
 def _frozen(value: Any) -> Any:
     """Tensors to specs, lists to tuples; scalars and None as they are."""
+    if isinstance(value, torch.Tensor):
+        refuse_tensor(value, "what an operator takes or gives")
     if isinstance(value, (torch.Tensor, Layout)):
         return TensorSpec(tuple(value.shape), str(value.dtype))
     if isinstance(value, (list, tuple)):
@@ -134,7 +138,11 @@ def fingerprint(value: Any) -> Any:
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What makes two calls the same for counting."""
-    key = func, tuple(map(fingerprint, args))
+    try:
+        key = func, tuple(map(fingerprint, args))
+    except RuntimeError:  # a tensor without shape or strides
+        _frozen(args)
+        raise
     return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
 
 
@@ -179,7 +187,7 @@ class NativeMode(RecordingMode):
             args, kwargs = self.prepare((args, kwargs))
         result = func(*args, **kwargs)
         view = is_view_of(func, result, args)
-        key = call_key(func, args, kwargs), fingerprint(result)  # real values may decide the size of a result
+        key = call_key(func, (*args, result), kwargs)  # real values may decide the size of a result
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)

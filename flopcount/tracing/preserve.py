@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,12 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
-__all__ = ["preserved", "uncollected"]
+from .autocast import cacheless
+
+__all__ = ["TURN", "preserved", "uncollected"]
+
+TURN = threading.RLock()
+"""One count at a time: what it sets aside belongs to the whole process."""
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
 
@@ -39,12 +45,13 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
+def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
-    `buffers` (real arithmetic) their values too. Lazy modules stay lazy.
+    `buffers` (real arithmetic) their values too. Also the default dtype and autocast. Lazy modules stay lazy; what
+    stands in for their parameters is given, by id.
     """
     attributes = [(part, type(part), dict(part.__dict__), _contents(part.__dict__)) for part in module.modules()]
     settled = [t for t in chain(module.parameters(), module.buffers()) if not is_lazy(t)]
@@ -54,16 +61,18 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
     values = [(b, b.clone()) for b in module.buffers() if not (b.is_meta or is_lazy(b))] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
+    dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     # the fused kernels take other roads on other devices and in training: the plain road is the same everywhere
     torch.backends.mha.set_fastpath_enabled(False)
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with _lazy_for_now(module, None if buffers else "meta"):
-            yield
+        with cacheless(), _lazy_for_now(module, None if buffers else "meta") as lazy:
+            yield lazy
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_default_dtype(dtype)
         for owner, name, compiled, _ in roads:
             setattr(owner, name, compiled)
         for setter, state in states:
@@ -71,8 +80,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
         for part, kind, before, contents in attributes:
             if type(part) is not kind:  # a lazy module that settled
                 part.__class__ = kind
-            part.__dict__.clear()
-            part.__dict__.update(before)
+            _refill(part.__dict__, before)
             for container, copy in contents:
                 _refill(container, copy)
         for parameter, gradient, wanted in gradients:
@@ -89,7 +97,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _lazy_for_now(module: nn.Module, device: str | None) -> Iterator[None]:
+def _lazy_for_now(module: nn.Module, device: str | None) -> Iterator[dict[int, Any]]:
     """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
     copies: dict[int, Any] = {}
     for part in module.modules():
@@ -103,7 +111,7 @@ def _lazy_for_now(module: nn.Module, device: str | None) -> Iterator[None]:
                     owned[name] = copies[id(tensor)]
     hook = register_module_forward_pre_hook(_settle) if copies else None
     try:
-        yield
+        yield {id(copy): copy for copy in copies.values()}
     finally:
         if hook is not None:
             hook.remove()
