@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from .models import Recipe, recipe_of
 from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
-from .tracing import trace, weightless
+from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.walk import named_modules
 
@@ -59,14 +60,15 @@ def count_flops(
     if not isinstance(module, nn.Module):
         raise InputError(
             f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
-            [("fix", "wrap a function in a module, and build a class before counting it")],
+            [("fix", "wrap a function in a module, build a class first, and of an exported program count .module()")],
         )
-    args, kwargs = arguments_of(input, module)
-    traced = trace(module, args, kwargs, engine=engine, fast=fast)
+    with TURN:
+        args, kwargs = arguments_of(input, module)
+        traced = trace(module, args, kwargs, engine=engine, fast=fast)
     ops = cost(traced.ops, fast=fast)
     if strict:
         _refuse_uncosted(ops)
-    tree = module_tree(module)
+    tree = module_tree(module, traced.settled)
     recipe = recipe_of(module)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
@@ -82,28 +84,31 @@ def count_flops(
     )
 
 
-def module_tree(module: nn.Module) -> tuple[ModuleInfo, ...]:
-    """Every module once, under its first name; a shared parameter belongs to the first module that has it."""
+def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+    """Every module once, under its first name; a shared parameter belongs to the first module that has it.
+
+    `settled` has the sizes of lazy parameters, which are not the module's own to tell.
+    """
     seen: set[int] = set()
     tree = []
     for path, part in named_modules(module):
         params = trainable = 0
-        for parameter in part._parameters.values():
+        for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = _numel(parameter)
+                size = settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
-def _numel(parameter: nn.Parameter) -> int:
-    if is_lazy(parameter):
-        raise InputError(
-            "the module has lazy parameters whose sizes are not settled", [("fix", "run it once on an input first")]
-        )
-    return parameter.numel()
+def settled_size(name: str, settled: Mapping[str, int]) -> int:
+    """Elements of a lazy parameter."""
+    if name not in settled:
+        fix = "run it once on an input first, or leave it out"
+        raise InputError(f"lazy parameter {name} has no size, since this input never reaches it", [("fix", fix)])
+    return settled[name]
 
 
 def _report_input(

@@ -161,12 +161,16 @@ class ModuleCall:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real")."""
+    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real").
+
+    `settled` gives the elements of lazy parameters by name, as this input settles them.
+    """
 
     ops: tuple[Op, ...]
     calls: tuple[ModuleCall, ...]
     inputs: tuple[TensorSpec, ...]
     engine: str
+    settled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,11 @@ class CostedOp:
     work: Work = field(default_factory=Work)
 
     @property
-    def elements(self) -> Dim:
-        """Elements read and written: the size of what a missing rule leaves out."""
-        signature = self.op.signature
-        return sum(spec.numel for spec in (*signature.inputs, *tensors_in(signature.outputs)))
+    def elements_read(self) -> Dim:
+        """Elements of all inputs."""
+        return sum(spec.numel for spec in self.op.signature.inputs)
+
+    @property
+    def elements_written(self) -> Dim:
+        """Elements of all outputs; a view writes nothing."""
+        return 0 if self.kind is Kind.VIEW else sum(spec.numel for spec in tensors_in(self.op.signature.outputs))

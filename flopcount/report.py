@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from .explanation import Explanation
     from .tables import Table
 
-__all__ = ["CONVENTION", "Amount", "ModuleInfo", "ModuleRow", "OperatorRow", "Report", "ReportInput", "UncostedRow"]
+__all__ = [
+    "CONVENTION",
+    "Amount",
+    "ModuleInfo",
+    "ModuleRow",
+    "OperatorRow",
+    "Report",
+    "ReportInput",
+    "UncostedRow",
+    "Unknown",
+]
 
 CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
 
@@ -112,12 +122,32 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True)
 class UncostedRow:
-    """An operator without a rule: how often, where, and how many elements it read and wrote."""
+    """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
+
+    `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
+    multiply-add for each pair. Convolution, matmul, attention, a Fourier transform and anything elementwise stay far
+    below that. It is an estimate and no guarantee: an operator that reads an element several times for the same result
+    (an iterative solver) may do more.
+    """
 
     op: str
     calls: int
     modules: tuple[str, ...]
     elements: int
+    upper_macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """How much of the work may be missing: elements written by costed operators, by all, and MACs of the others.
+
+    Elements are those of all outputs, views aside. `upper_macs` adds up the `UncostedRow`s, whose docstring says what
+    it means. Where every operator has a rule all elements are costed and nothing is missing.
+    """
+
+    elements_costed: int
+    elements_written: int
+    upper_macs: int
 
 
 @dataclass(frozen=True)
@@ -213,8 +243,23 @@ class Report:
             if costed.kind is Kind.UNCOSTED:
                 groups.setdefault(costed.name, []).append(costed)
         return tuple(
-            UncostedRow(name, len(ops), tuple(dict.fromkeys(c.op.module for c in ops)), sum(c.elements for c in ops))
+            UncostedRow(
+                name,
+                len(ops),
+                tuple(dict.fromkeys(c.op.module for c in ops)),
+                sum(c.elements_read + c.elements_written for c in ops),
+                sum(c.elements_read * c.elements_written for c in ops),
+            )
             for name, ops in groups.items()
+        )
+
+    @cached_property
+    def unknown(self) -> Unknown:
+        """The size of what no rule knows."""
+        return Unknown(
+            sum(costed.elements_written for costed in self.ops if costed.kind is not Kind.UNCOSTED),
+            sum(costed.elements_written for costed in self.ops),
+            sum(row.upper_macs for row in self.uncosted),
         )
 
     def module(self, path: str) -> ModuleRow:

@@ -221,7 +221,15 @@ def _uncosted_lines(report: Report) -> Iterable[str]:
         places = ", ".join(place or "the model itself" for place in row.modules[:_PLACES])
         more = f" and {len(row.modules) - _PLACES} more" if len(row.modules) > _PLACES else ""
         calls = f"{row.calls} call" + "s" * (row.calls > 1)
-        yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {si(row.elements, 'elements')} read and written"
+        size = f"{si(row.elements, 'elements')} read and written"
+        yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {size}, up to {si(row.upper_macs, 'MACs')}"
+    if report.uncosted:
+        unknown = report.unknown
+        share = f"{1000 * unknown.elements_costed // max(unknown.elements_written, 1) / 10:.1f}%"  # never rounded up
+        yield (
+            f"the unknown: {share} of all elements written are costed; the rest may add up to "
+            f"{si(unknown.upper_macs, 'MACs')} (an estimate, no guarantee: one for each element read by each written)"
+        )
 
 
 def sentence(report: Report) -> str:

@@ -108,7 +108,7 @@ def test_json_has_the_keys_of_the_design(report):
     data = json.loads(report.to_json())
     assert list(data) == [
         *("schema", "model", "departures", "input", "convention", "total", "per_sample", "views", "per_video"),
-        *("uncosted", "modules", "operators", "engine", "versions"),
+        *("uncosted", "unknown", "modules", "operators", "engine", "versions"),
     ]
     assert data["schema"] == "flopcount/1"
     assert list(data["input"]) == ["clip", "stride", "shapes", "batch", "dtype"]
@@ -150,6 +150,61 @@ def test_sentence_admits_what_is_missing():
     assert count_flops(Odd(), (1, 4, 4)).sentence() == (
         "0 MACs (0 FLOPs) per 4×4 input, 1 operation uncosted, 0 parameters"
     )
+
+
+class Halves(nn.Module):
+    """A layer, a view, and two operators without a rule, one of them in a part called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+        self.odd = Decompose()
+
+    def forward(self, x):
+        x = self.fc(x).view(4, 4)
+        return self.odd(self.odd(x)), torch.linalg.eigvalsh(x)
+
+
+class Decompose(nn.Module):
+    def forward(self, x):
+        return torch.linalg.qr(x)[0]
+
+
+def test_the_size_of_the_unknown():
+    report = count_flops(Halves(), (4, 6))
+    qr, eigenvalues = report.uncosted
+    assert (qr.op, qr.calls, qr.modules) == ("aten.linalg_qr", 2, ("odd",))
+    assert (qr.elements, qr.upper_macs) == (2 * (16 + 32), 2 * 16 * 32)  # Q and R are 4×4
+    assert (eigenvalues.modules, eigenvalues.upper_macs) == (("",), 16 * (4 + 16))  # 4 values and room for 4×4 vectors
+    unknown = report.unknown
+    assert (unknown.elements_costed, unknown.elements_written) == (16, 16 + 2 * 32 + 20)  # the view wrote nothing
+    assert unknown.upper_macs == qr.upper_macs + eigenvalues.upper_macs
+    text = " ".join(str(report).split())
+    assert "UNCOSTED aten.linalg_qr: 2 calls in odd; 96 elements read and written, up to 1.02 kMACs" in text
+    assert "the unknown: 16.0% of all elements written are costed; the rest may add up to 1.34 kMACs" in text
+    data = json.loads(report.to_json())["unknown"]
+    assert data == {"elements_costed": 16, "elements_written": 100, "upper_macs": 1344}
+
+
+@pytest.mark.parametrize(
+    ("module", "shapes"),
+    [
+        (nn.Conv3d(3, 8, 3, padding=1), [(2, 3, 4, 5, 5)]),
+        (nn.ConvTranspose2d(3, 8, 3, stride=2), [(2, 3, 5, 5)]),
+        (nn.Bilinear(4, 5, 6), [(2, 4), (2, 5)]),
+        (nn.LSTM(4, 5, 2, bidirectional=True), [(7, 2, 4)]),
+        (nn.MultiheadAttention(8, 2), [(7, 2, 8)] * 3),
+    ],
+)
+def test_the_estimate_is_above_what_has_a_rule(module, shapes):
+    ops = count_flops(module, tuple(shapes)).ops
+    assert all(c.elements_read * c.elements_written >= c.work.macs for c in ops)
+
+
+def test_nothing_is_unknown_where_every_operator_has_a_rule(report):
+    assert report.unknown.upper_macs == 0
+    assert report.unknown.elements_costed == report.unknown.elements_written > 0
+    assert "the unknown" not in str(report)
 
 
 def test_a_second_of_video():

@@ -61,9 +61,20 @@ def report_data(report: Report) -> dict[str, Any]:
         "views": {"clips": report.views.clips, "crops": report.views.crops},
         "per_video": _amount(report.per_video),
         "uncosted": [
-            {"op": row.op, "calls": row.calls, "modules": list(row.modules), "elements": row.elements}
+            {
+                "op": row.op,
+                "calls": row.calls,
+                "modules": list(row.modules),
+                "elements": row.elements,
+                "upper_macs": row.upper_macs,
+            }
             for row in report.uncosted
         ],
+        "unknown": {
+            "elements_costed": report.unknown.elements_costed,
+            "elements_written": report.unknown.elements_written,
+            "upper_macs": report.unknown.upper_macs,
+        },
         "modules": [_module(row) for row in report.modules],
         "operators": [
             {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in report.operators

@@ -6,6 +6,7 @@ from math import prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
 from .charges import first
+from .matmul import products
 from .norm import LAYER_NORM_PER_ELEMENT
 from .registry import rule
 
@@ -47,7 +48,8 @@ def scaled_dot_product_attention(
     scores = prod(first(out).shape[:-1]) * key.shape[-2]
     masked = attn_mask is not None or attn_bias is not None
     return Work(
-        macs=scores * (query.shape[-1] + value.shape[-1]), other_flops=scores * (1 + masked + SOFTMAX_PER_ELEMENT)
+        macs=products(query) * scores * (query.shape[-1] + value.shape[-1]),
+        other_flops=scores * (1 + masked + SOFTMAX_PER_ELEMENT),
     )
 
 

@@ -39,7 +39,7 @@ def bilinear(
     Source: PyTorch documentation of torch.nn.Bilinear
     """
     i, j = weight.shape[1:]
-    return Work(macs=out.numel * (i * j + j), other_flops=out.numel if bias else 0)
+    return Work(macs=products(weight) * out.numel * (i * j + j), other_flops=out.numel if bias else 0)
 
 
 @rule("aten.matmul", "aten.mm", "aten.bmm", "aten.mv", "aten.dot", "aten.vdot", "aten._int_mm", kind=Kind.MATMUL)

@@ -61,7 +61,7 @@ _register(
 _register(
     Kind.VIEW,
     """item _local_scalar_dense is_same_size _assert_async _assert_scalar _assert_tensor_metadata is_pinned pin_memory
-    record_stream set_data requires_grad_ retain_grad""",
+    record_stream set_data requires_grad_ retain_grad _has_same_storage_numel""",
     "reads metadata or one value",
     bytes_read=0,
     bytes_written=0,

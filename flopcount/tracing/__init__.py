@@ -3,6 +3,10 @@
 What enters is a module and its arguments (tensors or TensorSpecs); what leaves is a Trace. A ladder of engines serves:
 meta tensors (shapes alone), then fake tensors (devices and literals too), then real ones, where the operators run. All
 three write down the same composite operators, so the count does not depend on which one served.
+
+Counts take turns: what a trace sets aside (random states, torch's fast paths, a module's attributes) belongs to the
+whole process, so another thread waits until it is put back. A count within a forward pass that is being counted is its
+own: neither sees the other's operations.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
 
 from ..errors import FlopcountError, ForwardError, InputError, TraceError
 from ..ops import Trace
@@ -21,10 +27,11 @@ from .attribution import ModulePath
 from .building import weightless
 from .engines import ENGINES, LADDER, Starter
 from .inputs import map_tensors, specs_of
-from .mode import Unknown
-from .preserve import preserved, uncollected
+from .mode import RecordingMode, Unknown
+from .preserve import TURN, preserved, uncollected
+from .uncountable import Uncountable, refuse_tensor
 
-__all__ = ["ENGINES", "trace", "weightless"]
+__all__ = ["ENGINES", "TURN", "trace", "weightless"]
 
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b", re.IGNORECASE)  # in torch's errors: the module left the dispatcher (.numpy())
 _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
@@ -54,6 +61,7 @@ def trace(
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
+    _refuse_uncountable(module, args, kwargs or {})
     reasons: dict[str, str] = {}
     for name, start in LADDER:
         if engine in ("auto", name):
@@ -79,34 +87,77 @@ def _run(
     fast: bool,
 ) -> Trace:
     path = ModulePath(module)
-    with uncollected() if engine == "meta" else nullcontext(), preserved(module, buffers=engine == "real"), path:
+    collected = uncollected() if engine == "meta" else nullcontext()
+    settled: dict[str, int] = {}
+    with TURN, _set_aside(), collected, preserved(module, buffers=engine == "real") as lazy, path:
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
                 with mode:
                     module(*args, **kwargs)
+            settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
-        except Exception as error:  # whatever a user's module raises, told with its place
+        except Uncountable as error:
+            raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
+        except (Exception, SystemExit, GeneratorExit) as error:  # whatever a user's module raises, told with its place
             if _next_may_serve(error, engine, inference):
-                raise Unknown(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+                raise Unknown(f"{type(error).__name__}: {_first_line(error)}") from error
             raise _forward_error(module, path, error) from error
         finally:
             mode.restore()
-    return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine)
+    return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine, settled)
 
 
-def _next_may_serve(error: Exception, engine: str, inference: bool) -> bool:
+def _set_aside() -> Any:
+    """Without the modes of a count that this one is nested in; a caller's own modes stay."""
+    modes = _get_current_dispatch_mode_stack()
+    return _disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+
+
+def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Sparse, nested and quantized tensors that are there before anything runs."""
+    given: list[Any] = []
+    map_tensors(given.append, (args, kwargs))
+    try:
+        for position, tensor in enumerate(given):
+            if isinstance(tensor, torch.Tensor):
+                refuse_tensor(tensor, f"input {position}")
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            if not is_lazy(tensor):
+                refuse_tensor(tensor, name)
+    except Uncountable as error:
+        raise _uncountable(module, error, "") from None
+
+
+def _uncountable(module: nn.Module, error: Uncountable, where: str) -> InputError:
+    place = where or f"the model itself ({type(module).__name__})"
+    return InputError(f"{error.what}, which cannot be counted", [("in", place), ("fix", error.fix)])
+
+
+def _next_may_serve(error: BaseException, engine: str, inference: bool) -> bool:
     """Whether the engine is to blame, not the module."""
-    without_data = engine == "meta" and _ASKS_FOR_DATA.search(str(error))
-    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(str(error))))
+    without_data = engine == "meta" and _ASKS_FOR_DATA.search(_text(error))
+    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(_text(error))))
 
 
-def _forward_error(module: nn.Module, path: ModulePath, error: Exception) -> ForwardError:
+def _text(error: BaseException) -> str:
+    """An exception's own words; what cannot even say those has none."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(_text(error).splitlines()), "no message")
+
+
+def _forward_error(module: nn.Module, path: ModulePath, error: BaseException) -> ForwardError:
     where, layer, args = path.failure or ("", module, ())
     seen = ", ".join(map(str, specs_of(args)))
-    message = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    message = _first_line(error)
     details = [("in", f"{where or 'the model itself'} ({type(layer).__name__})")]
     if seen:
         details.append(("given", seen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -23,7 +23,10 @@ class ModulePath:
 
     `path` is the dotted name of the innermost running module of `root`. A module that `root` does not own (made on
     the fly, or called through `.forward`) is charged to the one that runs it. A shared module has its first name.
+    Of nested counts only the innermost follows.
     """
+
+    _running: ClassVar[list[ModulePath]] = []
 
     def __init__(self, root: nn.Module) -> None:
         self.names = {id(module): name for name, module in named_modules(root)}
@@ -41,20 +44,22 @@ class ModulePath:
             # with always_call an exception reaches the hook too, but then without the keyword arguments
             register_module_forward_hook(self._leave_module, with_kwargs=True, always_call=True),
         ]
+        self._running.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._running.remove(self)
         for hook in self._hooks:
             hook.remove()
             torch_modules._global_forward_hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
-        if threading.get_ident() == self._thread:
+        if self._follows():
             self._outer.append(self.path)
             self.path = self.names.get(id(module), self.path)
 
     def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if threading.get_ident() != self._thread:
+        if not self._follows():
             return
         if len(rest) == 1:  # the call is raising; the first module to see this exception is where it happened
             raised = sys.exc_info()[1]
@@ -65,6 +70,9 @@ class ModulePath:
             given = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, tuple(_shapes(given)), tuple(_shapes(result))))
         self.path = self._outer.pop()
+
+    def _follows(self) -> bool:
+        return threading.get_ident() == self._thread and self._running[-1] is self
 
 
 def _shapes(value: Any) -> list[tuple[int, ...]]:

@@ -12,7 +12,7 @@ from .attribution import ModulePath
 from .kernels import meta_like
 from .meta import MetaMode
 from .mode import Unknown
-from .preserve import preserved, uncollected
+from .preserve import TURN, preserved, uncollected
 
 __all__ = ["weightless"]
 
@@ -28,7 +28,7 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
     tensor is run for real, and its weights are let go afterwards.
     """
     built: Any
-    with uncollected(), preserved(nn.Module(), buffers=False), torch.no_grad():
+    with TURN, uncollected(), preserved(nn.Module(), buffers=False), torch.no_grad():
         try:
             with _BuildMode(ModulePath(nn.Module())):
                 built = build(*args, **kwargs)

@@ -21,6 +21,7 @@ from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
+from .uncountable import refuse_tensor
 
 __all__ = ["ENGINES", "LADDER", "Start", "Starter", "real_input"]
 
@@ -102,6 +103,7 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
 def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
     if isinstance(value, TensorSpec):
         return _empty(value, device)
+    refuse_tensor(value, "an argument")
     where = device if value.is_meta else value.device
     with torch.inference_mode(value.is_inference()):  # torch ties a view to its source, and insists
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=where)

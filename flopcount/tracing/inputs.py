@@ -28,7 +28,9 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
     Raises:
         InputError: a value that is neither a tensor nor the shape of one, with its place.
     """
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    dtype = next(
+        (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex()), torch.get_default_dtype()
+    )
 
     def read(value: Any, place: str) -> Any:
         if isinstance(value, (torch.Tensor, TensorSpec)) or value is None or isinstance(value, (bool, int, float, str)):

@@ -10,6 +10,7 @@ import torch
 
 from .layout import Layout
 from .mode import Unknown
+from .uncountable import refuse_tensor
 
 __all__ = ["factory_size", "meta_like", "on_cpu", "rebuild", "run_kernel", "sizes", "with_device"]
 
@@ -19,8 +20,7 @@ _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that 
 def sizes(result: Any) -> Any:
     """Shapes of a result, nested as it is."""
     if isinstance(result, torch.Tensor):
-        if result.is_nested:
-            raise Unknown("a nested tensor has no one shape")
+        refuse_tensor(result, "a result")
         return result.shape
     return tuple(map(sizes, result)) if isinstance(result, (list, tuple)) else None
 
@@ -29,7 +29,8 @@ def meta_like(tensor: Any) -> Any:
     """The same shape, strides and dtype without data; the device of the original does not matter."""
     if tensor.is_meta:
         return tensor
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+    refuse_tensor(tensor, "an argument")
+    if tensor.layout != torch.strided:
         raise Unknown(f"a {tensor.layout} tensor has no meta form")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 

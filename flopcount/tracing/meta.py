@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +18,7 @@ from torch import nn
 
 from ..ops import Signature
 from .attribution import ModulePath
+from .autocast import autocast_arguments, is_cast, under_autocast
 from .inputs import map_tensors
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
@@ -110,7 +111,8 @@ class MetaMode(RecordingMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         handler = self._handlers.get(id(func))
         if handler is None:
-            handler = self._handlers[id(func)] = self._handler_of(func)
+            handler = self._handler_of(func)
+            self._handlers[id(func)] = handler = partial(self._autocast, handler) if is_cast(func) else handler
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:
@@ -160,6 +162,13 @@ class MetaMode(RecordingMode):
         return some
 
     # How each class of operators is run
+
+    def _autocast(self, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """An operator that autocast has a say in."""
+        if under_autocast():
+            with self:
+                args, kwargs = autocast_arguments(func, args, kwargs)
+        return handler(func, args, kwargs)
 
     def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Metadata changes act on the tensor object itself and cost nothing."""
@@ -256,10 +265,10 @@ class MetaMode(RecordingMode):
         Torch's meta kernel insists on what one CUDA kernel needs (bfloat16, rows of 16 bytes); the CPU takes any.
         """
         x, y = args[:2]
-        offsets = args[2] if len(args) > 2 else kwargs.get("offs")
+        offsets: Any = args[2] if len(args) > 2 else kwargs.get("offs")
         if x.dtype != y.dtype or x.shape[-1] != y.shape[-2]:
             raise RuntimeError(f"_grouped_mm of {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}")
-        groups = (len(offsets),) if x.ndim == y.ndim == 2 else x.shape[:-2] if x.ndim == 3 == y.ndim else ()
+        groups = (offsets.shape[0],) if x.ndim == y.ndim == 2 else x.shape[:-2] if x.ndim == 3 == y.ndim else ()
         result = x.new_empty((*groups, x.shape[-2], y.shape[-1]), device="meta")
         self._record_call(func, args, kwargs, result)
         return result

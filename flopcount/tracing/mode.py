@@ -20,6 +20,7 @@ from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
 from .layout import Layout
+from .uncountable import refuse_operator, refuse_tensor
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 
@@ -41,6 +42,7 @@ class RecordingMode(TorchDispatchMode):
         self.path = path
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
+        self._composite: dict[int, bool] = {}  # by identity of the operator
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -48,8 +50,12 @@ class RecordingMode(TorchDispatchMode):
         return False
 
     def decomposes(self, func: Any) -> bool:
-        """Whether this is a composite without a rule: its parts are counted instead."""
-        return is_composite(func) and not _has_rule(func)
+        """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
+        known = self._composite.get(id(func))
+        if known is None:
+            refuse_operator(func)
+            known = self._composite[id(func)] = is_composite(func) and not _has_rule(func)
+        return known
 
     def record(self, signature: Signature) -> None:
         """One more operation in the module that is running."""
@@ -119,6 +125,8 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 
 def _frozen(value: Any) -> Any:
     """Tensors to specs, lists to tuples; scalars and None as they are."""
+    if isinstance(value, torch.Tensor):
+        refuse_tensor(value, "what an operator takes or gives")
     if isinstance(value, (torch.Tensor, Layout)):
         return TensorSpec(tuple(value.shape), str(value.dtype))
     if value is None or isinstance(value, int):
@@ -145,7 +153,11 @@ def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
     Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do.
     """
-    key = id(func), tuple(map(fingerprint, args))
+    try:
+        key = id(func), tuple(map(fingerprint, args))
+    except RuntimeError:  # a tensor without shape or strides
+        _frozen(args)
+        raise
     return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
 
 
@@ -190,7 +202,7 @@ class NativeMode(RecordingMode):
             args, kwargs = self.prepare((args, kwargs))
         result = func(*args, **kwargs)
         view = is_view_of(func, result, args)
-        key = call_key(func, args, kwargs), fingerprint(result)  # real values may decide the size of a result
+        key = call_key(func, (*args, result), kwargs)  # real values may decide the size of a result
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +20,13 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
+from .autocast import cacheless
 from .walk import named_modules
 
-__all__ = ["preserved", "uncollected"]
+__all__ = ["TURN", "preserved", "uncollected"]
+
+TURN = threading.RLock()
+"""One count at a time: what it sets aside belongs to the whole process."""
 
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
@@ -42,12 +47,13 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
+def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
-    `buffers` (real arithmetic) their values too. Lazy modules stay lazy.
+    `buffers` (real arithmetic) their values too. Also the default dtype and autocast. Lazy modules stay lazy; what
+    stands in for their parameters is given, by id.
     """
     parts = [part for _, part in named_modules(module)]
     attributes = [_Attributes(part) for part in parts]
@@ -59,16 +65,18 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
     values = [(b, b.clone()) for b in owned_buffers if not (b.is_meta or is_lazy(b))] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
+    dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
     # the fused kernels take other roads on other devices and in training: the plain road is the same everywhere
     torch.backends.mha.set_fastpath_enabled(False)
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with _lazy_for_now(parts, None if buffers else "meta"):
-            yield
+        with cacheless(), _lazy_for_now(parts, None if buffers else "meta") as lazy:
+            yield lazy
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_default_dtype(dtype)
         for owner, name, compiled, _ in roads:
             setattr(owner, name, compiled)
         for setter, state in states:
@@ -89,7 +97,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[None]:
+def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[int, Any]]:
     """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
     copies: dict[int, Any] = {}
     for part in parts:
@@ -103,7 +111,7 @@ def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[None]:
                     owned[name] = copies[id(tensor)]
     hook = register_module_forward_pre_hook(_settle) if copies else None
     try:
-        yield
+        yield {id(copy): copy for copy in copies.values()}
     finally:
         if hook is not None:
             hook.remove()

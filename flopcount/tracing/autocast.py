@@ -1,0 +1,91 @@
+"""Autocast on tensors without data: torch casts by device and knows none for meta, so the casts are made here.
+
+Parameters stay real while activations do not, so that torch's own casts would meet only half of the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from .inputs import map_tensors
+
+__all__ = ["autocast_arguments", "cacheless", "is_cast", "under_autocast"]
+
+_DEVICES = ("cuda", "cpu")
+_CAST = frozenset({torch.float16, torch.bfloat16, torch.float32})
+
+
+def _aten(names: str) -> frozenset[str]:
+    return frozenset(f"aten.{name}" for name in names.split())
+
+
+# ATen/autocast_mode.h, AT_FORALL_LOWER_PRECISION_FP, with the recurrent layers that each device casts in its own way
+_LOWER = _aten(
+    """_convolution conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d convolution addmm
+    addmv addr matmul einsum mm mv linalg_vecdot linear addbmm baddbmm bmm chain_matmul linalg_multi_dot lstm gru
+    rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell prelu scaled_dot_product_attention"""
+)
+# AT_FORALL_DIFFERENT_DTYPES_PROMOTE, and norms whose weights stay in float32
+_WIDEST = _aten(
+    """addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add layer_norm
+    group_norm"""
+)
+
+
+def is_cast(func: Any) -> bool:
+    """Whether autocast changes the arguments of an operator."""
+    return str(getattr(func, "overloadpacket", func)) in _LOWER | _WIDEST
+
+
+def under_autocast() -> bool:
+    """Whether any autocast is on, or a region that turned it off."""
+    if torch._C._is_any_autocast_enabled():
+        return True
+    torch.autocast_increment_nesting()
+    return bool(torch.autocast_decrement_nesting())
+
+
+def autocast_arguments(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Arguments as autocast hands them to an operator; the casts are dispatched like any other operator."""
+    seen: set[torch.dtype] = set()
+    map_tensors(lambda tensor: seen.add(tensor.dtype), (args, kwargs))
+    dtype = torch.float32 if str(func.overloadpacket) in _WIDEST else _lower(seen)
+    if dtype is None or (dtype == torch.float32 and len(seen & _CAST) < 2):
+        return args, kwargs
+
+    def cast(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(dtype) if tensor.dtype in _CAST and tensor.dtype != dtype else tensor
+
+    return map_tensors(cast, args), map_tensors(cast, kwargs)
+
+
+def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
+    """What autocast casts to; where torch has cast the weights already, it no longer says that it is on."""
+    for device in _DEVICES:
+        if torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
+    lower = seen & _CAST - {torch.float32}
+    return lower.pop() if len(lower) == 1 and torch.float32 in seen else None
+
+
+@contextmanager
+def cacheless() -> Iterator[None]:
+    """Autocast keeps the weights it cast until it ends; those of a count must not serve the caller's training.
+
+    The settings are as before afterwards, also where a module that raises left its own.
+    """
+    was = [(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)) for device in _DEVICES]
+    cached = torch.is_autocast_cache_enabled()
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+        torch.set_autocast_cache_enabled(cached)
+        for device, enabled, dtype in was:
+            torch.set_autocast_enabled(device, enabled)
+            torch.set_autocast_dtype(device, dtype)

@@ -1,0 +1,56 @@
+"""What no count can be given for: sparse, nested and quantized tensors, and operators on weights out of sight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+__all__ = ["Uncountable", "refuse_operator", "refuse_tensor"]
+
+_FIXES = {
+    "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
+    "nested": "pad it to one shape (torch.nested.to_padded_tensor), or count its parts one by one",
+    "quantized": "count the model before it is quantized: it does the same multiply-accumulates",
+}
+_QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
+
+
+class Uncountable(Exception):
+    """A tensor or operator that the trace refuses; told to the caller as an InputError with its place."""
+
+    def __init__(self, what: str, kind: str) -> None:
+        self.what, self.fix = what, _FIXES[kind]
+        super().__init__(what)
+
+
+def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
+    """Raise where a tensor has no dense floating-point or integer elements; `what` names it.
+
+    Raises:
+        Uncountable: it is sparse, nested or quantized.
+    """
+    kind = _kind_of(tensor)
+    if kind is not None:
+        raise Uncountable(f"{what} is a {kind} tensor", kind)
+
+
+def _kind_of(tensor: torch.Tensor) -> str | None:
+    if tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized:
+        return None
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_quantized:
+        return "quantized"
+    return "sparse" if str(tensor.layout).startswith("torch.sparse") else None
+
+
+def refuse_operator(func: Any) -> None:
+    """Raise for operators on quantized numbers: their weights are packed into objects that show no sizes.
+
+    Raises:
+        Uncountable: it is one of them.
+    """
+    name = str(getattr(func, "overloadpacket", func))
+    if name.startswith(_QUANTIZED_OPERATORS):
+        raise Uncountable(f"{name} computes with quantized numbers", "quantized")
