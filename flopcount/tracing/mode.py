@@ -9,7 +9,6 @@ arrive as written, on every device, with and without grad.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -78,13 +77,20 @@ class RecordingMode(TorchDispatchMode):
             return (if_true if predicate else if_false)(*operands)
 
 
-@cache
+# What torch says of an operator never changes. Plain dicts, since Dynamo, which may be tracing a compiled module right
+# through these lines, warns of functools.cache.
+_composites: dict[Any, bool] = {}
+_schemas: dict[Any, tuple[str, str, dict[str, Any]]] = {}
+
+
 def is_composite(func: Any) -> bool:
     """Whether torch makes this operator of others."""
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    if not isinstance(func, torch._ops.OpOverload) or func.namespace in SILENT:
-        return False
-    return bool(has_kernel(func.name(), "CompositeImplicitAutograd"))
+    known = _composites.get(func)
+    if known is None:
+        has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+        counts = isinstance(func, torch._ops.OpOverload) and func.namespace not in SILENT
+        known = _composites[func] = counts and bool(has_kernel(func.name(), "CompositeImplicitAutograd"))
+    return known
 
 
 def _has_rule(func: Any) -> bool:
@@ -103,11 +109,13 @@ def make_signature(
     return Signature(name, overload, arguments, _outputs(result), is_view)
 
 
-@cache
 def _schema(func: Any) -> tuple[str, str, dict[str, Any]]:
     """Name, overload, and every argument in order with its default (None where it has none)."""
-    defaults = {a.name: _frozen(a.default_value) if a.has_default_value() else None for a in func._schema.arguments}
-    return str(func.overloadpacket), func._overloadname, defaults
+    known = _schemas.get(func)
+    if known is None:
+        defaults = {a.name: _frozen(a.default_value) if a.has_default_value() else None for a in func._schema.arguments}
+        known = _schemas[func] = str(func.overloadpacket), func._overloadname, defaults
+    return known
 
 
 _FLEX_ATTENTION = ("query", "key", "value")
