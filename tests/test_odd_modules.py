@@ -140,7 +140,10 @@ TRANSFORMS = {
         6 * 2 * 4 * 3,  # 6 signals of 4, 2 places, 4 filters of 3 taps
     ),
     "gradient": (lambda x, w: torch.func.grad(lambda y: (y @ w).sum())(x), 2 * 6 * 16),  # and once more backwards
-    "forward gradient": (lambda x, w: torch.func.jvp(lambda y: y @ w, (x,), (torch.ones_like(x),))[1], 2 * 6 * 16),
+    "forward gradient": (  # torch multiplies by the tangent of the weights as well, which is zero
+        lambda x, w: torch.func.jvp(lambda y: y @ w, (x,), (torch.ones_like(x),))[1],
+        3 * 6 * 16,
+    ),
 }
 
 
