@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flopcount import count_model
+from flopcount.models.cards import CARDS
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))  # as `python benchmarks/audit.py` does
@@ -34,6 +35,8 @@ def test_every_network_was_put_to_every_tool():
 
 @pytest.mark.parametrize("name", audit.MODELS)
 def test_our_column_is_what_we_count_now(name):
+    if CARDS[name].requires:
+        pytest.importorskip(CARDS[name].requires)
     published = PUBLISHED["models"][name]
     report = count_model(name)
     assert published["macs"] == report.macs

@@ -137,7 +137,7 @@ def test_the_zoo_is_explained_in_every_tool(peer, name):
 
 @pytest.mark.parametrize("name", ["timesformer_b", "vivit_b_16x2"])
 def test_video_transformers_are_explained_in_every_tool(peer, name):
-    pytest.importorskip("transformers")
+    needed("transformers")
     result = check_model(name, clip="4x32x32", num_classes=5, against=peer)
     assert result.agrees, str(result.table())
 
