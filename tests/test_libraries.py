@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
-from flopcount.models.libraries import LIBRARIES, _ready_torchvision, declare_missing_operators
+from flopcount.models.libraries import LIBRARIES, declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
 
 
@@ -100,7 +100,7 @@ torch.library.register_fake("torchvision::nms")(lambda dets, scores, iou_thresho
         pytest.skip("this torchvision fits, or was declared before")
     with pytest.raises(RuntimeError, match="torchvision::nms does not exist"):
         import torchvision
-    _ready_torchvision()
+    ready_torchvision()
     import torchvision  # noqa: F401
 
     assert torch.ops.torchvision.nms is not None

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from flopcount import Clip, InputError, Kind, count_flops, create_model, weightless
 from flopcount.models.cnn_attention import ResNet34, SelfAttention
-from flopcount.models.libraries import _ready_torchvision, library_model
+from flopcount.models.libraries import library_model, ready_torchvision
 from flopcount.models.mvit import MultiscaleAttention, distances
 from flopcount.models.swin3d import ShiftedWindowAttention3d
 
@@ -206,7 +206,7 @@ def test_mvit_is_sized_to_the_clip_and_says_so(name, positions, clip):
 @pytest.fixture
 def video():
     """torchvision.models.video."""
-    _ready_torchvision()
+    ready_torchvision()
     return pytest.importorskip("torchvision.models.video", exc_type=ImportError)
 
 

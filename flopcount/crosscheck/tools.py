@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError, UnknownNameError
+from ..models.libraries import ready_torchvision
 from ..report import Report
 from .calflops_causes import calflops_causes
 from .calflops_run import run_calflops
@@ -82,6 +83,7 @@ def _watched(tool: str, run: Run, why: Why) -> Callable[[Subject], Answer]:
 
     def answer(subject: Subject) -> Answer:
         try:
+            ready_torchvision()  # ptflops and calflops import libraries that import it, if it is there
             count, watched = run(subject.module, subject.args, subject.kwargs)
         except Exception as error:  # whatever its import, its hooks, its formulas or the module under them raise
             return Answer(PeerCount(tool, version(tool), failure=failure_of(error)))

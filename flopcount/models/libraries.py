@@ -23,7 +23,7 @@ from ..errors import FlopcountError, InputError, UnknownNameError
 from . import Recipe
 from .transformers_inputs import inputs_of
 
-__all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "transformers_library"]
+__all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "ready_torchvision", "transformers_library"]
 
 FRAMES = 16  # a video network that does not say how many it takes: torchvision counts all of its own at 16
 DETECTED = 800  # pixels: detectors scale the shorter side of what they are given to it
@@ -78,7 +78,7 @@ def ready_library(library: str, module: str) -> ModuleType:
     Raises:
         InputError: it is not installed, or raised when it was imported.
     """
-    _ready_torchvision()
+    ready_torchvision()
     return _imported(library, module)
 
 
@@ -138,7 +138,7 @@ _OPERATORS = (
 _declared: list[torch.library.Library] = []  # the operators live as long as the object that defined them
 
 
-def _ready_torchvision() -> None:
+def ready_torchvision() -> None:
     """Import torchvision; where its compiled operators do not fit this torch, declare them first.
 
     Model definitions need the operators' schemas alone, to be imported. timm and pytorchvideo import torchvision too.
