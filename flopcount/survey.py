@@ -43,6 +43,11 @@ class SurveyRow:
     problem: str = ""
 
     @property
+    def library(self) -> str:
+        """Which the model is of."""
+        return self.name.rpartition(":")[0] or ZOO
+
+    @property
     def counted(self) -> bool:
         """Whether there is a cost, and nothing is missing from it."""
         return not self.problem and not self.uncosted
@@ -85,17 +90,36 @@ class Survey:
         )
         return Table(f"survey of {self.what}", columns, rows, None, tuple(self._notes()))
 
+    def summary(self) -> Table:
+        """One row per library, and why models failed."""
+        libraries: dict[str, list[SurveyRow]] = {}
+        for row in self.rows:
+            libraries.setdefault(row.library, []).append(row)
+        columns = (Column("library", "text"), Column("attempted"), Column("counted"), Column("failed"))
+        rows = tuple((library, *_tally(found)) for library, found in libraries.items())
+        return Table(f"survey of {self.what}", columns, rows, ("total", *_tally(self.rows)), tuple(self._reasons()))
+
     def _notes(self) -> Iterator[str]:
-        counted = sum(row.counted for row in self.rows)
-        yield f"attempted {len(self.rows)}, counted {counted}, failed {len(self.rows) - counted}"
+        attempted, counted, failed = _tally(self.rows)
+        yield f"attempted {attempted}, counted {counted}, failed {failed}"
+        yield from self._reasons()
+
+    def _reasons(self) -> Iterator[str]:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
         for reason, count in reasons.most_common():
             yield f"{count} × {reason}"
 
 
+def _tally(rows: Sequence[SurveyRow]) -> tuple[int, int, int]:
+    """Attempted, counted, failed."""
+    counted = sum(row.counted for row in rows)
+    return len(rows), counted, len(rows) - counted
+
+
 def _kind_of(row: SurveyRow) -> str:
     """A reason without what differs from model to model: names in quotes and numbers."""
-    text = row.problem or f"uncosted: {', '.join(row.uncosted)}"
+    model = row.name.rpartition(":")[2]
+    text = row.problem.replace(f"{model} raised", "the model raised") or f"uncosted: {', '.join(row.uncosted)}"
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
 
 

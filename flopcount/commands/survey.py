@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import TableFormat
 from .output import progress, show, write_file
+
+if TYPE_CHECKING:
+    from ..survey import Survey
 
 __all__ = ["survey"]
 
@@ -19,7 +22,7 @@ __all__ = ["survey"]
     "flopcount survey zoo\n\n"
     "flopcount survey 'timm:resnet*'\n\n"
     "flopcount survey torchvision pytorchvideo --format csv\n\n"
-    "flopcount survey timm --format csv --write timm.csv"
+    "flopcount survey timm --format csv --write timm.csv --summary timm.md"
 )
 def survey(
     what: Annotated[
@@ -29,6 +32,9 @@ def survey(
         ),
     ],
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write how many were counted there, in markdown, and why not.")
+    ] = None,
     write: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there; whole or not at all.")] = None,
 ) -> None:
     """Count every model of a library, going on where one fails (exit code 1 if one did, or has uncosted operators)."""
@@ -40,6 +46,8 @@ def survey(
     with progress("counting", len(models)) as step:
         result = count_all(models, ", ".join(what), step)
     table = result.table()
+    if summary is not None:
+        write_file(summary, _page(result, what))
     if write is not None:
         write_file(write, render(table, format.value) + "\n")
     else:
@@ -48,3 +56,16 @@ def survey(
         typer.echo(note, err=True)
     if not result.complete:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _page(result: Survey, what: list[str]) -> str:
+    """The summary with how it was made."""
+    import torch
+
+    from .._version import __version__
+    from ..renderers import render
+
+    made = f"Made by `flopcount survey {' '.join(what)}`, flopcount {__version__}, torch {torch.__version__}."
+    return (
+        f"# Survey\n\n{made} A model counts if nothing of it is uncosted.\n\n{render(result.summary(), 'markdown')}\n"
+    )
