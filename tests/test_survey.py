@@ -117,6 +117,15 @@ def test_reasons_are_grouped():
     )
 
 
+def test_the_summary_has_a_row_per_library(timm, tmp_path):
+    page = tmp_path / "summary.md"
+    assert run(app, ["survey", "timm:net_*", "zoo:x3d_xs", "--summary", str(page)]).exit_code == 1
+    text = page.read_text()
+    assert "| timm | 5 | 2 | 3 |" in text
+    assert "| zoo | 1 | 1 |  |" in text
+    assert "- 1 × Odd raised MemoryError: no Full" in text
+
+
 def test_what_is_not_there_is_said(timm):
     with pytest.raises(UnknownNameError, match="no library named 'timn'\n  near    timm"):
         named_models("timn")
