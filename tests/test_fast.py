@@ -17,8 +17,6 @@ from flopcount import (
 )
 from flopcount.rules import registry
 from flopcount.tracing.inputs import map_tensors
-from flopcount.tracing.layout import layout_of
-from flopcount.tracing.meta import Argument, MetaMode
 from flopcount.tracing.walk import named_modules
 
 
@@ -36,31 +34,6 @@ def operators(report):
         for c in report.ops
         for s in [c.op.signature]
     ]
-
-
-@pytest.fixture
-def compared(monkeypatch):
-    """Every answer of ours is put beside that of torch's kernel, strides included."""
-    answer = MetaMode._first_time
-    seen = []
-
-    def layouts(known, args):
-        result = known.result
-        return layout_of(args[result.position]) if isinstance(result, Argument) else result
-
-    def both(self, func, args, kwargs):
-        ours = answer(self, func, args, kwargs)
-        if self.fast:
-            self.fast = False
-            theirs = answer(self, func, args, kwargs)
-            self.fast = True
-            assert layouts(ours, args) == layouts(theirs, args), func
-            assert ours.signature.outputs == theirs.signature.outputs
-            seen.append(func)
-        return ours
-
-    monkeypatch.setattr(MetaMode, "_first_time", both)
-    return seen
 
 
 @pytest.mark.parametrize("name", list_models())
