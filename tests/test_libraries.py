@@ -155,7 +155,9 @@ def test_what_torchvisions_networks_do_not_take_is_said(package):
         InputError, match="mvit_v9 takes no clip but 16×24×32\n  seen    8×24×32\n  fix     give --clip"
     ):
         count_model("torchvision:mvit_v9", clip=Clip(8, 24, 32))
-    with pytest.raises(InputError, match="boxes takes a list of images or quantised numbers"):
+    with pytest.raises(InputError, match="net has no part 'backbone'\n  fix     detectors have a .backbone"):
+        count_model("torchvision:net.backbone")
+    with pytest.raises(InputError, match="boxes takes a list of images, and what it finds decides"):
         count_model("torchvision:boxes")
     with pytest.raises(UnknownNameError, match="no torchvision model named 'clip'\n  near    clips"):
         count_model("torchvision:clip")
