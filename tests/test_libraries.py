@@ -155,7 +155,7 @@ def test_what_torchvisions_networks_do_not_take_is_said(package):
         InputError, match="mvit_v9 takes no clip but 16×24×32\n  seen    8×24×32\n  fix     give --clip"
     ):
         count_model("torchvision:mvit_v9", clip=Clip(8, 24, 32))
-    with pytest.raises(InputError, match="net has no part 'backbone'\n  fix     detectors have a .backbone"):
+    with pytest.raises(InputError, match=r"net has no part 'backbone'\n  fix     detectors have a \.backbone"):
         count_model("torchvision:net.backbone")
     with pytest.raises(InputError, match="boxes takes a list of images, and what it finds decides"):
         count_model("torchvision:boxes")

@@ -1,0 +1,120 @@
+"""The laws over every network of the zoo, with weights, at its smallest clip."""
+
+import contextlib
+import threading
+
+import pytest
+import torch
+from test_tracing import global_state
+
+from flopcount import ForwardError, count_flops, create_model
+from flopcount.models import CARDS
+from flopcount.tracing.engines import ENGINES
+
+CONTEXTS = {
+    "no_grad": torch.no_grad,
+    "enable_grad": torch.enable_grad,
+    "inference": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+}
+
+
+@pytest.fixture(params=CARDS.values(), ids=list(CARDS), scope="module")
+def built(request):
+    """A network with weights, and the shapes of two samples: in training, norms want more than one."""
+    if request.param.requires:
+        pytest.importorskip(request.param.requires)
+    torch.manual_seed(0)
+    model = create_model(request.param.name, clip=request.param.smallest, num_classes=3).eval()
+    return model, tuple((2, *shape) for shape in model.recipe.inputs)
+
+
+def module_state(module):
+    """Everything a count might change, without copying weights: identities, versions, flags and hooks."""
+    state = {}
+    for path, part in module.named_modules():
+        for name, value in vars(part).items():
+            contents = [id(item) for item in value.values()] if isinstance(value, dict) else None
+            state[path, name] = id(value), contents, value if isinstance(value, (bool, int, float, str)) else None
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        state["tensor", name] = id(tensor), tensor.data_ptr(), tensor._version, tensor.requires_grad, tensor.grad
+    for name, buffer in module.named_buffers():
+        state["values", name] = buffer.double().sum().item()
+    return state
+
+
+def test_one_answer_on_every_engine_and_nothing_left_behind(built):
+    model, shapes = built
+    before = module_state(model), global_state()
+    reports = {engine: count_flops(model, shapes, engine=engine, strict=True) for engine in ENGINES}
+    assert (module_state(model), global_state()) == before
+    meta = reports["meta"]
+    for engine, report in reports.items():
+        assert (report.macs, report.params) == (meta.macs, meta.params), engine
+        assert [(row.path, row.own.macs, row.calls) for row in report.modules] == [
+            (row.path, row.own.macs, row.calls) for row in meta.modules
+        ], engine
+
+
+def test_one_answer_in_every_mode_and_dtype(built):
+    model, shapes = built
+    macs = count_flops(model, shapes).macs
+    for name, context in CONTEXTS.items():
+        with context():
+            assert count_flops(model, shapes).macs == macs, name
+    training = model.train()
+    try:
+        assert count_flops(training, shapes).macs == macs
+    finally:
+        model.eval()
+    before = module_state(model)
+    with contextlib.ExitStack() as stack:
+        stack.callback(model.float)
+        assert count_flops(model.bfloat16(), shapes).macs == macs
+    assert module_state(model).keys() == before.keys()
+
+
+def test_linear_in_the_batch(built):
+    model, shapes = built
+    two, six = count_flops(model, shapes), count_flops(model, tuple((6, *shape[1:]) for shape in shapes))
+    assert six.macs == 3 * two.macs
+    assert six.per_sample.macs == two.per_sample.macs  # MViT adds up its positions once, whatever the batch
+
+
+def test_a_failing_forward_leaves_nothing_behind(built):
+    model, shapes = built
+    before = module_state(model), global_state()
+    last = list(model.modules())[-1]
+    for error in (RuntimeError("half way"), KeyboardInterrupt()):
+
+        def fail(*_, error=error):
+            raise error
+
+        handle = last.register_forward_pre_hook(fail)
+        try:
+            with pytest.raises((ForwardError, KeyboardInterrupt)) as raised:
+                count_flops(model, shapes)
+            assert isinstance(error, KeyboardInterrupt) == (raised.type is KeyboardInterrupt)
+        except BaseException as failure:
+            if not str(failure).startswith("DID NOT RAISE"):  # a layer that this clip never reaches
+                raise
+        finally:
+            handle.remove()
+    assert (module_state(model), global_state()) == before
+
+
+def test_two_threads_count_at_once():
+    models = [create_model(name, clip=CARDS[name].smallest, num_classes=3).eval() for name in ("c3d", "x3d_s")]
+    alone = [count_flops(model, ((1, *model.recipe.inputs[0]),)).macs for model in models]
+    found = [[], []]
+
+    def count(index):
+        for _ in range(5):
+            found[index].append(count_flops(models[index], ((1, *models[index].recipe.inputs[0]),)).macs)
+
+    threads = [threading.Thread(target=count, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[macs] * 5 for macs in alone]
