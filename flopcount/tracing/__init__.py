@@ -12,6 +12,7 @@ own: neither sees the other's operations.
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import nullcontext
 from typing import Any
 
@@ -89,7 +90,7 @@ def _run(
     path = ModulePath(module)
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
-    with TURN, _set_aside(), collected, preserved(module, buffers=engine == "real") as lazy, path:
+    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             with torch.inference_mode(inference), below:
@@ -114,6 +115,11 @@ def _set_aside() -> Any:
     """Without the modes of a count that this one is nested in; a caller's own modes stay."""
     modes = _get_current_dispatch_mode_stack()
     return _disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+
+
+def _uncompiled() -> Any:
+    """Compiled modules run as they were written; Dynamo would trace through this very trace."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
