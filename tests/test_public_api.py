@@ -42,6 +42,8 @@ STAGES = [
     {"renderers", "catalogue", "counting", "options"},
     {"crosscheck", "facts"},
     {"verification"},
+    {"comparison"},
+    {"figures"},
     {"cli"},
 ]
 STAGE = {name: i for i, names in enumerate(STAGES) for name in names}
