@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,13 @@ class By(StrEnum):
     module = "module"
     operator = "operator"
     kind = "kind"
+
+
+class Per(StrEnum):
+    """What the cost of a chart is of."""
+
+    view = "view"
+    video = "video"
 
 
 class Format(StrEnum):
@@ -267,6 +275,64 @@ def verify(
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount compare x3d_m slowfast_r50_8x8 mvit_b_16x4 --dataset kinetics400\n\n"
+    "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
+    "flopcount compare --out reports"
+)
+def compare(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Networks of the zoo; all with an accuracy if none.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose accuracy.")] = "kinetics400",
+    per: Annotated[Per | None, typer.Option(help="Charts per view or per video only; both without.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="URL", help="A part of the url the accuracy is to come from; else the paper.")
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
+    ] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write the table.")] = TableFormat.table,
+) -> None:
+    """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
+    with _working("comparing") as say:
+        from .comparison import PER, Point
+        from .comparison import compare as compared
+
+        points = [Point.parse(text) for text in point or ()]
+        comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
+        if out is not None:
+            import matplotlib
+
+            matplotlib.use("agg")  # files need no screen, and a broken one must not matter
+            from .figures import comparison_files
+
+            files = comparison_files(
+                comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER
+            )
+    if out is None:
+        _show(comparison.table(), format.value)
+        return
+    _write_files({out / path: content for path, content in files.items()})
+    typer.echo(f"wrote {len(files)} files below {out}", err=True)
+
+
+def _compare_command(
+    names: list[str] | None, dataset: str, per: Per | None, source: str | None, points: list[str] | None
+) -> str:
+    """The command that makes the same page anywhere."""
+    words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
+    words += ["--per", per.value] if per else []
+    words += ["--source", source] if source else []
+    words += [word for text in points or () for word in ("--point", text)]
+    return shlex.join([*words, "--out", "DIR"])
+
+
 @app.command("list", epilog='[bold]Examples[/]\n\nflopcount list --format markdown\n\nflopcount list --family "3D CNN"')
 def list_(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only one family of networks.")] = None,
@@ -358,12 +424,23 @@ def _show(table: Table, form: str) -> None:
 
 def _write_file(path: Path, text: str) -> None:
     """Whole or not at all: what is there stays there until the new text is complete."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    _write_files({path: text.encode()})
+
+
+def _write_files(files: dict[Path, bytes]) -> None:
+    """All of them or none: every file is complete beside its place before the first takes it."""
+    unfinished = {path: path.with_name(f"{path.name}.unfinished") for path in files}
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        for path, content in files.items():
+            if len(files) > 1:  # a folder was asked for, not a file in one
+                path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished[path].write_bytes(content)
+        for path, whole in unfinished.items():
+            whole.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        for whole in unfinished.values():
+            with suppress(OSError):
+                whole.unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path}: {error.strerror}", [("fix", "name a file in a folder that exists")]
         ) from None

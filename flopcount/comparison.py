@@ -8,7 +8,7 @@ reason, never plotted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .clip import Clip, Views
@@ -37,7 +37,7 @@ class Point:
     model: str
     top1: float
     clip: Clip | None = None
-    views: Views = Views()
+    views: Views = field(default_factory=Views)
 
     @classmethod
     def parse(cls, text: str) -> Point:
@@ -232,8 +232,11 @@ def compare(
             unplotted.append(Unplotted(name, why))
             continue
         row, model = min(chosen, key=lambda pair: _preference(CARDS[name], *pair))
-        point = _row(CARDS[name], row, model)
-        (rows if isinstance(point, Row) else unplotted).append(point)  # type: ignore[arg-type]
+        judged = _row(CARDS[name], row, model)
+        if isinstance(judged, Row):
+            rows.append(judged)
+        else:
+            unplotted.append(judged)
     for point in points:
         progress(f"counting {point.model}")
         rows.append(_own(point, classes))
@@ -258,19 +261,28 @@ def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
 
 
 def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
-    """Least is best: the network as the zoo has it, from its paper, then from its code, read first hand."""
+    """Least is best: the network as the zoo has it and its paper's row, whether or not that says enough for a point.
+
+    Of other sources: one that says the views, read first hand, the network's own code, trained from scratch.
+    """
     return (
         bool(model.options),
         model.clip.frames != card.clip.frames,
         row.url.rstrip("/") != card.paper.rstrip("/"),
-        not row.url.startswith(card.code),
+        row.top1 is None or not _view_count(row),
         row.secondary,
-        row.top1 is None,
+        not row.url.startswith(card.code),
+        row.pretrain != "none",
     )
 
 
+def _view_count(row: Published) -> int:
+    """Views per video; 0 where the source does not say."""
+    return row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
+
+
 def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
-    views = row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
+    views = _view_count(row)
     if row.top1 is None:
         return Unplotted(card.name, "the source prints no top-1", row.url)
     if not views:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib import rc_context
@@ -20,7 +21,7 @@ _NO_DATE = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
 # ids by content instead of by chance; fonts as outlines that journals accept
-_SETTINGS = {"svg.hashsalt": "flopcount", "pdf.fonttype": 42}
+_SETTINGS: Any = {"svg.hashsalt": "flopcount", "pdf.fonttype": 42}
 
 
 def picture(draw: Callable[[], Axes], form: str) -> bytes:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import ceil, cos, hypot, pi, sin
 
-__all__ = ["Box", "place"]
+__all__ = ["Box", "leader", "place", "trail"]
 
 _RINGS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 110)  # pixels between a point's rim and its label, the nearest tried first
 _DIRECTIONS = 16
+_FAR = 12  # pixels between a rim and a label from which on a line joins them
+_STEP = 3
+
+Spot = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,11 @@ class Box:
 
 
 def place(
-    points: Sequence[tuple[float, float]],
+    points: Sequence[Spot],
     radii: Sequence[float],
     sizes: Sequence[tuple[float, float]],
     bounds: Box,
+    taken: Sequence[Box] = (),
 ) -> list[Box | None]:
     """A box for each label, the first points first; None where no place is left near its point.
 
@@ -53,17 +58,45 @@ def place(
         radii: of the points' bubbles.
         sizes: width and height of each label.
         bounds: where labels may be.
+        taken: what else they must not cover, such as a line (`trail`).
     """
     bubbles = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(points, radii, strict=True)]
+    blocked = [*bubbles, *taken]
     placed: list[Box | None] = []
+    labels: list[Box] = []
     for point, radius, size in zip(points, radii, sizes, strict=True):
-        blocked = [*bubbles, *(box for box in placed if box)]
-        tries = (box for ring in _RINGS for box in _around(point, radius + ring, size))
-        placed.append(next((box for box in tries if box.within(bounds) and not any(map(box.overlaps, blocked))), None))
+        for box in (box for ring in _RINGS for box in _around(point, radius + ring, size)):
+            line = leader(point, radius, box)
+            crossed = line is not None and any(dot.overlaps(label) for dot in trail(*line) for label in labels)
+            if box.within(bounds) and not crossed and not any(map(box.overlaps, blocked)):
+                labels.append(box)
+                blocked += [box, *(trail(*line) if line else ())]
+                placed.append(box)
+                break
+        else:
+            placed.append(None)
     return placed
 
 
-def _around(point: tuple[float, float], distance: float, size: tuple[float, float]) -> list[Box]:
+def leader(point: Spot, radius: float, box: Box) -> tuple[Spot, Spot] | None:
+    """The line from a point to its label, where that is too far away to be understood without; else None."""
+    x, y = point
+    nearest = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
+    return (point, nearest) if hypot(nearest[0] - x, nearest[1] - y) - radius > _FAR else None
+
+
+def trail(start: Spot, end: Spot) -> list[Box]:
+    """A line as small boxes, so that labels can keep clear of it."""
+    steps = max(1, ceil(hypot(end[0] - start[0], end[1] - start[1]) / _STEP))
+    dots = []
+    for step in range(steps + 1):
+        x = start[0] + (end[0] - start[0]) * step / steps
+        y = start[1] + (end[1] - start[1]) * step / steps
+        dots.append(Box(x - 1, y - 1, x + 1, y + 1))
+    return dots
+
+
+def _around(point: Spot, distance: float, size: tuple[float, float]) -> list[Box]:
     """Boxes that touch a circle around the point, above and to the right first."""
     (x, y), (width, height) = point, size
     boxes = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..comparison import Comparison, Row, pareto
 from ..errors import InputError
-from .labels import Box, place
+from .labels import Box, leader, place, trail
 from .themes import DARK, LIGHT, STYLES, Theme, dress
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ GIGA = 10**9
 _AREA_PER_M = 1.6  # points² of bubble per million parameters
 _LEAST_AREA = 22.0
 _LEGEND_PARAMS_M = (4, 30, 120)
-_LEADER_PIXELS = 12  # labels further than this from their point get a line to it
 
 
 def scatter(comparison: Comparison, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
@@ -73,6 +73,14 @@ def scatter(comparison: Comparison, per: str = "view", ax: Axes | None = None, *
     return ax
 
 
+def _doubled(macs: Any) -> Any:
+    return 2 * macs
+
+
+def _halved(flops: Any) -> Any:
+    return flops / 2
+
+
 def _area(params: int) -> float:
     return _LEAST_AREA + _AREA_PER_M * params / 10**6
 
@@ -83,7 +91,7 @@ def _frame(ax: Axes, comparison: Comparison, per: str, theme: Theme) -> None:
     ax.set_axisbelow(True)
     ax.set_xlabel(f"GMACs per {per} (papers' GFLOPs)", fontsize=9)
     ax.set_ylabel(f"top-1 on {comparison.dataset} (%), as printed", fontsize=9)
-    twice = ax.secondary_xaxis("top", functions=(lambda macs: 2 * macs, lambda flops: flops / 2))
+    twice = ax.secondary_xaxis("top", functions=(_doubled, _halved))
     twice.set_xlabel(f"GFLOPs per {per} = 2 × GMACs", fontsize=9)
     for axis in (ax, twice):
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
@@ -154,20 +162,25 @@ def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, th
     for text in texts:
         extent = text.get_window_extent()
         sizes.append((extent.width + 3, extent.height + 1))
-    centres = [tuple(map(float, ax.transData.transform((row.cost(per) / GIGA, row.top1)))) for row in ordered]
+    spots = ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in ordered])
+    centres = [(float(x), float(y)) for x, y in spots]
     radii = [_area(row.params) ** 0.5 / 2 / to_points for row in ordered]
     inside = ax.get_window_extent()
     bounds = Box(inside.x0 + 2, inside.y0 + 2, inside.x1 - 2, inside.y1 - 2)
-    boxes = place([(x, y) for x, y in centres], radii, sizes, bounds)
+    along = [
+        (float(x), float(y)) for x, y in ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in front])
+    ]
+    taken = [dot for start, end in pairwise(along) for dot in trail(start, end)]
+    boxes = place(centres, radii, sizes, bounds, taken)
     back = ax.transData.inverted()
-    for text, box, (x, y), radius in zip(texts, boxes, centres, radii, strict=True):
+    for text, box, centre, radius in zip(texts, boxes, centres, radii, strict=True):
         if box is None:
             text.remove()
             continue
-        text.set_position(back.transform((box.left + 1.5, box.bottom + 0.5)))
+        left, bottom = back.transform((box.left + 1.5, box.bottom + 0.5))
+        text.set_position((left, bottom))
         text.set_verticalalignment("bottom")
-        nearest = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
-        gap = ((nearest[0] - x) ** 2 + (nearest[1] - y) ** 2) ** 0.5 - radius
-        if gap > _LEADER_PIXELS:
-            (x0, y0), (x1, y1) = back.transform([(x, y), nearest])
+        line = leader(centre, radius, box)
+        if line is not None:
+            (x0, y0), (x1, y1) = back.transform(line)
             ax.plot([x0, x1], [y0, y1], color=theme.front, lw=0.5, zorder=2)

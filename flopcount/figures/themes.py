@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.axes._secondary_axes import SecondaryAxis
 
 __all__ = ["DARK", "LIGHT", "STYLES", "Theme", "dress"]
 
@@ -42,7 +43,7 @@ LIGHT = Theme("#FFFFFF", "#1F2328", "#D8DCE0", "#6E7781", dark=False)
 DARK = Theme("#0D1117", "#E6EDF3", "#2A313A", "#8B949E", dark=True)
 
 
-def dress(ax: Axes, theme: Theme) -> None:
+def dress(ax: Axes | SecondaryAxis, theme: Theme) -> None:
     """Ground, ink and spines of an axes."""
     ax.set_facecolor(theme.ground)
     ax.tick_params(which="both", colors=theme.ink, labelsize=8)
