@@ -11,7 +11,22 @@ from math import ceil, cos, hypot, pi, sin
 
 __all__ = ["Box", "leader", "place", "trail"]
 
-_RINGS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 110)  # pixels between a point's rim and its label, the nearest tried first
+_RINGS = (
+    2,
+    6,
+    12,
+    20,
+    30,
+    42,
+    56,
+    72,
+    90,
+    110,
+    135,
+    160,
+    190,
+    220,
+)  # pixels between a point's rim and its label, the nearest tried first
 _DIRECTIONS = 16
 _FAR = 12  # pixels between a rim and a label from which on a line joins them
 _STEP = 3
@@ -62,20 +77,29 @@ def place(
     """
     bubbles = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(points, radii, strict=True)]
     blocked = [*bubbles, *taken]
-    placed: list[Box | None] = []
     labels: list[Box] = []
-    for point, radius, size in zip(points, radii, sizes, strict=True):
-        for box in (box for ring in _RINGS for box in _around(point, radius + ring, size)):
-            line = leader(point, radius, box)
-            crossed = line is not None and any(dot.overlaps(label) for dot in trail(*line) for label in labels)
-            if box.within(bounds) and not crossed and not any(map(box.overlaps, blocked)):
-                labels.append(box)
-                blocked += [box, *(trail(*line) if line else ())]
-                placed.append(box)
-                break
-        else:
-            placed.append(None)
+    placed: list[Box | None] = []
+    for index, (point, radius, size) in enumerate(zip(points, radii, sizes, strict=True)):
+        near = [box for ring in _RINGS for box in _around(point, radius + ring, size)]
+        free = [box for box in near if box.within(bounds) and not any(map(box.overlaps, blocked))]
+        others = [*bubbles[:index], *bubbles[index + 1 :]]
+        # a line to the label may pass behind another point where there is no better way, but never behind a label
+        clear = (
+            box for passed in ([*labels, *others], labels) for box in free if not _passes(point, radius, box, passed)
+        )
+        chosen = next(clear, None)
+        placed.append(chosen)
+        if chosen is not None:
+            line = leader(point, radius, chosen)
+            labels.append(chosen)
+            blocked += [chosen, *(trail(*line) if line else ())]
     return placed
+
+
+def _passes(point: Spot, radius: float, box: Box, others: Sequence[Box]) -> bool:
+    """Whether the line from the point to its label goes through one of the others."""
+    line = leader(point, radius, box)
+    return line is not None and any(dot.overlaps(other) for dot in trail(*line) for other in others)
 
 
 def leader(point: Spot, radius: float, box: Box) -> tuple[Spot, Spot] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scatter"]
 
-SIZE_INCHES = (9.0, 5.8)
+SIZE_INCHES = (9.0, 6.4)
 GIGA = 10**9
 _AREA_PER_M = 1.6  # points² of bubble per million parameters
 _LEAST_AREA = 22.0
@@ -139,18 +139,18 @@ def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
 
 
 def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, theme: Theme) -> None:
-    """Names beside their points, those of the front first; a name with no room is left to the table."""
+    """Names beside their points, the front's first, then the longest; one with no room is left to the table."""
     figure: Figure | None = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # settles the layout, so that pixels mean something
     to_points = 72 / figure.dpi
-    ordered = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
+    ordered = sorted(rows, key=lambda row: (row not in front, -len(row.name), row.name))
     texts = [
         ax.text(
             0,
             0,
             row.name,
-            fontsize=7,
+            fontsize=6.8,
             color=theme.ink,
             weight="bold" if row in front else "normal",
             zorder=5,
