@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .clip import Clip, Views
+    from .comparison import compare
     from .counting import count_flops, count_model
     from .crosscheck import check
     from .errors import (
@@ -50,6 +51,7 @@ _HOME = {
     "Views": "clip",
     "Work": "ops",
     "check": "crosscheck",
+    "compare": "comparison",
     "count_flops": "counting",
     "count_model": "counting",
     "create_model": "models",
@@ -76,6 +78,7 @@ __all__ = [
     "Work",
     "__version__",
     "check",
+    "compare",
     "count_flops",
     "count_model",
     "create_model",

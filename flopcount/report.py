@@ -16,6 +16,7 @@ from .ops import CostedOp, Kind, ModuleCall, Trace
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
 
     from .explanation import Explanation
     from .tables import Table
@@ -301,6 +302,12 @@ class Report:
         from .tables import sentence
 
         return sentence(self)
+
+    def plot(self, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False) -> Axes:
+        """Bars of the MACs of each module (down to `depth`), operator or kind; a new figure where `ax` is None."""
+        from .figures import breakdown
+
+        return breakdown(self, by, ax, depth=depth, dark=dark)
 
     def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
         """The table as a DataFrame of exact integers."""

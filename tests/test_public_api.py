@@ -42,6 +42,8 @@ STAGES = [
     {"renderers", "catalogue", "counting", "options"},
     {"crosscheck", "facts"},
     {"verification", "survey"},
+    {"comparison"},
+    {"figures"},
     {"commands"},
     {"cli"},
 ]

@@ -6,17 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ..errors import InputError
-
 if TYPE_CHECKING:
     from ..tables import Table
 
-__all__ = ["progress", "show", "working", "write", "write_file"]
+__all__ = ["progress", "show", "working", "write"]
 
 
 @contextmanager
@@ -63,19 +60,6 @@ def show(table: Table, form: str) -> None:
     else:
         columns = os.environ.get("COLUMNS", "")
         write(terminal(table, int(columns) if columns.isdigit() else PLAIN_WIDTH))
-
-
-def write_file(path: Path, text: str) -> None:
-    """Whole or not at all: what is there stays there until the new text is complete."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror}", [("fix", "name a file in a folder that exists")]
-        ) from None
 
 
 def write(text: str) -> None:

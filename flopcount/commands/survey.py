@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..writing import write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import TableFormat
-from .output import progress, show, write_file
+from .output import progress, show
 
 if TYPE_CHECKING:
     from ..survey import Survey
@@ -47,9 +48,9 @@ def survey(
         result = count_all(models, ", ".join(what), step)
     table = result.table()
     if summary is not None:
-        write_file(summary, _page(result, what))
+        write_files({summary: (_page(result, what)).encode()})
     if write is not None:
-        write_file(write, render(table, format.value) + "\n")
+        write_files({write: (render(table, format.value) + "\n").encode()})
     else:
         show(table, format.value)
     for note in table.notes if write is not None or format is TableFormat.csv else ():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
+from ..writing import write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import (
     ClassesOpt,
@@ -16,7 +17,10 @@ from .arguments import (
     TableFormat,
     arguments_of,
 )
-from .output import show, working, write_file
+from .output import show, working
+
+if TYPE_CHECKING:
+    from ..tables import Table
 
 __all__ = ["verify"]
 
@@ -25,7 +29,7 @@ __all__ = ["verify"]
     epilog="[bold]Examples[/]\n\n"
     "flopcount verify slow_r50_8x8 --printed 27.6 --params 32.5M\n\n"
     "flopcount verify c3d --printed 77.1 --clip 16x112x112\n\n"
-    "flopcount verify lecture\n\n"
+    "flopcount verify lecture --write reports/lecture.md\n\n"
     "flopcount verify published --family x3d\n\n"
     "flopcount verify published --write reports/published.md"
 )
@@ -46,7 +50,9 @@ def verify(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Published rows of one family only.")] = None,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the published rows there, in markdown; whole or not at all."),
+        typer.Option(
+            metavar="FILE", help="Write lecture or published there as a page of markdown; whole or not at all."
+        ),
     ] = None,
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
@@ -60,20 +66,28 @@ def verify(
     given = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
     if what in ("lecture", "published"):
         _refuse(what, given)
-        _refuse(what, {} if what == "published" else {"--family": family, "--write": write})
+        _refuse(what, {} if what == "published" else {"--family": family})
         with working(f"counting for {what}") as say:
-            from ..verification import lecture_table, published_report, verdicts_table, verify_lecture, verify_published
+            from ..verification import (
+                lecture_page,
+                lecture_table,
+                published_report,
+                verdicts_table,
+                verify_lecture,
+                verify_published,
+            )
 
-            if what == "lecture":
-                table = lecture_table(verify_lecture())
-            else:
+            if what == "published":
                 verdicts = verify_published(family, progress=say)
-                table = verdicts_table(verdicts)
+                shown: Table | str = verdicts_table(verdicts) if write is None else published_report(verdicts)
+            else:
+                shown = lecture_table(verify_lecture()) if write is None else lecture_page(progress=say)
         if write is not None:
-            write_file(write, published_report(verdicts))
+            write_files({write: str(shown).encode()})
             typer.echo(f"wrote {write}", err=True)
         else:
-            show(table, format.value)
+            assert not isinstance(shown, str)
+            show(shown, format.value)
         return
     _refuse(what, {"--family": family, "--write": write})
     arguments = arguments_of(what, clip, 1, num_classes, set, None, None)

@@ -6,6 +6,7 @@ video, and `height` and `width` are the size the source itself gives, be it the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +52,12 @@ class Published:
     locator: str
     secondary: bool
     notes: str
+
+    @property
+    def accuracy_frames(self) -> int | None:
+        """Frames of the clip that the accuracy is of, where the source counted its cost at another (torchvision's)."""
+        said = re.search(r"accuracy is for clip_len=(\d+)", self.notes)
+        return int(said[1]) if said else self.frames
 
     @property
     def source(self) -> str:

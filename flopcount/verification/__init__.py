@@ -5,6 +5,7 @@ from __future__ import annotations
 from .claims import ClaimReading, ClaimVerdict, verify_claim
 from .lecture import LectureRow, lecture_table, verify_lecture
 from .readings import Counted, Reading
+from .systems import LectureSystem, count_systems, lecture_page, systems_table
 from .verdicts import Kind, RowVerdict, Verdict, judge, published_report, verdicts_table, verify_published
 
 __all__ = [
@@ -13,12 +14,16 @@ __all__ = [
     "Counted",
     "Kind",
     "LectureRow",
+    "LectureSystem",
     "Reading",
     "RowVerdict",
     "Verdict",
+    "count_systems",
     "judge",
+    "lecture_page",
     "lecture_table",
     "published_report",
+    "systems_table",
     "verdicts_table",
     "verify_claim",
     "verify_lecture",

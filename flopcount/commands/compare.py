@@ -1,0 +1,82 @@
+"""Cost against accuracy."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..writing import write_files
+from .application import app
+from .arguments import TableFormat
+from .output import show, working
+
+__all__ = ["Per", "compare"]
+
+
+class Per(StrEnum):
+    """What the cost of a chart is of."""
+
+    view = "view"
+    video = "video"
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount compare x3d_m slowfast_r50_8x8 mvit_b_16x4 --dataset kinetics400\n\n"
+    "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
+    "flopcount compare --out reports"
+)
+def compare(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Networks of the zoo; all with an accuracy if none.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose accuracy.")] = "kinetics400",
+    per: Annotated[Per | None, typer.Option(help="Charts per view or per video only; both without.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="URL", help="A part of the url the accuracy is to come from; else the paper.")
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
+    ] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write the table.")] = TableFormat.table,
+) -> None:
+    """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
+    with working("comparing") as say:
+        from ..comparison import PER, Point
+        from ..comparison import compare as compared
+
+        points = [Point.parse(text) for text in point or ()]
+        comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
+        if out is not None:
+            import matplotlib
+
+            matplotlib.use("agg")  # files need no screen, and a broken one must not matter
+            from ..figures import comparison_files
+
+            files = comparison_files(
+                comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER
+            )
+    if out is None:
+        show(comparison.table(), format.value)
+        return
+    write_files({out / path: content for path, content in files.items()})
+    typer.echo(f"wrote {len(files)} files below {out}", err=True)
+
+
+def _compare_command(
+    names: list[str] | None, dataset: str, per: Per | None, source: str | None, points: list[str] | None
+) -> str:
+    """The command that makes the same page anywhere."""
+    words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
+    words += ["--per", per.value] if per else []
+    words += ["--source", source] if source else []
+    words += [word for text in points or () for word in ("--point", text)]
+    return shlex.join([*words, "--out", "DIR"])

@@ -1,0 +1,10 @@
+"""Comparisons and reports -> matplotlib; imported only when a picture is asked for."""
+
+from __future__ import annotations
+
+from .breakdown import breakdown
+from .files import FORMATS, picture
+from .pages import comparison_files, comparison_page
+from .scatter import scatter
+
+__all__ = ["FORMATS", "breakdown", "comparison_files", "comparison_page", "picture", "scatter"]

@@ -1,0 +1,93 @@
+"""The lecture's video systems side by side: each counted at one common clip, or at its own where it cannot take that.
+
+What enters is a clip; what leaves is a table and the page reports/lecture.md, with the corrections to the slide below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._version import __version__
+from ..clip import Clip
+from ..counting import count_model
+from ..errors import FlopcountError
+from ..models import CARDS
+from ..models.cards.lecture import CARDS as LECTURE
+from ..report import Report
+from ..tables import Column, Table
+from .lecture import lecture_table, verify_lecture
+
+__all__ = ["COMMON_CLIP", "LectureSystem", "count_systems", "lecture_page", "systems_table"]
+
+COMMON_CLIP = Clip(16, 224, 224)
+
+
+@dataclass(frozen=True, slots=True)
+class LectureSystem:
+    """One system; `refused` says why it was not counted at the common clip."""
+
+    name: str
+    report: Report
+    refused: str = ""
+
+
+def count_systems(
+    clip: Clip = COMMON_CLIP, progress: Callable[[str], None] = lambda text: None
+) -> tuple[LectureSystem, ...]:
+    """Every system of the lecture, in its order.
+
+    Raises:
+        FlopcountError: a system cannot be counted at its own clip either.
+    """
+    return tuple(_system(card.name, clip, progress) for card in LECTURE)
+
+
+def _system(name: str, clip: Clip, progress: Callable[[str], None]) -> LectureSystem:
+    progress(f"counting {name}")
+    try:
+        report = count_model(name, clip=clip)
+        return LectureSystem(name, report)
+    except FlopcountError as error:
+        return LectureSystem(name, count_model(name), error.message)
+
+
+def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) -> Table:
+    """One row per system; the notes say which were counted at another clip, or built otherwise than in their paper."""
+    columns = (
+        Column("system", "text"),
+        Column("family", "text", drop=2),
+        Column("clip", "text"),
+        Column("params", drop=3),
+        Column("MACs"),
+        Column("FLOPs", drop=4),
+        Column("other", drop=1),
+    )
+    rows = tuple(
+        (
+            *(system.name, CARDS[system.name].family, str(system.report.input.clip), system.report.params),
+            *(system.report.macs, system.report.flops, system.report.other_flops),
+        )
+        for system in systems
+    )
+    notes = ["papers' GFLOPs are GMACs; FLOPs = 2 × MACs; other: every floating-point operation that is no contraction"]
+    notes += [f"{system.name} at its own clip: {system.refused}" for system in systems if system.refused]
+    notes += [
+        f"{system.name} departs from its paper: {text}" for system in systems for text in system.report.departures
+    ]
+    return Table(
+        f"the lecture's systems, one clip of {clip}, the classes of each paper", columns, rows, None, tuple(notes)
+    )
+
+
+def lecture_page(progress: Callable[[str], None] = lambda text: None) -> str:
+    """The page reports/lecture.md."""
+    from torch import __version__ as torch_version
+
+    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
+    made = f"Made by `flopcount verify lecture --write FILE`, flopcount {__version__}, torch {built}."
+    systems = systems_table(count_systems(progress=progress)).to_markdown()
+    corrections = lecture_table(verify_lecture()).to_markdown()
+    return "\n\n".join(
+        ("# The lecture's systems, and its slide", made, "## Systems", systems, "## The slide", corrections + "\n")
+    )
