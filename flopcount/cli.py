@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from ._version import __version__
 from .errors import FlopcountError, InputError, UncostedError
+from .writing import write_files
 
 if TYPE_CHECKING:
     from .clip import Clip
@@ -264,7 +265,7 @@ def verify(
             else:
                 shown = lecture_table(verify_lecture()) if write is None else lecture_page(progress=say)
         if write is not None:
-            _write_file(write, str(shown))
+            write_files({write: str(shown).encode()})
             typer.echo(f"wrote {write}", err=True)
         else:
             assert not isinstance(shown, str)
@@ -328,7 +329,7 @@ def compare(
     if out is None:
         _show(comparison.table(), format.value)
         return
-    _write_files({out / path: content for path, content in files.items()})
+    write_files({out / path: content for path, content in files.items()})
     typer.echo(f"wrote {len(files)} files below {out}", err=True)
 
 
@@ -430,30 +431,6 @@ def _show(table: Table, form: str) -> None:
     else:
         columns = os.environ.get("COLUMNS", "")
         _write(terminal(table, int(columns) if columns.isdigit() else PLAIN_WIDTH))
-
-
-def _write_file(path: Path, text: str) -> None:
-    """Whole or not at all: what is there stays there until the new text is complete."""
-    _write_files({path: text.encode()})
-
-
-def _write_files(files: dict[Path, bytes]) -> None:
-    """All of them or none: every file is complete beside its place before the first takes it."""
-    unfinished = {path: path.with_name(f"{path.name}.unfinished") for path in files}
-    try:
-        for path, content in files.items():
-            if len(files) > 1:  # a folder was asked for, not a file in one
-                path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished[path].write_bytes(content)
-        for path, whole in unfinished.items():
-            whole.replace(path)
-    except OSError as error:
-        for whole in unfinished.values():
-            with suppress(OSError):
-                whole.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror}", [("fix", "name a file in a folder that exists")]
-        ) from None
 
 
 def _write(text: str) -> None:
