@@ -28,7 +28,7 @@ _RINGS = (
     220,
 )  # pixels between a point's rim and its label, the nearest tried first
 _DIRECTIONS = 16
-_FAR = 12  # pixels between a rim and a label from which on a line joins them
+_FAR = 7  # pixels between a rim and a label from which on a line joins them
 _STEP = 3
 
 Spot = tuple[float, float]
@@ -85,7 +85,10 @@ def place(
         others = [*bubbles[:index], *bubbles[index + 1 :]]
         # a line to the label may pass behind another point where there is no better way, but never behind a label
         clear = (
-            box for passed in ([*labels, *others], labels) for box in free if not _passes(point, radius, box, passed)
+            box
+            for passed in ([*labels, *others, *taken], labels)
+            for box in free
+            if not _passes(point, radius, box, passed)
         )
         chosen = next(clear, None)
         placed.append(chosen)

@@ -139,12 +139,12 @@ def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
 
 
 def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, theme: Theme) -> None:
-    """Names beside their points, the front's first, then the longest; one with no room is left to the table."""
+    """Names beside their points, the front's first, then the best; one with no room is left to the table."""
     figure: Figure | None = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # settles the layout, so that pixels mean something
     to_points = 72 / figure.dpi
-    ordered = sorted(rows, key=lambda row: (row not in front, -len(row.name), row.name))
+    ordered = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
     texts = [
         ax.text(
             0,
