@@ -84,12 +84,8 @@ def place(
         free = [box for box in near if box.within(bounds) and not any(map(box.overlaps, blocked))]
         others = [*bubbles[:index], *bubbles[index + 1 :]]
         # a line to the label may pass behind another point where there is no better way, but never behind a label
-        clear = (
-            box
-            for passed in ([*labels, *others, *taken], labels)
-            for box in free
-            if not _passes(point, radius, box, passed)
-        )
+        best, enough = [*labels, *others, *taken], labels
+        clear = (box for passed in (best, enough) for box in free if not _passes(point, radius, box, passed))
         chosen = next(clear, None)
         placed.append(chosen)
         if chosen is not None:
