@@ -76,7 +76,8 @@ class Views:
             return cls()
         if isinstance(views, Views):
             return views
-        numbers = (views,) if isinstance(views, int) else _numbers(views) if isinstance(views, str) else tuple(views)
+        several = _numbers(views) if isinstance(views, str) else views if isinstance(views, (tuple, list)) else ()
+        numbers = (views,) if isinstance(views, int) else tuple(several)
         if len(numbers) not in (1, 2) or not all(isinstance(number, int) for number in numbers):
             raise InputError(f"views {views!r} are not CLIPSxCROPS", [("fix", "write two numbers, such as 10x3")])
         return cls(*numbers)

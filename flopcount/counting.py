@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -116,9 +117,11 @@ def _report_input(
 ) -> ReportInput:
     first = next((spec for spec in specs if spec.is_floating), specs[0] if specs else None)
     given = batch if batch is not None else first.shape[0] if first is not None and first.ndim else 1
-    for name, value in (("stride", stride), ("fps", fps), ("batch", given)):
-        if value is not None and value <= 0:
-            raise InputError(f"{name} is {value}", [("fix", f"give a {name} above 0")])
+    for name, value in (("stride", stride), ("batch", given)):
+        if value is not None and (not isinstance(value, int) or value <= 0):
+            raise InputError(f"{name} is {value!r}", [("fix", f"give a {name} above 0, a whole number")])
+    if fps is not None and (not isinstance(fps, (int, float)) or not 0 < fps < inf):
+        raise InputError(f"fps is {fps!r}", [("fix", "give an fps above 0")])
     clips = [clip for spec in specs if spec.is_floating and (clip := _clip_of(spec))]
     return ReportInput(
         clip=max(clips, key=lambda clip: clip.frames) if clips else recipe.clip if recipe else None,

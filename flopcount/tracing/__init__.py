@@ -102,7 +102,9 @@ def _run(
             raise
         except Uncountable as error:
             raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
-        except (Exception, SystemExit, GeneratorExit) as error:  # whatever a user's module raises, told with its place
+        except KeyboardInterrupt:  # the caller's own
+            raise
+        except BaseException as error:  # whatever a user's module raises, SystemExit included, told with its place
             if _next_may_serve(error, engine, inference):
                 raise Unknown(f"{type(error).__name__}: {_first_line(error)}") from error
             raise _forward_error(module, path, error) from error

@@ -75,12 +75,16 @@ class ModulePath:
         return threading.get_ident() == self._thread and self._running[-1] is self
 
 
-def _shapes(value: Any) -> list[tuple[int, ...]]:
-    """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included."""
+def _shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
+    """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included.
+
+    `within` are the containers on the way, since a module may return one that contains itself.
+    """
     if isinstance(value, torch.Tensor):
         return [tuple(value.shape)]
-    if isinstance(value, Mapping):
-        value = value.values()
-    elif not isinstance(value, (tuple, list)):
+    if not isinstance(value, (tuple, list, Mapping)) or id(value) in within:
         return []
-    return [shape for item in value for shape in _shapes(item)]
+    inside = (*within, id(value))
+    return [
+        shape for item in (value.values() if isinstance(value, Mapping) else value) for shape in _shapes(item, inside)
+    ]

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from math import prod
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, UnknownNameError
 from ..ops import TensorSpec
 
 __all__ = ["Input", "arguments_of", "map_tensors", "specs_of", "tensor_spec"]
 
 Input: TypeAlias = Any
 """Tensor | shape | TensorSpec | tuple of arguments | list | dict of keyword arguments, nested."""
+
+_ADDRESSABLE = 2**63 - 1  # bytes
+_PACKED = ("q", "bits", "int1", "int2", "int3", "int4", "int5", "int6", "int7", "uint1", "uint2", "uint3", "uint4")
+_DTYPES = tuple(
+    name
+    for name, value in vars(torch).items()
+    if isinstance(value, torch.dtype) and str(value) == f"torch.{name}" and value.itemsize
+)
 
 
 def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -33,12 +43,12 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
     )
 
     def read(value: Any, place: str) -> Any:
-        if isinstance(value, (torch.Tensor, TensorSpec)) or value is None or isinstance(value, (bool, int, float, str)):
+        if isinstance(value, torch.Tensor) or value is None or isinstance(value, (bool, int, float, str)):
             return value
+        if isinstance(value, TensorSpec):
+            return _possible(value, place)
         if _is_shape(value):
-            if min(value, default=1) < 0:
-                raise InputError(f"{place} has a negative size: {tuple(value)}", [("fix", "give sizes of 0 or more")])
-            return TensorSpec(tuple(map(int, value)), str(dtype))
+            return _possible(TensorSpec(tuple(map(int, value)), str(dtype)), place)
         if isinstance(value, (tuple, list)):
             return type(value)(read(item, f"{place}[{i}]") for i, item in enumerate(value))
         if isinstance(value, dict):
@@ -50,16 +60,41 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
             [("fix", "give a tensor, a shape such as (1, 3, 16, 112, 112), or a TensorSpec(shape, dtype)")],
         )
 
-    if isinstance(input, dict):
-        return (), {str(name): read(value, f"input {name!r}") for name, value in input.items()}
-    if isinstance(input, tuple) and not _is_shape(input):
-        return tuple(read(value, f"input {i}") for i, value in enumerate(input)), {}
-    if isinstance(input, (bool, int, float, str)) or input is None:
+    try:
+        if isinstance(input, dict):
+            return (), {str(name): read(value, f"input {name!r}") for name, value in input.items()}
+        if isinstance(input, tuple) and not _is_shape(input):
+            return tuple(read(value, f"input {i}") for i, value in enumerate(input)), {}
+        if isinstance(input, (bool, int, float, str)) or input is None:
+            raise InputError(
+                f"input is {input!r}, not a tensor or a shape",
+                [("fix", "write the shape with its batch: (1, 3, 16, 112, 112)")],
+            )
+        return (read(input, "input"),), {}
+    except RecursionError:
         raise InputError(
-            f"input is {input!r}, not a tensor or a shape",
-            [("fix", "write the shape with its batch: (1, 3, 16, 112, 112)")],
+            "input is nested too deep, or contains itself", [("fix", "give tensors, shapes, or containers of them")]
+        ) from None
+
+
+def _possible(spec: TensorSpec, place: str) -> TensorSpec:
+    """The spec of a tensor that torch could make.
+
+    Raises:
+        InputError: it could not, with the reason.
+    """
+    if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in spec.shape):
+        raise InputError(f"{place} has a size that is no whole number: {spec.shape}", [("fix", "give whole numbers")])
+    if min(spec.shape, default=1) < 0:
+        raise InputError(f"{place} has a negative size: {spec.shape}", [("fix", "give sizes of 0 or more")])
+    if spec.dtype not in _DTYPES:
+        raise UnknownNameError(f"dtype of {place}", spec.dtype, _DTYPES, "write it as torch does: float32, int64")
+    if prod(size or 1 for size in spec.shape) * spec.itemsize > _ADDRESSABLE:
+        raise InputError(
+            f"{place} is larger than any tensor can be: {spec.shape}",
+            [("fix", "give sizes whose bytes can be counted")],
         )
-    return (read(input, "input"),), {}
+    return spec
 
 
 _DEEPEST = 4
@@ -83,7 +118,7 @@ def _is_shape(value: Any) -> bool:
     return (
         isinstance(value, (tuple, list))
         and len(value) > 0
-        and all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+        and all(isinstance(size, Integral) and not isinstance(size, bool) for size in value)
     )
 
 
