@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 import torch
@@ -279,3 +280,28 @@ def test_with_past_keys_a_token_costs_a_token():
     one = {"input_ids": torch.zeros(1, 1, dtype=torch.int64), "past_key_values": past}
     linear = 2 * (4 * 64 * 64 + 3 * 64 * 96) + 64 * 50
     assert count_flops(module, one, strict=True).macs == linear + 2 * 2 * (9 + 1) * 64
+
+
+COMMITTED = Path(__file__).parent.parent / "reports" / "survey.csv"
+
+
+def committed_rows():
+    """A model of every eighth of each library, as the committed survey has it."""
+    libraries = defaultdict(list)
+    for row in csv.DictReader(COMMITTED.read_text().splitlines()):
+        if not row["problem"]:
+            libraries[row["model"].rpartition(":")[0]].append(row)
+    return [rows[len(rows) * part // 8] for rows in libraries.values() for part in range(8)]
+
+
+@needs("torchvision", "pytorchvideo", "timm", "transformers")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", committed_rows(), ids=lambda row: row["model"])
+def test_the_committed_survey_is_what_is_counted_today(row):
+    (fresh,) = survey(named_models(row["model"] if ":" in row["model"] else f"zoo:{row['model']}"), "one").rows
+    assert [str(value) for value in (fresh.params, fresh.macs, fresh.other_flops, fresh.engine)] == [
+        row["params"],
+        row["MACs"],
+        row["other"],
+        row["engine"],
+    ]
