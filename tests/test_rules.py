@@ -69,6 +69,8 @@ CONTRACTIONS = [
     ("aten.addmv", torch.addmv, [(4,), (4, 5), (5,)], 20, 4),
     ("aten.baddbmm", torch.baddbmm, [(3, 4, 7), (3, 4, 5), (3, 5, 7)], 3 * 4 * 7 * 5, 3 * 4 * 7),
     ("aten.addbmm", torch.addbmm, [(4, 7), (3, 4, 5), (3, 5, 7)], 3 * 4 * 7 * 5, 28),
+    ("aten.linalg_solve_triangular", lambda a, b: torch.linalg.solve_triangular(a, b, upper=False),
+     [(2, 4, 4), (2, 4, 3)], 2 * 3 * (0 + 1 + 2 + 3), 2 * 4 * 3),
     ("aten.affine_grid_generator", lambda t: F.affine_grid(t, [2, 3, 4, 5], align_corners=False), [(2, 2, 3)],
      2 * 4 * 5 * 2 * 3, 0),
     # attention: queries · keys · (D + Dv) a head; a score costs a scaling and a softmax of 5, a mask one add
@@ -734,7 +736,8 @@ ELSEWHERE = {
     *("aten.embedding", "aten._batch_norm_with_update"),
 }
 # operators of other devices, nested tensors or asserting machinery, which no plain call reaches
-UNREACHED = """_assert_async _assert_scalar _assert_tensor_metadata _copy_from _local_scalar_dense is_same_size
+UNREACHED = """_assert_async _assert_scalar _assert_tensor_metadata _copy_from _has_same_storage_numel
+_local_scalar_dense is_same_size
 _nested_tensor_from_mask _pack_padded_sequence _pad_packed_sequence pin_memory record_stream requires_grad_ retain_grad
 set_data to_dense"""
 

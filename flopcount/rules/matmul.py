@@ -122,6 +122,19 @@ def grouped_mm(self: TensorSpec, mat2: TensorSpec, bias: TensorSpec | None = Non
     return Work(macs=swept * self.shape[-1], other_flops=out.numel if bias else 0)
 
 
+@rule("aten.linalg_solve_triangular", kind=Kind.MATMUL)
+def solve_triangular(self: TensorSpec, unitriangular: bool = False, *, out: TensorSpec) -> Work:
+    """Forward or backward substitution, as linear attention with a delta rule has it.
+
+    Shapes: self (*B, n, n), B (*B, n, k), out (*B, n, k).
+
+    Counts: unknown i of n takes i MACs with those before it, (n - 1)/2 on average, and a division.
+    Source: PyTorch documentation of torch.linalg.solve_triangular
+    """
+    n = self.shape[-1]
+    return Work(macs=products(self) * (out.numel * (n - 1) // 2), other_flops=0 if unitriangular else out.numel)
+
+
 @rule("aten.affine_grid_generator", kind=Kind.MATMUL)
 def affine_grid_generator(theta: TensorSpec, *, out: TensorSpec) -> Work:
     """Affine sampling grid: each position times a (d, d+1) matrix.
