@@ -11,6 +11,7 @@ from torch import nn
 from flopcount import count_flops
 from flopcount.costing import cost
 from flopcount.errors import ForwardError, TraceError
+from flopcount.models.libraries import ready_torchvision
 from flopcount.ops import Kind, TensorSpec
 from flopcount.tracing import trace, weightless
 
@@ -388,6 +389,7 @@ def test_a_wrong_shape_is_an_error_on_every_engine():
 
 
 def test_an_installed_library():
+    ready_torchvision()  # which transformers imports, if it is there
     vivit = pytest.importorskip("transformers.models.vivit.modeling_vivit", exc_type=ImportError)
     module = weightless(vivit.VivitForVideoClassification, vivit.VivitConfig(num_labels=400))
     found = trace(module, (), {"pixel_values": spec(1, 32, 3, 224, 224)})
@@ -414,3 +416,10 @@ def test_experts_in_float32_need_no_cuda_kernel():
     assert costs == {"meta": 7 * 8 * 4, "real": 7 * 8 * 4}
     with pytest.raises(ForwardError, match="_grouped_mm"):
         count_flops(Experts(), (7, 9))
+
+
+def test_a_literal_beside_a_tensor_without_data():
+    """quantile(0.5) makes a tensor of its number and insists that both are on one device."""
+    report = count_flops(Module(lambda m, x: m.a(x).quantile(0.5), a=nn.Linear(8, 8)), (64, 8))
+    assert report.macs == 64 * 64
+    assert report.engine in ("meta", "fake")
