@@ -27,7 +27,7 @@ __all__ = ["check"]
     epilog="[bold]Examples[/]\n\n"
     "flopcount check c3d\n\n"
     "flopcount check c3d --clip 16x32x32 --device cuda\n\n"
-    "flopcount check cnn_lstm --clip 4x32x32 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
+    "flopcount check cnn_lstm --clip 3x49x49 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
 )
 def check(
     name: NameArg,

@@ -69,7 +69,7 @@ class Check:
             Column("layer", "text"),
             Column("ours"),
             *(Column(peer.tool, "count" if peer.failure is None else "text") for peer in self.peers),
-            Column("verdict", "text"),
+            Column("verdict", "prose"),
         )
         rows = tuple(
             (
