@@ -73,7 +73,9 @@ def _import(source: str, name: str) -> ModuleType:
         return _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
     except FlopcountError:
         raise
-    except Exception as error:  # user code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # user code may raise anything, SystemExit included
         raise InputError(f"importing {source} raised {type(error).__name__}: {error}", [("in", name)]) from error
 
 
@@ -125,7 +127,9 @@ def _called(build: Any, options: dict[str, Any], name: str) -> Any:
         return build(**options)
     except FlopcountError:
         raise
-    except Exception as error:  # user code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # user code may raise anything, SystemExit included
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} raised {type(error).__name__}: {error}",
