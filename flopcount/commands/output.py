@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,13 +18,17 @@ __all__ = ["progress", "show", "working", "write"]
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on stderr while a person waits, told how far it is; nothing where stderr is no terminal."""
+    """A spinner on stderr while a person waits, told how far it is; nothing where stderr is no terminal.
+
+    What a user's model prints meanwhile goes to stderr too: stdout is for the answer.
+    """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with console.status(f"{what} ...") as status:
-        yield lambda text: status.update(f"{text} ...")
+    with redirect_stdout(sys.stderr):
+        if not console.is_terminal:
+            yield lambda text: None
+            return
+        with console.status(f"{what} ...") as status:
+            yield lambda text: status.update(f"{text} ...")
 
 
 @contextmanager

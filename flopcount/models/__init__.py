@@ -88,7 +88,17 @@ def create_model(
     classes = card.num_classes if num_classes is None else num_classes
     if classes < 1:
         raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
-    built: Built = builder(built_for, classes, **options)
+    try:
+        built: Built = builder(built_for, classes, **options)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # sizes that no layer can have
+        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        raise InputError(
+            f"{name} cannot be built: {type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}",
+            [
+                ("given", f"clip {built_for}, {classes} classes{given}"),
+                ("fix", "give sizes and options nearer the paper's"),
+            ],
+        ) from error
     departures = built.departures
     if classes != card.num_classes:
         departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
