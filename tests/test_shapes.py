@@ -319,6 +319,13 @@ def test_strides_of_broadcasts_are_those_torch_chooses(shape, data):
     agree("masked_fill", x, tensor(tuple(other), "contiguous", torch.bool), float("-inf"))
 
 
+def test_one_column_of_a_picture_may_pass_for_channels_last():
+    """Found by a draw: torch looks at no stride of an axis of size 1."""
+    odd = torch.empty_strided((1, 2, 2, 1), (4, 1, 2, 4), device="meta")
+    assert not agree("mul", odd, 0.5)
+    assert kernel_layout("mul", (odd, 0.5), {}).stride == (4, 1, 2, 2)
+
+
 def test_transposed_queries_and_tables_are_answered():
     """What Swin and MViT add and multiply."""
     assert agree("mul", tensor((1, 8, 392, 3, 32)).transpose(2, 3), 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +63,7 @@ def broadcast(*operands: Layout) -> Layout | None:
     dtype = operands[0].dtype
     if all(operand.contiguous for operand in operands):
         return row_major(shape, dtype)
-    if any(_dense(operand) and not operand.contiguous for operand in operands):
+    if any(_dense(x, range(len(x.shape))[::-1]) and not x.contiguous for x in operands):
         return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
     if ndim in (4, 5) and any(like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
         return None
@@ -106,23 +107,32 @@ def _expanded_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
     return strides
 
 
-def _dense(x: Layout) -> bool:
-    """Row-major to torch, which looks at no stride of an axis of size 1."""
-    expected = 1
-    for size, stride in zip(reversed(x.shape), reversed(x.stride), strict=True):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
-
-
 def like_channels_last(x: Layout) -> bool:
-    """Whether torch may take a 4D or 5D tensor for channels-last; sizes of 1 make it generous."""
+    """Whether torch may take a 4D or 5D tensor for channels-last.
+
+    Sizes of 1 make it generous: it asks whether strides grow from the channels over the positions to the batch, and
+    elsewhere whether they are those of a dense tensor in that order, where no stride of an axis of size 1 counts.
+    """
+    inner_first = (1, *range(len(x.shape) - 1, 1, -1), 0)
+    return _growing(x, inner_first) or _dense(x, inner_first)
+
+
+def _growing(x: Layout, inner_first: Sequence[int]) -> bool:
     least = 0
-    for axis in (1, *range(len(x.shape) - 1, 1, -1), 0):
+    for axis in inner_first:
         if x.shape[axis] > 1 and x.stride[axis] < least:
             return False
         least = max(least, x.stride[axis] * x.shape[axis])
+    return True
+
+
+def _dense(x: Layout, inner_first: Sequence[int]) -> bool:
+    """Nothing between the elements in that order of axes, to torch, which looks at no stride of an axis of size 1."""
+    expected = 1
+    for axis in inner_first:
+        if x.shape[axis] != 1 and x.stride[axis] != expected:
+            return False
+        expected *= x.shape[axis]
     return True
 
 
