@@ -97,14 +97,14 @@ def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
-def settled_size(name: str, settled: Mapping[str, int]) -> int:
+def _settled_size(name: str, settled: Mapping[str, int]) -> int:
     """Elements of a lazy parameter."""
     if name not in settled:
         fix = "run it once on an input first, or leave it out"
