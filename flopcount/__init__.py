@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
     from .report import Report
+    from .symbolic import closed_form, closed_form_of
     from .rules import rule
     from .tables import Table
     from .tracing import trace, weightless
@@ -51,6 +52,8 @@ _HOME = {
     "Views": "clip",
     "Work": "ops",
     "check": "crosscheck",
+    "closed_form": "symbolic",
+    "closed_form_of": "symbolic",
     "compare": "comparison",
     "count_flops": "counting",
     "count_model": "counting",
@@ -78,6 +81,8 @@ __all__ = [
     "Work",
     "__version__",
     "check",
+    "closed_form",
+    "closed_form_of",
     "compare",
     "count_flops",
     "count_model",

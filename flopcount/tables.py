@@ -12,7 +12,7 @@ from .ops import Kind
 from .report import CONVENTION, Amount, ModuleRow, Report
 from .units import decimals, si, times
 
-__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "sentence", "table_by"]
+__all__ = ["BY", "Column", "Formula", "Table", "by_kind", "by_module", "by_operator", "sentence", "table_by"]
 
 BY = ("module", "operator", "kind")
 
@@ -27,6 +27,17 @@ class Column:
     name: str
     kind: str = "count"
     drop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula in a table: as a person reads it, and for LaTeX's math mode."""
+
+    text: str
+    latex: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Cost as a closed form of the clip: exact polynomials in ⌊(n + shift) / step⌋, from concrete traces and the same rules.
+"""Cost as a closed form of the clip: exact polynomials in ⌊(n + shift) / step⌋, from traces and the same rules.
 
 A few clips are traced, each size that moves is fitted to a staircase of the axes, and the cost rules run once on sizes
-that know their formula. Nothing is assumed of the model, and everything is checked: the form must say what was counted at
-every clip looked at, which are as many as it takes to tell all staircases apart, and then at clips drawn at random.
+that know their formula. Nothing is assumed of the model, and everything is checked: the form must say what was counted
+at every clip looked at, which are as many as it takes to tell all staircases apart, and then at clips drawn at random.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from ..clip import Clip as VideoClip
+from ..counting import input_of
 from ..errors import InputError
-from ..models import recipe_of
-from ..ops import Kind
+from ..models import CARDS, recipe_of
+from ..models.loading import find_model
+from ..ops import Kind, TensorSpec
+from ..tracing import weightless
 from .aligning import aligned
 from .form import ClosedForm, Domain
 from .observing import QUANTITIES, Clip, Refused, of_model, of_module
@@ -28,20 +31,24 @@ from .solving import Clips, Resists, solved
 __all__ = ["ClosedForm", "Domain", "closed_form", "closed_form_of"]
 
 
+Progress: TypeAlias = Callable[[str], None]
+
+
 def closed_form(
     module: nn.Module,
     input: Any,
     axes: str | Sequence[str] | None = None,
     *,
     layout: str | Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda clip: None,
+    progress: Progress = lambda clip: None,
 ) -> ClosedForm:
     """The cost of one built module as a function of the axes of its input.
 
     Arguments:
         module: as count_flops takes it; it is untouched.
         input: as count_flops takes it: the clip to begin with, which the module runs on.
-        axes: some of the letters of the layout, such as "THW" or "BTHW"; those of T, H and W there are, where None.
+        axes: some of the letters of the layout, such as "THW" or "BTHW", and S for a square where H = W = S; where
+            None, those of T, H and W there are, or T and S where neither H nor W moves alone.
         layout: what the axes of every tensor are called, or of each; "BCTHW" and "BCHW" where not given.
         progress: hears each clip that is looked at.
 
@@ -49,39 +56,67 @@ def closed_form(
         InputError: as count_flops on the input, and a layout that does not fit it.
         UnknownNameError: an axis that the input does not have.
     """
-    found, observe = of_module(module, input, axes, layout)
     recipe = recipe_of(module)
     name = recipe.name if recipe else type(module).__name__
-    return _form(name, Sampler(observe, found.names, found.base, progress), rebuilt=False)
+    return _form(name, lambda names: Sampler(*of_module(module, input, names, layout), progress), axes, rebuilt=False)
 
 
 def closed_form_of(
     name: str,
+    axes: str | Sequence[str] | None = None,
     *,
-    clip: VideoClip,
-    axes: Sequence[str] = "THW",
+    clip: VideoClip | None = None,
     batch: int = 1,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
-    progress: Callable[[str], None] = lambda clip: None,
+    inputs: Sequence[tuple[str, TensorSpec]] = (),
+    layout: str | Sequence[str] | None = None,
+    rebuild: bool = False,
+    progress: Progress = lambda clip: None,
 ) -> ClosedForm:
-    """The cost of a model by name that is built anew for each clip, sized parts included; arguments as `count_model`."""
-    names = "".join(axes)
-    base, observe = of_model(name, clip=clip, batch=batch, names=names, num_classes=num_classes, options=options)
-    return _form(name, Sampler(observe, tuple(names), base, progress), rebuilt=True)
+    """The cost of a model by name; arguments as `count_model` and `closed_form`.
+
+    `rebuild` builds it anew for each clip, so that parts sized to the clip (a first fully connected layer behind a
+    flattening, positions) are part of the form, parameters included. Without, it is one module, built for `clip`.
+
+    Raises:
+        FlopcountError: as `count_model` and `closed_form`.
+    """
+    model: dict[str, Any] = {"num_classes": num_classes, "options": options}
+    if rebuild:
+        if inputs:
+            raise InputError("a model that is rebuilt for each clip takes clips", [("fix", "leave --input out")])
+        begin = clip or (CARDS[name].clip if name in CARDS else None)
+        if begin is None:
+            raise InputError(f"{name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])
+        return _form(
+            name,
+            lambda names: Sampler(*of_model(name, clip=begin, batch=batch, names=names, model=model), progress),
+            axes,
+            rebuilt=True,
+        )
+    module = weightless(find_model(name, clip=clip, **model)).eval()
+    return closed_form(module, input_of(module, name, clip, batch, inputs), axes, layout=layout, progress=progress)
 
 
-def _form(name: str, sampler: Sampler, *, rebuilt: bool) -> ClosedForm:
+def _form(
+    name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[str] | None, *, rebuilt: bool
+) -> ClosedForm:
+    sampler = sampled(names)
     seen = sampler.at(sampler.base)
     if isinstance(seen, Refused):
-        raise InputError(
-            f"{name} does not run at {sampler.sizes(sampler.base)}",
-            [("seen", seen.why), ("fix", "begin with a clip that it takes")],
-        )
+        at = sampler.sizes(sampler.base)
+        raise InputError(f"{name} does not run at {at}", [("seen", seen.why), ("fix", "begin with a clip it takes")])
     axes, points = _free(sampler)
-    clips = Clips(sampler.names, tuple(axis.limit for axis in axes), tuple(points))
+    if names is None and {axis.name for axis in axes if axis.pinned} >= {"H", "W"}:
+        square = sampled([*(axis.name for axis in axes if axis.name not in "HW"), "S"])
+        if not isinstance(square.at(square.base), Refused):
+            found = _free(square)
+            if not found[0][-1].pinned:
+                sampler, (axes, points) = square, found
+    clips = Clips(sampler.names, tuple(axis.steps for axis in axes), tuple(points))
     parts, missing = _parts(sampler, clips)
-    domains = tuple(_domain(sampler, index, axis, parts) for index, axis in enumerate(axes))
+    domains = _domains(sampler, axes, parts)
     checked = _checked(sampler, domains, parts, missing)
     uncosted = tuple(dict.fromkeys(entry.name for entry in seen if entry.kind is Kind.UNCOSTED))
     return ClosedForm(name, domains, parts, missing, uncosted, rebuilt, checked)
@@ -138,16 +173,41 @@ def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip
     return [quantity for quantity, said in _says(parts, sampler.names, clip).items() if said != counted[quantity]]
 
 
-def _domain(sampler: Sampler, index: int, axis: Axis, parts: dict[str, dict[str, Polynomial]]) -> Domain:
-    """From the smallest size at which the model runs and the form says what is counted."""
-    below, above = 0, 0 if axis.pinned else (axis.base - 1) // axis.step
+def _domains(sampler: Sampler, axes: Sequence[Axis], parts: dict[str, dict[str, Polynomial]]) -> tuple[Domain, ...]:
+    """From the smallest sizes at which the model runs and the form says what is counted, alone and all together."""
+
+    def holds(clip: Clip) -> bool:
+        return _wrong(sampler, parts, clip) == []
+
+    def down(index: int, steps: int) -> int:
+        return axes[index].base - steps * axes[index].step
+
+    def alone(index: int) -> int:
+        most = 0 if axes[index].pinned else (axes[index].base - 1) // axes[index].step
+        return _largest(most, lambda steps: holds(sampler.moved(index, down(index, steps))))
+
+    each = [alone(index) for index in range(len(axes))]
+    share = _largest(_SHARES, lambda part: holds(tuple(down(i, a * part // _SHARES) for i, a in enumerate(each))))
+    smallest = [down(index, steps * share // _SHARES) for index, steps in enumerate(each)]
+    return tuple(
+        Domain(axis.name, axis.base, minimum, axis.step, axis.pinned)
+        for axis, minimum in zip(axes, smallest, strict=True)
+    )
+
+
+_SHARES = 64
+
+
+def _largest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest number up to `most` that holds, where those below it do; 0 does."""
+    below, above = 0, most
     while below < above:
-        middle = (below + above + 1) // 2
-        if _wrong(sampler, parts, sampler.moved(index, axis.base - middle * axis.step)) == []:
+        middle = above if above == most else (below + above + 1) // 2
+        if holds(middle):
             below = middle
         else:
             above = middle - 1
-    return Domain(axis.name, axis.base, axis.base - below * axis.step, axis.step, axis.pinned)
+    return below
 
 
 _DRAWS = 8
@@ -158,9 +218,7 @@ def _checked(
 ) -> int:
     """Clips at which the form was put beside a count; what it gets wrong at clips drawn anew moves to `missing`."""
     draw = random.Random(1)
-    smallest = tuple(domain.minimum for domain in domains)
-    drawn = [tuple(_drawn(domain, draw) for domain in domains) for _ in range(_DRAWS)]
-    for clip in (smallest, *drawn):
+    for clip in (tuple(_drawn(domain, draw) for domain in domains) for _ in range(_DRAWS)):
         wrong = _wrong(sampler, parts, clip)
         for quantity in list(parts) if wrong is None else wrong:
             why = "it does not run" if wrong is None else "a count says otherwise"

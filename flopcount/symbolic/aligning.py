@@ -60,7 +60,12 @@ def _counted(row: Sequence[tuple[Entry, int]]) -> list[tuple[Entry, int]]:
 def numbers(signature: Signature) -> list[int]:
     """Every whole number in a call: sizes of tensors and whole arguments, in order."""
     found: list[int] = []
-    _mapped((tuple(signature.arguments.values()), signature.outputs), lambda number: found.append(number) or number)
+
+    def note(number: int) -> int:
+        found.append(number)
+        return number
+
+    _mapped((tuple(signature.arguments.values()), signature.outputs), note)
     return found
 
 

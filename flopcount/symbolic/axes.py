@@ -10,10 +10,12 @@ from ..errors import InputError, UnknownNameError
 from ..ops import TensorSpec
 from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 
-__all__ = ["LAYOUTS", "Axes"]
+__all__ = ["LAYOUTS", "SQUARE", "Axes"]
 
 LAYOUTS = {5: "BCTHW", 4: "BCHW"}
 """By rank: what a tensor's axes are called where the caller says nothing."""
+SQUARE = "S"
+"""Height and width that move together."""
 _NAMELESS = "?"
 
 
@@ -43,6 +45,8 @@ class Axes:
         """
         specs = specs_of(inputs)
         layouts = _layouts(specs, layout)
+        if names is not None and SQUARE in names and layout is None:
+            layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
         known = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
         if names is None:
             names = [name for name in "THW" if name in known]

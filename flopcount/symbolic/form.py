@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, UnknownNameError
-from ..tables import Column, Table
-from .notation import latex, sympified, text
+from ..tables import Table
+from .notation import latex as in_latex
+from .notation import sympified
+from .notation import text as in_text
 from .observing import QUANTITIES
-from .polynomial import Polynomial, total
+from .polynomial import Polynomial, Staircase, total
 
-__all__ = ["ClosedForm", "Domain"]
+__all__ = ["TITLES", "ClosedForm", "Domain"]
 
-_TITLES = {
+TITLES = {
     "macs": "MACs",
+    "flops": "FLOPs",
     "other_flops": "other FLOPs",
     "params": "params",
     "bytes_read": "bytes read",
@@ -28,7 +31,7 @@ _LARGEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Sizes of one axis on which a form holds: from `minimum` in whole steps from `base`; of a pinned axis only that."""
+    """Sizes of one axis on which a form holds: from `minimum` in steps that reach `base`; if pinned, that alone."""
 
     axis: str
     base: int
@@ -47,8 +50,11 @@ class Domain:
             return f"{self.axis} = {self.base}"
         if self.step == 1:
             return f"{self.axis} ≥ {self.minimum}"
-        rest = self.base % self.step
-        return f"{self.axis} = {self.minimum}, {self.minimum + self.step}, ... ({self.step}k{f' + {rest}' if rest else ''})"
+        return f"{self.axis} = {self.minimum}, {self.minimum + self.step}, {self.minimum + 2 * self.step}, ..."
+
+    def even(self, stair: Staircase) -> bool:
+        """Whether a staircase of this axis needs no floor."""
+        return self.step % stair.step == 0 and (self.base + stair.shift) % stair.step == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,10 @@ class ClosedForm:
         """The clip that the form is made from."""
         return {domain.axis: domain.base for domain in self.domains}
 
+    def even(self, stair: Staircase) -> bool:
+        """Whether a staircase needs no floor where the form holds."""
+        return any(domain.axis == stair.axis and domain.even(stair) for domain in self.domains)
+
     def polynomial(self, quantity: str = "macs", module: str = "") -> Polynomial:
         """Of a module with all that is in it; of the whole model where it is "".
 
@@ -87,13 +97,20 @@ class ClosedForm:
             )
         if quantity in self.missing:
             raise InputError(
-                f"no closed form of the {_TITLES[quantity]} of {self.model}",
+                f"no closed form of the {TITLES[quantity]} of {self.model}",
                 [("why", self.missing[quantity]), ("fix", "name fewer axes, or count each clip")],
             )
         parts = self.parts[quantity]
-        return total(
-            own for path, own in parts.items() if not module or path == module or path.startswith(f"{module}.")
-        )
+        inside = [own for path, own in parts.items() if not module or path == module or path.startswith(f"{module}.")]
+        if not inside and module:
+            raise UnknownNameError("layer with a cost", module, [path for path in parts if path], "see by_module()")
+        return total(inside)
+
+    def own(self, quantity: str, module: str) -> Polynomial:
+        """Of a module's own operators or parameters, without what is in it."""
+        if quantity == "flops":
+            return self.own("macs", module) * 2
+        return self.parts[quantity].get(module, Polynomial({}))
 
     def at(self, quantity: str, **sizes: Any) -> Any:
         """The exact amount at these sizes of the axes, integers or NumPy arrays; an axis not given stays at the base.
@@ -118,7 +135,7 @@ class ClosedForm:
                 raise InputError(
                     f"the form of {self.model} holds for {domain}, not for {_shown(size)}", [*why, ("fix", fix)]
                 )
-        largest = polynomial_bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | given).items()})
+        largest = _bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | given).items()})
         if largest > _LARGEST:  # beyond what an array of int64 holds; Python's integers are exact, and slower
             given = {
                 name: size.astype(object) if isinstance(size, np.ndarray) else size for name, size in given.items()
@@ -141,17 +158,45 @@ class ClosedForm:
         """Parameters; arguments and errors as `at`."""
         return self.at("params", **sizes)
 
+    def table(self) -> Table:
+        """One row per quantity."""
+        from .form_tables import by_quantity
+
+        return by_quantity(self)
+
+    def by_module(self, quantity: str = "macs", depth: int = 2) -> Table:
+        """One row per module down to `depth` (-1: all), each with what is in it."""
+        from .form_tables import by_module
+
+        return by_module(self, quantity, depth)
+
+    def to_json(self) -> str:
+        """Every polynomial, term by term, schema flopcount/form/1."""
+        from .form_tables import to_json
+
+        return to_json(self)
+
     def text(self, quantity: str = "macs", module: str = "") -> str:
         """As a person reads it."""
-        return text(self.polynomial(quantity, module), self.base)
+        return self.written(self.polynomial(quantity, module))
 
     def latex(self, quantity: str = "macs", module: str = "") -> str:
         """For math mode."""
-        return latex(self.polynomial(quantity, module), self.base)
+        return self.written(self.polynomial(quantity, module), latex=True)
+
+    def written(self, polynomial: Polynomial, *, latex: bool = False) -> str:
+        """A polynomial in these axes as text or LaTeX, without floors where they do nothing."""
+        return (in_latex if latex else in_text)(polynomial, self.base, self.even)
 
     def sympy(self, quantity: str = "macs", module: str = "") -> Any:
         """A sympy expression."""
         return sympified(self.polynomial(quantity, module))
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def _whole(name: str, size: Any) -> Any:
@@ -171,6 +216,6 @@ def _shown(size: Any) -> str:
     return str(size) if np.ndim(size) == 0 else f"all of {np.size(size)} sizes from {np.min(size)} to {np.max(size)}"
 
 
-def polynomial_bound(polynomial: Polynomial, largest: Mapping[str, int]) -> int:
+def _bound(polynomial: Polynomial, largest: Mapping[str, int]) -> int:
     """No term, and no sum of some, is larger where sizes are at most these."""
     return sum(abs(Polynomial({monomial: number}).at(largest)) for monomial, number in polynomial.terms.items())

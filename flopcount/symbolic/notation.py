@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 from .polynomial import Monomial, Polynomial, Staircase
 
@@ -27,14 +27,18 @@ class Notation:
     number: Callable[[int], Any]
 
 
-def text(polynomial: Polynomial, base: Mapping[str, int]) -> str:
-    """Like "64·T·⌈H/2⌉·(9·⌈W/2⌉ + 1)"."""
-    return str(_written(polynomial, base, _TEXT))
+Even: TypeAlias = Callable[[Staircase], bool]
+"""Whether a staircase needs no floor."""
 
 
-def latex(polynomial: Polynomial, base: Mapping[str, int]) -> str:
+def text(polynomial: Polynomial, base: Mapping[str, int], even: Even) -> str:
+    """Like "64·T·⌈H/2⌉·(9·⌈W/2⌉ + 1)"; terms in the order of what they are worth at `base`."""
+    return str(_written(polynomial, base, _strings(_TEXT, even)))
+
+
+def latex(polynomial: Polynomial, base: Mapping[str, int], even: Even) -> str:
     r"""Like "64\,T\lceil H/2\rceil", for math mode."""
-    return str(_written(polynomial, base, _LATEX))
+    return str(_written(polynomial, base, _strings(_LATEX, even)))
 
 
 def sympified(polynomial: Polynomial) -> Any:
@@ -45,10 +49,13 @@ def sympified(polynomial: Polynomial) -> Any:
         size = sympy.Symbol(stair.axis, integer=True, positive=True) + stair.shift
         return sympy.floor(size / stair.step) if stair.step > 1 else size
 
+    def product(parts: list[Any]) -> Any:
+        return sympy.Mul(*(part[1] if isinstance(part, tuple) else part for part in parts))
+
     notation = Notation(
         staircase,
         lambda base, power: base**power,
-        lambda parts: sympy.Mul(*parts),
+        product,
         lambda parts: sympy.Add(*parts),
         sympy.Integer,
     )
@@ -81,7 +88,7 @@ def _without(monomial: Monomial, shared: Monomial) -> Monomial:
     return tuple(sorted((Counter(monomial) - Counter(shared)).elements()))
 
 
-_ORDER = "BTHW"
+_ORDER = "BTHWS"
 
 
 def _factors(monomial: Monomial, notation: Notation) -> list[Any]:
@@ -97,48 +104,49 @@ def _term(monomial: Monomial, number: int, notation: Notation) -> Any:
     return notation.product(factors)
 
 
-def _joined(parts: list[str]) -> str:
-    """A sum in which a negative term is subtracted."""
-    return parts[0] + "".join(f" − {part[1:]}" if part.startswith("−") else f" + {part}" for part in parts[1:])
-
-
-def _shifted(stair: Staircase) -> str:
-    return f"{stair.axis}{stair.shift:+d}".replace("-", "−") if stair.shift else stair.axis
-
-
-def _stair_text(stair: Staircase) -> str:
-    size = _shifted(stair)
-    if stair.step == 1:
-        return f"({size})" if stair.shift else size
-    if stair.shift == stair.step - 1:
-        return f"⌈{stair.axis}/{stair.step}⌉"
-    return f"⌊({size})/{stair.step}⌋" if stair.shift else f"⌊{size}/{stair.step}⌋"
-
-
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-_TEXT = Notation(
-    staircase=_stair_text,
-    power=lambda base, power: base if power == 1 else base + str(power).translate(_POWERS),
-    product=lambda parts: "·".join(f"({part[1]})" if isinstance(part, tuple) else part for part in parts),
-    sum=_joined,
-    number=lambda number: str(number).replace("-", "−"),
-)
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of a written formula."""
+
+    times: str
+    minus: str
+    floor: tuple[str, str]
+    ceiling: tuple[str, str]
+    power: Callable[[int], str]
 
 
-def _stair_latex(stair: Staircase) -> str:
-    size = _shifted(stair).replace("−", "-")
-    if stair.step == 1:
-        return f"({size})" if stair.shift else size
-    if stair.shift == stair.step - 1:
-        return rf"\lceil {stair.axis}/{stair.step}\rceil"
-    return rf"\lfloor ({size})/{stair.step}\rfloor" if stair.shift else rf"\lfloor {size}/{stair.step}\rfloor"
+_TEXT = Signs("·", "−", ("⌊", "⌋"), ("⌈", "⌉"), lambda power: str(power).translate(_POWERS))
+_LATEX = Signs(r"\,", "-", (r"\lfloor ", r"\rfloor "), (r"\lceil ", r"\rceil "), lambda power: f"^{{{power}}}")
 
 
-_LATEX = Notation(
-    staircase=_stair_latex,
-    power=lambda base, power: base if power == 1 else f"{base}^{{{power}}}",
-    product=lambda parts: r"\,".join(f"({part[1]})" if isinstance(part, tuple) else part for part in parts),
-    sum=lambda parts: _joined([part.replace("−", "-") for part in parts]).replace(" + -", " - "),
-    number=str,
-)
+def _strings(signs: Signs, even: Even) -> Notation:
+    def signed(number: int) -> str:
+        return str(number).replace("-", signs.minus)
+
+    def staircase(stair: Staircase) -> str:
+        shift = f"{stair.shift:+d}".replace("-", signs.minus) if stair.shift else ""
+        size = f"({stair.axis}{shift})" if shift else stair.axis
+        if stair.step == 1 or even(stair):
+            return size if stair.step == 1 else f"({size}/{stair.step})"
+        if stair.shift == stair.step - 1:
+            return f"{stair.axis}/{stair.step}".join(signs.ceiling)
+        return f"{size}/{stair.step}".join(signs.floor)
+
+    def added(parts: list[str]) -> str:
+        """A negative term is subtracted."""
+        first, *others = parts
+        return first + "".join(
+            f" {signs.minus} {part.removeprefix(signs.minus)}" if part.startswith(signs.minus) else f" + {part}"
+            for part in others
+        )
+
+    return Notation(
+        staircase=staircase,
+        power=lambda base, power: base if power == 1 else base + signs.power(power),
+        product=lambda parts: signs.times.join(f"({part[1]})" if isinstance(part, tuple) else part for part in parts),
+        sum=added,
+        number=signed,
+    )

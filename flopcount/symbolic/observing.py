@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,13 +11,13 @@ from torch import nn
 from ..clip import Clip as VideoClip
 from ..costing import cost, work_of
 from ..counting import input_of
-from ..errors import FlopcountError, TraceError
+from ..errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..models.loading import find_model
 from ..ops import Kind, Signature, TensorSpec, Work
 from ..tracing import TURN, trace, weightless
 from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules
-from .axes import Axes
+from .axes import SQUARE, Axes
 
 __all__ = ["QUANTITIES", "Clip", "Entry", "Observer", "Refused", "amounts", "of_model", "of_module"]
 
@@ -60,8 +60,8 @@ def _amounts(work: Work) -> tuple[int, ...]:
     return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
 
 
-def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> tuple[Axes, Observer]:
-    """One built module, its parameters as they are, on inputs of other sizes."""
+def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> tuple[Observer, tuple[str, ...], Clip]:
+    """One built module, its parameters as they are, on inputs of other sizes; with its axes and their sizes."""
     args, kwargs = arguments_of(inputs, module)
     axes = Axes.of((args, kwargs), names, layout)
     parameters = tuple(_parameters(module))
@@ -73,15 +73,25 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> tuple[
         except FlopcountError as error:
             return _refused(error)
 
-    return axes, observe
+    return observe, axes.names, axes.base
 
 
-def of_model(name: str, *, clip: VideoClip, batch: int, names: str, **model: Any) -> tuple[Clip, Observer]:
-    """A model by name, built anew for each clip; arguments as `count_model`, axes of T, H, W and B."""
-    whole = dict(zip("THWB", (*clip.sizes, batch), strict=True))
+def of_model(
+    name: str, *, clip: VideoClip, batch: int, names: str | Sequence[str] | None, model: dict[str, Any]
+) -> tuple[Observer, tuple[str, ...], Clip]:
+    """A model by name, built anew for each clip (axes T, H, W and B, and S = H = W); with its axes and their sizes."""
+    whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
+    axes = tuple(dict.fromkeys("THW" if names is None else names))
+    for axis in axes:
+        if axis not in whole:
+            raise UnknownNameError("axis", axis, list(whole), "name some of T, H, W, B, or S for a square")
+    if SQUARE in axes and clip.height != clip.width:
+        raise InputError(f"clip {clip} is no square", [("fix", "name the axes H and W")])
 
     def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
-        at = whole | dict(zip(names, sizes, strict=True))
+        at = whole | dict(zip(axes, sizes, strict=True))
+        if SQUARE in axes:
+            at["H"] = at["W"] = at[SQUARE]
         try:
             video = VideoClip(at["T"], at["H"], at["W"])
             module = weightless(find_model(name, clip=video, **model)).eval()
@@ -90,7 +100,7 @@ def of_model(name: str, *, clip: VideoClip, batch: int, names: str, **model: Any
         except FlopcountError as error:
             return _refused(error)
 
-    return tuple(whole[name] for name in names), observe
+    return observe, axes, tuple(whole[axis] for axis in axes)
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:

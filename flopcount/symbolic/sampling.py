@@ -9,14 +9,14 @@ from itertools import combinations
 
 from ..errors import InputError
 from .aligning import aligned, numbers
-from .fitting import disagreement, fit_line
+from .fitting import Steps, disagreement, fit_line
 from .observing import QUANTITIES, Clip, Entry, Observer, Refused
 
 __all__ = ["STEP_LIMITS", "Axis", "Sampler"]
 
 STEP_LIMITS = {"B": 4, "T": 64}
-"""The largest step looked for along an axis; 256 along others: Swin's windows of 7 on a stride of 32 repeat after 224."""
-_LIMIT = 256
+"""The largest step looked for along an axis."""
+_LIMIT = 256  # along any other: Swin's windows of 7 on a stride of 32 repeat after 224
 _STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 64)
 _FIRST = (0, 1, 2, 3, 5, 8, 13, 21)  # in steps above the base
 _MOST = 48  # sizes looked at along one axis
@@ -32,14 +32,14 @@ class Axis:
     pinned: str = ""
 
     @property
-    def limit(self) -> int:
-        """The largest staircase to look for."""
-        return STEP_LIMITS.get(self.name, _LIMIT)
+    def steps(self) -> Steps:
+        """The staircases to look for."""
+        return Steps(STEP_LIMITS.get(self.name, _LIMIT), self.step)
 
     @property
     def farthest(self) -> int:
         """The largest size looked at: two periods of the widest staircase above the base."""
-        return self.base + 2 * self.step * -(-self.limit // self.step)
+        return self.base + 2 * self.step * -(-self.steps.limit // self.step)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Sampler:
             refused = next((clip for size in (*near, *far) if not self.runs(clip := self.moved(index, size))), None)
             if refused is None:
                 return axis
-            why = why or self.why(refused)
+            why = self.why(refused)
         return Axis(self.names[index], self.base[index], 1, why)
 
     def line(self, index: int, axis: Axis) -> list[Clip]:
@@ -96,7 +96,7 @@ class Sampler:
         while len(sizes) < _MOST:
             clips = [self.moved(index, size) for size in sizes]
             values = _moving(self.entries(clips))
-            lines = [fit_line(sizes, column, axis.limit) for column in values]
+            lines = [fit_line(sizes, column, axis.steps) for column in values]
             more = disagreement(lines, grid)
             if more is None or more in sizes:
                 break

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .aligning import Column, numbers, with_numbers
-from .fitting import fit_sizes
+from .fitting import Steps, fit_sizes
 from .observing import QUANTITIES, Clip, amounts
 from .polynomial import Polynomial, total
 from .symbol import Symbol, polynomial_of
@@ -24,10 +24,10 @@ class Resists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Clips seen, the first of which the form is made from: named axes, and the largest step to look for on each."""
+    """Clips seen, the first of which the form is made from: named axes, and the staircases to look for on each."""
 
     axes: tuple[str, ...]
-    limits: tuple[int, ...]
+    steps: tuple[Steps, ...]
     seen: tuple[Clip, ...]
 
     def fit(self, values: Sequence[int]) -> Polynomial | None:
@@ -35,7 +35,7 @@ class Clips:
         if len(set(values)) == 1:
             return Polynomial.constant(values[0])
         by_clip = dict(zip(self.seen, values, strict=True))
-        return fit_sizes(by_clip, self.seen[0], self.axes, self.limits)
+        return fit_sizes(by_clip, self.seen[0], self.axes, self.steps)
 
     def holds(self, polynomial: Polynomial | None, values: Sequence[int]) -> bool:
         """Whether it says these values."""
