@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
     from .report import Report
-    from .symbolic import closed_form, closed_form_of
     from .rules import rule
+    from .sweep import sweep
+    from .symbolic import closed_form, closed_form_of
     from .tables import Table
     from .tracing import trace, weightless
 
@@ -61,6 +62,7 @@ _HOME = {
     "inflate": "models.inflate",
     "list_models": "models",
     "rule": "rules",
+    "sweep": "sweep",
     "trace": "tracing",
     "weightless": "tracing",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "inflate",
     "list_models",
     "rule",
+    "sweep",
     "trace",
     "weightless",
 ]

@@ -196,7 +196,7 @@ def test_a_quantity_without_a_form_says_which_operator_is_to_blame():
         return (odd if x.shape[2] % 2 else even)(x)
 
     form = closed_form(Apply(by_turns, nn.Conv1d(3, 4, 1), nn.ReLU()), (1, 3, 8), "T", layout="BCT")
-    assert "other operators run on other clips (T = 9)" in form.missing["other_flops"]
+    assert "other operators run on other clips (at T = 9)" in form.missing["other_flops"]
     with pytest.raises(InputError, match="no closed form of the other FLOPs"):
         form.other_flops()
     cubes = Apply(lambda x: x.new_zeros(x.shape[2] ** 3).add(1))
