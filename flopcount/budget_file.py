@@ -1,12 +1,12 @@
 """The [tool.flopcount.budgets] tables of a pyproject.toml, read into Budgets; an unknown key is refused.
 
-    [tool.flopcount.budgets.clip_encoder]
-    model = "nets.py:build"          # the budget's own name where not given
-    clip = "16x112x112"
-    views = "10x3"
-    set = {depth = 18}
-    max-gmacs = 40
-    max-params = "80M"
+[tool.flopcount.budgets.clip_encoder]
+model = "nets.py:build"          # the budget's own name where not given
+clip = "16x112x112"
+views = "10x3"
+set = {depth = 18}
+max-gmacs = 40
+max-params = "80M"
 """
 
 from __future__ import annotations

@@ -89,18 +89,18 @@ class Diff:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
 
         A row at that depth holds the layer with its children, a row above it only the layer's own operators. Layers
-        that cost nothing and have no parameters are named in a note. Every count column sums to its total row.
+        that cost nothing and have no parameters are no rows; a note names those that are others now. Every count column sums to its total row.
         """
         shown = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
         rows = [_Row.of(layer, depth, self._inside) for layer in shown]
         differing = [row for row in rows if row.change is not Change.UNCHANGED]
         cells = [row.cells(self._name(row.path)) for row in differing if row.counts]
+        silent = [self._name(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
         same = [row for row in rows if row.change is Change.UNCHANGED and row.counts]
         if same:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
             cells.append((label, "", "", "", *_summed(same)))
         total = ("total", "", "", "", *_summed(rows))
-        silent = [self._name(row.path) for row in differing if not row.counts]
         return Table(self._title, _COLUMNS, tuple(cells), total, tuple(self._notes(silent)))
 
     @cached_property
@@ -215,6 +215,11 @@ class _Row:
     def counts(self) -> bool:
         """Whether there is anything to show in numbers."""
         return any(params or cost.total_flops for params, cost in (self.old_cost, self.new_cost))
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether it is another module, where otherwise it was given another shape."""
+        return self.old is None or self.new is None or self.old.type != self.new.type
 
     def cells(self, name: str) -> tuple[Any, ...]:
         types = [row.type for row in (self.old, self.new) if row is not None]

@@ -10,7 +10,7 @@ import typer
 from ..errors import InputError, UnknownNameError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of, views_of
-from .output import progress, show
+from .output import show, working
 
 if TYPE_CHECKING:
     from ..budget import Budget
@@ -74,8 +74,8 @@ def budget(
         del arguments["batch"]
         arguments["inputs"] = tuple(arguments["inputs"])
         budgets = [Budget(model=arguments.pop("name"), name=name, limits=limits, views=views_of(views), **arguments)]
-    with progress("counting", len(budgets)) as step:
-        result = check_budgets(budgets, step)
+    with working("counting") as say:
+        result = check_budgets(budgets, lambda counted: say(f"counting {counted}"))
     show(result.table(), format.value)
     if not result.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
