@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from .clip import Clip, Views
@@ -170,8 +171,9 @@ def parse_limit(key: str, value: object) -> int:
     Raises:
         InputError: no such number.
     """
+    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is no printed number
     try:
-        return int(Printed.parse(str(value), MEASURES[key].scale).value)  # a count is whole: below 40.5 is 40 at most
+        return int(Printed.parse(text, MEASURES[key].scale).value)  # a count is whole: below 40.5 is 40 at most
     except InputError as error:
         raise InputError(f"{key} is {value!r}, not a number", [("fix", "write 40, 38.5, '80M' or '1.5T'")]) from error
 

@@ -1,12 +1,16 @@
 """The [tool.flopcount.budgets] tables of a pyproject.toml, read into Budgets; an unknown key is refused.
 
-[tool.flopcount.budgets.clip_encoder]
-model = "nets.py:build"          # the budget's own name where not given
-clip = "16x112x112"
-views = "10x3"
-set = {depth = 18}
-max-gmacs = 40
-max-params = "80M"
+What enters is such a file, in which `model` is the budget's own name where not given:
+
+    [tool.flopcount.budgets.clip_encoder]
+    model = "nets.py:build"
+    clip = "16x112x112"
+    views = "10x3"
+    set = {depth = 18}
+    max-gmacs = 40
+    max-params = "80M"
+
+What leaves are Budgets, checked by `check_budgets`.
 """
 
 from __future__ import annotations

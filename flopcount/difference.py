@@ -89,7 +89,8 @@ class Diff:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
 
         A row at that depth holds the layer with its children, a row above it only the layer's own operators. Layers
-        that cost nothing and have no parameters are no rows; a note names those that are others now. Every count column sums to its total row.
+        that cost nothing and have no parameters are no rows; a note names those that are others now. Every count
+        column sums to its total row.
         """
         shown = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
         rows = [_Row.of(layer, depth, self._inside) for layer in shown]

@@ -61,8 +61,8 @@ def read_report(path: str | Path) -> SavedReport:
         raise InputError(f"{path} is no report of schema {SCHEMA}", [("seen", seen), *fix])
     try:
         return _report(_Node(data))
-    except _Malformed as error:
-        raise InputError(f"{path} is no whole report: {error}", fix) from None
+    except (_Malformed, InputError) as error:  # an InputError is that of a clip, or of views
+        raise InputError(f"{path} is no whole report: {str(error).splitlines()[0]}", fix) from None
 
 
 class _Malformed(Exception):
@@ -78,11 +78,19 @@ class _Node:
 
     def __getitem__(self, key: str) -> _Node:
         place = f"{self.place}.{key}".lstrip(".")
-        if not isinstance(self.value, dict):
-            raise _Malformed(f"{self.place} is {self.value!r}, not an object")
-        if key not in self.value:
+        if key not in self.object():
             raise _Malformed(f"{place} is missing")
         return _Node(self.value[key], place)
+
+    def object(self) -> dict[str, Any]:
+        """Values by name."""
+        if not isinstance(self.value, dict):
+            raise _Malformed(f"{self.place} is {self.value!r}, not an object")
+        return self.value
+
+    def texts(self) -> dict[str, str]:
+        """Strings by name."""
+        return {name: self[name].text() for name in self.object()}
 
     def items(self) -> Iterable[_Node]:
         """Of a list."""
@@ -126,7 +134,7 @@ def _report(data: _Node) -> SavedReport:
         modules=_modules(data["modules"]),
         uncosted=tuple(_uncosted(row) for row in data["uncosted"].items()),
         engine=data["engine"].text(),
-        versions={name: str(version) for name, version in data["versions"].value.items()},
+        versions=data["versions"].texts(),
     )
     own = sum((row.own for row in report.modules), Amount())
     if own != report.total or sum(row.own_params for row in report.modules) != report.params:

@@ -29,7 +29,7 @@ BY = ("module", "operator", "kind")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta" or "share"), and when it goes.
+    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta", "share"), when it goes.
 
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
     """

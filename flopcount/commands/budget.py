@@ -60,7 +60,13 @@ def budget(
     }
     limits = {key: parse_limit(key, text) for key, text in written.items() if text is not None}
     if name is None or not limits:
-        options = {"--clip": clip, "--views": views, "--dtype": dtype, "--input": input, "--set": set}
+        options: dict[str, object] = {
+            "--clip": clip,
+            "--views": views,
+            "--dtype": dtype,
+            "--input": input,
+            "--set": set,
+        }
         options |= {"--num-classes": num_classes, **{f"--{key}": text for key, text in written.items()}}
         given = [option for option, value in options.items() if value is not None]
         if given:

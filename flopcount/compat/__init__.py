@@ -26,7 +26,7 @@ _OF_MMENGINE = ("input_shape", "inputs", "show_table", "show_arch")
 
 
 def get_model_complexity_info(model: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """Ptflops' function; called with a keyword that only mmengine's has, it is mmengine's and returns its dict."""
+    """As ptflops' function; called with a keyword that only mmengine's has, as that one, which returns a dict."""
     if any(keyword in kwargs for keyword in _OF_MMENGINE):
         return mmengine.get_model_complexity_info(model, *args, **kwargs)
     return ptflops.get_model_complexity_info(model, *args, **kwargs)

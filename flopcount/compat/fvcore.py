@@ -240,22 +240,22 @@ def flop_count_table(
     activations: ActivationCountAnalysis | None = None,
     show_param_shapes: bool = True,
 ) -> str:
-    """Fvcore's own table of the count."""
+    """The table of the count that fvcore prints."""
     return cast("str", _fvcore("flop_count_table")(flops, max_depth, activations, show_param_shapes))
 
 
 def flop_count_str(flops: FlopCountAnalysis, activations: ActivationCountAnalysis | None = None) -> str:
-    """Fvcore's own text of the model with the count of each module."""
+    """The model with the count of each module, as fvcore prints it."""
     return cast("str", _fvcore("flop_count_str")(flops, activations))
 
 
 def parameter_count(model: nn.Module) -> defaultdict[str, int]:
-    """Fvcore's own: elements of every parameter and of the modules that hold it."""
+    """Elements of every parameter and of the modules that hold it: fvcore's own function."""
     return cast("defaultdict[str, int]", _fvcore("parameter_count")(model))
 
 
 def parameter_count_table(model: nn.Module, max_depth: int = 3) -> str:
-    """Fvcore's own table of parameters."""
+    """The table of parameters that fvcore prints."""
     return cast("str", _fvcore("parameter_count_table")(model, max_depth))
 
 

@@ -13,7 +13,10 @@ from ..ops import CostedOp, Kind, TensorSpec
 
 __all__ = ["Value", "handle_names", "values_of"]
 
-_CONVOLUTION = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
+_CONVOLUTION = (
+    *("input", "weight", "bias"),
+    *("stride", "padding", "dilation", "transposed", "output_padding", "groups"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,10 @@ class Value:
 def values_of(costed: CostedOp, name: str) -> tuple[list[Value], list[Value]]:
     """Inputs and outputs of a call in the order of the schema of `name`, a convolution in that of aten::convolution."""
     signature = costed.op.signature
-    given = dict(signature.arguments)
+    given = signature.arguments
     if name in ("aten::_convolution", "aten::convolution"):
-        given.setdefault("transposed", "transpose" in signature.op)
-        first = [given.get(key) for key in ("input", "weight", "bias")]
-        given = dict(enumerate([*first, *(given.get(key) for key in _CONVOLUTION)]))
+        known = {"transposed": "transpose" in signature.op, **given}
+        given = {key: known.get(key) for key in _CONVOLUTION}
     return [Value(value) for value in given.values()], [Value(output) for output in signature.outputs]
 
 

@@ -1,4 +1,4 @@
-"""mmengine's `get_model_complexity_info`: a dictionary of multiply-accumulates (as "flops"), activations and parameters.
+"""mmengine's `get_model_complexity_info`: a dictionary of MACs (as "flops"), activations and parameters.
 
 Other than mmengine's numbers: as for fvcore, whose copy mmengine's counter is.
 """
@@ -94,7 +94,7 @@ def _size(count: int) -> str:
 
 
 def _boxed(table: str) -> str:
-    """Fvcore's table in the frame that mmengine draws."""
+    """The table of fvcore in the frame that mmengine draws."""
     heading, _, *rows = ([cell[1:].rstrip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
     framed = Table(*heading, box=box.ASCII2)
     for row in rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Any, TextIO
 
 from torch import nn
@@ -75,12 +76,12 @@ def get_model_complexity_info(
     report, said = counted_in_eval(model, given if isinstance(given, dict) else (given,), hooks, "__flops__", int)
     tell_uncosted(report, "get_model_complexity_info")
     macs = {path: int(amount) // batch for path, amount in inclusive_macs(report, said).items()}
-    flops = {"units": flops_units, "precision": output_precision}
-    params = {"units": param_units, "precision": output_precision}
+    flops = partial(flops_to_string, units=flops_units, precision=output_precision)
+    params = partial(params_to_string, units=param_units, precision=output_precision)
     if print_per_layer_stat:
         _print_model(model, report, macs, flops, params, sys.stdout if ost is None else ost)
     if as_strings:
-        return flops_to_string(macs[""], **flops), params_to_string(report.params, **params)
+        return flops(macs[""]), params(report.params)
     return macs[""], report.params
 
 
@@ -89,7 +90,12 @@ def _nothing(module: nn.Module, inputs: Any, output: Any) -> None:
 
 
 def _print_model(
-    model: nn.Module, report: Report, macs: Mapping[str, int], flops: Any, params: Any, ost: TextIO
+    model: nn.Module,
+    report: Report,
+    macs: Mapping[str, int],
+    flops: Callable[[int], str],
+    params: Callable[[int], str],
+    ost: TextIO,
 ) -> None:
     """The model as torch prints it, each module with its parameters and MACs and their shares."""
     parts = dict(model.named_modules())
@@ -99,9 +105,9 @@ def _print_model(
         row = rows[id(part)]
         return ", ".join(
             [
-                params_to_string(row.params, **params),
+                params(row.params),
                 f"{row.params / max(report.params, 1):.3%} Params",
-                flops_to_string(macs[row.path], **flops),
+                flops(macs[row.path]),
                 f"{macs[row.path] / max(macs[''], 1):.3%} MACs",
                 original(),
             ]
