@@ -17,6 +17,7 @@ _CONVOLUTION = (
     *("input", "weight", "bias"),
     *("stride", "padding", "dilation", "transposed", "output_padding", "groups"),
 )
+_FLAGS = {"benchmark": False, "deterministic": False, "cudnn_enabled": True, "allow_tf32": True}  # of _convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def values_of(costed: CostedOp, name: str) -> tuple[list[Value], list[Value]]:
     given = signature.arguments
     if name in ("aten::_convolution", "aten::convolution"):
         known = {"transposed": "transpose" in signature.op, **given}
-        given = {key: known.get(key) for key in _CONVOLUTION}
+        given = {key: known.get(key) for key in _CONVOLUTION} | (_FLAGS if name == "aten::_convolution" else {})
     return [Value(value) for value in given.values()], [Value(output) for output in signature.outputs]
 
 

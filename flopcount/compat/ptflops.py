@@ -75,14 +75,16 @@ def get_model_complexity_info(
             raise InputError(f"{kind} is no type of module", [("fix", "ignore or hook subclasses of torch.nn.Module")])
     report, said = counted_in_eval(model, given if isinstance(given, dict) else (given,), hooks, "__flops__", int)
     tell_uncosted(report, "get_model_complexity_info")
-    macs = {path: int(amount) // batch for path, amount in inclusive_macs(report, said).items()}
+    whole = inclusive_macs(report, said)
+    total = int(whole[""]) // batch
     flops = partial(flops_to_string, units=flops_units, precision=output_precision)
     params = partial(params_to_string, units=param_units, precision=output_precision)
     if print_per_layer_stat:
-        _print_model(model, report, macs, flops, params, sys.stdout if ost is None else ost)
+        each = {path: amount / batch for path, amount in whole.items()}
+        _print_model(model, report, each, flops, params, sys.stdout if ost is None else ost)
     if as_strings:
-        return flops(macs[""]), params(report.params)
-    return macs[""], report.params
+        return flops(total), params(report.params)
+    return total, report.params
 
 
 def _nothing(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -92,8 +94,8 @@ def _nothing(module: nn.Module, inputs: Any, output: Any) -> None:
 def _print_model(
     model: nn.Module,
     report: Report,
-    macs: Mapping[str, int],
-    flops: Callable[[int], str],
+    macs: Mapping[str, float],
+    flops: Callable[[float], str],
     params: Callable[[int], str],
     ost: TextIO,
 ) -> None:
@@ -128,7 +130,7 @@ _MAC_UNITS = {"GMac": 10**9, "MMac": 10**6, "KMac": 10**3}
 _PARAM_UNITS = {"B": 10**9, "M": 10**6, "K": 10**3}
 
 
-def flops_to_string(flops: int, units: str | None = None, precision: int = 2) -> str:
+def flops_to_string(flops: float, units: str | None = None, precision: int = 2) -> str:
     """MACs as ptflops writes them: "4.09 GMac"."""
     chosen = units if units is not None else next((u for u, scale in _MAC_UNITS.items() if flops >= scale), "Mac")
     return f"{round(flops / _MAC_UNITS[chosen], precision)} {chosen}" if chosen in _MAC_UNITS else f"{flops} Mac"
