@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["diff"]
 
-SideArg = typer.Argument(help="A model as in [cyan]flopcount model[/], NAME@TxHxW for a clip of its own, or FILE.json.")
+_HELP = "A model as in [cyan]flopcount model[/], NAME@TxHxW for a clip of its own, or FILE.json."
+OldArg = Annotated[str, typer.Argument(metavar="OLD", help=_HELP)]
+NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The same.")]
 
 
 @app.command(
@@ -37,8 +39,8 @@ SideArg = typer.Argument(help="A model as in [cyan]flopcount model[/], NAME@TxHx
     "flopcount diff before.json nets.py:build --clip 16x112x112 --exit-code"
 )
 def diff(
-    old: Annotated[str, SideArg],
-    new: Annotated[str, SideArg],
+    old: OldArg,
+    new: NewArg,
     clip: ClipOpt = None,
     batch: BatchOpt = 1,
     dtype: DtypeOpt = None,
