@@ -209,6 +209,9 @@ def test_an_exceeded_table_is_exit_code_1(run):
     assert result.exit_code == 1
     assert "EXCEEDED lecture: " in result.stdout
     assert "conv2 28" in result.stdout
+    rows = run("budget", "lecture", "--format", "csv")
+    assert "conv2 28" in rows.stderr
+    assert "conv2" not in rows.stdout
 
 
 def test_the_nearest_file_above_is_used_and_models_stand_beside_it(run, folder, monkeypatch):

@@ -99,6 +99,14 @@ def test_a_module_changed_only_inside_is_shown_changed():
     assert row["Δ MACs"] == 0  # 8·2 + 2·8 = 8·1 + 1·24
 
 
+def test_notebooks_and_interpreters_show_it():
+    result = diff(*reports(net(a=4), net(a=2)))
+    assert repr(result) == "<Diff Sequential on 1×8 → Sequential on 1×8: −16 MACs, −18 parameters>"
+    assert str(result).startswith("Sequential on 1×8 → Sequential on 1×8\n")
+    assert "−16" in result._repr_html_()
+    assert r"$\to$" in result.table().to_latex()
+
+
 def test_equal_reports_do_not_differ():
     old, new = reports(net(a=4), net(a=4))
     result = diff(old, new)

@@ -82,7 +82,10 @@ def budget(
         budgets = [Budget(model=arguments.pop("name"), name=name, limits=limits, views=views_of(views), **arguments)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda counted: say(f"counting {counted}"))
-    show(result.table(), format.value)
+    table = result.table()
+    show(table, format.value)
+    for note in table.notes if format is TableFormat.csv else ():  # which has no place for them
+        typer.echo(note, err=True)
     if not result.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
 
