@@ -14,7 +14,7 @@ from .symbolic import ClosedForm
 from .tables import Column, Table
 from .units import si, times
 
-__all__ = ["Budget", "Fit", "largest_clips"]
+__all__ = ["Allowance", "Fit", "largest_clips"]
 
 _BUDGET = re.compile(r"([\d.]+)\s*([kMGTP]?)\s*(MACs?|FLOPs?)", re.IGNORECASE)
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -24,14 +24,14 @@ SIZES = tuple(range(32, 1025, 16))
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Allowance:
     """What one video may cost, in MACs; `text` as it was written."""
 
     macs: int
     text: str
 
     @classmethod
-    def parse(cls, text: str) -> Budget:
+    def parse(cls, text: str) -> Allowance:
         """Read "25GMACs" or "50 GFLOPs"; half as many MACs as FLOPs.
 
         Raises:
@@ -55,7 +55,7 @@ class Fit:
     """Clips (frames, side of the square, MACs of one view) within a budget that no other is as long and as large as."""
 
     model: str
-    budget: Budget
+    budget: Allowance
     views: Views
     clips: tuple[tuple[int, int, int], ...]
     notes: tuple[str, ...]
@@ -80,7 +80,7 @@ class Fit:
 
 def largest_clips(
     form: ClosedForm,
-    budget: Budget,
+    budget: Allowance,
     *,
     views: Views | None = None,
     frames: Sequence[int] | None = None,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, UnknownNameError
 from ..writing import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormat, arguments_of, views_of
 from .output import progress, show, working
 
 if TYPE_CHECKING:
-    from ..sweep import Sweep
+    from ..sweeping import Sweep
 
 __all__ = ["fit", "sweep"]
 
@@ -46,11 +46,12 @@ def sweep(
     clips = {"frames": numbers_of(frames, "--frames"), "size": numbers_of(size, "--size")}
     options = {key: [value] for key, value in parse_settings(set or ()).items()}
     grid: dict[str, list[Any]] = {"model": names, **clips, **options}
-    if plot is not None:
+    if plot is not None:  # before minutes of counting
         require_writable(plot)
+        _require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
-        from ..sweep import build_of_zoo
-        from ..sweep import sweep as count_all
+        from ..sweeping import build_of_zoo
+        from ..sweeping import sweep as count_all
 
         result = count_all(build_of_zoo, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:
@@ -59,6 +60,14 @@ def sweep(
     show(result.table(), format.value)
     if any(row.problem for row in result.rows):
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _require_picture(path: Path) -> None:
+    from ..figures import FORMATS
+
+    form = path.suffix.removeprefix(".")
+    if form not in FORMATS:
+        raise UnknownNameError("format of a picture", form, FORMATS, f"choose {', '.join(FORMATS)}")
 
 
 def _picture(result: Sweep, path: Path) -> bytes:
@@ -92,10 +101,10 @@ def fit(
     arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
     del arguments["dtype"], arguments["inputs"]
     with working(f"counting {name}") as say:
-        from ..largest import Budget, largest_clips
+        from ..largest import Allowance, largest_clips
         from ..symbolic import closed_form_of
 
-        amount, protocol = Budget.parse(budget), views_of(views)
+        amount, protocol = Allowance.parse(budget), views_of(views)
         choices = {
             "frames": numbers_of(frames, "--frames") if frames else None,
             "sizes": numbers_of(size, "--size") if size else None,

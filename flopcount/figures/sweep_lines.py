@@ -12,7 +12,7 @@ from ..errors import InputError, UnknownNameError
 from .themes import DARK, LIGHT, STYLES, dress
 
 if TYPE_CHECKING:
-    from ..sweep import Sweep
+    from ..sweeping import Sweep
 
 __all__ = ["LINES", "sweep_lines"]
 
@@ -61,5 +61,9 @@ def sweep_lines(sweep: Sweep, x: str, ax: Axes | None = None, *, dark: bool = Fa
     ax.set_ylabel("GMACs per forward pass (GFLOPs = 2 × GMACs)", fontsize=9)
     dress(ax, theme)
     if any(any(label) for label in lines):
-        ax.legend(frameon=False, fontsize=8, labelcolor=theme.ink)
+        drawn, labels = ax.get_legend_handles_labels()
+        ax.legend(
+            drawn[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8,
+            labelcolor=theme.ink,
+        )  # fmt: skip
     return ax

@@ -17,6 +17,8 @@ _SPECIAL = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "−": "--",
+    "Δ": r"$\Delta$",
+    "→": r"$\to$",
 }
 _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 
