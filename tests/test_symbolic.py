@@ -81,7 +81,7 @@ def test_a_staircase_is_found_where_candidates_are_told_apart(step, data):
         sizes.append(more)
     line = fit_line(sizes, [value.at({"T": n}) for n in sizes], Steps(40))
     far = list(range(1, 999, 7))
-    assert line.less(0, "T").at({"T": np.array(far)}).tolist() == [value.at({"T": n}) for n in far]
+    assert line[0].less(0, "T").at({"T": np.array(far)}).tolist() == [value.at({"T": n}) for n in far]
 
 
 def test_tokens_with_a_class_token_are_a_number_beside_a_product():
@@ -95,7 +95,7 @@ def test_tokens_with_a_class_token_are_a_number_beside_a_product():
 
 def test_what_follows_no_staircase_has_no_polynomial():
     assert fit_sizes({(n,): n**3 for n in range(4, 20)}, (4,), "T", [Steps(8)]) is None
-    assert fit_sizes({(n,): n**2 for n in range(4, 20)}, (4,), "S", [Steps(8)]) == of("S") * of("S")
+    assert fit_sizes({(n,): n**2 for n in range(4, 20)}, (4,), "S", [Steps(8, powers=(1, 2))]) == of("S") * of("S")
 
 
 # Networks worked out by hand
