@@ -174,6 +174,11 @@ def test_parts_sized_to_the_clip_are_pinned_and_named_and_free_when_rebuilt():
         pinned.macs(T=32)
     rebuilt = closed_form_of("c3d", clip=Clip(16, 32, 32), rebuild=True)
     assert rebuilt.params(T=32, H=112) == count_model("c3d", clip=Clip(32, 112, 32)).params
+    square = closed_form_of("c3d", "S", clip=Clip(16, 32, 32), rebuild=True)  # fc6 sees 512·⌊(S + 32) / 32⌋² positions
+    assert square.macs(S=112) == count_model("c3d").macs
+    assert square.polynomial("params", "fc6") == of("S", 32, 32) * of("S", 32, 32) * (512 * 4096) + Polynomial.constant(
+        4096
+    )
     # conv1 by hand: 64 kernels of 3·3·3·3 over the whole clip
     assert rebuilt.text("macs", "conv1") == f"{64 * 3 * 3 * 3 * 3}·T·H·W"
 

@@ -66,6 +66,9 @@ class Steps:
     powers: tuple[int, ...] = (1,)
 
 
+_MOVED = (0, 1, -1, 2, -2)  # steps that padding or a kernel may move a square by
+
+
 @lru_cache(maxsize=8)
 def _staircases(steps: Steps) -> tuple[Numbers, Numbers]:
     """Every step with every shift below it."""
@@ -84,6 +87,9 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
     n, v = np.array(sizes, dtype=np.int64), np.array(values, dtype=np.int64)
     low, high = int(n.argmin()), int(n.argmax())
     step, shift = _staircases(steps)
+    if power > 1:  # (q + 1)² is no multiple of q² and a number, as q + 1 is of q
+        shift = np.concatenate([shift + moved * step for moved in _MOVED])
+        step = np.tile(step, len(_MOVED))
     rise = ((n[high] + shift) // step) ** power - ((n[low] + shift) // step) ** power
     keep = rise > 0
     step, shift, rise = step[keep], shift[keep], rise[keep]
