@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .rules import rule
     from .tables import Table
     from .tracing import trace, weightless
+    from .training.step import Training
 
 _HOME = {
     "Clip": "clip",
@@ -46,6 +47,7 @@ _HOME = {
     "Table": "tables",
     "TensorSpec": "ops",
     "TraceError": "errors",
+    "Training": "training.step",
     "UncostedError": "errors",
     "UnknownNameError": "errors",
     "Views": "clip",
@@ -72,6 +74,7 @@ __all__ = [
     "Table",
     "TensorSpec",
     "TraceError",
+    "Training",
     "UncostedError",
     "UnknownNameError",
     "Views",

@@ -14,7 +14,19 @@ from functools import cache
 from math import prod
 from typing import Any, TypeAlias
 
-__all__ = ["CostedOp", "Dim", "Kind", "ModuleCall", "Op", "Phase", "Signature", "TensorSpec", "Trace", "Work", "tensors_in"]
+__all__ = [
+    "CostedOp",
+    "Dim",
+    "Kind",
+    "ModuleCall",
+    "Op",
+    "Phase",
+    "Signature",
+    "TensorSpec",
+    "Trace",
+    "Work",
+    "tensors_in",
+]
 
 Dim: TypeAlias = int
 """A size or a count: an int, or a subclass that also knows its arithmetic. Rules use only + - * // and prod on it."""

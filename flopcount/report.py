@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .explanation import Explanation
     from .tables import Table
+    from .training.step import Training
 
 __all__ = [
     "CONVENTION",
@@ -157,7 +158,8 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views.
+    `per_video` is that times the views. All are the
+    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it.
     """
 
     model: str
@@ -170,6 +172,7 @@ class Report:
     trainable_params: int
     engine: str
     versions: dict[str, str]
+    training: Training | None = None
 
     @cached_property
     def total(self) -> Amount:

@@ -30,8 +30,12 @@ def _register(name: str, taps: int) -> None:
     def backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
         return Work(other_flops=grad_output.numel * (2 * taps if taps > 1 else 1))
 
-    spread = f"{2 * taps} per element of the output's gradient ({taps} multiplies, {taps} adds)" if taps > 1 else "an add"
-    backward.__doc__ = f"{name}_backward.\n\nCounts: {spread}{'' if taps > 1 else ' per element of the output gradient'}."
+    spread = (
+        f"{2 * taps} per element of the output's gradient ({taps} multiplies, {taps} adds)" if taps > 1 else "an add"
+    )
+    backward.__doc__ = (
+        f"{name}_backward.\n\nCounts: {spread}{'' if taps > 1 else ' per element of the output gradient'}."
+    )
     backward.__qualname__ = f"{name}_backward"
     rule(f"aten.{name}_backward", kind=Kind.INTERPOLATE, source=_SOURCE)(backward)
 

@@ -9,7 +9,7 @@ forward to report is that of `trace`; this one is kept to compare with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -130,12 +130,14 @@ def _step(
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
     """Attention as its two products, recurrent layers step by step: what is differentiated is the same everywhere."""
-    with ExitStack() as stack:
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        if torch.backends.cudnn.is_available():
-            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-        yield
+    libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    before = [library.set_flags(_enabled=False)[0] for library in libraries]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        for library, enabled in zip(libraries, before, strict=True):
+            library.set_flags(_enabled=enabled)
 
 
 def _stand_in(step: _Step, journal: Journal) -> None:
@@ -215,10 +217,14 @@ def _differentiate(step: _Step, journal: Journal, losses: Sequence[torch.Tensor 
     except Exception as error:
         if step.engine == "real":
             raise
-        raise Unknown(f"backward: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+        raise Unknown(
+            f"backward: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
 
 
-def trace_optimizer(build: Callable[[list[nn.Parameter]], torch.optim.Optimizer], specs: Sequence[TensorSpec]) -> tuple[Op, ...]:
+def trace_optimizer(
+    build: Callable[[list[nn.Parameter]], torch.optim.Optimizer], specs: Sequence[TensorSpec]
+) -> tuple[Op, ...]:
     """What one step of an optimizer does to parameters of these shapes, once its state is there."""
     if not specs:
         return ()
