@@ -211,5 +211,7 @@ def _forward_error(module: nn.Module, path: ModulePath, error: BaseException) ->
     details = [("in", f"{where or 'the model itself'} ({type(layer).__name__})")]
     if seen:
         details.append(("given", seen))
-    details.append(("fix", "check the input's shape against what this layer needs"))
+    several = "a norm in training needs several values per channel: give a larger batch (or clip), or .eval() the norm"
+    single = "more than 1 value per channel" in message
+    details.append(("fix", several if single else "check the input's shape against what this layer needs"))
     return ForwardError(f"{type(module).__name__} raised {type(error).__name__}: {message}", details)

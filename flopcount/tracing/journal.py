@@ -19,7 +19,7 @@ from ..ops import Op, Phase
 from .attribution import ModulePath
 from .inputs import map_tensors
 from .meta import MetaMode
-from .mode import RecordingMode
+from .mode import SILENT, RecordingMode
 
 __all__ = ["LOSS", "Journal", "Note", "TrainingPath"]
 
@@ -130,6 +130,8 @@ class Journal(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if getattr(func, "namespace", "") in SILENT:
+            return func(*args, **kwargs)
         if self.phase is Phase.BACKWARD_INPUT:
             return self._backward(func, args, kwargs)
         return self._forward(func, args, kwargs, self.phase)

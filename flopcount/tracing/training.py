@@ -143,19 +143,25 @@ def _plain_kernels() -> Iterator[None]:
 def _stand_in(step: _Step, journal: Journal) -> None:
     """Leaves of the engine's own in place of the module's parameters, until `preserved` puts these back.
 
-    Gradients and hooks of the parameters are out of reach. Shared ones stay shared.
+    Gradients and hooks of the parameters are out of reach, and shared ones stay shared. Buffers and other tensors of
+    the module are replaced by aliases, since autograd makes part of its graph what is written to.
     """
     to_leaf: dict[str, Callable[[Any], Any]] = {"meta": meta_like, "real": torch.Tensor.detach}
-    leaves: dict[int, nn.Parameter] = {}
-    for path, part in named_modules(step.module):
-        for name, parameter in part._parameters.items():
-            if parameter is None or is_lazy(parameter):
-                continue
-            if id(parameter) not in leaves:
+    parts = [(path, part) for path, part in named_modules(step.module) if not isinstance(part, torch.jit.ScriptModule)]
+    stand_ins: dict[int, torch.Tensor] = {}
+    for path, part in parts:
+        for parameter in part._parameters.values():
+            if parameter is not None and not is_lazy(parameter) and id(parameter) not in stand_ins:
                 tensor = to_leaf.get(step.engine, step.begun.make)(parameter)
-                leaves[id(parameter)] = leaf = nn.Parameter(tensor, parameter.requires_grad)
-                journal.parameter(leaf, path)
-            part._parameters[name] = leaves[id(parameter)]
+                stand_ins[id(parameter)] = nn.Parameter(tensor, parameter.requires_grad)
+                journal.parameter(stand_ins[id(parameter)], path)
+    for _, part in parts:
+        for owned in (part._parameters, part._buffers, part.__dict__):
+            for name, tensor in owned.items():
+                if isinstance(tensor, torch.Tensor) and not is_lazy(tensor):
+                    if id(tensor) not in stand_ins:
+                        stand_ins[id(tensor)] = tensor.detach()
+                    owned[name] = stand_ins[id(tensor)]
 
 
 @contextmanager
@@ -211,7 +217,7 @@ def _differentiate(step: _Step, journal: Journal, losses: Sequence[torch.Tensor 
     journal.enter(Phase.BACKWARD_INPUT)
     try:
         for loss in wanted:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
     except (FlopcountError, Unknown):
         raise
     except Exception as error:

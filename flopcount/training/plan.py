@@ -84,6 +84,6 @@ def _matching(module: nn.Module, glob: str) -> list[nn.Parameter]:
 
 
 def _prefixes(name: str) -> list[str]:
-    """ "a.b.weight" -> "a", "a.b", "a.b.weight"."""
+    """Of "a.b.weight": "a", "a.b" and itself."""
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

@@ -70,7 +70,7 @@ class Training:
     `ops` are those of all phases in order; the forward's are the report's own. `losses` says what is differentiated,
     one line for each stream that is trained apart. `trained_params` are elements of parameters that get a gradient,
     `frozen` the globs that froze others, `traced_forward_macs` those of the forward that was differentiated, which are
-    the report's unless the module takes another path with gradients. `run` is there where epochs and samples were given.
+    the report's unless the module takes another path with gradients. `run` is there where `over` said how long.
     """
 
     forward_report: Report

@@ -8,8 +8,8 @@ from typing import Any
 from ..ops import Kind, Phase
 from ..report import CONVENTION, Amount, Report
 from ..tables import Column, Table, cost_text, title, uncosted_lines
-from ..units import exact, si
 from ..tracing.journal import LOSS
+from ..units import exact, si
 from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Training
 
 __all__ = ["by_kind", "by_module", "by_operator", "notes", "training_table"]
