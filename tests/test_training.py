@@ -335,7 +335,7 @@ def test_a_whole_run():
 
 @pytest.mark.parametrize("given", [(0, 7), (3, 0), (3, 0.5)])
 def test_a_run_has_whole_epochs_and_samples(given):
-    with pytest.raises(InputError, match="(epochs|samples) is"):
+    with pytest.raises(InputError, match=r"(epochs|samples) is"):
         train(conv_net(), (2, 3, 8, 8)).over(*given)
 
 
@@ -690,7 +690,7 @@ def test_bad_options_are_one_message_and_exit_code_2(run, words):
 def test_plain_counting_loads_nothing_of_it():
     code = (
         "import sys, flopcount; from torch import nn; flopcount.count_flops(nn.Linear(3, 4), (2, 3));"
-        "assert not {'flopcount.training', 'flopcount.tracing.training', 'flopcount.tracing.journal'} & set(sys.modules)"
+        "assert not {'flopcount.training', 'flopcount.tracing.training', 'flopcount.tracing.journal'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -277,6 +277,18 @@ def embedding_dense_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Wor
     return Work(other_flops=grad_output.numel)
 
 
+@rule("aten._embedding_bag_backward", kind=Kind.EMBEDDING)
+def embedding_bag_backward(
+    grad: TensorSpec, indices: TensorSpec, per_sample_weights: TensorSpec | None = None, *, out: object
+) -> Work:
+    """Gradients of the rows that were added up in bags.
+
+    Counts: one add per element picked, one multiply where weighted.
+    Source: PyTorch tools/autograd/derivatives.yaml, `_embedding_bag`
+    """
+    return Work(other_flops=indices.numel * grad.shape[-1] * (1 + (per_sample_weights is not None)))
+
+
 @rule("aten._cdist_backward", kind=Kind.REDUCE)
 def cdist_backward(x1: TensorSpec, x2: TensorSpec, *, out: TensorSpec) -> Work:
     """Gradient of the distances between all pairs of rows, by one side.

@@ -74,6 +74,24 @@ def upsample_bicubic2d_aa(input: object = None, self: object = None, *, out: Ten
     return _antialiased(first((input, self)), out, 4)
 
 
+@rule("aten._upsample_bilinear2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bilinear2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+    """Gradient of bilinear resizing with a filter.
+
+    Counts: as forward, a horizontal and a vertical pass.
+    """
+    return _antialiased(out, grad_output, 2)
+
+
+@rule("aten._upsample_bicubic2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bicubic2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+    """Gradient of bicubic resizing with a filter.
+
+    Counts: as forward, a horizontal and a vertical pass.
+    """
+    return _antialiased(out, grad_output, 4)
+
+
 _MODES = ("bilinear", "nearest", "bicubic")
 
 

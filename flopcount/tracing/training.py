@@ -147,21 +147,30 @@ def _stand_in(step: _Step, journal: Journal) -> None:
     the module are replaced by aliases, since autograd makes part of its graph what is written to.
     """
     to_leaf: dict[str, Callable[[Any], Any]] = {"meta": meta_like, "real": torch.Tensor.detach}
-    parts = [(path, part) for path, part in named_modules(step.module) if not isinstance(part, torch.jit.ScriptModule)]
     stand_ins: dict[int, torch.Tensor] = {}
-    for path, part in parts:
-        for parameter in part._parameters.values():
-            if parameter is not None and not is_lazy(parameter) and id(parameter) not in stand_ins:
+    for path, part in named_modules(step.module):
+        for parameter in part.parameters(recurse=False):
+            if is_lazy(parameter) or id(parameter) in stand_ins:
+                continue
+            if isinstance(part, torch.jit.ScriptModule):  # holds its own; what they have is put back
+                stand_ins[id(parameter)], parameter.grad = parameter, None
+            else:
                 tensor = to_leaf.get(step.engine, step.begun.make)(parameter)
                 stand_ins[id(parameter)] = nn.Parameter(tensor, parameter.requires_grad)
-                journal.parameter(stand_ins[id(parameter)], path)
-    for _, part in parts:
-        for owned in (part._parameters, part._buffers, part.__dict__):
-            for name, tensor in owned.items():
-                if isinstance(tensor, torch.Tensor) and not is_lazy(tensor):
-                    if id(tensor) not in stand_ins:
-                        stand_ins[id(tensor)] = tensor.detach()
-                    owned[name] = stand_ins[id(tensor)]
+            journal.parameter(stand_ins[id(parameter)], path)
+    for _, part in named_modules(step.module):
+        if not isinstance(part, torch.jit.ScriptModule):
+            _replace(part, stand_ins)
+
+
+def _replace(part: nn.Module, stand_ins: dict[int, torch.Tensor]) -> None:
+    owners: tuple[dict[str, Any], ...] = (part._parameters, part._buffers, part.__dict__)
+    for owned in owners:
+        for name, tensor in owned.items():
+            if isinstance(tensor, torch.Tensor) and not is_lazy(tensor):
+                if id(tensor) not in stand_ins:
+                    stand_ins[id(tensor)] = tensor.detach()
+                owned[name] = stand_ins[id(tensor)]
 
 
 @contextmanager
