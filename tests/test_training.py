@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from test_backward_rules import OfParameters
 from test_tracing import Untidy, global_state
 from test_zoo_laws import module_state
 from torch import nn
@@ -368,7 +369,8 @@ def test_modules_operators_and_phases_sum_to_the_step(network):
         amounts = [row.own[phase] for row in training.rows]
         assert sum(amount.macs for amount in amounts) == training.phases[phase].macs
         assert sum(amount.other_flops for amount in amounts) == training.phases[phase].other_flops
-    assert training.step.total == training.total
+    assert training.step.total == training.total == training.step.modules[0].cost
+    assert sum(row.own.total_flops for row in training.step.modules) == training.total.total_flops
     for by in ("module", "operator", "kind"):
         table = training_table(training, by, 1)
         for at, column in enumerate(table.columns):
@@ -481,13 +483,27 @@ def test_torchs_formula_for_groups_is_the_difference():
     assert theirs == training.total.flops + too_large_for_groups(training)
 
 
-def test_flash_attention_recomputes_the_scores():
-    b, h, n, d = 2, 3, 16, 8
-    q, k, v = (torch.zeros(b, h, n, d, device="meta", requires_grad=True) for _ in range(3))
-    with sdpa_kernel(SDPBackend.FLASH_ATTENTION), FlopCounterMode(display=False) as counter:
-        F.scaled_dot_product_attention(q, k, v).sum().backward()
-    product = 2 * b * h * n * n * d
-    assert counter.get_total_flops() in ((2 + 5) * product, (2 + 4) * product)  # fused, or decomposed on this build
+class Flash(nn.Module):
+    """Attention of a fused kernel, called by name."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.given = nn.ParameterList(torch.zeros(shape) for _ in range(3))
+
+    def forward(self, x):
+        return torch.ops.aten._scaled_dot_product_flash_attention(*self.given)[0] + x
+
+
+def test_flash_attention_computes_the_scores_once_more():
+    shape = b, h, n, d = 2, 3, 16, 8
+    product = b * h * n * n * d
+    flash = Flash(shape)
+    with FlopCounterMode(display=False) as counter:
+        on_meta(flash)(torch.empty(shape, device="meta")).sum().backward()
+    assert counter.get_total_flops() == 2 * (2 + 5) * product
+    assert train(flash, shape).total.macs == (2 + 5) * product
+    decomposed = OfParameters(F.scaled_dot_product_attention, [shape] * 3)
+    assert train(decomposed, (1,)).total.macs == (2 + 4) * product
 
 
 @pytest.mark.parametrize("engine", ["meta", "fake", "real"])

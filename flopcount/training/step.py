@@ -128,12 +128,23 @@ class Training:
     @cached_property
     def total(self) -> Amount:
         """The whole step."""
-        return sum(self.phases.values(), Amount())
+        return _total(self.phases)
 
     @cached_property
     def step(self) -> Report:
-        """All operations as a report, whose operators, kinds and uncosted operations are those of the step."""
-        return replace(self.forward_report, ops=tuple(op.costed for op in self.ops), training=None)
+        """All operations as a report of their own; loss and optimizer are the model's."""
+        rows = {row.path: row for row in self.rows}
+        beside = _total(rows[LOSS].own) + _total(rows[OPTIMIZER].own)
+        modules = tuple(
+            replace(
+                module,
+                cost=_total(rows[module.path].cost) + (Amount() if module.path else beside),
+                own=_total(rows[module.path].own) + (Amount() if module.path else beside),
+            )
+            for module in self.forward_report.modules
+        )
+        ops = tuple(op.costed for op in self.ops)
+        return replace(self.forward_report, ops=ops, modules=modules, training=None)
 
     @cached_property
     def rows(self) -> tuple[StepRow, ...]:
@@ -251,6 +262,10 @@ def _less(whole: Work, part: Work) -> Work:
         (whole.bytes_read or 0) - (part.bytes_read or 0),
         (whole.bytes_written or 0) - (part.bytes_written or 0),
     )
+
+
+def _total(amounts: Mapping[Phase, Amount]) -> Amount:
+    return sum(amounts.values(), Amount())
 
 
 def _by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:
