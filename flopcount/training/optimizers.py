@@ -49,6 +49,6 @@ def find_optimizer(name: str | None) -> Optimizer | None:
     """
     if name is None:
         return None
-    if name not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", name, OPTIMIZERS, f"choose {' or '.join(OPTIMIZERS)}, or leave it out")
+    if not isinstance(name, str) or name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {' or '.join(OPTIMIZERS)}, or leave it out")
     return OPTIMIZERS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,9 +34,11 @@ class Plan:
             UnknownNameError: no such mode or optimizer, with near names.
             InputError: training is described, but not asked for.
         """
-        if mode not in MODES:
+        if not isinstance(mode, str) or mode not in MODES:
             raise UnknownNameError("mode", str(mode), MODES, f"choose {' or '.join(MODES)}")
-        globs = (freeze,) if isinstance(freeze, str) else tuple(freeze)
+        globs = (freeze,) if isinstance(freeze, str) else tuple(freeze) if isinstance(freeze, Iterable) else (freeze,)
+        if not all(isinstance(glob, str) for glob in globs):
+            raise InputError(f"freeze is {freeze!r}", [("fix", "give globs of layers or parameters, such as 'cnn.*'")])
         if mode == "train":
             return cls(globs, find_optimizer(optimizer))
         for name, given in (("optimizer", optimizer), ("freeze", globs)):
