@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -290,6 +291,7 @@ class Outputs(nn.Module):
     [
         (lambda y: y, "cross entropy on scores (4, 5)"),
         (lambda y: {"logits": y, "hidden": [y.unflatten(1, (1, 5))]}, "cross entropy on scores (4, 5)"),
+        (lambda y: SimpleNamespace(scores=y, name="a"), "cross entropy on scores (4, 5)"),
         (lambda y: (y, 2 * y), "cross entropy on scores (4, 5), of 2 heads"),
         (lambda y: y.unsqueeze(1), "sum of the outputs, none of which has the form (batch, classes)"),
         (lambda y: torch.complex(y, y)[:, None], "sum of the outputs, none of which has the form (batch, classes)"),

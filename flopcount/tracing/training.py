@@ -57,8 +57,7 @@ def _ladder() -> Iterator[tuple[str, _Attempt]]:
     """As for a forward pass; first without the values of floating-point numbers, which few modules look at."""
     yield "meta", _Attempt(LADDER[0][1], True)
     for name, start in LADDER:
-        if not start.__name__.endswith("gradients"):
-            yield name, _Attempt(start, False)
+        yield name, _Attempt(start, False)
 
 
 def trace_training(
@@ -212,11 +211,12 @@ def _total(terms: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _tensors(value: Any, depth: int = 8) -> Iterator[torch.Tensor]:
-    """Every tensor in nested containers, dictionary-like outputs of transformers included."""
+    """Every tensor in nested containers and in the attributes of other objects."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, (tuple, list, Mapping)) and depth:
-        for item in value.values() if isinstance(value, Mapping) else value:
+    elif depth and not isinstance(value, nn.Module):
+        held = value if isinstance(value, (tuple, list, Mapping)) else getattr(value, "__dict__", {})
+        for item in held.values() if isinstance(held, Mapping) else held:
             yield from _tensors(item, depth - 1)
 
 

@@ -130,7 +130,8 @@ def notes(training: Training) -> tuple[str, ...]:
     if training.run is not None:
         lines += _run_lines(training.run, report.input.batch)
     lines += [f"departs from the paper: {departure}" for departure in report.departures]
-    lines.append("by input and by weight are the backward's; ratio is backward over forward")
+    again = "; again is what checkpoints compute a second time" if training.recomputation.total_flops else ""
+    lines.append(f"by input and by weight are the backward's; ratio is backward over forward{again}")
     if any(op.costed.kind is Kind.ATTENTION for op in training.ops):
         lines.append("attention's backward is its four products; flash kernels compute the scores once more")
     if training.traced_forward_macs != report.macs:
