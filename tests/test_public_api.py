@@ -39,6 +39,7 @@ STAGES = [
     {"tracing", "costing"},
     {"report"},
     {"tables", "explanation"},
+    {"training"},
     {"renderers", "catalogue", "counting", "options", "saved"},
     {"crosscheck", "facts", "difference", "compat"},
     {"symbolic", "sweeping", "budget"},
