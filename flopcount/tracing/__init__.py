@@ -27,6 +27,7 @@ from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
 from .engines import ENGINES, LADDER, Starter
+from .following import Follower
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
 from .preserve import TURN, preserved, uncollected
@@ -47,6 +48,7 @@ def trace(
     *,
     engine: str = "auto",
     fast: bool = True,
+    dataflow: bool = False,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -57,6 +59,7 @@ def trace(
         engine: "auto" climbs from meta to fake to real; or one of those names.
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
+        dataflow: also write down which data every op reads and writes, and how long memory lives.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -69,7 +72,7 @@ def trace(
     for name, start in LADDER:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start, fast)
+                return _run(module, args, kwargs or {}, name, start, fast, dataflow)
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(
@@ -88,15 +91,19 @@ def _run(
     engine: str,
     start: Starter,
     fast: bool,
+    dataflow: bool,
 ) -> Trace:
     path = ModulePath(module)
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
     with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
+        follower = mode.follower = Follower(module, mode.ops) if dataflow else None
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
+                if follower is not None:
+                    follower.inputs((args, kwargs))
                 with mode:
                     module(*args, **kwargs)
             settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
@@ -112,7 +119,8 @@ def _run(
             raise _forward_error(module, path, error) from error
         finally:
             mode.restore()
-    return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine, settled)
+    followed = follower.dataflow() if follower is not None else None
+    return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine, settled, followed)
 
 
 def _set_aside() -> Any:
