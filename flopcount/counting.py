@@ -37,6 +37,7 @@ def count_flops(
     strict: bool = False,
     engine: str = "auto",
     fast: bool = True,
+    dataflow: bool = False,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -52,6 +53,7 @@ def count_flops(
         engine: "auto", "meta", "fake" or "real".
         fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
             without, where torch's meta kernels answer every single call.
+        dataflow: follow the data too, which `report.span` and `report.memory` need.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -65,7 +67,7 @@ def count_flops(
         )
     with TURN:
         args, kwargs = arguments_of(input, module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast)
+        traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow)
     ops = cost(traced.ops, fast=fast)
     if strict:
         _refuse_uncosted(ops)
@@ -82,6 +84,7 @@ def count_flops(
         trainable_params=sum(info.trainable_params for info in tree),
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
+        dataflow=traced.dataflow,
     )
 
 
@@ -178,6 +181,7 @@ def count_model(
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
+    dataflow: bool = False,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -195,6 +199,7 @@ def count_model(
         stride: as count_flops.
         fps: as count_flops.
         strict: as count_flops.
+        dataflow: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -211,7 +216,7 @@ def count_model(
 
     def count(module: nn.Module) -> Report:
         given = input_of(module, name, clip, batch, inputs)
-        return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict)
+        return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict, dataflow=dataflow)
 
     try:
         return count(weightless(build))

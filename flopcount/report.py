@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
+from .dataflow import Dataflow
 from .errors import UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .span import Span
     from .tables import Table
 
 __all__ = [
@@ -170,6 +172,7 @@ class Report:
     trainable_params: int
     engine: str
     versions: dict[str, str]
+    dataflow: Dataflow | None = None
 
     @cached_property
     def total(self) -> Amount:
@@ -290,6 +293,13 @@ class Report:
         from .tables import by_kind
 
         return by_kind(self)
+
+    @cached_property
+    def span(self) -> Span:
+        """How much could run at once; of a report counted with `dataflow=True`."""
+        from .span import span_of
+
+        return span_of(self)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""

@@ -12,7 +12,7 @@ from .ops import Kind
 from .report import CONVENTION, Amount, ModuleRow, Report
 from .units import decimals, si, times
 
-__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "sentence", "table_by"]
+__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "notes_on_gaps", "sentence", "table_by", "title"]
 
 BY = ("module", "operator", "kind")
 
@@ -98,7 +98,7 @@ def by_module(report: Report, depth: int = 2) -> Table:
             continue
         rows.append((_layer(row, report), row.type, _output(row), params, *_amount(cost, report)))
     total = ("total", "", "", report.params, *_amount(report.total, report))
-    return Table(_title(report), columns, tuple(rows), total, notes(report))
+    return Table(title(report), columns, tuple(rows), total, notes(report))
 
 
 def _layer(row: ModuleRow, report: Report) -> str:
@@ -131,7 +131,7 @@ def by_operator(report: Report) -> Table:
         for row in report.operators
         if row.kind is not Kind.VIEW
     ]
-    return Table(_title(report), columns, tuple(rows), _total(report, rows, "total", ""), notes(report))
+    return Table(title(report), columns, tuple(rows), _total(report, rows, "total", ""), notes(report))
 
 
 def by_kind(report: Report) -> Table:
@@ -151,7 +151,7 @@ def by_kind(report: Report) -> Table:
             cost = sum((row.cost for row in found), Amount())
             read, written = sum(row.bytes_read for row in found), sum(row.bytes_written for row in found)
             rows.append((kind.value, sum(row.calls for row in found), *_traffic(cost, read, written, report)))
-    return Table(_title(report), columns, tuple(rows), _total(report, rows, "total"), notes(report))
+    return Table(title(report), columns, tuple(rows), _total(report, rows, "total"), notes(report))
 
 
 def _total(report: Report, rows: list[tuple[Any, ...]], *labels: str) -> tuple[Any, ...]:
@@ -170,14 +170,15 @@ def _amount(cost: Amount, report: Report) -> tuple[Any, ...]:
     return cost.macs, cost.flops, cost.other_flops, share
 
 
-def _title(report: Report) -> str:
+def title(report: Report) -> str:
+    """What was counted: the model and what it was given."""
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
     return f"{report.model} on {shapes} {report.input.dtype}"
 
 
 def notes(report: Report) -> tuple[str, ...]:
     """What stands under every table, the most important first: gaps, totals, protocol, clip, convention."""
-    lines = [*_uncosted_lines(report), _total_line(report)]
+    lines = [*notes_on_gaps(report), _total_line(report)]
     if report.input.batch > 1:
         lines.append(f"per sample (batch {report.input.batch}): {_cost_text(report.per_sample)}")
     if report.views.count > 1:
@@ -216,7 +217,8 @@ def _per_second(report: Report) -> str:
 _PLACES = 3
 
 
-def _uncosted_lines(report: Report) -> Iterable[str]:
+def notes_on_gaps(report: Report) -> Iterable[str]:
+    """What no rule knows, and how much that may be; nothing where all is costed."""
     for row in report.uncosted:
         places = ", ".join(place or "the model itself" for place in row.modules[:_PLACES])
         more = f" and {len(row.modules) - _PLACES} more" if len(row.modules) > _PLACES else ""
