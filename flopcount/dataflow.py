@@ -103,10 +103,14 @@ def region(
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The data of one op: what it reads, and what it writes, new or in place. A view neither reads nor writes."""
+    """The data of one op: what it reads, and what it writes, new or in place. A view neither reads nor writes.
+
+    `copied` are the bytes of its inputs that torch's CPU kernel copies first, because their strides do not suit it.
+    """
 
     reads: tuple[Access, ...] = ()
     writes: tuple[Access, ...] = ()
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..dataflow import Access, Dataflow, Flow, Role, Storage, region
-from ..ops import Op
+from ..ops import Op, Signature
 from .inputs import map_tensors
 
 __all__ = ["Follower"]
@@ -73,11 +74,11 @@ class Follower:
     def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
         op = self.ops[-1].signature
         results = _tensors(result)
-        if op.is_view:
+        if op.is_view or _returns_input(op):
             source = next(iter(_tensors(args)), None)
             for tensor in results:
                 if source is not None:
-                    self._stand_in(tensor, source)
+                    self._stand_in(tensor, source, same=op.is_view)
             return Flow()
         written = _written(func, args, kwargs)
         reads = _tensors((args, kwargs))
@@ -86,12 +87,12 @@ class Follower:
             reads = [tensor for tensor in reads if id(tensor) not in overwritten]
         accesses = tuple(map(self._access, reads))
         for tensor, target in zip(results, written, strict=False):
-            self._stand_in(tensor, target)
+            self._stand_in(tensor, target, same=True)
         writes = [self._access(tensor) for tensor in written]
         for tensor in results:
             if tensor.untyped_storage()._cdata not in self._places:
                 writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
-        return Flow(accesses, tuple(writes))
+        return Flow(accesses, tuple(writes), _copied(op.op, reads))
 
     def _access(self, tensor: torch.Tensor) -> Access:
         place = self._places.get(tensor.untyped_storage()._cdata)
@@ -115,10 +116,16 @@ class Follower:
             place = self._hold(tensor, serial, exact=True)
         return place.serial
 
-    def _stand_in(self, tensor: torch.Tensor, source: torch.Tensor) -> None:
-        """A view of real data may be another piece of memory here (on meta, or fake): it counts as the same."""
+    def _stand_in(self, tensor: torch.Tensor, source: torch.Tensor, *, same: bool) -> None:
+        """A view of real data may be another piece of memory here (on meta, or fake): it counts as the same.
+
+        `same` where it is laid out as the source, without what lies before that one.
+        """
+        address = source.untyped_storage()._cdata
         if tensor.untyped_storage()._cdata not in self._places:
-            self._hold(tensor, self._access(source).storage, exact=False)
+            serial = self._access(source).storage
+            placed = self._places[address].exact and not source.storage_offset()
+            self._hold(tensor, serial, exact=placed and (same or tensor.stride() == source.stride()))
 
     def _hold(self, tensor: torch.Tensor, serial: int, *, exact: bool) -> _Place:
         storage = tensor.untyped_storage()
@@ -133,6 +140,38 @@ class Follower:
         self._holders[serial] -= 1
         if not self._holders[serial] and self.storages[serial].role is Role.ACTIVATION:
             self.storages[serial] = replace(self.storages[serial], died=len(self.ops) - 1)
+
+
+_DROPOUTS = frozenset(f"aten.{name}" for name in "dropout feature_dropout alpha_dropout feature_alpha_dropout".split())
+
+
+def _returns_input(signature: Signature) -> bool:
+    """Dropout at test time is its input, whatever tensor the engine made for it."""
+    given = signature.arguments
+    return signature.op in _DROPOUTS and (given["train"] is False or given["p"] == 0)
+
+
+def _copied(op: str, tensors: list[torch.Tensor]) -> int:
+    """Bytes a convolution or a product of batches of matrices copies, since it wants them in one piece."""
+    if op.startswith("aten.conv"):
+        return sum(t.nbytes for t in tensors[:1] if not _in_one_piece(t))
+    if op == "aten.matmul" and all(tensor.ndim > 2 for tensor in tensors):
+        return sum(t.nbytes for t in tensors if not _batches_in_a_row(t))
+    return 0
+
+
+def _in_one_piece(x: torch.Tensor) -> bool:
+    """Row-major or channels-last."""
+    return x.is_contiguous() or (
+        x.ndim in (4, 5)
+        and x.is_contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
+    )
+
+
+def _batches_in_a_row(x: torch.Tensor) -> bool:
+    """Whether all axes but the last two can be one axis without moving data."""
+    axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
+    return all(step == n * inner for (_, step), (n, inner) in pairwise(axes))
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:

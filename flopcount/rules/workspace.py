@@ -1,0 +1,138 @@
+"""What a kernel needs beside its inputs and outputs while it runs, in bytes.
+
+These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/test_memory.py` sets them beside
+what the profiler records. Only what can matter to a network's peak is here; a kernel's few hundred bytes are not.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from ..ops import Dim, TensorSpec
+from .charges import first
+from .formulas import Formulas
+
+if TYPE_CHECKING:
+    from ..ops import Signature
+
+__all__ = ["ATTENTION", "attention_kernel", "workspaces"]
+
+workspaces = Formulas("workspace")
+"""Operator -> bytes of temporaries of one call; none where it has no formula."""
+
+_BLOCK = 16  # channels that oneDNN keeps together where the CPU has AVX-512
+_SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below it the native kernel is faster
+_MANY = 16
+_WIDE = 3
+
+
+def _blocked(spec: TensorSpec, *axes: int) -> Dim:
+    """Bytes of a tensor in oneDNN's own layout, channels filled up to whole blocks."""
+    sizes = [-(-n // _BLOCK) * _BLOCK if axis in axes else n for axis, n in enumerate(spec.shape)]
+    return prod(sizes) * spec.itemsize
+
+
+def _by_onednn(input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> bool:
+    """Whether torch takes oneDNN's kernel (several threads): not for small single images, nor in double precision."""
+    large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
+    return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
+
+
+@workspaces("aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", "aten._convolution", "aten._convolution_mode")
+def convolution(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,), dilation: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+) -> int:  # fmt: skip
+    """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel (im2col).
+
+    oneDNN lets go of the first two before it makes the plain output, and reads few channels as they are. A depthwise 3D
+    convolution reorders its output twice.
+    """
+    if input.ndim != weight.ndim:
+        return 0
+    if not _by_onednn(input, weight, stride, dilation, groups):
+        pointwise = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
+        return 0 if pointwise else input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
+    if groups == input.shape[1]:  # each channel alone: nothing to fill up
+        return max(input.nbytes + weight.nbytes, out.nbytes * (input.ndim - 3))
+    copied = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
+    weights = _blocked(weight, 0, 1) if copied else _blocked(weight, 0)
+    result = _blocked(out, 1)
+    return max(copied + weights + result - out.nbytes, result)
+
+
+@workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) -> int:
+    """Copies of all three in oneDNN's layout."""
+    return _blocked(input, 1) + weight.nbytes + _blocked(out, 1)
+
+
+@workspaces("aten.max_pool2d", "aten.max_pool3d", "aten.fractional_max_pool2d", "aten.fractional_max_pool3d")
+def max_pool(*, out: object) -> int:
+    """Where each maximum was, as int64, also where nobody asks."""
+    return first(out).numel * 8
+
+
+@workspaces("aten.roll")
+def roll(dims: tuple[int, ...] = (), *, out: TensorSpec) -> int:
+    """One axis after the other."""
+    return out.nbytes if len(dims) > 1 else 0
+
+
+@workspaces("aten.im2col")
+def im2col(self: TensorSpec, *, out: TensorSpec) -> int:
+    """A contiguous copy of the image."""
+    return self.nbytes
+
+
+ATTENTION = ("aten.scaled_dot_product_attention",)
+
+
+def attention_kernel(signature: Signature) -> str:
+    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores.
+
+    Source: ATen/native/transformers/sdp_utils_cpp.cpp, use_flash_attention_cpp
+    """
+    given = signature.arguments
+    return _kernel(given["query"], given["key"], given["value"], given["attn_mask"], given["dropout_p"])
+
+
+def _kernel(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None, dropout_p: float
+) -> str:
+    four = query.ndim == key.ndim == value.ndim == 4
+    masked = attn_mask is None or attn_mask.ndim in (2, 4)
+    alike = four and query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:2] == key.shape[:2]
+    return "flash" if alike and masked and dropout_p == 0 and query.numel and key.numel else "math"
+
+
+@workspaces(*ATTENTION)
+def attention(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
+    *, out: TensorSpec,
+) -> int:  # fmt: skip
+    """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax, a mask of them.
+
+    A boolean mask becomes one of numbers.
+    """
+    mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
+    rows = prod(out.shape[:-1])
+    if _kernel(query, key, value, attn_mask, dropout_p) == "flash":
+        return mask + rows * 4
+    scores = rows * key.shape[-2]
+    return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(out.nbytes, scores)
+
+
+@workspaces("aten.lstm")
+def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: tuple[TensorSpec, ...]) -> int:
+    """The largest layer's weights in oneDNN's layout, and the outputs of the layer below."""
+    size = len(params) // num_layers
+    layers = [sum(spec.nbytes for spec in params[i : i + size] if spec.ndim == 2) for i in range(0, len(params), size)]
+    return max(layers) + (out[0].nbytes if num_layers > 1 else 0)
+
+
+@workspaces("aten.gru", "aten.rnn_tanh", "aten.rnn_relu")
+def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
+    """The gates of all steps from the inputs at once, and the outputs of the single steps."""
+    return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes
