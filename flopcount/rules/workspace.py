@@ -62,6 +62,11 @@ def convolution(
     return max(copied + weights + result - out.nbytes, result)
 
 
+def channels_last_convolution(weight: TensorSpec, groups: int) -> int:
+    """Bytes of the weights in oneDNN's layout, twice but for depthwise ones; input and output stay as they are."""
+    return weight.nbytes if weight.shape[1] == 1 and groups > 1 else 2 * _blocked(weight, 0, 1)
+
+
 @workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
 def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) -> int:
     """Copies of all three in oneDNN's layout."""

@@ -72,7 +72,12 @@ def trace(
     for name, start in LADDER:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start, fast, dataflow)
+                loaded = len(sys.modules)
+                traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+                if dataflow and len(sys.modules) > loaded:
+                    # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
+                    traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+                return traced
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(

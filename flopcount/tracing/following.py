@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 from ..dataflow import Access, Dataflow, Flow, Role, Storage, region
 from ..ops import Op, Signature
 from .inputs import map_tensors
+from .layout import layout_of, like_channels_last
 
 __all__ = ["Follower"]
 
@@ -92,7 +93,11 @@ class Follower:
         for tensor in results:
             if tensor.untyped_storage()._cdata not in self._places:
                 writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
-        return Flow(accesses, tuple(writes), _copied(op.op, reads))
+        if op.op.startswith("aten.conv") and reads[0].ndim in (4, 5):
+            channels_last = not reads[0].is_contiguous() and like_channels_last(layout_of(reads[0]))
+            return Flow(accesses, tuple(writes), _unsuited(reads[0], channels_last=channels_last), channels_last)
+        batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
+        return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
     def _access(self, tensor: torch.Tensor) -> Access:
         place = self._places.get(tensor.untyped_storage()._cdata)
@@ -151,27 +156,16 @@ def _returns_input(signature: Signature) -> bool:
     return signature.op in _DROPOUTS and (given["train"] is False or given["p"] == 0)
 
 
-def _copied(op: str, tensors: list[torch.Tensor]) -> int:
-    """Bytes a convolution or a product of batches of matrices copies, since it wants them in one piece."""
-    if op.startswith("aten.conv"):
-        return sum(t.nbytes for t in tensors[:1] if not _in_one_piece(t))
-    if op == "aten.matmul" and all(tensor.ndim > 2 for tensor in tensors):
-        return sum(t.nbytes for t in tensors if not _batches_in_a_row(t))
-    return 0
+def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
+    """Bytes that a convolution copies, since it wants its input row-major or else exactly channels-last."""
+    exact = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    return 0 if x.is_contiguous(memory_format=exact if channels_last else torch.contiguous_format) else x.nbytes
 
 
-def _in_one_piece(x: torch.Tensor) -> bool:
-    """Row-major or channels-last."""
-    return x.is_contiguous() or (
-        x.ndim in (4, 5)
-        and x.is_contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
-    )
-
-
-def _batches_in_a_row(x: torch.Tensor) -> bool:
-    """Whether all axes but the last two can be one axis without moving data."""
+def _scattered(x: torch.Tensor) -> int:
+    """Bytes that a product of batches of matrices copies, where all axes but the last two cannot be one axis."""
     axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
-    return all(step == n * inner for (_, step), (n, inner) in pairwise(axes))
+    return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(axes)) else x.nbytes
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
