@@ -91,42 +91,45 @@ def im2col(self: TensorSpec, *, out: TensorSpec) -> int:
     return self.nbytes
 
 
-ATTENTION = ("aten.scaled_dot_product_attention",)
+ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flash_attention_for_cpu")
 
 
 def attention_kernel(signature: Signature) -> str:
-    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores.
+    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores."""
+    given = signature.arguments
+    specs = [given[name] for name in ("query", "key", "value", "attn_mask")]
+    return "flash" if takes_flash(*specs, given["dropout_p"]) else "math"
+
+
+def takes_flash(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None, dropout_p: float
+) -> bool:
+    """Whether torch's CPU has one kernel for a call of attention.
 
     Source: ATen/native/transformers/sdp_utils_cpp.cpp, use_flash_attention_cpp
     """
-    given = signature.arguments
-    return _kernel(given["query"], given["key"], given["value"], given["attn_mask"], given["dropout_p"])
-
-
-def _kernel(
-    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None, dropout_p: float
-) -> str:
     four = query.ndim == key.ndim == value.ndim == 4
     masked = attn_mask is None or attn_mask.ndim in (2, 4)
     alike = four and query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:2] == key.shape[:2]
-    return "flash" if alike and masked and dropout_p == 0 and query.numel and key.numel else "math"
+    return bool(alike and masked and dropout_p == 0 and query.numel and key.numel)
 
 
 @workspaces(*ATTENTION)
 def attention(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
-    *, out: TensorSpec,
+    *, out: object,
 ) -> int:  # fmt: skip
     """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax, a mask of them.
 
     A boolean mask becomes one of numbers.
     """
     mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
-    rows = prod(out.shape[:-1])
-    if _kernel(query, key, value, attn_mask, dropout_p) == "flash":
+    result = first(out)
+    rows = prod(result.shape[:-1])
+    if takes_flash(query, key, value, attn_mask, dropout_p):
         return mask + rows * 4
     scores = rows * key.shape[-2]
-    return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(out.nbytes, scores)
+    return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(result.nbytes, scores)
 
 
 @workspaces("aten.lstm")

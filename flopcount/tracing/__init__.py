@@ -26,7 +26,7 @@ from ..ops import Trace
 from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
-from .engines import ENGINES, LADDER, Starter
+from .engines import ENGINES, LADDER, SAVING, Starter
 from .following import Follower
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
@@ -49,6 +49,7 @@ def trace(
     engine: str = "auto",
     fast: bool = True,
     dataflow: bool = False,
+    saving: bool = False,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -60,6 +61,7 @@ def trace(
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
         dataflow: also write down which data every op reads and writes, and how long memory lives.
+        saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -69,7 +71,7 @@ def trace(
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     _refuse_uncountable(module, args, kwargs or {})
     reasons: dict[str, str] = {}
-    for name, start in LADDER:
+    for name, start in SAVING if saving else LADDER:
         if engine in ("auto", name):
             try:
                 loaded = len(sys.modules)
@@ -102,15 +104,17 @@ def _run(
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
     with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
-        mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
+        mode, make, below, inference, training = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         follower = mode.follower = Follower(module, mode.ops) if dataflow else None
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
                 if follower is not None:
                     follower.inputs((args, kwargs))
+                if training:
+                    module.train()
                 with mode:
-                    module(*args, **kwargs)
+                    result = module(*args, **kwargs)  # held on to, as a caller would
             settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
@@ -125,6 +129,7 @@ def _run(
         finally:
             mode.restore()
     followed = follower.dataflow() if follower is not None else None
+    del result
     return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine, settled, followed)
 
 
