@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         UncostedError,
         UnknownNameError,
     )
+    from .fitting import largest_batch
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
@@ -56,6 +57,7 @@ _HOME = {
     "count_model": "counting",
     "create_model": "models",
     "inflate": "models.inflate",
+    "largest_batch": "fitting",
     "list_models": "models",
     "rule": "rules",
     "trace": "tracing",
@@ -83,6 +85,7 @@ __all__ = [
     "count_model",
     "create_model",
     "inflate",
+    "largest_batch",
     "list_models",
     "rule",
     "trace",

@@ -14,10 +14,10 @@ from torch.nn.parameter import is_lazy
 from ._version import __version__
 from .clip import Clip, Views
 from .costing import cost
-from .errors import InputError, TraceError, UncostedError
+from .errors import FlopcountError, InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
-from .ops import CostedOp, Kind, TensorSpec
+from .ops import CostedOp, Kind, TensorSpec, Trace
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
@@ -68,6 +68,7 @@ def count_flops(
     with TURN:
         args, kwargs = arguments_of(input, module)
         traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow)
+        saving = _saving(module, args, kwargs, fast) if dataflow else ""
     ops = cost(traced.ops, fast=fast)
     if strict:
         _refuse_uncosted(ops)
@@ -85,7 +86,16 @@ def count_flops(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
+        saving=saving,
     )
+
+
+def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fast: bool) -> Trace | str:
+    """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
+    try:
+        return trace(module, args, kwargs, fast=fast, dataflow=True, saving=True)
+    except FlopcountError as error:
+        return error.message
 
 
 def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:

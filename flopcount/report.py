@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .memory import Memory
     from .span import Span
     from .tables import Table
 
@@ -159,7 +160,8 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views.
+    `per_video` is that times the views. `dataflow`, and `saving` (the forward pass of a training step, or why there is
+    none), are there if they were asked for.
     """
 
     model: str
@@ -173,6 +175,7 @@ class Report:
     engine: str
     versions: dict[str, str]
     dataflow: Dataflow | None = None
+    saving: Trace | str = ""
 
     @cached_property
     def total(self) -> Amount:
@@ -300,6 +303,13 @@ class Report:
         from .span import span_of
 
         return span_of(self)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What takes up memory, in inference and in training; of a report counted with `dataflow=True`."""
+        from .memory import memory_of
+
+        return memory_of(self)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
