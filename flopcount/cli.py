@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 
 # isort: off
-from .commands import count, check, verify, compare, survey, catalogue  # noqa: F401  (imported to register, in the order of --help)
+from .commands import count, check, verify, compare, resources, survey, catalogue  # noqa: F401  (imported to register, in the order of --help)
 from .commands.application import app
 
 # isort: on

@@ -82,7 +82,9 @@ class Access:
         for stride in strides:
             begin, rest = divmod(rest, stride)
             box.append((begin, begin + sizes.get(stride, 1)))
-        fits = all(end * stride <= longer for (longer, stride), (_, end) in zip(pairwise(strides), box[1:], strict=True))
+        fits = all(
+            end * stride <= longer for (longer, stride), (_, end) in zip(pairwise(strides), box[1:], strict=True)
+        )
         return box if fits else None
 
 

@@ -1,8 +1,8 @@
 """What a forward pass, and a training step, keep in memory: parameters, buffers, activations at the peak, gradients.
 
-What enters is a report with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up memory
-from the op that makes it until nothing holds on to it any more: views and in-place writes take none. What the allocator
-rounds up or keeps for later is not in here.
+What enters is a report with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
+memory from the op that makes it until nothing holds on to it any more: views and in-place writes take none. What the
+allocator rounds up or keeps for later is not in here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .dataflow import Dataflow, Flow, Role
 from .errors import UnknownNameError
@@ -53,9 +53,9 @@ class Peak:
 class Training:
     """The activations of a training step.
 
-    `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond that:
-    in the backward pass the gradients of one op's inputs and outputs, where those are largest, or in the forward pass
-    what is alive then and not kept. `module` and `op` are where.
+    `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond
+    that: in the backward pass the gradients of one op's inputs and outputs, where those are largest, or in the forward
+    pass what is alive then and not kept. `module` and `op` are where.
     """
 
     saved: Bytes
@@ -73,8 +73,8 @@ class Training:
 class Memory:
     """Memory of one forward pass and of one training step, in bytes.
 
-    `gradients` are those of trainable parameters, `peak` is the worst moment of inference, `training` that of a training
-    step, or the reason why it could not be followed. `attention` tells how many calls run in which kernel.
+    `gradients` are those of trainable parameters, `peak` is the worst moment of inference, `training` that of a
+    training step, or the reason why it could not be followed. `attention` tells how many calls run in which kernel.
     """
 
     model: str
@@ -118,18 +118,20 @@ class Memory:
 
     def table(self, optimizer: str = "adamw") -> Table:
         """What takes up memory at the peak of a forward pass, and of a training step."""
-        both = (("parameters", self.parameters), ("buffers", self.buffers), ("input", self.inputs))
-        rows = [(what, dtype, n, n) for what, part in (*both, ("constants", self.constants)) for dtype, n in part if n]
+        always = (
+            *(("parameters", self.parameters), ("buffers", self.buffers)),
+            *(("input", self.inputs), ("constants", self.constants)),
+        )
+        rows: list[tuple[Any, ...]] = [(what, dtype, n, n) for what, part in always for dtype, n in part if n]
         rows += [("activations at the peak", dtype, n, 0) for dtype, n in self.peak.activations]
         rows += [("workspace of the kernel there", "", self.peak.workspace, 0)] if self.peak.workspace else []
-        known = not isinstance(self.training, str)
         if not isinstance(self.training, str):
             rows += [("saved for the backward pass", dtype, 0, n) for dtype, n in self.training.saved]
             rows += [("on top of that at the peak", "", 0, self.training.on_top)]
         rows += [("gradients", dtype, 0, n) for dtype, n in self.gradients]
         rows += [(f"state of {optimizer}", dtype, 0, n) for dtype, n in self.optimizer_state(optimizer) if n]
         step = self.step(optimizer)
-        if not known:
+        if step is None:
             rows = [(what, dtype, inference, "") for what, dtype, inference, _ in rows if inference]
         columns = (
             Column("memory", "text"), Column("dtype", "text"), Column("inference", "bytes"), Column("training", "bytes")

@@ -12,7 +12,18 @@ from .ops import Kind
 from .report import CONVENTION, Amount, ModuleRow, Report
 from .units import decimals, si, times
 
-__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "notes_on_gaps", "sentence", "table_by", "title"]
+__all__ = [
+    "BY",
+    "Column",
+    "Table",
+    "by_kind",
+    "by_module",
+    "by_operator",
+    "notes_on_gaps",
+    "sentence",
+    "table_by",
+    "title",
+]
 
 BY = ("module", "operator", "kind")
 

@@ -78,25 +78,19 @@ def instance_norm(input: TensorSpec, weight: object, bias: object, use_input_sta
 
 
 @depths("aten.layer_norm", "aten.native_layer_norm")
-def layer_norm(
-    normalized_shape: tuple[int, ...], weight: object = None, bias: object = None, *, out: object
-) -> int:
+def layer_norm(normalized_shape: tuple[int, ...], weight: object = None, bias: object = None, *, out: object) -> int:
     """Over the last axes."""
     return _normalised(prod(normalized_shape), weight, bias)
 
 
 @depths("aten.group_norm")
-def group_norm(
-    input: TensorSpec, num_groups: int, weight: object = None, bias: object = None, *, out: object
-) -> int:
+def group_norm(input: TensorSpec, num_groups: int, weight: object = None, bias: object = None, *, out: object) -> int:
     """Over the positions and channels of each group."""
     return _normalised(prod(input.shape[1:]) // num_groups, weight, bias)
 
 
 @depths("aten.native_group_norm")
-def native_group_norm(
-    input: TensorSpec, group: int, weight: object = None, bias: object = None, *, out: object
-) -> int:
+def native_group_norm(input: TensorSpec, group: int, weight: object = None, bias: object = None, *, out: object) -> int:
     """As group_norm."""
     return group_norm(input, group, weight, bias, out=out)
 
@@ -263,9 +257,7 @@ def _register_recurrent(name: str, step: int) -> None:
         return _recurrence(_steps(input, batch_first), params, num_layers, 1 + bidirectional, step)
 
     @depths(f"aten.{name}.data")
-    def packed(
-        batch_sizes: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object
-    ) -> int:
+    def packed(batch_sizes: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> int:
         return _recurrence(batch_sizes.numel, params, num_layers, 1 + bidirectional, step)
 
     @depths(f"aten.{name}_cell")

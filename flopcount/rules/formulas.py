@@ -17,9 +17,9 @@ FormulaT = TypeVar("FormulaT", bound=Callable[..., int])
 class Formulas:
     """One quantity (`what`) by operator. A formula asks for the arguments it needs, named as in the schema, and `out`.
 
-        @depths("mylib.my_op")
-        def my_op(x, *, out):
-            return 2
+    @depths("mylib.my_op")
+    def my_op(x, *, out):
+        return 2
     """
 
     def __init__(self, what: str) -> None:

@@ -1,7 +1,7 @@
 """What a kernel needs beside its inputs and outputs while it runs, in bytes.
 
-These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/test_memory.py` sets them beside
-what the profiler records. Only what can matter to a network's peak is here; a kernel's few hundred bytes are not.
+These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/test_memory.py` sets them
+beside what the profiler records. Only what can matter to a network's peak is here; a few hundred bytes are not.
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ def _blocked(spec: TensorSpec, *axes: int) -> Dim:
     return prod(sizes) * spec.itemsize
 
 
-def _by_onednn(input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> bool:
+def _by_onednn(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int
+) -> bool:
     """Whether torch takes oneDNN's kernel (several threads): not for small single images, nor in double precision."""
     large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
     return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
 
 
-@workspaces("aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", "aten._convolution", "aten._convolution_mode")
+@workspaces(
+    "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", "aten._convolution", "aten._convolution_mode"
+)
 def convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,), dilation: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
@@ -97,8 +101,8 @@ ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flas
 def attention_kernel(signature: Signature) -> str:
     """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores."""
     given = signature.arguments
-    specs = [given[name] for name in ("query", "key", "value", "attn_mask")]
-    return "flash" if takes_flash(*specs, given["dropout_p"]) else "math"
+    query, key, value, mask = (given[name] for name in ("query", "key", "value", "attn_mask"))
+    return "flash" if takes_flash(query, key, value, mask, given["dropout_p"]) else "math"
 
 
 def takes_flash(
@@ -119,7 +123,7 @@ def attention(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
     *, out: object,
 ) -> int:  # fmt: skip
-    """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax, a mask of them.
+    """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax.
 
     A boolean mask becomes one of numbers.
     """

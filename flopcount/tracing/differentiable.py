@@ -21,7 +21,7 @@ __all__ = ["Differentiable"]
 
 
 class Differentiable(ExitStack):
-    """Gradients enabled, whatever the caller has set, within `below`; one at a time, since torch's namespace is shared."""
+    """Gradients enabled, whatever the caller has set, within `below`; for one trace at a time, as all of them."""
 
     def __init__(self, below: AbstractContextManager[Any] | None = None) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Differentiable(ExitStack):
 
 
 class _AsOnCpu(TorchFunctionMode):
-    """Attention in one kernel where torch's CPU has one for the call; recurrences, which insist on one device, on meta."""
+    """Attention in one kernel where torch's CPU has one; recurrences, which insist on one device, on meta."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -51,9 +51,7 @@ class _AsOnCpu(TorchFunctionMode):
 
 
 _ATTENTION = F.scaled_dot_product_attention
-_RECURRENT = frozenset(
-    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split()
-)
+_RECURRENT = frozenset(f"{net}{cell}" for net in ("lstm", "gru", "rnn_tanh", "rnn_relu") for cell in ("", "_cell"))
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -77,9 +75,7 @@ def _attention(
     mask = tensor_spec(attn_mask) if attn_mask is not None else None
     learned = attn_mask is not None and attn_mask.requires_grad
     if learned or enable_gqa or not takes_flash(*specs, mask, dropout_p):
-        return _ATTENTION(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )
+        return _ATTENTION(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = attn_mask.to(query.dtype)
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

@@ -17,9 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..ops import TensorSpec
 from .attribution import ModulePath
+from .differentiable import Differentiable
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
-from .differentiable import Differentiable
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
 from .uncountable import refuse_tensor

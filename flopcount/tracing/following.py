@@ -23,10 +23,15 @@ from .layout import layout_of, like_channels_last
 
 __all__ = ["Follower"]
 
-_OVERWRITE = frozenset(  # these do not read what they write to
-    f"aten.{name}_"
-    for name in "copy fill zero normal uniform bernoulli random exponential log_normal cauchy geometric".split()
-)
+
+def _aten(names: str) -> frozenset[str]:
+    return frozenset(f"aten.{name}" for name in names.split())
+
+
+_OVERWRITE = _aten("copy_ fill_ zero_ normal_ uniform_ bernoulli_ random_ exponential_ log_normal_ cauchy_ geometric_")
+"""These do not read what they write to."""
+
+_DROPOUTS = _aten("dropout feature_dropout alpha_dropout feature_alpha_dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Follower:
         if not place.exact:
             return Access(place.serial)
         nbytes = self.storages[place.serial].nbytes
-        shape, stride, offset = tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
+        shape, stride, offset = tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())
         return region(place.serial, nbytes, shape, stride, offset, tensor.itemsize)
 
     def _add(self, tensor: torch.Tensor, role: Role, born: int = -1) -> int:
@@ -145,9 +150,6 @@ class Follower:
         self._holders[serial] -= 1
         if not self._holders[serial] and self.storages[serial].role is Role.ACTIVATION:
             self.storages[serial] = replace(self.storages[serial], died=len(self.ops) - 1)
-
-
-_DROPOUTS = frozenset(f"aten.{name}" for name in "dropout feature_dropout alpha_dropout feature_alpha_dropout".split())
 
 
 def _returns_input(signature: Signature) -> bool:
