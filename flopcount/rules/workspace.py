@@ -23,7 +23,6 @@ workspaces = Formulas("workspace")
 
 _BLOCK = 16  # channels that oneDNN keeps together where the CPU has AVX-512
 _SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below it the native kernel is faster
-_MANY = 16
 _WIDE = 3
 
 
@@ -33,10 +32,8 @@ def _blocked(spec: TensorSpec, *axes: int) -> Dim:
     return prod(sizes) * spec.itemsize
 
 
-def _by_onednn(
-    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int
-) -> bool:
-    """Whether torch takes oneDNN's kernel (several threads): not for small single images, nor in double precision."""
+def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
+    """Whether torch takes oneDNN's kernel: not for one small image, nor in double precision (with several threads)."""
     large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
     return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
 
@@ -45,7 +42,7 @@ def _by_onednn(
     "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", "aten._convolution", "aten._convolution_mode"
 )
 def convolution(
-    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,), dilation: tuple[int, ...] = (1,),
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
     """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel (im2col).
@@ -55,11 +52,11 @@ def convolution(
     """
     if input.ndim != weight.ndim:
         return 0
-    if not _by_onednn(input, weight, stride, dilation, groups):
+    if not _by_onednn(input, weight, groups):
         pointwise = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
         return 0 if pointwise else input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
-    if groups == input.shape[1]:  # each channel alone: nothing to fill up
-        return max(input.nbytes + weight.nbytes, out.nbytes * (input.ndim - 3))
+    if groups == input.shape[1] > 1:  # each channel alone: nothing to fill up
+        return max(input.nbytes + weight.nbytes, out.nbytes * max(input.ndim - 3, 1))
     copied = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
     weights = _blocked(weight, 0, 1) if copied else _blocked(weight, 0)
     result = _blocked(out, 1)
