@@ -9,14 +9,17 @@ from torch import nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
+from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
+from flopcount.cli import app
 from flopcount.counting import input_of
 from flopcount.dataflow import Role
 from flopcount.fitting import MOST, Fit, largest, parse_bytes
 from flopcount.memory import live_bytes, memory_of
 from flopcount.models import CARDS, create_model
 from flopcount.models.loading import find_model
+from flopcount.renderers.terminal import terminal
 from flopcount.tracing.engines import real_input
 from flopcount.tracing.inputs import arguments_of, map_tensors
 
@@ -405,3 +408,44 @@ def test_without_dataflow_there_is_no_memory():
 def test_a_second_count_says_the_same():
     first, second = (count_model("mvitv2_s_16x4", clip=Clip(3, 32, 32), dataflow=True).memory for _ in range(2))
     assert first == second
+
+
+# The command
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_command_prints_what_the_library_says():
+    result = invoke("memory", "r3d_18", "--clip", "2x32x32", "--optimizer", "sgd")
+    report = count_model("r3d_18", clip=Clip(2, 32, 32), dataflow=True)
+    assert result.stdout == terminal(report.memory.table("sgd")) + "\n"
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_command_finds_the_batch():
+    out = invoke("memory", "r3d_18", "--clip", "2x32x32", "--memory", "1GB", "--kernels", "none").stdout
+
+    def count(batch):
+        return count_model("r3d_18", clip=Clip(2, 32, 32), batch=batch, dataflow=True)
+
+    fit = largest_batch(count, "1GB", kernels="none")
+    assert f"largest batch in 1GB, inference: {fit}" in " ".join(out.split("\n"))
+    assert "largest batch in 1GB, training with adamw: " in out
+    assert "workspace: left out" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("r3d_81",), "near    r3d_18"),
+        (("r3d_18", "--memory", "80XB"), "write 80GB, 24GiB or 512MB"),
+        (("torch.nn:ReLU", "--memory", "1GB", "--input", "2x3"), "give --clip instead of --input"),
+    ],
+)
+def test_bad_input(words, message):
+    result = invoke("memory", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not result.stdout

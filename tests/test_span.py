@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, count_flops, count_model
+from flopcount.cli import app
 from flopcount.dataflow import Access, region
+from flopcount.renderers.terminal import terminal
 from flopcount.rules.depth import depth_of, reduction
 from flopcount.span import dependences, spans_table
 
@@ -378,3 +381,46 @@ def test_regions_of_a_grid():
     assert not place(grid[:2]).overlaps(place(grid[3]))
     assert place(grid[:, 1:3]).overlaps(place(grid[1]))
     assert place(grid[:, 1:3]).overlaps(place(grid))
+
+
+# The command
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_one_network_shows_its_critical_path():
+    result = invoke("span", "c3d", "--clip", "16x16x16")
+    assert result.stdout == terminal(count_model("c3d", clip=Clip(16, 16, 16), dataflow=True).span.table()) + "\n"
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    shallow = invoke("span", "s3d", "--clip", "6x17x17", "--depth", "1", "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[0] for line in shallow][:2] == ["layer", "features"]
+
+
+def test_several_stand_side_by_side():
+    rows = invoke("span", "cnn_lstm", "slow_fusion", "--frames", "10,20", "--format", "csv").stdout.splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        ["cnn_lstm", "10×227×227"],
+        ["cnn_lstm", "20×227×227"],
+        ["slow_fusion", "10×170×170"],
+        ["slow_fusion", "20×170×170"],
+    ]
+    assert [row.split(",")[5] for row in rows[1:]] == ["10", "20", "1", "1"]
+    wide = invoke("span", "cnn_lstm", "slow_fusion").stdout
+    assert max(map(len, wide.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("c3e",), "near    c3d"),
+        (("c3d", "--frames", "8,x"), "write --frames 8,16,32"),
+        (("torch.nn:ReLU", "--frames", "8"), "give --clip 16x112x112 as well"),
+    ],
+)
+def test_bad_input(words, message):
+    result = invoke("span", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not result.stdout
