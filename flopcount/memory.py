@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .dataflow import Dataflow, Flow, Role
 from .errors import UnknownNameError
 from .ops import Op, Trace
-from .rules.workspace import ATTENTION, attention_kernel, channels_last_convolution, workspaces
+from .rules.workspace import ATTENTION, attention_kernel, channels_last_workspaces, workspaces
 from .span import required_dataflow
 from .tables import Column, Table, title
 
@@ -240,9 +240,8 @@ def _workspace(op: Op, data: Flow) -> int:
     signature = op.signature
     if signature.is_view:
         return 0
-    if data.channels_last and "weight" in signature.arguments:
-        return data.copied + channels_last_convolution(signature.arguments["weight"], signature.arguments["groups"])
-    return data.copied + (workspaces.of(signature) or 0)
+    special = channels_last_workspaces.of(signature) if data.channels_last else None
+    return data.copied + (special if special is not None else workspaces.of(signature) or 0)
 
 
 def _training(trace: Trace, kernels: str) -> Training:

@@ -16,10 +16,13 @@ from .formulas import Formulas
 if TYPE_CHECKING:
     from ..ops import Signature
 
-__all__ = ["ATTENTION", "attention_kernel", "workspaces"]
+__all__ = ["ATTENTION", "attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
 
 workspaces = Formulas("workspace")
 """Operator -> bytes of temporaries of one call; none where it has no formula."""
+
+channels_last_workspaces = Formulas("workspace")
+"""The same where the channels of the first input are innermost; where it has none of its own, as the others."""
 
 _BLOCK = 16  # channels that oneDNN keeps together where the CPU has AVX-512
 _SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below it the native kernel is faster
@@ -38,34 +41,53 @@ def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
     return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
 
 
-@workspaces(
-    "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", "aten._convolution", "aten._convolution_mode"
+def _columns(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], padding: tuple[int, ...] | str, out: TensorSpec
+) -> Dim:
+    """Bytes that the native kernel unfolds the input to (im2col); a pointwise convolution needs none."""
+    if prod(weight.shape[2:]) == 1 and set(stride) == {1} and (isinstance(padding, str) or not any(padding)):
+        return 0
+    return input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
+
+
+_CONVOLUTIONS = (
+    *("aten.conv1d", "aten.conv2d", "aten.conv3d"),
+    *("aten.convolution", "aten._convolution", "aten._convolution_mode"),
 )
+
+
+@workspaces(*_CONVOLUTIONS)
 def convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
-    """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel (im2col).
+    """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel.
 
     oneDNN lets go of the first two before it makes the plain output, and reads few channels as they are. A depthwise 3D
-    convolution reorders its output twice.
+    convolution fills up no channels and reorders its output twice.
     """
     if input.ndim != weight.ndim:
         return 0
     if not _by_onednn(input, weight, groups):
-        pointwise = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
-        return 0 if pointwise else input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
-    if groups == input.shape[1] > 1:  # each channel alone: nothing to fill up
-        return max(input.nbytes + weight.nbytes, out.nbytes * max(input.ndim - 3, 1))
+        return _columns(input, weight, stride, padding, out)
+    if groups == input.shape[1] > 1 and input.ndim == 5:
+        return max(input.nbytes + weight.nbytes, 2 * out.nbytes)
     copied = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
-    weights = _blocked(weight, 0, 1) if copied else _blocked(weight, 0)
+    weights = _blocked(weight, 0, 1) if copied and groups == 1 else _blocked(weight, 0)
     result = _blocked(out, 1)
     return max(copied + weights + result - out.nbytes, result)
 
 
-def channels_last_convolution(weight: TensorSpec, groups: int) -> int:
-    """Bytes of the weights in oneDNN's layout, twice but for depthwise ones; input and output stay as they are."""
-    return weight.nbytes if weight.shape[1] == 1 and groups > 1 else 2 * _blocked(weight, 0, 1)
+@channels_last_workspaces(*_CONVOLUTIONS)
+def channels_last_convolution(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+) -> int:  # fmt: skip
+    """The weights with their channels innermost, unless they are so anyway, and again in oneDNN's layout."""
+    moved = 0 if 1 in (weight.shape[1], prod(weight.shape[2:])) else weight.nbytes
+    if not _by_onednn(input, weight, groups):
+        return moved + _columns(input, weight, stride, padding, out)
+    return moved + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
 
 
 @workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
