@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UncostedError,
         UnknownNameError,
     )
+    from .fitting import largest_batch
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
@@ -71,6 +72,7 @@ _HOME = {
     "create_model": "models",
     "diff": "difference",
     "inflate": "models.inflate",
+    "largest_batch": "fitting",
     "list_models": "models",
     "read_budgets": "budget_file",
     "read_report": "saved",
@@ -109,6 +111,7 @@ __all__ = [
     "create_model",
     "diff",
     "inflate",
+    "largest_batch",
     "list_models",
     "read_budgets",
     "read_report",

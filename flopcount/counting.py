@@ -16,10 +16,10 @@ from torch.nn.parameter import is_lazy
 from ._version import __version__
 from .clip import Clip, Views
 from .costing import cost
-from .errors import InputError, TraceError, UncostedError
+from .errors import FlopcountError, InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
-from .ops import CostedOp, Kind, TensorSpec
+from .ops import CostedOp, Kind, TensorSpec, Trace
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
@@ -48,6 +48,7 @@ def count_flops(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    dataflow: bool = False,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -69,6 +70,7 @@ def count_flops(
             A module in eval mode is put into training mode for that, and is as before afterwards.
         optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
+        dataflow: follow the data too, which `report.span` and `report.memory` need.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -83,7 +85,7 @@ def count_flops(
     plan = _plan(mode, optimizer, freeze)
     with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast)
+        traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow)
         tree = module_tree(module, traced.settled)
         recipe = recipe_of(module)
         ops = cost(traced.ops, fast=fast)
@@ -98,6 +100,8 @@ def count_flops(
             trainable_params=sum(info.trainable_params for info in tree),
             engine=traced.engine,
             versions={"flopcount": __version__, "torch": torch.__version__},
+            dataflow=traced.dataflow,
+            saving=_saving(module, args, kwargs, fast) if dataflow else "",
         )
         if plan:
             report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
@@ -136,6 +140,14 @@ def _training(
     streams = recipe.streams if recipe else ()
     step = trace_training(module, args, kwargs, batch=report.input.batch, streams=streams, engine=engine, fast=fast)
     return training_of(report, step, plan, streams, fast=fast)
+
+
+def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fast: bool) -> Trace | str:
+    """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
+    try:
+        return trace(module, args, kwargs, fast=fast, dataflow=True, saving=True)
+    except FlopcountError as error:
+        return error.message
 
 
 def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
@@ -234,6 +246,7 @@ def count_model(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    dataflow: bool = False,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -254,6 +267,7 @@ def count_model(
         mode: as count_flops.
         optimizer: as count_flops.
         freeze: as count_flops.
+        dataflow: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -272,7 +286,7 @@ def count_model(
         given = input_of(module, name, clip, batch, inputs)
         protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
         training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
-        return count_flops(module, given, strict=strict, **protocol, **training)
+        return count_flops(module, given, strict=strict, dataflow=dataflow, **protocol, **training)
 
     try:
         return count(weightless(build))

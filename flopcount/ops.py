@@ -14,6 +14,8 @@ from functools import cache
 from math import prod
 from typing import Any, TypeAlias
 
+from .dataflow import Dataflow
+
 __all__ = [
     "CostedOp",
     "Dim",
@@ -178,7 +180,8 @@ class ModuleCall:
 class Trace:
     """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real").
 
-    `settled` gives the elements of lazy parameters by name, as this input settles them.
+    `settled` gives the elements of lazy parameters by name, as this input settles them. `dataflow`, which op uses the
+    data of which, is there where it was asked for.
     """
 
     ops: tuple[Op, ...]
@@ -186,6 +189,7 @@ class Trace:
     inputs: tuple[TensorSpec, ...]
     engine: str
     settled: Mapping[str, int] = field(default_factory=dict)
+    dataflow: Dataflow | None = None
 
 
 @dataclass(frozen=True, slots=True)

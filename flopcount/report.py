@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
+from .dataflow import Dataflow
 from .errors import InputError, UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .memory import Memory
+    from .span import Span
     from .symbolic import ClosedForm
     from .tables import Table
     from .training.step import Training
@@ -159,8 +162,10 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views. All are the
-    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it.
+    `per_video` is that times the views. All of these are the forward pass's.
+
+    There only where asked for: `closed_form`; `training`, the whole step; `dataflow`, which `span` and `memory` read,
+    and `saving`, the forward pass of a training step, or why there is none.
     """
 
     model: str
@@ -175,6 +180,8 @@ class Report:
     versions: dict[str, str]
     closed_form: ClosedForm | None = None
     training: Training | None = None
+    dataflow: Dataflow | None = None
+    saving: Trace | str = ""
 
     @cached_property
     def total(self) -> Amount:
@@ -295,6 +302,20 @@ class Report:
         from .tables import by_kind
 
         return by_kind(self)
+
+    @cached_property
+    def span(self) -> Span:
+        """How much could run at once; of a report counted with `dataflow=True`."""
+        from .span import span_of
+
+        return span_of(self)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What takes up memory, in inference and in training; of a report counted with `dataflow=True`."""
+        from .memory import memory_of
+
+        return memory_of(self)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""

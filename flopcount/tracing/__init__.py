@@ -27,7 +27,8 @@ from ..ops import Trace
 from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
-from .engines import ENGINES, LADDER, Start, Starter
+from .engines import ENGINES, LADDER, SAVING, Start, Starter
+from .following import Follower
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
 from .preserve import TURN, preserved, uncollected
@@ -51,6 +52,8 @@ def trace(
     *,
     engine: str = "auto",
     fast: bool = True,
+    dataflow: bool = False,
+    saving: bool = False,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -61,6 +64,8 @@ def trace(
         engine: "auto" climbs from meta to fake to real; or one of those names.
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
+        dataflow: also write down which data every op reads and writes, and how long memory lives.
+        saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -69,7 +74,16 @@ def trace(
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     _refuse_uncountable(module, args, kwargs or {})
-    return climb(module, LADDER, engine, lambda name, start: _run(module, args, kwargs or {}, name, start, fast))
+
+    def run(name: str, start: Starter) -> Trace:
+        loaded = len(sys.modules)
+        traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+        if dataflow and len(sys.modules) > loaded:
+            # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
+            traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+        return traced
+
+    return climb(module, SAVING if saving else LADDER, engine, run)
 
 
 def climb(
@@ -106,18 +120,26 @@ def _run(
     engine: str,
     start: Starter,
     fast: bool,
+    dataflow: bool,
 ) -> Trace:
     path = ModulePath(module)
 
-    def forward(begun: Start) -> tuple[Any, ...]:
+    def forward(begun: Start) -> tuple[Any, Any, Follower | None]:
+        follower = begun.mode.follower = Follower(module, begun.mode.ops) if dataflow else None
         with torch.inference_mode(begun.inference), begun.below:
             given = map_tensors(begun.make, (args, kwargs))
+            if follower is not None:
+                follower.inputs(given)
+            if begun.training:
+                module.train()
             with begun.mode:
-                module(*given[0], **given[1])
-        return specs_of(*given)
+                result = module(*given[0], **given[1])
+        return specs_of(*given), result, follower
 
-    inputs, mode, settled = attempt(module, path, engine, start, fast, forward)
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, engine, settled)
+    (inputs, result, follower), mode, settled = attempt(module, path, engine, start, fast, forward)
+    followed = follower.dataflow() if follower is not None else None
+    del result  # held on to until now, as a caller would
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, engine, settled, followed)
 
 
 def attempt(

@@ -121,7 +121,7 @@ class MetaMode(RecordingMode):
         if treatment not in ("_higher_order", "_native", "_cast", "_view") and self.decomposes(func):
             treatment = "_decompose"
         handler: Handler = getattr(self, treatment)
-        return handler
+        return handler if self.follower is None else partial(self.follower.follow, handler)
 
     # What is known
 

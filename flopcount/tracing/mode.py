@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
+from .following import Follower
 from .layout import Layout
 from .uncountable import refuse_operator, refuse_tensor
 
@@ -41,6 +42,7 @@ class RecordingMode(TorchDispatchMode):
         self.path = path
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
+        self.follower: Follower | None = None  # only where somebody asks for the data of every op
         self._composite: dict[int, bool] = {}  # by identity of the operator
 
     @classmethod
@@ -196,7 +198,11 @@ class NativeMode(RecordingMode):
         self.prepare = prepare
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        if self.follower is not None:
+            return self.follower.follow(self._run, func, args, kwargs or {})
+        return self._run(func, args, kwargs or {})
+
+    def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if not isinstance(func, torch._ops.OpOverload) and func.name() == "cond":
             return self.branch_of(*args, **kwargs)
         if getattr(func, "namespace", "") in SILENT:
