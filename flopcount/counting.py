@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,6 +25,7 @@ from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.walk import named_modules
+from .units import si
 
 if TYPE_CHECKING:
     from .training.plan import Plan
@@ -288,10 +290,30 @@ def count_model(
         training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
         return count_flops(module, given, strict=strict, dataflow=dataflow, **protocol, **training)
 
+    bare_module = weightless(build)
     try:
-        return count(weightless(build))
-    except TraceError:
+        return count(bare_module)
+    except TraceError as error:
+        _require_memory(bare_module, error)
         return count(build())
+
+
+def _require_memory(module: nn.Module, reason: TraceError) -> None:
+    """Before a module without weights is built with them.
+
+    Raises:
+        TraceError: they take more than is free; an allocation that fails would end the process.
+    """
+    needed = sum(parameter.numel() * parameter.itemsize for parameter in module.parameters())
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
+    if needed * _BUILDING > free:
+        raise TraceError(
+            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
+            [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
+        ) from None
+
+
+_BUILDING = 1.5  # initialisation makes copies
 
 
 def input_of(

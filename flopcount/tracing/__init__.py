@@ -42,6 +42,7 @@ StarterT = TypeVar("StarterT")
 # In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
 # a tensor that is not (quantile).
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b|same device", re.IGNORECASE)
+_HAS_NO_DATA = "unallocated storage"  # of a weight on the meta device, which the real engine meets too
 _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
 
 
@@ -210,8 +211,9 @@ def _uncountable(module: nn.Module, error: Uncountable, where: str) -> InputErro
 
 def _next_may_serve(error: BaseException, engine: str, inference: bool) -> bool:
     """Whether the engine is to blame, not the module."""
-    without_data = engine == "meta" and _ASKS_FOR_DATA.search(_text(error))
-    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(_text(error))))
+    text = _text(error)
+    without_data = (engine == "meta" and _ASKS_FOR_DATA.search(text)) or _HAS_NO_DATA in text
+    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(text)))
 
 
 def _text(error: BaseException) -> str:
