@@ -361,7 +361,7 @@ def _sum(ops: Iterable[CostedOp]) -> Amount:
 def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
     """Cost of every module of the tree, called or not, in the order the module defines them."""
     tree = tuple(tree)
-    own_macs = {info.path: 0 for info in tree}
+    own_macs = dict.fromkeys((info.path for info in tree), 0)
     own_other = own_macs.copy()
     for costed in ops:
         path, work = costed.op.module, costed.work
@@ -372,29 +372,35 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
         calls.setdefault(call.module, []).append(call)
     macs, other = own_macs.copy(), own_other.copy()
     params = {info.path: info.params for info in tree}
-    for info in reversed(tree):  # a module stands behind the one that holds it
-        if info.path:
-            parent = info.path.rpartition(".")[0]
-            macs[parent] += macs[info.path]
-            other[parent] += other[info.path]
-            params[parent] += params[info.path]
-    return tuple(
-        ModuleRow(
-            path=info.path,
-            type=info.type,
-            depth=info.depth,
-            calls=len(calls.get(info.path, ())),
-            input_shapes=_distinct([call.inputs for call in calls.get(info.path, ())]),
-            output_shapes=_distinct([call.outputs for call in calls.get(info.path, ())]),
-            params=params[info.path],
-            own_params=info.params,
-            cost=Amount(macs[info.path], other[info.path]),
-            own=Amount(own_macs[info.path], own_other[info.path]),
+    for path in reversed(own_macs):  # a module stands behind the one that holds it
+        if path:
+            parent = path.rpartition(".")[0]
+            macs[parent] += macs[path]
+            other[parent] += other[path]
+            params[parent] += params[path]
+    rows = []
+    for info in tree:
+        path = info.path
+        called = calls.get(path, ())
+        rows.append(
+            ModuleRow(
+                path=path,
+                type=info.type,
+                depth=info.depth,
+                calls=len(called),
+                input_shapes=_distinct([call.inputs for call in called]),
+                output_shapes=_distinct([call.outputs for call in called]),
+                params=params[path],
+                own_params=info.params,
+                cost=Amount(macs[path], other[path]),
+                own=Amount(own_macs[path], own_other[path]),
+            )
         )
-        for info in tree
-    )
+    return tuple(rows)
 
 
 def _distinct(shapes: list[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
-    """Each shape once, in order of appearance; one call, as nearly all modules have, has little to compare."""
+    """Each shape once, in order of appearance; one call with one tensor, as nearly all are, has nothing to compare."""
+    if len(shapes) == 1 and len(shapes[0]) == 1:
+        return shapes[0]
     return tuple(dict.fromkeys(shape for call in shapes for shape in call)) if shapes else ()

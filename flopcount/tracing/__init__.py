@@ -30,7 +30,8 @@ from .engines import ENGINES, LADDER, Starter
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
 from .preserve import TURN, preserved, uncollected
-from .uncountable import Uncountable, refuse_tensor
+from .uncountable import Uncountable, is_countable, refuse_tensor
+from .walk import named_tensors
 
 __all__ = ["ENGINES", "TURN", "trace", "weightless"]
 
@@ -92,14 +93,15 @@ def _run(
     path = ModulePath(module)
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
-    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
+    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real", modules=path.modules) as lazy, path:
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
                 with mode:
                     module(*args, **kwargs)
-            settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
+            if lazy:
+                settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
         except Uncountable as error:
@@ -134,9 +136,9 @@ def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[s
         for position, tensor in enumerate(given):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            if not is_lazy(tensor):
-                refuse_tensor(tensor, name)
+        for path, name, tensor in named_tensors(module):
+            if not is_lazy(tensor) and not is_countable(tensor):
+                refuse_tensor(tensor, f"{path}.{name}" if path else name)
     except Uncountable as error:
         raise _uncountable(module, error, "") from None
 

@@ -29,7 +29,8 @@ class ModulePath:
     _running: ClassVar[list[ModulePath]] = []
 
     def __init__(self, root: nn.Module) -> None:
-        self.names = {id(module): name for name, module in named_modules(root)}
+        self.modules = named_modules(root)
+        self.names = {id(module): name for name, module in self.modules}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
@@ -68,15 +69,22 @@ class ModulePath:
         elif id(module) in self.names:
             kwargs, result = rest
             given = (args, kwargs) if kwargs else args
-            self.calls.append(ModuleCall(self.path, tuple(_shapes(given)), tuple(_shapes(result))))
+            self.calls.append(ModuleCall(self.path, _shapes(given), _shapes(result)))
         self.path = self._outer.pop()
 
     def _follows(self) -> bool:
         return threading.get_ident() == self._thread and self._running[-1] is self
 
 
-def _shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-    """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included.
+def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
+    """Shapes of all tensors in nested containers; one tensor, as nearly all modules take and give, is asked at once."""
+    if type(value) is tuple and len(value) == 1:
+        value = value[0]
+    return (tuple(value.shape),) if isinstance(value, torch.Tensor) else tuple(_nested_shapes(value))
+
+
+def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
+    """As `_shapes`, dataclass-like outputs of transformers included.
 
     `within` are the containers on the way, since a module may return one that contains itself.
     """
@@ -86,5 +94,7 @@ def _shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
         return []
     inside = (*within, id(value))
     return [
-        shape for item in (value.values() if isinstance(value, Mapping) else value) for shape in _shapes(item, inside)
+        shape
+        for item in (value.values() if isinstance(value, Mapping) else value)
+        for shape in _nested_shapes(item, inside)
     ]

@@ -47,19 +47,23 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
+def preserved(
+    module: nn.Module, *, buffers: bool, modules: list[tuple[str, nn.Module]] | None = None
+) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
     `buffers` (real arithmetic) their values too. Also the default dtype and autocast. Lazy modules stay lazy; what
-    stands in for their parameters is given, by id.
+    stands in for their parameters is given, by id. `modules` are those of `module`, where they are at hand.
     """
-    parts = [part for _, part in named_modules(module)]
-    attributes = [_Attributes(part) for part in parts]
+    parts = [part for _, part in (modules or named_modules(module))]
+    attributes = _Attributes(parts)
     parameters = list(_owned(part._parameters for part in parts))
     owned_buffers = list(_owned(part._buffers for part in parts))
-    tensors = [t for t in chain(parameters, owned_buffers) if not (is_lazy(t) or t.is_inference())]
+    settled = [t for t in chain(parameters, owned_buffers) if not is_lazy(t)]
+    unsettled = parts if len(settled) < len(parameters) + len(owned_buffers) else []
+    tensors = [t for t in settled if not t.is_inference()]
     versions = [t._version for t in tensors]
     gradients = [(p, p.grad, p.requires_grad) for p in parameters]
     values = [(b, b.clone()) for b in owned_buffers if not (b.is_meta or is_lazy(b))] if buffers else []
@@ -72,7 +76,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with cacheless(), _lazy_for_now(parts, None if buffers else "meta") as lazy:
+        with cacheless(), _lazy_for_now(unsettled, None if buffers else "meta") as lazy:
             yield lazy
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -81,8 +85,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
             setattr(owner, name, compiled)
         for setter, state in states:
             setter(state)
-        for before in attributes:
-            before.restore()
+        attributes.restore()
         for parameter, gradient, wanted in gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
@@ -148,33 +151,41 @@ def _owned(tables: Iterable[Mapping[str, torch.Tensor | None]]) -> Iterator[torc
 
 
 class _Attributes:
-    """A module's attributes as they were: the objects, and what its plain containers (most of them empty) held."""
+    """Attributes of modules as they were: the objects, and what their plain containers (most of them empty) held."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.kind = type(module)
-        self.before = dict(module.__dict__)
-        containers = [value for value in self.before.values() if type(value) in _CONTAINERS]
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self.modules = modules
+        self.kinds = [type(module) for module in modules]
+        self.tables = [module.__dict__.copy() for module in modules]
+        containers = [value for table in self.tables for value in table.values() if type(value) in _CONTAINERS]
         self.empty = [container for container in containers if not container]
         self.filled = [(container, container.copy()) for container in containers if container]
 
     def restore(self) -> None:
         """Put back what differs; nearly always that is nothing, and looking is all."""
-        if type(self.module) is not self.kind:  # a lazy module that settled
-            self.module.__class__ = self.kind
-        _refill(self.module.__dict__, self.before)
+        for module, kind, before in zip(self.modules, self.kinds, self.tables, strict=True):
+            if type(module) is not kind:  # a lazy module that settled
+                module.__class__ = kind
+            now = module.__dict__
+            if [*now] != [*before] or not all(map(is_, now.values(), before.values())):
+                _refill(now, before)
         if any(self.empty):
             for container in self.empty:
                 container.clear()
         for container, copy in self.filled:
-            _refill(container, copy)
+            if not _same(container, copy):
+                _refill(container, copy)
+
+
+def _same(container: Any, copy: Any) -> bool:
+    """Whether a container holds the very objects that it held, in their order."""
+    if len(container) != len(copy) or not all(map(is_, container, copy)):
+        return False
+    return not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))
 
 
 def _refill(container: Any, copy: Any) -> None:
     """Put back what a container held, in its order."""
-    same = len(container) == len(copy) and all(map(is_, container, copy))
-    if same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))):
-        return
     container.clear()
     container.extend(copy) if isinstance(container, (list, deque)) else container.update(copy)
 
