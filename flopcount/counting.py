@@ -21,7 +21,7 @@ from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
-from .tracing.walk import named_modules
+from .tracing.walk import Inventory
 
 __all__ = ["count_flops", "count_model", "input_of"]
 
@@ -65,11 +65,12 @@ def count_flops(
         )
     with TURN:
         args, kwargs = arguments_of(input, module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast)
+        owned = Inventory.of(module)
+        traced = trace(module, args, kwargs, engine=engine, fast=fast, owned=owned)
     ops = cost(traced.ops, fast=fast)
     if strict:
         _refuse_uncosted(ops)
-    tree = module_tree(module, traced.settled)
+    tree = module_tree(owned, traced.settled)
     recipe = recipe_of(module)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
@@ -85,14 +86,14 @@ def count_flops(
     )
 
 
-def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
     `settled` has the sizes of lazy parameters, which are not the module's own to tell.
     """
     seen: set[int] = set()
     tree = []
-    for path, part in named_modules(module):
+    for path, part in owned.modules:
         params = trainable = 0
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:

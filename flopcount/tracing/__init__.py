@@ -31,7 +31,7 @@ from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
 from .preserve import TURN, preserved, uncollected
 from .uncountable import Uncountable, is_countable, refuse_tensor
-from .walk import named_tensors
+from .walk import Inventory
 
 __all__ = ["ENGINES", "TURN", "trace", "weightless"]
 
@@ -48,6 +48,7 @@ def trace(
     *,
     engine: str = "auto",
     fast: bool = True,
+    owned: Inventory | None = None,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -58,6 +59,7 @@ def trace(
         engine: "auto" climbs from meta to fake to real; or one of those names.
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
+        owned: what the module is made of, where that is at hand.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -65,12 +67,13 @@ def trace(
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
-    _refuse_uncountable(module, args, kwargs or {})
+    owned = owned or Inventory.of(module)
+    _refuse_uncountable(module, owned, args, kwargs or {})
     reasons: dict[str, str] = {}
     for name, start in LADDER:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start, fast)
+                return _run(module, owned, args, kwargs or {}, name, start, fast)
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(
@@ -84,16 +87,24 @@ def trace(
 
 def _run(
     module: nn.Module,
+    owned: Inventory,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     engine: str,
     start: Starter,
     fast: bool,
 ) -> Trace:
-    path = ModulePath(module)
+    path = ModulePath(module, owned)
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
-    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real", modules=path.modules) as lazy, path:
+    with (
+        TURN,
+        _set_aside(),
+        _uncompiled(),
+        collected,
+        preserved(module, buffers=engine == "real", owned=owned) as lazy,
+        path,
+    ):
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             with torch.inference_mode(inference), below:
@@ -128,7 +139,7 @@ def _uncompiled() -> Any:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
-def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Sparse, nested and quantized tensors that are there before anything runs."""
     given: list[Any] = []
     map_tensors(given.append, (args, kwargs))
@@ -136,9 +147,9 @@ def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[s
         for position, tensor in enumerate(given):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
-        for path, name, tensor in named_tensors(module):
+        for tensor in (*owned.parameters, *owned.buffers):
             if not is_lazy(tensor) and not is_countable(tensor):
-                refuse_tensor(tensor, f"{path}.{name}" if path else name)
+                refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
         raise _uncountable(module, error, "") from None
 

@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..ops import ModuleCall
-from .walk import named_modules
+from .walk import Inventory, named_modules
 
 __all__ = ["ModulePath"]
 
@@ -28,9 +28,9 @@ class ModulePath:
 
     _running: ClassVar[list[ModulePath]] = []
 
-    def __init__(self, root: nn.Module) -> None:
-        self.modules = named_modules(root)
-        self.names = {id(module): name for name, module in self.modules}
+    def __init__(self, root: nn.Module, owned: Inventory | None = None) -> None:
+        modules = owned.modules if owned else named_modules(root)
+        self.names = {id(module): name for name, module in modules}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None

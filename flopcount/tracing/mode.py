@@ -152,21 +152,33 @@ def fingerprint(value: Any) -> Any:
     if kind is torch.Tensor or kind is nn.Parameter or isinstance(value, torch.Tensor):
         return value.shape, value.stride(), value.dtype
     if kind is list or kind is tuple or isinstance(value, (list, tuple)):
-        return tuple(map(fingerprint, value))
+        return tuple(value) if {*map(type, value)} == _INTEGERS else tuple(map(fingerprint, value))
     return kind, (value if value.__hash__ is not None else repr(value))
+
+
+_INTEGERS = {int}
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What makes two calls the same for counting.
 
-    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do.
+    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do. Most
+    arguments are tensors and None, which are told here and not in a function of their own: every operation comes by.
     """
+    key: list[Any] = [id(func)]
     try:
-        key = id(func), tuple(map(fingerprint, args))
+        for value in args:
+            kind = type(value)
+            if kind is torch.Tensor or kind is nn.Parameter:
+                key.append((value.shape, value.stride(), value.dtype))
+            else:
+                key.append(value if value is None else fingerprint(value))
     except RuntimeError:  # a tensor without shape or strides
         _frozen(args)
         raise
-    return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
+    if kwargs:
+        key.append(tuple((name, fingerprint(value)) for name, value in kwargs.items()))
+    return tuple(key)
 
 
 def is_view_of(func: Any, result: Any, args: tuple[Any, ...]) -> bool:

@@ -7,9 +7,9 @@ import random
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from operator import is_
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .autocast import cacheless
-from .walk import named_modules
+from .walk import Inventory
 
 __all__ = ["TURN", "preserved", "uncollected"]
 
@@ -47,26 +47,24 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def preserved(
-    module: nn.Module, *, buffers: bool, modules: list[tuple[str, nn.Module]] | None = None
-) -> Iterator[dict[int, Any]]:
+def preserved(module: nn.Module, *, buffers: bool, owned: Inventory | None = None) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
     `buffers` (real arithmetic) their values too. Also the default dtype and autocast. Lazy modules stay lazy; what
-    stands in for their parameters is given, by id. `modules` are those of `module`, where they are at hand.
+    stands in for their parameters is given, by id. `owned` is what the module is made of, where that is at hand.
     """
-    parts = [part for _, part in (modules or named_modules(module))]
+    owned = owned or Inventory.of(module)
+    parts = [part for _, part in owned.modules]
     attributes = _Attributes(parts)
-    parameters = list(_owned(part._parameters for part in parts))
-    owned_buffers = list(_owned(part._buffers for part in parts))
-    settled = [t for t in chain(parameters, owned_buffers) if not is_lazy(t)]
-    unsettled = parts if len(settled) < len(parameters) + len(owned_buffers) else []
+    everything = (*owned.parameters, *owned.buffers)
+    settled = [t for t in everything if not is_lazy(t)]
+    unsettled = parts if len(settled) < len(everything) else []
     tensors = [t for t in settled if not t.is_inference()]
     versions = [t._version for t in tensors]
-    gradients = [(p, p.grad, p.requires_grad) for p in parameters]
-    values = [(b, b.clone()) for b in owned_buffers if not (b.is_meta or is_lazy(b))] if buffers else []
+    gradients = [(p, p.grad, p.requires_grad) for p in owned.parameters]
+    values = [(b, b.clone()) for b in owned.buffers if not (b.is_meta or is_lazy(b))] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
     dtype = torch.get_default_dtype()
@@ -141,51 +139,52 @@ def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
     return function(*args, **(kwargs or {}))
 
 
-def _owned(tables: Iterable[Mapping[str, torch.Tensor | None]]) -> Iterator[torch.Tensor]:
-    """Every tensor once, shared ones too."""
-    seen: set[int] = set()
-    for tensor in chain.from_iterable(table.values() for table in tables if table):
-        if tensor is not None and id(tensor) not in seen:
-            seen.add(id(tensor))
-            yield tensor
-
-
 class _Attributes:
-    """Attributes of modules as they were: the objects, and what their plain containers (most of them empty) held."""
+    """Attributes of modules as they were: the objects, and what their plain containers (most of them empty) held.
+
+    Large networks have ten thousand, nearly all as before in the end: flat lists take least to make and to compare.
+    """
 
     def __init__(self, modules: list[nn.Module]) -> None:
         self.modules = modules
         self.kinds = [type(module) for module in modules]
-        self.tables = [module.__dict__.copy() for module in modules]
-        containers = [value for table in self.tables for value in table.values() if type(value) in _CONTAINERS]
+        tables = [module.__dict__ for module in modules]
+        self.sizes = list(map(len, tables))
+        self.names = list(chain.from_iterable(tables))
+        self.values = list(chain.from_iterable(table.values() for table in tables))
+        containers = [value for value in self.values if type(value) in _CONTAINERS]
         self.empty = [container for container in containers if not container]
         self.filled = [(container, container.copy()) for container in containers if container]
 
     def restore(self) -> None:
         """Put back what differs; nearly always that is nothing, and looking is all."""
-        for module, kind, before in zip(self.modules, self.kinds, self.tables, strict=True):
+        for module, kind in zip(self.modules, self.kinds, strict=True):
             if type(module) is not kind:  # a lazy module that settled
                 module.__class__ = kind
-            now = module.__dict__
-            if [*now] != [*before] or not all(map(is_, now.values(), before.values())):
-                _refill(now, before)
+        tables = [module.__dict__ for module in self.modules]
+        if not self._are_in(tables):
+            before = zip(self.names, self.values, strict=True)
+            for table, size in zip(tables, self.sizes, strict=True):
+                _restore(table, dict(islice(before, size)))
         if any(self.empty):
             for container in self.empty:
                 container.clear()
         for container, copy in self.filled:
-            if not _same(container, copy):
-                _refill(container, copy)
+            _restore(container, copy)
+
+    def _are_in(self, tables: list[dict[str, Any]]) -> bool:
+        return (
+            list(map(len, tables)) == self.sizes
+            and list(chain.from_iterable(tables)) == self.names
+            and all(map(is_, chain.from_iterable(table.values() for table in tables), self.values))
+        )
 
 
-def _same(container: Any, copy: Any) -> bool:
-    """Whether a container holds the very objects that it held, in their order."""
-    if len(container) != len(copy) or not all(map(is_, container, copy)):
-        return False
-    return not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))
-
-
-def _refill(container: Any, copy: Any) -> None:
-    """Put back what a container held, in its order."""
+def _restore(container: Any, copy: Any) -> None:
+    """Put back what a container held, the very objects in their order."""
+    same = len(container) == len(copy) and all(map(is_, container, copy))
+    if same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))):
+        return
     container.clear()
     container.extend(copy) if isinstance(container, (list, deque)) else container.update(copy)
 

@@ -1,14 +1,15 @@
-"""The modules of a network in torch's order, without its recursive generators, which take as long as counting does."""
+"""What a network is made of, found in one walk: torch's recursive generators take as long as counting does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["named_modules", "named_tensors"]
+__all__ = ["Inventory", "named_modules"]
 
 
 def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -32,9 +33,35 @@ def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
     return found
 
 
-def named_tensors(root: nn.Module) -> Iterator[tuple[str, str, torch.Tensor]]:
-    """Path of the module, name in it, and tensor: all parameters and buffers, shared ones wherever they are."""
-    for path, module in named_modules(root):
-        for name, tensor in chain(module._parameters.items(), module._buffers.items()):
-            if tensor is not None:
-                yield path, name, tensor
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Modules with their paths, parameters and buffers of a network, each once and in torch's order."""
+
+    modules: list[tuple[str, nn.Module]]
+    parameters: list[nn.Parameter]
+    buffers: list[torch.Tensor]
+
+    @classmethod
+    def of(cls, root: nn.Module) -> Inventory:
+        """Of a network as it is now."""
+        modules = named_modules(root)
+        parameters = _distinct([module._parameters for _, module in modules])
+        return cls(modules, parameters, _distinct([module._buffers for _, module in modules]))
+
+    def name_of(self, tensor: torch.Tensor) -> str:
+        """The first name of a parameter or buffer."""
+        for path, module in self.modules:
+            for name, other in (*module._parameters.items(), *module._buffers.items()):
+                if other is tensor:
+                    return f"{path}.{name}" if path else name
+        return ""
+
+
+def _distinct(tables: list[Mapping[str, Any]]) -> list[Any]:
+    found: dict[int, Any] = {}
+    for table in tables:
+        if table:
+            for tensor in table.values():
+                if tensor is not None:
+                    found.setdefault(id(tensor), tensor)
+    return list(found.values())
