@@ -37,6 +37,8 @@ def count_flops(
     strict: bool = False,
     engine: str = "auto",
     fast: bool = True,
+    symbolic: str | Sequence[str] | None = None,
+    layout: str | Sequence[str] | None = None,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -52,6 +54,8 @@ def count_flops(
         engine: "auto", "meta", "fake" or "real".
         fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
             without, where torch's meta kernels answer every single call.
+        symbolic: axes of the input such as "THW", of which `report.formula()` is to be a function.
+        layout: what the axes of the input are called, where that is not "BCTHW" or "BCHW"; as `closed_form`.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -72,6 +76,11 @@ def count_flops(
         _refuse_uncosted(ops)
     tree = module_tree(owned, traced.settled)
     recipe = recipe_of(module)
+    form = None
+    if symbolic is not None:
+        from .symbolic import closed_form
+
+        form = closed_form(module, input, symbolic, layout=layout)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
@@ -83,6 +92,7 @@ def count_flops(
         trainable_params=sum(info.trainable_params for info in tree),
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
+        closed_form=form,
     )
 
 
@@ -98,14 +108,14 @@ def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType(
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
-def settled_size(name: str, settled: Mapping[str, int]) -> int:
+def _settled_size(name: str, settled: Mapping[str, int]) -> int:
     """Elements of a lazy parameter."""
     if name not in settled:
         fix = "run it once on an input first, or leave it out"

@@ -77,15 +77,7 @@ def tensors_in(value: Any) -> list[TensorSpec]:
         return [value]
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    if not isinstance(value, tuple):
-        return []
-    found = []
-    for item in value:
-        if isinstance(item, TensorSpec):
-            found.append(item)
-        elif isinstance(item, (tuple, Mapping)):
-            found += tensors_in(item)
-    return found
+    return [spec for item in value for spec in tensors_in(item)] if isinstance(value, tuple) else []
 
 
 class Kind(Enum):

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
-from .errors import UnknownNameError
+from .errors import InputError, UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .symbolic import ClosedForm
     from .tables import Table
 
 __all__ = [
@@ -170,6 +171,7 @@ class Report:
     trainable_params: int
     engine: str
     versions: dict[str, str]
+    closed_form: ClosedForm | None = None
 
     @cached_property
     def total(self) -> Amount:
@@ -296,6 +298,17 @@ class Report:
         from .explanation import explain
 
         return explain(self, layer)
+
+    def formula(self) -> ClosedForm:
+        """The cost as a function of the clip, where it was counted with `symbolic`.
+
+        Raises:
+            InputError: it was not.
+        """
+        if self.closed_form is None:
+            fix = 'count_flops(module, input, symbolic="THW").formula()'
+            raise InputError(f"{self.model} was counted at one clip, without its closed form", [("fix", fix)])
+        return self.closed_form
 
     def sentence(self) -> str:
         """The line for a paper."""

@@ -9,17 +9,28 @@ from typing import Any
 from .clip import describe_clip
 from .errors import UnknownNameError
 from .ops import Kind
-from .report import CONVENTION, Amount, ModuleRow, Report
+from .report import CONVENTION, Amount, ModuleRow, Report, UncostedRow
 from .units import decimals, si, times
 
-__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "sentence", "table_by"]
+__all__ = [
+    "BY",
+    "Column",
+    "Formula",
+    "Table",
+    "by_kind",
+    "by_module",
+    "by_operator",
+    "sentence",
+    "table_by",
+    "uncosted_lines",
+]
 
 BY = ("module", "operator", "kind")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are ("text", "prose", "count", "bytes" or "share"), and when it goes.
+    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta", "share"), when it goes.
 
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
     """
@@ -27,6 +38,17 @@ class Column:
     name: str
     kind: str = "count"
     drop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula in a table: as a person reads it, and for LaTeX's math mode."""
+
+    text: str
+    latex: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +199,7 @@ def _title(report: Report) -> str:
 
 def notes(report: Report) -> tuple[str, ...]:
     """What stands under every table, the most important first: gaps, totals, protocol, clip, convention."""
-    lines = [*_uncosted_lines(report), _total_line(report)]
+    lines = [*uncosted_lines(report.uncosted), *_unknown_lines(report), _total_line(report)]
     if report.input.batch > 1:
         lines.append(f"per sample (batch {report.input.batch}): {_cost_text(report.per_sample)}")
     if report.views.count > 1:
@@ -216,13 +238,17 @@ def _per_second(report: Report) -> str:
 _PLACES = 3
 
 
-def _uncosted_lines(report: Report) -> Iterable[str]:
-    for row in report.uncosted:
+def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
+    """One line per operator without a rule: how often, where, and how large."""
+    for row in uncosted:
         places = ", ".join(place or "the model itself" for place in row.modules[:_PLACES])
         more = f" and {len(row.modules) - _PLACES} more" if len(row.modules) > _PLACES else ""
         calls = f"{row.calls} call" + "s" * (row.calls > 1)
         size = f"{si(row.elements, 'elements')} read and written"
         yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {size}, up to {si(row.upper_macs, 'MACs')}"
+
+
+def _unknown_lines(report: Report) -> Iterable[str]:
     if report.uncosted:
         unknown = report.unknown
         share = f"{1000 * unknown.elements_costed // max(unknown.elements_written, 1) / 10:.1f}%"  # never rounded up

@@ -32,7 +32,7 @@ def pad_same(x: Tensor, kernel: _Sizes, stride: _Sizes) -> Tensor:
     for size, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride), strict=True):  # W first
         total = max((-(-size // s) - 1) * s + k - size, 0)
         padding += [total // 2, total - total // 2]
-    return functional.pad(x, padding) if any(padding) else x
+    return functional.pad(x, padding)
 
 
 class Unit3D(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
 from .charges import first
@@ -57,11 +57,18 @@ def _register_windowed(axes: int) -> None:
 def _covered(size: Dim, outputs: Dim) -> Dim:
     """Elements read along one axis by adaptive windows: output i reads floor(i·n/m) up to ceil((i+1)·n/m).
 
-    Windows tile the axis where m divides n; otherwise neighbours overlap and share elements.
+    Windows tile the axis where m divides n. Elsewhere neighbours share an element unless m divides i·n, and of
+    i = 1 ... m that holds for gcd(n, m) = Σ φ(d) over the common divisors d: n + m − gcd(n, m) in all.
     """
     if size % outputs == 0:
         return size
-    return sum(-(-(i + 1) * size // outputs) - i * size // outputs for i in range(outputs))
+    common = sum(_totient(d) * (size // d - (size - 1) // d) for d in range(1, outputs + 1) if outputs % d == 0)
+    return size + outputs - common
+
+
+def _totient(d: int) -> int:
+    """How many of 1 ... d have no factor in common with d."""
+    return sum(gcd(i, d) == 1 for i in range(1, d + 1))
 
 
 def _register_adaptive(axes: int) -> None:
