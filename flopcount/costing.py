@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from .ops import CostedOp, Kind, Op, Signature, Work, tensors_in
 from .remembered import works
@@ -58,4 +57,4 @@ def _with_traffic(work: Work, signature: Signature) -> Work:
         read = sum(spec.nbytes for spec in signature.inputs)
     if written is None:
         written = sum(spec.nbytes for spec in tensors_in(signature.outputs))
-    return replace(work, bytes_read=read, bytes_written=written)
+    return Work(work.macs, work.other_flops, read, written)

@@ -34,11 +34,12 @@ _WIDEST = _aten(
     """addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add layer_norm
     group_norm"""
 )
+_EITHER = _LOWER | _WIDEST
 
 
 def is_cast(func: Any) -> bool:
     """Whether autocast changes the arguments of an operator."""
-    return str(getattr(func, "overloadpacket", func)) in _LOWER | _WIDEST
+    return str(getattr(func, "overloadpacket", func)) in _EITHER
 
 
 def under_autocast() -> bool:

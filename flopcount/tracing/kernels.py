@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import zip_longest
+from math import prod
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from .layout import Layout
 from .mode import Unknown
 from .uncountable import refuse_tensor
 
-__all__ = ["factory_size", "meta_like", "on_cpu", "rebuild", "run_kernel", "sizes", "with_device"]
+__all__ = ["factory_size", "meta_like", "on_cpu", "pointwise_size", "rebuild", "run_kernel", "sizes", "with_device"]
 
 _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
@@ -59,6 +61,17 @@ def factory_size(func: Any, args: Any) -> int | None:
     for n in size:
         total *= n
     return total
+
+
+def pointwise_size(func: Any, args: Any) -> int:
+    """Elements of what an elementwise operator makes of several tensors, at most; 0 of other operators.
+
+    A mask of every position against every other is large although neither is.
+    """
+    shapes = [value.shape for value in args if isinstance(value, torch.Tensor)]
+    if len(shapes) < 2 or torch.Tag.pointwise not in func.tags:
+        return 0
+    return prod(map(max, zip_longest(*map(reversed, shapes), fillvalue=1)))
 
 
 def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:

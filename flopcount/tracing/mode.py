@@ -9,6 +9,7 @@ arrive as written, on every device, with and without grad.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -104,8 +105,9 @@ def make_signature(
     if not isinstance(func, torch._ops.OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
     name, overload, defaults = _schema(func)
-    given = dict(zip(defaults, args, strict=False)) | kwargs
-    arguments = {key: _frozen(given[key]) if key in given else default for key, default in defaults.items()}
+    arguments = defaults.copy()
+    for key, value in chain(zip(defaults, args, strict=False), kwargs.items()):
+        arguments[key] = _frozen(value)
     return Signature(name, overload, arguments, _outputs(result), is_view)
 
 
@@ -133,14 +135,15 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 
 def _frozen(value: Any) -> Any:
     """Tensors to specs, lists to tuples; scalars and None as they are."""
-    if isinstance(value, torch.Tensor):
-        refuse_tensor(value, "what an operator takes or gives")
-    if isinstance(value, (torch.Tensor, Layout)):
-        return TensorSpec(tuple(value.shape), str(value.dtype))
     if value is None or isinstance(value, int):
         return value
+    if isinstance(value, torch.Tensor):
+        refuse_tensor(value, "what an operator takes or gives")
+        return TensorSpec(tuple(value.shape), str(value.dtype))
+    if isinstance(value, Layout):
+        return TensorSpec(value.shape, str(value.dtype))
     if isinstance(value, (list, tuple)):
-        return tuple(_frozen(item) for item in value)
+        return tuple([_frozen(item) for item in value])
     return value
 
 
