@@ -21,11 +21,13 @@ from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.preserve import collected, uncollected
 from .tracing.walk import Inventory
 
 __all__ = ["count_flops", "count_model", "input_of"]
 
 
+@uncollected()
 def count_flops(
     module: nn.Module,
     input: Input,
@@ -80,7 +82,8 @@ def count_flops(
     if symbolic is not None:
         from .symbolic import closed_form
 
-        form = closed_form(module, input, symbolic, layout=layout)
+        with collected():
+            form = closed_form(module, input, symbolic, layout=layout)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),

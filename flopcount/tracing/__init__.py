@@ -29,7 +29,7 @@ from .building import weightless
 from .engines import ENGINES, LADDER, Starter
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
-from .preserve import TURN, preserved, uncollected
+from .preserve import TURN, collected, preserved, uncollected
 from .uncountable import Uncountable, is_countable, refuse_tensor
 from .walk import Inventory
 
@@ -95,14 +95,14 @@ def _run(
     fast: bool,
 ) -> Trace:
     path = ModulePath(module, owned)
-    collected = uncollected() if engine == "meta" else nullcontext()
+    collection = uncollected() if engine == "meta" else collected()
     settled: dict[str, int] = {}
     with (
         TURN,
         _set_aside(),
         _uncompiled(),
-        collected,
-        preserved(module, buffers=engine == "real", owned=owned) as lazy,
+        collection,
+        preserved(module, buffers=engine == "real", owned=path.owned) as lazy,
         path,
     ):
         mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..ops import ModuleCall
-from .walk import Inventory, named_modules
+from .walk import Inventory
 
 __all__ = ["ModulePath"]
 
@@ -29,14 +29,14 @@ class ModulePath:
     _running: ClassVar[list[ModulePath]] = []
 
     def __init__(self, root: nn.Module, owned: Inventory | None = None) -> None:
-        modules = owned.modules if owned else named_modules(root)
-        self.names = {id(module): name for name, module in modules}
+        self.owned = owned or Inventory.of(root)
+        self.names = {id(module): name for name, module in self.owned.modules}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
         self._outer: list[str] = []
         self._raised: BaseException | None = None
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._hooks: list[Any] = []
 
     def __enter__(self) -> ModulePath:
@@ -55,12 +55,12 @@ class ModulePath:
             torch_modules._global_forward_hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
-        if self._follows():
+        if get_ident() == self._thread and self._running[-1] is self:
             self._outer.append(self.path)
             self.path = self.names.get(id(module), self.path)
 
     def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if not self._follows():
+        if get_ident() != self._thread or self._running[-1] is not self:
             return
         if len(rest) == 1:  # the call is raising; the first module to see this exception is where it happened
             raised = sys.exc_info()[1]
@@ -71,9 +71,6 @@ class ModulePath:
             given = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, _shapes(given), _shapes(result)))
         self.path = self._outer.pop()
-
-    def _follows(self) -> bool:
-        return threading.get_ident() == self._thread and self._running[-1] is self
 
 
 def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from .autocast import cacheless
 from .walk import Inventory
 
-__all__ = ["TURN", "preserved", "uncollected"]
+__all__ = ["TURN", "collected", "preserved", "uncollected"]
 
 TURN = threading.RLock()
 """One count at a time: what it sets aside belongs to the whole process."""
@@ -31,19 +31,34 @@ TURN = threading.RLock()
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
+_collecting: list[bool] = []  # of each `uncollected` under way, outermost first: whether Python collected before
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Put off Python's cyclic garbage collection, which otherwise runs through all of torch's objects several times.
 
-    That takes longer than counting does. Nothing large is made meanwhile: it is for meta tensors alone.
+    That takes longer than counting does. Nothing large is made meanwhile, except within `collected`.
     """
-    enabled = gc.isenabled()
+    _collecting.append(gc.isenabled())
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
+        if _collecting.pop():
             gc.enable()
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """Within `uncollected`, collect as the caller does: where tensors may have data they must not pile up."""
+    if any(_collecting):
+        gc.enable()
+    try:
+        yield
+    finally:
+        if _collecting:
+            gc.disable()
 
 
 @contextmanager
