@@ -395,6 +395,8 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
     for info in tree:
         path = info.path
         called = calls.get(path, ())
+        own = Amount(own_macs[path], own_other[path])
+        holds_more = macs[path] != own.macs or other[path] != own.other_flops
         rows.append(
             ModuleRow(
                 path=path,
@@ -405,8 +407,8 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
                 output_shapes=_distinct([call.outputs for call in called]),
                 params=params[path],
                 own_params=info.params,
-                cost=Amount(macs[path], other[path]),
-                own=Amount(own_macs[path], own_other[path]),
+                cost=Amount(macs[path], other[path]) if holds_more else own,
+                own=own,
             )
         )
     return tuple(rows)

@@ -14,7 +14,7 @@ from .layout import Layout
 from .mode import Unknown
 from .uncountable import refuse_tensor
 
-__all__ = ["factory_size", "meta_like", "on_cpu", "pointwise_size", "rebuild", "run_kernel", "sizes", "with_device"]
+__all__ = ["factory_size", "meta_like", "on_cpu", "outgrows", "rebuild", "run_kernel", "sizes", "with_device"]
 
 _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
@@ -63,15 +63,15 @@ def factory_size(func: Any, args: Any) -> int | None:
     return total
 
 
-def pointwise_size(func: Any, args: Any) -> int:
-    """Elements of what an elementwise operator makes of several tensors, at most; 0 of other operators.
+def outgrows(func: Any, args: Any, limit: int) -> bool:
+    """Whether an elementwise operator makes more than `limit` elements of tensors that have fewer.
 
-    A mask of every position against every other is large although neither is.
+    A mask of every position against every other does.
     """
-    shapes = [value.shape for value in args if isinstance(value, torch.Tensor)]
-    if len(shapes) < 2 or torch.Tag.pointwise not in func.tags:
-        return 0
-    return prod(map(max, zip_longest(*map(reversed, shapes), fillvalue=1)))
+    tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    if prod([tensor.numel() for tensor in tensors]) <= limit or torch.Tag.pointwise not in func.tags:
+        return False
+    return prod(map(max, zip_longest(*(reversed(tensor.shape) for tensor in tensors), fillvalue=1))) > limit
 
 
 def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:

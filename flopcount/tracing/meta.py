@@ -20,7 +20,7 @@ from ..ops import Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
 from .inputs import map_tensors
-from .kernels import factory_size, meta_like, on_cpu, pointwise_size, rebuild, run_kernel, sizes, with_device
+from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
 from .shapes import SHAPES
@@ -181,7 +181,7 @@ class MetaMode(RecordingMode):
         return self._functional(func, args, kwargs) if parts is NotImplemented else parts
 
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if self._knows_all(args, kwargs) and pointwise_size(func, args) <= self.known_limit:
+        if self._knows_all(args, kwargs) and not outgrows(func, args, self.known_limit):
             return self._compute(func, args, kwargs)
         calls, key = self._place(func, args, kwargs)
         known = calls.get(key)
