@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .symbolic import closed_form, closed_form_of
     from .tables import Table
     from .tracing import trace, weightless
+    from .training.step import Training
 
 _HOME = {
     "Budget": "budget",
@@ -55,6 +56,7 @@ _HOME = {
     "Table": "tables",
     "TensorSpec": "ops",
     "TraceError": "errors",
+    "Training": "training.step",
     "UncostedError": "errors",
     "UnknownNameError": "errors",
     "Views": "clip",
@@ -91,6 +93,7 @@ __all__ = [
     "Table",
     "TensorSpec",
     "TraceError",
+    "Training",
     "UncostedError",
     "UnknownNameError",
     "Views",

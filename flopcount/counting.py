@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from math import inf
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -21,13 +23,16 @@ from .ops import CostedOp, Kind, TensorSpec
 from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
-from .tracing.preserve import collected, uncollected
+from .tracing.preserve import uncollected
 from .tracing.walk import Inventory
+
+if TYPE_CHECKING:
+    from .training.plan import Plan
+    from .training.step import Training
 
 __all__ = ["count_flops", "count_model", "input_of"]
 
 
-@uncollected()
 def count_flops(
     module: nn.Module,
     input: Input,
@@ -41,6 +46,9 @@ def count_flops(
     fast: bool = True,
     symbolic: str | Sequence[str] | None = None,
     layout: str | Sequence[str] | None = None,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -58,6 +66,10 @@ def count_flops(
             without, where torch's meta kernels answer every single call.
         symbolic: axes of the input such as "THW", of which `report.formula()` is to be a function.
         layout: what the axes of the input are called, where that is not "BCTHW" or "BCHW"; as `closed_form`.
+        mode: "forward", or "train" to count a training step too: loss, backward and optimizer, in `report.training`.
+            A module in eval mode is put into training mode for that, and is as before afterwards.
+        optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
+        freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -69,34 +81,78 @@ def count_flops(
             f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
             [("fix", "wrap a function in a module, build a class first, and of an exported program count .module()")],
         )
-    with TURN:
+    plan = _plan(mode, optimizer, freeze)
+    with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
-        owned = Inventory.of(module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast, owned=owned)
-    ops = cost(traced.ops, fast=fast)
-    if strict:
-        _refuse_uncosted(ops)
-    tree = module_tree(owned, traced.settled)
-    recipe = recipe_of(module)
-    form = None
+        given = _report_input(specs_of(args, kwargs), recipe_of(module), stride, fps, batch)
+        report = _forward(module, args, kwargs, given, Views.parse(views), engine, fast)
+        if plan:
+            report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
     if symbolic is not None:
         from .symbolic import closed_form
 
-        with collected():
-            form = closed_form(module, input, symbolic, layout=layout)
+        report = replace(report, closed_form=closed_form(module, input, symbolic, layout=layout))
+    if strict:
+        _refuse_uncosted(report.training.step.ops if report.training else report.ops)
+    return report
+
+
+@uncollected()
+def _forward(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: ReportInput,
+    views: Views,
+    engine: str,
+    fast: bool,
+) -> Report:
+    """The straight line: trace, cost, report."""
+    owned = Inventory.of(module)
+    traced = trace(module, args, kwargs, engine=engine, fast=fast, owned=owned)
+    ops = cost(traced.ops, fast=fast)
+    tree = module_tree(owned, traced.settled)
+    recipe = recipe_of(module)
     return Report(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=_report_input(specs_of(args, kwargs), recipe, stride, fps, batch),
-        views=Views.parse(views),
+        input=given,
+        views=views,
         ops=ops,
         modules=module_rows(tree, traced, ops),
         params=sum(info.params for info in tree),
         trainable_params=sum(info.trainable_params for info in tree),
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
-        closed_form=form,
     )
+
+
+def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+    """What is asked of training; where nothing is, nothing of it is loaded."""
+    if mode == "forward" and optimizer is None and not freeze:
+        return None
+    from .training.plan import Plan
+
+    return Plan.of(mode, optimizer, freeze)
+
+
+def _training(
+    report: Report,
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    plan: Plan,
+    engine: str,
+    fast: bool,
+) -> Training:
+    """The training step of a module that is set up for it, on what its forward was counted on."""
+    from .tracing.training import trace_training
+    from .training.step import training_of
+
+    recipe = recipe_of(module)
+    streams = recipe.streams if recipe else ()
+    step = trace_training(module, args, kwargs, batch=report.input.batch, streams=streams, engine=engine, fast=fast)
+    return training_of(report, step, plan, streams, fast=fast)
 
 
 def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
@@ -192,6 +248,9 @@ def count_model(
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -209,6 +268,9 @@ def count_model(
         stride: as count_flops.
         fps: as count_flops.
         strict: as count_flops.
+        mode: as count_flops.
+        optimizer: as count_flops.
+        freeze: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -225,7 +287,9 @@ def count_model(
 
     def count(module: nn.Module) -> Report:
         given = input_of(module, name, clip, batch, inputs)
-        return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict)
+        protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
+        training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
+        return count_flops(module, given, strict=strict, **protocol, **training)
 
     try:
         return count(weightless(build))

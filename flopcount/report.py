@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation
     from .symbolic import ClosedForm
     from .tables import Table
+    from .training.step import Training
 
 __all__ = [
     "CONVENTION",
@@ -158,7 +159,8 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views.
+    `per_video` is that times the views. All are the
+    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it.
     """
 
     model: str
@@ -172,6 +174,7 @@ class Report:
     engine: str
     versions: dict[str, str]
     closed_form: ClosedForm | None = None
+    training: Training | None = None
 
     @cached_property
     def total(self) -> Amount:

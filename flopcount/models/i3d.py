@@ -169,4 +169,4 @@ def two_stream_i3d(clip: Clip, num_classes: int) -> Built:
     """Both streams; the cost of the flow itself is that of optical_flow_tvl1."""
     pool, departures = _pool(clip)
     inputs = tuple((channels, *clip.sizes) for channels in STREAMS.values())
-    return Built(TwoStreamI3d(num_classes, pool), departures, inputs)
+    return Built(TwoStreamI3d(num_classes, pool), departures, inputs, streams=tuple(STREAMS))

@@ -50,8 +50,39 @@ def _register_windowed(axes: int) -> None:
 
     rule(f"aten.max_pool{axes}d", f"aten.max_pool{axes}d_with_indices", kind=Kind.POOL)(max_pool)
     rule(f"aten.avg_pool{axes}d", kind=Kind.POOL)(avg_pool)
+    _register_windowed_backward(axes)
     if axes > 1:
         rule(f"aten.fractional_max_pool{axes}d", kind=Kind.POOL)(max_pool)
+
+
+def _register_windowed_backward(axes: int) -> None:
+    """Their gradients; a pool over one axis is one over two to torch."""
+    if axes == 1:
+        return
+
+    def max_pool_backward(grad_output: TensorSpec, *, out: object) -> Work:
+        """Gradients go where the largest elements were.
+
+        Counts: one add per element of the output's gradient, since windows may overlap.
+        Source: PyTorch tools/autograd/derivatives.yaml, `max_pool3d_with_indices`
+        """
+        return Work(other_flops=grad_output.numel)
+
+    def avg_pool_backward(grad_output: TensorSpec, kernel_size: tuple[int, ...], *, out: object) -> Work:
+        """A gradient is spread over its window.
+
+        Counts: as forward, taps per element of the output's gradient (one division, and adds where windows overlap).
+        Source: PyTorch tools/autograd/derivatives.yaml, `avg_pool3d`
+        """
+        return _avg_pool(kernel_size, axes, grad_output)
+
+    rule(
+        f"aten.max_pool{axes}d_with_indices_backward",
+        f"aten.fractional_max_pool{axes}d_backward",
+        f"aten.adaptive_max_pool{axes}d_backward",
+        kind=Kind.POOL,
+    )(max_pool_backward)
+    rule(f"aten.avg_pool{axes}d_backward", kind=Kind.POOL)(avg_pool_backward)
 
 
 def _covered(size: Dim, outputs: Dim) -> Dim:
@@ -92,6 +123,16 @@ def _register_adaptive(axes: int) -> None:
         """
         return Work(other_flops=read(self, first(out)) - first(out).numel)
 
+    def adaptive_avg_pool_backward(grad_output: TensorSpec, self: TensorSpec, *, out: object) -> Work:
+        """A gradient is spread over its window.
+
+        Counts: as forward, one add or division per element of each window.
+        Source: PyTorch tools/autograd/derivatives.yaml, `_adaptive_avg_pool3d`
+        """
+        return Work(other_flops=read(self, grad_output))
+
+    if axes > 1:
+        rule(f"aten._adaptive_avg_pool{axes}d_backward", kind=Kind.POOL)(adaptive_avg_pool_backward)
     inner = [f"aten._adaptive_avg_pool{axes}d"] if axes > 1 else []
     rule(f"aten.adaptive_avg_pool{axes}d", *inner, kind=Kind.POOL)(adaptive_avg_pool)
     rule(f"aten.adaptive_max_pool{axes}d", kind=Kind.POOL)(adaptive_max_pool)

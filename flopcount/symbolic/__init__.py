@@ -58,7 +58,7 @@ def closed_form(
     """
     recipe = recipe_of(module)
     name = recipe.name if recipe else type(module).__name__
-    return _form(name, lambda names: Sampler(*of_module(module, input, names, layout), progress), axes, rebuilt=False)
+    return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
 
 
 def closed_form_of(
@@ -91,7 +91,7 @@ def closed_form_of(
             raise InputError(f"{name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])
         return _form(
             name,
-            lambda names: Sampler(*of_model(name, clip=begin, batch=batch, names=names, model=model), progress),
+            lambda names: Sampler(of_model(name, clip=begin, batch=batch, names=names, model=model), progress),
             axes,
             rebuilt=True,
         )
@@ -119,7 +119,7 @@ def _form(
     domains = _domains(sampler, axes, parts)
     checked = _checked(sampler, domains, parts, missing)
     uncosted = tuple(dict.fromkeys(entry.name for entry in seen if entry.kind is Kind.UNCOSTED))
-    return ClosedForm(name, domains, parts, missing, uncosted, rebuilt, checked)
+    return ClosedForm(name, sampler.model.input, domains, parts, missing, uncosted, rebuilt, checked)
 
 
 def _free(sampler: Sampler) -> tuple[list[Axis], list[Clip]]:

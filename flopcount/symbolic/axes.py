@@ -62,6 +62,15 @@ class Axes:
         """The size of each axis as given."""
         return tuple(max(self._sizes(name)) for name in self.names)
 
+    def __str__(self) -> str:
+        """The shapes with the names of these axes: 1×3×T×H×W; a tensor that has a share of one, with its sizes."""
+        whole = dict(zip(self.names, self.base, strict=True))
+        shapes = []
+        for spec, layout in zip(specs_of(self.inputs), self.layouts, strict=True):
+            axes = zip(layout, spec.shape, strict=True)
+            shapes.append("×".join(name if whole.get(name) == size else str(size) for name, size in axes))
+        return ", ".join(shapes)
+
     def _sizes(self, name: str) -> list[int]:
         specs = specs_of(self.inputs)
         return [

@@ -56,13 +56,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which staircases to look for: steps that are multiples of `each`, up to `limit`.
+    """Which staircases to look for: steps that are multiples of `each`, up to `limit`, and which powers of them.
 
     Where sizes come in eights, ⌊n/2⌋ is 4·⌊n/8⌋: of all that say the same only one is looked for.
     """
 
     limit: int
     each: int = 1
+    powers: tuple[int, ...] = (1,)
+
+
+_MOVED = (0, 1, -1, 2, -2)  # steps that padding or a kernel may move a square by
 
 
 @lru_cache(maxsize=8)
@@ -73,16 +77,19 @@ def _staircases(steps: Steps) -> tuple[Numbers, Numbers]:
     return step, shift
 
 
-def fit_line(sizes: Sequence[int], values: Sequence[int], steps: Steps) -> Line:
-    """All such staircases through (sizes, values), which are not all the same; else their squares; maybe none."""
-    line = _through(sizes, values, steps, 1)
-    return line if len(line) else _through(sizes, values, steps, 2)
+def fit_line(sizes: Sequence[int], values: Sequence[int], steps: Steps) -> list[Line]:
+    """All such staircases through (sizes, values), which are not all the same, one Line for each power; maybe none."""
+    lines = (_through(sizes, values, steps, power) for power in steps.powers)
+    return [line for line in lines if len(line)]
 
 
 def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: int) -> Line:
     n, v = np.array(sizes, dtype=np.int64), np.array(values, dtype=np.int64)
     low, high = int(n.argmin()), int(n.argmax())
     step, shift = _staircases(steps)
+    if power > 1:  # (q + 1)² is no multiple of q² and a number, as q + 1 is of q
+        shift = np.concatenate([shift + moved * step for moved in _MOVED])
+        step = np.tile(step, len(_MOVED))
     rise = ((n[high] + shift) // step) ** power - ((n[low] + shift) // step) ** power
     keep = rise > 0
     step, shift, rise = step[keep], shift[keep], rise[keep]
@@ -94,16 +101,23 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
     return line.chosen((line.at(n) == v[None, :]).all(axis=1) & (factor != 0))
 
 
-def disagreement(lines: Sequence[Line], sizes: Sequence[int]) -> int | None:
-    """The size at which most of the candidates part; None where each line's say the same at all of them."""
+def disagreement(fits: Sequence[Sequence[Line]], sizes: Sequence[int]) -> int | None:
+    """The size at which most of the candidates part; None where those of each fit say the same at all of them."""
     n = np.array(sizes, dtype=np.int64)
     parted = np.zeros(len(n), dtype=np.int64)
-    for line in lines:
-        if len(line) > 1:
-            chosen = np.linspace(0, len(line) - 1, min(len(line), 200)).astype(np.int64)
-            said = np.sort(line.chosen(chosen).at(n), axis=0)
+    for lines in fits:
+        if sum(map(len, lines)) > 1:
+            said = np.sort(np.concatenate([_some(line).at(n) for line in lines]), axis=0)
             parted += (np.diff(said, axis=0) != 0).sum(axis=0)
     return int(n[parted.argmax()]) if parted.any() else None
+
+
+def _some(line: Line) -> Line:
+    """As many of the candidates as are worth comparing at once."""
+    return line.chosen(np.linspace(0, len(line) - 1, min(len(line), _COMPARED)).astype(np.int64))
+
+
+_COMPARED = 200
 
 
 def fit_sizes(
@@ -117,9 +131,9 @@ def fit_sizes(
         }
         if len(set(on_line.values())) > 1:
             found = fit_line(list(on_line), list(on_line.values()), steps[index])
-            if not len(found):
+            if not found:
                 return None
-            lines[index] = found
+            lines[index] = found[0]
     at_base = values[base]
     for constant in _constants(values, base, list(lines)) if len(lines) > 1 else [0]:
         polynomial = _product(at_base, constant, {axes[index]: line for index, line in lines.items()})

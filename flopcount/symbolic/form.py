@@ -61,11 +61,13 @@ class Domain:
 class ClosedForm:
     """Cost of a model as polynomials in staircases ⌊(n + shift) / step⌋ of the axes of its clip.
 
+    `input` is what it takes, such as "1×3×T×H×W" or "clip T×112×112".
     `parts` has for each quantity the polynomial of each module's own amount; a quantity without is in `missing`, with
     the reason. `rebuilt` says that the model is built anew for each clip; else it is one module, whose parameters stay.
     """
 
     model: str
+    input: str
     domains: tuple[Domain, ...]
     parts: Mapping[str, Mapping[str, Polynomial]]
     missing: Mapping[str, str]

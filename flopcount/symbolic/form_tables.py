@@ -53,7 +53,7 @@ def _formula(form: ClosedForm, quantity: str, path: str = "", depth: int | None 
 
 def _title(form: ClosedForm) -> str:
     built = "built anew for each clip" if form.rebuilt else "one built module"
-    return f"{form.model} as a function of {', '.join(form.base)}; {built}"
+    return f"{form.model} on {form.input} as a function of {', '.join(form.base)}; {built}"
 
 
 def _notes(form: ClosedForm) -> Iterator[str]:
@@ -61,6 +61,8 @@ def _notes(form: ClosedForm) -> Iterator[str]:
     for domain in form.domains:
         if domain.pinned:
             yield f"{domain.axis} is pinned: {domain.pinned}"
+    if any(domain.pinned for domain in form.domains) and not form.rebuilt:
+        yield "parts sized to the clip are part of the form where a model by name is built anew: --rebuild"
     if any(domain.axis == "S" for domain in form.domains):
         yield "S is the side of a square: H = W = S"
     yield f"equal to a count at each of {form.checked} clips"
@@ -73,6 +75,7 @@ def to_json(form: ClosedForm) -> str:
     whole = {
         "schema": SCHEMA,
         "model": form.model,
+        "input": form.input,
         "rebuilt": form.rebuilt,
         "axes": [
             {"axis": d.axis, "base": d.base, "minimum": d.minimum, "step": d.step, "pinned": d.pinned or None}

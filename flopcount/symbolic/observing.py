@@ -19,7 +19,7 @@ from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules
 from .axes import SQUARE, Axes
 
-__all__ = ["QUANTITIES", "Clip", "Entry", "Observer", "Refused", "amounts", "of_model", "of_module"]
+__all__ = ["QUANTITIES", "Clip", "Entry", "Observed", "Refused", "amounts", "of_model", "of_module"]
 
 QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
 _PARAMETER = "parameter"
@@ -45,8 +45,16 @@ class Refused:
 
 Clip: TypeAlias = tuple[int, ...]
 """Sizes of the named axes, in their order."""
-Observer: TypeAlias = Callable[[Clip], tuple[Entry, ...] | Refused]
-"""What a model does at a clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A model that can be looked at: what it does at a clip, its axes, their sizes to begin with, and its input."""
+
+    observe: Callable[[Clip], tuple[Entry, ...] | Refused]
+    names: tuple[str, ...]
+    base: Clip
+    input: str
 
 
 def amounts(signature: Signature) -> tuple[int, ...]:
@@ -60,8 +68,8 @@ def _amounts(work: Work) -> tuple[int, ...]:
     return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
 
 
-def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> tuple[Observer, tuple[str, ...], Clip]:
-    """One built module, its parameters as they are, on inputs of other sizes; with its axes and their sizes."""
+def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observed:
+    """One built module, its parameters as they are, on inputs of other sizes."""
     args, kwargs = arguments_of(inputs, module)
     axes = Axes.of((args, kwargs), names, layout)
     parameters = tuple(_parameters(module))
@@ -73,13 +81,13 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> tuple[
         except FlopcountError as error:
             return _refused(error)
 
-    return observe, axes.names, axes.base
+    return Observed(observe, axes.names, axes.base, str(axes))
 
 
 def of_model(
     name: str, *, clip: VideoClip, batch: int, names: str | Sequence[str] | None, model: dict[str, Any]
-) -> tuple[Observer, tuple[str, ...], Clip]:
-    """A model by name, built anew for each clip (axes T, H, W and B, and S = H = W); with its axes and their sizes."""
+) -> Observed:
+    """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S."""
     whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
     axes = tuple(dict.fromkeys("THW" if names is None else names))
     for axis in axes:
@@ -100,7 +108,12 @@ def of_model(
         except FlopcountError as error:
             return _refused(error)
 
-    return observe, axes, tuple(whole[axis] for axis in axes)
+    sizes = {name: name if name in axes else str(size) for name, size in whole.items()}
+    if SQUARE in axes:
+        sizes["H"] = sizes["W"] = SQUARE
+    clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
+    text = clips + "×".join(sizes[axis] for axis in "THW")
+    return Observed(observe, axes, tuple(whole[axis] for axis in axes), text)
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:

@@ -9,8 +9,9 @@ from itertools import combinations
 
 from ..errors import InputError
 from .aligning import aligned, numbers
+from .axes import SQUARE
 from .fitting import Steps, disagreement, fit_line
-from .observing import QUANTITIES, Clip, Entry, Observer, Refused
+from .observing import QUANTITIES, Clip, Entry, Observed, Refused
 
 __all__ = ["STEP_LIMITS", "Axis", "Sampler"]
 
@@ -34,7 +35,7 @@ class Axis:
     @property
     def steps(self) -> Steps:
         """The staircases to look for."""
-        return Steps(STEP_LIMITS.get(self.name, _LIMIT), self.step)
+        return Steps(STEP_LIMITS.get(self.name, _LIMIT), self.step, (1, 2) if self.name == SQUARE else (1,))
 
     @property
     def farthest(self) -> int:
@@ -46,17 +47,25 @@ class Axis:
 class Sampler:
     """Looks at clips, each once."""
 
-    observe: Observer
-    names: tuple[str, ...]
-    base: Clip
+    model: Observed
     progress: Callable[[str], None]
     looked: dict[Clip, tuple[Entry, ...] | Refused] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes."""
+        return self.model.names
+
+    @property
+    def base(self) -> Clip:
+        """Their sizes to begin with."""
+        return self.model.base
 
     def at(self, clip: Clip) -> tuple[Entry, ...] | Refused:
         """What the model does there, or why it does nothing."""
         if clip not in self.looked:
             self.progress("×".join(map(str, clip)))
-            self.looked[clip] = self.observe(clip)
+            self.looked[clip] = self.model.observe(clip)
         return self.looked[clip]
 
     def runs(self, clip: Clip) -> bool:
@@ -96,8 +105,7 @@ class Sampler:
         while len(sizes) < _MOST:
             clips = [self.moved(index, size) for size in sizes]
             values = _moving(self.entries(clips))
-            lines = [fit_line(sizes, column, axis.steps) for column in values]
-            more = disagreement(lines, grid)
+            more = disagreement([fit_line(sizes, column, axis.steps) for column in values], grid)
             if more is None or more in sizes:
                 break
             sizes.append(more)
