@@ -402,9 +402,9 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
         holds_more = macs[path] != own.macs or other[path] != own.other_flops
         rows.append(
             ModuleRow(
-                path=path,
-                type=info.type,
-                depth=info.depth,
+                path,
+                info.type,
+                info.depth,
                 calls=len(called),
                 input_shapes=_distinct([call.inputs for call in called]),
                 output_shapes=_distinct([call.outputs for call in called]),

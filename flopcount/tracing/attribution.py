@@ -38,6 +38,7 @@ class ModulePath:
         self._raised: BaseException | None = None
         self._thread = get_ident()
         self._hooks: list[Any] = []
+        self._single: dict[torch.Size, tuple[tuple[int, ...]]] = {}
 
     def __enter__(self) -> ModulePath:
         self._hooks = [
@@ -69,19 +70,24 @@ class ModulePath:
         elif id(module) in self.names:
             kwargs, result = rest
             given = (args, kwargs) if kwargs else args
-            self.calls.append(ModuleCall(self.path, _shapes(given), _shapes(result)))
+            self.calls.append(ModuleCall(self.path, self._shapes(given), self._shapes(result)))
         self.path = self._outer.pop()
 
-
-def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
-    """Shapes of all tensors in nested containers; one tensor, as nearly all modules take and give, is asked at once."""
-    if type(value) is tuple and len(value) == 1:
-        value = value[0]
-    return (tuple(value.shape),) if isinstance(value, torch.Tensor) else tuple(_nested_shapes(value))
+    def _shapes(self, value: Any) -> tuple[tuple[int, ...], ...]:
+        """Shapes of all tensors in nested containers; nearly all modules take and give one, of few distinct shapes."""
+        if type(value) is tuple and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, torch.Tensor):
+            return tuple(_nested_shapes(value))
+        shape = value.shape
+        known = self._single.get(shape)
+        if known is None:
+            known = self._single[shape] = (tuple(shape),)
+        return known
 
 
 def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-    """As `_shapes`, dataclass-like outputs of transformers included.
+    """As `ModulePath._shapes`, dataclass-like outputs of transformers included.
 
     `within` are the containers on the way, since a module may return one that contains itself.
     """
