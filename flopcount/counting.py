@@ -20,7 +20,7 @@ from .errors import InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec
-from .report import ModuleInfo, Report, ReportInput, module_rows
+from .report import ModuleInfo, Report, ReportInput
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.preserve import uncollected
@@ -119,7 +119,8 @@ def _forward(
         input=given,
         views=views,
         ops=ops,
-        modules=module_rows(tree, traced, ops),
+        tree=tree,
+        calls=traced.calls,
         params=sum(info.params for info in tree),
         trainable_params=sum(info.trainable_params for info in tree),
         engine=traced.engine,
