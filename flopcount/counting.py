@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
@@ -168,7 +167,8 @@ def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType(
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                is_lazy = id(parameter) in owned.lazy
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))

@@ -183,7 +183,7 @@ def _refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ..
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
         for tensor in (*owned.parameters, *owned.buffers):
-            if not is_lazy(tensor) and not is_countable(tensor):
+            if id(tensor) not in owned.lazy and not is_countable(tensor):
                 refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
         raise _uncountable(module, error, "") from None

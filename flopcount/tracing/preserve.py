@@ -73,13 +73,10 @@ def preserved(module: nn.Module, *, buffers: bool, owned: Inventory | None = Non
     owned = owned or Inventory.of(module)
     parts = [part for _, part in owned.modules]
     attributes = _Attributes(parts)
-    everything = (*owned.parameters, *owned.buffers)
-    settled = [t for t in everything if not is_lazy(t)]
-    unsettled = parts if len(settled) < len(everything) else []
-    tensors = [t for t in settled if not t.is_inference()]
+    tensors = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy and not t.is_inference()]
     versions = [t._version for t in tensors]
     gradients = [(p, p.grad, p.requires_grad) for p in owned.parameters]
-    values = [(b, b.clone()) for b in owned.buffers if not (b.is_meta or is_lazy(b))] if buffers else []
+    values = [(b, b.clone()) for b in owned.buffers if not (b.is_meta or id(b) in owned.lazy)] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
     dtype = torch.get_default_dtype()
@@ -89,7 +86,7 @@ def preserved(module: nn.Module, *, buffers: bool, owned: Inventory | None = Non
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with cacheless(), _lazy_for_now(unsettled, None if buffers else "meta") as lazy:
+        with cacheless(), _lazy_for_now(parts if owned.lazy else [], None if buffers else "meta") as lazy:
             yield lazy
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)

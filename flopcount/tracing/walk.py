@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 __all__ = ["Inventory", "named_modules"]
 
@@ -35,18 +36,23 @@ def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Modules with their paths, parameters and buffers of a network, each once and in torch's order."""
+    """Modules with their paths, parameters and buffers of a network, each once and in torch's order.
+
+    `lazy` has the ids of those parameters and buffers that have no shape yet.
+    """
 
     modules: list[tuple[str, nn.Module]]
     parameters: list[nn.Parameter]
     buffers: list[torch.Tensor]
+    lazy: frozenset[int]
 
     @classmethod
     def of(cls, root: nn.Module) -> Inventory:
         """Of a network as it is now."""
         modules = named_modules(root)
         parameters = _distinct([module._parameters for _, module in modules])
-        return cls(modules, parameters, _distinct([module._buffers for _, module in modules]))
+        buffers = _distinct([module._buffers for _, module in modules])
+        return cls(modules, parameters, buffers, frozenset(id(t) for t in (*parameters, *buffers) if is_lazy(t)))
 
     def name_of(self, tensor: torch.Tensor) -> str:
         """The first name of a parameter or buffer."""
