@@ -83,8 +83,7 @@ def count_flops(
     plan = _plan(mode, optimizer, freeze)
     with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
-        given = _report_input(specs_of(args, kwargs), recipe_of(module), stride, fps, batch)
-        report = _forward(module, args, kwargs, given, Views.parse(views), engine, fast)
+        report = _forward(module, args, kwargs, engine, fast, Views.parse(views), (stride, fps, batch))
         if plan:
             report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
     if symbolic is not None:
@@ -101,10 +100,10 @@ def _forward(
     module: nn.Module,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    given: ReportInput,
-    views: Views,
     engine: str,
     fast: bool,
+    views: Views,
+    sampling: tuple[int | None, float | None, int | None],
 ) -> Report:
     """The straight line: trace, cost, report."""
     owned = Inventory.of(module)
@@ -115,7 +114,7 @@ def _forward(
     return Report(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=given,
+        input=_report_input(specs_of(args, kwargs), recipe, *sampling),
         views=views,
         ops=ops,
         tree=tree,
