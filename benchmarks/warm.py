@@ -113,30 +113,32 @@ def by_fvcore(name: str) -> float:
         return clock(lambda: TOOLS["fvcore"].load()(module, x))
 
 
-def first_count(module: nn.Module, shape: tuple[int, ...], rounds: int) -> tuple[float, int]:
-    """Median seconds of a first count, and how many operators it has."""
-    report = count_flops(module, shape)
-    seconds = []
-    for _ in range(rounds):
-        remembered.forget()
-        seconds.append(clock(lambda: count_flops(module, shape)))
-    return median(seconds), len(report.ops)
+def first_counts(cases: Sequence[tuple[nn.Module, tuple[int, ...]]], rounds: int) -> list[float]:
+    """Median seconds of a first count of each, interleaved."""
+    seconds: list[list[float]] = [[] for _ in cases]
+    for round_ in range(rounds + 1):
+        for (module, shape), found in zip(cases, seconds, strict=True):
+            remembered.forget()
+            elapsed = clock(lambda module=module, shape=shape: count_flops(module, shape))
+            if round_:  # the first warms up
+                found.append(elapsed)
+    return [median(found) for found in seconds]
 
 
 def clip_growth(rounds: int) -> float:
     """Time for a large clip over time for a small one, with R3D-18."""
     module, _ = network("r3d_18")
-    small, large = (first_count(module, (1, 3, *clip), rounds)[0] for clip in CLIPS)
+    small, large = first_counts([(module, (1, 3, *clip)) for clip in CLIPS], rounds)
     return large / small
 
 
 def depth_growth(rounds: int) -> float:
     """Time per operator of a deep transformer over that of a shallow one."""
-    shallow, deep = (
-        first_count(weightless(lambda depth=depth: VideoTransformer(depth=depth)).eval(), (1, 3, 32, 224, 224), rounds)
-        for depth in DEPTHS
-    )
-    return (deep[0] / deep[1]) / (shallow[0] / shallow[1])
+    modules = [weightless(lambda depth=depth: VideoTransformer(depth=depth)).eval() for depth in DEPTHS]
+    cases = [(module, (1, 3, 32, 224, 224)) for module in modules]
+    operators = [len(count_flops(*case).ops) for case in cases]
+    shallow, deep = (s / n for s, n in zip(first_counts(cases, rounds), operators, strict=True))
+    return deep / shallow
 
 
 def ratios(found: dict[str, dict[str, float]]) -> Grid:
