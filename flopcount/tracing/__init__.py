@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -34,6 +35,8 @@ from .uncountable import Uncountable, refuse_tensor
 
 __all__ = ["ENGINES", "TURN", "trace", "weightless"]
 
+Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
+
 # In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
 # a tensor that is not (quantile).
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b|same device", re.IGNORECASE)
@@ -47,6 +50,7 @@ def trace(
     *,
     engine: str = "auto",
     fast: bool = True,
+    watch: Watch | None = None,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -57,6 +61,7 @@ def trace(
         engine: "auto" climbs from meta to fake to real; or one of those names.
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
+        watch: makes what looks on, a mode above the one that writes down, of the module path and the inputs.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -69,7 +74,7 @@ def trace(
     for name, start in LADDER:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start, fast)
+                return _run(module, args, kwargs or {}, name, start, fast, watch)
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(
@@ -88,6 +93,7 @@ def _run(
     engine: str,
     start: Starter,
     fast: bool,
+    watch: Watch | None,
 ) -> Trace:
     path = ModulePath(module)
     collected = uncollected() if engine == "meta" else nullcontext()
@@ -97,7 +103,7 @@ def _run(
         try:
             with torch.inference_mode(inference), below:
                 args, kwargs = map_tensors(make, (args, kwargs))
-                with mode:
+                with mode, watch(path, (args, kwargs)) if watch else nullcontext():
                     module(*args, **kwargs)
             settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
