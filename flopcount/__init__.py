@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .budget import Budget, check_budgets
+    from .budget_file import read_budgets
     from .clip import Clip, Views
     from .comparison import compare
     from .counting import count_flops, count_model
     from .crosscheck import check
+    from .difference import Diff, diff
     from .errors import (
         FlopcountError,
         ForwardError,
@@ -33,58 +36,84 @@ if TYPE_CHECKING:
     from .ops import Kind, TensorSpec, Work
     from .report import Report
     from .rules import rule
+    from .saved import SavedReport, read_report
+    from .sweeping import sweep
+    from .symbolic import closed_form, closed_form_of
     from .tables import Table
     from .tracing import trace, weightless
+    from .training.step import Training
 
 _HOME = {
+    "Budget": "budget",
     "Clip": "clip",
+    "Diff": "difference",
     "FlopcountError": "errors",
     "ForwardError": "errors",
     "InputError": "errors",
     "Kind": "ops",
     "Report": "report",
+    "SavedReport": "saved",
     "Table": "tables",
     "TensorSpec": "ops",
     "TraceError": "errors",
+    "Training": "training.step",
     "UncostedError": "errors",
     "UnknownNameError": "errors",
     "Views": "clip",
     "Work": "ops",
     "check": "crosscheck",
+    "closed_form": "symbolic",
+    "closed_form_of": "symbolic",
+    "check_budgets": "budget",
     "compare": "comparison",
     "count_flops": "counting",
     "count_model": "counting",
     "create_model": "models",
+    "diff": "difference",
     "inflate": "models.inflate",
     "list_models": "models",
+    "read_budgets": "budget_file",
+    "read_report": "saved",
     "rule": "rules",
+    "sweep": "sweeping",
     "trace": "tracing",
     "weightless": "tracing",
 }
 
 __all__ = [
+    "Budget",
     "Clip",
+    "Diff",
     "FlopcountError",
     "ForwardError",
     "InputError",
     "Kind",
     "Report",
+    "SavedReport",
     "Table",
     "TensorSpec",
     "TraceError",
+    "Training",
     "UncostedError",
     "UnknownNameError",
     "Views",
     "Work",
     "__version__",
     "check",
+    "check_budgets",
+    "closed_form",
+    "closed_form_of",
     "compare",
     "count_flops",
     "count_model",
     "create_model",
+    "diff",
     "inflate",
     "list_models",
+    "read_budgets",
+    "read_report",
     "rule",
+    "sweep",
     "trace",
     "weightless",
 ]

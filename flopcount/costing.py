@@ -10,7 +10,7 @@ from .remembered import works
 from .rules import Rule, find_rule
 from .rules.torch_formulas import torch_work
 
-__all__ = ["cost"]
+__all__ = ["cost", "work_of"]
 
 _VIEW = Work(bytes_read=0, bytes_written=0)
 
@@ -42,6 +42,13 @@ def _work_of(signature: Signature, remembered: dict[Signature, tuple[Rule, Work]
     if by_torch is not None:
         return signature.op, Kind.CUSTOM, _with_traffic(by_torch, signature)
     return signature.op, Kind.UNCOSTED, _with_traffic(Work(), signature)
+
+
+def work_of(signature: Signature) -> Work:
+    """The work of one call that is no view, worked out anew; of sizes that know their arithmetic, amounts that do."""
+    rule = find_rule(signature)
+    work = rule.work(signature) if rule is not None else torch_work(signature)
+    return _with_traffic(work or Work(), signature)
 
 
 def _with_traffic(work: Work, signature: Signature) -> Work:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from math import inf
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -23,6 +25,10 @@ from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.walk import named_modules
 
+if TYPE_CHECKING:
+    from .training.plan import Plan
+    from .training.step import Training
+
 __all__ = ["count_flops", "count_model", "input_of"]
 
 
@@ -37,6 +43,11 @@ def count_flops(
     strict: bool = False,
     engine: str = "auto",
     fast: bool = True,
+    symbolic: str | Sequence[str] | None = None,
+    layout: str | Sequence[str] | None = None,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -52,6 +63,12 @@ def count_flops(
         engine: "auto", "meta", "fake" or "real".
         fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
             without, where torch's meta kernels answer every single call.
+        symbolic: axes of the input such as "THW", of which `report.formula()` is to be a function.
+        layout: what the axes of the input are called, where that is not "BCTHW" or "BCHW"; as `closed_form`.
+        mode: "forward", or "train" to count a training step too: loss, backward and optimizer, in `report.training`.
+            A module in eval mode is put into training mode for that, and is as before afterwards.
+        optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
+        freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -63,26 +80,62 @@ def count_flops(
             f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
             [("fix", "wrap a function in a module, build a class first, and of an exported program count .module()")],
         )
-    with TURN:
+    plan = _plan(mode, optimizer, freeze)
+    with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
         traced = trace(module, args, kwargs, engine=engine, fast=fast)
-    ops = cost(traced.ops, fast=fast)
+        tree = module_tree(module, traced.settled)
+        recipe = recipe_of(module)
+        ops = cost(traced.ops, fast=fast)
+        report = Report(
+            model=recipe.name if recipe else type(module).__name__,
+            departures=recipe.departures if recipe else (),
+            input=_report_input(specs_of(args, kwargs), recipe, stride, fps, batch),
+            views=Views.parse(views),
+            ops=ops,
+            modules=module_rows(tree, traced, ops),
+            params=sum(info.params for info in tree),
+            trainable_params=sum(info.trainable_params for info in tree),
+            engine=traced.engine,
+            versions={"flopcount": __version__, "torch": torch.__version__},
+        )
+        if plan:
+            report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
+    if symbolic is not None:
+        from .symbolic import closed_form
+
+        report = replace(report, closed_form=closed_form(module, input, symbolic, layout=layout))
     if strict:
-        _refuse_uncosted(ops)
-    tree = module_tree(module, traced.settled)
+        _refuse_uncosted(report.training.step.ops if report.training else report.ops)
+    return report
+
+
+def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+    """What is asked of training; where nothing is, nothing of it is loaded."""
+    if mode == "forward" and optimizer is None and not freeze:
+        return None
+    from .training.plan import Plan
+
+    return Plan.of(mode, optimizer, freeze)
+
+
+def _training(
+    report: Report,
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    plan: Plan,
+    engine: str,
+    fast: bool,
+) -> Training:
+    """The training step of a module that is set up for it, on what its forward was counted on."""
+    from .tracing.training import trace_training
+    from .training.step import training_of
+
     recipe = recipe_of(module)
-    return Report(
-        model=recipe.name if recipe else type(module).__name__,
-        departures=recipe.departures if recipe else (),
-        input=_report_input(specs_of(args, kwargs), recipe, stride, fps, batch),
-        views=Views.parse(views),
-        ops=ops,
-        modules=module_rows(tree, traced, ops),
-        params=sum(info.params for info in tree),
-        trainable_params=sum(info.trainable_params for info in tree),
-        engine=traced.engine,
-        versions={"flopcount": __version__, "torch": torch.__version__},
-    )
+    streams = recipe.streams if recipe else ()
+    step = trace_training(module, args, kwargs, batch=report.input.batch, streams=streams, engine=engine, fast=fast)
+    return training_of(report, step, plan, streams, fast=fast)
 
 
 def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
@@ -97,14 +150,14 @@ def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
-def settled_size(name: str, settled: Mapping[str, int]) -> int:
+def _settled_size(name: str, settled: Mapping[str, int]) -> int:
     """Elements of a lazy parameter."""
     if name not in settled:
         fix = "run it once on an input first, or leave it out"
@@ -178,6 +231,9 @@ def count_model(
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -195,6 +251,9 @@ def count_model(
         stride: as count_flops.
         fps: as count_flops.
         strict: as count_flops.
+        mode: as count_flops.
+        optimizer: as count_flops.
+        freeze: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -211,7 +270,9 @@ def count_model(
 
     def count(module: nn.Module) -> Report:
         given = input_of(module, name, clip, batch, inputs)
-        return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict)
+        protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
+        training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
+        return count_flops(module, given, strict=strict, **protocol, **training)
 
     try:
         return count(weightless(build))

@@ -14,7 +14,19 @@ from functools import cache
 from math import prod
 from typing import Any, TypeAlias
 
-__all__ = ["CostedOp", "Dim", "Kind", "ModuleCall", "Op", "Signature", "TensorSpec", "Trace", "Work", "tensors_in"]
+__all__ = [
+    "CostedOp",
+    "Dim",
+    "Kind",
+    "ModuleCall",
+    "Op",
+    "Phase",
+    "Signature",
+    "TensorSpec",
+    "Trace",
+    "Work",
+    "tensors_in",
+]
 
 Dim: TypeAlias = int
 """A size or a count: an int, or a subclass that also knows its arithmetic. Rules use only + - * // and prod on it."""
@@ -77,15 +89,7 @@ def tensors_in(value: Any) -> list[TensorSpec]:
         return [value]
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    if not isinstance(value, tuple):
-        return []
-    found = []
-    for item in value:
-        if isinstance(item, TensorSpec):
-            found.append(item)
-        elif isinstance(item, (tuple, Mapping)):
-            found += tensors_in(item)
-    return found
+    return [spec for item in value for spec in tensors_in(item)] if isinstance(value, tuple) else []
 
 
 class Kind(Enum):
@@ -112,6 +116,17 @@ class Kind(Enum):
     VIEW = "view"
     CUSTOM = "custom"
     UNCOSTED = "uncosted"
+
+
+class Phase(Enum):
+    """What a training step does with an operation; the order is the order of tables."""
+
+    FORWARD = "forward"
+    LOSS = "loss"
+    BACKWARD_INPUT = "backward by input"
+    BACKWARD_WEIGHT = "backward by weight"
+    RECOMPUTATION = "recomputation"
+    OPTIMIZER = "optimizer"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
-from .errors import UnknownNameError
+from .errors import InputError, UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .symbolic import ClosedForm
     from .tables import Table
+    from .training.step import Training
 
 __all__ = [
     "CONVENTION",
@@ -157,7 +159,8 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views.
+    `per_video` is that times the views. All are the
+    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it.
     """
 
     model: str
@@ -170,6 +173,8 @@ class Report:
     trainable_params: int
     engine: str
     versions: dict[str, str]
+    closed_form: ClosedForm | None = None
+    training: Training | None = None
 
     @cached_property
     def total(self) -> Amount:
@@ -296,6 +301,17 @@ class Report:
         from .explanation import explain
 
         return explain(self, layer)
+
+    def formula(self) -> ClosedForm:
+        """The cost as a function of the clip, where it was counted with `symbolic`.
+
+        Raises:
+            InputError: it was not.
+        """
+        if self.closed_form is None:
+            fix = 'count_flops(module, input, symbolic="THW").formula()'
+            raise InputError(f"{self.model} was counted at one clip, without its closed form", [("fix", fix)])
+        return self.closed_form
 
     def sentence(self) -> str:
         """The line for a paper."""

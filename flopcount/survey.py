@@ -48,9 +48,14 @@ class SurveyRow:
         return self.name.rpartition(":")[0] or ZOO
 
     @property
+    def why(self) -> str:
+        """Why it does not count; nothing where it does."""
+        return self.problem or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
+
+    @property
     def counted(self) -> bool:
         """Whether there is a cost, and nothing is missing from it."""
-        return not self.problem and not self.uncosted
+        return not self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Survey:
                 "" if row.macs is None else row.macs,
                 "" if row.other_flops is None else row.other_flops,
                 row.engine,
-                row.problem or (f"uncosted: {', '.join(row.uncosted)}" if row.uncosted else ""),
+                row.why,
             )
             for row in self.rows
         )
@@ -119,7 +124,7 @@ def _tally(rows: Sequence[SurveyRow]) -> tuple[int, int, int]:
 def _kind_of(row: SurveyRow) -> str:
     """A reason without what differs from model to model: names in quotes and numbers."""
     model = row.name.rpartition(":")[2]
-    text = row.problem.replace(f"{model} raised", "the model raised") or f"uncosted: {', '.join(row.uncosted)}"
+    text = row.why.replace(f"{model} raised", "the model raised")
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
 
 

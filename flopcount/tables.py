@@ -9,17 +9,31 @@ from typing import Any
 from .clip import describe_clip
 from .errors import UnknownNameError
 from .ops import Kind
-from .report import CONVENTION, Amount, ModuleRow, Report
+from .report import CONVENTION, Amount, ModuleRow, Report, UncostedRow
 from .units import decimals, si, times
 
-__all__ = ["BY", "Column", "Table", "by_kind", "by_module", "by_operator", "sentence", "table_by"]
+__all__ = [
+    "BY",
+    "Column",
+    "Formula",
+    "Table",
+    "by_kind",
+    "by_module",
+    "by_operator",
+    "cost_text",
+    "missing_lines",
+    "sentence",
+    "table_by",
+    "title",
+    "uncosted_lines",
+]
 
 BY = ("module", "operator", "kind")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are ("text", "prose", "count", "bytes" or "share"), and when it goes.
+    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta", "share"), when it goes.
 
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
     """
@@ -27,6 +41,17 @@ class Column:
     name: str
     kind: str = "count"
     drop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula in a table: as a person reads it, and for LaTeX's math mode."""
+
+    text: str
+    latex: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +93,13 @@ _COST = (Column("MACs"), Column("FLOPs", drop=5), Column("other", drop=3))
 
 
 def table_by(report: Report, by: str, depth: int) -> Table:
-    """The table by module, operator or kind; `depth` concerns modules alone."""
+    """The table by module, operator or kind, of a training step if there is one; `depth` concerns modules alone."""
     if by not in BY:
         raise UnknownNameError("table", by, BY, f"choose {', '.join(BY)}")
+    if report.training is not None:
+        from .training.tables import training_table
+
+        return training_table(report.training, by, depth)
     return by_module(report, depth) if by == "module" else by_operator(report) if by == "operator" else by_kind(report)
 
 
@@ -98,7 +127,7 @@ def by_module(report: Report, depth: int = 2) -> Table:
             continue
         rows.append((_layer(row, report), row.type, _output(row), params, *_amount(cost, report)))
     total = ("total", "", "", report.params, *_amount(report.total, report))
-    return Table(_title(report), columns, tuple(rows), total, notes(report))
+    return Table(title(report), columns, tuple(rows), total, notes(report))
 
 
 def _layer(row: ModuleRow, report: Report) -> str:
@@ -131,7 +160,7 @@ def by_operator(report: Report) -> Table:
         for row in report.operators
         if row.kind is not Kind.VIEW
     ]
-    return Table(_title(report), columns, tuple(rows), _total(report, rows, "total", ""), notes(report))
+    return Table(title(report), columns, tuple(rows), _total(report, rows, "total", ""), notes(report))
 
 
 def by_kind(report: Report) -> Table:
@@ -151,7 +180,7 @@ def by_kind(report: Report) -> Table:
             cost = sum((row.cost for row in found), Amount())
             read, written = sum(row.bytes_read for row in found), sum(row.bytes_written for row in found)
             rows.append((kind.value, sum(row.calls for row in found), *_traffic(cost, read, written, report)))
-    return Table(_title(report), columns, tuple(rows), _total(report, rows, "total"), notes(report))
+    return Table(title(report), columns, tuple(rows), _total(report, rows, "total"), notes(report))
 
 
 def _total(report: Report, rows: list[tuple[Any, ...]], *labels: str) -> tuple[Any, ...]:
@@ -170,19 +199,20 @@ def _amount(cost: Amount, report: Report) -> tuple[Any, ...]:
     return cost.macs, cost.flops, cost.other_flops, share
 
 
-def _title(report: Report) -> str:
+def title(report: Report) -> str:
+    """Model and input."""
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
     return f"{report.model} on {shapes} {report.input.dtype}"
 
 
 def notes(report: Report) -> tuple[str, ...]:
     """What stands under every table, the most important first: gaps, totals, protocol, clip, convention."""
-    lines = [*_uncosted_lines(report), _total_line(report)]
+    lines = [*missing_lines(report), _total_line(report)]
     if report.input.batch > 1:
-        lines.append(f"per sample (batch {report.input.batch}): {_cost_text(report.per_sample)}")
+        lines.append(f"per sample (batch {report.input.batch}): {cost_text(report.per_sample)}")
     if report.views.count > 1:
         views = report.views
-        lines.append(f"per video of {views} = {views.count} views: {_cost_text(report.per_video)}")
+        lines.append(f"per video of {views} = {views.count} views: {cost_text(report.per_video)}")
     clip = report.input.clip
     if clip is not None:
         lines += describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
@@ -198,10 +228,11 @@ def notes(report: Report) -> tuple[str, ...]:
 def _total_line(report: Report) -> str:
     trainable = report.trainable_params
     frozen = "" if trainable == report.params else f", {si(trainable)} of them trainable"
-    return f"total: {_cost_text(report.total)}; {si(report.params)} parameters{frozen}"
+    return f"total: {cost_text(report.total)}; {si(report.params)} parameters{frozen}"
 
 
-def _cost_text(cost: Amount) -> str:
+def cost_text(cost: Amount) -> str:
+    """MACs, FLOPs and the others in words."""
     return f"{si(cost.macs, 'MACs')} = {si(cost.flops, 'FLOPs')}, and {si(cost.other_flops)} other FLOPs"
 
 
@@ -216,13 +247,19 @@ def _per_second(report: Report) -> str:
 _PLACES = 3
 
 
-def _uncosted_lines(report: Report) -> Iterable[str]:
-    for row in report.uncosted:
+def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
+    """One line per operator without a rule: how often, where, and how large."""
+    for row in uncosted:
         places = ", ".join(place or "the model itself" for place in row.modules[:_PLACES])
         more = f" and {len(row.modules) - _PLACES} more" if len(row.modules) > _PLACES else ""
         calls = f"{row.calls} call" + "s" * (row.calls > 1)
         size = f"{si(row.elements, 'elements')} read and written"
         yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {size}, up to {si(row.upper_macs, 'MACs')}"
+
+
+def missing_lines(report: Report) -> Iterable[str]:
+    """What no rule knows, and how much that may be."""
+    yield from uncosted_lines(report.uncosted)
     if report.uncosted:
         unknown = report.unknown
         share = f"{1000 * unknown.elements_costed // max(unknown.elements_written, 1) / 10:.1f}%"  # never rounded up

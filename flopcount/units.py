@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["decimals", "exact", "percent", "seconds", "si", "times"]
+__all__ = ["decimals", "exact", "percent", "seconds", "si", "signed", "times"]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _WIDTH = 3  # significant digits, as in papers
@@ -21,6 +21,11 @@ def si(value: int | float, unit: str = "", *, digits: int = _WIDTH, blank: bool 
             return f"{_significant(value / scale, digits)} {prefix}{unit}"
     text = str(value) if isinstance(value, int) else _significant(value, digits)
     return f"{text} {unit}".rstrip()
+
+
+def signed(value: int, unit: str = "", *, blank: bool = False) -> str:
+    """A difference: "+38.5 G", "−512"; no difference is "0"."""
+    return f"{'−' if value < 0 else '+' if value else ''}{si(abs(value), unit, blank=blank)}"
 
 
 def _significant(value: float, digits: int) -> str:

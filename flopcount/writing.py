@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["write_files"]
+__all__ = ["require_writable", "write_files"]
 
 
-def write_files(files: dict[Path, bytes]) -> None:
+def require_writable(*paths: Path) -> None:
+    """Before long work whose result goes there.
+
+    Raises:
+        InputError: one of them is a folder, or in a folder that does not exist or takes no files.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise _cannot_write(path, os.strerror(errno.EISDIR))
+        if not os.access(path.parent, os.W_OK):
+            raise _cannot_write(path, os.strerror(errno.EACCES if path.parent.exists() else errno.ENOENT))
+
+
+def write_files(files: dict[Path, bytes], *, folders: bool = False) -> None:
     """All of them or none: every file is complete beside its place before the first takes it.
+
+    `folders` makes the folders they are in, for a command that was given a folder and no file.
 
     Raises:
         InputError: one of them cannot be written.
@@ -19,7 +36,7 @@ def write_files(files: dict[Path, bytes]) -> None:
     unfinished = {path: path.with_name(f"{path.name}.unfinished") for path in files}
     try:
         for path, content in files.items():
-            if len(files) > 1:  # a folder was asked for, not a file in one
+            if folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
             unfinished[path].write_bytes(content)
         for path, whole in unfinished.items():
@@ -28,6 +45,8 @@ def write_files(files: dict[Path, bytes]) -> None:
         for whole in unfinished.values():
             with suppress(OSError):
                 whole.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror}", [("fix", "name a file in a folder that exists")]
-        ) from None
+        raise _cannot_write(path, error.strerror or type(error).__name__) from None
+
+
+def _cannot_write(path: Path, why: str) -> InputError:
+    return InputError(f"cannot write {path}: {why}", [("fix", "name a file in a folder that exists")])

@@ -1,5 +1,6 @@
 """Golden outputs: compared byte for byte, renewed with `pytest --update-golden`."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,22 @@ def compared(monkeypatch):
 
     monkeypatch.setattr(MetaMode, "_first_time", both)
     return seen
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Writes a package that shadows an installed one for the length of a test."""
+
+    def write(name, text):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+            monkeypatch.delitem(sys.modules, loaded)
+        monkeypatch.syspath_prepend(tmp_path)
+        written.append(name)
+
+    written = []
+    yield write
+    for name in written:  # what was imported from here must not stay
+        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+            del sys.modules[loaded]

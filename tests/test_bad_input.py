@@ -1,7 +1,5 @@
 """Whatever is given: a report, or one of our errors with a clear message. Never a traceback, never half a file."""
 
-import sys
-
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -221,10 +219,3 @@ def test_no_part_of_a_file_is_left(tmp_path, option):
     assert refused.exit_code == 2
     assert "cannot write" in refused.stderr
     assert list(taken.iterdir()) == []
-
-
-def test_the_process_is_as_before():
-    limit = sys.getrecursionlimit()
-    with pytest.raises(FlopcountError):
-        count_flops(nn.Linear(3, 4), (2, 5))
-    assert sys.getrecursionlimit() == limit

@@ -197,7 +197,7 @@ def test_list_and_rules(run):
     assert run("--version").stdout.startswith("flopcount ")
 
 
-@pytest.mark.parametrize("command", ["", "model", "explain", "check", "list", "rules"])
+@pytest.mark.parametrize("command", ["", "model", "explain", "diff", "budget", "check", "list", "rules"])
 def test_help_has_examples(run, command):
     result = run(*command.split(), "--help")
     assert result.exit_code == 0

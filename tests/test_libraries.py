@@ -1,4 +1,4 @@
-"""Models of other libraries by name. CI has transformers alone; broken and missing ones are made for the test."""
+"""Models of other libraries by name. Broken and missing ones are made for the test."""
 
 import json
 import sys
@@ -11,25 +11,6 @@ from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
 from flopcount.models.libraries import LIBRARIES, declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Writes a package that shadows an installed one for the length of a test."""
-
-    def write(name, text):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(text)
-        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
-            monkeypatch.delitem(sys.modules, loaded)
-        monkeypatch.syspath_prepend(tmp_path)
-        written.append(name)
-
-    written = []
-    yield write
-    for name in written:  # what was imported from here must not stay
-        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
-            del sys.modules[loaded]
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):

@@ -23,6 +23,7 @@ __all__ = [
     "TableFormat",
     "arguments_of",
     "clip_of",
+    "training_arguments",
     "views_of",
 ]
 
@@ -113,3 +114,32 @@ def views_of(text: str | None) -> Any:
     from ..clip import Views
 
     return Views.parse(text)
+
+
+def training_arguments(
+    train: bool, optimizer: str | None, freeze: list[str] | None, epochs: int | None, samples: int | None
+) -> dict[str, Any]:
+    """What --train and the options that belong to it pass on, refused before torch is loaded.
+
+    Raises:
+        InputError: one of them without what it belongs to, or an optimizer that does not exist.
+    """
+    from ..errors import InputError
+    from ..training.optimizers import find_optimizer
+
+    given = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}
+    if not train:
+        for option, value in given.items():
+            if value is not None:
+                raise InputError(
+                    f"{option} is of no use without --train", [("fix", f"add --train, or leave {option} out")]
+                )
+        return {}
+    find_optimizer(optimizer)
+    for option, value, other in (("--epochs", epochs, samples), ("--samples", samples, epochs)):
+        missing = "--samples" if option == "--epochs" else "--epochs"
+        if value is not None and other is None:
+            raise InputError(f"{option} {value} is no whole run", [("fix", f"give {missing} too")])
+        if value is not None and value < 1:
+            raise InputError(f"{option} is {value}", [("fix", "give a whole number above 0")])
+    return {"mode": "train", "optimizer": optimizer, "freeze": freeze or ()}

@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from .application import app
-from .arguments import (
-    TableFormat,
-)
+from .arguments import TableFormat
 from .output import show
 
 __all__ = ["list_", "rules"]

@@ -67,7 +67,7 @@ def compare(
     if out is None:
         show(comparison.table(), format.value)
         return
-    write_files({out / path: content for path, content in files.items()})
+    write_files({out / path: content for path, content in files.items()}, folders=True)
     typer.echo(f"wrote {len(files)} files below {out}", err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from .arguments import (
     NameArg,
     SetOpt,
     arguments_of,
+    training_arguments,
     views_of,
 )
 from .output import show, working, write
@@ -30,6 +32,7 @@ __all__ = ["explain", "model"]
     "flopcount model c3d --clip 16x112x112\n\n"
     "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
     "flopcount model c3d --by operator --format json\n\n"
+    "flopcount model cnn_lstm --train --freeze cnn --optimizer adamw --epochs 10 --samples 9537\n\n"
     "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
 )
 def model(
@@ -47,14 +50,26 @@ def model(
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
     format: Annotated[Format, typer.Option(help="How to write it; json is the whole report.")] = Format.table,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward too.")] = False,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adamw: its step too.")] = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="With --samples: the whole training run.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once an epoch.")
+    ] = None,
 ) -> None:
-    """Count what one forward pass of a model costs, layer by layer."""
+    """Count what one forward pass of a model costs, layer by layer; with --train what a training step does."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
     protocol = views_of(views)
+    training = training_arguments(train, optimizer, freeze, epochs, samples)
     with working(f"counting {name}"):
         from ..counting import count_model
 
-        report = count_model(**arguments, views=protocol, fps=fps, stride=stride, strict=strict)
+        report = count_model(**arguments, **training, views=protocol, fps=fps, stride=stride, strict=strict)
+        if report.training and epochs is not None and samples is not None:
+            report = replace(report, training=report.training.over(epochs, samples))
     if format is Format.json:
         write(report.to_json())
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..writing import write_files
+from ..writing import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import TableFormat
 from .output import progress, show
@@ -44,14 +44,15 @@ def survey(
     from ..survey import survey as count_all
 
     models = [model for part in what for model in named_models(part)]
+    require_writable(*(path for path in (summary, write) if path is not None))  # before minutes of counting
     with progress("counting", len(models)) as step:
         result = count_all(models, ", ".join(what), step)
     table = result.table()
-    if summary is not None:
-        write_files({summary: (_page(result, what)).encode()})
+    files = {summary: _page(result, what)} if summary is not None else {}
     if write is not None:
-        write_files({write: (render(table, format.value) + "\n").encode()})
-    else:
+        files[write] = render(table, format.value) + "\n"
+    write_files({path: text.encode() for path, text in files.items()})
+    if write is None:
         show(table, format.value)
     for note in table.notes if write is not None or format is TableFormat.csv else ():
         typer.echo(note, err=True)

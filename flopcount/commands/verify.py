@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
-from ..writing import write_files
+from ..writing import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import (
-    ClassesOpt,
-    ClipOpt,
-    SetOpt,
-    TableFormat,
-    arguments_of,
-)
+from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormat, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -63,31 +57,15 @@ def verify(
     """
     from ..facts import Printed
 
-    given = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
     if what in ("lecture", "published"):
-        _refuse(what, given)
-        _refuse(what, {} if what == "published" else {"--family": family})
-        with working(f"counting for {what}") as say:
-            from ..verification import (
-                lecture_page,
-                lecture_table,
-                published_report,
-                verdicts_table,
-                verify_lecture,
-                verify_published,
-            )
-
-            if what == "published":
-                verdicts = verify_published(family, progress=say)
-                shown: Table | str = verdicts_table(verdicts) if write is None else published_report(verdicts)
-            else:
-                shown = lecture_table(verify_lecture()) if write is None else lecture_page(progress=say)
-        if write is not None:
-            write_files({write: str(shown).encode()})
-            typer.echo(f"wrote {write}", err=True)
+        given = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
+        _refuse(what, given if what == "published" else {**given, "--family": family})
+        if write is None:
+            show(_printed_table(what, family), format.value)
         else:
-            assert not isinstance(shown, str)
-            show(shown, format.value)
+            require_writable(write)
+            write_files({write: _printed_page(what, family).encode()})
+            typer.echo(f"wrote {write}", err=True)
         return
     _refuse(what, {"--family": family, "--write": write})
     arguments = arguments_of(what, clip, 1, num_classes, set, None, None)
@@ -102,6 +80,28 @@ def verify(
     show(verdict.table(), format.value)
     if not verdict.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _printed_table(what: str, family: str | None) -> Table:
+    """The lecture's slide, or what papers print, each number with its verdict."""
+    with working(f"counting for {what}") as say:
+        from ..verification import lecture_table, verdicts_table, verify_lecture, verify_published
+
+        if what == "lecture":
+            return lecture_table(verify_lecture())
+        return verdicts_table(verify_published(family, progress=say))
+
+
+def _printed_page(what: str, family: str | None) -> str:
+    """The same as a page of markdown."""
+    with working(f"counting for {what}") as say:
+        from ..verification import lecture_page, published_report, verify_published
+
+        return (
+            lecture_page(progress=say)
+            if what == "lecture"
+            else published_report(verify_published(family, progress=say))
+        )
 
 
 def _refuse(what: str, options: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from ..report import Report
 from ..tables import Column, Table
 from ..tracing.engines import real_input
 from ..tracing.inputs import Input, arguments_of, map_tensors
-from ..tracing.preserve import preserved
+from ..tracing.preserve import TURN, preserved
 from ..units import exact, si
 from .peers import Cause, PeerCount
 from .tools import DEFAULT, TOOLS, Subject, chosen
@@ -173,7 +173,7 @@ def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEF
             "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
         )
     report = count_flops(module, input)
-    with _on(module, where):
+    with TURN, _on(module, where):  # tools follow modules as a count does
         args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
         subject = Subject(module, args, kwargs, report)
         answers = [TOOLS[tool].answer(subject) for tool in tools]

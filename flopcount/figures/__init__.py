@@ -6,5 +6,6 @@ from .breakdown import breakdown
 from .files import FORMATS, picture
 from .pages import comparison_files, comparison_page
 from .scatter import scatter
+from .sweep_lines import sweep_lines
 
-__all__ = ["FORMATS", "breakdown", "comparison_files", "comparison_page", "picture", "scatter"]
+__all__ = ["FORMATS", "breakdown", "comparison_files", "comparison_page", "picture", "scatter", "sweep_lines"]

@@ -28,7 +28,7 @@ class Recipe:
     """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
 
     `inputs` are its arguments as `count_flops` takes them, shapes without the batch; `clip` is None for an image model
-    of a library.
+    of a library. `streams` are submodules that are trained apart, each on its own scores.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Recipe:
     stride: int
     departures: tuple[str, ...]
     inputs: Any
+    streams: tuple[str, ...] = ()
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:
@@ -103,7 +104,8 @@ def create_model(
     if classes != card.num_classes:
         departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
     inputs = built.inputs if built.inputs is not None else ((3, *built_for.sizes),)
-    built.module.recipe = Recipe(name, built_for, card.stride, departures, inputs)  # type: ignore[assignment]
+    recipe = Recipe(name, built_for, card.stride, departures, inputs, built.streams)
+    built.module.recipe = recipe  # type: ignore[assignment]
     return built.module
 
 

@@ -15,8 +15,10 @@ class Built:
 
     `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the
     batch, where it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
+    `streams` are the submodules that the paper trains apart, each with a loss of its own.
     """
 
     module: nn.Module
     departures: tuple[str, ...] = ()
     inputs: tuple[tuple[int, ...], ...] | None = None
+    streams: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ def pad_same(x: Tensor, kernel: _Sizes, stride: _Sizes) -> Tensor:
     for size, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride), strict=True):  # W first
         total = max((-(-size // s) - 1) * s + k - size, 0)
         padding += [total // 2, total - total // 2]
-    return functional.pad(x, padding) if any(padding) else x
+    return functional.pad(x, padding)
 
 
 class Unit3D(nn.Module):
@@ -169,4 +169,4 @@ def two_stream_i3d(clip: Clip, num_classes: int) -> Built:
     """Both streams; the cost of the flow itself is that of optical_flow_tvl1."""
     pool, departures = _pool(clip)
     inputs = tuple((channels, *clip.sizes) for channels in STREAMS.values())
-    return Built(TwoStreamI3d(num_classes, pool), departures, inputs)
+    return Built(TwoStreamI3d(num_classes, pool), departures, inputs, streams=tuple(STREAMS))

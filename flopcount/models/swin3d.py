@@ -28,7 +28,7 @@ WINDOW: Sizes = (8, 7, 7)
 def padded(x: Tensor, multiples: Sizes) -> Tensor:
     """(B, T, H, W, C) -> the same with zeros behind, so that T, H and W are multiples of these."""
     t, h, w = (-size % n for size, n in zip(x.shape[1:4], multiples, strict=True))
-    return F.pad(x, (0, 0, 0, w, 0, h, 0, t)) if t or h or w else x
+    return F.pad(x, (0, 0, 0, w, 0, h, 0, t))
 
 
 def into_windows(x: Tensor, window: Sizes) -> Tensor:

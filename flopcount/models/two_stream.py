@@ -128,4 +128,5 @@ def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str 
         "spatial": (frame,),
         "temporal": (stack,),
     }
-    return Built(model, tuple(departures), inputs[stream] if flow == "given" else None)
+    apart = ("spatial", "temporal") if stream == "both" else ()
+    return Built(model, tuple(departures), inputs[stream] if flow == "given" else None, apart)

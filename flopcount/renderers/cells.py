@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..tables import Column
-from ..units import percent, si
+from ..units import percent, si, signed
 
 __all__ = ["cell", "cells"]
 
 
 def cell(column: Column, value: Any) -> str:
-    """Text as it is, counts and bytes in SI, a share in percent; a zero leaves its cell empty."""
+    """Text as it is, counts, bytes and differences in SI, a share in percent; a zero leaves its cell empty."""
     if column.kind in ("text", "prose"):
         return str(value)
     if isinstance(value, str):  # why there is no number
@@ -20,6 +20,8 @@ def cell(column: Column, value: Any) -> str:
     if column.kind == "share":
         part, whole = value
         return percent(part, whole) if part else ""
+    if column.kind == "delta":
+        return signed(value, blank=True)
     return si(value, "B" if column.kind == "bytes" else "", blank=True)
 
 

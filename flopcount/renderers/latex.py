@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..tables import Table
+from typing import Any
+
+from ..tables import Formula, Table
 from .cells import cells
 
 __all__ = ["latex"]
@@ -15,6 +17,8 @@ _SPECIAL = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "−": "--",
+    "Δ": r"$\Delta$",
+    "→": r"$\to$",
 }
 _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 
@@ -22,14 +26,14 @@ _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 def latex(table: Table) -> str:
     r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
     alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
-    body = [_line(cells(table.columns, row)) for row in table.rows]
-    total = [r"\midrule", _line(cells(table.columns, table.total))] if table.total is not None else []
+    body = [_line(_cells(table, row)) for row in table.rows]
+    total = [r"\midrule", _line(_cells(table, table.total))] if table.total is not None else []
     return "\n".join(
         [
             f"% {table.title}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
-            _line([column.name for column in table.columns]),
+            _line([_escaped(column.name) for column in table.columns]),
             r"\midrule",
             *body,
             *total,
@@ -40,5 +44,15 @@ def latex(table: Table) -> str:
     )
 
 
+def _cells(table: Table, row: tuple[Any, ...]) -> list[str]:
+    """Formulas are LaTeX already."""
+    texts = map(_escaped, cells(table.columns, row))
+    return [f"${value.latex}$" if isinstance(value, Formula) else text for value, text in zip(row, texts, strict=True)]
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(c, c) for c in text)
+
+
 def _line(texts: list[str]) -> str:
-    return " & ".join("".join(_SPECIAL.get(c, c) for c in text) for text in texts) + r" \\"
+    return " & ".join(texts) + r" \\"

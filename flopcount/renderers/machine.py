@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv as csv_format
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..ops import Phase
 from ..report import CONVENTION, Amount, ModuleRow, Report
 from ..tables import Table
+
+if TYPE_CHECKING:
+    from ..training.step import Training
 
 __all__ = ["csv", "report_data", "to_json"]
 
@@ -37,6 +41,7 @@ def to_json(report: Report) -> str:
 def report_data(report: Report) -> dict[str, Any]:
     """The report in plain types, keys as in the schema flopcount/1."""
     given = report.input
+    training = {"training": _training(report.training)} if report.training else {}
     return {
         "schema": SCHEMA,
         "model": report.model,
@@ -81,7 +86,36 @@ def report_data(report: Report) -> dict[str, Any]:
         ],
         "engine": report.engine,
         "versions": report.versions,
+        **training,
     }
+
+
+def _training(training: Training) -> dict[str, Any]:
+    """A training step; phases are named as in its tables, modules have their own operations' cost alone."""
+    run = training.run
+    return {
+        "losses": list(training.losses),
+        "streams": list(training.streams),
+        "frozen": list(training.frozen),
+        "trained_params": training.trained_params,
+        "optimizer": training.optimizer.name if training.optimizer else None,
+        "total": _amount(training.total),
+        "phases": {_key(phase): _amount(amount) for phase, amount in training.phases.items()},
+        "modules": [
+            {"path": row.path, "type": row.type, "depth": row.depth}
+            | {_key(phase): _amount(row.cost[phase]) | _amount(row.own[phase], "self_") for phase in Phase}
+            for row in training.rows
+        ],
+        "uncosted": [
+            {"op": row.op, "calls": row.calls, "modules": list(row.modules)} for row in training.step.uncosted
+        ],
+        "run": {"epochs": run.epochs, "samples": run.samples, "steps": run.steps} | _amount(run.cost) if run else None,
+        "engine": training.engine,
+    }
+
+
+def _key(phase: Phase) -> str:
+    return phase.value.replace(" ", "_")
 
 
 def _module(row: ModuleRow) -> dict[str, Any]:

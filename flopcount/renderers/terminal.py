@@ -145,5 +145,5 @@ def _bar(share: tuple[int, int], width: int) -> str:
 
 def _note(note: str) -> Text:
     label, colon, rest = note.partition(": ")
-    style = "bold red" if label.startswith("UNCOSTED") else "dim"
+    style = "bold red" if label.startswith(("UNCOSTED", "EXCEEDED")) else "dim"
     return Text.assemble((label + colon, style), rest, overflow="fold")

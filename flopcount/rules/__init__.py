@@ -6,6 +6,7 @@ Conventions: https://arxiv.org/abs/1412.0767 and the lecture count `2·Cin·Hout
 
 from . import (  # noqa: F401  (imported to register their rules)
     attention,
+    backward,
     conv,
     elementwise,
     fft,

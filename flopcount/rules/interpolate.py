@@ -27,6 +27,18 @@ def _register(name: str, taps: int) -> None:
     upsample.__qualname__ = name
     rule(f"aten.{name}", kind=Kind.INTERPOLATE, source=_SOURCE)(upsample)
 
+    def backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+        return Work(other_flops=grad_output.numel * (2 * taps if taps > 1 else 1))
+
+    spread = (
+        f"{2 * taps} per element of the output's gradient ({taps} multiplies, {taps} adds)" if taps > 1 else "an add"
+    )
+    backward.__doc__ = (
+        f"{name}_backward.\n\nCounts: {spread}{'' if taps > 1 else ' per element of the output gradient'}."
+    )
+    backward.__qualname__ = f"{name}_backward"
+    rule(f"aten.{name}_backward", kind=Kind.INTERPOLATE, source=_SOURCE)(backward)
+
 
 for _axes in (1, 2, 3):
     _register(f"upsample_nearest{_axes}d", 1)
@@ -62,6 +74,24 @@ def upsample_bicubic2d_aa(input: object = None, self: object = None, *, out: Ten
     return _antialiased(first((input, self)), out, 4)
 
 
+@rule("aten._upsample_bilinear2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bilinear2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+    """Gradient of bilinear resizing with a filter.
+
+    Counts: as forward, a horizontal and a vertical pass.
+    """
+    return _antialiased(out, grad_output, 2)
+
+
+@rule("aten._upsample_bicubic2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
+def upsample_bicubic2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+    """Gradient of bicubic resizing with a filter.
+
+    Counts: as forward, a horizontal and a vertical pass.
+    """
+    return _antialiased(out, grad_output, 4)
+
+
 _MODES = ("bilinear", "nearest", "bicubic")
 
 
@@ -83,3 +113,23 @@ def grid_sampler(input: TensorSpec, grid: TensorSpec, interpolation_mode: int = 
         return Work(other_flops=positions * (3 * d + d))  # and a rounding per coordinate
     taps = (4 if mode == "bicubic" else 2) ** d
     return Work(other_flops=positions * (3 * d + taps * (d - 1)) + out.numel * _weighted(taps))
+
+
+@rule("aten.grid_sampler_2d_backward", "aten.grid_sampler_3d_backward", kind=Kind.INTERPOLATE)
+def grid_sampler_backward(
+    grad_output: TensorSpec, input: TensorSpec, grid: TensorSpec, output_mask: tuple[bool, ...],
+    interpolation_mode: int = 0, *, out: object,
+) -> Work:  # fmt: skip
+    """Gradients of sampling, by image and by grid.
+
+    Counts: as forward to reach the pixels; by image 2 per tap and element of the output's gradient (multiply, add); by
+        grid 3 per tap, axis and element (two multiplies, add); for nearest one add by image and nothing by grid.
+    Source: https://arxiv.org/abs/1506.02025, equations 6 and 7
+    """
+    by_image, by_grid = output_mask
+    d = grid.ndim - 2
+    reached: Dim = prod(grid.shape[:-1]) * 3 * d
+    if _MODES[interpolation_mode] == "nearest":
+        return Work(other_flops=reached + grad_output.numel * by_image)
+    taps = (4 if _MODES[interpolation_mode] == "bicubic" else 2) ** d
+    return Work(other_flops=reached + grad_output.numel * taps * (2 * by_image + 3 * d * by_grid))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
 from .charges import first
@@ -50,18 +50,56 @@ def _register_windowed(axes: int) -> None:
 
     rule(f"aten.max_pool{axes}d", f"aten.max_pool{axes}d_with_indices", kind=Kind.POOL)(max_pool)
     rule(f"aten.avg_pool{axes}d", kind=Kind.POOL)(avg_pool)
+    _register_windowed_backward(axes)
     if axes > 1:
         rule(f"aten.fractional_max_pool{axes}d", kind=Kind.POOL)(max_pool)
+
+
+def _register_windowed_backward(axes: int) -> None:
+    """Their gradients; a pool over one axis is one over two to torch."""
+    if axes == 1:
+        return
+
+    def max_pool_backward(grad_output: TensorSpec, *, out: object) -> Work:
+        """Gradients go where the largest elements were.
+
+        Counts: one add per element of the output's gradient, since windows may overlap.
+        Source: PyTorch tools/autograd/derivatives.yaml, `max_pool3d_with_indices`
+        """
+        return Work(other_flops=grad_output.numel)
+
+    def avg_pool_backward(grad_output: TensorSpec, kernel_size: tuple[int, ...], *, out: object) -> Work:
+        """A gradient is spread over its window.
+
+        Counts: as forward, taps per element of the output's gradient (one division, and adds where windows overlap).
+        Source: PyTorch tools/autograd/derivatives.yaml, `avg_pool3d`
+        """
+        return _avg_pool(kernel_size, axes, grad_output)
+
+    rule(
+        f"aten.max_pool{axes}d_with_indices_backward",
+        f"aten.fractional_max_pool{axes}d_backward",
+        f"aten.adaptive_max_pool{axes}d_backward",
+        kind=Kind.POOL,
+    )(max_pool_backward)
+    rule(f"aten.avg_pool{axes}d_backward", kind=Kind.POOL)(avg_pool_backward)
 
 
 def _covered(size: Dim, outputs: Dim) -> Dim:
     """Elements read along one axis by adaptive windows: output i reads floor(i·n/m) up to ceil((i+1)·n/m).
 
-    Windows tile the axis where m divides n; otherwise neighbours overlap and share elements.
+    Windows tile the axis where m divides n. Elsewhere neighbours share an element unless m divides i·n, and of
+    i = 1 ... m that holds for gcd(n, m) = Σ φ(d) over the common divisors d: n + m − gcd(n, m) in all.
     """
     if size % outputs == 0:
         return size
-    return sum(-(-(i + 1) * size // outputs) - i * size // outputs for i in range(outputs))
+    common = sum(_totient(d) * (size // d - (size - 1) // d) for d in range(1, outputs + 1) if outputs % d == 0)
+    return size + outputs - common
+
+
+def _totient(d: int) -> int:
+    """How many of 1 ... d have no factor in common with d."""
+    return sum(gcd(i, d) == 1 for i in range(1, d + 1))
 
 
 def _register_adaptive(axes: int) -> None:
@@ -85,6 +123,16 @@ def _register_adaptive(axes: int) -> None:
         """
         return Work(other_flops=read(self, first(out)) - first(out).numel)
 
+    def adaptive_avg_pool_backward(grad_output: TensorSpec, self: TensorSpec, *, out: object) -> Work:
+        """A gradient is spread over its window.
+
+        Counts: as forward, one add or division per element of each window.
+        Source: PyTorch tools/autograd/derivatives.yaml, `_adaptive_avg_pool3d`
+        """
+        return Work(other_flops=read(self, grad_output))
+
+    if axes > 1:
+        rule(f"aten._adaptive_avg_pool{axes}d_backward", kind=Kind.POOL)(adaptive_avg_pool_backward)
     inner = [f"aten._adaptive_avg_pool{axes}d"] if axes > 1 else []
     rule(f"aten.adaptive_avg_pool{axes}d", *inner, kind=Kind.POOL)(adaptive_avg_pool)
     rule(f"aten.adaptive_max_pool{axes}d", kind=Kind.POOL)(adaptive_max_pool)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -27,14 +27,16 @@ from ..ops import Trace
 from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
-from .engines import ENGINES, LADDER, Starter
+from .engines import ENGINES, LADDER, Start, Starter
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
 from .preserve import TURN, preserved, uncollected
 from .uncountable import Uncountable, refuse_tensor
 
-__all__ = ["ENGINES", "TURN", "trace", "weightless"]
+__all__ = ["ENGINES", "TURN", "attempt", "climb", "trace", "weightless"]
 
+ResultT = TypeVar("ResultT")
+StarterT = TypeVar("StarterT")
 Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
 # In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
@@ -70,11 +72,25 @@ def trace(
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     _refuse_uncountable(module, args, kwargs or {})
+    return climb(module, LADDER, engine, lambda name, start: _run(module, args, kwargs or {}, name, start, fast, watch))
+
+
+def climb(
+    module: nn.Module,
+    ladder: Iterable[tuple[str, StarterT]],
+    engine: str,
+    run: Callable[[str, StarterT], ResultT],
+) -> ResultT:
+    """What the first attempt gives that meets nothing it does not know.
+
+    Raises:
+        TraceError: each of them did.
+    """
     reasons: dict[str, str] = {}
-    for name, start in LADDER:
+    for name, start in ladder:
         if engine in ("auto", name):
             try:
-                return _run(module, args, kwargs or {}, name, start, fast, watch)
+                return run(name, start)
             except Unknown as unknown:
                 reasons[name] = str(unknown)
     raise TraceError(
@@ -96,15 +112,37 @@ def _run(
     watch: Watch | None,
 ) -> Trace:
     path = ModulePath(module)
+
+    def forward(begun: Start) -> tuple[Any, ...]:
+        with torch.inference_mode(begun.inference), begun.below:
+            given = map_tensors(begun.make, (args, kwargs))
+            with begun.mode, watch(path, given) if watch else nullcontext():
+                module(*given[0], **given[1])
+        return specs_of(*given)
+
+    inputs, mode, settled = attempt(module, path, engine, start, fast, forward)
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, engine, settled)
+
+
+def attempt(
+    module: nn.Module,
+    path: ModulePath,
+    engine: str,
+    start: Starter,
+    fast: bool,
+    body: Callable[[Start], ResultT],
+) -> tuple[ResultT, RecordingMode, dict[str, int]]:
+    """Run `body` on one engine: its result, the mode that wrote down, and the elements of lazy parameters by name.
+
+    Module and process are as before afterwards. What the module raises becomes an error that names the layer, or
+    Unknown where another engine may serve.
+    """
     collected = uncollected() if engine == "meta" else nullcontext()
     settled: dict[str, int] = {}
     with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
-        mode, make, below, inference = start(module, path, calls(torch.get_default_dtype()) if fast else None)
+        begun = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
-            with torch.inference_mode(inference), below:
-                args, kwargs = map_tensors(make, (args, kwargs))
-                with mode, watch(path, (args, kwargs)) if watch else nullcontext():
-                    module(*args, **kwargs)
+            result = body(begun)
             settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
@@ -113,12 +151,12 @@ def _run(
         except KeyboardInterrupt:  # the caller's own
             raise
         except BaseException as error:  # whatever a user's module raises, SystemExit included, told with its place
-            if _next_may_serve(error, engine, inference):
+            if _next_may_serve(error, engine, begun.inference):
                 raise Unknown(f"{type(error).__name__}: {_first_line(error)}") from error
             raise _forward_error(module, path, error) from error
         finally:
-            mode.restore()
-    return Trace(tuple(mode.ops), tuple(path.calls), specs_of(args, kwargs), engine, settled)
+            begun.mode.restore()
+    return result, begun.mode, settled
 
 
 def _set_aside() -> Any:
@@ -177,5 +215,7 @@ def _forward_error(module: nn.Module, path: ModulePath, error: BaseException) ->
     details = [("in", f"{where or 'the model itself'} ({type(layer).__name__})")]
     if seen:
         details.append(("given", seen))
-    details.append(("fix", "check the input's shape against what this layer needs"))
+    several = "a norm in training needs several values per channel: give a larger batch (or clip), or .eval() the norm"
+    single = "more than 1 value per channel" in message
+    details.append(("fix", several if single else "check the input's shape against what this layer needs"))
     return ForwardError(f"{type(module).__name__} raised {type(error).__name__}: {message}", details)

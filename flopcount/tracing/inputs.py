@@ -24,7 +24,6 @@ Input: TypeAlias = Any
 """Tensor | shape | TensorSpec | tuple of arguments | list | dict of keyword arguments, nested."""
 
 _ADDRESSABLE = 2**63 - 1  # bytes
-_PACKED = ("q", "bits", "int1", "int2", "int3", "int4", "int5", "int6", "int7", "uint1", "uint2", "uint3", "uint4")
 _DTYPES = tuple(
     name
     for name, value in vars(torch).items()

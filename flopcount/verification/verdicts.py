@@ -221,12 +221,13 @@ def _copied(verdict: RowVerdict, others: Sequence[RowVerdict]) -> RowVerdict:
 
 
 def verify_published(
-    family: str | None = None, *, progress: Callable[[str], None] = lambda text: None
+    family: str | None = None, *, network: str | None = None, progress: Callable[[str], None] = lambda text: None
 ) -> tuple[RowVerdict, ...]:
     """Verdicts on every published row that prints a cost or parameters.
 
     Arguments:
         family: only the rows of one family.
+        network: only the rows that speak of this network of the zoo.
         progress: told what is being counted.
 
     Raises:
@@ -238,6 +239,8 @@ def verify_published(
         if family not in families:
             raise UnknownNameError("family", family, families, f"choose {', '.join(families)}")
         rows = [row for row in rows if row.family == family]
+    if network is not None:
+        rows = [row for row in rows if isinstance(model := zoo_model(row), ZooModel) and model.name == network]
     verdicts = []
     for number, row in enumerate(rows, 1):
         progress(f"{number} of {len(rows)}: {row.model}")

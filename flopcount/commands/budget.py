@@ -1,0 +1,104 @@
+"""Whether networks keep their budgets, for continuous integration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError, UnknownNameError
+from .application import EXIT_FAILED_CHECK, app
+from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of, views_of
+from .output import show, working
+
+if TYPE_CHECKING:
+    from ..budget import Budget
+
+__all__ = ["budget"]
+
+
+def _limit(what: str, example: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(metavar="N", help=f"{what}: {example}.")
+    return option
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount budget c3d --clip 16x112x112 --max-gmacs 40 --max-params 80M\n\n"
+    "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
+    "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
+)
+def budget(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A network, with limits; or one budget of pyproject.toml; else all."),
+    ] = None,
+    clip: ClipOpt = None,
+    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
+    dtype: DtypeOpt = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    max_gmacs: Annotated[str | None, _limit("Multiply-accumulates at most, in G", "40 or 1.5T")] = None,
+    max_gflops: Annotated[str | None, _limit("FLOPs at most (2 for each MAC), in G", "80")] = None,
+    max_params: Annotated[str | None, _limit("Parameters at most, in M", "80 or 80M")] = None,
+    max_gmacs_per_video: Annotated[str | None, _limit("Multiply-accumulates of all views at most, in G", "400")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; else the nearest, here or above.")
+    ] = None,
+    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+) -> None:
+    """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
+    from ..budget import Budget, check_budgets, parse_limit
+
+    written = {
+        "max-gmacs": max_gmacs,
+        "max-gflops": max_gflops,
+        "max-params": max_params,
+        "max-gmacs-per-video": max_gmacs_per_video,
+    }
+    limits = {key: parse_limit(key, text) for key, text in written.items() if text is not None}
+    if name is None or not limits:
+        options: dict[str, object] = {
+            "--clip": clip,
+            "--views": views,
+            "--dtype": dtype,
+            "--input": input,
+            "--set": set,
+        }
+        options |= {"--num-classes": num_classes, **{f"--{key}": text for key, text in written.items()}}
+        given = [option for option, value in options.items() if value is not None]
+        if given:
+            missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
+            raise InputError(f"{given[0]} without {missing}", [("fix", "see flopcount budget --help")])
+        budgets = _from_file(config, name)
+    else:
+        if config is not None:
+            raise InputError("--config with limits of the command line", [("fix", "give the one or the other")])
+        arguments = arguments_of(name, clip, 1, num_classes, set, input, dtype)
+        del arguments["batch"]
+        arguments["inputs"] = tuple(arguments["inputs"])
+        budgets = [Budget(model=arguments.pop("name"), name=name, limits=limits, views=views_of(views), **arguments)]
+    with working("counting") as say:
+        result = check_budgets(budgets, lambda counted: say(f"counting {counted}"))
+    table = result.table()
+    show(table, format.value)
+    for note in table.notes if format is TableFormat.csv else ():  # which has no place for them
+        typer.echo(note, err=True)
+    if not result.holds:
+        raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _from_file(config: Path | None, name: str | None) -> list[Budget]:
+    """All budgets of the file, or the one named."""
+    from ..budget_file import find_pyproject, read_budgets
+
+    path = config or find_pyproject()
+    budgets = {budget.name: budget for budget in read_budgets(path)}
+    if name is None:
+        return list(budgets.values())
+    if name not in budgets:
+        fix = f"choose {', '.join(budgets)}, or give a limit, such as --max-gmacs 40"
+        raise UnknownNameError(f"budget in {path}", name, budgets, fix)
+    return [budgets[name]]

@@ -1,0 +1,83 @@
+"""The cost as a closed form of the clip."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .application import app
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, Format, InputOpt, NameArg, SetOpt, arguments_of
+from .output import show, working, write
+
+__all__ = ["formula"]
+
+
+class Rows(StrEnum):
+    """Rows of the table of forms."""
+
+    quantity = "quantity"
+    module = "module"
+
+
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount formula r3d_18\n\n"
+    "flopcount formula c3d --rebuild\n\n"
+    "flopcount formula slowfast_r50_8x8 --rebuild --axes T --by module --depth 3\n\n"
+    "flopcount formula x3d_m --axes B,T,H,W --format latex\n\n"
+    "flopcount formula nets.py:Tokens --input tokens:1x196x768:float32 --layout BND --axes N"
+)
+def formula(
+    name: NameArg,
+    axes: Annotated[
+        str | None,
+        typer.Option(metavar="T,H,W,B", help="Axes it is a function of; S is a square. T,H,W where not given."),
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build the model anew for each clip, parts sized to the clip included.")
+    ] = False,
+    by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.quantity,
+    of: Annotated[
+        str, typer.Option(metavar="QUANTITY", help="Of the modules: macs, flops, other_flops, params, bytes_read ...")
+    ] = "macs",
+    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    clip: ClipOpt = None,
+    batch: BatchOpt = 1,
+    layout: Annotated[
+        str | None,
+        typer.Option(metavar="BCTHW", help="What the axes of the inputs are called; one for each, by comma."),
+    ] = None,
+    input: InputOpt = None,
+    num_classes: ClassesOpt = None,
+    set: SetOpt = None,
+    format: Annotated[Format, typer.Option(help="How to write it; json has every term.")] = Format.table,
+) -> None:
+    """Show what a model costs as an exact function of the frames, height and width of its clip.
+
+    Traced at as many clips as it takes to tell all such functions apart, then put beside counts of other clips.
+    """
+    arguments = arguments_of(name, clip, batch, num_classes, set, input, None)
+    del arguments["dtype"]
+    with working(f"counting {name}") as say:
+        from ..symbolic import closed_form_of
+
+        form = closed_form_of(
+            **arguments,
+            axes=_listed(axes),
+            layout=_listed(layout) if layout and "," in layout else layout,
+            rebuild=rebuild,
+            progress=lambda at: say(f"counting {name} at {at}"),
+        )
+    if format is Format.json:
+        write(form.to_json())
+    else:
+        show(form.table() if by is Rows.quantity else form.by_module(of, depth), format.value)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    """Letters with commas between them, or without."""
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",")] if "," in text else list(text.strip())

@@ -1,0 +1,89 @@
+"""What these names have in common: a count in eval mode, cost hooks of the caller's, and a word on what is missing.
+
+A hook is what thop calls a custom op and ptflops a custom module hook: a function of a module, its inputs and its
+output that adds to an attribute of the module. It is called for every call of such a module, on meta tensors.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from ..counting import count_flops
+from ..report import Report
+from ..tracing import trace
+from ..tracing.inputs import Input, arguments_of
+
+__all__ = ["Hook", "counted_in_eval", "inclusive_macs", "tell_uncosted"]
+
+Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
+
+
+def counted_in_eval(
+    model: nn.Module, input: Input, hooks: Mapping[type, Hook], attribute: str, zero: Callable[[], Any]
+) -> tuple[Report, dict[str, float]]:
+    """The report of the model in eval mode, and by path what the hooks say of the modules of their types.
+
+    `attribute` is where a hook adds its count, `zero` what it starts from.
+    """
+    with _evaluated(model):
+        report = count_flops(model, input)
+        said: dict[str, float] = {}
+        if hooks:
+            parts = dict(model.named_modules())
+            args, kwargs = arguments_of(input, model)
+            for call in trace(model, args, kwargs).calls:
+                hook = hooks.get(type(parts[call.module]))
+                if hook is not None:
+                    amount = _asked(hook, parts[call.module], call.inputs, call.outputs, attribute, zero())
+                    said[call.module] = said.get(call.module, 0.0) + amount
+    return report, said
+
+
+def _asked(hook: Hook, part: nn.Module, inputs: Any, outputs: Any, attribute: str, zero: Any) -> float:
+    """What a hook adds in one call; the module keeps no trace of it."""
+    given = tuple(torch.empty(shape, device="meta") for shape in inputs)
+    result = tuple(torch.empty(shape, device="meta") for shape in outputs)
+    before = part.__dict__.copy()
+    part.__dict__[attribute] = zero
+    try:
+        hook(part, given, result[0] if len(result) == 1 else result)
+        return float(part.__dict__[attribute])
+    finally:
+        part.__dict__.clear()
+        part.__dict__.update(before)
+
+
+def inclusive_macs(report: Report, replaced: Mapping[str, float]) -> dict[str, float]:
+    """MACs of every module with its children by path; where `replaced` names a module, its count stands instead."""
+    macs: dict[str, float] = {row.path: row.own.macs for row in report.modules}
+    for row in reversed(report.modules):  # a module stands behind the one that holds it
+        if row.path in replaced:
+            macs[row.path] = replaced[row.path]
+        if row.path:
+            macs[row.path.rpartition(".")[0]] += macs[row.path]
+    return macs
+
+
+def tell_uncosted(report: Report, name: str) -> None:
+    """Warn of operators without a rule: these result shapes have no place for what is missing."""
+    for row in report.uncosted:
+        places = ", ".join(place or "the model itself" for place in row.modules)
+        warnings.warn(f"{name}: no cost rule for {row.op} ({row.calls} in {places}); not in the count", stacklevel=3)
+
+
+@contextmanager
+def _evaluated(model: nn.Module) -> Iterator[None]:
+    """In eval mode, as these tools put a model; each module is put back as it was."""
+    before = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training

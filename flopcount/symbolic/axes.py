@@ -1,0 +1,119 @@
+"""Named axes of a model's inputs: which sizes of which tensors T, H, W or B are, and inputs of other sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError, UnknownNameError
+from ..ops import TensorSpec
+from ..tracing.inputs import map_tensors, specs_of, tensor_spec
+
+__all__ = ["LAYOUTS", "SQUARE", "Axes"]
+
+LAYOUTS = {5: "BCTHW", 4: "BCHW"}
+"""By rank: what a tensor's axes are called where the caller says nothing."""
+SQUARE = "S"
+"""Height and width that move together."""
+_NAMELESS = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The named axes of nested inputs (tensors or TensorSpecs), and their sizes as given.
+
+    Where tensors differ along an axis (pathways of 8 and 32 frames), its size is the largest, and the others keep
+    their share of it.
+    """
+
+    names: tuple[str, ...]
+    layouts: tuple[str, ...]
+    inputs: Any
+
+    @classmethod
+    def of(
+        cls, inputs: Any, names: str | Sequence[str] | None = None, layout: str | Sequence[str] | None = None
+    ) -> Axes:
+        """The axes of `inputs` called `names`; those of T, H and W that there are, where None.
+
+        `layout` names the axes of every tensor ("BTCHW"), or of each (["BCTHW", "BCHW"]); a rank of 4 or 5 needs none.
+
+        Raises:
+            InputError: a layout that does not fit a tensor.
+            UnknownNameError: a name that no layout has.
+        """
+        specs = specs_of(inputs)
+        layouts = _layouts(specs, layout)
+        if names is not None and SQUARE in names and layout is None:
+            layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
+        known = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
+        if names is None:
+            names = [name for name in "THW" if name in known]
+        for name in names:
+            if name not in known:
+                raise UnknownNameError("axis", name, known, f"name some of {', '.join(known)}, or give a layout")
+        if not names:
+            raise InputError("no axis to vary", [("fix", "name some of T, H, W, B")])
+        return cls(tuple(dict.fromkeys(names)), layouts, map_tensors(tensor_spec, inputs))
+
+    @property
+    def base(self) -> tuple[int, ...]:
+        """The size of each axis as given."""
+        return tuple(max(self._sizes(name)) for name in self.names)
+
+    def __str__(self) -> str:
+        """The shapes with the names of these axes: 1×3×T×H×W; a tensor that has a share of one, with its sizes."""
+        whole = dict(zip(self.names, self.base, strict=True))
+        shapes = []
+        for spec, layout in zip(specs_of(self.inputs), self.layouts, strict=True):
+            axes = zip(layout, spec.shape, strict=True)
+            shapes.append("×".join(name if whole.get(name) == size else str(size) for name, size in axes))
+        return ", ".join(shapes)
+
+    def _sizes(self, name: str) -> list[int]:
+        specs = specs_of(self.inputs)
+        return [
+            size
+            for spec, layout in zip(specs, self.layouts, strict=True)
+            for letter, size in zip(layout, spec.shape, strict=True)
+            if letter == name
+        ]
+
+    def resized(self, sizes: tuple[int, ...]) -> Any:
+        """The inputs with axes of these sizes.
+
+        Raises:
+            InputError: a tensor that has a share of an axis would have no whole number of it.
+        """
+        wanted, layouts = dict(zip(self.names, sizes, strict=True)), iter(self.layouts)
+        given = dict(zip(self.names, self.base, strict=True))
+
+        def resize(spec: TensorSpec) -> TensorSpec:
+            shape = [_share(wanted, given, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
+            return TensorSpec(tuple(shape), spec.dtype)
+
+        return map_tensors(resize, self.inputs)
+
+
+def _share(wanted: Mapping[str, int], given: Mapping[str, int], letter: str, size: int) -> int:
+    if letter not in wanted:
+        return size
+    share, rest = divmod(wanted[letter] * size, given[letter])
+    if rest:
+        raise InputError(f"{letter} = {wanted[letter]} gives an input no whole number of {size} in {given[letter]}")
+    return share
+
+
+def _layouts(specs: Sequence[TensorSpec], layout: str | Sequence[str] | None) -> tuple[str, ...]:
+    if layout is None:
+        layouts = [LAYOUTS.get(spec.ndim, _NAMELESS * spec.ndim) for spec in specs]
+    else:
+        layouts = [layout] * len(specs) if isinstance(layout, str) else list(layout)
+    fix = "give a letter for each axis, such as layout='BTCHW', or a list with one layout for each tensor"
+    if len(layouts) != len(specs):
+        raise InputError(f"{len(layouts)} layouts for {len(specs)} tensors", [("fix", fix)])
+    for text, spec in zip(layouts, specs, strict=True):
+        if len(text) != spec.ndim:
+            raise InputError(f"layout {text!r} does not fit a tensor of shape {spec.shape}", [("fix", fix)])
+    return tuple(layouts)

@@ -1,0 +1,223 @@
+"""A closed form: what a model costs as an exact function of its clip, and where that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, UnknownNameError
+from ..tables import Table
+from .notation import latex as in_latex
+from .notation import sympified
+from .notation import text as in_text
+from .observing import QUANTITIES
+from .polynomial import Polynomial, Staircase, total
+
+__all__ = ["TITLES", "ClosedForm", "Domain"]
+
+TITLES = {
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "other_flops": "other FLOPs",
+    "params": "params",
+    "bytes_read": "bytes read",
+    "bytes_written": "bytes written",
+}
+_LARGEST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Sizes of one axis on which a form holds: from `minimum` in steps that reach `base`; if pinned, that alone."""
+
+    axis: str
+    base: int
+    minimum: int
+    step: int = 1
+    pinned: str = ""
+
+    def __contains__(self, size: Any) -> bool:
+        sizes = np.asarray(size)
+        if self.pinned:
+            return bool((sizes == self.base).all())
+        return bool(((sizes >= self.minimum) & ((sizes - self.base) % self.step == 0)).all())
+
+    def __str__(self) -> str:
+        if self.pinned:
+            return f"{self.axis} = {self.base}"
+        if self.step == 1:
+            return f"{self.axis} ≥ {self.minimum}"
+        return f"{self.axis} = {self.minimum}, {self.minimum + self.step}, {self.minimum + 2 * self.step}, ..."
+
+    def even(self, stair: Staircase) -> bool:
+        """Whether a staircase of this axis needs no floor."""
+        return self.step % stair.step == 0 and (self.base + stair.shift) % stair.step == 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedForm:
+    """Cost of a model as polynomials in staircases ⌊(n + shift) / step⌋ of the axes of its clip.
+
+    `input` is what it takes, such as "1×3×T×H×W" or "clip T×112×112".
+    `parts` has for each quantity the polynomial of each module's own amount; a quantity without is in `missing`, with
+    the reason. `rebuilt` says that the model is built anew for each clip; else it is one module, whose parameters stay.
+    """
+
+    model: str
+    input: str
+    domains: tuple[Domain, ...]
+    parts: Mapping[str, Mapping[str, Polynomial]]
+    missing: Mapping[str, str]
+    uncosted: tuple[str, ...]
+    rebuilt: bool
+    checked: int
+
+    @property
+    def base(self) -> dict[str, int]:
+        """The clip that the form is made from."""
+        return {domain.axis: domain.base for domain in self.domains}
+
+    def even(self, stair: Staircase) -> bool:
+        """Whether a staircase needs no floor where the form holds."""
+        return any(domain.axis == stair.axis and domain.even(stair) for domain in self.domains)
+
+    def polynomial(self, quantity: str = "macs", module: str = "") -> Polynomial:
+        """Of a module with all that is in it; of the whole model where it is "".
+
+        Raises:
+            UnknownNameError: no such quantity or module.
+            InputError: it has no closed form, with the reason.
+        """
+        if quantity == "flops":
+            return self.polynomial("macs", module) * 2
+        if quantity not in QUANTITIES:
+            raise UnknownNameError(
+                "quantity", quantity, ("flops", *QUANTITIES), f"choose flops, {', '.join(QUANTITIES)}"
+            )
+        if quantity in self.missing:
+            raise InputError(
+                f"no closed form of the {TITLES[quantity]} of {self.model}",
+                [("why", self.missing[quantity]), ("fix", "name fewer axes, or count each clip")],
+            )
+        parts = self.parts[quantity]
+        inside = [own for path, own in parts.items() if not module or path == module or path.startswith(f"{module}.")]
+        if not inside and module:
+            raise UnknownNameError("layer with a cost", module, [path for path in parts if path], "see by_module()")
+        return total(inside)
+
+    def own(self, quantity: str, module: str) -> Polynomial:
+        """Of a module's own operators or parameters, without what is in it."""
+        if quantity == "flops":
+            return self.own("macs", module) * 2
+        return self.parts[quantity].get(module, Polynomial({}))
+
+    def at(self, quantity: str, **sizes: Any) -> Any:
+        """The exact amount at these sizes of the axes, integers or NumPy arrays; an axis not given stays at the base.
+
+        Raises:
+            UnknownNameError: no such axis.
+            InputError: a size at which the form does not hold.
+        """
+        polynomial = self.polynomial(quantity)
+        given = {name: _whole(name, size) for name, size in sizes.items()}
+        for name, size in given.items():
+            domain = next((domain for domain in self.domains if domain.axis == name), None)
+            if domain is None:
+                raise UnknownNameError("axis", name, list(self.base), f"the form is in {', '.join(self.base)}")
+            if size not in domain:
+                why = [("why", domain.pinned)] if domain.pinned else []
+                fix = (
+                    "rebuild the model for each clip: --rebuild"
+                    if domain.pinned and not self.rebuilt
+                    else "count that clip"
+                )
+                raise InputError(
+                    f"the form of {self.model} holds for {domain}, not for {_shown(size)}", [*why, ("fix", fix)]
+                )
+        largest = _bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | given).items()})
+        if largest > _LARGEST:  # beyond what an array of int64 holds; Python's integers are exact, and slower
+            given = {
+                name: size.astype(object) if isinstance(size, np.ndarray) else size for name, size in given.items()
+            }
+        return polynomial.at(self.base | given) + _zeros(given.values())
+
+    def macs(self, **sizes: Any) -> Any:
+        """Multiply-accumulates; arguments and errors as `at`."""
+        return self.at("macs", **sizes)
+
+    def flops(self, **sizes: Any) -> Any:
+        """2 · macs; arguments and errors as `at`."""
+        return self.at("flops", **sizes)
+
+    def other_flops(self, **sizes: Any) -> Any:
+        """FLOPs that are no contraction; arguments and errors as `at`."""
+        return self.at("other_flops", **sizes)
+
+    def params(self, **sizes: Any) -> Any:
+        """Parameters; arguments and errors as `at`."""
+        return self.at("params", **sizes)
+
+    def table(self) -> Table:
+        """One row per quantity."""
+        from .form_tables import by_quantity
+
+        return by_quantity(self)
+
+    def by_module(self, quantity: str = "macs", depth: int = 2) -> Table:
+        """One row per module down to `depth` (-1: all), each with what is in it."""
+        from .form_tables import by_module
+
+        return by_module(self, quantity, depth)
+
+    def to_json(self) -> str:
+        """Every polynomial, term by term, schema flopcount/form/1."""
+        from .form_tables import to_json
+
+        return to_json(self)
+
+    def text(self, quantity: str = "macs", module: str = "") -> str:
+        """As a person reads it."""
+        return self.written(self.polynomial(quantity, module))
+
+    def latex(self, quantity: str = "macs", module: str = "") -> str:
+        """For math mode."""
+        return self.written(self.polynomial(quantity, module), latex=True)
+
+    def written(self, polynomial: Polynomial, *, latex: bool = False) -> str:
+        """A polynomial in these axes as text or LaTeX, without floors where they do nothing."""
+        return (in_latex if latex else in_text)(polynomial, self.base, self.even)
+
+    def sympy(self, quantity: str = "macs", module: str = "") -> Any:
+        """A sympy expression."""
+        return sympified(self.polynomial(quantity, module))
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def _whole(name: str, size: Any) -> Any:
+    whole = np.asarray(size)
+    if whole.dtype.kind not in "iu":
+        raise InputError(f"{name} is {size!r}, not a whole number", [("fix", "give integers, or arrays of them")])
+    return whole.astype(np.int64) if whole.ndim else int(size)
+
+
+def _zeros(given: Any) -> Any:
+    """So that a constant has the shape of what it was asked for."""
+    shapes = [size.shape for size in given if isinstance(size, np.ndarray)]
+    return np.zeros(np.broadcast_shapes(*shapes), dtype=np.int64) if shapes else 0
+
+
+def _shown(size: Any) -> str:
+    return str(size) if np.ndim(size) == 0 else f"all of {np.size(size)} sizes from {np.min(size)} to {np.max(size)}"
+
+
+def _bound(polynomial: Polynomial, largest: Mapping[str, int]) -> int:
+    """No term, and no sum of some, is larger where sizes are at most these."""
+    return sum(abs(Polynomial({monomial: number}).at(largest)) for monomial, number in polynomial.terms.items())

@@ -1,0 +1,98 @@
+"""Closed forms as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .._version import __version__
+from ..tables import Column, Formula, Table
+from .form import TITLES, ClosedForm
+from .polynomial import Polynomial
+
+__all__ = ["by_module", "by_quantity", "to_json"]
+
+SCHEMA = "flopcount/form/1"
+
+
+def by_quantity(form: ClosedForm) -> Table:
+    """MACs, FLOPs, other FLOPs, parameters and bytes, each with its formula or with why it has none."""
+    columns = (Column("quantity", "text"), Column("closed form", "prose"))
+    return Table(_title(form), columns, tuple(_rows(form)), None, tuple(_notes(form)))
+
+
+def _rows(form: ClosedForm) -> Iterator[tuple[str, Any]]:
+    for quantity, title in TITLES.items():
+        if quantity == "flops":
+            yield title, Formula("2·MACs", r"2\,\mathrm{MACs}")
+        elif quantity in form.missing:
+            yield title, f"none: {form.missing[quantity]}"
+        else:
+            yield title, _formula(form, quantity)
+
+
+def by_module(form: ClosedForm, quantity: str, depth: int) -> Table:
+    """What each module down to `depth` costs with all that is in it; what is above it alone, for itself."""
+    title = TITLES.get(quantity, quantity)
+    form.polynomial(quantity)  # which refuses what has no form
+    rows: dict[str, None] = {}
+    for path in form.parts["macs" if quantity == "flops" else quantity]:
+        rows[path if depth < 0 else ".".join(path.split(".")[:depth])] = None
+    body = tuple((path or f"({form.model})", _formula(form, quantity, path, depth)) for path in rows)
+    columns = (Column("layer", "text"), Column(title, "prose"))
+    return Table(_title(form), columns, body, ("total", _formula(form, quantity)), tuple(_notes(form)))
+
+
+def _formula(form: ClosedForm, quantity: str, path: str = "", depth: int | None = None) -> Formula:
+    """Of a module; of one above the depth shown only its own."""
+    own = depth is not None and (depth < 0 or path.count(".") + 1 < depth or not path)
+    polynomial = form.own(quantity, path) if own else form.polynomial(quantity, path)
+    return Formula(form.written(polynomial), form.written(polynomial, latex=True))
+
+
+def _title(form: ClosedForm) -> str:
+    built = "built anew for each clip" if form.rebuilt else "one built module"
+    return f"{form.model} on {form.input} as a function of {', '.join(form.base)}; {built}"
+
+
+def _notes(form: ClosedForm) -> Iterator[str]:
+    yield f"holds for {', '.join(str(domain) for domain in form.domains)}"
+    for domain in form.domains:
+        if domain.pinned:
+            yield f"{domain.axis} is pinned: {domain.pinned}"
+    if any(domain.pinned for domain in form.domains) and not form.rebuilt:
+        yield "parts sized to the clip are part of the form where a model by name is built anew: --rebuild"
+    if any(domain.axis == "S" for domain in form.domains):
+        yield "S is the side of a square: H = W = S"
+    yield f"equal to a count at each of {form.checked} clips"
+    if form.uncosted:
+        yield f"UNCOSTED {', '.join(form.uncosted)}: missing from every formula"
+
+
+def to_json(form: ClosedForm) -> str:
+    """Axes with where the form holds, and each polynomial as text, LaTeX and terms."""
+    whole = {
+        "schema": SCHEMA,
+        "model": form.model,
+        "input": form.input,
+        "rebuilt": form.rebuilt,
+        "axes": [
+            {"axis": d.axis, "base": d.base, "minimum": d.minimum, "step": d.step, "pinned": d.pinned or None}
+            for d in form.domains
+        ],
+        "forms": {quantity: _as_data(form, form.polynomial(quantity)) for quantity in form.parts},
+        "missing": dict(form.missing),
+        "uncosted": list(form.uncosted),
+        "checked_clips": form.checked,
+        "versions": {"flopcount": __version__},
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def _as_data(form: ClosedForm, polynomial: Polynomial) -> dict[str, Any]:
+    terms = [
+        {"coefficient": number, "factors": [{"axis": s.axis, "shift": s.shift, "step": s.step} for s in monomial]}
+        for monomial, number in polynomial.terms.items()
+    ]
+    return {"text": form.written(polynomial), "latex": form.written(polynomial, latex=True), "terms": terms}

@@ -1,0 +1,152 @@
+"""Polynomials as a person reads them, in LaTeX, and for sympy; one walk over the terms for all three.
+
+Terms are ordered by what they are worth at the clip the form is made from, and what all of them share stands in front.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from .polynomial import Monomial, Polynomial, Staircase
+
+__all__ = ["latex", "sympified", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How staircases, powers, products and sums are written."""
+
+    staircase: Callable[[Staircase], Any]
+    power: Callable[[Any, int], Any]
+    product: Callable[[list[Any]], Any]
+    sum: Callable[[list[Any]], Any]
+    number: Callable[[int], Any]
+
+
+Even: TypeAlias = Callable[[Staircase], bool]
+"""Whether a staircase needs no floor."""
+
+
+def text(polynomial: Polynomial, base: Mapping[str, int], even: Even) -> str:
+    """Like "64·T·⌈H/2⌉·(9·⌈W/2⌉ + 1)"; terms in the order of what they are worth at `base`."""
+    return str(_written(polynomial, base, _strings(_TEXT, even)))
+
+
+def latex(polynomial: Polynomial, base: Mapping[str, int], even: Even) -> str:
+    r"""Like "64\,T\lceil H/2\rceil", for math mode."""
+    return str(_written(polynomial, base, _strings(_LATEX, even)))
+
+
+def sympified(polynomial: Polynomial) -> Any:
+    """A sympy expression in positive integer symbols named like the axes."""
+    import sympy
+
+    def staircase(stair: Staircase) -> Any:
+        size = sympy.Symbol(stair.axis, integer=True, positive=True) + stair.shift
+        return sympy.floor(size / stair.step) if stair.step > 1 else size
+
+    def product(parts: list[Any]) -> Any:
+        return sympy.Mul(*(part[1] if isinstance(part, tuple) else part for part in parts))
+
+    notation = Notation(
+        staircase,
+        lambda base, power: base**power,
+        product,
+        lambda parts: sympy.Add(*parts),
+        sympy.Integer,
+    )
+    return _written(polynomial, {}, notation)
+
+
+def _written(polynomial: Polynomial, base: Mapping[str, int], notation: Notation) -> Any:
+    if not polynomial.terms:
+        return notation.number(0)
+    shared = _shared(polynomial)
+    terms = [(_without(monomial, shared), number) for monomial, number in polynomial.terms.items()]
+    if base:
+        terms.sort(key=lambda term: -abs(Polynomial({term[0]: term[1]}).at(base)))
+    if len(terms) == 1:
+        return _term(shared, terms[0][1], notation)
+    inner = notation.sum([_term(monomial, number, notation) for monomial, number in terms])
+    return notation.product([*_factors(shared, notation), ("(", inner)]) if shared else inner
+
+
+def _shared(polynomial: Polynomial) -> Monomial:
+    """What divides every term."""
+    counts = [Counter(monomial) for monomial in polynomial.terms]
+    common = counts[0]
+    for count in counts[1:]:
+        common &= count
+    return tuple(sorted(common.elements()))
+
+
+def _without(monomial: Monomial, shared: Monomial) -> Monomial:
+    return tuple(sorted((Counter(monomial) - Counter(shared)).elements()))
+
+
+_ORDER = "BTHWS"
+
+
+def _factors(monomial: Monomial, notation: Notation) -> list[Any]:
+    ordered = sorted(monomial, key=lambda stair: (_ORDER.find(stair.axis) % 9, stair))
+    groups = [(stair, len(list(same))) for stair, same in groupby(ordered)]
+    return [notation.power(notation.staircase(stair), times) for stair, times in groups]
+
+
+def _term(monomial: Monomial, number: int, notation: Notation) -> Any:
+    factors = _factors(monomial, notation)
+    if number != 1 or not factors:
+        factors.insert(0, notation.number(number))
+    return notation.product(factors)
+
+
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of a written formula."""
+
+    times: str
+    minus: str
+    floor: tuple[str, str]
+    ceiling: tuple[str, str]
+    power: Callable[[int], str]
+
+
+_TEXT = Signs("·", "−", ("⌊", "⌋"), ("⌈", "⌉"), lambda power: str(power).translate(_POWERS))
+_LATEX = Signs(r"\,", "-", (r"\lfloor ", r"\rfloor "), (r"\lceil ", r"\rceil "), lambda power: f"^{{{power}}}")
+
+
+def _strings(signs: Signs, even: Even) -> Notation:
+    def signed(number: int) -> str:
+        return str(number).replace("-", signs.minus)
+
+    def staircase(stair: Staircase) -> str:
+        shift = f"{stair.shift:+d}".replace("-", signs.minus) if stair.shift else ""
+        size = f"({stair.axis}{shift})" if shift else stair.axis
+        if stair.step == 1 or even(stair):
+            return size if stair.step == 1 else f"({size}/{stair.step})"
+        if stair.shift == stair.step - 1:
+            return f"{stair.axis}/{stair.step}".join(signs.ceiling)
+        return f"{size}/{stair.step}".join(signs.floor)
+
+    def added(parts: list[str]) -> str:
+        """A negative term is subtracted."""
+        first, *others = parts
+        return first + "".join(
+            f" {signs.minus} {part.removeprefix(signs.minus)}" if part.startswith(signs.minus) else f" + {part}"
+            for part in others
+        )
+
+    return Notation(
+        staircase=staircase,
+        power=lambda base, power: base if power == 1 else base + signs.power(power),
+        product=lambda parts: signs.times.join(f"({part[1]})" if isinstance(part, tuple) else part for part in parts),
+        sum=added,
+        number=signed,
+    )

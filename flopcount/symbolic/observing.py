@@ -1,0 +1,142 @@
+"""What a model does at one clip: every operator with its cost, every parameter, or why there is nothing to see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from ..clip import Clip as VideoClip
+from ..costing import cost, work_of
+from ..counting import input_of
+from ..errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..models.loading import find_model
+from ..ops import Kind, Signature, TensorSpec, Work
+from ..tracing import TURN, trace, weightless
+from ..tracing.inputs import arguments_of
+from ..tracing.walk import named_modules
+from .axes import SQUARE, Axes
+
+__all__ = ["QUANTITIES", "Clip", "Entry", "Observed", "Refused", "amounts", "of_model", "of_module"]
+
+QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
+_PARAMETER = "parameter"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One operator call, or one parameter (no kind), of one module, and its amount of each of QUANTITIES."""
+
+    module: str
+    name: str
+    kind: Kind | None
+    signature: Signature
+    amounts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a model does not run on a clip."""
+
+    why: str
+
+
+Clip: TypeAlias = tuple[int, ...]
+"""Sizes of the named axes, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A model that can be looked at: what it does at a clip, its axes, their sizes to begin with, and its input."""
+
+    observe: Callable[[Clip], tuple[Entry, ...] | Refused]
+    names: tuple[str, ...]
+    base: Clip
+    input: str
+
+
+def amounts(signature: Signature) -> tuple[int, ...]:
+    """Of QUANTITIES; on symbols, symbols."""
+    if signature.op == _PARAMETER:
+        return 0, 0, signature.arguments["self"].numel, 0, 0
+    return _amounts(work_of(signature))
+
+
+def _amounts(work: Work) -> tuple[int, ...]:
+    return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
+
+
+def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observed:
+    """One built module, its parameters as they are, on inputs of other sizes."""
+    args, kwargs = arguments_of(inputs, module)
+    axes = Axes.of((args, kwargs), names, layout)
+    parameters = tuple(_parameters(module))
+
+    def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
+        try:
+            args, kwargs = axes.resized(sizes)
+            return (*_operations(module, args, kwargs), *parameters)
+        except FlopcountError as error:
+            return _refused(error)
+
+    return Observed(observe, axes.names, axes.base, str(axes))
+
+
+def of_model(
+    name: str, *, clip: VideoClip, batch: int, names: str | Sequence[str] | None, model: dict[str, Any]
+) -> Observed:
+    """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S."""
+    whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
+    axes = tuple(dict.fromkeys("THW" if names is None else names))
+    for axis in axes:
+        if axis not in whole:
+            raise UnknownNameError("axis", axis, list(whole), "name some of T, H, W, B, or S for a square")
+    if SQUARE in axes and clip.height != clip.width:
+        raise InputError(f"clip {clip} is no square", [("fix", "name the axes H and W")])
+
+    def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
+        at = whole | dict(zip(axes, sizes, strict=True))
+        if SQUARE in axes:
+            at["H"] = at["W"] = at[SQUARE]
+        try:
+            video = VideoClip(at["T"], at["H"], at["W"])
+            module = weightless(find_model(name, clip=video, **model)).eval()
+            args, kwargs = arguments_of(input_of(module, name, video, at["B"], ()), module)
+            return (*_operations(module, args, kwargs), *_parameters(module))
+        except FlopcountError as error:
+            return _refused(error)
+
+    sizes = {name: name if name in axes else str(size) for name, size in whole.items()}
+    if SQUARE in axes:
+        sizes["H"] = sizes["W"] = SQUARE
+    clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
+    text = clips + "×".join(sizes[axis] for axis in "THW")
+    return Observed(observe, axes, tuple(whole[axis] for axis in axes), text)
+
+
+def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
+    with TURN:
+        traced = trace(module, args, kwargs)
+    for costed in cost(traced.ops):
+        if costed.kind is not Kind.VIEW:
+            yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed.work))
+
+
+def _parameters(module: nn.Module) -> Iterable[Entry]:
+    """A shared one once, with the first module that has it."""
+    seen: set[int] = set()
+    for path, part in named_modules(module):
+        for name, parameter in part._parameters.items():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                spec = TensorSpec(tuple(parameter.shape), str(parameter.dtype))
+                yield Entry(
+                    path, name, None, Signature(_PARAMETER, "", {"self": spec}, ()), (0, 0, parameter.numel(), 0, 0)
+                )
+
+
+def _refused(error: FlopcountError) -> Refused:
+    where = dict(error.details).get("in")
+    return Refused(f"{where}: {error.message}" if where and not isinstance(error, TraceError) else error.message)

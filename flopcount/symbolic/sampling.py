@@ -1,0 +1,160 @@
+"""Which clips to look at: along each axis as many as it takes to tell all staircases apart, and some off the lines."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from ..errors import InputError
+from .aligning import aligned, numbers
+from .axes import SQUARE
+from .fitting import Steps, disagreement, fit_line
+from .observing import QUANTITIES, Clip, Entry, Observed, Refused
+
+__all__ = ["STEP_LIMITS", "Axis", "Sampler"]
+
+STEP_LIMITS = {"B": 4, "T": 64}
+"""The largest step looked for along an axis."""
+_LIMIT = 256  # along any other: Swin's windows of 7 on a stride of 32 repeat after 224
+_STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 64)
+_FIRST = (0, 1, 2, 3, 5, 8, 13, 21)  # in steps above the base
+_MOST = 48  # sizes looked at along one axis
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis: the model runs on sizes a whole number of steps from its base, or on no other (`pinned` says why)."""
+
+    name: str
+    base: int
+    step: int = 1
+    pinned: str = ""
+
+    @property
+    def steps(self) -> Steps:
+        """The staircases to look for."""
+        return Steps(STEP_LIMITS.get(self.name, _LIMIT), self.step, (1, 2) if self.name == SQUARE else (1,))
+
+    @property
+    def farthest(self) -> int:
+        """The largest size looked at: two periods of the widest staircase above the base."""
+        return self.base + 2 * self.step * -(-self.steps.limit // self.step)
+
+
+@dataclass
+class Sampler:
+    """Looks at clips, each once."""
+
+    model: Observed
+    progress: Callable[[str], None]
+    looked: dict[Clip, tuple[Entry, ...] | Refused] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes."""
+        return self.model.names
+
+    @property
+    def base(self) -> Clip:
+        """Their sizes to begin with."""
+        return self.model.base
+
+    def at(self, clip: Clip) -> tuple[Entry, ...] | Refused:
+        """What the model does there, or why it does nothing."""
+        if clip not in self.looked:
+            self.progress("×".join(map(str, clip)))
+            self.looked[clip] = self.model.observe(clip)
+        return self.looked[clip]
+
+    def runs(self, clip: Clip) -> bool:
+        """Whether the model runs there."""
+        return not isinstance(self.at(clip), Refused)
+
+    def why(self, clip: Clip) -> str:
+        """Why it does not run there; nothing where it does."""
+        seen = self.at(clip)
+        return seen.why if isinstance(seen, Refused) else ""
+
+    def sizes(self, clip: Clip) -> str:
+        """As a person reads it."""
+        return ", ".join(f"{name} = {size}" for name, size in zip(self.names, clip, strict=True))
+
+    def moved(self, index: int, size: int) -> Clip:
+        """The base with another size of one axis."""
+        return (*self.base[:index], size, *self.base[index + 1 :])
+
+    def axis(self, index: int) -> Axis:
+        """On which sizes of this axis the model runs, the others as in the base."""
+        why = ""
+        for step in _STEPS:
+            axis = Axis(self.names[index], self.base[index], step)
+            near, far = (self.base[index] + step * k for k in (1, 2)), (axis.farthest - step, axis.farthest)
+            refused = next((clip for size in (*near, *far) if not self.runs(clip := self.moved(index, size))), None)
+            if refused is None:
+                return axis
+            why = self.why(refused)
+        return Axis(self.names[index], self.base[index], 1, why)
+
+    def line(self, index: int, axis: Axis) -> list[Clip]:
+        """Clips along one axis that tell all staircases of all sizes apart."""
+        sizes = [axis.base + axis.step * k for k in _FIRST if axis.base + axis.step * k <= axis.farthest]
+        sizes += [axis.farthest - axis.step, axis.farthest]
+        grid = range(axis.base, axis.farthest + 1, axis.step)
+        while len(sizes) < _MOST:
+            clips = [self.moved(index, size) for size in sizes]
+            values = _moving(self.entries(clips))
+            more = disagreement([fit_line(sizes, column, axis.steps) for column in values], grid)
+            if more is None or more in sizes:
+                break
+            sizes.append(more)
+        return [self.moved(index, size) for size in sizes]
+
+    def entries(self, clips: Iterable[Clip]) -> list[tuple[Entry, ...]]:
+        """What the model does at each.
+
+        Raises:
+            InputError: it does not run at one of them, though it does on sizes around.
+        """
+        found = []
+        for clip in clips:
+            seen = self.at(clip)
+            if isinstance(seen, Refused):
+                raise InputError(
+                    f"no closed form: the model runs on sizes around {self.sizes(clip)}, and not there",
+                    [("seen", seen.why), ("fix", "name fewer axes, or give a clip of sizes that it takes")],
+                )
+            found.append(seen)
+        return found
+
+    def crossings(self, lines: Sequence[Sequence[Clip]]) -> list[Clip]:
+        """Clips that leave two lines and all lines, where products show."""
+        draw = random.Random(0)
+        moving = [index for index, line in enumerate(lines) if len(line) > 1]
+        corners = [
+            [(index, lines[index][place]) for index in pair] for pair in combinations(moving, 2) for place in (1, 4)
+        ]
+        anywhere = [[(index, draw.choice(lines[index])) for index in moving] for _ in range(4)]
+        found = {self.base: None}
+        for moves in (*corners, *anywhere):
+            clip = list(self.base)
+            for index, on_line in moves:
+                clip[index] = on_line[index]
+            found[tuple(clip)] = None
+        return list(found)[1:]
+
+
+def _moving(seen: Sequence[Sequence[Entry]]) -> list[tuple[int, ...]]:
+    """Sizes that are not the same at all clips, each distinct column once."""
+    found: dict[tuple[int, ...], None] = {}
+    known: set[tuple[int, ...]] = set()
+    for quantity in range(len(QUANTITIES)):
+        for column in aligned(seen, quantity) or ():
+            key = tuple(map(id, column.signatures))
+            if key not in known:
+                known.add(key)
+                for values in zip(*map(numbers, column.signatures), strict=False):
+                    found[values] = None
+            found[column.times] = None
+    return [values for values in found if len(set(values)) > 1]

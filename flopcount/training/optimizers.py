@@ -1,0 +1,54 @@
+"""The optimizers whose step is counted, by name; their own code is run on shapes, once their state is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["OPTIMIZERS", "Optimizer", "find_optimizer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """Name, how people call it, and how torch builds it for a list of parameters."""
+
+    name: str
+    title: str
+    build: Callable[[Any], torch.optim.Optimizer]
+
+
+def _sgd(parameters: Any) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, foreach=False)
+
+
+def _adamw(parameters: Any) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-2, foreach=False)
+
+
+OPTIMIZERS = {
+    "sgd": Optimizer("sgd", "SGD with momentum 0.9, no weight decay", _sgd),
+    "adamw": Optimizer("adamw", "AdamW with weight decay", _adamw),
+}
+
+
+def find_optimizer(name: str | None) -> Optimizer | None:
+    """The optimizer of that name; None for none.
+
+    Raises:
+        UnknownNameError: no such optimizer, with near names.
+    """
+    if name is None:
+        return None
+    if not isinstance(name, str) or name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {' or '.join(OPTIMIZERS)}, or leave it out")
+    return OPTIMIZERS[name]
