@@ -48,6 +48,7 @@ def count_flops(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    receptive_field: bool = False,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -69,6 +70,7 @@ def count_flops(
             A module in eval mode is put into training mode for that, and is as before afterwards.
         optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
+        receptive_field: find out too what each layer sees of the clip, for `report.receptive_field` and its tables.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -105,6 +107,10 @@ def count_flops(
         from .symbolic import closed_form
 
         report = replace(report, closed_form=closed_form(module, input, symbolic, layout=layout))
+    if receptive_field:
+        from .receptive_field import receptive_field as fields_of
+
+        report = replace(report, receptive_field=fields_of(module, input))
     if strict:
         _refuse_uncosted(report.training.step.ops if report.training else report.ops)
     return report
@@ -234,6 +240,7 @@ def count_model(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    receptive_field: bool = False,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -254,6 +261,7 @@ def count_model(
         mode: as count_flops.
         optimizer: as count_flops.
         freeze: as count_flops.
+        receptive_field: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -272,7 +280,7 @@ def count_model(
         given = input_of(module, name, clip, batch, inputs)
         protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
         training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
-        return count_flops(module, given, strict=strict, **protocol, **training)
+        return count_flops(module, given, strict=strict, receptive_field=receptive_field, **protocol, **training)
 
     try:
         return count(weightless(build))

@@ -9,7 +9,6 @@ operator is named. Zeros in weights and in attention masks are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +46,18 @@ class Field:
             return "unknown"
         if self.is_global:
             return "global"
-        return times(tuple(whole if size is None else size for size, whole in zip(self.sizes, self.clip, strict=True)))
+        return times(self._shown())
+
+    def data(self) -> dict[str, Any]:
+        """For JSON: positions by axis (all of the clip's where global), and which axes are global."""
+        if self.lost:
+            return {"unknown_since": self.lost}
+        axes = AXES[-len(self.clip) :]
+        whole = [axis for axis, size in zip(axes, self.sizes, strict=True) if size is None]
+        return dict(zip(axes, self._shown(), strict=True)) | {"global": whole}
+
+    def _shown(self) -> tuple[int, ...]:
+        return tuple(whole if size is None else size for size, whole in zip(self.sizes, self.clip, strict=True))
 
 
 def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:
@@ -122,12 +132,3 @@ def _size(reach: Reach) -> int | None:
     largest = sizes.amax([axis for axis in range(sizes.ndim) if axis not in tokens]) if sizes.ndim else sizes
     size = int(largest.median())
     return None if size > FAR else max(size, 0)
-
-
-def as_data(field: Field) -> Mapping[str, Any]:
-    """For JSON: sizes by axis, those of the clip where global, and which axes are."""
-    if field.lost:
-        return {"unknown_since": field.lost}
-    axes = AXES[-len(field.clip) :]
-    sizes = {a: n if s is None else s for a, s, n in zip(axes, field.sizes, field.clip, strict=True)}
-    return sizes | {"global": [axis for axis, size in zip(axes, field.sizes, strict=True) if size is None]}

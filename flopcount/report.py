@@ -5,7 +5,7 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .receptive_field import Field
     from .symbolic import ClosedForm
     from .tables import Table
     from .training.step import Training
@@ -160,7 +161,8 @@ class Report:
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
     `per_video` is that times the views. All are the
-    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it.
+    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it. `receptive_field`
+    has the distinct fields of each module's outputs, where it was asked for.
     """
 
     model: str
@@ -175,6 +177,7 @@ class Report:
     versions: dict[str, str]
     closed_form: ClosedForm | None = None
     training: Training | None = None
+    receptive_field: Mapping[str, tuple[Field, ...]] | None = None
 
     @cached_property
     def total(self) -> Amount:
