@@ -31,12 +31,14 @@ if TYPE_CHECKING:
         UncostedError,
         UnknownNameError,
     )
+    from .fields import receptive_field
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
     from .report import Report
     from .rules import rule
     from .saved import SavedReport, read_report
+    from .streams import streaming
     from .sweeping import sweep
     from .symbolic import closed_form, closed_form_of
     from .tables import Table
@@ -74,7 +76,9 @@ _HOME = {
     "list_models": "models",
     "read_budgets": "budget_file",
     "read_report": "saved",
+    "receptive_field": "fields",
     "rule": "rules",
+    "streaming": "streams",
     "sweep": "sweeping",
     "trace": "tracing",
     "weightless": "tracing",
@@ -112,7 +116,9 @@ __all__ = [
     "list_models",
     "read_budgets",
     "read_report",
+    "receptive_field",
     "rule",
+    "streaming",
     "sweep",
     "trace",
     "weightless",

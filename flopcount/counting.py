@@ -108,7 +108,7 @@ def count_flops(
 
         report = replace(report, closed_form=closed_form(module, input, symbolic, layout=layout))
     if receptive_field:
-        from .receptive_field import receptive_field as fields_of
+        from .fields import receptive_field as fields_of
 
         report = replace(report, receptive_field=fields_of(module, input))
     if strict:

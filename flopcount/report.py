@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
-    from .receptive_field import Field
+    from .fields import Field
     from .symbolic import ClosedForm
     from .tables import Table
     from .training.step import Training

@@ -4,17 +4,10 @@ A NaN travels through every convolution, pool and sum that reads it, whatever th
 positions whose NaN reaches a unit are the ones it depends on.
 """
 
-import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from modules import Apply
 from torch import nn
 
-from flopcount import InputError, create_model
-from flopcount.models import CARDS
-from flopcount.receptive_field import Lineage, follow, middle, receptive_field
-from flopcount.tracing.reach import FAR
+from flopcount.fields import Lineage, follow, middle, receptive_field
 
 
 def fields(module, shape):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..clip import Clip
 from ..errors import InputError
 from .built import Built
+from .streamable import WINDOW, latest
 
 __all__ = ["toy_3d_cnn", "toy_early_fusion", "toy_late_fusion"]
 
@@ -22,6 +23,8 @@ FRAMES = 20
 
 class ToyLateFusion(nn.Module):
     """Clip (B, 3, T, H, W) -> scores (B, num_classes): a 2D CNN on every frame, features averaged at the end."""
+
+    step_sees = WINDOW
 
     def __init__(self, frames: int, num_classes: int) -> None:
         super().__init__()
@@ -34,10 +37,19 @@ class ToyLateFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
-        maps = self.conv2(self.pool1(self.conv1(x.transpose(1, 2).flatten(0, 1))))  # (B·T, 24, h, w)
-        maps = maps.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)  # (B, 24, T, h, w)
-        scores: Tensor = self.fc(self.global_pool(maps).flatten(1))
+        scores: Tensor = self.fc(self.global_pool(self._of_frames(x)).flatten(1))
         return scores
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of the last clip; keeps the features of its frames (B, T, 24), averaged over space."""
+        kept = latest(state, self._of_frames(frames).mean((3, 4)).transpose(1, 2), self.frames)
+        return self.fc(kept.mean(1)), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Maps of every frame (B, 24, T, h, w)."""
+        maps: Tensor = self.conv2(self.pool1(self.conv1(x.transpose(1, 2).flatten(0, 1))))
+        of_frames: Tensor = maps.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+        return of_frames
 
 
 class ToyEarlyFusion(nn.Module):

@@ -99,6 +99,7 @@ def _grid(fitted: _Fitted) -> RichTable:
             header_style="bold",
             footer_style="bold",
             no_wrap=column.kind != "prose",
+            overflow="fold" if column.kind == "prose" else "ellipsis",
         )
     if fitted.bar:
         grid.add_column("", style="cyan", no_wrap=True, min_width=fitted.bar)
@@ -123,7 +124,8 @@ def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, i
 
 def _text_width(column: Column, texts: Row) -> int:
     """Prose wraps, so it needs little; everything else stands on one line."""
-    return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (column.name, *texts)))
+    longest = max(map(len, (column.name, *texts)))
+    return min(longest, _NARROWEST_PROSE) if column.kind == "prose" else longest
 
 
 def _shorten(path: str, width: int) -> str:

@@ -7,6 +7,7 @@ result and of every module's output. It is a mode of its own, so that plain coun
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -26,6 +27,9 @@ __all__ = ["AXES", "Lineage", "LineageMode", "Lost", "Seen"]
 
 AXES = ("T", "H", "W")
 _NEW = re.compile(r"aten\.(new_\w+|\w+_like|empty\w*|zero_|fill_|normal_|uniform_|bernoulli_|random_|exponential_)$")
+_UNREAD = {"aten.copy_": ("self",)} | {
+    f"aten.{name}": ("other",) for name in ("expand_as", "view_as", "reshape_as", "type_as")
+}  # arguments that only lend their shape, or are overwritten
 _COLOURS = (1, 2, 3, 4)
 
 
@@ -83,9 +87,8 @@ class LineageMode(TorchDispatchMode):
         self.seen: list[Seen] = []
         self.outputs: list[Seen] = []
         self._rules: dict[int, Rule | None] = {}
-        tensors: list[Tensor] = []
-        map_tensors(lambda tensor: tensors.append(tensor) or tensor, inputs)
-        self.axes, self.lengths = _seed(tensors)
+        self._written: list[weakref.ref[Tensor]] = []
+        self.axes, self.lengths = _seed(_tensors(inputs))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -93,19 +96,22 @@ class LineageMode(TorchDispatchMode):
 
     def __enter__(self) -> LineageMode:
         self._hook = register_module_forward_hook(self._leave_module)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._hook.remove()
+        for tensor in (reference() for reference in self._written):  # a module's own buffers among them
+            for name in ("_flopcount_sees", "_flopcount_writes", "_flopcount_view"):
+                if tensor is not None and hasattr(tensor, name):
+                    delattr(tensor, name)
 
     def _leave_module(self, module: nn.Module, args: Any, result: Any) -> None:
         if id(module) in self.path.names:
-            states: list[State] = []
             with _disable_current_modes():
-                map_tensors(lambda tensor: states.append(self.state(tensor)) or tensor, _plain(result))
-            self.outputs.append(Seen(self.path.names[id(module)], "", tuple(states)))
+                states = tuple(self.state(tensor) for tensor in _tensors(_plain(result)))
+            self.outputs.append(Seen(self.path.names[id(module)], "", states))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -141,7 +147,9 @@ class LineageMode(TorchDispatchMode):
 
     def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """Write down what the results of a call see; in-place operators change what they wrote to, and its source."""
-        results = tuple(r for r in (result if isinstance(result, (list, tuple)) else (result,)) if isinstance(r, Tensor))
+        results = tuple(
+            r for r in (result if isinstance(result, (list, tuple)) else (result,)) if isinstance(r, Tensor)
+        )
         if not results:
             return
         states = self._states(func, args, kwargs, results)
@@ -181,8 +189,10 @@ class LineageMode(TorchDispatchMode):
         self, axis: int, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any], results: tuple[Tensor, ...]
     ) -> Sequence[Reach | None] | None:
         """What each result sees along one axis of the clip; None where the rule cannot tell."""
+        asked: set[int] = set()
 
         def see(tensor: Tensor) -> Reach | None:
+            asked.add(id(tensor))
             state = self.state(tensor)
             return state.reaches[axis] if isinstance(state, Lineage) else None
 
@@ -190,17 +200,18 @@ class LineageMode(TorchDispatchMode):
         defaults = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
         named = dict(zip(names, args, strict=False)) | kwargs
         given = {name: named.get(name, defaults.get(name)) for name in names}
-        if str(func.overloadpacket) == "aten.copy_":
-            given = {"src": given["src"]}
+        unread = [given.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
         answer = rule(Call(func, given, args, kwargs, see, results))
-        if answer is None:
-            return None
+        rest = (t for t in _tensors((args, kwargs)) if id(t) not in asked and not any(t is one for one in unread))
+        if answer is None or any(self.state(tensor) is not None for tensor in rest):
+            return None  # beyond the rule, or something it does not look at depends on the clip too
         return [answer] * len(results) if isinstance(answer, Reach) else list(answer)
 
     def _write(self, tensor: Tensor, state: State) -> None:
         """A tensor was written to, and so was all that it is a view of."""
         tensor._flopcount_sees = state  # type: ignore[attr-defined]
         tensor._flopcount_writes = _writes(tensor) + 1  # type: ignore[attr-defined]
+        self._written.append(weakref.ref(tensor))
         link: _ViewOf | None = getattr(tensor, "_flopcount_view", None)
         if link is None:
             return
@@ -235,7 +246,7 @@ def _writes(tensor: Tensor) -> int:
 
 def _tensors(value: Any) -> list[Tensor]:
     found: list[Tensor] = []
-    map_tensors(lambda tensor: found.append(tensor) or tensor, value)
+    map_tensors(found.append, value)
     return found
 
 

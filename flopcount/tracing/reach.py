@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
@@ -131,13 +130,12 @@ def _whole(reach: Reach) -> Reach:
     return reach.map(lambda x: torch.where(covered, torch.full_like(x, -FAR), x))
 
 
-def running(reach: Reach, axis: int, *, reverse: bool = False) -> Reach:
+def running(reach: Reach, axis: int) -> Reach:
     """Every element sees what those up to it see: what a recurrence does, and causal attention."""
     axis %= len(reach.shape)
     if reach.shape[axis] == 1:
         return _whole(reach) if reach.jumps[axis] else reach
-    turn = (lambda x: x.flip(axis)) if reverse else (lambda x: x)
-    return _whole(reach.map(lambda x: turn(torch.cummin(turn(x), axis).values)))
+    return _whole(reach.map(lambda x: torch.cummin(x, axis).values))
 
 
 def padded(reach: Reach, axis: int, size: int, before: int, behind: int) -> Reach:
@@ -200,7 +198,8 @@ def mixed_channels(reach: Reach, axis: int, groups: int, out: int) -> Reach:
         return reduced(reach, [axis])
 
     def mix(x: Tensor) -> Tensor:
-        return x.unflatten(axis, (groups, -1)).amin(axis + 1).repeat_interleave(out // groups, axis)
+        of_groups: Tensor = x.unflatten(axis, (groups, -1)).amin(axis + 1)
+        return of_groups.repeat_interleave(out // groups, axis)
 
     return _tight(reach.map(mix, _along(reach.jumps, axis, 0)))
 
@@ -225,10 +224,10 @@ def _distance(reach: Reach, axis: int) -> int:
     if reach.shape[axis] == 1:
         return 0
     ends = [int(reach.minus_high.select(axis, i).flatten()[0]) for i in (0, 1)]
-    return min(abs(ends[0] - ends[1]), reach.length)
+    return min(abs(ends[0] - ends[1]), reach.length) if max(map(abs, ends)) < FAR // 2 else 0
 
 
-def _step(reach: Reach, axis: int) -> Jump:
+def _step(reach: Reach, axis: int) -> int:
     """How far neighbours in the middle of an axis are apart."""
     size = reach.shape[axis]
     if size == 1:
@@ -273,8 +272,10 @@ def reshaped(reach: Reach, old: Sequence[int], new: Sequence[int]) -> Reach:
     for before, behind in groups:
         for axis, jump in zip(behind, _regrouped(reach, found, before, behind), strict=True):
             jumps[axis] = jump
-    return _tight(replace(found, jumps=tuple(jumps))) if any(len(a) != len(b) for a, b in groups) else replace(
-        found, jumps=tuple(jumps)
+    return (
+        _tight(replace(found, jumps=tuple(jumps)))
+        if any(len(a) != len(b) for a, b in groups)
+        else replace(found, jumps=tuple(jumps))
     )
 
 
@@ -283,7 +284,7 @@ def _regrouped(old: Reach, new: Reach, before: range, behind: range) -> list[Jum
     if len(before) == len(behind) == 1:
         return [old.jumps[before[0]]]
     was = [old.jumps[axis] for axis in before if old.jumps[axis]]
-    read = [abs(_step(new, axis)) for axis in behind]
+    read: list[Jump] = [abs(_step(new, axis)) for axis in behind]
     if was and not any(read):  # one frame, or so many elements a frame that neighbours share it
         places = [place for place, axis in enumerate(behind) if new.shape[axis] > 1] or [0]
         if len(behind):
@@ -337,9 +338,10 @@ def placed(reach: Reach, part: Reach, shape: Sequence[int], view: Callable[[Tens
         target.copy_(value)
         return own
 
-    jumps = reach.jumps
+    jumps: tuple[Jump, ...] = reach.jumps
     if view(whole).ndim == len(shape):
         jumps = tuple(map(max, jumps, broadcast(part, len(shape)).jumps))
-    return _tight(
-        Reach(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length)
-    )
+    found = _tight(Reach(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length))
+    if not any(jumps):  # frames written one by one
+        found = replace(found, jumps=tuple(_distance(found, axis) for axis in range(len(shape))))
+    return found
