@@ -87,6 +87,7 @@ class LineageMode(TorchDispatchMode):
         self.seen: list[Seen] = []
         self.outputs: list[Seen] = []
         self._rules: dict[int, Rule | None] = {}
+        self._depth = 0
         self._written: list[weakref.ref[Tensor]] = []
         self.axes, self.lengths = _seed(_tensors(inputs))
 
@@ -95,14 +96,22 @@ class LineageMode(TorchDispatchMode):
         return False  # as RecordingMode: otherwise the first dispatch imports torch._dynamo
 
     def __enter__(self) -> LineageMode:
-        self._hook = register_module_forward_hook(self._leave_module)
+        if not self._depth:  # it is entered again wherever an operator is taken apart
+            self._hook = register_module_forward_hook(self._leave_module)
+        self._depth += 1
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._hook.remove()
-        for tensor in (reference() for reference in self._written):  # a module's own buffers among them
+        self._depth -= 1
+        if not self._depth:
+            self._hook.remove()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Leave nothing on tensors that may outlive this: a module's own buffers were perhaps written to."""
+        for tensor in (reference() for reference in self._written):
             for name in ("_flopcount_sees", "_flopcount_writes", "_flopcount_view"):
                 if tensor is not None and hasattr(tensor, name):
                     delattr(tensor, name)

@@ -243,7 +243,8 @@ def _step(reach: Reach, axis: int) -> int:
 
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]:
     """Axes of two shapes of equally many elements, cut into the smallest pieces that hold equally many."""
-    groups, i, j = [], 0, 0
+    groups: list[tuple[range, range]] = []
+    i = j = 0
     while i < len(old) or j < len(new):
         start = i, j
         left = old[i] if i < len(old) else 1
@@ -254,6 +255,8 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]
                 left, i = left * old[i], i + 1
             else:
                 right, j = right * new[j], j + 1
+        if groups and start[1] == j:  # axes of size 1 that end: part of what stands before them
+            start = groups[-1][0].start, groups.pop()[1].start
         groups.append((range(start[0], i), range(start[1], j)))
     return groups
 
