@@ -32,19 +32,16 @@ def spans(state):
 
 
 def assert_span(span, positions, length, *, gapless, where):
-    """Both ends are seen; where windows leave gaps, an end outside the clip says only that all else lies before it."""
+    """Both ends are read. Where windows leave gaps, one outside the clip says that all that is read lies inside."""
     if span is None or positions is None:
-        assert span is None, where
+        assert span is None or (not gapless and (span[0] < 0 or span[1] >= length)), where
         assert positions is None, where
         return
-    for end, seen, outside, border in (
-        (span[0], positions[0], span[0] < 0, 0),
-        (-span[1], -positions[-1], span[1] >= length, 1 - length),
-    ):
-        if outside and not gapless:
-            assert seen >= end, where
-        else:
-            assert seen == max(end, border), where
+    (low, high), first, last = span, positions[0], positions[-1]
+    assert first == max(low, 0) or (not gapless and low < 0), where
+    assert last == min(high, length - 1) or (not gapless and high >= length), where
+    assert low <= first, where
+    assert last <= high, where
 
 
 def unit(tensor, state):
@@ -112,6 +109,10 @@ def assert_as_measured(module, shape, at_least=1, *, gapless=True):
             assert isinstance(state, Lineage), state
             if merged(state):
                 continue
+            ends = zip(spans(state), mode.lengths, strict=True)
+            unread = not any(key[:2] == (call, index) for key in found)
+            if not gapless and unread and any(span and (span[0] < 0 or span[1] >= n) for span, n in ends):
+                continue  # nothing but padding
             for axis, span in enumerate(spans(state)):
                 positions = found.get((call, index, axis))
                 where = seen.module, axis, span, positions
@@ -194,6 +195,12 @@ def test_lost_is_named_and_never_guessed():
 def test_weights_that_depend_on_the_clip_are_not_overlooked():
     net = Apply(lambda x: F.conv2d(x, x[:, :, :3, :3]))
     assert fields(net, (1, 3, 8, 8)) == {"": "unknown"}
+
+
+def test_indices_without_values_are_not_guessed():
+    assert fields(Apply(lambda x: x[:, :, [0, 3]]), (1, 3, 8, 8, 8)) == {"": "unknown"}
+    chosen = Apply(lambda x: x.index_select(2, x.mean((0, 1, 3, 4)).argsort()[:2]))
+    assert fields(chosen, (1, 3, 8, 8, 8)) == {"": "global"}
 
 
 def test_scattering_is_not_taken_for_elementwise():
@@ -296,7 +303,7 @@ def test_small_networks_see_what_they_say(net, shape):
 
 ZOO = [
     *("single_frame", "early_fusion", "slow_fusion", "toy_late_fusion", "toy_early_fusion", "toy_3d_cnn", "cnn_lstm"),
-    *("r2plus1d_18", "s3d", "slowfast_r50_8x8"),
+    *("r2plus1d_18", "slowfast_r50_8x8"),
 ]
 
 
@@ -329,7 +336,7 @@ def layers(draw, channels):
     return nn.AvgPool3d(kernel, stride, padding)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_random_stacks_see_what_they_say(data):
     net = nn.Sequential(*(layers(data.draw, 2) for _ in range(data.draw(st.integers(1, 4))))).eval()
@@ -339,7 +346,7 @@ def test_random_stacks_see_what_they_say(data):
             net(torch.zeros(shape))
     except RuntimeError:  # too small for its windows
         return
-    assert_as_measured(net, shape, gapless=False)  # a stride may be larger than a kernel
+    assert_as_measured(net, shape, at_least=0, gapless=False)  # a stride may be larger than a kernel
 
 
 # In reports

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import torch
 from torch import Tensor
+
+from .jump import NOWHERE, Jump
 
 __all__ = [
     "FAR",
@@ -36,15 +37,13 @@ __all__ = [
 FAR = 1 << 28
 """Beyond every position: from -FAR to FAR is the whole input, from FAR to -FAR nothing of it."""
 
-Jump = Fraction | int
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reach:
     """Along one input axis of `length` positions: `low` the first position seen, `minus_high` the last one, negated.
 
-    Negated, so that the union of intervals is the smaller of both. `jumps` says for each axis of the tensor how many
-    input positions lie between neighbours: 0 where the input axis is not laid out along it.
+    Negated, so that the union of intervals is the smaller of both. `jumps` says for each axis of the tensor how far
+    apart neighbours are.
     """
 
     low: Tensor
@@ -66,17 +65,17 @@ class Reach:
     def nothing(self, ndim: int) -> Reach:
         """What a constant sees."""
         empty = torch.full((1,) * ndim, FAR, dtype=torch.int32)
-        return Reach(empty, empty, (0,) * ndim, self.length)
+        return Reach(empty, empty, (NOWHERE,) * ndim, self.length)
 
 
 def laid_out(positions: Sequence[int] | None, axis: int, ndim: int, length: int, jump: int = 1) -> Reach:
     """Each index of one axis of a tensor is one input position; with None, the input has no such axis."""
     if positions is None:
         zero = torch.zeros((1,) * ndim, dtype=torch.int32)
-        return Reach(zero, zero, (0,) * ndim, length)
+        return Reach(zero, zero, (NOWHERE,) * ndim, length)
     sizes = [len(positions) if d == axis else 1 for d in range(ndim)]
     low = torch.tensor(positions, dtype=torch.int32).reshape(sizes)
-    return Reach(low, -low, tuple(jump if d == axis else 0 for d in range(ndim)), length)
+    return Reach(low, -low, tuple(Jump(jump) if d == axis else NOWHERE for d in range(ndim)), length)
 
 
 def _along(jumps: Sequence[Jump], axis: int, jump: Jump) -> tuple[Jump, ...]:
@@ -86,7 +85,9 @@ def _along(jumps: Sequence[Jump], axis: int, jump: Jump) -> tuple[Jump, ...]:
 def broadcast(reach: Reach, ndim: int) -> Reach:
     """With leading axes of size 1."""
     more = ndim - len(reach.shape)
-    return reach.map(lambda x: x.reshape((1,) * more + tuple(x.shape)), (0,) * more + reach.jumps) if more else reach
+    return (
+        reach.map(lambda x: x.reshape((1,) * more + tuple(x.shape)), (NOWHERE,) * more + reach.jumps) if more else reach
+    )
 
 
 def joined(reaches: Sequence[Reach], ndim: int) -> Reach:
@@ -120,7 +121,7 @@ def reduced(reach: Reach, axes: Sequence[int]) -> Reach:
     if not axes:
         return reach
     sees_positions = any(reach.jumps[axis] for axis in axes)
-    jumps = tuple(0 if axis in axes else jump for axis, jump in enumerate(reach.jumps))
+    jumps = tuple(NOWHERE if axis in axes else jump for axis, jump in enumerate(reach.jumps))
     found = reach.map(lambda x: x.amin(axes, keepdim=True), jumps)
     return _whole(found) if sees_positions else found
 
@@ -147,13 +148,17 @@ def padded(reach: Reach, axis: int, size: int, before: int, behind: int) -> Reac
 
     def extended(x: Tensor, sign: int) -> Tensor:
         x = x.expand([size if d == axis else n for d, n in enumerate(x.shape)])
-        if before < 0 or behind < 0:
-            start = max(-before, 0)
-            x = x.narrow(axis, start, x.shape[axis] - start - max(-behind, 0))
-        first, last = x.narrow(axis, 0, 1), x.narrow(axis, -1, 1)
-        ahead = [first - int(sign * jump * k) for k in range(max(before, 0), 0, -1)]
-        after = [last + int(sign * jump * k) for k in range(1, behind + 1)]
-        return torch.cat([*ahead, x, *after], axis)
+        period = min(jump.elements, size)
+
+        def beyond(k: int, towards: int) -> Tensor:
+            """The k-th element beyond an end: as the one in the first or last period, so many periods further."""
+            inside = x.narrow(axis, -k % period if towards < 0 else size - 1 - (-k % period), 1)
+            return inside + sign * towards * jump.positions * -(-k // period)
+
+        ahead = [beyond(k, -1) for k in range(max(before, 0), 0, -1)]
+        after = [beyond(k, 1) for k in range(1, behind + 1)]
+        longer = torch.cat([*ahead, x, *after], axis)
+        return longer.narrow(axis, max(-before, 0), size + before + behind)
 
     return Reach(extended(reach.low, 1), extended(reach.minus_high, -1), reach.jumps, reach.length)
 
@@ -166,7 +171,7 @@ def windowed(
     span = (kernel - 1) * dilation + 1
     behind = (out - 1) * stride + span - size - before
     reach = padded(reach, axis, size, before, behind)
-    jumps = _along(reach.jumps, axis, reach.jumps[axis] * stride)
+    jumps = _along(reach.jumps, axis, reach.jumps[axis].strided(stride))
     if reach.shape[axis] == 1:
         return replace(reach, jumps=jumps)
     return reach.map(lambda x: x.unfold(axis, span, stride)[..., ::dilation].amin(-1), jumps)
@@ -201,7 +206,7 @@ def mixed_channels(reach: Reach, axis: int, groups: int, out: int) -> Reach:
         of_groups: Tensor = x.unflatten(axis, (groups, -1)).amin(axis + 1)
         return of_groups.repeat_interleave(out // groups, axis)
 
-    return _tight(reach.map(mix, _along(reach.jumps, axis, 0)))
+    return _tight(reach.map(mix, _along(reach.jumps, axis, NOWHERE)))
 
 
 def side_by_side(reaches: Sequence[Reach], sizes: Sequence[int], axis: int) -> Reach:
@@ -216,7 +221,7 @@ def side_by_side(reaches: Sequence[Reach], sizes: Sequence[int], axis: int) -> R
     low, high = zip(*((laid(r.low, n), laid(r.minus_high, n)) for r, n in ends), strict=True)
     jumps = [max(js) for js in zip(*(reach.jumps for reach in reaches), strict=True)]
     found = _tight(Reach(torch.cat(low, axis), torch.cat(high, axis), tuple(jumps), reaches[0].length))
-    return found if any(jumps) else replace(found, jumps=_along(jumps, axis, _distance(found, axis)))
+    return found if any(jumps) else replace(found, jumps=_along(jumps, axis, Jump(_distance(found, axis))))
 
 
 def _distance(reach: Reach, axis: int) -> int:
@@ -270,8 +275,8 @@ def reshaped(reach: Reach, old: Sequence[int], new: Sequence[int]) -> Reach:
         varies = any(reach.shape[axis] > 1 for axis in before)
         kept += [old[axis] if varies else 1 for axis in before]
         wanted += [new[axis] if varies else 1 for axis in behind]
-    found = reach.map(lambda x: x.expand(kept).reshape(wanted), (0,) * len(new))
-    jumps: list[Jump] = [0] * len(new)
+    found = reach.map(lambda x: x.expand(kept).reshape(wanted), (NOWHERE,) * len(new))
+    jumps: list[Jump] = [NOWHERE] * len(new)
     for before, behind in groups:
         for axis, jump in zip(behind, _regrouped(reach, found, before, behind), strict=True):
             jumps[axis] = jump
@@ -287,7 +292,7 @@ def _regrouped(old: Reach, new: Reach, before: range, behind: range) -> list[Jum
     if len(before) == len(behind) == 1:
         return [old.jumps[before[0]]]
     was = [old.jumps[axis] for axis in before if old.jumps[axis]]
-    read: list[Jump] = [abs(_step(new, axis)) for axis in behind]
+    read: list[Jump] = [Jump(abs(_step(new, axis))) for axis in behind]
     if was and not any(read):  # one frame, or so many elements a frame that neighbours share it
         places = [place for place, axis in enumerate(behind) if new.shape[axis] > 1] or [0]
         if len(behind):
@@ -318,7 +323,7 @@ def _viewed_jumps(reach: Reach, shape: Sequence[int], view: Callable[[Tensor], T
     jumps: list[Jump] = []
     for stride in seen.stride():
         origin = [axis for axis, mark in enumerate(marks) if stride % mark == 0 and stride]
-        jumps.append(reach.jumps[origin[0]] * (stride // marks[origin[0]]) if len(origin) == 1 else 0)
+        jumps.append(reach.jumps[origin[0]].strided(stride // marks[origin[0]]) if len(origin) == 1 else NOWHERE)
     return jumps
 
 
@@ -346,5 +351,5 @@ def placed(reach: Reach, part: Reach, shape: Sequence[int], view: Callable[[Tens
         jumps = tuple(map(max, jumps, broadcast(part, len(shape)).jumps))
     found = _tight(Reach(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length))
     if not any(jumps):  # frames written one by one
-        found = replace(found, jumps=tuple(_distance(found, axis) for axis in range(len(shape))))
+        found = replace(found, jumps=tuple(Jump(_distance(found, axis)) for axis in range(len(shape))))
     return found

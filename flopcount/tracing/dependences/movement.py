@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
+from ..jump import NOWHERE
 from ..reach import broadcast, joined, padded, picked, reduced, reshaped, side_by_side, viewed
 from .call import Answer, Call, axes_of, dependence, sizes_of
 
@@ -47,7 +47,7 @@ def cat(call: Call) -> Answer:
     if not new_axis:
         return side_by_side(reaches, [tensor.shape[call["dim"]] for tensor in tensors], call["dim"])
     axis = call["dim"] % len(call.out)
-    opened = [r.map(lambda x: x.unsqueeze(axis), (*r.jumps[:axis], 0, *r.jumps[axis:])) for r in reaches]
+    opened = [r.map(lambda x: x.unsqueeze(axis), (*r.jumps[:axis], NOWHERE, *r.jumps[axis:])) for r in reaches]
     return side_by_side(opened, [1] * len(tensors), axis)
 
 
@@ -67,7 +67,7 @@ def unsqueeze(call: Call) -> Answer:
     if reach is None:
         return None
     axis = call["dim"] % len(call.out)
-    return reach.map(lambda x: x.unsqueeze(axis), (*reach.jumps[:axis], 0, *reach.jumps[axis:]))
+    return reach.map(lambda x: x.unsqueeze(axis), (*reach.jumps[:axis], NOWHERE, *reach.jumps[axis:]))
 
 
 _VIEWS = (
@@ -129,7 +129,7 @@ def repeat_interleave(call: Call) -> Answer:
         return None
     axis = call["dim"] % x.ndim
     places = [i // times for i in range(x.shape[axis] * times)]
-    return picked(reach, axis, places, None, Fraction(reach.jumps[axis]) / times)
+    return picked(reach, axis, places, None, reach.jumps[axis].upsampled(times))
 
 
 def _has_values(tensor: Tensor) -> bool:
@@ -138,7 +138,7 @@ def _has_values(tensor: Tensor) -> bool:
 
 @dependence("index_select", "index", "_unsafe_index")
 def index(call: Call) -> Answer:
-    """Elements picked along one axis: those named where the index is known, any of them where it is not."""
+    """Elements picked along one axis: those named, or any of them where the clip decides."""
     reach, x = call.reach("self"), call["self"]
     places = call.given.get("index") if "dim" in call.given else None
     if places is None:
@@ -151,14 +151,15 @@ def index(call: Call) -> Answer:
         axis = call["dim"] % x.ndim
     if reach is None:
         return None
-    if not _has_values(places) or call.see(places) is not None:
-        found = reduced(reach, [axis])
-        chosen = call.see(places)
-        return found if chosen is None else joined([found, reduced(chosen, range(places.ndim))], x.ndim)
+    chosen = call.see(places)
+    if chosen is not None:  # chosen by what is in the clip: any of them
+        return joined([reduced(reach, [axis]), reduced(chosen, range(places.ndim))], x.ndim)
+    if not _has_values(places):
+        return None
     picks = [int(p) % x.shape[axis] for p in places.reshape(-1).tolist()]
     middle = len(picks) // 2
     step = picks[middle] - picks[middle - 1] if len(picks) > 1 else max(x.shape[axis], 1)
-    return picked(reach, axis, picks, None, reach.jumps[axis] * abs(step))
+    return picked(reach, axis, picks, None, reach.jumps[axis].strided(abs(step)))
 
 
 @dependence("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
@@ -168,7 +169,7 @@ def grid_sampler(call: Call) -> Answer:
     ndim = len(call.out)
     parts = [reduced(x, range(2, ndim))] if x else []
     if grid is not None:  # (B, *S, 2) -> (B, 1, *S)
-        parts.append(reduced(grid, [-1]).map(lambda g: g.movedim(-1, 1), (grid.jumps[0], 0, *grid.jumps[1:-1])))
+        parts.append(reduced(grid, [-1]).map(lambda g: g.movedim(-1, 1), (grid.jumps[0], NOWHERE, *grid.jumps[1:-1])))
     return joined(parts, ndim)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
-from ..reach import mixed_channels, picked, reduced, windowed
+from ..reach import mixed_channels, padded, picked, reduced, windowed
 from .call import Answer, Call, Rule, dependence, sizes_of
 
 __all__: list[str] = []
@@ -48,11 +48,13 @@ def transposed(call: Call) -> Answer:
     sizes = zip(*(sizes_of(call[name], axes) for name in ("stride", "padding", "dilation")), strict=True)
     for k, (stride, padding, dilation) in enumerate(sizes):
         axis, span = channel + 1 + k, (weight.shape[2 + k] - 1) * dilation
-        last_input = call["input"].shape[axis] - 1
+        size = call["input"].shape[axis]
         places = [o + padding for o in range(call.out[axis])]
-        first = [max(-((span - p) // stride), 0) for p in places]
-        last = [min(p // stride, last_input) for p in places]
-        found = picked(found, axis, first, last, Fraction(found.jumps[axis]) / stride)
+        first, last = [-((span - p) // stride) for p in places], [p // stride for p in places]
+        before, behind = max(-min(first), 0), max(max(last) + 1 - size, 0)
+        found = padded(found, axis, size, before, behind)  # what a longer input would have there
+        first, last = [p + before for p in first], [p + before for p in last]
+        found = picked(found, axis, first, last, found.jumps[axis].upsampled(stride))
     return found
 
 
@@ -91,7 +93,7 @@ def _adaptive(axes: int) -> Rule:
                 found = reduced(found, [axis])
             elif m != n:
                 first, last = [i * n // m for i in range(m)], [-(-(i + 1) * n // m) - 1 for i in range(m)]
-                found = picked(found, axis, first, last, found.jumps[axis] * Fraction(n, m))
+                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
         return [found] * len(call.results)
 
     return adaptive
@@ -121,7 +123,7 @@ def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
                 first = [min(max(floor(p) + taps[0], 0), n - 1) for p in places]
                 last = [min(max((floor(p) if p == floor(p) and taps == (0, 1) else floor(p) + taps[1]), 0), n - 1)
                         for p in places]  # fmt: skip
-                found = picked(found, axis, first, last, found.jumps[axis] * Fraction(n, m))
+                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
         return found
 
     return upsample
