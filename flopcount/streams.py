@@ -19,7 +19,7 @@ from .counting import count_flops, input_of
 from .errors import InputError, TraceError
 from .fields import follow
 from .models.loading import find_model
-from .models.streamable import Streamable
+from .models.streamable import ALL, WINDOW, Streamable
 from .ops import TensorSpec
 from .report import Amount, Report
 from .tables import Column, Table
@@ -39,6 +39,8 @@ NO_TIME = "takes frames as channels"
 NO_STEP = "no step(frames, state), though nothing prevents one"
 
 _MEANING = {
+    WINDOW: "as if it were computed again",
+    ALL: "on the first clip as if computed at once, and nothing is forgotten later",
     PADS: "where a clip ends it sees zeros, a longer video has frames there",
     SEES_ALL: "what follows is computed anew; a step(frames, state) could keep what comes before",
     BY_PLACE: "another choice of frames for every clip",
@@ -265,7 +267,7 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
         Column("per step"),
         Column("saved", "text"),
         Column("kept", "bytes", drop=2),
-        Column("result is of", "prose"),
+        Column("result is of", "prose" if any(row.prevented for row in rows) else "text"),
     )
     cells = [
         (
@@ -288,8 +290,8 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
 
 
 def _meanings(rows: Iterable[Streaming]) -> Iterable[str]:
-    """What the reasons that occur mean."""
-    reasons = [row.prevented.reason for row in rows if row.prevented]
+    """What the words that occur mean."""
+    occurring = [row.prevented.reason if row.prevented else row.sees for row in rows]
     for start, meaning in _MEANING.items():
-        if any(reason.startswith(start) for reason in reasons):
+        if any(text.startswith(start) for text in occurring):
             yield f"{start}: {meaning}"

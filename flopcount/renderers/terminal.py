@@ -124,8 +124,7 @@ def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, i
 
 def _text_width(column: Column, texts: Row) -> int:
     """Prose wraps, so it needs little; everything else stands on one line."""
-    longest = max(map(len, (column.name, *texts)))
-    return min(longest, _NARROWEST_PROSE) if column.kind == "prose" else longest
+    return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (column.name, *texts)))
 
 
 def _shorten(path: str, width: int) -> str:
