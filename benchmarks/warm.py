@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from counters import TOOLS
+from forms import forms
 from networks import VideoTransformer
 from page import rows_of, show, verdict, write_whole
 from summary import Grid, Target, geometric_mean, times
@@ -47,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = {name: measure(name, options.rounds) for name in (*ZOO, TRANSFORMER)}
     fvcore = {name: by_fvcore(name) for name in found} if options.fvcore else {}
     growth = {"clip": clip_growth(options.rounds), "depth": depth_growth(options.rounds)}
-    tables = [ratios(found), against(found, fvcore), growths(growth)]
-    targets = promises(found, fvcore, growth)
+    answered, promised = forms()
+    tables = [ratios(found), against(found, fvcore), growths(growth), answered]
+    targets = [*promises(found, fvcore, growth), promised]
     show(tables, targets, [])
     if options.out:
         command = " ".join(["python benchmarks/warm.py", *(sys.argv[1:] if argv is None else argv)])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from .fields import receptive_field
+    from .fitting import largest_batch
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
@@ -73,6 +74,7 @@ _HOME = {
     "create_model": "models",
     "diff": "difference",
     "inflate": "models.inflate",
+    "largest_batch": "fitting",
     "list_models": "models",
     "read_budgets": "budget_file",
     "read_report": "saved",
@@ -113,6 +115,7 @@ __all__ = [
     "create_model",
     "diff",
     "inflate",
+    "largest_batch",
     "list_models",
     "read_budgets",
     "read_report",

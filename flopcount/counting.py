@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -11,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
 from .costing import cost
-from .errors import InputError, TraceError, UncostedError
+from .errors import FlopcountError, InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
-from .ops import CostedOp, Kind, TensorSpec
-from .report import ModuleInfo, Report, ReportInput, module_rows
+from .ops import CostedOp, Kind, TensorSpec, Trace
+from .report import ModuleInfo, Report, ReportInput
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
-from .tracing.walk import named_modules
+from .tracing.preserve import uncollected
+from .tracing.walk import Inventory
+from .units import si
 
 if TYPE_CHECKING:
     from .training.plan import Plan
@@ -48,6 +50,7 @@ def count_flops(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    dataflow: bool = False,
     receptive_field: bool = False,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
@@ -70,6 +73,7 @@ def count_flops(
             A module in eval mode is put into training mode for that, and is as before afterwards.
         optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
+        dataflow: follow the data too, which `report.span` and `report.memory` need.
         receptive_field: find out too what each layer sees of the clip, for `report.receptive_field` and its tables.
 
     Raises:
@@ -85,22 +89,8 @@ def count_flops(
     plan = _plan(mode, optimizer, freeze)
     with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast)
-        tree = module_tree(module, traced.settled)
-        recipe = recipe_of(module)
-        ops = cost(traced.ops, fast=fast)
-        report = Report(
-            model=recipe.name if recipe else type(module).__name__,
-            departures=recipe.departures if recipe else (),
-            input=_report_input(specs_of(args, kwargs), recipe, stride, fps, batch),
-            views=Views.parse(views),
-            ops=ops,
-            modules=module_rows(tree, traced, ops),
-            params=sum(info.params for info in tree),
-            trainable_params=sum(info.trainable_params for info in tree),
-            engine=traced.engine,
-            versions={"flopcount": __version__, "torch": torch.__version__},
-        )
+        sampling = stride, fps, batch
+        report = _forward(module, args, kwargs, engine, fast, dataflow, Views.parse(views), sampling)
         if plan:
             report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
     if symbolic is not None:
@@ -114,6 +104,40 @@ def count_flops(
     if strict:
         _refuse_uncosted(report.training.step.ops if report.training else report.ops)
     return report
+
+
+@uncollected()
+def _forward(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    engine: str,
+    fast: bool,
+    dataflow: bool,
+    views: Views,
+    sampling: tuple[int | None, float | None, int | None],
+) -> Report:
+    """The straight line: trace, cost, report."""
+    owned = Inventory.of(module)
+    traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow, owned=owned)
+    ops = cost(traced.ops, fast=fast)
+    tree = module_tree(owned, traced.settled)
+    recipe = recipe_of(module)
+    return Report(
+        model=recipe.name if recipe else type(module).__name__,
+        departures=recipe.departures if recipe else (),
+        input=_report_input(specs_of(args, kwargs), recipe, *sampling),
+        views=views,
+        ops=ops,
+        tree=tree,
+        calls=traced.calls,
+        params=sum(info.params for info in tree),
+        trainable_params=sum(info.trainable_params for info in tree),
+        engine=traced.engine,
+        versions={"flopcount": __version__, "torch": torch.__version__},
+        dataflow=traced.dataflow,
+        saving=_saving(module, args, kwargs, fast) if dataflow else "",
+    )
 
 
 def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
@@ -144,19 +168,28 @@ def _training(
     return training_of(report, step, plan, streams, fast=fast)
 
 
-def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fast: bool) -> Trace | str:
+    """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
+    try:
+        return trace(module, args, kwargs, fast=fast, dataflow=True, saving=True)
+    except FlopcountError as error:
+        return error.message
+
+
+def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
     `settled` has the sizes of lazy parameters, which are not the module's own to tell.
     """
     seen: set[int] = set()
     tree = []
-    for path, part in named_modules(module):
+    for path, part in owned.modules:
         params = trainable = 0
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                is_lazy = id(parameter) in owned.lazy
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
@@ -240,6 +273,7 @@ def count_model(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    dataflow: bool = False,
     receptive_field: bool = False,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
@@ -261,6 +295,7 @@ def count_model(
         mode: as count_flops.
         optimizer: as count_flops.
         freeze: as count_flops.
+        dataflow: as count_flops.
         receptive_field: as count_flops.
 
     Raises:
@@ -280,12 +315,33 @@ def count_model(
         given = input_of(module, name, clip, batch, inputs)
         protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
         training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
-        return count_flops(module, given, strict=strict, receptive_field=receptive_field, **protocol, **training)
+        further: dict[str, Any] = {"dataflow": dataflow, "receptive_field": receptive_field}
+        return count_flops(module, given, strict=strict, **protocol, **training, **further)
 
+    bare_module = weightless(build)
     try:
-        return count(weightless(build))
-    except TraceError:
+        return count(bare_module)
+    except TraceError as error:
+        _require_memory(bare_module, error)
         return count(build())
+
+
+def _require_memory(module: nn.Module, reason: TraceError) -> None:
+    """Before a module without weights is built with them.
+
+    Raises:
+        TraceError: they take more than is free; an allocation that fails would end the process.
+    """
+    needed = sum(parameter.numel() * parameter.itemsize for parameter in module.parameters())
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
+    if needed * _BUILDING > free:
+        raise TraceError(
+            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
+            [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
+        ) from None
+
+
+_BUILDING = 1.5  # initialisation makes copies
 
 
 def input_of(

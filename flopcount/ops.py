@@ -14,6 +14,8 @@ from functools import cache
 from math import prod
 from typing import Any, TypeAlias
 
+from .dataflow import Dataflow
+
 __all__ = [
     "CostedOp",
     "Dim",
@@ -43,7 +45,8 @@ class TensorSpec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        if type(self.shape) is not tuple:
+            object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "dtype", str(self.dtype).removeprefix("torch."))
 
     @property
@@ -87,9 +90,14 @@ def tensors_in(value: Any) -> list[TensorSpec]:
     """Every TensorSpec inside nested tuples and mappings, in order."""
     if isinstance(value, TensorSpec):
         return [value]
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return [spec for item in value for spec in tensors_in(item)] if isinstance(value, tuple) else []
+    found: list[TensorSpec] = []
+    if isinstance(value, (tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            if type(item) is TensorSpec:
+                found.append(item)
+            elif type(item) is not int and item is not None:  # as most are, and whether they map takes long to ask
+                found += tensors_in(item)
+    return found
 
 
 class Kind(Enum):
@@ -178,7 +186,8 @@ class ModuleCall:
 class Trace:
     """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real").
 
-    `settled` gives the elements of lazy parameters by name, as this input settles them.
+    `settled` gives the elements of lazy parameters by name, as this input settles them. `dataflow`, which op uses the
+    data of which, is there where it was asked for.
     """
 
     ops: tuple[Op, ...]
@@ -186,6 +195,7 @@ class Trace:
     inputs: tuple[TensorSpec, ...]
     engine: str
     settled: Mapping[str, int] = field(default_factory=dict)
+    dataflow: Dataflow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clip import Clip, Views
+from .dataflow import Dataflow
 from .errors import InputError, UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from .explanation import Explanation
     from .fields import Field
+    from .memory import Memory
+    from .span import Span
     from .symbolic import ClosedForm
     from .tables import Table
     from .training.step import Training
@@ -160,9 +163,11 @@ class Report:
 
     Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
     `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views. All are the
-    forward pass's; with `mode="train"` there is `training` beside them, and tables and JSON show it. `receptive_field`
-    has the distinct fields of each module's outputs, where it was asked for.
+    `per_video` is that times the views. All of these are the forward pass's.
+
+    There only where asked for: `closed_form`; `training`, the whole step; `dataflow`, which `span` and `memory` read,
+    and `saving`, the forward pass of a training step, or why there is none; `receptive_field`, the distinct fields of
+    each module's outputs.
     """
 
     model: str
@@ -170,13 +175,16 @@ class Report:
     input: ReportInput
     views: Views
     ops: tuple[CostedOp, ...]
-    modules: tuple[ModuleRow, ...]
+    tree: tuple[ModuleInfo, ...]
+    calls: tuple[ModuleCall, ...]
     params: int
     trainable_params: int
     engine: str
     versions: dict[str, str]
     closed_form: ClosedForm | None = None
     training: Training | None = None
+    dataflow: Dataflow | None = None
+    saving: Trace | str = ""
     receptive_field: Mapping[str, tuple[Field, ...]] | None = None
 
     @cached_property
@@ -245,6 +253,11 @@ class Report:
         return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
 
     @cached_property
+    def modules(self) -> tuple[ModuleRow, ...]:
+        """Cost of every module, called or not, in the order the module defines them."""
+        return _module_rows(self.tree, self.calls, self.ops)
+
+    @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:
         """What no rule knows; empty is the good news."""
         groups: dict[str, list[CostedOp]] = {}
@@ -298,6 +311,20 @@ class Report:
         from .tables import by_kind
 
         return by_kind(self)
+
+    @cached_property
+    def span(self) -> Span:
+        """How much could run at once; of a report counted with `dataflow=True`."""
+        from .span import span_of
+
+        return span_of(self)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What takes up memory, in inference and in training; of a report counted with `dataflow=True`."""
+        from .memory import memory_of
+
+        return memory_of(self)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
@@ -377,18 +404,19 @@ def _sum(ops: Iterable[CostedOp]) -> Amount:
     return Amount(macs, other)
 
 
-def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
-    """Cost of every module of the tree, called or not, in the order the module defines them."""
-    tree = tuple(tree)
+def _module_rows(
+    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Iterable[CostedOp]
+) -> tuple[ModuleRow, ...]:
+    """Work outside of every module, as the loss of a training step is, is the root's."""
     own_macs = {info.path: 0 for info in tree}
     own_other = own_macs.copy()
     for costed in ops:
-        path, work = costed.op.module, costed.work
+        path, work = costed.op.module if costed.op.module in own_macs else "", costed.work
         own_macs[path] += work.macs
         own_other[path] += work.other_flops
-    calls: dict[str, list[ModuleCall]] = {}
-    for call in trace.calls:
-        calls.setdefault(call.module, []).append(call)
+    called: dict[str, list[ModuleCall]] = {}
+    for call in calls:
+        called.setdefault(call.module, []).append(call)
     macs, other = own_macs.copy(), own_other.copy()
     params = {info.path: info.params for info in tree}
     for info in reversed(tree):  # a module stands behind the one that holds it
@@ -402,9 +430,9 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
             path=info.path,
             type=info.type,
             depth=info.depth,
-            calls=len(calls.get(info.path, ())),
-            input_shapes=_distinct([call.inputs for call in calls.get(info.path, ())]),
-            output_shapes=_distinct([call.outputs for call in calls.get(info.path, ())]),
+            calls=len(called.get(info.path, ())),
+            input_shapes=_distinct(call.inputs for call in called.get(info.path, ())),
+            output_shapes=_distinct(call.outputs for call in called.get(info.path, ())),
             params=params[info.path],
             own_params=info.params,
             cost=Amount(macs[info.path], other[info.path]),
@@ -414,6 +442,6 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
     )
 
 
-def _distinct(shapes: list[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
-    """Each shape once, in order of appearance; one call, as nearly all modules have, has little to compare."""
-    return tuple(dict.fromkeys(shape for call in shapes for shape in call)) if shapes else ()
+def _distinct(calls: Iterable[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
+    """Each shape once, in order of appearance."""
+    return tuple(dict.fromkeys(shape for shapes in calls for shape in shapes))

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from flopcount import InputError, TensorSpec, UncostedError, Views, count_flops, count_model, create_model
+from flopcount import InputError, TensorSpec, TraceError, UncostedError, Views, count_flops, count_model, create_model
 from flopcount.report import Amount
 
 
@@ -166,3 +168,23 @@ def test_an_attribute_that_happens_to_be_called_recipe_is_the_modules_own():
     module = nn.Linear(2, 2)
     module.recipe = "flour, water, salt"
     assert count_flops(module, (1, 2)).model == "Linear"
+
+
+class Chooses(nn.Module):
+    """Wants to know its weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(64, 32), nn.Linear(64, 48)
+
+    def forward(self, x):
+        return (self.a if self.a.weight.sum().item() > 0 else self.b)(x)
+
+
+def test_weights_that_would_not_fit_are_not_built(monkeypatch):
+    name = f"{Path(__file__).stem}:Chooses"
+    inputs = [("x", TensorSpec((2, 64)))]
+    assert count_model(name, inputs=inputs).macs in (2 * 64 * 32, 2 * 64 * 48)  # built for real
+    monkeypatch.setattr("os.sysconf", lambda key: {"SC_PAGE_SIZE": 4096, "SC_AVPHYS_PAGES": 5}[key])
+    with pytest.raises(TraceError, match=r"its weights of 20\.8 kB do not fit\n(.*\n)*  seen    20\.5 kB are free"):
+        count_model(name, inputs=inputs)

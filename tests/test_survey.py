@@ -204,6 +204,14 @@ KINDS = [
     "Wav2Vec2ForCTC",  # sound
     "WhisperForConditionalGeneration",  # spectrograms, encoder and decoder
     "VivitForVideoClassification",
+    "MT5ForSequenceClassification",  # the class is read where the text ends
+    "XmodForMaskedLM",  # a language must be set
+    "FunnelForMaskedLM",  # its depth is in blocks
+    "ConvNextBackbone",  # wants lists where its configuration has tuples
+    "SpeechT5ForSpeechToText",  # sound, although it knows mel bins
+    "Wav2Vec2BertForSequenceClassification",  # spectrograms of its own width
+    "Wav2Vec2ConformerForCTC",  # a vocabulary is left open
+    "MinistralForCausalLM",  # the width of a head is left open
 ]
 
 

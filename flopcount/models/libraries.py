@@ -21,7 +21,7 @@ from torch import nn
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
 from . import Recipe
-from .transformers_inputs import inputs_of
+from .transformers_inputs import as_from_a_file, completed, inputs_of
 
 __all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "ready_torchvision", "transformers_library"]
 
@@ -291,7 +291,8 @@ def transformers_library() -> ModuleType:
 def _transformers(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
     transformers = transformers_library()
     classes = [known for known in dir(transformers) if "For" in known or known.endswith(("Model", "Backbone"))]
-    _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
+    if not hasattr(transformers, name):
+        _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
     with _told("transformers"):  # its modules are imported when first asked for
         model_class = getattr(transformers, name)
     if getattr(model_class, "config_class", None) is None:
@@ -301,11 +302,22 @@ def _transformers(name: str, clip: Clip | None, num_classes: int | None, options
         if not hasattr(config, key):
             known = [field for field in vars(config) if not field.startswith("_")]
             raise UnknownNameError(f"option of transformers:{name}", key, known, "name a field of its configuration")
-    config = model_class.config_class(**options)  # anew, since it derives fields from others
+    config = as_from_a_file(model_class.config_class(**options))  # anew, since it derives fields from others
     if num_classes is not None:
         config.num_labels = num_classes
     inputs, given = inputs_of(model_class, config, clip)
-    return Found(lambda: model_class(config), inputs, given)
+
+    def build() -> nn.Module:
+        module: nn.Module
+        try:
+            module = model_class(config)
+        except (TypeError, ValueError):
+            if not completed(config):
+                raise
+            module = model_class(config)
+        return module
+
+    return Found(build, inputs, given)
 
 
 LIBRARIES: dict[str, Callable[[str, Clip | None, int | None, dict[str, Any]], Found]] = {

@@ -44,7 +44,18 @@ def small_options(library: str, name: str) -> dict[str, Any]:
         config = config_class() if config_class is not None else None
     except Exception:  # what its configuration does not like is found out when it is counted
         return {}
-    return {key: LAYERS for key in _DEPTHS if type(getattr(config, key, None)) is int and getattr(config, key) > LAYERS}
+    depths = [key for key in _DEPTHS if type(getattr(config, key, None)) is int and getattr(config, key) > LAYERS]
+    options = dict.fromkeys(depths, LAYERS)
+    return options if _takes(config_class, options) else {}
+
+
+def _takes(config_class: Any, options: dict[str, Any]) -> bool:
+    """Whether a configuration can be made so; some have their depth in other fields, which must fit."""
+    try:
+        config_class(**options)
+    except Exception:
+        return False
+    return True
 
 
 def _torchvision() -> Iterable[str]:

@@ -8,10 +8,10 @@ from ..ops import Dim, Kind, TensorSpec, Work
 from .charges import first
 from .registry import rule
 
-__all__: list[str] = []
+__all__ = ["taps"]
 
 
-def _taps(kernel_size: tuple[int, ...] | int, axes: int) -> Dim:
+def taps(kernel_size: tuple[int, ...] | int, axes: int) -> Dim:
     """Elements under one window; a single size holds for every axis."""
     sizes = (kernel_size,) if isinstance(kernel_size, int) else kernel_size
     return prod(sizes) if len(sizes) == axes else prod(sizes * axes)
@@ -22,11 +22,11 @@ def _axes(op: TensorSpec, spatial: int) -> tuple[int, ...]:
 
 
 def _max_pool(kernel_size: tuple[int, ...], axes: int, out: object) -> Work:
-    return Work(other_flops=first(out).numel * (_taps(kernel_size, axes) - 1))
+    return Work(other_flops=first(out).numel * (taps(kernel_size, axes) - 1))
 
 
 def _avg_pool(kernel_size: tuple[int, ...], axes: int, out: TensorSpec) -> Work:
-    return Work(other_flops=out.numel * _taps(kernel_size, axes))
+    return Work(other_flops=out.numel * taps(kernel_size, axes))
 
 
 def _register_windowed(axes: int) -> None:

@@ -27,11 +27,13 @@ from ..ops import Trace
 from ..remembered import calls
 from .attribution import ModulePath
 from .building import weightless
-from .engines import ENGINES, LADDER, Start, Starter
+from .engines import ENGINES, LADDER, SAVING, Start, Starter
+from .following import Follower
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
-from .preserve import TURN, preserved, uncollected
-from .uncountable import Uncountable, refuse_tensor
+from .preserve import TURN, collected, preserved, uncollected
+from .uncountable import Uncountable, is_countable, refuse_tensor
+from .walk import Inventory
 
 __all__ = ["ENGINES", "TURN", "attempt", "climb", "trace", "weightless"]
 
@@ -42,6 +44,7 @@ Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 # In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
 # a tensor that is not (quantile).
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b|same device", re.IGNORECASE)
+_HAS_NO_DATA = "unallocated storage"  # of a weight on the meta device, which the real engine meets too
 _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
 
 
@@ -52,6 +55,9 @@ def trace(
     *,
     engine: str = "auto",
     fast: bool = True,
+    dataflow: bool = False,
+    saving: bool = False,
+    owned: Inventory | None = None,
     watch: Watch | None = None,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
@@ -63,6 +69,9 @@ def trace(
         engine: "auto" climbs from meta to fake to real; or one of those names.
         fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
             without, torch's own kernels answer every single call, and say the same.
+        dataflow: also write down which data every op reads and writes, and how long memory lives.
+        saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
+        owned: what the module is made of, where that is at hand.
         watch: makes what looks on, a mode above the one that writes down, of the module path and the inputs.
 
     Raises:
@@ -71,8 +80,19 @@ def trace(
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
-    _refuse_uncountable(module, args, kwargs or {})
-    return climb(module, LADDER, engine, lambda name, start: _run(module, args, kwargs or {}, name, start, fast, watch))
+    owned = owned or Inventory.of(module)
+    given = args, kwargs or {}
+    _refuse_uncountable(module, owned, *given)
+
+    def run(name: str, start: Starter) -> Trace:
+        loaded = len(sys.modules)
+        traced = _run(module, owned, *given, name, start, fast, dataflow, watch)
+        if dataflow and len(sys.modules) > loaded:
+            # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
+            traced = _run(module, owned, *given, name, start, fast, dataflow, watch)
+        return traced
+
+    return climb(module, SAVING if saving else LADDER, engine, run)
 
 
 def climb(
@@ -104,24 +124,33 @@ def climb(
 
 def _run(
     module: nn.Module,
+    owned: Inventory,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     engine: str,
     start: Starter,
     fast: bool,
+    dataflow: bool,
     watch: Watch | None,
 ) -> Trace:
-    path = ModulePath(module)
+    path = ModulePath(module, owned)
 
-    def forward(begun: Start) -> tuple[Any, ...]:
+    def forward(begun: Start) -> tuple[Any, Any, Follower | None]:
+        follower = begun.mode.follower = Follower(module, begun.mode.ops) if dataflow else None
         with torch.inference_mode(begun.inference), begun.below:
             given = map_tensors(begun.make, (args, kwargs))
+            if follower is not None:
+                follower.inputs(given)
+            if begun.training:
+                module.train()
             with begun.mode, watch(path, given) if watch else nullcontext():
-                module(*given[0], **given[1])
-        return specs_of(*given)
+                result = module(*given[0], **given[1])
+        return specs_of(*given), result, follower
 
-    inputs, mode, settled = attempt(module, path, engine, start, fast, forward)
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, engine, settled)
+    (inputs, result, follower), mode, settled = attempt(module, path, engine, start, fast, forward)
+    followed = follower.dataflow() if follower is not None else None
+    del result  # held on to until now, as a caller would
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, engine, settled, followed)
 
 
 def attempt(
@@ -137,13 +166,15 @@ def attempt(
     Module and process are as before afterwards. What the module raises becomes an error that names the layer, or
     Unknown where another engine may serve.
     """
-    collected = uncollected() if engine == "meta" else nullcontext()
+    collection = uncollected() if engine == "meta" else collected()
+    kept = preserved(module, buffers=engine == "real", owned=path.owned)
     settled: dict[str, int] = {}
-    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
+    with TURN, _set_aside(), _uncompiled(), collection, kept as lazy, path:
         begun = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             result = body(begun)
-            settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
+            if lazy:
+                settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
         except Uncountable as error:
@@ -170,7 +201,7 @@ def _uncompiled() -> Any:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
-def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Sparse, nested and quantized tensors that are there before anything runs."""
     given: list[Any] = []
     map_tensors(given.append, (args, kwargs))
@@ -178,9 +209,9 @@ def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[s
         for position, tensor in enumerate(given):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            if not is_lazy(tensor):
-                refuse_tensor(tensor, name)
+        for tensor in (*owned.parameters, *owned.buffers):
+            if id(tensor) not in owned.lazy and not is_countable(tensor):
+                refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
         raise _uncountable(module, error, "") from None
 
@@ -192,8 +223,9 @@ def _uncountable(module: nn.Module, error: Uncountable, where: str) -> InputErro
 
 def _next_may_serve(error: BaseException, engine: str, inference: bool) -> bool:
     """Whether the engine is to blame, not the module."""
-    without_data = engine == "meta" and _ASKS_FOR_DATA.search(_text(error))
-    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(_text(error))))
+    text = _text(error)
+    without_data = (engine == "meta" and _ASKS_FOR_DATA.search(text)) or _HAS_NO_DATA in text
+    return engine == "fake" or bool(without_data) or (inference and bool(_ASKS_FOR_GRADIENTS.search(text)))
 
 
 def _text(error: BaseException) -> str:

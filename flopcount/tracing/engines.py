@@ -17,13 +17,14 @@ from torch.overrides import TorchFunctionMode
 
 from ..ops import TensorSpec
 from .attribution import ModulePath
+from .differentiable import Differentiable
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
 from .uncountable import refuse_tensor
 
-__all__ = ["ENGINES", "LADDER", "Start", "Starter", "real_input"]
+__all__ = ["ENGINES", "LADDER", "SAVING", "Start", "Starter", "real_input"]
 
 _SEED = 0
 
@@ -32,12 +33,14 @@ class Start(NamedTuple):
     """What an engine runs under, what writes down, and what makes its tensors.
 
     In inference mode torch hands composite operators over whole; a module that differentiates cannot run in it.
+    `training` puts the module into training mode.
     """
 
     mode: RecordingMode
     make: Callable[[Any], Any]
     below: AbstractContextManager[Any] = nullcontext()
     inference: bool = True
+    training: bool = False
 
 
 Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls], Start]
@@ -134,11 +137,25 @@ def _real_with_gradients(module: nn.Module, path: ModulePath, calls: Calls) -> S
     return _real(module, path, calls)._replace(inference=False)
 
 
+def _saving(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+    """As the first engine, in training mode and with autograd, which keeps what the backward pass will need."""
+    return _meta(module, path, calls)._replace(below=Differentiable(), inference=False, training=True)
+
+
+def _saving_again(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+    """As the second."""
+    start = _meta_again(module, path, calls)
+    return start._replace(below=Differentiable(start.below), inference=False, training=True)
+
+
 def _device_of(module: nn.Module) -> torch.device:
     """Where the weights are; a module without weights, or without their data, counts as on the CPU."""
     tensor = next((t for t in (*module.parameters(), *module.buffers()) if not t.is_meta), None)
     return tensor.device if tensor is not None else torch.device("cpu")
 
+
+SAVING: tuple[tuple[str, Starter], ...] = (("meta", _saving), ("meta", _saving_again))
+"""The engines of a forward pass that a backward pass would follow."""
 
 LADDER: tuple[tuple[str, Starter], ...] = (
     ("meta", _meta),

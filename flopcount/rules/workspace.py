@@ -1,0 +1,169 @@
+"""What a kernel needs beside its inputs and outputs while it runs, in bytes.
+
+These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/test_memory.py` sets them
+beside what the profiler records. Only what can matter to a network's peak is here; a few hundred bytes are not.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from ..ops import Dim, TensorSpec
+from .charges import first
+from .formulas import Formulas
+
+if TYPE_CHECKING:
+    from ..ops import Signature
+
+__all__ = ["ATTENTION", "attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
+
+workspaces = Formulas("workspace")
+"""Operator -> bytes of temporaries of one call; none where it has no formula."""
+
+channels_last_workspaces = Formulas("workspace")
+"""The same where the channels of the first input are innermost; where it has none of its own, as the others."""
+
+_BLOCK = 16  # channels that oneDNN keeps together where the CPU has AVX-512
+_SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below it the native kernel is faster
+_WIDE = 3
+
+
+def _blocked(spec: TensorSpec, *axes: int) -> Dim:
+    """Bytes of a tensor in oneDNN's own layout, channels filled up to whole blocks."""
+    sizes = [-(-n // _BLOCK) * _BLOCK if axis in axes else n for axis, n in enumerate(spec.shape)]
+    return prod(sizes) * spec.itemsize
+
+
+def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
+    """Whether torch takes oneDNN's kernel: not for one small image, nor in double precision (with several threads)."""
+    large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
+    return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
+
+
+def _columns(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], padding: tuple[int, ...] | str, out: TensorSpec
+) -> Dim:
+    """Bytes that the native kernel unfolds the input to (im2col); a pointwise convolution needs none."""
+    if prod(weight.shape[2:]) == 1 and set(stride) == {1} and (isinstance(padding, str) or not any(padding)):
+        return 0
+    return input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
+
+
+_CONVOLUTIONS = (
+    *("aten.conv1d", "aten.conv2d", "aten.conv3d"),
+    *("aten.convolution", "aten._convolution", "aten._convolution_mode"),
+)
+
+
+@workspaces(*_CONVOLUTIONS)
+def convolution(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+) -> int:  # fmt: skip
+    """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel.
+
+    oneDNN lets go of the first two before it makes the plain output, and reads few channels as they are. A depthwise 3D
+    convolution fills up no channels and reorders its output twice.
+    """
+    if input.ndim != weight.ndim:
+        return 0
+    if not _by_onednn(input, weight, groups):
+        return _columns(input, weight, stride, padding, out)
+    if groups == input.shape[1] > 1 and input.ndim == 5:
+        return max(input.nbytes + weight.nbytes, 2 * out.nbytes)
+    copied = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
+    weights = _blocked(weight, 0, 1) if copied and groups == 1 else _blocked(weight, 0)
+    result = _blocked(out, 1)
+    return max(copied + weights + result - out.nbytes, result)
+
+
+@channels_last_workspaces(*_CONVOLUTIONS)
+def channels_last_convolution(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+) -> int:  # fmt: skip
+    """The weights with their channels innermost, unless they are so anyway, and again in oneDNN's layout."""
+    moved = 0 if 1 in (weight.shape[1], prod(weight.shape[2:])) else weight.nbytes
+    if not _by_onednn(input, weight, groups):
+        return moved + _columns(input, weight, stride, padding, out)
+    return moved + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
+
+
+@workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) -> int:
+    """Copies of all three in oneDNN's layout."""
+    return _blocked(input, 1) + weight.nbytes + _blocked(out, 1)
+
+
+@workspaces("aten.max_pool2d", "aten.max_pool3d", "aten.fractional_max_pool2d", "aten.fractional_max_pool3d")
+def max_pool(*, out: object) -> int:
+    """Where each maximum was, as int64, also where nobody asks."""
+    return first(out).numel * 8
+
+
+@workspaces("aten.roll")
+def roll(dims: tuple[int, ...] = (), *, out: TensorSpec) -> int:
+    """One axis after the other."""
+    return out.nbytes if len(dims) > 1 else 0
+
+
+@workspaces("aten.im2col")
+def im2col(self: TensorSpec, *, out: TensorSpec) -> int:
+    """A contiguous copy of the image."""
+    return self.nbytes
+
+
+ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flash_attention_for_cpu")
+
+
+def attention_kernel(signature: Signature) -> str:
+    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores."""
+    given = signature.arguments
+    query, key, value, mask = (given[name] for name in ("query", "key", "value", "attn_mask"))
+    return "flash" if takes_flash(query, key, value, mask, given["dropout_p"]) else "math"
+
+
+def takes_flash(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None, dropout_p: float
+) -> bool:
+    """Whether torch's CPU has one kernel for a call of attention.
+
+    Source: ATen/native/transformers/sdp_utils_cpp.cpp, use_flash_attention_cpp
+    """
+    four = query.ndim == key.ndim == value.ndim == 4
+    masked = attn_mask is None or attn_mask.ndim in (2, 4)
+    alike = four and query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:2] == key.shape[:2]
+    return bool(alike and masked and dropout_p == 0 and query.numel and key.numel)
+
+
+@workspaces(*ATTENTION)
+def attention(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
+    *, out: object,
+) -> int:  # fmt: skip
+    """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax.
+
+    A boolean mask becomes one of numbers.
+    """
+    mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
+    result = first(out)
+    rows = prod(result.shape[:-1])
+    if takes_flash(query, key, value, attn_mask, dropout_p):
+        return mask + rows * 4
+    scores = rows * key.shape[-2]
+    return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(result.nbytes, scores)
+
+
+@workspaces("aten.lstm")
+def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: tuple[TensorSpec, ...]) -> int:
+    """The largest layer's weights in oneDNN's layout, and the outputs of the layer below."""
+    size = len(params) // num_layers
+    layers = [sum(spec.nbytes for spec in params[i : i + size] if spec.ndim == 2) for i in range(0, len(params), size)]
+    return max(layers) + (out[0].nbytes if num_layers > 1 else 0)
+
+
+@workspaces("aten.gru", "aten.rnn_tanh", "aten.rnn_relu")
+def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
+    """The gates of all steps from the inputs at once, and the outputs of the single steps."""
+    return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes

@@ -1,0 +1,82 @@
+"""A forward pass that autograd watches, with the attention kernel that a CPU would take.
+
+On meta tensors torch takes attention apart and so saves every score for the backward pass, which no fused kernel does.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
+
+from ..rules.workspace import takes_flash
+from .inputs import map_tensors, tensor_spec
+from .kernels import meta_like
+
+__all__ = ["Differentiable"]
+
+
+class Differentiable(ExitStack):
+    """Gradients enabled, whatever the caller has set, within `below`; for one trace at a time, as all of them."""
+
+    def __init__(self, below: AbstractContextManager[Any] | None = None) -> None:
+        super().__init__()
+        self.below = below or nullcontext()
+
+    def __enter__(self) -> Differentiable:
+        super().__enter__()
+        self.enter_context(torch.enable_grad())
+        self.enter_context(self.below)
+        # within torch's own functions (multi-head attention) no function mode is asked
+        self.callback(setattr, F, "scaled_dot_product_attention", F.scaled_dot_product_attention)
+        F.scaled_dot_product_attention = _attention
+        self.enter_context(_AsOnCpu())
+        return self
+
+
+class _AsOnCpu(TorchFunctionMode):
+    """Attention in one kernel where torch's CPU has one; recurrences, which insist on one device, on meta."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is _ATTENTION:
+            return _attention(*args, **kwargs)
+        if getattr(func, "__name__", "") in _RECURRENT:
+            args, kwargs = map_tensors(_on_meta, (args, kwargs))
+        return func(*args, **kwargs)
+
+
+_ATTENTION = F.scaled_dot_product_attention
+_RECURRENT = frozenset(f"{net}{cell}" for net in ("lstm", "gru", "rnn_tanh", "rnn_relu") for cell in ("", "_cell"))
+
+
+def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_meta or not tensor.is_floating_point():
+        return tensor
+    with _disable_current_modes():  # a new small tensor would be real
+        return meta_like(tensor).requires_grad_(tensor.requires_grad)  # type: ignore[no-any-return]
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    specs = (tensor_spec(query), tensor_spec(key), tensor_spec(value))
+    mask = tensor_spec(attn_mask) if attn_mask is not None else None
+    learned = attn_mask is not None and attn_mask.requires_grad
+    if learned or enable_gqa or not takes_flash(*specs, mask, dropout_p):
+        return _ATTENTION(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = attn_mask.to(query.dtype)
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    return flash(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)[0]

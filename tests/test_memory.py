@@ -1,0 +1,451 @@
+"""Peaks worked out by hand, autograd's own saved tensors, and the allocations that torch's profiler records."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from modules import Apply
+from torch import nn
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.checkpoint import checkpoint
+from typer.testing import CliRunner
+
+from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
+from flopcount.cli import app
+from flopcount.counting import input_of
+from flopcount.dataflow import Role
+from flopcount.fitting import MOST, Fit, largest, parse_bytes
+from flopcount.memory import live_bytes, memory_of
+from flopcount.models import CARDS, create_model
+from flopcount.models.loading import find_model
+from flopcount.renderers.terminal import terminal
+from flopcount.tracing.engines import real_input
+from flopcount.tracing.inputs import arguments_of, map_tensors
+
+N = 4 * 6  # bytes of a float32 tensor of 6 elements, the unit of the hand counts
+
+
+def report_of(function, *inputs, parts=(), **options):
+    return count_flops(Apply(function, *parts), inputs or (6,), dataflow=True, **options)
+
+
+def peak(function, *inputs, parts=(), **options):
+    return memory_of(report_of(function, *inputs, parts=parts, **options), kernels="none").peak
+
+
+# Liveness, by hand
+
+
+def residual(x):
+    y = x.exp()
+    z = y.sin()
+    z = z.cos()  # y lives on, sin's result dies behind this line
+    return y + z
+
+
+def branches(x):
+    y = x.exp()
+    left = y.sin()
+    right = y.cos()
+    del y
+    return (left + right).neg()
+
+
+def released(x):
+    y = x.exp()
+    del y
+    return x.sin()
+
+
+def viewed(x):
+    head = x.exp()[:1]  # six elements live on in a view of one
+    return head, x.sin(), x.cos()
+
+
+HAND = {
+    "a chain has two at a time": (lambda x: x.exp().sin().cos(), 2),
+    "in place takes nothing": (lambda x: x.exp().relu_().mul_(2), 1),
+    "views take nothing": (lambda x: x.exp().view(2, 3).mT[1:], 1),
+    "a view keeps all of its memory": (viewed, 3),
+    "a residual is kept": (residual, 3),
+    "both branches are there until they are left": (branches, 4),  # left, right, sum, neg
+    "what is let go is not there": (released, 1),
+    "the input is not an activation": (lambda x: x.view(2, 3), 0),
+    "results live": (lambda x: [x.exp(), x.sin(), x.cos(), x.neg()], 4),
+    "dropout at test time is its input": (lambda x: F.dropout(x.exp(), training=False).sin(), 2),
+    "an out= is written where it is": (lambda x: torch.neg(x, out=x.exp()), 1),
+}
+
+
+@pytest.mark.parametrize("engine", ["meta", "fake", "real"])
+@pytest.mark.parametrize("name", HAND)
+def test_peak(name, engine):
+    function, tensors = HAND[name]
+    assert peak(function, engine=engine).nbytes == tensors * N
+
+
+def test_the_moment_of_the_peak():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    found = memory_of(count_flops(net, (3, 4), dataflow=True), kernels="none")
+    assert found.peak.module == "1"
+    assert found.peak.op == "aten.relu"
+    assert found.peak.nbytes == 2 * 3 * 8 * 4  # in and out of the ReLU, 3 rows of 8
+    in_place = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Linear(8, 2))
+    found = memory_of(count_flops(in_place, (3, 4), dataflow=True), kernels="none")
+    assert found.peak.module == "2"
+    assert found.peak.nbytes == 3 * 8 * 4 + 3 * 2 * 4  # in and out of the last layer
+
+
+def test_what_is_there_all_the_time():
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)).eval()
+    net[0].weight.requires_grad_(False)
+    found = count_flops(net, (3, 4), dataflow=True).memory
+    params = (32 + 8) + (8 + 8) + (16 + 2)
+    assert found.parameters == (("float32", params * 4),)
+    assert found.gradients == (("float32", (params - 32) * 4),)  # the first weight is frozen
+    assert found.buffers == (("float32", 2 * 8 * 4), ("int64", 8))  # means and variances, and how many were seen
+    assert found.inputs == (("float32", 3 * 4 * 4),)
+    for optimizer, times in (("none", 0), ("sgd", 1), ("adam", 2), ("adamw", 2)):
+        state = times * (params - 32) * 4
+        assert sum(n for _, n in found.optimizer_state(optimizer)) == state
+        assert found.step(optimizer) == found.step("none") + state
+    with pytest.raises(UnknownNameError, match="adamw"):
+        found.step("adamv")
+
+
+def test_a_shared_parameter_is_there_once():
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    assert count_flops(tied, (1, 4), dataflow=True).memory.parameters == (("float32", (16 + 4 + 4) * 4),)
+
+
+def test_dtypes():
+    net = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2)).to(torch.bfloat16)
+    found = memory_of(count_flops(net, TensorSpec((3,), "int64"), dataflow=True), kernels="none")
+    assert found.inputs == (("int64", 3 * 8),)
+    assert found.parameters == (("bfloat16", 2 * (40 + 8 + 2)),)
+    assert found.peak.activations == (("bfloat16", 2 * (3 * 4 + 3 * 2)),)
+    mixed = peak(lambda x: x.exp().to(torch.float64))
+    assert mixed.activations == (("float32", N), ("float64", 2 * N))
+
+
+# Laws
+
+LAYERS = {
+    "linear": lambda: nn.Linear(8, 8),
+    "relu": nn.ReLU,
+    "in place": lambda: nn.ReLU(inplace=True),
+    "norm": lambda: nn.LayerNorm(8),
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "dropout": nn.Dropout,
+}
+networks = st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=6)
+
+
+def sequence(names):
+    return nn.Sequential(nn.Linear(8, 8), *(LAYERS[name]() for name in names)).eval()
+
+
+@given(networks, st.integers(2, 5))
+@settings(max_examples=25, deadline=None)
+def test_linear_in_the_batch_and_at_least_every_op(names, batch):
+    net = sequence(names)
+    one, many = (count_flops(net, (n, 8), dataflow=True) for n in (1, batch))
+    for a, b in (
+        (memory_of(one, kernels="none").peak.nbytes, memory_of(many, kernels="none").peak.nbytes),
+        (one.memory.training.nbytes, many.memory.training.nbytes),
+        (sum(n for _, n in one.memory.inputs), sum(n for _, n in many.memory.inputs)),
+    ):
+        assert b == batch * a
+    flow = many.dataflow
+    for data, live in zip(flow.flows, live_bytes(flow), strict=True):
+        touched = {access.storage for access in data.reads + data.writes}
+        held = sum(flow.storages[i].nbytes for i in touched if flow.storages[i].role is Role.ACTIVATION)
+        assert held <= live <= many.memory.peak.nbytes
+
+
+def saved_by_autograd(net, x):
+    """Distinct storages that autograd packs, parameters and the input aside, and the result's: bytes by dtype."""
+    storages = {}
+    known = {p.untyped_storage()._cdata for p in net.parameters()} | {x.untyped_storage()._cdata}
+
+    def keep(tensor):
+        storages[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    net.train()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        keep(net(x))
+    net.eval()
+    found = {}
+    for address, tensor in storages.items():
+        if address not in known:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            found[dtype] = found.get(dtype, 0) + tensor.untyped_storage().nbytes()
+    return found
+
+
+@given(networks, st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_saved_is_what_autograd_saves(names, batch):
+    net = sequence(names)
+    training = count_flops(net, (batch, 8), dataflow=True).memory.training
+    assert dict(training.saved) == saved_by_autograd(net, torch.randn(batch, 8))
+    assert not net.training
+
+
+def test_saved_by_hand():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    training = count_flops(net, (3, 4), dataflow=True).memory.training
+    # the ReLU's result serves itself and the layer behind it; the first layer's input is the network's
+    assert training.saved == (("float32", 3 * 8 * 4 + 3 * 2 * 4),)
+    assert training.on_top == 2 * 3 * 8 * 4  # gradients of the ReLU's input and output
+    assert training.module == "1"
+
+
+def test_checkpointing_saves_less():
+    block = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 8))
+    plain = count_flops(Apply(lambda x, f: f(f(x)), block), (3, 8), dataflow=True).memory.training
+    again = count_flops(
+        Apply(lambda x, f: checkpoint(f, checkpoint(f, x, use_reentrant=False), use_reentrant=False), block),
+        (3, 8),
+        dataflow=True,
+    ).memory.training
+    width, inner = 3 * 8 * 4, 3 * 64 * 4
+    assert plain.saved == (("float32", 2 * inner + 2 * width),)
+    assert again.saved == (("float32", 2 * width),)  # what goes in, and what comes out at the end
+
+
+def test_a_network_that_cannot_train_on_this_input_says_why():
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
+    found = count_flops(net, (1, 4), dataflow=True).memory
+    assert "Expected more than 1 value per channel" in found.training
+    assert found.step() is None
+    assert found.table().total[3] == "unknown"
+    assert found.inference > 0
+    assert not net[1].training
+
+
+# The allocator's own record
+
+
+def recorded(run):
+    """Peak of the bytes that torch's CPU allocator hands out and takes back during `run`, and what is left of them."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        result = run()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = top = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        top = max(top, held)
+    del result
+    return top, held
+
+
+@pytest.fixture
+def several_threads():
+    """With one thread torch chooses other convolutions."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+CONVOLUTIONAL = ["slow_fusion", "r3d_18", "s3d", "x3d_s", "slowfast_r50_4x16", "resnet50", "alexnet"]
+OTHERS = ["cnn_attention", "cnn_lstm", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t", "videomae_b"]
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs torch's oneDNN kernels")
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("name", CONVOLUTIONAL + OTHERS)
+def test_peak_is_the_allocators(name, batch, several_threads):
+    card = CARDS[name]
+    if card.requires:
+        pytest.importorskip(card.requires)
+    module = find_model(name, clip=card.smallest, num_classes=None, options=None)().eval()
+    given_input = input_of(module, name, card.smallest, batch, ())
+    found = count_flops(module, given_input, dataflow=True).memory
+    args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
+    with torch.inference_mode():
+        module(*args, **kwargs)  # what kernels set up once
+        top, _ = recorded(lambda: module(*args, **kwargs))
+    assert found.peak.nbytes == pytest.approx(top, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "x3d_s", "swin3d_t", "mvit_b_16x4", "cnn_attention"])
+def test_saved_is_what_the_allocator_keeps(name, several_threads):
+    card = CARDS[name]
+    module = create_model(name, clip=card.smallest).train()
+    given_input = input_of(module, name, card.smallest, 2, ())
+    training = count_flops(module, given_input, dataflow=True).memory.training
+    args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
+    module(*args, **kwargs)
+    _, kept = recorded(lambda: module(*args, **kwargs))
+    assert sum(n for _, n in training.saved) == pytest.approx(kept, rel=0.02)
+
+
+# Attention kernels
+
+
+def attention(q, k, v, mask=None, **options):
+    return F.scaled_dot_product_attention(q, k, v, mask, **options)
+
+
+Q = (1, 2, 32, 16)
+KERNELS = {
+    "flash": (lambda q: attention(q, q, q), "flash"),
+    "causal": (lambda q: attention(q, q, q, is_causal=True), "flash"),
+    "values of another width": (lambda q: attention(q, q, q[..., :3]), "math"),
+    "three axes": (lambda q: attention(q[0], q[0], q[0]), "math"),
+    "dropout": (lambda q: attention(q, q, q, dropout_p=0.1), "math"),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_attention_kernel(name, several_threads):
+    function, kernel = KERNELS[name]
+    found = report_of(function, Q).memory
+    assert found.attention == ((kernel, 1),)
+    assert f"attention kernel: {kernel} (1 call)" in found.notes
+    x = torch.randn(Q)
+    with torch.inference_mode(), profile(activities=[ProfilerActivity.CPU]) as profiled:
+        function(x)
+    ran = {event.key for event in profiled.key_averages()}
+    assert ("aten::_scaled_dot_product_flash_attention_for_cpu" in ran) is (kernel == "flash")
+    scores = 2 * 32 * 32 * 4
+    assert (found.peak.workspace > scores) is (kernel == "math")
+
+
+def test_flash_attention_saves_no_scores():
+    long = (1, 2, 64, 8)
+    net = Apply(lambda x, f: attention(*f(x).chunk(3, -1)), nn.Linear(8, 24))
+    flash = sum(n for _, n in count_flops(net, long, dataflow=True).memory.training.saved)
+    assert flash == saved_by_autograd(net, torch.randn(long))["float32"]
+    spelled = Apply(lambda x, f: (lambda q, k, v: (q @ k.mT).softmax(-1) @ v)(*f(x).chunk(3, -1)), nn.Linear(8, 24))
+    assert (
+        sum(n for _, n in count_flops(spelled, long, dataflow=True).memory.training.saved) > 2 * 64 * 64 * 4 + flash / 2
+    )
+    assert F.scaled_dot_product_attention.__name__ == "scaled_dot_product_attention"
+
+
+# The largest batch
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**5), st.integers(0, 10**4), st.integers(0, 10**9))
+@settings(max_examples=300, deadline=None)
+def test_search(fixed, slope, bend, budget):
+    def need(batch):
+        asked.append(batch)
+        return fixed + slope * batch + bend * (batch // 7)
+
+    asked = []
+    fit = largest(need, budget)
+    assert len(asked) == len(set(asked)) <= 40
+    if fit.batch:
+        assert need(fit.batch) == fit.needs <= budget
+        assert fit.batch == MOST or need(fit.batch + 1) == fit.next_needs > budget
+    else:
+        assert need(1) > budget
+
+
+def test_search_where_need_does_not_grow():
+    assert largest(lambda batch: 5, 10) == Fit(10, MOST, 5, None)
+    assert largest(lambda batch: None if batch == 1 else 5 * batch, 30).batch == 6
+    assert largest(lambda batch: None, 30) == Fit(30, 0, None, None)
+
+
+def test_the_batch_found_fits_and_the_next_does_not():
+    net = create_model("r3d_18", clip="4x32x32").eval()
+
+    def count(batch):
+        return count_flops(net, (batch, 3, 4, 32, 32), dataflow=True)
+
+    for options, need in (
+        ({}, lambda memory: memory.inference),
+        ({"training": True, "optimizer": "sgd"}, lambda memory: memory.step("sgd")),
+    ):
+        fit = largest_batch(count, "2GB", **options)
+        assert fit.batch > 10
+        assert need(count(fit.batch).memory) == fit.needs <= 2 * 10**9
+        assert need(count(fit.batch + 1).memory) == fit.next_needs > 2 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("80GB", 80 * 10**9), ("24 GiB", 24 * 2**30), ("512m", 512 * 10**6), (7, 7), ("1.5kB", 1500), ("2TiB", 2**41)],
+)
+def test_bytes(text, expected):
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["80XB", "", "GB", "-3GB", "0"])
+def test_no_bytes(text):
+    with pytest.raises(InputError, match="write 80GB"):
+        parse_bytes(text)
+
+
+# Tables and errors
+
+
+def test_columns_sum_to_the_total():
+    report = count_model("swin3d_t", clip=Clip(2, 32, 32), dataflow=True)
+    for optimizer in ("adamw", "none"):
+        table = report.memory.table(optimizer)
+        for column in (2, 3):
+            assert sum(row[column] for row in table.rows) == table.total[column]
+        assert table.total[2:] == (report.memory.inference, report.memory.step(optimizer))
+
+
+def test_without_dataflow_there_is_no_memory():
+    with pytest.raises(InputError, match="no memory: its data was not followed"):
+        _ = count_flops(nn.Linear(2, 2), (1, 2)).memory
+    with pytest.raises(UnknownNameError, match="choose cpu or none"):
+        memory_of(count_flops(nn.Linear(2, 2), (1, 2), dataflow=True), kernels="cuda")
+
+
+def test_a_second_count_says_the_same():
+    first, second = (count_model("mvitv2_s_16x4", clip=Clip(3, 32, 32), dataflow=True).memory for _ in range(2))
+    assert first == second
+
+
+# The command
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_command_prints_what_the_library_says():
+    result = invoke("memory", "r3d_18", "--clip", "2x32x32", "--optimizer", "sgd")
+    report = count_model("r3d_18", clip=Clip(2, 32, 32), dataflow=True)
+    assert result.stdout == terminal(report.memory.table("sgd")) + "\n"
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_command_finds_the_batch():
+    out = invoke("memory", "r3d_18", "--clip", "2x32x32", "--memory", "1GB", "--kernels", "none").stdout
+
+    def count(batch):
+        return count_model("r3d_18", clip=Clip(2, 32, 32), batch=batch, dataflow=True)
+
+    fit = largest_batch(count, "1GB", kernels="none")
+    assert f"largest batch in 1GB, inference: {fit}" in " ".join(out.split("\n"))
+    assert "largest batch in 1GB, training with adamw: " in out
+    assert "workspace: left out" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("r3d_81",), "near    r3d_18"),
+        (("r3d_18", "--memory", "80XB"), "write 80GB, 24GiB or 512MB"),
+        (("torch.nn:ReLU", "--memory", "1GB", "--input", "2x3"), "give --clip instead of --input"),
+    ],
+)
+def test_bad_input(words, message):
+    result = invoke("memory", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not result.stdout
