@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,21 +17,13 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..cost_report import CostReport
 
-__all__ = ["Pages", "report"]
-
-
-class Pages(StrEnum):
-    """What a report is written as."""
-
-    markdown = "markdown"
-    html = "html"
+__all__ = ["report"]
 
 
 @app.command(
     epilog="[bold]Examples[/]\n\n"
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report r3d_18 x3d_m slowfast_r50_8x8 --out costs\n\n"
-    "flopcount report swin3d_t mvitv2_s_16x4 --format html --out costs\n\n"
     "flopcount report nets.py:build --clip 16x112x112 --no-check --out costs"
 )
 def report(
@@ -47,7 +38,6 @@ def report(
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Whose accuracy several are compared by.")
     ] = "kinetics400",
-    format: Annotated[Pages, typer.Option(help="Pages for a repository, or one interactive page.")] = Pages.markdown,
 ) -> None:
     """Write what models cost: layers, closed form, charts, cross-check, and what papers print of them.
 
@@ -58,13 +48,13 @@ def report(
     for name in dict.fromkeys(names):
         arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
         models.append({key: arguments[key] for key in ("name", "clip", "num_classes", "options")})
-    command = _command(names, clip, views, num_classes, set, depth, check, dataset, format)
+    command = _command(names, clip, views, num_classes, set, depth, check, dataset)
     with working("counting") as say:
         from ..cost_report import cost_report
 
         reports = [cost_report(**model, views=protocol, with_check=check, progress=say) for model in models]
         comparison = _compared(reports, dataset)
-        files = _files(reports, comparison, command, depth, format)
+        files = _files(reports, comparison, command, depth)
     write_files({out / path: content for path, content in files.items()}, folders=True)
     typer.echo(f"wrote {len(files)} file{'s' * (len(files) > 1)} below {out}", err=True)
 
@@ -81,13 +71,7 @@ def _compared(reports: list[CostReport], dataset: str) -> Comparison | None:
     return comparison if comparison.rows else None
 
 
-def _files(
-    reports: list[CostReport], comparison: Comparison | None, command: str, depth: int, format: Pages
-) -> dict[str, bytes]:
-    if format is Pages.html:
-        from ..page import page
-
-        return {"index.html": page(reports, comparison, command).encode()}
+def _files(reports: list[CostReport], comparison: Comparison | None, command: str, depth: int) -> dict[str, bytes]:
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
@@ -98,7 +82,7 @@ def _files(
 
 def _command(
     names: list[str], clip: str | None, views: str | None, num_classes: int | None, settings: list[str] | None,
-    depth: int, check: bool, dataset: str, format: Pages,
+    depth: int, check: bool, dataset: str,
 ) -> str:  # fmt: skip
     """The command that makes the same pages anywhere."""
     words = ["flopcount", "report", *names]
@@ -109,5 +93,4 @@ def _command(
     words += ["--depth", str(depth)] if depth != 2 else []
     words += [] if check else ["--no-check"]
     words += ["--dataset", dataset] if dataset != "kinetics400" else []
-    words += ["--format", format.value] if format is not Pages.markdown else []
     return shlex.join([*words, "--out", "DIR"])

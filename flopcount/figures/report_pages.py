@@ -112,7 +112,7 @@ def _asked(cost: CostReport) -> Iterator[str]:
         yield f"network: {card.title}, {card.year} ([paper]({card.paper}), [code followed]({card.code}))"
     else:
         yield f"network: `{cost.name}`"
-    clip = f"clip {report.input.clip}, every {report.input.stride}. frame" if report.input.clip else "no clip"
+    clip = f"clip {report.input.clip}, sampled with stride {report.input.stride}" if report.input.clip else "no clip"
     shapes = ", ".join("×".join(map(str, shape)) for shape in report.input.shapes)
     yield f"input: {clip}; {shapes} {report.input.dtype}"
     yield f"views: {report.views} = {report.views.count}" if report.views.count > 1 else "views: 1"
