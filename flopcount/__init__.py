@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UncostedError,
         UnknownNameError,
     )
+    from .fields import receptive_field
     from .fitting import largest_batch
     from .models import create_model, list_models
     from .models.inflate import inflate
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .report import Report
     from .rules import rule
     from .saved import SavedReport, read_report
+    from .streams import streaming
     from .sweeping import sweep
     from .symbolic import closed_form, closed_form_of
     from .tables import Table
@@ -76,7 +78,9 @@ _HOME = {
     "list_models": "models",
     "read_budgets": "budget_file",
     "read_report": "saved",
+    "receptive_field": "fields",
     "rule": "rules",
+    "streaming": "streams",
     "sweep": "sweeping",
     "trace": "tracing",
     "weightless": "tracing",
@@ -115,7 +119,9 @@ __all__ = [
     "list_models",
     "read_budgets",
     "read_report",
+    "receptive_field",
     "rule",
+    "streaming",
     "sweep",
     "trace",
     "weightless",

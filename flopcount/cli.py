@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 
 # isort: off
-from .commands import count, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
+from .commands import count, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
 from .commands import report, check, verify, compare, survey, catalogue  # noqa: F401
 from .commands.application import app
 

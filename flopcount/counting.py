@@ -51,6 +51,7 @@ def count_flops(
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
     dataflow: bool = False,
+    receptive_field: bool = False,
 ) -> Report:
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
@@ -73,6 +74,7 @@ def count_flops(
         optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
         dataflow: follow the data too, which `report.span` and `report.memory` need.
+        receptive_field: find out too what each layer sees of the clip, for `report.receptive_field` and its tables.
 
     Raises:
         InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
@@ -95,6 +97,10 @@ def count_flops(
         from .symbolic import closed_form
 
         report = replace(report, closed_form=closed_form(module, input, symbolic, layout=layout))
+    if receptive_field:
+        from .fields import receptive_field as fields_of
+
+        report = replace(report, receptive_field=fields_of(module, input))
     if strict:
         _refuse_uncosted(report.training.step.ops if report.training else report.ops)
     return report
@@ -268,6 +274,7 @@ def count_model(
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
     dataflow: bool = False,
+    receptive_field: bool = False,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -289,6 +296,7 @@ def count_model(
         optimizer: as count_flops.
         freeze: as count_flops.
         dataflow: as count_flops.
+        receptive_field: as count_flops.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -307,7 +315,8 @@ def count_model(
         given = input_of(module, name, clip, batch, inputs)
         protocol: dict[str, Any] = {"views": views, "stride": stride, "fps": fps}
         training: dict[str, Any] = {"mode": mode, "optimizer": optimizer, "freeze": freeze}
-        return count_flops(module, given, strict=strict, dataflow=dataflow, **protocol, **training)
+        further: dict[str, Any] = {"dataflow": dataflow, "receptive_field": receptive_field}
+        return count_flops(module, given, strict=strict, **protocol, **training, **further)
 
     bare_module = weightless(build)
     try:

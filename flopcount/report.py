@@ -5,7 +5,7 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .explanation import Explanation
+    from .fields import Field
     from .memory import Memory
     from .span import Span
     from .symbolic import ClosedForm
@@ -165,7 +166,8 @@ class Report:
     `per_video` is that times the views. All of these are the forward pass's.
 
     There only where asked for: `closed_form`; `training`, the whole step; `dataflow`, which `span` and `memory` read,
-    and `saving`, the forward pass of a training step, or why there is none.
+    and `saving`, the forward pass of a training step, or why there is none; `receptive_field`, the distinct fields of
+    each module's outputs.
     """
 
     model: str
@@ -183,6 +185,7 @@ class Report:
     training: Training | None = None
     dataflow: Dataflow | None = None
     saving: Trace | str = ""
+    receptive_field: Mapping[str, tuple[Field, ...]] | None = None
 
     @cached_property
     def total(self) -> Amount:

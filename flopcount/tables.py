@@ -113,6 +113,7 @@ def by_module(report: Report, depth: int = 2) -> Table:
         Column("layer", "text"),
         Column("type", "text", drop=1),
         Column("output", "text", drop=4),
+        *([Column("field", "text")] if report.receptive_field is not None else []),
         Column("params", drop=2),
         *_COST,
         _SHARE,
@@ -125,8 +126,10 @@ def by_module(report: Report, depth: int = 2) -> Table:
         cost, params = (row.cost, row.params) if whole else (row.own, row.own_params)
         if not (cost.total_flops or params):
             continue
-        rows.append((_layer(row, report), row.type, _output(row), params, *_amount(cost, report)))
-    total = ("total", "", "", report.params, *_amount(report.total, report))
+        seen = _fields(row, report)
+        rows.append((_layer(row, report), row.type, _output(row), *seen, params, *_amount(cost, report)))
+    blank = ("",) * (len(columns) - 1 - len((_SHARE, *_COST, "params")))
+    total = ("total", *blank, report.params, *_amount(report.total, report))
     return Table(title(report), columns, tuple(rows), total, notes(report))
 
 
@@ -142,6 +145,23 @@ def _output(row: ModuleRow) -> str:
         return ""
     first, *others = row.output_shapes
     return times(first[1:] or first) + (f" +{len(others)}" if others else "")
+
+
+def _fields(row: ModuleRow, report: Report) -> tuple[str, ...]:
+    """T×H×W that a unit of the first output sees; "+1" for each further field. Nothing where it was not asked for."""
+    if report.receptive_field is None:
+        return ()
+    first, *others = report.receptive_field.get(row.path, ()) or ("",)
+    return (f"{first}" + (f" +{len(others)}" if others else ""),)
+
+
+def _field_lines(report: Report) -> Iterable[str]:
+    fields = report.receptive_field
+    if fields is None:
+        return
+    yield "field: positions of the clip that the unit in the middle of an output sees; global is all of them"
+    for lost in dict.fromkeys(field.lost for found in fields.values() for field in found if field.lost):
+        yield f"field unknown: since {lost}, whose dependences are not known"
 
 
 def by_operator(report: Report) -> Table:
@@ -218,6 +238,7 @@ def notes(report: Report) -> tuple[str, ...]:
         lines += describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
         if report.input.fps is not None:
             lines.append(f"per second of video, clips end to end: {_per_second(report)}")
+    lines += _field_lines(report)
     lines += [f"departs from the paper: {departure}" for departure in report.departures]
     lines.append(f"convention: {CONVENTION}")
     if report.engine != "meta":

@@ -442,7 +442,7 @@ def test_conv_gru_by_hand():
         now = x[0, t, :, 0, 0]
         z, r = torch.sigmoid(w_z @ now + u_z @ h), torch.sigmoid(w_r @ now + u_r @ h)
         h = (1 - z) * h + z * torch.tanh(w @ now + u @ (r * h))
-        torch.testing.assert_close(cell(x, None)[0, t, :, 0, 0], h)
+        torch.testing.assert_close(cell(x, None)[0][0, t, :, 0, 0], h)
 
 
 @pytest.mark.parametrize(("cell", "library"), [(ConvRNN, torch.nn.RNN), (ConvLSTM, torch.nn.LSTM)])
@@ -455,7 +455,7 @@ def test_conv_cells_of_one_position_are_torchs(cell, library):
             gates = conv.weight.flatten(1).split(2)
             weight.copy_(torch.cat([gates[i] for i in order]))
     x = torch.randn(4, 5, 3)
-    torch.testing.assert_close(ours(x[..., None, None], None).flatten(2), theirs(x)[0])
+    torch.testing.assert_close(ours(x[..., None, None], None)[0].flatten(2), theirs(x)[0])
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .application import app
 from .arguments import (
     BatchOpt,
@@ -32,6 +33,7 @@ __all__ = ["explain", "model"]
     "flopcount model c3d --clip 16x112x112\n\n"
     "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
     "flopcount model c3d --by operator --format json\n\n"
+    "flopcount model slow_fusion --receptive-field\n\n"
     "flopcount model cnn_lstm --train --freeze cnn --optimizer adamw --epochs 10 --samples 9537\n\n"
     "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
 )
@@ -59,15 +61,21 @@ def model(
     samples: Annotated[
         int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once an epoch.")
     ] = None,
+    receptive_field: Annotated[
+        bool, typer.Option("--receptive-field", help="Show what each layer sees of the clip, T×H×W.")
+    ] = False,
 ) -> None:
     """Count what one forward pass of a model costs, layer by layer; with --train what a training step does."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
     protocol = views_of(views)
     training = training_arguments(train, optimizer, freeze, epochs, samples)
+    if receptive_field and (train or by is not By.module):
+        raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
     with working(f"counting {name}"):
         from ..counting import count_model
 
-        report = count_model(**arguments, **training, views=protocol, fps=fps, stride=stride, strict=strict)
+        asked = {"views": protocol, "fps": fps, "stride": stride, "strict": strict, "receptive_field": receptive_field}
+        report = count_model(**arguments, **training, **asked)
         if report.training and epochs is not None and samples is not None:
             report = replace(report, training=report.training.over(epochs, samples))
     if format is Format.json:

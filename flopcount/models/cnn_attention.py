@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..clip import Clip
 from .built import Built
+from .streamable import WINDOW, latest
 
 __all__ = ["CnnAttention", "ResNet34", "cnn_attention"]
 
@@ -151,16 +152,34 @@ class CnnAttention(nn.Module):
         num_classes: 400 (Kinetics) in the paper.
     """
 
+    step_sees = WINDOW
+
     def __init__(self, frames: int, num_classes: int) -> None:
         super().__init__()
+        self.frames = frames
         self.resnet = ResNet34()
         self.self_attention_decoder = SelfAttentionDecoder(frames)
         self.fc = nn.Linear(FEATURES, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax, averaged over the frames."""
-        batch, frames = x.shape[0], x.shape[2]
-        features = self.resnet(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, frames))  # (B, T, 512)
+        return self._scores(self._of_frames(x))
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Scores of the last clip, once there is one; keeps the features of its frames (B, T, 512).
+
+        Attention is computed anew: a frame's position in the clip, and with it all it attends to, changes every step.
+        """
+        kept = latest(state, self._of_frames(frames), self.frames)
+        return self._scores(kept) if kept.shape[1] == self.frames else None, kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Features of every frame (B, T, 512)."""
+        features: Tensor = self.resnet(x.transpose(1, 2).flatten(0, 1))
+        of_frames: Tensor = features.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
+
+    def _scores(self, features: Tensor) -> Tensor:
         scores: Tensor = self.fc(self.self_attention_decoder(features)).mean(1)
         return scores
 

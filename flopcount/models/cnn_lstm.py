@@ -8,6 +8,7 @@ hybrid of CaffeNet and the network of Zeiler & Fergus, one LSTM of 256 units, th
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from ..errors import UnknownNameError
 from .built import Built
 from .resnet import ResNet50
 from .sizing import sizes_after
+from .streamable import ALL, latest
 
 __all__ = ["CaffeNet", "CnnLstm", "cnn_lstm"]
 
@@ -68,14 +70,20 @@ class CnnLstm(nn.Module):
     """Clip (B, 3, T, H, W) -> class probabilities (B, num_classes), averaged over the frames.
 
     Arguments:
+        frames: T, over which a stream averages; a clip may have any number.
         cnn: of one frame; (N, 3, H, W) -> (N, features).
         features: of the CNN.
         num_classes: 101 (UCF-101) in the paper.
         freeze_cnn: train only the LSTM and the classifier.
     """
 
-    def __init__(self, cnn: nn.Module, features: int, num_classes: int, *, freeze_cnn: bool = False) -> None:
+    step_sees = ALL
+
+    def __init__(
+        self, frames: int, cnn: nn.Module, features: int, num_classes: int, *, freeze_cnn: bool = False
+    ) -> None:
         super().__init__()
+        self.frames = frames
         self.cnn = cnn.requires_grad_(not freeze_cnn)
         self.lstm = nn.LSTM(features, HIDDEN, batch_first=True)  # with two biases per gate, Caffe's has one
         self.dropout = nn.Dropout(0.5)
@@ -83,11 +91,23 @@ class CnnLstm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities (B, num_classes)."""
+        probabilities, _ = self._of_frames(x, None)
+        return probabilities.mean(1)
+
+    def step(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Probabilities averaged over the last clip; keeps those of its frames, and the state of the LSTM."""
+        past, memory = state if state is not None else (None, None)
+        probabilities, memory = self._of_frames(frames, memory)
+        kept = latest(past, probabilities, self.frames)
+        return kept.mean(1), (kept, memory)
+
+    def _of_frames(self, x: Tensor, memory: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Probabilities of every frame (B, T, num_classes), and the state behind the last."""
         batch, frames = x.shape[0], x.shape[2]
         features = self.cnn(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, frames))  # (B, T, features)
-        states, _ = self.lstm(features)
-        probabilities: Tensor = self.fc(self.dropout(states)).softmax(-1).mean(1)
-        return probabilities
+        states, memory = self.lstm(features, memory)
+        assert memory is not None
+        return self.fc(self.dropout(states)).softmax(-1), memory
 
 
 def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze_cnn: bool = False) -> Built:
@@ -97,14 +117,14 @@ def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze
     departures = []
     if backbone == "caffenet":
         caffenet = CaffeNet(clip)
-        model = CnnLstm(caffenet, caffenet.features, num_classes, freeze_cnn=freeze_cnn)
+        model = CnnLstm(clip.frames, caffenet, caffenet.features, num_classes, freeze_cnn=freeze_cnn)
         if caffenet.fc6.in_features != FC6_INPUTS:
             seen = caffenet.fc6.in_features
             departures.append(f"fc6 sized for {clip}: {seen} inputs, released with {FC6_INPUTS}")
     else:
         resnet = ResNet50(num_classes)
         resnet.fc = nn.Identity()
-        model = CnnLstm(resnet, resnet.features, num_classes, freeze_cnn=freeze_cnn)
+        model = CnnLstm(clip.frames, resnet, resnet.features, num_classes, freeze_cnn=freeze_cnn)
         departures.append("ResNet-50 per frame, the paper's CNN is a CaffeNet")
     if clip.frames != FRAMES:
         departures.append(f"{clip.frames} frames, the paper's clips have {FRAMES}")

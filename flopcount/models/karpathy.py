@@ -20,6 +20,7 @@ from ..clip import Clip
 from ..errors import InputError
 from .built import Built
 from .sizing import sizes_after
+from .streamable import WINDOW, latest
 
 __all__ = ["early_fusion", "late_fusion_fc", "late_fusion_pool", "single_frame", "slow_fusion"]
 
@@ -128,16 +129,28 @@ def _frames(clip: Tensor) -> Tensor:
 class SingleFrame(nn.Module):
     """Clip (B, 3, T, H, W) -> scores (B, num_classes): the CNN on every frame, scores averaged."""
 
+    step_sees = WINDOW
+
     def __init__(self, clip: Clip, num_classes: int) -> None:
         super().__init__()
+        self.frames = clip.frames
         self.features = FrameConvolutions()
         self.classifier = Classifier(self.features.features_left((clip.height, clip.width), clip), num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
-        per_frame = self.classifier(self.features(_frames(x)).flatten(1))
-        scores: Tensor = per_frame.unflatten(0, (x.shape[0], x.shape[2])).mean(1)
-        return scores
+        return self._of_frames(x).mean(1)
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of the last clip; keeps those of its frames (B, T, num_classes)."""
+        kept = latest(state, self._of_frames(frames), self.frames)
+        return kept.mean(1), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Scores of every frame (B, T, num_classes)."""
+        per_frame: Tensor = self.classifier(self.features(_frames(x)).flatten(1))
+        of_frames: Tensor = per_frame.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
 
 
 class LateFusion(nn.Module):
@@ -149,9 +162,12 @@ class LateFusion(nn.Module):
         two_frames: only the first and the last frame are seen, as in the paper (15 apart, a clip of 16 frames).
     """
 
+    step_sees = WINDOW
+
     def __init__(self, clip: Clip, num_classes: int, *, two_frames: bool = False) -> None:
         super().__init__()
         self.two_frames = two_frames
+        self.frames = clip.frames
         self.features = FrameConvolutions()
         per_frame = self.features.features_left((clip.height, clip.width), clip)
         self.classifier = Classifier((2 if two_frames else clip.frames) * per_frame, num_classes)
@@ -160,25 +176,51 @@ class LateFusion(nn.Module):
         """Scores (B, num_classes) before the softmax."""
         if self.two_frames:
             x = x[:, :, :: x.shape[2] - 1]
-        maps = self.features(_frames(x))
-        scores: Tensor = self.classifier(maps.unflatten(0, (x.shape[0], x.shape[2])).flatten(1))
+        scores: Tensor = self.classifier(self._of_frames(x).flatten(1))
         return scores
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Scores of the last clip, once there is one; keeps the maps of its frames (B, T, 256, h, w)."""
+        kept = latest(state, self._of_frames(frames), self.frames)
+        if kept.shape[1] < self.frames:
+            return None, kept
+        seen = kept[:, :: self.frames - 1] if self.two_frames else kept
+        return self.classifier(seen.flatten(1)), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Maps of every frame (B, T, 256, h, w)."""
+        maps: Tensor = self.features(_frames(x))
+        of_frames: Tensor = maps.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
 
 
 class LateFusionPooled(nn.Module):
     """Clip (B, 3, T, H, W) -> scores (B, num_classes): a linear layer over features averaged over time and space."""
 
+    step_sees = WINDOW
+
     def __init__(self, clip: Clip, num_classes: int) -> None:
         super().__init__()
+        self.frames = clip.frames
         self.features = FrameConvolutions()
         self.features.features_left((clip.height, clip.width), clip)  # refuses frames that are too small
         self.fc = nn.Linear(MAPS, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
-        maps = self.features(_frames(x)).unflatten(0, (x.shape[0], x.shape[2]))  # (B, T, 256, h, w)
-        scores: Tensor = self.fc(maps.mean((1, 3, 4)))
+        scores: Tensor = self.fc(self._of_frames(x).mean((1, 3, 4)))
         return scores
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of the last clip; keeps the features of its frames (B, T, 256), averaged over space."""
+        kept = latest(state, self._of_frames(frames).mean((3, 4)), self.frames)
+        return self.fc(kept.mean(1)), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Maps of every frame (B, T, 256, h, w)."""
+        maps: Tensor = self.features(_frames(x))
+        of_frames: Tensor = maps.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
 
 
 class EarlyFusion(nn.Module):

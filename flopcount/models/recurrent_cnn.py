@@ -9,6 +9,8 @@ are averaged.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from ..clip import Clip
 from ..errors import UnknownNameError
 from .built import Built
+from .streamable import ALL
 from .vgg import VGG16
 
 __all__ = ["ConvGRU", "ConvLSTM", "ConvRNN", "RecurrentCNN", "recurrent_cnn"]
@@ -48,8 +51,10 @@ class Recurrence(nn.Module):
         self.input = nn.Conv2d(channels, gates * states, kernel, padding=kernel // 2, bias=False)
         self.below = nn.Conv2d(below, gates_below * states, kernel, padding=kernel // 2, bias=False) if below else None
 
-    def forward(self, x: Tensor, below: Tensor | None) -> Tensor:
-        """States (B, T, S, H, W)."""
+    def forward(
+        self, x: Tensor, below: Tensor | None, before: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """States (B, T, S, H, W), and the last state and memory; they start from those `before`, or from zeros."""
         batch, frames, _, height, width = x.shape
         given = self.input(x.flatten(0, 1))
         if self.below is not None and below is not None:
@@ -57,13 +62,15 @@ class Recurrence(nn.Module):
             sees, rest = given.split((from_below.shape[1], given.shape[1] - from_below.shape[1]), dim=1)
             given = torch.cat((sees + from_below, rest), dim=1)
         given = given.unflatten(0, (batch, frames))
-        state = given.new_zeros((batch, self.states, height, width))
-        memory = state
+        if before is None:
+            zeros = given.new_zeros((batch, self.states, height, width))
+            before = zeros, zeros
+        state, memory = before
         states = []
         for frame in given.unbind(1):
             state, memory = self.step(frame, state, memory)
             states.append(state)
-        return torch.stack(states, dim=1)
+        return torch.stack(states, dim=1), (state, memory)
 
     def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state and memory (B, S, H, W)."""
@@ -148,6 +155,8 @@ class Percepts(nn.Module):
 class RecurrentCNN(nn.Module):
     """Clip (B, 3, T, H, W) -> class probabilities (B, num_classes), averaged over five levels."""
 
+    step_sees = ALL
+
     def __init__(self, clip: Clip, num_classes: int, *, cell: str = "gru", stacked: bool = False) -> None:
         super().__init__()
         self.stacked = stacked
@@ -162,16 +171,21 @@ class RecurrentCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities (B, num_classes)."""
-        batch, frames = x.shape[0], x.shape[2]
+        return self.step(x, None)[0]
+
+    def step(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Probabilities after these frames; keeps state and memory of every level."""
+        batch, count = frames.shape[0], frames.shape[2]
         states: Tensor | None = None
-        scores = []
-        for level, maps in zip(LEVELS, self.cnn(x.transpose(1, 2).flatten(0, 1)), strict=True):
+        scores, kept = [], {}
+        for level, maps in zip(LEVELS, self.cnn(frames.transpose(1, 2).flatten(0, 1)), strict=True):
             below = states if self.stacked else None
-            states = self.recurrent[level](maps.unflatten(0, (batch, frames)), below)
+            before = state[level] if state is not None else None
+            states, kept[level] = self.recurrent[level](maps.unflatten(0, (batch, count)), below, before)
             assert states is not None
             last = states[:, -1].mean((2, 3))
             scores.append(self.classifier[level](self.dropout(last)).softmax(1))
-        return torch.stack(scores).mean(0)
+        return torch.stack(scores).mean(0), kept
 
 
 def recurrent_cnn(clip: Clip, num_classes: int, *, cell: str = "gru", stacked: bool = False) -> Built:

@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from ..clip import Clip
 from .built import Built
 from .resnet import ResNet50
+from .streamable import WINDOW, latest
 
 __all__ = ["TSN", "tsn_r50"]
 
 
 class TSN(nn.Module):
-    """Frames of T segments (B, 3, T, H, W) -> class scores (B, num_classes); any T and size."""
+    """Frames of T segments (B, 3, T, H, W) -> class scores (B, num_classes); any T and size (a stream: `segments`)."""
 
-    def __init__(self, num_classes: int) -> None:
+    step_sees = WINDOW
+
+    def __init__(self, segments: int, num_classes: int) -> None:
         super().__init__()
+        self.segments = segments
         self.backbone = ResNet50(num_classes)
         self.backbone.fc = nn.Identity()  # the head has its own
         self.dropout = nn.Dropout(0.4)
@@ -28,12 +32,21 @@ class TSN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
-        batch, segments = x.shape[0], x.shape[2]
-        features = self.backbone(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, segments))  # (B, T, 2048)
-        scores: Tensor = self.fc_cls(self.dropout(features.mean(1)))
+        scores: Tensor = self.fc_cls(self.dropout(self._of_frames(x).mean(1)))
         return scores
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of the last T frames; keeps their features (B, T, 2048)."""
+        kept = latest(state, self._of_frames(frames), self.segments)
+        return self.fc_cls(self.dropout(kept.mean(1))), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Features of every frame (B, T, 2048)."""
+        features: Tensor = self.backbone(x.transpose(1, 2).flatten(0, 1))
+        of_frames: Tensor = features.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
 
 
 def tsn_r50(clip: Clip, num_classes: int) -> Built:
     """One frame of each of `clip.frames` segments."""
-    return Built(TSN(num_classes))
+    return Built(TSN(clip.frames, num_classes))

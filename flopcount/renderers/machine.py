@@ -80,7 +80,7 @@ def report_data(report: Report) -> dict[str, Any]:
             "elements_written": report.unknown.elements_written,
             "upper_macs": report.unknown.upper_macs,
         },
-        "modules": [_module(row) for row in report.modules],
+        "modules": [_module(row) | _fields(row, report) for row in report.modules],
         "operators": [
             {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in report.operators
         ],
@@ -130,6 +130,13 @@ def _module(row: ModuleRow) -> dict[str, Any]:
         **_amount(row.cost),
         **_amount(row.own, "self_"),
     }
+
+
+def _fields(row: ModuleRow, report: Report) -> dict[str, Any]:
+    """The distinct receptive fields of a module's outputs, where they were asked for."""
+    if report.receptive_field is None:
+        return {}
+    return {"receptive_field": [field.data() for field in report.receptive_field.get(row.path, ())]}
 
 
 def _amount(amount: Amount, prefix: str = "") -> dict[str, int]:

@@ -99,6 +99,7 @@ def _grid(fitted: _Fitted) -> RichTable:
             header_style="bold",
             footer_style="bold",
             no_wrap=column.kind != "prose",
+            overflow="fold" if column.kind == "prose" else "ellipsis",
         )
     if fitted.bar:
         grid.add_column("", style="cyan", no_wrap=True, min_width=fitted.bar)

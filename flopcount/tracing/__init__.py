@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -39,6 +39,7 @@ __all__ = ["ENGINES", "TURN", "attempt", "climb", "trace", "weightless"]
 
 ResultT = TypeVar("ResultT")
 StarterT = TypeVar("StarterT")
+Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
 # In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
 # a tensor that is not (quantile).
@@ -57,6 +58,7 @@ def trace(
     dataflow: bool = False,
     saving: bool = False,
     owned: Inventory | None = None,
+    watch: Watch | None = None,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -70,6 +72,7 @@ def trace(
         dataflow: also write down which data every op reads and writes, and how long memory lives.
         saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
         owned: what the module is made of, where that is at hand.
+        watch: makes what looks on, a mode above the one that writes down, of the module path and the inputs.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -83,10 +86,10 @@ def trace(
 
     def run(name: str, start: Starter) -> Trace:
         loaded = len(sys.modules)
-        traced = _run(module, owned, *given, name, start, fast, dataflow)
+        traced = _run(module, owned, *given, name, start, fast, dataflow, watch)
         if dataflow and len(sys.modules) > loaded:
             # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
-            traced = _run(module, owned, *given, name, start, fast, dataflow)
+            traced = _run(module, owned, *given, name, start, fast, dataflow, watch)
         return traced
 
     return climb(module, SAVING if saving else LADDER, engine, run)
@@ -128,6 +131,7 @@ def _run(
     start: Starter,
     fast: bool,
     dataflow: bool,
+    watch: Watch | None,
 ) -> Trace:
     path = ModulePath(module, owned)
 
@@ -139,7 +143,7 @@ def _run(
                 follower.inputs(given)
             if begun.training:
                 module.train()
-            with begun.mode:
+            with begun.mode, watch(path, given) if watch else nullcontext():
                 result = module(*given[0], **given[1])
         return specs_of(*given), result, follower
 

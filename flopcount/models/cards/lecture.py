@@ -11,6 +11,8 @@ _KARPATHY_PAPER = "https://research.google/pubs/pub42455/"
 _KARPATHY_PAGE = "https://cs.stanford.edu/people/karpathy/deepvideo/"  # no code was released
 _KARPATHY_CLIP = Clip(10, 170, 170)
 
+_LECTURE = "https://web.eecs.umich.edu/~justincj/teaching/eecs498/"  # lecture 18, slides
+
 CARDS = (
     Card(
         name="single_frame",
@@ -74,6 +76,45 @@ CARDS = (
         builder="karpathy:slow_fusion",
         clip=_KARPATHY_CLIP,
         smallest=Clip(10, 23, 23),
+        stride=1,
+        num_classes=487,
+    ),
+    Card(
+        name="toy_late_fusion",
+        title="Late fusion in two convolutions, as the lecture compares it",
+        family="2D CNN",
+        year=2019,
+        paper=_LECTURE,
+        code=_LECTURE,
+        builder="lecture_toys:toy_late_fusion",
+        clip=Clip(20, 64, 64),
+        smallest=Clip(2, 4, 4),
+        stride=1,
+        num_classes=487,
+    ),
+    Card(
+        name="toy_early_fusion",
+        title="Early fusion in two convolutions, as the lecture compares it",
+        family="2D CNN",
+        year=2019,
+        paper=_LECTURE,
+        code=_LECTURE,
+        builder="lecture_toys:toy_early_fusion",
+        clip=Clip(20, 64, 64),
+        smallest=Clip(2, 4, 4),
+        stride=1,
+        num_classes=487,
+    ),
+    Card(
+        name="toy_3d_cnn",
+        title="A 3D CNN of two convolutions, as the lecture compares it",
+        family="3D CNN",
+        year=2019,
+        paper=_LECTURE,
+        code=_LECTURE,
+        builder="lecture_toys:toy_3d_cnn",
+        clip=Clip(20, 64, 64),
+        smallest=Clip(4, 4, 4),
         stride=1,
         num_classes=487,
     ),

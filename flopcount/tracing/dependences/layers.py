@@ -1,0 +1,125 @@
+"""Linear layers, matrix products, attention, recurrence, normalisation and transforms."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..reach import Reach, broadcast, joined, mixed_channels, reduced, running
+from .call import Answer, Call, axes_of, dependence
+
+__all__: list[str] = []
+
+
+@dependence("linear")
+def linear(call: Call) -> Answer:
+    """Every output feature sees all input features."""
+    reach = call.reach()
+    return reduced(reach, [-1]) if reach else None
+
+
+@dependence("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addbmm", "__matmul__")
+def matmul(call: Call) -> Answer:
+    """Element (n, m) sees row n of the one and column m of the other."""
+    pair = [value for name, value in call.given.items() if name not in ("self", "input") and isinstance(value, Tensor)]
+    names = ("batch1", "batch2") if "batch1" in call.given else ("mat1", "mat2") if "mat1" in call.given else ()
+    if str(call.func.overloadpacket) == "aten.addbmm":
+        return None
+    left, right = (call[name] for name in names) if names else (next(iter(call.given.values())), pair[0])
+    if left.ndim < 2 or right.ndim < 2:
+        return None
+    rows, columns = call.see(left), call.see(right)
+    parts = [reduced(rows, [-1])] if rows else []
+    parts += [reduced(columns, [-2])] if columns else []
+    if names and (bias := call.reach("self")) is not None:
+        parts.append(bias)
+    return _product(parts, len(call.out))
+
+
+_LIMIT = 1 << 26  # elements; a larger matrix of scores is summed up by row: the softmax that follows does no less
+
+
+def _product(parts: list[Reach], ndim: int) -> Reach:
+    parts = [broadcast(part, ndim) for part in parts]
+    elements = 1
+    for sizes in zip(*(part.shape for part in parts), strict=True):
+        elements *= max(sizes)
+    return joined(parts if elements <= _LIMIT else [reduced(part, [-1]) for part in parts], ndim)
+
+
+@dependence("scaled_dot_product_attention")
+def attention(call: Call) -> Answer:
+    """Each query sees itself and all keys and values, or those up to its own place."""
+    query, parts = call.reach("query"), []
+    for name in ("key", "value"):
+        reach = call.reach(name)
+        if reach is not None:
+            reach = reduced(reach, [-1])
+            causal = call["is_causal"] and call["query"].shape[-2] == call[name].shape[-2]
+            parts.append(running(reach, -2) if causal else reduced(reach, [-2]))
+    return joined([*([reduced(query, [-1])] if query else []), *parts], len(call.out))
+
+
+@dependence("batch_norm", "native_batch_norm", "_native_batch_norm_legit_no_training")
+def batch_norm(call: Call) -> Answer:
+    """In evaluation each element sees itself, in training all of its channel."""
+    reach = call.reach("input")
+    if reach is None:
+        return None
+    training = call.given.get("training", False)
+    return reduced(reach, [axis for axis in range(len(reach.shape)) if axis != 1]) if training else reach
+
+
+@dependence("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm")
+def layer_norm(call: Call) -> Answer:
+    """Each element sees the axes that are normalised together."""
+    reach = call.reach("input")
+    return reduced(reach, range(-len(call["normalized_shape"]), 0)) if reach else None
+
+
+@dependence("group_norm")
+def group_norm(call: Call) -> Answer:
+    """Each element sees its group of channels at every position."""
+    reach = call.reach("input")
+    if reach is None:
+        return None
+    mixed = mixed_channels(reach, 1, call["num_groups"], call["input"].shape[1])
+    return reduced(mixed, range(2, len(reach.shape)))
+
+
+@dependence("instance_norm")
+def instance_norm(call: Call) -> Answer:
+    """Each element sees its channel at every position."""
+    reach = call.reach("input")
+    return reduced(reach, range(2, len(reach.shape))) if reach else None
+
+
+@dependence("lstm", "gru", "rnn_tanh", "rnn_relu")
+def recurrent(call: Call) -> Answer:
+    """Each step sees itself and those before it, in two directions all; the last state sees all."""
+    if call.func._overloadname != "input":
+        return None
+    reach = call.reach("input")
+    if reach is None:
+        return None
+    time = 1 if call["batch_first"] and len(reach.shape) == 3 else 0
+    steps = reduced(reach, [-1])
+    steps = reduced(steps, [time]) if call["bidirectional"] else running(steps, time)
+    for state in call["hx"] if isinstance(call["hx"], (list, tuple)) else [call["hx"]]:
+        before = call.see(state)
+        if before is not None:
+            steps = joined([steps, reduced(before, range(len(before.shape)))], len(steps.shape))
+    last = reduced(steps, range(len(steps.shape)))
+    return [steps, *[last] * (len(call.results) - 1)]
+
+
+@dependence("fft_fftn", "fft_rfftn", "fft_irfftn", "fft_ifftn", "fft_fft2", "fft_rfft2", "fft_irfft2", "fft_ifft2",
+            "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft")  # fmt: skip
+def fourier(call: Call) -> Answer:
+    """Each frequency sees every position along its axes."""
+    reach, ndim = call.reach(), len(call.out)
+    if reach is None:
+        return None
+    two = "2" in str(call.func.overloadpacket)
+    dims = call.given.get("dim")
+    axes = axes_of(dims, ndim) if dims is not None else [-2, -1] if two else list(range(ndim))
+    return reduced(reach, axes)

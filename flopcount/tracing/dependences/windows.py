@@ -1,0 +1,150 @@
+"""Convolutions, pools and interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import floor
+
+from ..reach import mixed_channels, padded, picked, reduced, windowed
+from .call import Answer, Call, Rule, dependence, sizes_of
+
+__all__: list[str] = []
+
+
+@dependence("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
+def convolution(call: Call) -> Answer:
+    """Each output sees the taps of its window, padding included, in all channels of its group."""
+    reach, weight = call.reach("input"), call["weight"]
+    if reach is None:
+        return None
+    if call.given.get("transposed"):
+        return transposed(call)
+    axes = weight.ndim - 2
+    stride, dilation = (sizes_of(call[name], axes) for name in ("stride", "dilation"))
+    padding = call["padding"]
+    channel = len(reach.shape) - axes - 1
+    found = mixed_channels(reach, channel, call["groups"], weight.shape[0])
+    for k in range(axes):
+        axis, kernel = channel + 1 + k, weight.shape[2 + k]
+        if isinstance(padding, str):  # of an even kernel's padding, torch puts the odd one behind
+            before = (kernel - 1) * dilation[k] // 2 if padding == "same" else 0
+        else:
+            before = sizes_of(padding, axes)[k]
+        size, out = call["input"].shape[axis], call.out[axis]
+        found = windowed(found, axis, size, out, kernel, stride[k], before, dilation[k])
+    return found
+
+
+@dependence("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed(call: Call) -> Answer:
+    """Output o sees the inputs i with a tap at o + padding − i · stride."""
+    reach, weight = call.reach("input"), call["weight"]
+    if reach is None:
+        return None
+    axes = weight.ndim - 2
+    channel = len(reach.shape) - axes - 1
+    found = mixed_channels(reach, channel, call["groups"], weight.shape[1] * call["groups"])
+    sizes = zip(*(sizes_of(call[name], axes) for name in ("stride", "padding", "dilation")), strict=True)
+    for k, (stride, padding, dilation) in enumerate(sizes):
+        axis, span = channel + 1 + k, (weight.shape[2 + k] - 1) * dilation
+        size = call["input"].shape[axis]
+        places = [o + padding for o in range(call.out[axis])]
+        first, last = [-((span - p) // stride) for p in places], [p // stride for p in places]
+        before, behind = max(-min(first), 0), max(max(last) + 1 - size, 0)
+        found = padded(found, axis, size, before, behind)  # what a longer input would have there
+        first, last = [p + before for p in first], [p + before for p in last]
+        found = picked(found, axis, first, last, found.jumps[axis].upsampled(stride))
+    return found
+
+
+def _pool(axes: int, *, mean: bool) -> Rule:
+    def pool(call: Call) -> Answer:
+        """Each output sees its window; one mean over all there is along an axis is global pooling."""
+        reach, x = call.reach("self"), call["self"]
+        if reach is None:
+            return None
+        kernel = sizes_of(call["kernel_size"], axes)
+        stride = sizes_of(call["stride"] or kernel, axes)
+        padding, dilation = sizes_of(call["padding"], axes), sizes_of(call.given.get("dilation", 1), axes)
+        found = reach
+        for k in range(axes):
+            axis = x.ndim - axes + k
+            size, out = x.shape[axis], call.out[axis]
+            if mean and out == 1 and kernel[k] >= size and not padding[k]:
+                found = reduced(found, [axis]) if kernel[k] > 1 else found
+            else:
+                found = windowed(found, axis, size, out, kernel[k], stride[k], padding[k], dilation[k])
+        return [found] * len(call.results)
+
+    return pool
+
+
+def _adaptive(axes: int) -> Rule:
+    def adaptive(call: Call) -> Answer:
+        """Output i of m sees floor(i·n/m) up to ceil((i+1)·n/m)."""
+        reach, x = call.reach("self"), call["self"]
+        if reach is None:
+            return None
+        found = reach
+        for axis in range(x.ndim - axes, x.ndim):
+            n, m = x.shape[axis], call.out[axis]
+            if m == 1:
+                found = reduced(found, [axis])
+            elif m != n:
+                first, last = [i * n // m for i in range(m)], [-(-(i + 1) * n // m) - 1 for i in range(m)]
+                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
+        return [found] * len(call.results)
+
+    return adaptive
+
+
+for _n in (1, 2, 3):
+    dependence(f"max_pool{_n}d", f"max_pool{_n}d_with_indices")(_pool(_n, mean=False))
+    dependence(f"avg_pool{_n}d")(_pool(_n, mean=True))
+    dependence(f"adaptive_avg_pool{_n}d", f"_adaptive_avg_pool{_n}d", f"adaptive_max_pool{_n}d")(_adaptive(_n))
+
+
+def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
+    """`taps` are the first and last neighbour that are weighed, from the one below the sampled place."""
+
+    def upsample(call: Call) -> Answer:
+        """Each output sees the neighbours of the place it is sampled at."""
+        x = call.reach()
+        given = next(iter(call.given.values()))
+        if x is None:
+            return None
+        found = x
+        for k in range(axes):
+            axis = given.ndim - axes + k
+            n, m = given.shape[axis], call.out[axis]
+            if n != m:
+                places = _places(call, k, n, m, half=half)
+                first = [min(max(floor(p) + taps[0], 0), n - 1) for p in places]
+                last = [min(max((floor(p) if p == floor(p) and taps == (0, 1) else floor(p) + taps[1]), 0), n - 1)
+                        for p in places]  # fmt: skip
+                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
+        return found
+
+    return upsample
+
+
+def _places(call: Call, k: int, n: int, m: int, *, half: bool) -> list[Fraction]:
+    """Where each of m outputs is sampled on an axis of n."""
+    if half and call.given.get("align_corners"):
+        return [Fraction(i * (n - 1), max(m - 1, 1)) for i in range(m)]
+    factors = call.given.get("scale_factors") or [call.given.get(name) for name in _SCALES if name in call.given]
+    factor = factors[k] if factors and k < len(factors) else None
+    scale = 1 / Fraction(factor).limit_denominator(1 << 16) if factor else Fraction(n, m)
+    return [max((i + Fraction(1, 2)) * scale - Fraction(1, 2), Fraction(0)) if half else i * scale for i in range(m)]
+
+
+_SCALES = ("scales", "scales_d", "scales_h", "scales_w")
+
+for _name, _n, _taps, _half in (
+    *((f"upsample_nearest{n}d", n, (0, 0), False) for n in (1, 2, 3)),
+    ("upsample_linear1d", 1, (0, 1), True),
+    ("upsample_bilinear2d", 2, (0, 1), True),
+    ("upsample_trilinear3d", 3, (0, 1), True),
+):
+    dependence(_name)(_upsample(_taps, _n, half=_half))
