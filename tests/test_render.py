@@ -87,8 +87,24 @@ def test_markup_is_escaped():
     table = Table("a|b <c> & 100%_", (Column("x", "text"), Column("n")), (("<i>|&%_x", 1),), ("total", 1))
     assert "&lt;i&gt;|&amp;%_x" in render(table, "html")
     assert "<i>" not in render(table, "html")
-    assert r"| <i>\|&%_x | 1 |" in render(table, "markdown")
+    assert r"| \<i>\|&%_x | 1 |" in render(table, "markdown")
     assert r"<i>|\&\%\_x & 1 \\" in render(table, "latex")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("conv_a of layer_1", "conv_a of layer_1"),
+        ("aten._linalg_svd", "aten._linalg_svd"),
+        ("__init__ of <class 'x'>", r"\_\_init__ of \<class 'x'>"),
+        ("a < b, 2 * macs, 2*macs", "a < b, 2 * macs, 2*macs"),
+        ("*args, **kwargs", r"\*args, **kwargs"),
+    ],
+)
+def test_markdown_shows_what_would_be_markup(text, shown):
+    from flopcount.renderers.markdown import escaped
+
+    assert escaped(text) == shown
 
 
 def test_uncosted_comes_first_and_is_never_hidden():
