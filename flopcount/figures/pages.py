@@ -40,7 +40,7 @@ def comparison_texts(comparison: Comparison, command: str, pers: Sequence[str] =
 
 def comparison_pictures(comparison: Comparison, pers: Sequence[str] = PER) -> dict[str, bytes]:
     """The charts."""
-    files = {}
+    files: dict[str, bytes] = {}
     for per in pers if comparison.rows else ():
         files |= themed_pictures(partial(_drawn, comparison, per), f"{comparison.dataset}/per_{per}")
     return files

@@ -62,9 +62,6 @@ def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
 
 
 def _judged(cost: CostReport) -> tuple[str, str]:
-    if cost.check is None:
-        checked = "not run"
-    else:
-        checked = "agrees" if cost.check.agrees else "DOES NOT AGREE"
+    checked = "not run" if cost.check is None else "agrees" if cost.check.agrees else "DOES NOT AGREE"
     found = Counter(verdict.cost.kind for verdict in cost.verdicts if verdict.cost)
     return checked, ", ".join(f"{found[kind]} {kind.value}" for kind in Kind if found[kind])
