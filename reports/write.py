@@ -17,14 +17,14 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from flopcount.catalogue import rules_table  # noqa: E402
-from flopcount.clip import Views  # noqa: E402
-from flopcount.comparison import compare  # noqa: E402
-from flopcount.cost_report import cost_report  # noqa: E402
-from flopcount.figures import comparison_pictures, comparison_texts  # noqa: E402
-from flopcount.pages import report_pictures, report_texts  # noqa: E402
-from flopcount.verification import lecture_page, published_report, verify_published  # noqa: E402
-from flopcount.writing import write_files  # noqa: E402
+from flopcount.catalogue import rules_table
+from flopcount.clip import Views
+from flopcount.comparison import compare
+from flopcount.cost_report import cost_report
+from flopcount.figures import comparison_pictures, comparison_texts
+from flopcount.pages import report_pictures, report_texts
+from flopcount.verification import lecture_page, published_report, verify_published
+from flopcount.writing import write_files
 
 FOLDER = Path(__file__).parent
 _VERSIONS = re.compile(r"flopcount \S+, torch \S+|^- versions: .*$", re.MULTILINE)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from flopcount import UnknownNameError, count_model
-from flopcount.catalogue import models_table, rules_table
+from flopcount.catalogue import models_table
 from flopcount.renderers import FORMATS, render
 from flopcount.renderers.terminal import terminal
 from flopcount.tables import Column, Table
@@ -45,7 +45,6 @@ def test_golden_explanation(report, golden):
 
 def test_golden_catalogue(golden):
     golden("models.table", terminal(models_table()) + "\n")
-    golden("../../reports/rules.md", render(rules_table(), "markdown") + "\n")
 
 
 @pytest.mark.parametrize("width", range(24, 140, 7))
