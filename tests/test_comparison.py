@@ -119,6 +119,8 @@ def test_csv_and_pandas_have_what_the_table_has():
     assert list(frame["macs_per_view"]) == [row.macs for row in comparison.rows]
     assert {str(frame[name].dtype) for name in ("views", "flops_per_view", "macs_per_video", "params")} == {"int64"}
     assert {str(frame[name].dtype) for name in ("top1_percent", "top5_percent")} == {"float64"}
+    text = ("network", "family", "clip", "pretrain", "source", "url", "locator")
+    assert {str(frame[name].dtype) for name in text} == {"string"}
 
 
 def test_compare_command_prints_and_writes(tmp_path):
