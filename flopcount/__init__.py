@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from .fitting import largest_batch
+    from .largest import largest_clips
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
@@ -72,6 +73,7 @@ _HOME = {
     "create_model": "models",
     "diff": "difference",
     "inflate": "models.inflate",
+    "largest_clips": "largest",
     "largest_batch": "fitting",
     "list_models": "models",
     "read_budgets": "budget_file",
@@ -112,6 +114,7 @@ __all__ = [
     "diff",
     "inflate",
     "largest_batch",
+    "largest_clips",
     "list_models",
     "read_budgets",
     "read_report",

@@ -182,6 +182,12 @@ class Comparison:
         }
         return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
 
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
     def plot(self, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
         """Cost (log) against top-1; a new figure where `ax` is None.
 

@@ -86,12 +86,12 @@ class Sweep:
 
         from .renderers.frame import column_of
 
-        macs = pandas.array([row.macs for row in self.rows], dtype="Int64")
+        flops = [None if row.macs is None else 2 * row.macs for row in self.rows]
         return pandas.DataFrame(
             {
                 **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
-                "macs": macs,
-                "flops": 2 * macs,
+                "macs": pandas.array([row.macs for row in self.rows], dtype="Int64"),
+                "flops": pandas.array(flops, dtype="Int64"),
                 "other_flops": pandas.array([row.other_flops for row in self.rows], dtype="Int64"),
                 "params": pandas.array([row.params for row in self.rows], dtype="Int64"),
                 "problem": column_of([row.problem for row in self.rows]),
