@@ -9,7 +9,7 @@ import gc
 
 # isort: off
 from .commands import count, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
-from .commands import check, verify, compare, report, survey, catalogue  # noqa: F401
+from .commands import report, check, verify, compare, survey, catalogue  # noqa: F401
 from .commands.application import app
 
 # isort: on

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Sequence
 
 from .ops import CostedOp, Kind, Op, Signature, Work, tensors_in
 from .remembered import works
@@ -15,17 +14,14 @@ __all__ = ["cost", "work_of"]
 _VIEW = Work(bytes_read=0, bytes_written=0)
 
 
-def cost(ops: Iterable[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
+def cost(ops: Sequence[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
     """The cost of every op, in order; each distinct signature is computed once, or was before (if `fast`)."""
     remembered = works() if fast else {}
     known: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
-    costed = []
     for op in ops:
-        found = known.get(op.signature)
-        if found is None:
-            found = known[op.signature] = _work_of(op.signature, remembered)
-        costed.append(CostedOp(op, *found))
-    return tuple(costed)
+        if op.signature not in known:
+            known[op.signature] = _work_of(op.signature, remembered)
+    return tuple([CostedOp(op, *known[op.signature]) for op in ops])
 
 
 def _work_of(signature: Signature, remembered: dict[Signature, tuple[Rule, Work]]) -> tuple[str, Kind, Work]:
@@ -58,4 +54,4 @@ def _with_traffic(work: Work, signature: Signature) -> Work:
         read = sum(spec.nbytes for spec in signature.inputs)
     if written is None:
         written = sum(spec.nbytes for spec in tensors_in(signature.outputs))
-    return replace(work, bytes_read=read, bytes_written=written)
+    return Work(work.macs, work.other_flops, read, written)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
@@ -21,10 +20,11 @@ from .errors import FlopcountError, InputError, TraceError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec, Trace
-from .report import ModuleInfo, Report, ReportInput, module_rows
+from .report import ModuleInfo, Report, ReportInput
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
-from .tracing.walk import named_modules
+from .tracing.preserve import uncollected
+from .tracing.walk import Inventory
 from .units import si
 
 if TYPE_CHECKING:
@@ -87,24 +87,8 @@ def count_flops(
     plan = _plan(mode, optimizer, freeze)
     with TURN, plan.applied(module) if plan else nullcontext():
         args, kwargs = arguments_of(input, module)
-        traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow)
-        tree = module_tree(module, traced.settled)
-        recipe = recipe_of(module)
-        ops = cost(traced.ops, fast=fast)
-        report = Report(
-            model=recipe.name if recipe else type(module).__name__,
-            departures=recipe.departures if recipe else (),
-            input=_report_input(specs_of(args, kwargs), recipe, stride, fps, batch),
-            views=Views.parse(views),
-            ops=ops,
-            modules=module_rows(tree, traced, ops),
-            params=sum(info.params for info in tree),
-            trainable_params=sum(info.trainable_params for info in tree),
-            engine=traced.engine,
-            versions={"flopcount": __version__, "torch": torch.__version__},
-            dataflow=traced.dataflow,
-            saving=_saving(module, args, kwargs, fast) if dataflow else "",
-        )
+        sampling = stride, fps, batch
+        report = _forward(module, args, kwargs, engine, fast, dataflow, Views.parse(views), sampling)
         if plan:
             report = replace(report, training=_training(report, module, args, kwargs, plan, engine, fast))
     if symbolic is not None:
@@ -114,6 +98,40 @@ def count_flops(
     if strict:
         _refuse_uncosted(report.training.step.ops if report.training else report.ops)
     return report
+
+
+@uncollected()
+def _forward(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    engine: str,
+    fast: bool,
+    dataflow: bool,
+    views: Views,
+    sampling: tuple[int | None, float | None, int | None],
+) -> Report:
+    """The straight line: trace, cost, report."""
+    owned = Inventory.of(module)
+    traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow, owned=owned)
+    ops = cost(traced.ops, fast=fast)
+    tree = module_tree(owned, traced.settled)
+    recipe = recipe_of(module)
+    return Report(
+        model=recipe.name if recipe else type(module).__name__,
+        departures=recipe.departures if recipe else (),
+        input=_report_input(specs_of(args, kwargs), recipe, *sampling),
+        views=views,
+        ops=ops,
+        tree=tree,
+        calls=traced.calls,
+        params=sum(info.params for info in tree),
+        trainable_params=sum(info.trainable_params for info in tree),
+        engine=traced.engine,
+        versions={"flopcount": __version__, "torch": torch.__version__},
+        dataflow=traced.dataflow,
+        saving=_saving(module, args, kwargs, fast) if dataflow else "",
+    )
 
 
 def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
@@ -152,19 +170,20 @@ def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fa
         return error.message
 
 
-def module_tree(module: nn.Module, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
     `settled` has the sizes of lazy parameters, which are not the module's own to tell.
     """
     seen: set[int] = set()
     tree = []
-    for path, part in named_modules(module):
+    for path, part in owned.modules:
         params = trainable = 0
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy(parameter) else parameter.numel()
+                is_lazy = id(parameter) in owned.lazy
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))

@@ -45,7 +45,8 @@ class TensorSpec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        if type(self.shape) is not tuple:
+            object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "dtype", str(self.dtype).removeprefix("torch."))
 
     @property
@@ -89,9 +90,14 @@ def tensors_in(value: Any) -> list[TensorSpec]:
     """Every TensorSpec inside nested tuples and mappings, in order."""
     if isinstance(value, TensorSpec):
         return [value]
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    return [spec for item in value for spec in tensors_in(item)] if isinstance(value, tuple) else []
+    found: list[TensorSpec] = []
+    if isinstance(value, (tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            if type(item) is TensorSpec:
+                found.append(item)
+            elif type(item) is not int and item is not None:  # as most are, and whether they map takes long to ask
+                found += tensors_in(item)
+    return found
 
 
 class Kind(Enum):

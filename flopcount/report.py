@@ -5,7 +5,7 @@ What enters is a trace's costed ops and the module's tree; what leaves is frozen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -173,7 +173,8 @@ class Report:
     input: ReportInput
     views: Views
     ops: tuple[CostedOp, ...]
-    modules: tuple[ModuleRow, ...]
+    tree: tuple[ModuleInfo, ...]
+    calls: tuple[ModuleCall, ...]
     params: int
     trainable_params: int
     engine: str
@@ -247,6 +248,11 @@ class Report:
         ]
         order = list(Kind)
         return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
+
+    @cached_property
+    def modules(self) -> tuple[ModuleRow, ...]:
+        """Cost of every module, called or not, in the order the module defines them."""
+        return _module_rows(self.tree, self.calls, self.ops)
 
     @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:
@@ -395,18 +401,19 @@ def _sum(ops: Iterable[CostedOp]) -> Amount:
     return Amount(macs, other)
 
 
-def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp]) -> tuple[ModuleRow, ...]:
-    """Cost of every module of the tree, called or not, in the order the module defines them."""
-    tree = tuple(tree)
+def _module_rows(
+    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Iterable[CostedOp]
+) -> tuple[ModuleRow, ...]:
+    """Work outside of every module, as the loss of a training step is, is the root's."""
     own_macs = {info.path: 0 for info in tree}
     own_other = own_macs.copy()
     for costed in ops:
-        path, work = costed.op.module, costed.work
+        path, work = costed.op.module if costed.op.module in own_macs else "", costed.work
         own_macs[path] += work.macs
         own_other[path] += work.other_flops
-    calls: dict[str, list[ModuleCall]] = {}
-    for call in trace.calls:
-        calls.setdefault(call.module, []).append(call)
+    called: dict[str, list[ModuleCall]] = {}
+    for call in calls:
+        called.setdefault(call.module, []).append(call)
     macs, other = own_macs.copy(), own_other.copy()
     params = {info.path: info.params for info in tree}
     for info in reversed(tree):  # a module stands behind the one that holds it
@@ -420,9 +427,9 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
             path=info.path,
             type=info.type,
             depth=info.depth,
-            calls=len(calls.get(info.path, ())),
-            input_shapes=_distinct([call.inputs for call in calls.get(info.path, ())]),
-            output_shapes=_distinct([call.outputs for call in calls.get(info.path, ())]),
+            calls=len(called.get(info.path, ())),
+            input_shapes=_distinct(call.inputs for call in called.get(info.path, ())),
+            output_shapes=_distinct(call.outputs for call in called.get(info.path, ())),
             params=params[info.path],
             own_params=info.params,
             cost=Amount(macs[info.path], other[info.path]),
@@ -432,6 +439,6 @@ def module_rows(tree: Iterable[ModuleInfo], trace: Trace, ops: Iterable[CostedOp
     )
 
 
-def _distinct(shapes: list[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
-    """Each shape once, in order of appearance; one call, as nearly all modules have, has little to compare."""
-    return tuple(dict.fromkeys(shape for call in shapes for shape in call)) if shapes else ()
+def _distinct(calls: Iterable[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
+    """Each shape once, in order of appearance."""
+    return tuple(dict.fromkeys(shape for shapes in calls for shape in shapes))

@@ -18,7 +18,7 @@ import matplotlib
 matplotlib.use("agg")
 
 from flopcount.catalogue import rules_table
-from flopcount.clip import Views
+from flopcount.clip import Clip, Views
 from flopcount.comparison import compare
 from flopcount.cost_report import cost_report
 from flopcount.figures import comparison_pictures, comparison_texts
@@ -27,7 +27,7 @@ from flopcount.verification import lecture_page, published_report, verify_publis
 from flopcount.writing import write_files
 
 FOLDER = Path(__file__).parent
-_VERSIONS = re.compile(r"flopcount \S+, torch \S+|^- versions: .*$", re.MULTILINE)
+_VERSIONS = re.compile(r'flopcount \S+, torch \S+|^- versions: .*$|"(flopcount|torch)": "\d[^"]*"', re.MULTILINE)
 
 Say = Callable[[str], None]
 
@@ -59,8 +59,9 @@ def kinetics400(say: Say) -> Written:
 
 
 def c3d(say: Say) -> Written:
-    costs = [cost_report("c3d", views=Views(10, 1), progress=say)]
-    return Written(report_texts(costs, "flopcount report c3d --views 10x1 --out DIR"), lambda: report_pictures(costs))
+    costs = [cost_report("c3d", clip=Clip(16, 112, 112), views=Views(10, 1), progress=say)]
+    texts = report_texts(costs, "flopcount report c3d --clip 16x112x112 --views 10x1 --out DIR")
+    return Written(texts, lambda: report_pictures(costs))
 
 
 REPORTS = {"rules": rules, "lecture": lecture, "published": published, "kinetics400": kinetics400, "c3d": c3d}

@@ -17,7 +17,8 @@ from flopcount import (
 )
 from flopcount.rules import registry
 from flopcount.tracing.inputs import map_tensors
-from flopcount.tracing.walk import named_modules
+from flopcount.tracing.meta import MetaMode
+from flopcount.tracing.walk import Inventory, named_modules
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,44 @@ def test_no_tensor_is_remembered():
         map_tensors(lambda value: kept.append(value), (known.result, tuple(known.signature.arguments.values())))
     assert kept
     assert not any(isinstance(value, torch.Tensor) for value in kept)
+
+
+def test_an_inventory_has_every_tensor_once_under_its_first_name():
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.LazyLinear(3), nn.Linear(3, 3, bias=False))
+    network[2].weight = network[1].weight
+    network.register_buffer("nothing", None)
+    owned = Inventory.of(network)
+    assert list(map(id, owned.parameters)) == list(map(id, network.parameters()))
+    assert list(map(id, owned.buffers)) == list(map(id, network.buffers()))
+    assert owned.lazy == {id(network[1].weight), id(network[1].bias)}
+    named = (*network.named_parameters(), *network.named_buffers())
+    assert [owned.name_of(tensor) for _, tensor in named] == [name for name, _ in named]
+
+
+class Strangers(nn.Module):
+    """A mask of every position against every other, of positions whose numbers are known."""
+
+    def forward(self, x):
+        places = torch.arange(x.shape[1])
+        return x, places[:, None] != places, places == places.flip(0)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_masks_larger_than_what_is_kept_are_not_computed(fast, monkeypatch):
+    computed = []
+    compute = MetaMode._compute
+
+    def watched(self, func, args, kwargs):
+        result = compute(self, func, args, kwargs)
+        computed.append((func, tuple(result.shape)))
+        return result
+
+    monkeypatch.setattr(MetaMode, "_compute", watched)
+    report = count_flops(Strangers(), (1, 400), fast=fast)
+    assert (torch.ops.aten.eq.Tensor, (400,)) in computed
+    assert not any(len(shape) == 2 for _, shape in computed)
+    outputs = [c.op.signature.outputs for c in report.ops if c.name == "aten.ne"]
+    assert outputs == [(TensorSpec((400, 400), torch.bool),)]
 
 
 def test_the_walk_is_torchs():

@@ -32,6 +32,10 @@ def test_what_is_stale_is_told(tmp_path, monkeypatch):
     now = "Made by `x`, flopcount 0.2, torch 2.7.0.\n\n- versions: fvcore 9, torch 9\n\n{} MACs"
     assert write.stale(write.Written({"a.md": now.format(3), "data/rows.csv": "1"})) == []
     assert write.stale(write.Written({"a.md": now.format(4), "data/rows.csv": "1"})) == ["a.md"]
+    (tmp_path / "a.json").write_text('{"macs": 3, "versions": {"flopcount": "0.1", "torch": "2.6.0+cpu"}}')
+    later = '{"macs": 3, "versions": {"flopcount": "0.2", "torch": "2.7.0"}}'
+    assert write.stale(write.Written({"a.json": later})) == []
+    assert write.stale(write.Written({"a.json": later.replace("3", "4")})) == ["a.json"]
     assert write.stale(write.Written({"a.md": now.format(3), "data/new.csv": "1"})) == ["data/new.csv", "data/rows.csv"]
 
 

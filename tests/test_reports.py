@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import sys
 from types import ModuleType
@@ -42,7 +43,7 @@ LINK = re.compile(r'(?:\]\(|src=|srcset=)"?([^")\s]+)')
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "tiny_nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
     return lambda words: CliRunner().invoke(app, ["report", *words.split()], catch_exceptions=False)
 
@@ -81,6 +82,8 @@ def test_the_layers_are_whole_and_their_data_sum_to_the_total(r3d):
     data = list(csv.DictReader(io.StringIO(texts["r3d_18/layers.csv"])))
     assert sum(int(row["MACs"]) for row in data) == r3d.report.macs
     assert sum(int(row["params"]) for row in data) == r3d.report.params
+    assert json.loads(texts["r3d_18/report.json"])["total"]["macs"] == r3d.report.macs
+    assert json.loads(texts["r3d_18/closed_form.json"])["forms"]["macs"]["text"] == r3d.form.text()
 
 
 def test_the_closed_form_stands_there_whole(r3d):
@@ -98,6 +101,17 @@ def test_larger_clips_are_what_a_count_of_them_gives(r3d):
     for clip, macs, flops, params, _ in table.rows:
         report = count_model("r3d_18", clip=clip.replace("×", "x"))
         assert (macs, flops, params) == (report.macs, report.flops, report.params)
+
+
+def test_a_departure_and_a_refusal_are_told():
+    """C3D's first fully connected layer has 512·4·4 inputs on the paper's clip, and 512·1·2·2 on 16×32×32."""
+    cost = cost_report("c3d", clip=Clip(16, 32, 32))
+    page = report_texts([cost], "flopcount report")["c3d.md"]
+    assert ["departs from the paper", "fc6 sized for 16×32×32: 2048 inputs, released with 8192"] in [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in page.splitlines()
+    ]
+    assert "The real model was run on a clip of 16×16×16, on cpu, under fvcore and torch." in page
+    assert "the sum of its column, which holds the fully connected layers times 27" in page
 
 
 def test_every_published_number_of_a_network_has_its_row(r3d):
@@ -132,9 +146,9 @@ def test_a_number_of_all_views_is_set_beside_a_count_of_all_views():
 
 
 def test_one_model_of_ones_own(run, tmp_path):
-    result = run("nets.py:build --clip 2x4x6 --views 10x3 --set width=6 --out new/folder")
+    result = run("tiny_nets.py:build --clip 2x4x6 --views 10x3 --set width=6 --out new/folder")
     assert (result.exit_code, result.stdout) == (0, ""), result.stderr
-    page = (tmp_path / "new/folder/nets.py_build.md").read_text()
+    page = (tmp_path / "new/folder/tiny_nets.py_build.md").read_text()
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == SECTIONS
     # 3·6 MACs at 2·4·6 places, and 6·7·2·2 at 2·3·5; the bias is another 7·2·3·5
     macs = 18 * 48 + 168 * 30
@@ -143,7 +157,7 @@ def test_one_model_of_ones_own(run, tmp_path):
     assert "--clip 2x4x6 --views 10x3 --set width=6 --out DIR`" in page
     assert r"| \_\_head__ | Conv3d | 7×2×3×5 |" in page  # and not a bold head
     assert "agreement: all are equal" in page
-    assert "No paper or model zoo that is known here prints a number of nets.py:build." in page
+    assert "No paper or model zoo that is known here prints a number of tiny_nets.py:build." in page
     targets = {target for target in LINK.findall(page) if not target.startswith("http")}
     assert len(targets) >= 6
     for target in targets:
@@ -152,22 +166,22 @@ def test_one_model_of_ones_own(run, tmp_path):
 
 
 def test_what_no_rule_knows_stands_on_top(run, tmp_path):
-    result = run("nets.py:odd --clip 2x3x3 --no-check --out .")
+    result = run("tiny_nets.py:odd --clip 2x3x3 --no-check --out .")
     assert result.exit_code == 0, result.stderr
-    page = (tmp_path / "nets.py_odd.md").read_text()
+    page = (tmp_path / "tiny_nets.py_odd.md").read_text()
     assert page.index("> [!WARNING]\n> UNCOSTED aten._linalg_svd: 1 call in 1;") < page.index("## What was asked")
 
 
 def test_several_models_have_an_index_and_their_comparison(run, tmp_path):
-    result = run("r3d_18 nets.py:build r3d_18 --clip 4x32x32 --no-check --depth 1 --out all")
+    result = run("r3d_18 tiny_nets.py:build r3d_18 --clip 4x32x32 --no-check --depth 1 --out all")
     assert result.exit_code == 0, result.stderr
     index = (tmp_path / "all/index.md").read_text()
     assert [row[0] for row in rows_of(f"## x\n{index}", "x")[2:]] == [
-        "[r3d_18](r3d_18.md)", "[nets.py:build](nets.py_build.md)"
+        "[r3d_18](r3d_18.md)", "[tiny_nets.py:build](tiny_nets.py_build.md)"
     ]  # fmt: skip
-    assert "report r3d_18 nets.py:build --clip 4x32x32 --depth 1 --dataset kinetics400 --no-check" in index
+    assert "report r3d_18 tiny_nets.py:build --clip 4x32x32 --depth 1 --dataset kinetics400 --no-check" in index
     pages = sorted(path.name for path in (tmp_path / "all").glob("*.md"))
-    assert pages == ["index.md", "kinetics400.md", "nets.py_build.md", "r3d_18.md"]
+    assert pages == ["index.md", "kinetics400.md", "r3d_18.md", "tiny_nets.py_build.md"]
     for page in pages:
         for target in LINK.findall((tmp_path / "all" / page).read_text()):
             assert target.startswith("http") or (tmp_path / "all" / target).is_file(), target
@@ -188,23 +202,23 @@ def test_html_is_one_page(run, tmp_path, monkeypatch):
     fake = ModuleType("flopcount.page")
     fake.page = lambda reports, comparison, command: heard.append((reports, comparison, command)) or "<html>×</html>"
     monkeypatch.setitem(sys.modules, "flopcount.page", fake)
-    result = run("nets.py:build --clip 2x4x6 --no-check --format html --out site")
+    result = run("tiny_nets.py:build --clip 2x4x6 --no-check --format html --out site")
     assert result.exit_code == 0, result.stderr
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
     assert (tmp_path / "site/index.html").read_bytes() == "<html>×</html>".encode()
     (((cost,), comparison, command),) = heard
-    assert (cost.name, comparison) == ("nets.py:build", None)
-    assert command == "flopcount report nets.py:build --clip 2x4x6 --no-check --format html --out DIR"
+    assert (cost.name, comparison) == ("tiny_nets.py:build", None)
+    assert command == "flopcount report tiny_nets.py:build --clip 2x4x6 --no-check --format html --out DIR"
 
 
 def test_a_difference_that_nothing_explains_is_written_and_fails(run, tmp_path, monkeypatch):
     from flopcount.crosscheck import Check
 
     monkeypatch.setattr(Check, "agrees", property(lambda self: False))
-    result = run("nets.py:build --clip 2x4x6 --out site")
+    result = run("tiny_nets.py:build --clip 2x4x6 --out site")
     assert result.exit_code == 1
-    assert "not every difference from other counters is explained: nets.py:build" in result.stderr
-    assert "**Not every difference is explained.**" in (tmp_path / "site/nets.py_build.md").read_text()
+    assert "not every difference from other counters is explained: tiny_nets.py:build" in result.stderr
+    assert "**Not every difference is explained.**" in (tmp_path / "site/tiny_nets.py_build.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -217,8 +231,8 @@ def test_a_difference_that_nothing_explains_is_written_and_fails(run, tmp_path, 
         ("c3d --set pool6=1 --out site", "c3d: no option of c3d named 'pool6'"),
         ("c3d --clip 1x4x4 --out site", "c3d: clip 1×4×4 is too small for this network"),
         ("c3d x3d_xs --dataset kinetics40 --out site", "kinetics400"),
-        ("c3d --out nets.py", "cannot write to nets.py: "),
-        ("c3d --out nets.py/site", "cannot write to nets.py/site: "),
+        ("c3d --out tiny_nets.py", "cannot write to tiny_nets.py: "),
+        ("c3d --out tiny_nets.py/site", "cannot write to tiny_nets.py/site: "),
         ("c3d", "--out"),
         ("c3d --format pdf --out site", "'pdf' is not one of"),
     ],
@@ -228,23 +242,23 @@ def test_what_the_command_refuses(run, tmp_path, words, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["nets.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny_nets.py"]
 
 
 def test_nothing_half_written_stays_where_a_file_is_in_the_way(run, tmp_path):
     (tmp_path / "site").mkdir()
-    (tmp_path / "site/nets.py_build").write_text("in the way of the folder")
-    result = run("nets.py:build --clip 2x4x6 --no-check --out site")
+    (tmp_path / "site/tiny_nets.py_build").write_text("in the way of the folder")
+    result = run("tiny_nets.py:build --clip 2x4x6 --no-check --out site")
     assert result.exit_code == 2
     assert "cannot write" in result.stderr
-    assert [path.name for path in (tmp_path / "site").iterdir()] == ["nets.py_build"]
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["tiny_nets.py_build"]
 
 
 # A picture of one model
 
 
 def test_model_draws_itself(run, tmp_path):
-    words = ["model", "nets.py:build", "--clip", "2x4x6", "--plot", "bars.svg", "--depth", "1"]
+    words = ["model", "tiny_nets.py:build", "--clip", "2x4x6", "--plot", "bars.svg", "--depth", "1"]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert (result.exit_code, result.stderr) == (0, "wrote bars.svg\n")
     assert b"<svg" in (tmp_path / "bars.svg").read_bytes()
@@ -263,4 +277,4 @@ def test_pictures_that_cannot_be(run, tmp_path, words, message):
     result = CliRunner().invoke(app, ["model", *words.split()], catch_exceptions=False)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["nets.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny_nets.py"]

@@ -122,6 +122,29 @@ def test_nothing_stays_behind(engine, fails, fast_path):
         torch.backends.mha.set_fastpath_enabled(True)
 
 
+class Renames(nn.Module):
+    """The same objects as before, in as many places, under another name; or a table of attributes of its own."""
+
+    def __init__(self, *, swaps):
+        super().__init__()
+        self.swaps, self.last = swaps, object()
+
+    def forward(self, x):
+        if self.swaps:
+            self.__dict__ = dict(self.__dict__)
+        else:
+            self.other = self.__dict__.pop("last")
+        return x + 1
+
+
+@pytest.mark.parametrize("swaps", [False, True])
+def test_attributes_keep_their_names(swaps):
+    module = Renames(swaps=swaps)
+    before = list(vars(module).items())
+    trace(module, (spec(2, 3),))
+    assert list(vars(module).items()) == before
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_second_call_says_the_same_and_training_goes_on(engine):
     module = Untidy()

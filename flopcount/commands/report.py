@@ -32,7 +32,7 @@ class PageFormat(StrEnum):
 
 @app.command(
     epilog="[bold]Examples[/]\n\n"
-    "flopcount report c3d --views 10x1 --out c3d_report\n\n"
+    "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
     "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
     "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR"
@@ -48,7 +48,7 @@ def report(
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Of several models: whose accuracy they are compared by.")
     ] = "kinetics400",
-    no_check: Annotated[bool, typer.Option("--no-check", help="Do not run the real model.")] = False,
+    check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
     format: Annotated[PageFormat, typer.Option(help="Pages of markdown, or one of HTML.")] = PageFormat.markdown,
 ) -> None:
     """Write what a model costs as a page that stands on its own; of several models an index and a comparison too.
@@ -64,9 +64,9 @@ def report(
     model = {key: asked[key] for key in ("clip", "num_classes", "options")} | {"views": views_of(views)}
     classes_of(dataset)
     require_folder(out)
-    command = _command(names, clip, views, num_classes, set, depth, dataset, no_check, format)
+    command = _command(names, clip, views, num_classes, set, depth, dataset, check, format)
     with working(f"counting {names[0]}") as say:
-        costs = [_cost(name, say, model | {"with_check": not no_check}) for name in names]
+        costs = [_cost(name, say, model | {"with_check": check}) for name in names]
         comparison = _comparison(names, dataset, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
@@ -122,7 +122,7 @@ def _command(
     settings: Sequence[str] | None,
     depth: int,
     dataset: str,
-    no_check: bool,
+    check: bool,
     form: PageFormat,
 ) -> str:
     """The command that makes the same pages anywhere."""
@@ -132,6 +132,6 @@ def _command(
     words += [word for setting in settings or () for word in ("--set", setting)]
     words += ["--depth", str(depth)] if depth != 2 else []
     words += ["--dataset", dataset] if len(names) > 1 else []
-    words += ["--no-check"] if no_check else []
+    words += [] if check else ["--no-check"]
     words += ["--format", form.value] if form is not PageFormat.markdown else []
     return shlex.join([*words, "--out", "DIR"])

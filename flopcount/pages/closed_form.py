@@ -30,7 +30,7 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])
     notes = [f"no closed form of the {TITLES[quantity]}: {why}" for quantity, why in form.missing.items()]
     yield "\n".join(f"- {escaped(note)}" for note in (*notes, *table.notes))
-    yield f"For a paper: [LaTeX]({stem}/closed_form.tex)."
+    yield f"Every term: [JSON]({stem}/closed_form.json); for a paper: [LaTeX]({stem}/closed_form.tex)."
 
 
 def _equation(form: ClosedForm, quantity: str) -> str:

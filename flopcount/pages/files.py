@@ -36,14 +36,16 @@ def report_files(
 def report_texts(
     costs: Sequence[CostReport], command: str, comparison: Comparison | None = None, *, depth: int = 2
 ) -> dict[str, str]:
-    """What of the files is text: pages, and their tables for LaTeX and as CSV."""
+    """What of the files is text: pages, and what is on them as JSON, CSV and LaTeX."""
     texts: dict[str, str] = {}
     stems = _stems(costs, comparison)
     for stem, cost in zip(stems, costs, strict=True):
         texts[f"{stem}.md"] = model_page(cost, command, stem, depth=depth)
+        texts[f"{stem}/report.json"] = cost.report.to_json() + "\n"
         texts[f"{stem}/layers.csv"] = cost.report.to_csv() + "\n"
         texts[f"{stem}/layers.tex"] = cost.report.to_latex(depth=depth) + "\n"
         if cost.form is not None:
+            texts[f"{stem}/closed_form.json"] = cost.form.to_json() + "\n"
             texts[f"{stem}/closed_form.tex"] = cost.form.table().to_latex() + "\n"
     if comparison is not None:
         texts |= comparison_texts(comparison, command)

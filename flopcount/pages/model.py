@@ -35,7 +35,8 @@ def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> 
         "## Layers",
         *_chart(report, "module", stem),
         _bare(table_by(report, "module", depth)).to_markdown(),
-        f"Every layer, exact: [CSV]({stem}/layers.csv); this table for a paper: [LaTeX]({stem}/layers.tex).",
+        f"Every layer, exact: [CSV]({stem}/layers.csv); the whole report: [JSON]({stem}/report.json); this table for a "
+        f"paper: [LaTeX]({stem}/layers.tex).",
         "## Kinds of operators",
         *_chart(report, "kind", stem),
         _bare(table_by(report, "kind", depth)).to_markdown(),

@@ -31,8 +31,9 @@ from .engines import ENGINES, LADDER, SAVING, Start, Starter
 from .following import Follower
 from .inputs import map_tensors, specs_of
 from .mode import RecordingMode, Unknown
-from .preserve import TURN, preserved, uncollected
-from .uncountable import Uncountable, refuse_tensor
+from .preserve import TURN, collected, preserved, uncollected
+from .uncountable import Uncountable, is_countable, refuse_tensor
+from .walk import Inventory
 
 __all__ = ["ENGINES", "TURN", "attempt", "climb", "trace", "weightless"]
 
@@ -55,6 +56,7 @@ def trace(
     fast: bool = True,
     dataflow: bool = False,
     saving: bool = False,
+    owned: Inventory | None = None,
 ) -> Trace:
     """Run `module` once without arithmetic and write down what it does.
 
@@ -67,6 +69,7 @@ def trace(
             without, torch's own kernels answer every single call, and say the same.
         dataflow: also write down which data every op reads and writes, and how long memory lives.
         saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
+        owned: what the module is made of, where that is at hand.
 
     Raises:
         ForwardError: the module raised; the message names the layer and what it was given.
@@ -74,14 +77,16 @@ def trace(
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
-    _refuse_uncountable(module, args, kwargs or {})
+    owned = owned or Inventory.of(module)
+    given = args, kwargs or {}
+    _refuse_uncountable(module, owned, *given)
 
     def run(name: str, start: Starter) -> Trace:
         loaded = len(sys.modules)
-        traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+        traced = _run(module, owned, *given, name, start, fast, dataflow)
         if dataflow and len(sys.modules) > loaded:
             # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
-            traced = _run(module, args, kwargs or {}, name, start, fast, dataflow)
+            traced = _run(module, owned, *given, name, start, fast, dataflow)
         return traced
 
     return climb(module, SAVING if saving else LADDER, engine, run)
@@ -116,6 +121,7 @@ def climb(
 
 def _run(
     module: nn.Module,
+    owned: Inventory,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     engine: str,
@@ -123,7 +129,7 @@ def _run(
     fast: bool,
     dataflow: bool,
 ) -> Trace:
-    path = ModulePath(module)
+    path = ModulePath(module, owned)
 
     def forward(begun: Start) -> tuple[Any, Any, Follower | None]:
         follower = begun.mode.follower = Follower(module, begun.mode.ops) if dataflow else None
@@ -156,13 +162,15 @@ def attempt(
     Module and process are as before afterwards. What the module raises becomes an error that names the layer, or
     Unknown where another engine may serve.
     """
-    collected = uncollected() if engine == "meta" else nullcontext()
+    collection = uncollected() if engine == "meta" else collected()
+    kept = preserved(module, buffers=engine == "real", owned=path.owned)
     settled: dict[str, int] = {}
-    with TURN, _set_aside(), _uncompiled(), collected, preserved(module, buffers=engine == "real") as lazy, path:
+    with TURN, _set_aside(), _uncompiled(), collection, kept as lazy, path:
         begun = start(module, path, calls(torch.get_default_dtype()) if fast else None)
         try:
             result = body(begun)
-            settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
+            if lazy:
+                settled = {name: p.numel() for name, p in module.named_parameters() if id(p) in lazy and not is_lazy(p)}
         except (FlopcountError, Unknown):
             raise
         except Uncountable as error:
@@ -189,7 +197,7 @@ def _uncompiled() -> Any:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
-def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Sparse, nested and quantized tensors that are there before anything runs."""
     given: list[Any] = []
     map_tensors(given.append, (args, kwargs))
@@ -197,9 +205,9 @@ def _refuse_uncountable(module: nn.Module, args: tuple[Any, ...], kwargs: dict[s
         for position, tensor in enumerate(given):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            if not is_lazy(tensor):
-                refuse_tensor(tensor, name)
+        for tensor in (*owned.parameters, *owned.buffers):
+            if id(tensor) not in owned.lazy and not is_countable(tensor):
+                refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
         raise _uncountable(module, error, "") from None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..ops import ModuleCall
-from .walk import named_modules
+from .walk import Inventory
 
 __all__ = ["ModulePath"]
 
@@ -28,15 +28,17 @@ class ModulePath:
 
     _running: ClassVar[list[ModulePath]] = []
 
-    def __init__(self, root: nn.Module) -> None:
-        self.names = {id(module): name for name, module in named_modules(root)}
+    def __init__(self, root: nn.Module, owned: Inventory | None = None) -> None:
+        self.owned = owned or Inventory.of(root)
+        self.names = {id(module): name for name, module in self.owned.modules}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
         self._outer: list[str] = []
         self._raised: BaseException | None = None
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._hooks: list[Any] = []
+        self._single: dict[torch.Size, tuple[tuple[int, ...]]] = {}
 
     def __enter__(self) -> ModulePath:
         self._hooks = [
@@ -54,12 +56,12 @@ class ModulePath:
             torch_modules._global_forward_hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
-        if self._follows():
+        if get_ident() == self._thread and self._running[-1] is self:
             self._outer.append(self.path)
             self.path = self.names.get(id(module), self.path)
 
     def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if not self._follows():
+        if get_ident() != self._thread or self._running[-1] is not self:
             return
         if len(rest) == 1:  # the call is raising; the first module to see this exception is where it happened
             raised = sys.exc_info()[1]
@@ -68,15 +70,24 @@ class ModulePath:
         elif id(module) in self.names:
             kwargs, result = rest
             given = (args, kwargs) if kwargs else args
-            self.calls.append(ModuleCall(self.path, tuple(_shapes(given)), tuple(_shapes(result))))
+            self.calls.append(ModuleCall(self.path, self._shapes(given), self._shapes(result)))
         self.path = self._outer.pop()
 
-    def _follows(self) -> bool:
-        return threading.get_ident() == self._thread and self._running[-1] is self
+    def _shapes(self, value: Any) -> tuple[tuple[int, ...], ...]:
+        """Shapes of all tensors in nested containers; nearly all modules take and give one, of few distinct shapes."""
+        if type(value) is tuple and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, torch.Tensor):
+            return tuple(_nested_shapes(value))
+        shape = value.shape
+        known = self._single.get(shape)
+        if known is None:
+            known = self._single[shape] = (tuple(shape),)
+        return known
 
 
-def _shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-    """Shapes of all tensors in nested containers, dataclass-like outputs of transformers included.
+def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
+    """As `ModulePath._shapes`, dataclass-like outputs of transformers included.
 
     `within` are the containers on the way, since a module may return one that contains itself.
     """
@@ -86,5 +97,7 @@ def _shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
         return []
     inside = (*within, id(value))
     return [
-        shape for item in (value.values() if isinstance(value, Mapping) else value) for shape in _shapes(item, inside)
+        shape
+        for item in (value.values() if isinstance(value, Mapping) else value)
+        for shape in _nested_shapes(item, inside)
     ]

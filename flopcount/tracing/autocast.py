@@ -34,19 +34,24 @@ _WIDEST = _aten(
     """addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add layer_norm
     group_norm"""
 )
+_EITHER = _LOWER | _WIDEST
 
 
 def is_cast(func: Any) -> bool:
     """Whether autocast changes the arguments of an operator."""
-    return str(getattr(func, "overloadpacket", func)) in _LOWER | _WIDEST
+    return str(getattr(func, "overloadpacket", func)) in _EITHER
 
 
 def under_autocast() -> bool:
     """Whether any autocast is on, or a region that turned it off."""
-    if torch._C._is_any_autocast_enabled():
+    if _is_any_enabled():
         return True
-    torch.autocast_increment_nesting()
-    return bool(torch.autocast_decrement_nesting())
+    _increment_nesting()
+    return bool(_decrement_nesting())
+
+
+_is_any_enabled = torch._C._is_any_autocast_enabled
+_increment_nesting, _decrement_nesting = torch.autocast_increment_nesting, torch.autocast_decrement_nesting
 
 
 def autocast_arguments(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -123,13 +123,19 @@ def _is_shape(value: Any) -> bool:
 
 def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
     """Apply `function` to every tensor and TensorSpec in nested tuples, lists and dicts; all else stays."""
+    kind = type(value)
+    if value is None or kind in _SCALARS:
+        return value
     if isinstance(value, (torch.Tensor, TensorSpec)):
         return function(value)
+    if kind is tuple or kind is list:
+        return kind([map_tensors(function, item) for item in value])
     if isinstance(value, dict):
         return {key: map_tensors(function, item) for key, item in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(map_tensors(function, item) for item in value)
     return value
+
+
+_SCALARS = frozenset((int, float, bool, str))
 
 
 def tensor_spec(tensor: torch.Tensor | TensorSpec) -> TensorSpec:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import zip_longest
+from math import prod
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from .layout import Layout
 from .mode import Unknown
 from .uncountable import refuse_tensor
 
-__all__ = ["factory_size", "meta_like", "on_cpu", "rebuild", "run_kernel", "sizes", "with_device"]
+__all__ = ["factory_size", "meta_like", "on_cpu", "outgrows", "rebuild", "run_kernel", "sizes", "with_device"]
 
 _NAMES_NO_VALUE = re.compile(r"\bmeta\b", re.IGNORECASE)  # how torch says that a meta tensor has no data or kernel
 
@@ -59,6 +61,17 @@ def factory_size(func: Any, args: Any) -> int | None:
     for n in size:
         total *= n
     return total
+
+
+def outgrows(func: Any, args: Any, limit: int) -> bool:
+    """Whether an elementwise operator makes more than `limit` elements of tensors that have fewer.
+
+    A mask of every position against every other does.
+    """
+    tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    if prod([tensor.numel() for tensor in tensors]) <= limit or torch.Tag.pointwise not in func.tags:
+        return False
+    return prod(map(max, zip_longest(*(reversed(tensor.shape) for tensor in tensors), fillvalue=1))) > limit
 
 
 def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:

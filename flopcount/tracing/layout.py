@@ -53,6 +53,9 @@ def broadcast(*operands: Layout) -> Layout | None:
     That is how torch chooses (TensorIterator, reorder_dimensions): an insertion sort, since strides of 0 and axes of
     size 1 leave the order open.
     """
+    first = operands[0]
+    if first.contiguous and all(operand.shape == first.shape and operand.contiguous for operand in operands[1:]):
+        return first
     ndim = max(len(operand.shape) for operand in operands)
     shape: tuple[int, ...] = (1,) * ndim
     for operand in operands:
@@ -60,9 +63,8 @@ def broadcast(*operands: Layout) -> Layout | None:
         if any(a != b and 1 not in (a, b) for a, b in zip(shape, sizes, strict=True)):
             return None
         shape = tuple(map(max, shape, sizes))
-    dtype = operands[0].dtype
     if all(operand.contiguous for operand in operands):
-        return row_major(shape, dtype)
+        return row_major(shape, first.dtype)
     if any(_dense(x, range(len(x.shape))[::-1]) and not x.contiguous for x in operands):
         return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
     if ndim in (4, 5) and any(like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
@@ -92,7 +94,7 @@ def broadcast(*operands: Layout) -> Layout | None:
     for axis in inner_first:
         stride[axis] = step
         step *= shape[axis]
-    return Layout(shape, tuple(stride), dtype)
+    return Layout(shape, tuple(stride), first.dtype)
 
 
 def _expanded_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:

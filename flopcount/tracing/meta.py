@@ -20,7 +20,7 @@ from ..ops import Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
 from .inputs import map_tensors
-from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, sizes, with_device
+from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
 from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
 from .shapes import SHAPES
@@ -181,27 +181,23 @@ class MetaMode(RecordingMode):
         return self._functional(func, args, kwargs) if parts is NotImplemented else parts
 
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if self._knows_all(args, kwargs):
+        if self._knows_all(args, kwargs) and not outgrows(func, args, self.known_limit):
             return self._compute(func, args, kwargs)
-        known = self._remembered(func, args, kwargs, self._first_time)
+        calls, key = self._place(func, args, kwargs)
+        known = calls.get(key)
+        if known is None:
+            known = calls[key] = self._first_time(func, args, kwargs)
         self.record(known.signature)
         result = known.result
-        if isinstance(result, Layout):
+        if type(result) is Layout:
             return result.empty()
         return args[result.position] if isinstance(result, Argument) else rebuild(result)
 
-    def _remembered(
-        self, func: Any, args: Any, kwargs: dict[str, Any], first_time: Callable[[Any, Any, dict[str, Any]], Known]
-    ) -> Known:
-        """The answer to this call, worked out where there is none yet."""
+    def _place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[dict[Any, Known], Any]:
+        """Where the answer to this call is kept, if there is one yet, and under which key."""
         if not self.fast:
-            return first_time(func, args, kwargs)
-        calls = self.aten_calls if func.namespace == "aten" else self.other_calls
-        key = call_key(func, args, kwargs)
-        known = calls.get(key)
-        if known is None:
-            known = calls[key] = first_time(func, args, kwargs)
-        return known
+            return {}, None
+        return self.aten_calls if func.namespace == "aten" else self.other_calls, call_key(func, args, kwargs)
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
@@ -280,11 +276,12 @@ class MetaMode(RecordingMode):
             with torch.inference_mode(source.is_inference()):  # torch ties a view to its source, and insists
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
-
-        def first_time(func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
-            return Known(make_signature(func, args, kwargs, result, is_view=is_view_of(func, result, args)))
-
-        self.record(self._remembered(func, args, kwargs, first_time).signature)
+        calls, key = self._place(func, args, kwargs)
+        known = calls.get(key)
+        if known is None:
+            is_view = is_view_of(func, result, args)
+            known = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
+        self.record(known.signature)
         return result
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -330,7 +327,11 @@ class MetaMode(RecordingMode):
         return target
 
     def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        self.record(self._remembered(func, args, kwargs, self._first_write).signature)
+        calls, key = self._place(func, args, kwargs)
+        known = calls.get(key)
+        if known is None:
+            known = calls[key] = self._first_write(func, args, kwargs)
+        self.record(known.signature)
 
     def _first_write(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         target = args[0]

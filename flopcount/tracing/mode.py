@@ -9,6 +9,7 @@ arrive as written, on every device, with and without grad.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -106,8 +107,9 @@ def make_signature(
     if not isinstance(func, torch._ops.OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
     name, overload, defaults = _schema(func)
-    given = dict(zip(defaults, args, strict=False)) | kwargs
-    arguments = {key: _frozen(given[key]) if key in given else default for key, default in defaults.items()}
+    arguments = defaults.copy()
+    for key, value in chain(zip(defaults, args, strict=False), kwargs.items()):
+        arguments[key] = _frozen(value)
     return Signature(name, overload, arguments, _outputs(result), is_view)
 
 
@@ -135,14 +137,15 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 
 def _frozen(value: Any) -> Any:
     """Tensors to specs, lists to tuples; scalars and None as they are."""
-    if isinstance(value, torch.Tensor):
-        refuse_tensor(value, "what an operator takes or gives")
-    if isinstance(value, (torch.Tensor, Layout)):
-        return TensorSpec(tuple(value.shape), str(value.dtype))
     if value is None or isinstance(value, int):
         return value
+    if isinstance(value, torch.Tensor):
+        refuse_tensor(value, "what an operator takes or gives")
+        return TensorSpec(tuple(value.shape), str(value.dtype))
+    if isinstance(value, Layout):
+        return TensorSpec(value.shape, str(value.dtype))
     if isinstance(value, (list, tuple)):
-        return tuple(_frozen(item) for item in value)
+        return tuple([_frozen(item) for item in value])
     return value
 
 
@@ -154,21 +157,33 @@ def fingerprint(value: Any) -> Any:
     if kind is torch.Tensor or kind is nn.Parameter or isinstance(value, torch.Tensor):
         return value.shape, value.stride(), value.dtype
     if kind is list or kind is tuple or isinstance(value, (list, tuple)):
-        return tuple(map(fingerprint, value))
+        return tuple(value) if {*map(type, value)} == _INTEGERS else tuple(map(fingerprint, value))
     return kind, (value if value.__hash__ is not None else repr(value))
+
+
+_INTEGERS = {int}
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What makes two calls the same for counting.
 
-    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do.
+    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do. Most
+    arguments are tensors and None, which are told here and not in a function of their own: every operation comes by.
     """
+    key: list[Any] = [id(func)]
     try:
-        key = id(func), tuple(map(fingerprint, args))
+        for value in args:
+            kind = type(value)
+            if kind is torch.Tensor or kind is nn.Parameter:
+                key.append((value.shape, value.stride(), value.dtype))
+            else:
+                key.append(value if value is None else fingerprint(value))
     except RuntimeError:  # a tensor without shape or strides
         _frozen(args)
         raise
-    return (*key, tuple((name, fingerprint(value)) for name, value in kwargs.items())) if kwargs else key
+    if kwargs:
+        key.append(tuple((name, fingerprint(value)) for name, value in kwargs.items()))
+    return tuple(key)
 
 
 def is_view_of(func: Any, result: Any, args: tuple[Any, ...]) -> bool:

@@ -7,9 +7,9 @@ import random
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from operator import is_
 from typing import Any
 
@@ -21,9 +21,9 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .autocast import cacheless
-from .walk import named_modules
+from .walk import Inventory
 
-__all__ = ["TURN", "preserved", "uncollected"]
+__all__ = ["TURN", "collected", "preserved", "uncollected"]
 
 TURN = threading.RLock()
 """One count at a time: what it sets aside belongs to the whole process."""
@@ -31,38 +31,52 @@ TURN = threading.RLock()
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
+_collecting: list[bool] = []  # of each `uncollected` under way, outermost first: whether Python collected before
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Put off Python's cyclic garbage collection, which otherwise runs through all of torch's objects several times.
 
-    That takes longer than counting does. Nothing large is made meanwhile: it is for meta tensors alone.
+    That takes longer than counting does. Nothing large is made meanwhile, except within `collected`.
     """
-    enabled = gc.isenabled()
+    _collecting.append(gc.isenabled())
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
+        if _collecting.pop():
             gc.enable()
 
 
 @contextmanager
-def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
+def collected() -> Iterator[None]:
+    """Within `uncollected`, collect as the caller does: where tensors may have data they must not pile up."""
+    if any(_collecting):
+        gc.enable()
+    try:
+        yield
+    finally:
+        if _collecting:
+            gc.disable()
+
+
+@contextmanager
+def preserved(module: nn.Module, *, buffers: bool, owned: Inventory | None = None) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
     Restores attributes, parameters, buffers and submodules of every module (the objects, and the contents of plain
     lists, dicts and sets), version counters, gradients, random states and torch's attention fast path. With
     `buffers` (real arithmetic) their values too. Also the default dtype and autocast. Lazy modules stay lazy; what
-    stands in for their parameters is given, by id.
+    stands in for their parameters is given, by id. `owned` is what the module is made of, where that is at hand.
     """
-    parts = [part for _, part in named_modules(module)]
-    attributes = [_Attributes(part) for part in parts]
-    parameters = list(_owned(part._parameters for part in parts))
-    owned_buffers = list(_owned(part._buffers for part in parts))
-    tensors = [t for t in chain(parameters, owned_buffers) if not (is_lazy(t) or t.is_inference())]
+    owned = owned or Inventory.of(module)
+    parts = [part for _, part in owned.modules]
+    attributes = _Attributes(parts)
+    tensors = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy and not t.is_inference()]
     versions = [t._version for t in tensors]
-    gradients = [(p, p.grad, p.requires_grad) for p in parameters]
-    values = [(b, b.clone()) for b in owned_buffers if not (b.is_meta or is_lazy(b))] if buffers else []
+    gradients = [(p, p.grad, p.requires_grad) for p in owned.parameters]
+    values = [(b, b.clone()) for b in owned.buffers if not (b.is_meta or id(b) in owned.lazy)] if buffers else []
     roads = _compiled_roads()
     states = _random_states()
     dtype = torch.get_default_dtype()
@@ -72,7 +86,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
     for owner, name, _, plain in roads:
         setattr(owner, name, plain)
     try:
-        with cacheless(), _lazy_for_now(parts, None if buffers else "meta") as lazy:
+        with cacheless(), _lazy_for_now(parts if owned.lazy else [], None if buffers else "meta") as lazy:
             yield lazy
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
@@ -81,8 +95,7 @@ def preserved(module: nn.Module, *, buffers: bool) -> Iterator[dict[int, Any]]:
             setattr(owner, name, compiled)
         for setter, state in states:
             setter(state)
-        for before in attributes:
-            before.restore()
+        attributes.restore()
         for parameter, gradient, wanted in gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
@@ -138,40 +151,49 @@ def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
     return function(*args, **(kwargs or {}))
 
 
-def _owned(tables: Iterable[Mapping[str, torch.Tensor | None]]) -> Iterator[torch.Tensor]:
-    """Every tensor once, shared ones too."""
-    seen: set[int] = set()
-    for tensor in chain.from_iterable(table.values() for table in tables if table):
-        if tensor is not None and id(tensor) not in seen:
-            seen.add(id(tensor))
-            yield tensor
-
-
 class _Attributes:
-    """A module's attributes as they were: the objects, and what its plain containers (most of them empty) held."""
+    """Attributes of modules as they were: the objects, and what their plain containers (most of them empty) held.
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.kind = type(module)
-        self.before = dict(module.__dict__)
-        containers = [value for value in self.before.values() if type(value) in _CONTAINERS]
+    Large networks have ten thousand, nearly all as before in the end: flat lists take least to make and to compare.
+    """
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self.modules = modules
+        self.kinds = [type(module) for module in modules]
+        tables = [module.__dict__ for module in modules]
+        self.sizes = list(map(len, tables))
+        self.names = list(chain.from_iterable(tables))
+        self.values = list(chain.from_iterable(table.values() for table in tables))
+        containers = [value for value in self.values if type(value) in _CONTAINERS]
         self.empty = [container for container in containers if not container]
         self.filled = [(container, container.copy()) for container in containers if container]
 
     def restore(self) -> None:
         """Put back what differs; nearly always that is nothing, and looking is all."""
-        if type(self.module) is not self.kind:  # a lazy module that settled
-            self.module.__class__ = self.kind
-        _refill(self.module.__dict__, self.before)
+        for module, kind in zip(self.modules, self.kinds, strict=True):
+            if type(module) is not kind:  # a lazy module that settled
+                module.__class__ = kind
+        tables = [module.__dict__ for module in self.modules]
+        if not self._are_in(tables):
+            before = zip(self.names, self.values, strict=True)
+            for table, size in zip(tables, self.sizes, strict=True):
+                _restore(table, dict(islice(before, size)))
         if any(self.empty):
             for container in self.empty:
                 container.clear()
         for container, copy in self.filled:
-            _refill(container, copy)
+            _restore(container, copy)
+
+    def _are_in(self, tables: list[dict[str, Any]]) -> bool:
+        return (
+            list(map(len, tables)) == self.sizes
+            and list(chain.from_iterable(tables)) == self.names
+            and all(map(is_, chain.from_iterable(table.values() for table in tables), self.values))
+        )
 
 
-def _refill(container: Any, copy: Any) -> None:
-    """Put back what a container held, in its order."""
+def _restore(container: Any, copy: Any) -> None:
+    """Put back what a container held, the very objects in their order."""
     same = len(container) == len(copy) and all(map(is_, container, copy))
     if same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values()))):
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Uncountable", "refuse_operator", "refuse_tensor"]
+__all__ = ["Uncountable", "is_countable", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
@@ -30,14 +30,17 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
     Raises:
         Uncountable: it is sparse, nested or quantized.
     """
-    kind = _kind_of(tensor)
+    kind = None if is_countable(tensor) else _kind_of(tensor)
     if kind is not None:
         raise Uncountable(f"{what} is a {kind} tensor", kind)
 
 
+def is_countable(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is dense and neither nested nor quantized, as nearly all are."""
+    return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
 def _kind_of(tensor: torch.Tensor) -> str | None:
-    if tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized:
-        return None
     if tensor.is_nested:
         return "nested"
     if tensor.is_quantized:

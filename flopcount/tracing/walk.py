@@ -1,24 +1,73 @@
-"""The modules of a network in torch's order, without its recursive generators, which take as long as counting does."""
+"""What a network is made of, found in one walk: torch's recursive generators take as long as counting does."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["named_modules"]
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+__all__ = ["Inventory", "named_modules"]
 
 
 def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
     """As `list(root.named_modules())`: each module once, under its first name, before the modules it holds."""
     seen: set[int] = set()
     found: list[tuple[str, nn.Module]] = []
-    waiting: list[tuple[str, nn.Module]] = [("", root)]
-    while waiting:
-        path, module = waiting.pop()
+
+    def visit(path: str, module: nn.Module) -> None:
         if id(module) in seen:
-            continue
+            return
         seen.add(id(module))
         found.append((path, module))
-        prefix = f"{path}." if path else ""
-        children = [(prefix + name, child) for name, child in module._modules.items() if child is not None]
-        waiting.extend(reversed(children))
+        children = module._modules
+        if children:
+            prefix = f"{path}." if path else ""
+            for name, child in children.items():
+                if child is not None:
+                    visit(prefix + name, child)
+
+    visit("", root)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Modules with their paths, parameters and buffers of a network, each once and in torch's order.
+
+    `lazy` has the ids of those parameters and buffers that have no shape yet.
+    """
+
+    modules: list[tuple[str, nn.Module]]
+    parameters: list[nn.Parameter]
+    buffers: list[torch.Tensor]
+    lazy: frozenset[int]
+
+    @classmethod
+    def of(cls, root: nn.Module) -> Inventory:
+        """Of a network as it is now."""
+        modules = named_modules(root)
+        parameters = _distinct([module._parameters for _, module in modules])
+        buffers = _distinct([module._buffers for _, module in modules])
+        return cls(modules, parameters, buffers, frozenset(id(t) for t in (*parameters, *buffers) if is_lazy(t)))
+
+    def name_of(self, tensor: torch.Tensor) -> str:
+        """The first name of a parameter or buffer."""
+        for path, module in self.modules:
+            for name, other in (*module._parameters.items(), *module._buffers.items()):
+                if other is tensor:
+                    return f"{path}.{name}" if path else name
+        return ""
+
+
+def _distinct(tables: list[Mapping[str, Any]]) -> list[Any]:
+    found: dict[int, Any] = {}
+    for table in tables:
+        if table:
+            for tensor in table.values():
+                if tensor is not None:
+                    found.setdefault(id(tensor), tensor)
+    return list(found.values())

@@ -133,18 +133,7 @@ class Training:
     @cached_property
     def step(self) -> Report:
         """All operations as a report of their own; loss and optimizer are the model's."""
-        rows = {row.path: row for row in self.rows}
-        beside = _total(rows[LOSS].own) + _total(rows[OPTIMIZER].own)
-        modules = tuple(
-            replace(
-                module,
-                cost=_total(rows[module.path].cost) + (Amount() if module.path else beside),
-                own=_total(rows[module.path].own) + (Amount() if module.path else beside),
-            )
-            for module in self.forward_report.modules
-        )
-        ops = tuple(op.costed for op in self.ops)
-        return replace(self.forward_report, ops=ops, modules=modules, training=None)
+        return replace(self.forward_report, ops=tuple(op.costed for op in self.ops), training=None)
 
     @cached_property
     def rows(self) -> tuple[StepRow, ...]:
