@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from .fields import receptive_field
     from .fitting import largest_batch
+    from .largest import largest_clips
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
@@ -74,6 +75,7 @@ _HOME = {
     "create_model": "models",
     "diff": "difference",
     "inflate": "models.inflate",
+    "largest_clips": "largest",
     "largest_batch": "fitting",
     "list_models": "models",
     "read_budgets": "budget_file",
@@ -116,6 +118,7 @@ __all__ = [
     "diff",
     "inflate",
     "largest_batch",
+    "largest_clips",
     "list_models",
     "read_budgets",
     "read_report",

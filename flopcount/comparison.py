@@ -162,6 +162,8 @@ class Comparison:
         """One row per point, exact, with the unit in every column's name."""
         import pandas
 
+        from .renderers.frame import column_of
+
         columns: dict[str, list[Any]] = {
             "network": [row.name for row in self.rows],
             "family": [row.family for row in self.rows],
@@ -173,10 +175,18 @@ class Comparison:
             "params": [row.params for row in self.rows],
             "top1_percent": [row.top1 for row in self.rows],
             "top5_percent": [float("nan") if row.top5 is None else row.top5 for row in self.rows],
+            "pretrain": [row.pretrain for row in self.rows],
+            "source": [row.source for row in self.rows],
             "url": [row.url for row in self.rows],
             "locator": [row.locator for row in self.rows],
         }
-        return pandas.DataFrame(columns)
+        return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def plot(self, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
         """Cost (log) against top-1; a new figure where `ax` is None.

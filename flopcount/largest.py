@@ -77,10 +77,16 @@ class Fit:
         views = f" in {self.views} views" if self.views.count > 1 else ""
         return Table(f"{self.model} within {self.budget.text}{views}", columns, tuple(rows), None, self.notes)
 
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
 
 def largest_clips(
     form: ClosedForm,
-    budget: Allowance,
+    budget: Allowance | str,
     *,
     views: Views | None = None,
     frames: Sequence[int] | None = None,
@@ -90,7 +96,7 @@ def largest_clips(
 
     Arguments:
         form: in T, and in H and W or in S; an axis that it is pinned at, or that it does not have, stays.
-        budget: for all views of a video together.
+        budget: for all views of a video together, such as "25GMACs".
         views: one where None.
         frames: to choose from; all that the form holds for up to 256 where None.
         sizes: to choose from; multiples of 16 that the form holds for where None.
@@ -98,6 +104,7 @@ def largest_clips(
     Raises:
         InputError: not even the smallest clip fits, or the form holds for none of the sizes.
     """
+    budget = Allowance.parse(budget) if isinstance(budget, str) else budget
     views = views or Views()
     t = _choices(form, ("T",), frames, range(1, MOST_FRAMES + 1), "frames")
     s = _choices(form, ("H", "W", "S"), sizes, SIZES, "sizes")

@@ -356,7 +356,7 @@ class Report:
         return breakdown(self, by, ax, depth=depth, dark=dark)
 
     def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
-        """The table as a DataFrame of exact integers."""
+        """The table as a DataFrame of exact integers, with names as in the JSON: macs, other_flops, bytes_read."""
         from .renderers.frame import to_frame
         from .tables import table_by
 

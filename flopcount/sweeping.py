@@ -84,13 +84,17 @@ class Sweep:
         """One row per configuration, exact integers; a failure has none, and says why."""
         import pandas
 
+        from .renderers.frame import column_of
+
+        flops = [None if row.macs is None else 2 * row.macs for row in self.rows]
         return pandas.DataFrame(
             {
-                **{name: [row.configuration.get(name) for row in self.rows] for name in self.names},
+                **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
                 "macs": pandas.array([row.macs for row in self.rows], dtype="Int64"),
+                "flops": pandas.array(flops, dtype="Int64"),
                 "other_flops": pandas.array([row.other_flops for row in self.rows], dtype="Int64"),
                 "params": pandas.array([row.params for row in self.rows], dtype="Int64"),
-                "problem": [row.problem for row in self.rows],
+                "problem": column_of([row.problem for row in self.rows]),
             }
         )
 

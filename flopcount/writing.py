@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["require_writable", "write_files"]
+__all__ = ["require_folder", "require_writable", "write_files"]
 
 
 def require_writable(*paths: Path) -> None:
@@ -23,6 +23,19 @@ def require_writable(*paths: Path) -> None:
             raise _cannot_write(path, os.strerror(errno.EISDIR))
         if not os.access(path.parent, os.W_OK):
             raise _cannot_write(path, os.strerror(errno.EACCES if path.parent.exists() else errno.ENOENT))
+
+
+def require_folder(folder: Path) -> None:
+    """Before long work whose files go there; it may be made then, with the folders above it.
+
+    Raises:
+        InputError: it is a file, or in a folder that takes none.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise InputError(f"cannot write to {folder}: {there} is no folder", [("fix", "name a folder")])
+    if not os.access(there, os.W_OK):
+        raise InputError(f"cannot write to {folder}: {os.strerror(errno.EACCES)}", [("fix", "name another folder")])
 
 
 def write_files(files: dict[Path, bytes], *, folders: bool = False) -> None:

@@ -129,10 +129,44 @@ def test_json_has_the_keys_of_the_design(report):
 def test_pandas_has_exact_integers(report):
     frame = report.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
-    assert frame["MACs"].sum() == report.macs
-    assert str(frame["MACs"].dtype) == "int64"
+    assert frame["macs"].sum() == report.macs
     assert frame["params"].sum() == report.params
-    assert report.to_pandas(by="operator")["other"].sum() == report.other_flops
+    operators = report.to_pandas(by="operator")
+    assert operators["other_flops"].sum() == report.other_flops
+    assert operators["bytes_read"].sum() == report.bytes_read
+    text, number = "string", "int64"
+    costs = {"macs": number, "flops": number, "other_flops": number}
+    assert dict(frame.dtypes.astype(str)) == {
+        "layer": text, "type": text, "output": text, "params": number, **costs, "share": "float64"
+    }  # fmt: skip
+    assert dict(operators.dtypes.astype(str)) == {
+        "operator": text, "kind": text, "calls": number, **costs, "bytes_read": number, "bytes_written": number,
+        "share": "float64",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        ([1, 2], "int64"),
+        ([1, None], "Int64"),
+        ([1, 2.5, None], "float64"),
+        ([True, False], "bool"),
+        ([True, None], "boolean"),
+        (["a", None, 3], "string"),
+        ([None], "string"),
+        ([], "string"),
+        ([2**63, 1], "object"),
+    ],
+)
+def test_a_column_of_a_frame_has_one_type(cells, dtype):
+    from flopcount.renderers.frame import column_of
+
+    column = pandas.Series(column_of(cells))
+    assert str(column.dtype) == dtype
+    assert [None if pandas.isna(cell) else cell for cell in column] == [
+        str(cell) if dtype == "string" and cell is not None else cell for cell in cells
+    ]
 
 
 def test_sentence_of_the_issue():

@@ -113,11 +113,20 @@ def test_a_cluster_whose_worker_dies_half_way(tmp_path):
 def test_frames_and_tables_say_what_failed():
     result = sweep(build, {"width": [4, 13], "depth": [2]})
     frame = result.to_pandas()
-    assert list(frame.columns) == ["width", "depth", "macs", "other_flops", "params", "problem"]
+    assert list(frame.columns) == ["width", "depth", "macs", "flops", "other_flops", "params", "problem"]
     assert frame["macs"].dtype == pandas.Int64Dtype()
     assert frame["macs"].tolist() == [macs(4, 2), pandas.NA]
+    assert frame["flops"].tolist() == [2 * macs(4, 2), pandas.NA]
+    assert [str(frame[name].dtype) for name in ("width", "depth", "problem")] == ["int64", "int64", "string"]
     assert "2 configurations, 1 counted, 1 failed" in str(result)
     assert "13 brings bad luck" in str(result)
+
+
+def test_a_frame_of_mixed_configurations_has_one_type_for_each_column():
+    configurations = [{"width": 4, "depth": 1, "note": "a"}, {"width": 5, "depth": 2, "note": 3}, {"width": 6}]
+    frame = sweep(lambda width, depth=1, note=None: build(width, depth), configurations).to_pandas()
+    assert [str(frame[name].dtype) for name in ("width", "depth", "note")] == ["int64", "Int64", "string"]
+    assert frame["note"].tolist() == ["a", "3", pandas.NA]
 
 
 def test_lines_stand_at_what_was_counted():

@@ -654,7 +654,7 @@ def test_the_report_is_the_forwards_and_shows_the_step():
     assert (report.total, report.modules) == (plain.total, plain.modules)
     assert "by weight" in str(report)
     assert "by weight" in report._repr_html_()
-    assert report.to_pandas()["by weight"].sum() == report.training.backward_by_weight.macs
+    assert report.to_pandas()["backward_by_weight_macs"].sum() == report.training.backward_by_weight.macs
     assert str(report.training) == str(report)
     assert all(Kind.VIEW.value not in row for row in report.training.by_kind().rows)
 

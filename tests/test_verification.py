@@ -248,8 +248,3 @@ def test_what_the_command_refuses(words, message):
     result = _run(*words.split())
     assert result.exit_code == 2
     assert result.stderr.startswith(message)
-
-
-def test_the_page_of_published_numbers_is_what_the_command_writes(golden):
-    pytest.importorskip("transformers")
-    golden("../../reports/published.md", published_report(verify_published()))

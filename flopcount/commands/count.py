@@ -24,6 +24,7 @@ from .arguments import (
     views_of,
 )
 from .output import show, working, write
+from .pictures import PlotOpt, require_picture, write_picture
 
 __all__ = ["explain", "model"]
 
@@ -34,6 +35,7 @@ __all__ = ["explain", "model"]
     "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
     "flopcount model c3d --by operator --format json\n\n"
     "flopcount model slow_fusion --receptive-field\n\n"
+    "flopcount model slowfast_r50_8x8 --plot layers.pdf\n\n"
     "flopcount model cnn_lstm --train --freeze cnn --optimizer adamw --epochs 10 --samples 9537\n\n"
     "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
 )
@@ -52,6 +54,7 @@ def model(
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
     format: Annotated[Format, typer.Option(help="How to write it; json is the whole report.")] = Format.table,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+    plot: PlotOpt = None,
     train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward too.")] = False,
     optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adamw: its step too.")] = None,
     freeze: Annotated[
@@ -71,6 +74,8 @@ def model(
     training = training_arguments(train, optimizer, freeze, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
+    if plot is not None:
+        require_picture(plot)
     with working(f"counting {name}"):
         from ..counting import count_model
 
@@ -78,6 +83,8 @@ def model(
         report = count_model(**arguments, **training, **asked)
         if report.training and epochs is not None and samples is not None:
             report = replace(report, training=report.training.over(epochs, samples))
+    if plot is not None:
+        write_picture(plot, lambda: report.plot(by.value, depth=depth))
     if format is Format.json:
         write(report.to_json())
         return

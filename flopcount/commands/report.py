@@ -1,15 +1,18 @@
-"""Cost reports that stand on their own."""
+"""Cost reports."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..writing import write_files
-from .application import app
+from ..errors import FlopcountError, InputError
+from ..writing import require_folder, write_files
+from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, SetOpt, arguments_of, views_of
 from .output import working
 
@@ -20,77 +23,115 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
+class PageFormat(StrEnum):
+    """How a page is written."""
+
+    markdown = "markdown"
+    html = "html"
+
+
 @app.command(
     epilog="[bold]Examples[/]\n\n"
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
-    "flopcount report r3d_18 x3d_m slowfast_r50_8x8 --out costs\n\n"
-    "flopcount report nets.py:build --clip 16x112x112 --no-check --out costs"
+    "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
+    "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
+    "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR"
 )
 def report(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Networks of the zoo, or models of your own.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Write the pages and pictures there; all or nothing.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Write pages, charts and data there; all or nothing.")],
     clip: ClipOpt = None,
     views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
-    check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
     dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="Whose accuracy several are compared by.")
+        str, typer.Option(metavar="NAME", help="Of several models: whose accuracy they are compared by.")
     ] = "kinetics400",
+    check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
+    format: Annotated[PageFormat, typer.Option(help="Pages of markdown, or one of HTML.")] = PageFormat.markdown,
 ) -> None:
-    """Write what models cost: layers, closed form, charts, cross-check, and what papers print of them.
+    """Write what a model costs as a page that stands on its own; of several models an index and a comparison too.
 
-    Several models get an index, and a comparison with those whose accuracy is known.
+    Layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if it finds a difference that
+    nothing explains) and what papers print of it, with the verdict.
     """
-    protocol = views_of(views)
-    models: list[dict[str, Any]] = []
-    for name in dict.fromkeys(names):
-        arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
-        models.append({key: arguments[key] for key in ("name", "clip", "num_classes", "options")})
-    command = _command(names, clip, views, num_classes, set, depth, check, dataset)
-    with working("counting") as say:
-        from ..cost_report import cost_report
+    from ..facts import classes_of
 
-        reports = [cost_report(**model, views=protocol, with_check=check, progress=say) for model in models]
-        comparison = _compared(reports, dataset)
-        files = _files(reports, comparison, command, depth)
+    names = list(dict.fromkeys(names))
+    for name in names:
+        asked = arguments_of(name, clip, 1, num_classes, set, None, None)
+    model = {key: asked[key] for key in ("clip", "num_classes", "options")} | {"views": views_of(views)}
+    classes_of(dataset)
+    require_folder(out)
+    command = _command(names, clip, views, num_classes, set, depth, dataset, check, format)
+    with working(f"counting {names[0]}") as say:
+        costs = [_cost(name, say, model | {"with_check": check}) for name in names]
+        comparison = _comparison(names, dataset, say)
+        say("drawing")
+        files = _files(costs, comparison, command, depth, format)
     write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} file{'s' * (len(files) > 1)} below {out}", err=True)
+    typer.echo(f"wrote {len(files)} files below {out}", err=True)
+    wrong = [cost.name for cost in costs if cost.check is not None and not cost.check.agrees]
+    if wrong:
+        typer.echo(f"not every difference from other counters is explained: {', '.join(wrong)}", err=True)
+        raise typer.Exit(EXIT_FAILED_CHECK)
 
 
-def _compared(reports: list[CostReport], dataset: str) -> Comparison | None:
-    """Those of the zoo with an accuracy on the data set, where there are several models."""
+def _cost(name: str, say: Callable[[str], None], model: dict[str, Any]) -> CostReport:
+    from ..cost_report import cost_report
+
+    try:
+        return cost_report(name, progress=say, **model)
+    except FlopcountError as error:  # of several, which
+        raise InputError(f"{name}: {error.message}", error.details) from error
+
+
+def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) -> Comparison | None:
+    """Of the networks of the zoo, where at least one has an accuracy."""
     from ..comparison import compare
     from ..models import CARDS
 
-    known = [report.name for report in reports if report.name in CARDS]
-    if len(reports) < 2 or not known:
+    known = [name for name in names if name in CARDS]
+    if len(names) < 2 or not known:
         return None
-    comparison = compare(known, dataset=dataset)
-    return comparison if comparison.rows else None
+    found = compare(known, dataset=dataset, progress=say)
+    return found if found.rows else None
 
 
-def _files(reports: list[CostReport], comparison: Comparison | None, command: str, depth: int) -> dict[str, bytes]:
+def _files(
+    costs: Sequence[CostReport], comparison: Comparison | None, command: str, depth: int, form: PageFormat
+) -> dict[str, bytes]:
+    if form is PageFormat.html:
+        from ..page import page  # type: ignore[import-not-found,unused-ignore]
+
+        return {"index.html": page(costs, comparison, command).encode()}
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
-    from ..figures import reports_files
+    from ..pages import report_files
 
-    return reports_files(reports, command, depth=depth, comparison=comparison)
+    return report_files(costs, command, comparison, depth=depth)
 
 
 def _command(
-    names: list[str], clip: str | None, views: str | None, num_classes: int | None, settings: list[str] | None,
-    depth: int, check: bool, dataset: str,
-) -> str:  # fmt: skip
+    names: Sequence[str],
+    clip: str | None,
+    views: str | None,
+    num_classes: int | None,
+    settings: Sequence[str] | None,
+    depth: int,
+    dataset: str,
+    check: bool,
+    form: PageFormat,
+) -> str:
     """The command that makes the same pages anywhere."""
     words = ["flopcount", "report", *names]
-    words += ["--clip", clip] if clip else []
-    words += ["--views", views] if views else []
-    words += ["--num-classes", str(num_classes)] if num_classes is not None else []
-    words += [word for text in settings or () for word in ("--set", text)]
+    given = {"--clip": clip, "--views": views, "--num-classes": num_classes}
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    words += [word for setting in settings or () for word in ("--set", setting)]
     words += ["--depth", str(depth)] if depth != 2 else []
+    words += ["--dataset", dataset] if len(names) > 1 else []
     words += [] if check else ["--no-check"]
-    words += ["--dataset", dataset] if dataset != "kinetics400" else []
+    words += ["--format", form.value] if form is not PageFormat.markdown else []
     return shlex.join([*words, "--out", "DIR"])

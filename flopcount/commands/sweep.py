@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import InputError, UnknownNameError
-from ..writing import require_writable, write_files
+from ..errors import InputError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormat, arguments_of, views_of
 from .output import progress, show, working
-
-if TYPE_CHECKING:
-    from ..sweeping import Sweep
+from .pictures import PlotOpt, require_picture, write_picture
 
 __all__ = ["fit", "sweep"]
 
@@ -32,9 +28,7 @@ def sweep(
     frames: Annotated[str, typer.Option(metavar="RANGE", help=f"Frames. {_RANGE}")],
     size: Annotated[str, typer.Option(metavar="RANGE", help=f"Height and width. {_RANGE}")],
     set: SetOpt = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it there as png, svg or pdf; whole or not at all.")
-    ] = None,
+    plot: PlotOpt = None,
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
@@ -47,37 +41,18 @@ def sweep(
     options = {key: [value] for key, value in parse_settings(set or ()).items()}
     grid: dict[str, list[Any]] = {"model": names, **clips, **options}
     if plot is not None:  # before minutes of counting
-        require_writable(plot)
-        _require_picture(plot)
+        require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
         from ..sweeping import build_of_zoo
         from ..sweeping import sweep as count_all
 
         result = count_all(build_of_zoo, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:
-        write_files({plot: _picture(result, plot)})
-        typer.echo(f"wrote {plot}", err=True)
+        x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
+        write_picture(plot, lambda: result.plot(x))
     show(result.table(), format.value)
     if any(row.problem for row in result.rows):
         raise typer.Exit(EXIT_FAILED_CHECK)
-
-
-def _require_picture(path: Path) -> None:
-    from ..figures import FORMATS
-
-    form = path.suffix.removeprefix(".")
-    if form not in FORMATS:
-        raise UnknownNameError("format of a picture", form, FORMATS, f"choose {', '.join(FORMATS)}")
-
-
-def _picture(result: Sweep, path: Path) -> bytes:
-    import matplotlib
-
-    matplotlib.use("agg")  # a file needs no screen, and a broken one must not matter
-    from ..figures import picture
-
-    x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
-    return picture(lambda: result.plot(x), path.suffix.removeprefix("."))
 
 
 @app.command(

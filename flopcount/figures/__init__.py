@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .breakdown import breakdown
-from .files import FORMATS, picture
-from .pages import comparison_files, comparison_page
-from .report_pages import report_files, report_page, reports_files
+from .files import FORMATS, picture, picture_links, picture_markup, themed_pictures
+from .pages import comparison_files, comparison_page, comparison_pictures, comparison_texts
 from .scatter import scatter
 from .sweep_lines import sweep_lines
 
@@ -14,10 +13,12 @@ __all__ = [
     "breakdown",
     "comparison_files",
     "comparison_page",
+    "comparison_pictures",
+    "comparison_texts",
     "picture",
-    "report_files",
-    "report_page",
-    "reports_files",
+    "picture_links",
+    "picture_markup",
     "scatter",
     "sweep_lines",
+    "themed_pictures",
 ]

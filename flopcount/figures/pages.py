@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from .._version import __version__
+from matplotlib.axes import Axes
+
 from ..comparison import PER, Comparison
-from .files import FORMATS, picture
+from ..provenance import made_by
+from .files import picture_links, picture_markup, themed_pictures
 from .scatter import scatter
 
-__all__ = ["comparison_files", "comparison_page"]
-
-_THEMES = (("light", False), ("dark", True))
+__all__ = ["comparison_files", "comparison_page", "comparison_pictures", "comparison_texts"]
 
 
 def comparison_files(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, bytes]:
@@ -23,36 +23,39 @@ def comparison_files(comparison: Comparison, command: str, pers: Sequence[str] =
         command: what made it, for the page.
         pers: charts per "view", per "video", or both.
     """
+    texts = comparison_texts(comparison, command, pers)
+    return {path: text.encode() for path, text in texts.items()} | comparison_pictures(comparison, pers)
+
+
+def comparison_texts(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, str]:
+    """What of the files is text: the page, its table for LaTeX, and the data of its charts."""
     name, table = comparison.dataset, comparison.table()
     charts = pers if comparison.rows else ()
-    files = {
-        f"{name}.md": comparison_page(comparison, command, charts).encode(),
-        f"{name}/{name}.tex": (table.to_latex() + "\n").encode(),
+    return {
+        f"{name}.md": comparison_page(comparison, command, charts),
+        f"{name}/{name}.tex": table.to_latex() + "\n",
+        **{f"{name}/per_{per}.csv": table.to_csv() + "\n" for per in charts},
     }
-    for per in charts:
-        files[f"{name}/per_{per}.csv"] = (table.to_csv() + "\n").encode()
-        for theme, dark in _THEMES:
-            for form in FORMATS:
-                draw = partial(scatter, comparison, per, dark=dark)
-                files[f"{name}/per_{per}_{theme}.{form}"] = picture(draw, form)
+
+
+def comparison_pictures(comparison: Comparison, pers: Sequence[str] = PER) -> dict[str, bytes]:
+    """The charts."""
+    files: dict[str, bytes] = {}
+    for per in pers if comparison.rows else ():
+        files |= themed_pictures(partial(_drawn, comparison, per), f"{comparison.dataset}/per_{per}")
     return files
+
+
+def _drawn(comparison: Comparison, per: str, dark: bool) -> Axes:
+    return scatter(comparison, per, dark=dark)
 
 
 def comparison_page(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> str:
     """The page in markdown: how it was made, the charts, the table with its notes."""
-    from torch import __version__ as torch_version
-
-    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
-    made = f"Made by `{command}`, flopcount {__version__}, torch {built}."
-    parts = [f"# Cost against accuracy on {comparison.dataset}", made]
+    parts = [f"# Cost against accuracy on {comparison.dataset}", made_by(command)]
     for per in pers:
         stem = f"{comparison.dataset}/per_{per}"
-        text = f"top-1 on {comparison.dataset} against GMACs per {per}"
-        parts.append(
-            f'<picture>\n<source media="(prefers-color-scheme: dark)" srcset="{stem}_dark.svg">\n'
-            f'<img src="{stem}_light.svg" alt="{text}">\n</picture>'
-        )
-        links = ", ".join(f"[{form.upper()}]({stem}_light.{form})" for form in FORMATS)
-        parts.append(f"The chart per {per}: {links}; its data: [CSV]({stem}.csv).")
+        parts.append(picture_markup(stem, f"top-1 on {comparison.dataset} against GMACs per {per}"))
+        parts.append(f"The chart per {per}: {picture_links(stem)}; its data: [CSV]({stem}.csv).")
     parts.append(comparison.table().to_markdown())
     return "\n\n".join(parts) + "\n"

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._version import __version__
 from ..clip import Clip
 from ..counting import count_model
 from ..errors import FlopcountError
 from ..models import CARDS
 from ..models.cards.lecture import CARDS as LECTURE
+from ..provenance import made_by
 from ..report import Report
 from ..tables import Column, Table
 from .lecture import lecture_table, verify_lecture
@@ -82,10 +82,7 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
 
 def lecture_page(progress: Callable[[str], None] = lambda text: None) -> str:
     """The page reports/lecture.md."""
-    from torch import __version__ as torch_version
-
-    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
-    made = f"Made by `flopcount verify lecture --write FILE`, flopcount {__version__}, torch {built}."
+    made = made_by("flopcount verify lecture --write FILE")
     systems = systems_table(count_systems(progress=progress)).to_markdown()
     corrections = lecture_table(verify_lecture()).to_markdown()
     return "\n\n".join(

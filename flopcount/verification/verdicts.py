@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
-from .._version import __version__
 from ..clip import Clip
 from ..errors import FlopcountError, UnknownNameError
 from ..facts import Printed, Published, Unmapped, ZooModel, dataset_classes, published, zoo_model
 from ..models import CARDS
+from ..provenance import made_by
 from ..tables import Column, Table
 from ..units import exact, si
 from .lecture import verify_lecture
@@ -328,8 +328,5 @@ def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
 
 def published_report(verdicts: Sequence[RowVerdict]) -> str:
     """The page reports/published.md: how it was made, the summary, and the table."""
-    from torch import __version__ as torch_version
-
-    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
-    made = f"`flopcount verify published --write FILE`, flopcount {__version__}, torch {built}"
-    return f"# Published numbers against our counts\n\nMade by {made}.\n\n{verdicts_table(verdicts).to_markdown()}\n"
+    made = made_by("flopcount verify published --write FILE")
+    return f"# Published numbers against our counts\n\n{made}\n\n{verdicts_table(verdicts).to_markdown()}\n"

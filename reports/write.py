@@ -1,0 +1,107 @@
+"""Writes every report of this folder that is counted, in one go and all or nothing: `python reports/write.py`.
+
+With `--check` nothing is written: exit code 1 where a text or its data differ from what would be, versions aside
+(pictures are not compared: fonts differ from one machine to the next). Tests check each report by the same functions.
+What is measured or surveyed for many minutes has commands of its own, which README.md names.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+
+from flopcount.catalogue import rules_table
+from flopcount.clip import Clip, Views
+from flopcount.comparison import compare
+from flopcount.cost_report import cost_report
+from flopcount.figures import comparison_pictures, comparison_texts
+from flopcount.pages import report_pictures, report_texts
+from flopcount.verification import lecture_page, published_report, verify_published
+from flopcount.writing import write_files
+
+FOLDER = Path(__file__).parent
+_VERSIONS = re.compile(r'flopcount \S+, torch \S+|^- versions: .*$|"(flopcount|torch)": "\d[^"]*"', re.MULTILINE)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one report consists of: path below this folder -> text; and what draws its pictures."""
+
+    texts: dict[str, str]
+    draw: Callable[[], dict[str, bytes]] = field(default=dict)
+
+
+def rules(say: Say) -> Written:
+    return Written({"rules.md": rules_table().to_markdown() + "\n"})
+
+
+def lecture(say: Say) -> Written:
+    return Written({"lecture.md": lecture_page(progress=say)})
+
+
+def published(say: Say) -> Written:
+    return Written({"published.md": published_report(verify_published(progress=say))})
+
+
+def kinetics400(say: Say) -> Written:
+    comparison = compare(progress=say)
+    texts = comparison_texts(comparison, "flopcount compare --dataset kinetics400 --out DIR")
+    return Written(texts, lambda: comparison_pictures(comparison))
+
+
+def c3d(say: Say) -> Written:
+    costs = [cost_report("c3d", clip=Clip(16, 112, 112), views=Views(10, 1), progress=say)]
+    texts = report_texts(costs, "flopcount report c3d --clip 16x112x112 --views 10x1 --out DIR")
+    return Written(texts, lambda: report_pictures(costs))
+
+
+REPORTS = {"rules": rules, "lecture": lecture, "published": published, "kinetics400": kinetics400, "c3d": c3d}
+
+
+def stale(written: Written) -> list[str]:
+    """Texts that differ from those here, versions aside, and texts in their folders that belong to no report."""
+    differing = [path for path, text in written.texts.items() if _here(path) != _VERSIONS.sub("", text)]
+    folders = {FOLDER / Path(path).parent for path in written.texts} - {FOLDER}
+    there = {str(path.relative_to(FOLDER)) for folder in folders for path in folder.glob("*.*")}
+    left = {path for path in there if Path(path).suffix not in (".png", ".svg", ".pdf")} - set(written.texts)
+    return [*differing, *sorted(left)]
+
+
+def _here(path: str) -> str | None:
+    file = FOLDER / path
+    return _VERSIONS.sub("", file.read_text()) if file.is_file() else None
+
+
+def main(words: Iterable[str]) -> int:
+    check = list(words) == ["--check"]
+    if list(words) and not check:
+        print(__doc__, file=sys.stderr)
+        return 2
+    found = {}
+    for name, report in REPORTS.items():
+        print(name, file=sys.stderr)
+        found[name] = report(lambda text: None)
+    if check:
+        wrong = [path for written in found.values() for path in stale(written)]
+        print("\n".join(f"stale: {path}" for path in wrong) or "all fresh", file=sys.stderr)
+        return int(bool(wrong))
+    files: dict[Path, bytes] = {}
+    for written in found.values():
+        files |= {FOLDER / path: text.encode() for path, text in written.texts.items()}
+        files |= {FOLDER / path: content for path, content in written.draw().items()}
+    write_files(files, folders=True)
+    print(f"wrote {len(files)} files", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
