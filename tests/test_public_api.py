@@ -48,6 +48,7 @@ STAGES = [
     {"verification", "survey"},
     {"comparison", "cost_report"},
     {"figures"},
+    {"page"},
     {"commands"},
     {"cli"},
 ]

@@ -86,4 +86,3 @@ def _terms(polynomial: Polynomial, stairs: dict[Staircase, int]) -> Terms:
         (str(number), [stairs.setdefault(stair, len(stairs)) for stair in monomial])
         for monomial, number in polynomial.terms.items()
     ]
-

@@ -12,7 +12,7 @@ from ..renderers.cells import cell
 from ..report import ModuleRow, Report
 from ..symbolic import ClosedForm
 from ..symbolic.form import TITLES
-from ..tables import Column, Table, output_of, missing_lines
+from ..tables import Column, Table, missing_lines, output_of
 from ..units import exact, percent, si, times
 from ..verification import verdicts_table
 from .chart_data import linked
@@ -91,9 +91,7 @@ def table_of(table: Table, urls: Sequence[str] = ()) -> dict[str, Any]:
 
     A column with nothing in it is left out.
     """
-    rows = [
-        [_cell(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows
-    ]
+    rows = [[_cell(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
     for row, url in zip(rows, urls or [""] * len(rows), strict=True):
         row[-1] = Cell(row[-1].text, row[-1].key, linked(url))
     kept = [index for index in range(len(table.columns)) if any(row[index].text for row in rows)]
@@ -165,8 +163,7 @@ def _layer(row: ModuleRow, report: Report) -> dict[str, Any]:
         "output": output_of(row),
         "own": bool(row.own.total_flops or row.own_params),
         "counts": [
-            si(value, blank=True)
-            for value in (row.own_params, row.own.macs, row.own.flops, row.own.other_flops)
+            si(value, blank=True) for value in (row.own_params, row.own.macs, row.own.flops, row.own.other_flops)
         ],
         "share": percent(part, whole) if part else "",
     }

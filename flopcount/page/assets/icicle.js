@@ -1,6 +1,7 @@
 // Cost by module as an icicle: each bar is a module with all that is in it, opened by click or Enter.
 
 const PARTS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D00", "#7F7F7F"];
+const NEARLY_ALL = 0.85;
 
 class Icicle {
   // layers: [{path, label, parent, children}] and their types; `amounts(measure)` has each one's whole and own cost
@@ -18,23 +19,22 @@ class Icicle {
     }
   }
 
-  // The first module that has several parts gives each a colour; what holds only one part has none of its own
+  // Each part of the model has a colour; of a part that is nearly all of it, its own parts have
   colours(whole) {
     const found = new Array(this.layers.length).fill(ink("chip"));
-    let top = 0;
-    for (;;) {
-      const parts = this.layers[top].children.filter((child) => whole[child]);
-      if (parts.length !== 1) {
-        parts.forEach((part, i) => this.paint(part, PARTS[i % PARTS.length], 1, found));
-        return found;
-      }
-      [top] = parts;
-    }
+    let next = 0;
+    const divide = (index) => this.layers[index].children.filter((child) => whole[child]).forEach((part) => {
+      if (Number(whole[part]) > NEARLY_ALL * Number(whole[0]) && this.layers[part].children.length) divide(part);
+      else this.paint(part, PARTS[next++ % PARTS.length], 1, found);
+    });
+    divide(0);
+    return found;
   }
 
   paint(index, colour, share, found) {
-    found[index] = mixed(colour, ink("ground"), isDark() ? 0.8 * share : share);
-    this.layers[index].children.forEach((child) => this.paint(child, colour, Math.max(0.42, share * 0.82), found));
+    found[index] = mixed(colour, ink("ground"), isDark() ? 0.85 * share : share);
+    const fainter = Math.max(isDark() ? 0.55 : 0.42, share * 0.82);
+    this.layers[index].children.forEach((child) => this.paint(child, colour, fainter, found));
   }
 
   draw(width = this.chart.clientWidth) {
@@ -69,7 +69,7 @@ class Icicle {
     };
     const layout = {
       width,
-      height: narrow ? 380 : 460,
+      height: narrow ? 380 : matchMedia("print").matches ? 340 : 460,
       margin: { l: 0, r: 0, t: 0, b: 0 },
       paper_bgcolor: "rgba(0,0,0,0)",
       font: font(12.5),

@@ -111,6 +111,9 @@ class Model {
   showLayers() {
     const depth = Number(this.depth.value);
     this.rows.forEach((row, index) => this.showLayer(row, index, depth));
+    const shares = this.rows.map((row) => row.cells[FIRST + COLUMNS.length]);
+    const largest = Math.max(...shares.filter((_, index) => !("away" in this.rows[index].dataset)).map((cell) => Number(cell.dataset.key)));
+    shares.forEach((cell) => cell.style.setProperty("--share", largest ? Number(cell.dataset.key) / largest : 0));
     const foot = this.table.tFoot.rows[0];
     COLUMNS.forEach((quantity, column) => { foot.cells[FIRST + column].textContent = this.text(this.totals[quantity]); });
     foot.cells[FIRST + COLUMNS.length].textContent = this.totals[this.basis()] ? "100.0%" : "";
@@ -138,7 +141,6 @@ class Model {
     const share = row.cells[FIRST + COLUMNS.length], part = values[this.basis()], all = this.totals[this.basis()];
     share.textContent = part === null ? "–" : percent(part, all);
     share.dataset.key = part === null || !all ? "0" : String(Number(part) / Number(all));
-    share.style.setProperty("--share", share.dataset.key);
   }
 
   text(value) {
