@@ -24,7 +24,7 @@ Terms: TypeAlias = list[tuple[str, list[int]]]
 
 
 def model_data(cost: CostReport) -> dict[str, Any]:
-    """JSON-able; see page.js for how it is read."""
+    """JSON-able; assets/model.js reads it."""
     report, form = cost.report, cost.form
     stairs: dict[Staircase, int] = {}
     layers = layers_of(cost)

@@ -23,6 +23,13 @@ function mixed(colour, other, share) {
   return "#" + a.map((part, i) => Math.round(part * share + b[i] * (1 - share)).toString(16).padStart(2, "0")).join("");
 }
 
+// Black or white, whichever stands out more (WCAG's relative luminance)
+function readable(colour) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#111111" : "#ffffff";
+}
+
 // One of `marks` takes part in Tab's order; `step` gives the next one for an arrow key
 function roving(marks, { name, step, enter, escape, seen }) {
   const elements = marks.map((mark) => mark.element);

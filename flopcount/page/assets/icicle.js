@@ -2,6 +2,8 @@
 
 const PARTS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D00", "#7F7F7F"];
 const NEARLY_ALL = 0.85;
+const COLUMN = 130; // px that most names with their numbers need
+const TEXT = 12.5; // px
 
 class Icicle {
   // layers: [{path, label, parent, children}] and their types; `amounts(measure)` has each one's whole and own cost
@@ -38,12 +40,15 @@ class Icicle {
   }
 
   draw(width = this.chart.clientWidth) {
-    if (!width || !this.layers.length) return;
+    if (!window.Plotly || !width) return;
     const measure = this.measure.value;
     const { whole, own } = this.amounts(measure);
     const unit = { macs: "MACs", other_flops: "other FLOPs", params: "params" }[measure];
     const used = this.layers.map((_, index) => index).filter((index) => whole[index]);
-    const colours = this.colours(whole), narrow = width < 620;
+    const colours = this.colours(whole), columns = Math.min(5, Math.max(3, Math.floor(width / COLUMN)));
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `${TEXT}px ${font(TEXT).family}`;
+    const fits = (line) => pen.measureText(line).width < width / columns - 8;
     const text = (index) => `${si(whole[index])} · ${percent(whole[index], whole[0])}`;
     const layers = used.map((index) => this.layers[index]);
     const trace = {
@@ -53,15 +58,16 @@ class Icicle {
       parents: layers.map((layer) => (layer.parent < 0 ? "" : String(layer.parent))),
       values: used.map((index) => Number(own[index])),
       branchvalues: "remainder",
-      text: used.map((index, i) => (narrow ? "" : `${layers[i].label}  ${text(index)}`)),
-      textinfo: narrow ? "label" : "text",
+      text: layers.map((layer, i) => [`${layer.label}  ${text(used[i])}`, layer.label].find(fits) ?? ""),
+      textinfo: "text",
+      insidetextfont: { color: used.map((index) => readable(colours[index])) },
       customdata: used.map((index) => [this.layers[index].path || this.layers[index].label, this.types[index],
         exact(whole[index]), exact(own[index]), percent(whole[index], whole[0])]),
       hovertemplate: `<b>%{customdata[0]}</b> %{customdata[1]}<br>%{customdata[2]} ${unit}, %{customdata[4]}`
         + `<br>%{customdata[3]} of its own<extra></extra>`,
       marker: { colors: used.map((index) => colours[index]), line: { width: 1, color: ink("ground") } },
       level: String(this.level),
-      maxdepth: narrow ? 3 : 5,
+      maxdepth: columns,
       tiling: { orientation: "h", pad: 1 },
       pathbar: { visible: false },
       sort: false,
@@ -69,10 +75,10 @@ class Icicle {
     };
     const layout = {
       width,
-      height: narrow ? 380 : matchMedia("print").matches ? 340 : 460,
+      height: width < 800 ? 360 : 460,
       margin: { l: 0, r: 0, t: 0, b: 0 },
       paper_bgcolor: "rgba(0,0,0,0)",
-      font: font(12.5),
+      font: font(TEXT),
       hoverlabel: hoverLabel(),
       uniformtext: { minsize: 11, mode: "hide" },
     };

@@ -30,7 +30,7 @@ class Model {
       const range = slider.querySelector("[type=range]"), number = slider.querySelector("[type=number]");
       range.addEventListener("input", () => { number.value = range.value; this.moved(); });
       number.addEventListener("change", () => {
-        range.value = number.value; // which takes the nearest size there is
+        if (number.value) range.value = number.value; // which takes the nearest size there is
         number.value = range.value;
         this.moved();
       });

@@ -22,7 +22,6 @@ async function unpacked(id) {
 }
 
 function draw(width) {
-  if (!window.Plotly) return;
   models.forEach((model) => model.icicle.draw(width));
   scatter?.draw(width);
 }
@@ -87,7 +86,10 @@ unpacked("plotly").then((text) => {
   script.textContent = text;
   document.head.append(script);
   draw();
-  root.dataset.drawn = "";
+  root.dataset.drawn = "yes";
 }, () => {
-  for (const chart of document.querySelectorAll(".chart")) chart.textContent = "Charts need a newer browser; the tables have every number.";
+  for (const chart of document.querySelectorAll(".chart")) {
+    chart.textContent = "Charts need a newer browser; the tables have every number.";
+  }
+  root.dataset.drawn = "no";
 });

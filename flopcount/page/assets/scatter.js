@@ -16,7 +16,7 @@ class Scatter {
   }
 
   draw(width = this.chart.clientWidth) {
-    if (!width) return;
+    if (!window.Plotly || !width) return;
     const { points, families, fronts, dataset } = this.data;
     const narrow = width < 620, height = narrow ? 460 : 560;
     const front = fronts[this.per.value].map((index) => points[index]);
@@ -42,7 +42,7 @@ class Scatter {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: font(12.5),
       hoverlabel: hoverLabel(), hovermode: "closest", dragmode: false,
       showlegend: true,
-      legend: narrow ? { orientation: "h", y: -0.2, x: 0 } : { x: 1.02, y: 0.5, yanchor: "middle", itemsizing: "constant" },
+      legend: narrow ? { orientation: "h", y: -0.2, x: 0 } : { x: 1.02, y: 0.5, yanchor: "middle" },
       xaxis: this.axis(`GMACs per ${this.per.value} (papers’ GFLOPs)`, { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
       yaxis: this.axis(`top-1 on ${dataset} (%), as printed`, {}),
     };
