@@ -22,6 +22,7 @@ __all__ = [
     "by_operator",
     "cost_text",
     "missing_lines",
+    "output_of",
     "sentence",
     "table_by",
     "title",
@@ -127,7 +128,7 @@ def by_module(report: Report, depth: int = 2) -> Table:
         if not (cost.total_flops or params):
             continue
         seen = _fields(row, report)
-        rows.append((_layer(row, report), row.type, _output(row), *seen, params, *_amount(cost, report)))
+        rows.append((_layer(row, report), row.type, output_of(row), *seen, params, *_amount(cost, report)))
     blank = ("",) * (len(columns) - 1 - len((_SHARE, *_COST, "params")))
     total = ("total", *blank, report.params, *_amount(report.total, report))
     return Table(title(report), columns, tuple(rows), total, notes(report))
@@ -137,7 +138,7 @@ def _layer(row: ModuleRow, report: Report) -> str:
     return row.path or f"({report.model})"
 
 
-def _output(row: ModuleRow) -> str:
+def output_of(row: ModuleRow) -> str:
     """C×T×H×W of the first call, without the batch; "+1" for each further shape."""
     if not row.calls and not row.cost.total_flops:  # a ModuleList is not called either, but what is in it
         return "never called"

@@ -50,6 +50,7 @@ STAGES = [
     {"comparison", "cost_report"},
     {"figures"},
     {"pages"},
+    {"page"},
     {"commands"},
     {"cli"},
 ]

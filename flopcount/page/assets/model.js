@@ -1,0 +1,183 @@
+// One model's panel: sliders -> sizes -> every polynomial -> totals, formulas, layers and the icicle.
+
+const COUNTED = ["macs", "other_flops", "params", "bytes_read", "bytes_written"];
+
+// The table of layers: name, type and output, then these
+const FIRST = 3;
+const COLUMNS = ["params", "macs", "flops", "other_flops"];
+
+class Model {
+  constructor(panel, data) {
+    this.panel = panel;
+    this.data = data;
+    this.form = panel.querySelector(".controls");
+    this.layers = withTree(data.layers.paths, data.name);
+    this.table = panel.querySelector(".layers");
+    this.rows = [...this.table.tBodies[0].rows];
+    this.place = sorted(this.table);
+    this.filter = filtered(this.table, panel.querySelector(".filter"), (shown, rows) => this.tell(shown, rows));
+    this.depth = panel.querySelector(".depth");
+    this.exact = panel.querySelector(".exact");
+    this.connect();
+    this.count();
+    this.icicle = new Icicle(panel, this.layers, this.rows.map((row) => row.cells[1].textContent),
+      (measure) => this.amounts[measure] ?? this.counted(measure));
+    this.show();
+  }
+
+  connect() {
+    for (const slider of this.form.querySelectorAll(".slider:not(.fixed)")) {
+      const range = slider.querySelector("[type=range]"), number = slider.querySelector("[type=number]");
+      range.addEventListener("input", () => { number.value = range.value; this.moved(); });
+      number.addEventListener("change", () => {
+        if (number.value) range.value = number.value; // which takes the nearest size there is
+        number.value = range.value;
+        this.moved();
+      });
+    }
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("reset", () => setTimeout(() => this.moved()));
+    this.depth.addEventListener("change", () => this.showLayers());
+    this.exact.addEventListener("change", () => this.showLayers());
+  }
+
+  moved() {
+    this.count();
+    this.show();
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.icicle.draw(), 60); // a chart is slower than a slider
+  }
+
+  sizes() {
+    const found = { ...this.data.base };
+    for (const range of this.form.querySelectorAll("[type=range]")) {
+      found[range.closest(".slider").dataset.name] = Number(range.value);
+    }
+    return found;
+  }
+
+  // Everything at the sizes of now; null is what has no form and was counted only at the base
+  count() {
+    this.at = this.sizes();
+    const { base, forms, stairs, counted } = this.data;
+    this.atBase = Object.keys(base).every((axis) => this.at[axis] === base[axis]);
+    this.stairs = stairsAt(stairs, this.at);
+    this.totals = Object.fromEntries(COUNTED.map((quantity) => [quantity,
+      forms[quantity] ? evaluate(forms[quantity].terms, this.stairs) : this.atBase ? BigInt(counted[quantity]) : null]));
+    this.totals.flops = this.totals.macs === null ? null : 2n * this.totals.macs;
+    this.amounts = {};
+    for (const measure of ["macs", "other_flops", "params"]) {
+      const { terms, counted: seen } = this.data.layers[measure];
+      const own = terms ? terms.map((form) => evaluate(form, this.stairs)) : this.atBase ? seen.map(BigInt) : null;
+      this.amounts[measure] = own && this.summed(own);
+    }
+  }
+
+  // Of a quantity without a form: as counted, wherever the sliders are
+  counted(measure) {
+    return this.summed(this.data.layers[measure].counted.map(BigInt));
+  }
+
+  summed(own) {
+    const whole = [...own];
+    for (let index = whole.length - 1; index > 0; index -= 1) whole[this.layers[index].parent] += whole[index];
+    return { own, whole };
+  }
+
+  show() {
+    const { at } = this;
+    const views = BigInt(at.clips) * BigInt(at.crops);
+    this.panel.querySelector(".now .how").textContent = this.atBase ? "as counted" : "by the closed form";
+    this.panel.querySelector(".now .views").textContent = `${at.clips}×${at.crops} = ${views} view${views > 1n ? "s" : ""}`;
+    if (Object.keys(this.data.base).length) {
+      const square = "S" in at;
+      this.panel.querySelector(".now .clip").textContent = [at.T, square ? at.S : at.H, square ? at.S : at.W]
+        .filter((size) => size !== undefined).join("×");
+    }
+    for (const row of this.panel.querySelectorAll("[data-total]")) {
+      const value = this.totals[row.dataset.total], { unit } = row.dataset;
+      write(row.querySelector(".view"), value, unit);
+      if (row.dataset.total !== "params") write(row.querySelector(".video"), value === null ? null : value * views, unit);
+    }
+    for (const entry of this.panel.querySelectorAll("[data-formula]")) {
+      const numbers = entry.querySelector(".numbers"), formula = entry.querySelector(".formula").textContent;
+      const put = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
+      if (numbers) numbers.textContent = put === formula ? "" : put;
+      entry.querySelector(".value").textContent = exact(this.totals[entry.dataset.formula]);
+    }
+    this.showLayers();
+  }
+
+  showLayers() {
+    const depth = Number(this.depth.value);
+    this.rows.forEach((row, index) => this.showLayer(row, index, depth));
+    const shares = this.rows.map((row) => row.cells[FIRST + COLUMNS.length]);
+    const largest = Math.max(...shares.filter((_, index) => !("away" in this.rows[index].dataset)).map((cell) => Number(cell.dataset.key)));
+    shares.forEach((cell) => cell.style.setProperty("--share", largest ? Number(cell.dataset.key) / largest : 0));
+    const foot = this.table.tFoot.rows[0];
+    COLUMNS.forEach((quantity, column) => { foot.cells[FIRST + column].textContent = this.text(this.totals[quantity]); });
+    foot.cells[FIRST + COLUMNS.length].textContent = this.totals[this.basis()] ? "100.0%" : "";
+    this.place();
+    this.filter();
+  }
+
+  basis() {
+    return this.totals.macs === 0n ? "other_flops" : "macs";
+  }
+
+  showLayer(row, index, depth) {
+    const level = this.layers[index].depth;
+    const of = (measure) => this.amounts[measure]?.[level === depth ? "whole" : "own"][index] ?? null;
+    const values = { params: of("params"), macs: of("macs"), other_flops: of("other_flops") };
+    values.flops = values.macs === null ? null : 2n * values.macs;
+    const empty = Object.values(values).every((value) => value === 0n);
+    row.toggleAttribute("data-away", empty || (depth >= 0 && level > depth));
+    row.hidden = "away" in row.dataset;
+    COLUMNS.forEach((quantity, column) => {
+      const cell = row.cells[FIRST + column], value = values[quantity];
+      cell.textContent = this.text(value);
+      cell.dataset.key = value === null ? "" : value.toString();
+    });
+    const share = row.cells[FIRST + COLUMNS.length], part = values[this.basis()], all = this.totals[this.basis()];
+    share.textContent = part === null ? "–" : percent(part, all);
+    share.dataset.key = part === null || !all ? "0" : String(Number(part) / Number(all));
+  }
+
+  text(value) {
+    if (value === null) return "no form";
+    return value === 0n ? "" : this.exact.checked ? exact(value) : si(value);
+  }
+
+  tell(shown, rows) {
+    const found = this.panel.querySelector(".found");
+    if (shown.length === rows.length) { found.textContent = `${rows.length} layers.`; return; }
+    const basis = this.basis(), column = FIRST + COLUMNS.indexOf(basis);
+    const cells = shown.map((row) => row.cells[column].dataset.key);
+    const sum = cells.includes("") ? null : cells.reduce((total, text) => total + BigInt(text), 0n);
+    const cost = sum === null ? "" : `: ${si(sum)} ${basis === "macs" ? "MACs" : "other FLOPs"}, ${percent(sum, this.totals[basis]) || "0%"}`;
+    found.textContent = `${shown.length} of ${rows.length} layers${cost}.`;
+  }
+}
+
+function write(cell, value, unit) {
+  const big = document.createElement("b"), small = document.createElement("small");
+  big.textContent = value === null ? "no form" : si(value, unit);
+  small.textContent = value === null ? "counted at the base clip only" : exact(value);
+  cell.replaceChildren(big, small);
+}
+
+function withTree(paths, name) {
+  const at = new Map(paths.map((path, index) => [path, index]));
+  const found = paths.map((path) => {
+    const parts = path.split(".");
+    return {
+      path,
+      label: path.match(/[^.]*(\.\d+)*$/)[0] || name, // "conv1.0": a number alone says nothing
+      depth: path ? parts.length : 0,
+      parent: path ? at.get(parts.slice(0, -1).join(".")) : -1,
+      children: [],
+    };
+  });
+  found.forEach((layer, index) => { if (layer.parent >= 0) found[layer.parent].children.push(index); });
+  return found;
+}
