@@ -330,6 +330,13 @@ def test_layers_sort_and_filter(opened, costs, text):
         assert macs.get_attribute("aria-sort") == "descending"
         largest = max(row.own.macs for row in report.modules)
         assert report.module(names.first.inner_text()).own.macs == largest
+        before = names.all_inner_texts()
+        move(panel, "T", "End")  # the order is that of the clip of now
+        larger = count_model("c3d", clip=Clip(64, 16, 16))
+        ordered = [larger.module(path).own.macs for path in names.all_inner_texts()]
+        assert ordered == sorted(ordered, reverse=True)
+        assert names.all_inner_texts() != before
+        move(panel, "T", "Home")
         macs.locator("button").click()
         assert macs.get_attribute("aria-sort") == "ascending"
         assert report.module(names.last.inner_text()).own.macs == largest
@@ -359,8 +366,14 @@ def test_depth_keeps_the_sum(opened, costs, text):
             assert len(keys) == len(report.by_module(int(depth)).rows)
 
 
-def test_the_icicle_opens_and_closes_by_mouse_and_keyboard(opened, costs, text):
+def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, costs, text):
     with opened(text) as tab:
+        move(tab.locator("#model-0"), "T", "End")
+        label = f"{si(count_model('c3d', clip=Clip(64, 16, 16)).macs)} MACs, 100.0%"
+        tab.wait_for_function(
+            "label => document.querySelector('#model-0 .icicle g.slice').getAttribute('aria-label').includes(label)",
+            arg=label,
+        )
         tab.locator("#tab-1").click()
         panel = tab.locator("#model-1")
         crumbs = panel.locator(".crumbs button")
@@ -383,18 +396,6 @@ def test_the_icicle_opens_and_closes_by_mouse_and_keyboard(opened, costs, text):
         assert crumbs.count() == 1
         panel.locator("select.measure").select_option("params")
         assert f"{si(costs[1].report.params)} params" in focusable.get_attribute("aria-label")
-
-
-def test_the_icicle_follows_the_sliders(opened, text):
-    with opened(text) as tab:
-        panel = tab.locator("#model-0")
-        move(panel, "T", "End")
-        report = count_model("c3d", clip=Clip(64, 16, 16))
-        label = f"{si(report.macs)} MACs, 100.0%"
-        tab.wait_for_function(
-            "label => document.querySelector('#model-0 .icicle g.slice').getAttribute('aria-label').includes(label)",
-            arg=label,
-        )
 
 
 def test_the_comparison_tells_each_point_and_its_source(opened, text):

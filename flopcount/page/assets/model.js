@@ -134,13 +134,11 @@ class Model {
     row.toggleAttribute("data-away", empty || (depth >= 0 && level > depth));
     row.hidden = "away" in row.dataset;
     COLUMNS.forEach((quantity, column) => {
-      const cell = row.cells[FIRST + column], value = values[quantity];
-      cell.textContent = this.text(value);
-      cell.dataset.key = value === null ? "" : value.toString();
+      const value = values[quantity];
+      put(row.cells[FIRST + column], this.text(value), value === null ? "" : value.toString());
     });
     const share = row.cells[FIRST + COLUMNS.length], part = values[this.basis()], all = this.totals[this.basis()];
-    share.textContent = part === null ? "–" : percent(part, all);
-    share.dataset.key = part === null || !all ? "0" : String(Number(part) / Number(all));
+    put(share, part === null ? "–" : percent(part, all), part === null || !all ? "0" : String(Number(part) / Number(all)));
   }
 
   text(value) {
@@ -157,6 +155,12 @@ class Model {
     const cost = sum === null ? "" : `: ${si(sum)} ${basis === "macs" ? "MACs" : "other FLOPs"}, ${percent(sum, this.totals[basis]) || "0%"}`;
     found.textContent = `${shown.length} of ${rows.length} layers${cost}.`;
   }
+}
+
+// What is there already is left alone, and needs no new layout
+function put(cell, text, key) {
+  if (cell.textContent !== text) cell.textContent = text;
+  if (cell.dataset.key !== key) cell.dataset.key = key;
 }
 
 function write(cell, value, unit) {

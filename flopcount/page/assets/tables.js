@@ -22,7 +22,8 @@ function sorted(table) {
     const sign = column >= 0 && headings[column].ariaSort === "descending" ? -1 : 1;
     const rows = column < 0 ? given : given.map((row) => [keyOf(row.cells[column]), row])
       .sort(([a], [b]) => sign * compared(a, b)).map(([, row]) => row);
-    body.append(...rows);
+    // moving rows lays the whole table out anew, which a slider would feel
+    if (rows.some((row, index) => row !== body.rows[index])) body.append(...rows);
   };
   headings.forEach((heading) => heading.querySelector("button").addEventListener("click", () => {
     // numbers are looked at from the largest down, names from the first on
