@@ -22,6 +22,7 @@ from .report import ModuleInfo, Report, ReportInput, module_rows
 from .tracing import TURN, trace, weightless
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.walk import named_modules
+from .units import si
 
 __all__ = ["count_flops", "count_model", "input_of"]
 
@@ -178,6 +179,7 @@ def count_model(
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
+    largest: int | None = None,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -195,6 +197,7 @@ def count_model(
         stride: as count_flops.
         fps: as count_flops.
         strict: as count_flops.
+        largest: parameters beyond which a model that cannot run without its weights is not built with them.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -213,9 +216,14 @@ def count_model(
         given = input_of(module, name, clip, batch, inputs)
         return count_flops(module, given, views=views, stride=stride, fps=fps, strict=strict)
 
+    module = weightless(build)
     try:
-        return count(weightless(build))
-    except TraceError:
+        return count(module)
+    except TraceError as error:
+        size = sum(info.params for info in module_tree(module))
+        if largest is not None and size > largest:
+            details = [*error.details, ("seen", f"{si(size)} parameters, of which at most {si(largest)} are made")]
+            raise TraceError(error.message, details) from error
         return count(build())
 
 
@@ -235,7 +243,7 @@ def input_of(
         return keywords or positional
     recipe = recipe_of(module)
     if recipe is not None:
-        return _batched(recipe.inputs, batch)
+        return recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
     if clip is None:
         raise InputError(
             f"{name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]

@@ -21,6 +21,7 @@ from torch import nn
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
 from . import Recipe
+from .transformers_configurations import configuration_of
 from .transformers_inputs import inputs_of
 
 __all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "ready_torchvision", "transformers_library"]
@@ -288,9 +289,12 @@ def transformers_library() -> ModuleType:
     return ready_library("transformers", "transformers")
 
 
+_MODEL_ENDINGS = ("Model", "Backbone", "Decoder", "LMHead")
+
+
 def _transformers(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
     transformers = transformers_library()
-    classes = [known for known in dir(transformers) if "For" in known or known.endswith(("Model", "Backbone"))]
+    classes = [known for known in dir(transformers) if "For" in known or known.endswith(_MODEL_ENDINGS)]
     _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
     with _told("transformers"):  # its modules are imported when first asked for
         model_class = getattr(transformers, name)
@@ -301,7 +305,7 @@ def _transformers(name: str, clip: Clip | None, num_classes: int | None, options
         if not hasattr(config, key):
             known = [field for field in vars(config) if not field.startswith("_")]
             raise UnknownNameError(f"option of transformers:{name}", key, known, "name a field of its configuration")
-    config = model_class.config_class(**options)  # anew, since it derives fields from others
+    config = configuration_of(model_class, options)
     if num_classes is not None:
         config.num_labels = num_classes
     inputs, given = inputs_of(model_class, config, clip)
