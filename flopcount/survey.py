@@ -27,7 +27,7 @@ from .units import times
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 
 ZOO = "zoo"
-LARGEST = 500_000_000  # parameters that are made where a model cannot run without: 2 GB
+LARGEST = 750_000_000  # parameters that are made where a model cannot run without: 3 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +187,10 @@ def _row(name: str, options: dict[str, Any]) -> SurveyRow:
 
 def _input_text(report: Report, options: dict[str, Any]) -> str:
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
-    return shapes + "".join(f", {key}={value}" for key, value in options.items())
+    return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
+
+
+def _short(value: Any) -> str:
+    """A list of the same thing over and over by its length."""
+    repeats = isinstance(value, list) and len(value) > 1 and all(item == value[0] for item in value)
+    return f"{len(value)} × {value[0]}" if repeats else str(value)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .libraries import HUB_MODELS, ready_library, transformers_library
-from .transformers_configurations import completed, shallow
+from .transformers_configurations import completed, configuration_of, shallow, shallowest
 
 __all__ = ["LISTED", "names_offered", "options_to_try"]
 
@@ -45,9 +45,16 @@ def options_to_try(library: str, name: str) -> tuple[dict[str, Any], ...]:
         return ({},)
     # a network of pictures has stages of different width, which no number of layers describes
     deep = getattr(model_class, "main_input_name", "").startswith("pixel_values")
-    less, more = {} if deep else shallow(config, LAYERS), completed(config)
-    tries = (less, less | more, {}, more, ({} if deep else shallow(config, 1)) | more)
+    less, least = ({}, {}) if deep else (shallow(config, LAYERS), shallowest(config))
+    tries = (less, _completed(model_class, less), {}, _completed(model_class, {}), _completed(model_class, least))
     return tuple(options for place, options in enumerate(tries) if options not in tries[:place])
+
+
+def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return options | completed(model_class, configuration_of(model_class, options))
+    except Exception:  # as above
+        return options
 
 
 def _torchvision() -> Iterable[str]:

@@ -8,7 +8,7 @@ none, they are the constants below.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -18,8 +18,8 @@ from torch import nn
 
 from ..clip import Clip
 from ..ops import TensorSpec
-from .transformers_fields import SAMPLES, field_of, has_part, picture_of, sound_of
-from .transformers_placeholders import placeholder_tokens, plain_token
+from .transformers_fields import SAMPLES, field_of, picture_of, sound_of, takes
+from .transformers_placeholders import encoder_of, placeholder_tokens, plain_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 
@@ -32,6 +32,7 @@ _SPECIFIC = ("input_values", "pixel_values", "input_ids")  # one of which `input
 _TEXT = ("input_ids", "decoder_input_ids")
 _PICTURES = ("pixel_values", "image_pixel_values", "pixel_values_videos")
 _SOUNDS = ("input_features", "audio_input_features", "input_values")
+_PADDING = "padding_mask"  # of samples
 _FRAME_MASKS = ("input_features_mask", "feature_attention_mask", "audio_attention_mask")
 
 
@@ -47,21 +48,58 @@ class TransformersInput:
         """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes."""
         given: dict[str, Any] = {}
         for name in self.names:
-            given |= self._argument(name, batch)
+            given |= self._argument(name, module, batch)
         if "input_ids" in given and len(given) > 1:
             given |= self._placed(module, given, batch)
         return given
 
-    def _argument(self, name: str, batch: int) -> dict[str, Any]:
+    def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input with what describes it."""
-        forward = inspect.signature(self.model_class.forward).parameters
+        forward = _parameters(self.model_class.forward)
         if name in _PICTURES:
-            return _pictures(name, self.config, forward, batch)
+            return self._pictures(name, module, batch)
         if name in _SOUNDS:
-            return _sounds(name, self.config, forward, batch)
+            return self._sounds(name, module, batch)
         if name in _TEXT or name.endswith("_ids"):
             return {name: self._tokens(name, batch)}
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
+
+    def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
+        """One picture, or one clip where the configuration has frames; as pixels, or as patches where a layer takes those.
+
+        Where pictures differ in size, the patches of all are in one list.
+        """
+        config, forward = self.config, _parameters(self.model_class.forward)
+        colours, height, width = picture_of(config)
+        patch = field_of(config, ("patch_size",), "image") or PATCHES
+        values = colours * patch * patch
+        if "image_grid_thw" in forward:  # the patches of all pictures in one list
+            values *= field_of(config, ("temporal_patch_size",), "image") or 1
+            grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
+            return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
+        if "spatial_shapes" in forward:
+            count = field_of(config, ("num_patches",), "image") or PATCHES * PATCHES
+            shapes = torch.tensor([[isqrt(count), isqrt(count)]] * batch)
+            return {name: (batch, count, values), "pixel_attention_mask": _ones(batch, count), "spatial_shapes": shapes}
+        if "image_position_ids" in forward:
+            places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
+            return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
+        if not any(isinstance(part, (nn.Conv2d, nn.Conv3d)) for part in module.modules()):
+            if field_of(config, ("image_size",)) is None:
+                return {name: (batch * PATCHES * PATCHES, values)}
+            return {name: (batch, height // patch * (width // patch), values)}
+        frames = _frames(self.model_class, config)
+        several = (frames,) if frames is not None else (1,) if "pixel_attention_mask" in forward else ()
+        return {name: (batch, *several, colours, height, width)}
+
+    def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
+        """A spectrogram or a waveform, all of it valid; masks that describe something else than frames are left out."""
+        shape = sound_of(self.config, module, name)
+        encode = encoder_of(module, "audio")
+        takers = self.model_class.forward, *([encode] if encode is not None else ())
+        masks = {_PADDING: SAMPLES, **(dict.fromkeys(_FRAME_MASKS, max(shape)) if name != "input_values" else {})}
+        masks = {mask: size for mask, size in masks.items() if all(mask in _parameters(taker) for taker in takers)}
+        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}}
 
     def _tokens(self, name: str, batch: int) -> torch.Tensor:
         """Plain tokens, with the end of the text where the model looks for it."""
@@ -74,18 +112,22 @@ class TransformersInput:
     def _length(self) -> int:
         """A text is as long as TOKENS, a picture written as tokens as long as it can be."""
         longest = field_of(self.config, ("max_position_embeddings", "n_positions"))
-        if "ForImage" in self.model_class.__name__ and longest is not None and not has_part(self.config, "vision"):
+        if "ForImage" in self.model_class.__name__ and longest is not None and self.names == ("input_ids",):
             return int(longest)
         return min(TOKENS, longest) if longest is not None and longest > 2 else TOKENS
 
     def _placed(self, module: nn.Module, given: dict[str, Any], batch: int) -> dict[str, Any]:
         """The text with a token for every feature of the picture and the sound in front of it."""
-        forward = inspect.signature(self.model_class.forward).parameters
+        forward = _parameters(self.model_class.forward)
         pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
         for place, (_, token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
             pieces.insert(0, torch.full((batch, count), token))
             kinds.insert(0, torch.full((batch, count), place))
+        if len(pieces) == 1:
+            return {}
         placed = {"input_ids": torch.cat(pieces, 1)}
+        if "attention_mask" in forward:
+            placed["attention_mask"] = torch.ones_like(placed["input_ids"])
         return placed | ({"mm_token_type_ids": torch.cat(kinds, 1)} if "mm_token_type_ids" in forward else {})
 
 
@@ -94,14 +136,14 @@ def inputs_of(model_class: Any, config: Any, clip: Clip | None) -> tuple[Transfo
     names = tuple(dict.fromkeys(_names(model_class, config)))
     if clip is not None:
         _set_clip(config, clip)
-    frames = field_of(config, _FRAME_FIELDS, "vision") if names[0] in _PICTURES else None
+    frames = _frames(model_class, config) if names[0] in _PICTURES else None
     shown = Clip(frames, *picture_of(config)[1:]) if frames is not None else None
     return TransformersInput(names, model_class, config), shown
 
 
 def _names(model_class: Any, config: Any) -> Iterator[str]:
     """The main input, what has no default, the decoder's tokens, and pictures or sound where there is a part for them."""
-    forward = inspect.signature(model_class.forward).parameters
+    forward = _parameters(model_class.forward)
     main = model_class.main_input_name
     if main == "inputs":  # whatever the model is made for
         main = next((name for name in _SPECIFIC if name in forward), main)
@@ -112,9 +154,15 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
     if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
         yield "decoder_input_ids"
     if main == "input_ids":
-        for kind, names in (("vision", _PICTURES), ("audio", _SOUNDS)):
-            if has_part(config, kind):
+        if "cross_attention_states" in forward:  # of a picture that another model saw
+            yield "cross_attention_states"
+        for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
+            if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
 def _set_clip(config: Any, clip: Clip) -> None:
@@ -127,41 +175,13 @@ def _set_clip(config: Any, clip: Clip) -> None:
         setattr(config, size_field, clip.height if square else (clip.height, clip.width))
 
 
-def _pictures(name: str, config: Any, forward: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    """One picture, or one clip where the configuration has frames; as pixels or, where extents go with it, as patches."""
-    colours, height, width = picture_of(config)
-    patch = field_of(config, ("patch_size",), "vision") or PATCHES
-    values = colours * patch * patch
-    if "image_grid_thw" in forward:  # the patches of all pictures in one list
-        values *= field_of(config, ("temporal_patch_size",), "vision") or 1
-        grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
-        return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
-    if "spatial_shapes" in forward:
-        count = field_of(config, ("num_patches",), "vision") or PATCHES * PATCHES
-        shapes = torch.tensor([[isqrt(count), isqrt(count)]] * batch)
-        return {name: (batch, count, values), "pixel_attention_mask": _ones(batch, count), "spatial_shapes": shapes}
-    if "image_position_ids" in forward:
-        places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
-        return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
-    frames = field_of(config, _FRAME_FIELDS, "vision")
-    several = (frames,) if frames is not None else (1,) if "pixel_attention_mask" in forward else ()
-    return {name: (batch, *several, colours, height, width)}
-
-
-def _sounds(name: str, config: Any, forward: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    """A spectrogram or a waveform, all of it valid."""
-    shape = sound_of(config, name)
-    given: dict[str, Any] = {name: (batch, *shape)}
-    if len(shape) > 1:
-        frames = max(shape)
-        given |= {mask: _ones(batch, frames) for mask in _FRAME_MASKS if mask in forward}
-    elif "padding_mask" in forward:
-        given["padding_mask"] = _ones(batch, SAMPLES)
-    return given
+def _frames(model_class: Any, config: Any) -> int | None:
+    """Of a video; a configuration for several kinds of data has them too where a picture is meant."""
+    return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
 
 
 def _ones(*shape: int) -> torch.Tensor:
-    return torch.ones(shape, dtype=torch.int64)
+    return torch.ones(shape, dtype=torch.bool)
 
 
 def _in_codebooks(config: Any, name: str, ids: torch.Tensor) -> torch.Tensor:

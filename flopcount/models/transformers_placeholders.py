@@ -7,29 +7,41 @@ tracing the model's own `get_image_features` or `get_audio_features`, and the to
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..ops import TensorSpec
+from ..errors import ForwardError, InputError
 from .transformers_fields import parts_of
 
-__all__ = ["TOKEN", "placeholder_tokens", "plain_token"]
+__all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
 
 
 def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> list[tuple[str, int, int]]:
     """For each kind of data beside the text: "image" or "audio", the token that stands for it, and how many a sample has."""
     found = []
     for kind in ("image", "audio"):
-        token, encode = _token_of(config, kind), _encoder_of(module, f"get_{kind}_features")
-        if token is None or encode is None:
+        token, encode = _token_of(config, kind), encoder_of(module, kind)
+        inputs = [name for name in given if any(word in name for word in _NAMED[kind])]
+        if token is None or not inputs:
+            continue
+        fixed = getattr(config, f"{kind}_soft_tokens_per_image", None)
+        if fixed is not None:  # what the encoder gives is filled up to them
+            found.append((kind, token, fixed))
+            continue
+        if encode is None:
+            found.append((kind, token, _placed_by_itself(module, kind)))
             continue
         names = inspect.signature(encode).parameters
         arguments = {name: value for name, value in given.items() if name in names}
-        if any(not name.startswith("input_ids") for name in arguments):
-            found.append((kind, token, _features(module, encode, arguments) // batch))
+        found.append((kind, token, _features(module, encode, arguments) // batch))
     return found
+
+
+_NAMED = {"image": ("pixel_values", "image"), "audio": ("input_features", "input_values", "audio")}
 
 
 def plain_token(config: Any) -> int:
@@ -38,7 +50,7 @@ def plain_token(config: Any) -> int:
     for part in parts_of(config):
         for name, value in vars(part).items():
             if "token" in name:
-                special.update(value if isinstance(value, (list, tuple)) else [value])
+                special.update(item for item in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(item, int))
     return next(token for token in range(len(special) + 1) if token not in special)
 
 
@@ -48,32 +60,55 @@ def _token_of(config: Any, kind: str) -> int | None:
     return next((value for value in values if isinstance(value, int)), None)
 
 
-def _encoder_of(module: nn.Module, name: str) -> Any:
-    """The method of the innermost model that has it; the outer ones pass on what they are given, unnamed."""
-    inner = getattr(module, "model", None)
-    return getattr(inner, name, None) or getattr(module, name, None)
+def encoder_of(module: nn.Module, kind: str) -> Any:
+    """The method of the innermost model that has it, or None; the outer ones pass on what they are given, unnamed."""
+    name = f"get_{kind}_features"
+    found = [part for part in module.modules() if hasattr(type(part), name)]
+    return getattr(found[-1], name) if found else None
 
 
-class _Features(nn.Module):
-    """Makes the features of a picture or a sound, and keeps how many there are."""
+def _placed_by_itself(module: nn.Module, kind: str) -> int:
+    """One where the model itself puts all features at the one token that it finds."""
+    if any(name.startswith("_merge_input_ids") for part in module.modules() for name in vars(type(part))):
+        return 1
+    raise InputError(
+        f"{type(module).__name__} does not say how many tokens its {kind} takes", [("fix", "give its inputs with --input")]
+    )
 
-    def __init__(self, module: nn.Module, encode: Any) -> None:
+
+class _Encoder(nn.Module):
+    """The part of a model that makes the features, as a module of its own."""
+
+    def __init__(self, module: nn.Module, encode: Callable[..., Any]) -> None:
         super().__init__()
         self.module, self.encode = module, encode
-        self.rows: list[int] = []
 
     def forward(self, **arguments: Any) -> None:
-        result = self.encode(**arguments, return_dict=True)
-        pooled = result if isinstance(result, (torch.Tensor, tuple, list)) else result.pooler_output
-        pooled = result.last_hidden_state if pooled is None else pooled
-        parts = [pooled] if isinstance(pooled, torch.Tensor) else pooled
-        self.rows.append(sum(part.shape[:-1].numel() for part in parts))
+        self.encode(**arguments)
 
 
 def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
+    """Features that the encoder gives, of the whole batch."""
     from ..tracing import trace
     from ..tracing.inputs import arguments_of
 
-    counter = _Features(module, encode)
-    trace(counter, *arguments_of(arguments, module))
-    return counter.rows[-1]
+    counts: list[int] = []  # out of the module's sight, whose attributes are put back after a trace
+
+    def counted(**given: Any) -> None:
+        result = encode(**given, return_dict=True)
+        pooled = getattr(result, "pooler_output", None)
+        pooled = getattr(result, "last_hidden_state", result) if pooled is None else pooled
+        parts = [pooled] if isinstance(pooled, torch.Tensor) else pooled
+        counts.append(sum(part.shape[:-1].numel() for part in parts))
+
+    try:
+        trace(_Encoder(module, counted), *arguments_of(arguments, module))
+    except ForwardError as error:
+        told = _TELLS.search(error.message)
+        if told is None:
+            raise
+        return int(told[1])
+    return counts[-1]
+
+
+_TELLS = re.compile(r"tokens: 0, features: (\d+)")  # an encoder that looks at the text, which has no place for it yet
