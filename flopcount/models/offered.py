@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .libraries import HUB_MODELS, ready_library, transformers_library
-from .transformers_configurations import completed, configuration_of, shallow, shallowest
+from .transformers_configurations import completed, configuration_of, few_experts, shallow, shallowest
 
 __all__ = ["LISTED", "names_offered", "options_to_try"]
 
@@ -46,7 +46,9 @@ def options_to_try(library: str, name: str) -> tuple[dict[str, Any], ...]:
     # a network of pictures has stages of different width, which no number of layers describes
     deep = getattr(model_class, "main_input_name", "").startswith("pixel_values")
     less, least = ({}, {}) if deep else (shallow(config, LAYERS), shallowest(config))
-    tries = (less, _completed(model_class, less), {}, _completed(model_class, {}), _completed(model_class, least))
+    few = few_experts(config)
+    made = (less, {}, less | few, least | few)
+    tries = [options for each in made for options in (each, _completed(model_class, each))]
     return tuple(options for place, options in enumerate(tries) if options not in tries[:place])
 
 

@@ -12,7 +12,7 @@ from math import isqrt
 from operator import attrgetter
 from typing import Any
 
-__all__ = ["completed", "configuration_of", "shallow", "shallowest"]
+__all__ = ["completed", "configuration_of", "few_experts", "shallow", "shallowest"]
 
 _DEPTHS = (
     *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
@@ -54,8 +54,7 @@ def _special_float(found: dict[str, Any]) -> Any:
 
 def shallow(config: Any, layers: int) -> dict[str, Any]:
     """Options that leave a model at most so many layers; depths that it works out from others are left alone."""
-    derived = getattr(type(config), "attribute_map", {})
-    fields = [name for name in _DEPTHS if name not in derived and _settable(config, name)]
+    fields = [name for name in _DEPTHS if name not in _derived(config) and _settable(config, name)]
     return {name: layers for name in fields if type(getattr(config, name)) is int and getattr(config, name) > layers}
 
 
@@ -64,6 +63,21 @@ def shallowest(config: Any) -> dict[str, Any]:
     parts = {name: part for name, part in vars(config).items() if hasattr(part, "model_type")}
     inner = {f"{name}.{key}": 1 for name, part in parts.items() for key in shallowest(part)}
     return shallow(config, 1) | inner
+
+
+def few_experts(config: Any) -> dict[str, Any]:
+    """Options that leave a mixture few experts, for one that cannot run without its weights; the name of its row says so."""
+    experts = {name: getattr(config, name, None) for name in _EXPERTS_FIELDS if name not in _derived(config)}
+    return {name: _FEW for name, value in experts.items() if type(value) is int and value > _FEW}
+
+
+_FEW = 8
+_EXPERTS_FIELDS = ("num_experts", "n_routed_experts", "num_local_experts")
+
+
+def _derived(config: Any) -> Any:
+    """Names that stand for other fields."""
+    return getattr(type(config), "attribute_map", {})
 
 
 def _settable(config: Any, name: str) -> bool:

@@ -238,6 +238,8 @@ class MetaMode(RecordingMode):
 
     def _pick(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`x[mask]`: a known mask says how many elements there are, whatever is picked from."""
+        if self._knows_all(args, kwargs):
+            return self._compute(func, args, kwargs)
         source, indices = args
         if not any(index is not None and index.dtype in _MASKS and self.knows(index) for index in indices):
             return self._functional(func, args, kwargs)
