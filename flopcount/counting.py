@@ -224,7 +224,10 @@ def count_model(
         if largest is not None and size > largest:
             details = [*error.details, ("seen", f"{si(size)} parameters, of which at most {si(largest)} are made")]
             raise TraceError(error.message, details) from error
-        return count(build())
+        with torch.random.fork_rng(devices=[]):  # the weights may decide what is computed: the same ones every time
+            torch.manual_seed(0)
+            real = build()
+        return count(real)
 
 
 def input_of(

@@ -49,7 +49,7 @@ _PARTS = {"image": "vision", "audio": "audio"}
 
 def picture_of(config: Any) -> tuple[int, int, int]:
     """Colours, height and width of a picture; a size may be a number, a pair, or a dict."""
-    side = field_of(config, _SIDES, "image", (int, list, tuple, dict)) or _smallest_side(config) or SIDE
+    side = _smallest_side(config) or field_of(config, _SIDES, "image", (int, list, tuple, dict)) or SIDE
     if isinstance(side, dict):
         side = (side.get("height", SIDE), side.get("width", SIDE))
     height, width = (side, side) if isinstance(side, int) else tuple(side)[-2:]
@@ -67,11 +67,10 @@ def sound_of(config: Any, module: nn.Module, name: str) -> tuple[int, ...]:
 
     The layers say what the configuration leaves open: bins may be stacked before they enter.
     """
-    encoder = _encoder_of_sound(module)
-    first = _first_layer(encoder)
     channels = field_of(config, ("channels",), "audio")
-    if name == "input_values" and (channels or (isinstance(first, nn.Conv1d) and first.in_channels == 1)):
+    if name == "input_values" and (channels or any(map(_hears_samples, module.modules()))):
         return (channels, SAMPLES) if channels else (SAMPLES,)
+    encoder = _encoder_of_sound(module)
     for part in parts_of(config, "audio"):
         for field in _BINS:
             bins = getattr(part, field, None)
@@ -90,6 +89,10 @@ def _spectrogram(part: Any, field: str, bins: int, encoder: nn.Module) -> tuple[
     stacked = next((layer for path, layer in encoder.named_modules() if path.endswith("input_linear")), None)
     width = stacked.in_features if isinstance(stacked, nn.Linear) else bins
     return getattr(part, "max_length", None) or SPECTRA, width
+
+
+def _hears_samples(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv1d) and layer.in_channels == 1
 
 
 def _first_layer(encoder: nn.Module) -> nn.Module | None:

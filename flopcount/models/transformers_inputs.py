@@ -84,7 +84,7 @@ class TransformersInput:
         if "image_position_ids" in forward:
             places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
             return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
-        if not any(isinstance(part, (nn.Conv2d, nn.Conv3d)) for part in module.modules()):
+        if _takes_patches(module, values):
             if field_of(config, ("image_size",)) is None:
                 return {name: (batch * PATCHES * PATCHES, values)}
             return {name: (batch, height // patch * (width // patch), values)}
@@ -178,6 +178,14 @@ def _set_clip(config: Any, clip: Clip) -> None:
 def _frames(model_class: Any, config: Any) -> int | None:
     """Of a video; a configuration for several kinds of data has them too where a picture is meant."""
     return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
+
+
+def _takes_patches(module: nn.Module, values: int) -> bool:
+    """Whether a layer takes a patch as a vector, and none takes pixels."""
+    layers = list(module.modules())
+    widths = {getattr(layer, "in_features", None) for layer in layers}
+    widths |= {getattr(layer, "normalized_shape", (None,))[-1] for layer in layers}
+    return values in widths and not any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in layers)
 
 
 def _ones(*shape: int) -> torch.Tensor:

@@ -80,6 +80,15 @@ register_charges(
         Charge("angle", 1, "one function value"),
         Charge("bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift", 0, "integer"),
         Charge("logical_and logical_or logical_xor logical_not", 0, "boolean"),
+        Charge(
+            "fake_quantize_per_tensor_affine fake_quantize_per_tensor_affine_cachemask "
+            "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine "
+            "fake_quantize_per_channel_affine_cachemask _fake_quantize_learnable_per_tensor_affine "
+            "_fake_quantize_learnable_per_channel_affine",
+            7,
+            "divide, shift, round, two comparisons, shift back, multiply",
+        ),
+        Charge("_fused_moving_avg_obs_fq_helper", 9, "minimum and maximum observed, 7 to quantize and back"),
         Charge("__lshift__ __rshift__ __ilshift__ __irshift__ gcd lcm isin", 0, "integer"),
     ],
     source=_SCALAR,
