@@ -145,7 +145,9 @@ def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
 
 
 def survey(
-    models: Sequence[tuple[str, Sequence[dict[str, Any]]]], what: str, progress: Callable[[str], None] = lambda name: None
+    models: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    what: str,
+    progress: Callable[[str], None] = lambda name: None,
 ) -> Survey:
     """Count each model at the input it expects; `progress` hears each name before it is counted."""
     rows = []

@@ -64,8 +64,7 @@ def library_model(
         except FlopcountError:
             raise
         except Exception as error:  # a library may raise anything over an option it does not like
-            given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
-            raise InputError(f"{library}:{name} raised {_said(error)}", [("given", given)]) from error
+            raise InputError(f"{library}:{name} raised {_said(error)}", [("given", _listed(options))]) from error
         module.recipe = Recipe(f"{library}:{name}", found.clip, 1, (), found.inputs)  # type: ignore[assignment]
         return module
 
@@ -106,6 +105,10 @@ def _said(error: Exception) -> str:
     """An exception's kind and what it says: the first line, and the second where the first only leads up to it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
     return f"{type(error).__name__}: {' '.join(lines[: 1 + lines[0].endswith(':')])}"
+
+
+def _listed(options: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
 
 
 def _known(library: str, name: str, names: Iterable[str], fix: str) -> None:
@@ -318,8 +321,8 @@ def _transformers(name: str, clip: Clip | None, num_classes: int | None, options
     try:
         config = configuration_of(model_class, options)
     except Exception as error:  # it validates its fields, and raises what it likes
-        given = [("given", ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options")]
-        raise InputError(f"transformers:{name} cannot be configured: {_said(error)}", given) from error
+        text = f"transformers:{name} cannot be configured: {_said(error)}"
+        raise InputError(text, [("given", _listed(options))]) from error
     if num_classes is not None:
         config.num_labels = num_classes
     inputs, given = inputs_of(model_class, config, clip)

@@ -33,7 +33,8 @@ def options_to_try(library: str, name: str) -> tuple[dict[str, Any], ...]:
     """Options to count a model with, the next where the one before does not serve.
 
     A transformer is made shallow: its layers repeat, and some have hundreds of billions of weights. Where its default
-    configuration cannot be built, what it lacks is completed; last, it is as deep as it says.
+    configuration cannot be built, what it lacks is completed; where a reduced one cannot, it is as deep as it says; and
+    what cannot run without weights has few experts or one layer, last.
     """
     if library != "transformers":
         return ({},)
@@ -47,7 +48,7 @@ def options_to_try(library: str, name: str) -> tuple[dict[str, Any], ...]:
     deep = getattr(model_class, "main_input_name", "").startswith("pixel_values")
     less, least = ({}, {}) if deep else (shallow(config, LAYERS), shallowest(config))
     few = few_experts(config)
-    made = (less, {}, less | few, least | few)
+    made: tuple[dict[str, Any], ...] = (less, {}, less | few, least | few)
     tries = [options for each in made for options in (each, _completed(model_class, each))]
     return tuple(options for place, options in enumerate(tries) if options not in tries[:place])
 

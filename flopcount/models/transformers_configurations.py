@@ -66,7 +66,7 @@ def shallowest(config: Any) -> dict[str, Any]:
 
 
 def few_experts(config: Any) -> dict[str, Any]:
-    """Options that leave a mixture few experts, for one that cannot run without its weights; the name of its row says so."""
+    """Options that leave a mixture few experts, for one that cannot run without its weights."""
     experts = {name: getattr(config, name, None) for name in _EXPERTS_FIELDS if name not in _derived(config)}
     return {name: _FEW for name, value in experts.items() if type(value) is int and value > _FEW}
 

@@ -1,8 +1,8 @@
 """What a model of transformers takes, by general rules: the names in its forward pass, the fields of its configuration.
 
-What enters is a model class and its configuration; what leaves says for a batch what `forward` is given: all of it, text
-and the picture or sound that goes with it, and never a part. Sizes are those the configuration names; where it names
-none, they are the constants below.
+What enters is a model class and its configuration; what leaves says for a batch what `forward` is given: all of it,
+text and the picture or sound that goes with it, and never a part. Sizes are those the configuration names; where it
+names none, they are the constants below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from ..clip import Clip
-from ..ops import TensorSpec
 from .transformers_fields import SAMPLES, field_of, picture_of, sound_of, takes
 from .transformers_placeholders import encoder_of, placeholder_tokens, plain_token
 
@@ -55,7 +54,6 @@ class TransformersInput:
 
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input with what describes it."""
-        forward = _parameters(self.model_class.forward)
         if name in _PICTURES:
             return self._pictures(name, module, batch)
         if name in _SOUNDS:
@@ -65,7 +63,7 @@ class TransformersInput:
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
-        """One picture, or one clip where the configuration has frames; as pixels, or as patches where a layer takes those.
+        """One picture, or one clip where the configuration has frames; pixels, or patches where a layer takes those.
 
         Where pictures differ in size, the patches of all are in one list.
         """
@@ -120,9 +118,9 @@ class TransformersInput:
         """The text with a token for every feature of the picture and the sound in front of it."""
         forward = _parameters(self.model_class.forward)
         pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
-        for place, (_, token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
+        for kind, (token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
             pieces.insert(0, torch.full((batch, count), token))
-            kinds.insert(0, torch.full((batch, count), place))
+            kinds.insert(0, torch.full((batch, count), kind))
         if len(pieces) == 1:
             return {}
         placed = {"input_ids": torch.cat(pieces, 1)}
@@ -142,15 +140,14 @@ def inputs_of(model_class: Any, config: Any, clip: Clip | None) -> tuple[Transfo
 
 
 def _names(model_class: Any, config: Any) -> Iterator[str]:
-    """The main input, what has no default, the decoder's tokens, and pictures or sound where there is a part for them."""
+    """The main input, what has no default, the decoder's tokens, pictures and sound where there is a part for them."""
     forward = _parameters(model_class.forward)
     main = model_class.main_input_name
     if main == "inputs":  # whatever the model is made for
         main = next((name for name in _SPECIFIC if name in forward), main)
     yield main if main in forward else next(name for name in forward if name != "self")
-    for name, parameter in forward.items():
-        if name != "self" and parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            yield name
+    named = (p for p in forward.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self")
+    yield from (parameter.name for parameter in named if parameter.default is parameter.empty)
     if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
         yield "decoder_input_ids"
     if main == "input_ids":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,25 +20,27 @@ from .transformers_fields import parts_of
 __all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
 
 
-def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> list[tuple[str, int, int]]:
-    """For each kind of data beside the text: "image" or "audio", the token that stands for it, and how many a sample has."""
-    found = []
+def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> Iterator[tuple[int, int]]:
+    """For a picture, then for sound, if given: the token that stands for it, and how many of them a sample has.
+
+    Raises:
+        InputError: the model does not say how many.
+    """
     for kind in ("image", "audio"):
-        token, encode = _token_of(config, kind), encoder_of(module, kind)
-        inputs = [name for name in given if any(word in name for word in _NAMED[kind])]
-        if token is None or not inputs:
-            continue
-        fixed = getattr(config, f"{kind}_soft_tokens_per_image", None)
-        if fixed is not None:  # what the encoder gives is filled up to them
-            found.append((kind, token, fixed))
-            continue
-        if encode is None:
-            found.append((kind, token, _placed_by_itself(module, kind)))
-            continue
-        names = inspect.signature(encode).parameters
-        arguments = {name: value for name, value in given.items() if name in names}
-        found.append((kind, token, _features(module, encode, arguments) // batch))
-    return found
+        token = _token_of(config, kind)
+        if token is not None and any(word in name for name in given for word in _NAMED[kind]):
+            yield token, _placeholders(module, config, kind, given, batch)
+
+
+def _placeholders(module: nn.Module, config: Any, kind: str, given: dict[str, Any], batch: int) -> int:
+    fixed = getattr(config, f"{kind}_soft_tokens_per_image", None)
+    if isinstance(fixed, int):  # what the encoder gives is filled up to them
+        return fixed
+    encode = encoder_of(module, kind)
+    if encode is None:
+        return _placed_by_itself(module, kind)
+    names = inspect.signature(encode).parameters
+    return _features(module, encode, {name: value for name, value in given.items() if name in names}) // batch
 
 
 _NAMED = {"image": ("pixel_values", "image"), "audio": ("input_features", "input_values", "audio")}
@@ -46,11 +48,9 @@ _NAMED = {"image": ("pixel_values", "image"), "audio": ("input_features", "input
 
 def plain_token(config: Any) -> int:
     """The smallest token that means nothing special."""
-    special: set[Any] = set()
-    for part in parts_of(config):
-        for name, value in vars(part).items():
-            if "token" in name:
-                special.update(item for item in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(item, int))
+    named = [value for part in parts_of(config) for name, value in vars(part).items() if "token" in name]
+    values = [item for value in named for item in (value if isinstance(value, (list, tuple)) else [value])]
+    special = {value for value in values if isinstance(value, int)}
     return next(token for token in range(len(special) + 1) if token not in special)
 
 
@@ -72,7 +72,8 @@ def _placed_by_itself(module: nn.Module, kind: str) -> int:
     if any(name.startswith("_merge_input_ids") for part in module.modules() for name in vars(type(part))):
         return 1
     raise InputError(
-        f"{type(module).__name__} does not say how many tokens its {kind} takes", [("fix", "give its inputs with --input")]
+        f"{type(module).__name__} does not say how many tokens its {kind} takes",
+        [("fix", "give its inputs with --input")],
     )
 
 

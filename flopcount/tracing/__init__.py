@@ -34,8 +34,8 @@ from .uncountable import Uncountable, refuse_tensor
 
 __all__ = ["ENGINES", "TURN", "trace", "weightless"]
 
-# In torch's errors: the module left the dispatcher (.numpy(), .tolist()), or a composite mixed a literal, which is real here, with
-# a tensor that is not (quantile).
+# In torch's errors: the module left the dispatcher (.numpy(), .tolist()), or a composite mixed a literal, which is real
+# here, with a tensor that is not (quantile).
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b|same device|unallocated storage", re.IGNORECASE)
 _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")
 

@@ -348,7 +348,9 @@ class MetaMode(RecordingMode):
         """A new result, and statistics that are written beside it."""
         names = [a.name for a in func._schema.arguments]
         given = dict(zip(names, args, strict=False)) | kwargs
-        written = [given.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+        written = [
+            given.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
+        ]
         known = self._knows_all(args, kwargs)
         for tensor in written:
             if isinstance(tensor, torch.Tensor) and not tensor.is_meta and self.knows(tensor):

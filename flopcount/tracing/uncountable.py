@@ -1,4 +1,4 @@
-"""What no count can be given for: sparse, nested, quantized and MKL-DNN tensors, and operators on weights out of sight."""
+"""What no count can be given for: sparse, nested, quantized and MKL-DNN tensors, operators on weights out of sight."""
 
 from __future__ import annotations
 
