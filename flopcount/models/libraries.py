@@ -316,7 +316,8 @@ def _transformers(name: str, clip: Clip | None, num_classes: int | None, options
         part, _, field = key.rpartition(".")
         owner = attrgetter(part)(config) if part and hasattr(config, part.partition(".")[0]) else config
         if not hasattr(owner, field):
-            known = [field for field in vars(owner) if not field.startswith("_")]
+            before = key.removesuffix(field)
+            known = [f"{before}{field}" for field in vars(owner) if not field.startswith("_")]
             raise UnknownNameError(f"option of transformers:{name}", key, known, "name a field of its configuration")
     try:
         config = configuration_of(model_class, options)
