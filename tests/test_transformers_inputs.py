@@ -276,7 +276,9 @@ def test_text_and_picture_by_hand():
     patches, tokens, wide, seen = (1024 // 16) ** 2, 384, 64, 48
     vision = patches * (3 * 16 * 16 * seen + 4 * seen**2 + 2 * patches * seen + 2 * seen * 80)
     text = tokens * (2 * wide * 64 + 2 * wide * 32 + 2 * tokens * 64 + 3 * wide * 96 + wide * 262_208)
-    head = patches * (2 * seen**2 + 2 * seen) + 2 * seen**2 + 2 * seen * 80  # one query over all patches, which runs too
+    head = (
+        patches * (2 * seen**2 + 2 * seen) + 2 * seen**2 + 2 * seen * 80
+    )  # one query over all patches, which runs too
     assert report.macs == vision + head + 256 * seen * wide + text
 
 

@@ -80,15 +80,6 @@ register_charges(
         Charge("angle", 1, "one function value"),
         Charge("bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift", 0, "integer"),
         Charge("logical_and logical_or logical_xor logical_not", 0, "boolean"),
-        Charge(
-            "fake_quantize_per_tensor_affine fake_quantize_per_tensor_affine_cachemask "
-            "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams fake_quantize_per_channel_affine "
-            "fake_quantize_per_channel_affine_cachemask _fake_quantize_learnable_per_tensor_affine "
-            "_fake_quantize_learnable_per_channel_affine",
-            7,
-            "divide, shift, round, two comparisons, shift back, multiply",
-        ),
-        Charge("_fused_moving_avg_obs_fq_helper", 9, "minimum and maximum observed, 7 to quantize and back"),
         Charge("__lshift__ __rshift__ __ilshift__ __irshift__ gcd lcm isin", 0, "integer"),
     ],
     source=_SCALAR,
@@ -115,3 +106,32 @@ def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
     Source: PyTorch ATen native_functions.yaml, `_foreach_add`
     """
     return Work(other_flops=sum(spec.numel for spec in self if spec.is_floating))
+
+
+@rule(
+    "aten.fake_quantize_per_tensor_affine",
+    "aten.fake_quantize_per_tensor_affine_cachemask",
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
+    "aten._fake_quantize_learnable_per_tensor_affine",
+    "aten.fake_quantize_per_channel_affine",
+    "aten.fake_quantize_per_channel_affine_cachemask",
+    "aten._fake_quantize_learnable_per_channel_affine",
+    kind=Kind.ELEMENTWISE,
+)
+def fake_quantize(self: TensorSpec, *, out: object) -> Work:
+    """To whole numbers and back, as in training for quantization.
+
+    Counts: 7 per element (divide, shift, round, two comparisons, shift back, multiply).
+    Source: PyTorch documentation of torch.fake_quantize_per_tensor_affine
+    """
+    return Work(other_flops=self.numel * 7)
+
+
+@rule("aten._fused_moving_avg_obs_fq_helper", kind=Kind.ELEMENTWISE)
+def fused_observer(self: TensorSpec, *, out: object) -> Work:
+    """Fake quantization with its observer on.
+
+    Counts: 9 per element (least and greatest observed 2, to whole numbers and back 7).
+    Source: PyTorch documentation of torch.ao.quantization.fake_quantize.FusedMovingAvgObsFakeQuantize
+    """
+    return Work(other_flops=self.numel * 9)
