@@ -87,7 +87,12 @@ def counted(model: str) -> dict[str, Any]:
     from flopcount.counting import count_model
 
     report = count_model(model)
-    return {"input": [list(shape) for shape in report.input.shapes], "macs": report.macs}
+    biased = [op for op in report.ops if op.name == "aten.linear" and op.op.signature.arguments["bias"] is not None]
+    return {
+        "input": [list(shape) for shape in report.input.shapes],
+        "macs": report.macs,
+        "linear_with_bias": {"macs": sum(op.work.macs for op in biased), "calls": len(biased)},
+    }
 
 
 def child(model: str, tool: str, device: str, limit: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
@@ -275,6 +276,7 @@ def count_model(
     freeze: str | Sequence[str] = (),
     dataflow: bool = False,
     receptive_field: bool = False,
+    largest: int | None = None,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -297,6 +299,7 @@ def count_model(
         freeze: as count_flops.
         dataflow: as count_flops.
         receptive_field: as count_flops.
+        largest: parameters beyond which a model that cannot run without its weights is not built with them.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -318,22 +321,31 @@ def count_model(
         further: dict[str, Any] = {"dataflow": dataflow, "receptive_field": receptive_field}
         return count_flops(module, given, strict=strict, **protocol, **training, **further)
 
-    bare_module = weightless(build)
+    module = weightless(build)
     try:
-        return count(bare_module)
+        return count(module)
     except TraceError as error:
-        _require_memory(bare_module, error)
-        return count(build())
+        _require_room(module, error, largest)
+        with torch.random.fork_rng(devices=[]):  # the weights may decide what is computed: the same ones every time
+            torch.manual_seed(0)
+            real = build()
+        return count(real)
 
 
-def _require_memory(module: nn.Module, reason: TraceError) -> None:
+def _require_room(module: nn.Module, reason: TraceError, largest: int | None) -> None:
     """Before a module without weights is built with them.
 
     Raises:
-        TraceError: they take more than is free; an allocation that fails would end the process.
+        TraceError: they are more than `largest`, or take more than is free; an allocation that fails would end the
+            process.
     """
-    needed = sum(parameter.numel() * parameter.itemsize for parameter in module.parameters())
+    parameters = [parameter for parameter in module.parameters() if not is_lazy(parameter)]
+    count = sum(parameter.numel() for parameter in parameters)
+    needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
+    if largest is not None and count > largest:
+        seen = f"{si(count)} parameters, of which at most {si(largest)} are made"
+        raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
     if needed * _BUILDING > free:
         raise TraceError(
             f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
@@ -360,7 +372,7 @@ def input_of(
         return keywords or positional
     recipe = recipe_of(module)
     if recipe is not None:
-        return _batched(recipe.inputs, batch)
+        return recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
     if clip is None:
         raise InputError(
             f"{name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]

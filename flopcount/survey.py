@@ -19,7 +19,7 @@ from typing import Any
 from .counting import count_model
 from .errors import FlopcountError, InputError, UnknownNameError
 from .models import CARDS
-from .models.offered import LISTED, names_offered, small_options
+from .models.offered import LISTED, names_offered, options_to_try
 from .report import Report
 from .tables import Column, Table
 from .units import times
@@ -27,6 +27,7 @@ from .units import times
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 
 ZOO = "zoo"
+LARGEST = 750_000_000  # parameters that are made where a model cannot run without: 3 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ def _kind_of(row: SurveyRow) -> str:
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
 
 
-def named_models(what: str) -> list[tuple[str, dict[str, Any]]]:
-    """Names that `count_model` knows, and options that keep a large language model small, for "LIBRARY[:GLOB]".
+def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
+    """Names that `count_model` knows, each with the options to try in turn, for "LIBRARY[:GLOB]".
 
     Raises:
         UnknownNameError: no such library.
@@ -144,25 +145,38 @@ def named_models(what: str) -> list[tuple[str, dict[str, Any]]]:
         fix = f"{library} has {len(offered)} models, such as {', '.join(offered[:3])}"
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
-        return [(name, {}) for name in matching]
-    return [(f"{library}:{name}", small_options(library, name)) for name in matching]
+        return [(name, ({},)) for name in matching]
+    return [(f"{library}:{name}", options_to_try(library, name)) for name in matching]
 
 
 def survey(
-    models: Sequence[tuple[str, dict[str, Any]]], what: str, progress: Callable[[str], None] = lambda name: None
+    models: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    what: str,
+    progress: Callable[[str], None] = lambda name: None,
 ) -> Survey:
     """Count each model at the input it expects; `progress` hears each name before it is counted."""
     rows = []
-    for name, options in models:
+    for name, tries in models:
         progress(name)
-        rows.append(_row(name, options))
+        rows.append(_first_counted(name, tries))
     return Survey(what, tuple(rows))
+
+
+def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
+    """With the first options that serve; where none do, what is wrong with the fewest."""
+    rows = []
+    for options in tries:
+        row = _row(name, options)
+        if row.counted:
+            return row
+        rows.append((len(options), row))
+    return min(rows, key=lambda tried: tried[0])[1]
 
 
 def _row(name: str, options: dict[str, Any]) -> SurveyRow:
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-            report = count_model(name, options=options)
+            report = count_model(name, options=options, largest=LARGEST)
     except FlopcountError as error:
         return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
     except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
@@ -180,4 +194,10 @@ def _row(name: str, options: dict[str, Any]) -> SurveyRow:
 
 def _input_text(report: Report, options: dict[str, Any]) -> str:
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
-    return shapes + "".join(f", {key}={value}" for key, value in options.items())
+    return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
+
+
+def _short(value: Any) -> str:
+    """A list of the same thing over and over by its length."""
+    repeats = isinstance(value, list) and len(value) > 1 and all(item == value[0] for item in value)
+    return f"{len(value)} × {value[0]}" if repeats else str(value)

@@ -74,6 +74,23 @@ def test_the_page_says_who_is_right_who_failed_and_why():
     assert "- **fvcore** failed on meta: `TypeError: no | data`" in page
 
 
+def test_what_ptflops_counts_twice_on_meta_is_figured_out():
+    """Two biased layers of 30 products: 40 on the CPU, 40 + 30 on meta, and 2 that nothing explains."""
+    cells = {"ptflops cpu": {"macs": 40, "causes": [], "unexplained": 0}, "ptflops meta": {"macs": 72}}
+    net = {"input": [[1, 3]], "macs": 40, "linear_with_bias": {"macs": 30, "calls": 2}, "cells": cells}
+    page = markdown({**RAW, "models": {"net": net}})
+    assert "- **ptflops** on meta, +32 MACs to its answer on the CPU:\n" in page
+    assert "torch.mm, which ptflops patches: +30 in 2 calls\n  - unexplained: +2" in page
+
+
+def test_the_published_answers_of_ptflops_on_meta_are_explained():
+    for model in PUBLISHED["models"].values():
+        cpu, meta = (model["cells"][f"ptflops {device}"] for device in ("cpu", "meta"))
+        if "macs" in meta:
+            assert meta["macs"] - cpu["macs"] == model["linear_with_bias"]["macs"]
+    assert "unexplained" not in PAGE.read_text().partition("## Why the others differ")[2]
+
+
 def test_a_cell_that_cannot_be_measured_says_why():
     assert audit_cell.cell("no_such_model", "torch", "cpu")["failure"].startswith("UnknownNameError: no model named")
 

@@ -188,3 +188,39 @@ def test_weights_that_would_not_fit_are_not_built(monkeypatch):
     monkeypatch.setattr("os.sysconf", lambda key: {"SC_PAGE_SIZE": 4096, "SC_AVPHYS_PAGES": 5}[key])
     with pytest.raises(TraceError, match=r"its weights of 20\.8 kB do not fit\n(.*\n)*  seen    20\.5 kB are free"):
         count_model(name, inputs=inputs)
+
+
+DECIDES = """
+import torch
+from torch import nn
+
+class Decides(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 5)
+
+    def forward(self, x):
+        for _ in range(1 + int(self.first.weight.sum().item() * 1e6) % 97):
+            y = self.first(x)
+        return self.second(y)
+"""
+
+
+def test_a_model_that_needs_its_weights_has_the_same_ones_every_time(tmp_path):
+    (tmp_path / "net.py").write_text(DECIDES)
+    name = f"{tmp_path / 'net.py'}:Decides"
+    given = [("", TensorSpec((2, 3)))]
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = count_model(name, inputs=given)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert first.engine == "real"
+    assert first.macs == count_model(name, inputs=given).macs
+    assert (first.macs - 2 * 4 * 5) % (2 * 3 * 4) == 0
+
+
+def test_a_model_too_large_to_be_made_is_told_so(tmp_path):
+    (tmp_path / "net.py").write_text(DECIDES)
+    with pytest.raises(TraceError, match="seen    41 parameters, of which at most 40 are made"):
+        count_model(f"{tmp_path / 'net.py'}:Decides", inputs=[("", TensorSpec((2, 3)))], largest=40)

@@ -305,6 +305,40 @@ def test_known_masks_pick_what_they_say():
     assert macs(module, spec(2, 8, 16), mask) == 2 * 2 * 16 * 3
 
 
+def test_what_a_known_mask_picks_of_known_values_is_known():
+    """Qwen's positions: kinds of tokens that are not masked decide how many positions there are."""
+
+    def forward(m, x, kinds, mask):
+        return m.linear(x[:, : sum(kinds[0][mask[0].bool()].tolist())])
+
+    kinds, mask = torch.tensor([[1, 1, 0, 1, 1]]), torch.tensor([[1, 1, 1, 1, 0]])
+    module = Module(forward, linear=nn.Linear(16, 3))
+    assert trace(module, (spec(2, 8, 16), kinds, mask)).engine == "meta"
+    assert macs(module, spec(2, 8, 16), kinds, mask) == 2 * 3 * 16 * 3
+
+
+def test_lists_of_unknown_numbers_are_made_of_real_ones():
+    """JetMoE asks how many tokens each expert got: `.tolist()` leaves the dispatcher."""
+    module = Module(lambda m, x: (m.linear(x), x.argmax(-1).tolist())[0], linear=nn.Linear(16, 3))
+    assert trace(module, (spec(4, 16),)).engine == "real"
+    assert macs(module, spec(4, 16)) == 4 * 16 * 3
+
+
+@pytest.mark.parametrize("engine", ["meta", "real"])
+def test_statistics_written_beside_a_result(engine):
+    """Batch normalisation under the name that writes its running mean: the result is new, the mean as before."""
+    norm = nn.BatchNorm1d(3)
+
+    def forward(m, x):
+        legit = torch.ops.aten._native_batch_norm_legit
+        y, _, _ = legit(x, m.norm.weight, m.norm.bias, m.norm.running_mean, m.norm.running_var, True, 0.1, 1e-5)
+        return m.linear(y)
+
+    report = count_flops(Module(forward, norm=norm, linear=nn.Linear(3, 2)), (4, 3), engine=engine, strict=True)
+    assert (report.macs, report.other_flops) == (4 * 3 * 2, 4 * 3 * 7 + 4 * 2)
+    assert norm.running_mean.tolist() == [0, 0, 0]
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without:UserWarning")
 @pytest.mark.parametrize("blocks", [False, True])
 def test_flex_attention(blocks):

@@ -3,6 +3,7 @@
 Each is compared with the plain module that does the same, whose count other files prove.
 """
 
+import importlib
 import warnings
 
 import pytest
@@ -281,6 +282,18 @@ REFUSED = {
         lambda: (Apply(lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.quint8).dequantize()), (2, 3)),
         r"aten\.quantize_per_tensor computes with quantized numbers",
     ),
+    "mkldnn input": (lambda: (nn.ReLU(), torch.eye(3).to_mkldnn()), "input 0 is a mkldnn tensor"),
+    "made mkldnn": (
+        lambda: (Apply(lambda x: (x.to_mkldnn() * 2).to_dense()), (2, 3)),
+        r"aten\.to_mkldnn computes in MKL-DNN's own layout",
+    ),
+    "mkldnn layer": (
+        lambda: (
+            importlib.import_module("torch.utils.mkldnn").to_mkldnn(nn.Sequential(nn.Conv2d(3, 4, 1)).eval()),
+            (1, 3, 8, 8),
+        ),
+        r"0\.\w+ is a mkldnn tensor",
+    ),
     "quantized layer": (
         lambda: (torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 4)), {nn.Linear}), (2, 3)),
         r"quantized\.linear_dynamic computes with quantized numbers, which cannot be counted\n  in      0",
@@ -303,6 +316,21 @@ def test_what_cannot_be_counted_is_refused_with_a_way_out(name, engine):
             count_flops(module, given, engine=engine)
     assert "cannot be counted" in str(caught.value)
     assert "\n  fix     count " in str(caught.value) or "\n  fix     pad " in str(caught.value)
+
+
+def test_training_for_quantization():
+    """Weights and outputs are quantized and back (7), and their least and greatest observed (2): 9 per element."""
+    layer = nn.Sequential(nn.Linear(6, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls it deprecated
+        layer.qconfig = torch.ao.quantization.get_default_qat_qconfig()
+        module = torch.ao.quantization.prepare_qat(layer.train())
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    report = count_flops(module, (2, 6), strict=True)
+    assert report.macs == 2 * 5 * 6
+    assert report.other_flops == 2 * 5 + 9 * (5 * 6) + 9 * (2 * 5)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_an_exported_program_says_where_its_module_is():

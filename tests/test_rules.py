@@ -204,6 +204,22 @@ def test_complex_products_are_four_real_ones():
     assert count_flops(Apply(torch.mm), pair).macs == 4 * 140
 
 
+@pytest.mark.parametrize(
+    ("function", "shapes", "adds"),
+    [  # a complex add is two, per biased output
+        (F.linear, [(4, 5), (7, 5), (7,)], 4 * 7 * 2),
+        (lambda x, w, b: torch.addmm(b, x, w), [(4, 5), (5, 7), (7,)], 4 * 7 * 2),
+        (lambda x, w, b: torch.baddbmm(b, x, w), [(2, 4, 5), (2, 5, 7), (7,)], 2 * 4 * 7 * 2),
+        (F.conv1d, [(2, 3, 9), (4, 3, 5), (4,)], 2 * 4 * 5 * 2),
+        (F.conv_transpose1d, [(2, 3, 9), (3, 4, 5), (4,)], 2 * 4 * 13 * 2),
+    ],
+)
+def test_a_complex_bias_is_two_adds(function, shapes, adds):
+    inputs = tuple(TensorSpec(shape, "complex64") for shape in shapes)
+    assert count_flops(Apply(function), inputs, strict=True).other_flops == adds
+    assert count_flops(Apply(function), tuple(shapes), strict=True).other_flops == adds // 2
+
+
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize("training", [False, True])
 def test_multihead_attention_is_one_answer(need_weights, training):
@@ -477,6 +493,15 @@ OTHER = [
     ("aten._fft_c2r", lambda x: torch.fft.irfft(torch.view_as_complex(x), 8, norm="forward"), [(4, 5, 2)],
      4 * 8 * 15 // 2),
     ("aten._fft_c2c", lambda x: torch.fft.fft2(torch.view_as_complex(x)), [(4, 8, 2)], 32 * (15 + 10)),
+    # to whole numbers and back: divide, shift, round, two comparisons, shift back, multiply
+    ("aten.fake_quantize_per_tensor_affine", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 7),
+     [(4, 5)], 20 * 7),
+    ("aten.fake_quantize_per_tensor_affine",
+     lambda x: torch.fake_quantize_per_tensor_affine(x, torch.ones(1), torch.zeros(1, dtype=torch.int32), -8, 7),
+     [(4, 5)], 20 * 7),
+    ("aten.fake_quantize_per_tensor_affine",
+     lambda x: torch.fake_quantize_per_channel_affine(x, torch.ones(4), torch.zeros(4, dtype=torch.int32), 0, -8, 7),
+     [(4, 5)], 20 * 7),
 ]  # fmt: skip
 
 
@@ -597,7 +622,7 @@ FREE = {
                     "bitwise_right_shift", "bitwise_and", "bitwise_or", "bitwise_xor")},
     **{name: lambda x, name=name: getattr(aten, name)(i, i) for name in ("gcd", "lcm", "isin")},
     **{name: lambda x, name=name: getattr(aten, name)(x, x)
-       for name in ("logical_and", "logical_or", "logical_xor", "complex")},
+       for name in ("reshape_as", "logical_and", "logical_or", "logical_xor", "complex")},
     **{name: lambda x, name=name: getattr(aten, name)(x) for name in (
         "logical_not", "all", "any", "clone", "contiguous", "triu", "tril", "diag_embed", "_to_copy",
         "empty_like", "zeros_like", "ones_like", "rand_like", "randn_like", "bernoulli", "bernoulli_", "cauchy_",
@@ -734,7 +759,7 @@ ELSEWHERE = {
     *("aten._scaled_mm", "aten._grouped_mm", "aten._flash_attention_forward", "torchvision.deform_conv2d"),
     *("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"),
     *("aten.lstm_cell", "aten.gru_cell", "aten.rnn_tanh_cell", "aten._weight_norm_interface"),
-    *("aten.embedding", "aten._batch_norm_with_update"),
+    *("aten.embedding", "aten._batch_norm_with_update", "aten._fused_moving_avg_obs_fq_helper"),
 }
 # operators of other devices, nested tensors or asserting machinery, which no plain call reaches
 UNREACHED = """_assert_async _assert_scalar _assert_tensor_metadata _copy_from _has_same_storage_numel

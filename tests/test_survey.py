@@ -53,6 +53,8 @@ def create_model(name, pretrained, **options):
         module = Odd()
         module.why = name[4:].title()
         return module
+    if "width" in options:
+        raise ValueError("no such option")
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
 """
 
@@ -76,6 +78,16 @@ def test_it_goes_on_whatever_happens(timm):
     assert rows["timm:other"].macs is None
     assert not result.complete
     assert result.table().notes[0] == "attempted 6, counted 2, failed 4"
+
+
+def test_options_are_tried_in_turn_and_the_row_says_which_served(timm):
+    """net_a has no option `width`: without it the model is counted."""
+    tries = [("timm:net_a", ({"width": [2, 2]}, {})), ("timm:other", ({}, {"width": [2, 2]}))]
+    first, second = survey(tries, "timm").rows
+    assert (first.macs, first.input) == (1920, "1×3×8×8")
+    assert second.problem == "raised ValueError: line one 17"  # the reason with the fewest options
+    (given,) = survey([("timm:net_b", ({"bias": [1, 1]}, {}))], "timm").rows
+    assert given.input == "1×3×8×8, bias=2 × 1"
 
 
 def test_the_command_writes_all_rows_and_fails_where_one_did(timm, tmp_path):
@@ -204,10 +216,17 @@ KINDS = [
     "Wav2Vec2ForCTC",  # sound
     "WhisperForConditionalGeneration",  # spectrograms, encoder and decoder
     "VivitForVideoClassification",
-    "MT5ForSequenceClassification",  # the class is read where the text ends
+    "T5ForSequenceClassification",  # looks for the end of the text
+    "ConvNextBackbone",  # whose default has tuples where it adds lists
+    "FunnelForMaskedLM",  # whose depth follows from its blocks
+    "EsmForMaskedLM",  # whose default has no vocabulary
+    "BambaForCausalLM",  # whose cache has no attention layer
+    "Siglip2ForImageClassification",  # patches with their extents
+    "GraniteSpeech5ForCTC",  # spectra stacked before they enter
+    "LayoutLMv3ForSequenceClassification",  # text on a picture
+    "GotOcr2ForConditionalGeneration",  # a picture in the text
+    "VoxtralForConditionalGeneration",  # sound in the text, for which its default has no token
     "XmodForMaskedLM",  # a language must be set
-    "FunnelForMaskedLM",  # its depth is in blocks
-    "ConvNextBackbone",  # wants lists where its configuration has tuples
     "SpeechT5ForSpeechToText",  # sound, although it knows mel bins
     "Wav2Vec2BertForSequenceClassification",  # spectrograms of its own width
     "Wav2Vec2ConformerForCTC",  # a vocabulary is left open

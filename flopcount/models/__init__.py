@@ -27,8 +27,9 @@ __all__ = ["CARDS", "Card", "Recipe", "create_model", "list_models", "recipe_of"
 class Recipe:
     """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
 
-    `inputs` are its arguments as `count_flops` takes them, shapes without the batch; `clip` is None for an image model
-    of a library. `streams` are submodules that are trained apart, each on its own scores.
+    `inputs` are its arguments as `count_flops` takes them, shapes without the batch, or a function of the model and the
+    batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
+    apart, each on its own scores.
     """
 
     name: str

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +22,8 @@ from torch import nn
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
 from . import Recipe
-from .transformers_inputs import as_from_a_file, completed, inputs_of
+from .transformers_configurations import configuration_of
+from .transformers_inputs import inputs_of
 
 __all__ = ["HUB_MODELS", "LIBRARIES", "library_model", "ready_library", "ready_torchvision", "transformers_library"]
 
@@ -62,10 +64,7 @@ def library_model(
         except FlopcountError:
             raise
         except Exception as error:  # a library may raise anything over an option it does not like
-            given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
-            raise InputError(
-                f"{library}:{name} raised {type(error).__name__}: {error}".splitlines()[0], [("given", given)]
-            ) from error
+            raise InputError(f"{library}:{name} raised {_said(error)}", [("given", _listed(options))]) from error
         module.recipe = Recipe(f"{library}:{name}", found.clip, 1, (), found.inputs)  # type: ignore[assignment]
         return module
 
@@ -97,9 +96,19 @@ def _told(library: str) -> Iterator[None]:
             text = "is not installed" if error.name == library else f"needs {error.name}, which is missing"
             raise InputError(f"{library} {text}", [("fix", f"pip install {error.name}")]) from error
         raise InputError(
-            f"importing {library} raised {type(error).__name__}: {error}".splitlines()[0],
+            f"importing {library} raised {_said(error)}",
             [("fix", f"install a {library} that fits torch {torch.__version__}")],
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """An exception's kind and what it says: the first line, and the second where the first only leads up to it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    return f"{type(error).__name__}: {' '.join(lines[: 1 + lines[0].endswith(':')])}"
+
+
+def _listed(options: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
 
 
 def _known(library: str, name: str, names: Iterable[str], fix: str) -> None:
@@ -288,36 +297,37 @@ def transformers_library() -> ModuleType:
     return ready_library("transformers", "transformers")
 
 
+_MODEL_ENDINGS = ("Model", "Backbone", "Decoder", "LMHead")
+
+
 def _transformers(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> Found:
     transformers = transformers_library()
-    classes = [known for known in dir(transformers) if "For" in known or known.endswith(("Model", "Backbone"))]
-    if not hasattr(transformers, name):
-        _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
+    classes = [known for known in dir(transformers) if "For" in known or known.endswith(_MODEL_ENDINGS)]
+    _known("transformers", name, classes, "name a model class such as VivitForVideoClassification")
     with _told("transformers"):  # its modules are imported when first asked for
         model_class = getattr(transformers, name)
     if getattr(model_class, "config_class", None) is None:
         raise InputError(f"transformers:{name} is no model with a configuration", [("seen", str(model_class))])
-    config = model_class.config_class()
+    try:
+        config = model_class.config_class()
+    except Exception as error:
+        raise InputError(f"transformers:{name} has no default configuration: {_said(error)}") from error
     for key in options:
-        if not hasattr(config, key):
-            known = [field for field in vars(config) if not field.startswith("_")]
+        part, _, field = key.rpartition(".")
+        owner = attrgetter(part)(config) if part and hasattr(config, part.partition(".")[0]) else config
+        if not hasattr(owner, field):
+            before = key.removesuffix(field)
+            known = [f"{before}{field}" for field in vars(owner) if not field.startswith("_")]
             raise UnknownNameError(f"option of transformers:{name}", key, known, "name a field of its configuration")
-    config = as_from_a_file(model_class.config_class(**options))  # anew, since it derives fields from others
+    try:
+        config = configuration_of(model_class, options)
+    except Exception as error:  # it validates its fields, and raises what it likes
+        text = f"transformers:{name} cannot be configured: {_said(error)}"
+        raise InputError(text, [("given", _listed(options))]) from error
     if num_classes is not None:
         config.num_labels = num_classes
     inputs, given = inputs_of(model_class, config, clip)
-
-    def build() -> nn.Module:
-        module: nn.Module
-        try:
-            module = model_class(config)
-        except (TypeError, ValueError):
-            if not completed(config):
-                raise
-            module = model_class(config)
-        return module
-
-    return Found(build, inputs, given)
+    return Found(lambda: model_class(config), inputs, given)
 
 
 LIBRARIES: dict[str, Callable[[str, Clip | None, int | None, dict[str, Any]], Found]] = {

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .libraries import HUB_MODELS, ready_library, transformers_library
+from .transformers_configurations import completed, configuration_of, few_experts, shallow, shallowest
 
-__all__ = ["LISTED", "names_offered", "small_options"]
+__all__ = ["LISTED", "names_offered", "options_to_try"]
 
 LAYERS = 8  # enough to have one of each where kinds of layers take turns
 
@@ -16,10 +17,6 @@ _TASKS = (
     *("IMAGE_CLASSIFICATION", "VIDEO_CLASSIFICATION", "SEMANTIC_SEGMENTATION", "DEPTH_ESTIMATION", "BACKBONE"),
     *("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION"),
     *("CTC", "AUDIO_CLASSIFICATION", "SPEECH_SEQ_2_SEQ"),
-)
-_DEPTHS = (
-    *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
-    *("encoder_layers", "decoder_layers", "num_encoder_layers"),
 )
 
 
@@ -32,30 +29,35 @@ def names_offered(library: str) -> list[str]:
     return sorted(LISTED[library]())
 
 
-def small_options(library: str, name: str) -> dict[str, Any]:
-    """Options that make a transformer shallow: its layers repeat, and some have hundreds of billions of weights."""
+def options_to_try(library: str, name: str) -> tuple[dict[str, Any], ...]:
+    """Options to count a model with, the next where the one before does not serve.
+
+    A transformer is made shallow: its layers repeat, and some have hundreds of billions of weights. Where its default
+    configuration cannot be built, what it lacks is completed; where a reduced one cannot, it is as deep as it says; and
+    what cannot run without weights has few experts or one layer, last.
+    """
     if library != "transformers":
-        return {}
+        return ({},)
     model_class = getattr(transformers_library(), name)
-    if getattr(model_class, "main_input_name", "").startswith("pixel_values"):
-        return {}  # stages of different width, which no number of layers describes
     config_class = getattr(model_class, "config_class", None)
     try:
         config = config_class() if config_class is not None else None
     except Exception:  # what its configuration does not like is found out when it is counted
-        return {}
-    depths = [key for key in _DEPTHS if type(getattr(config, key, None)) is int and getattr(config, key) > LAYERS]
-    options = dict.fromkeys(depths, LAYERS)
-    return options if _takes(config_class, options) else {}
+        return ({},)
+    # a network of pictures has stages of different width, which no number of layers describes
+    deep = getattr(model_class, "main_input_name", "").startswith("pixel_values")
+    less, least = ({}, {}) if deep else (shallow(config, LAYERS), shallowest(config))
+    few = few_experts(config)
+    made: tuple[dict[str, Any], ...] = (less, {}, less | few, least | few)
+    tries = [options for each in made for options in (each, _completed(model_class, each))]
+    return tuple(options for place, options in enumerate(tries) if options not in tries[:place])
 
 
-def _takes(config_class: Any, options: dict[str, Any]) -> bool:
-    """Whether a configuration can be made so; some have their depth in other fields, which must fit."""
+def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
     try:
-        config_class(**options)
-    except Exception:
-        return False
-    return True
+        return options | completed(model_class, configuration_of(model_class, options))
+    except Exception:  # as above
+        return options
 
 
 def _torchvision() -> Iterable[str]:

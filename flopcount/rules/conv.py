@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
-from .matmul import products
+from .matmul import bias_adds, products
 from .registry import rule
 
 __all__: list[str] = []
@@ -29,19 +29,19 @@ def convolution(
     (Cin, Cout/groups, *K).
 
     Counts: prod(K) · Cin/groups MACs per output element (transposed: prod(K) · Cout/groups per input element), one
-        add per biased output. Padding taps are multiplied like data.
+        add per biased output (a complex one two). Padding taps are multiplied like data.
     Source: https://arxiv.org/abs/1412.0767 and PyTorch ATen native_functions.yaml, `convolution`;
         https://arxiv.org/abs/1603.07285 for the transposed case
     """
     swept = input if transposed else out
-    return Work(macs=products(input) * swept.numel * prod(weight.shape[1:]), other_flops=out.numel if bias else 0)
+    return Work(macs=products(input) * swept.numel * prod(weight.shape[1:]), other_flops=bias_adds(out, bias))
 
 
 @rule("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d", kind=Kind.CONV)
 def conv_transpose(input: TensorSpec, weight: TensorSpec, bias: TensorSpec | None = None, *, out: TensorSpec) -> Work:
     """Transposed convolution: every input element is spread over prod(K) outputs.
 
-    Counts: prod(K) · Cout/groups MACs per input element, one add per biased output.
+    Counts: prod(K) · Cout/groups MACs per input element, one add per biased output (a complex one two).
     Source: https://arxiv.org/abs/1603.07285, section 4
     """
     return convolution(input, weight, bias, transposed=True, out=out)

@@ -106,3 +106,32 @@ def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
     Source: PyTorch ATen native_functions.yaml, `_foreach_add`
     """
     return Work(other_flops=sum(spec.numel for spec in self if spec.is_floating))
+
+
+@rule(
+    "aten.fake_quantize_per_tensor_affine",
+    "aten.fake_quantize_per_tensor_affine_cachemask",
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
+    "aten._fake_quantize_learnable_per_tensor_affine",
+    "aten.fake_quantize_per_channel_affine",
+    "aten.fake_quantize_per_channel_affine_cachemask",
+    "aten._fake_quantize_learnable_per_channel_affine",
+    kind=Kind.ELEMENTWISE,
+)
+def fake_quantize(self: TensorSpec, *, out: object) -> Work:
+    """To whole numbers and back, as in training for quantization.
+
+    Counts: 7 per element (divide, shift, round, two comparisons, shift back, multiply).
+    Source: PyTorch documentation of torch.fake_quantize_per_tensor_affine
+    """
+    return Work(other_flops=self.numel * 7)
+
+
+@rule("aten._fused_moving_avg_obs_fq_helper", kind=Kind.ELEMENTWISE)
+def fused_observer(self: TensorSpec, *, out: object) -> Work:
+    """Fake quantization with its observer on.
+
+    Counts: 9 per element (least and greatest observed 2, to whole numbers and back 7).
+    Source: PyTorch documentation of torch.ao.quantization.fake_quantize.FusedMovingAvgObsFakeQuantize
+    """
+    return Work(other_flops=self.numel * 9)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from math import prod
 
 from ..ops import Dim, Kind, TensorSpec, Work
+from .charges import parts
 from .registry import rule
 
-__all__ = ["products"]
+__all__ = ["bias_adds", "products"]
 
 
 def products(spec: TensorSpec) -> Dim:
     """Real multiply-accumulates in one multiply-accumulate of this dtype: 4 for complex numbers, else 1."""
     return 4 if spec.dtype.startswith("complex") else 1
+
+
+def bias_adds(out: TensorSpec, bias: object) -> Dim:
+    """One add per output element where there is a bias; a complex one is two."""
+    return out.numel * parts(out) if bias else 0
 
 
 @rule("aten.linear", kind=Kind.LINEAR)
@@ -21,10 +27,10 @@ def linear(input: TensorSpec, weight: TensorSpec, bias: TensorSpec | None = None
 
     Shapes: input (*S, Nin), weight (Nout, Nin), out (*S, Nout).
 
-    Counts: Nin MACs per output element, one add per biased output.
+    Counts: Nin MACs per output element, one add per biased output (a complex one two).
     Source: the lecture's 2·Nin·Nout; PyTorch ATen native_functions.yaml, `linear`
     """
-    return Work(macs=products(input) * out.numel * input.shape[-1], other_flops=out.numel if bias else 0)
+    return Work(macs=products(input) * out.numel * input.shape[-1], other_flops=bias_adds(out, bias))
 
 
 @rule("aten.bilinear", kind=Kind.LINEAR)
@@ -35,11 +41,11 @@ def bilinear(
 
     Shapes: input1 (*S, I), input2 (*S, J), weight (O, I, J), out (*S, O).
 
-    Counts: I·J MACs (x1ᵀ W) and J more (times x2) per output element, one add per biased output.
+    Counts: I·J MACs (x1ᵀ W) and J more (times x2) per output element, one add per biased output (a complex one two).
     Source: PyTorch documentation of torch.nn.Bilinear
     """
     i, j = weight.shape[1:]
-    return Work(macs=products(weight) * out.numel * (i * j + j), other_flops=out.numel if bias else 0)
+    return Work(macs=products(weight) * out.numel * (i * j + j), other_flops=bias_adds(out, bias))
 
 
 @rule("aten.matmul", "aten.mm", "aten.bmm", "aten.mv", "aten.dot", "aten.vdot", "aten._int_mm", kind=Kind.MATMUL)
@@ -58,17 +64,17 @@ def matmul(self: TensorSpec, *, out: TensorSpec) -> Work:
 def addmm(mat1: TensorSpec, *, out: TensorSpec) -> Work:
     """Matrix product plus a matrix.
 
-    Counts: k MACs and one add per output element.
+    Counts: k MACs and one add (a complex one two) per output element.
     Source: PyTorch ATen native_functions.yaml, `addmm`
     """
-    return Work(macs=products(mat1) * out.numel * mat1.shape[-1], other_flops=out.numel)
+    return Work(macs=products(mat1) * out.numel * mat1.shape[-1], other_flops=bias_adds(out, True))
 
 
 @rule("aten.addmv", kind=Kind.MATMUL)
 def addmv(mat: TensorSpec, *, out: TensorSpec) -> Work:
     """Matrix-vector product plus a vector.
 
-    Counts: k MACs and one add per output element.
+    Counts: k MACs and one add (a complex one two) per output element.
     Source: PyTorch ATen native_functions.yaml, `addmv`
     """
     return addmm(mat, out=out)
@@ -78,7 +84,7 @@ def addmv(mat: TensorSpec, *, out: TensorSpec) -> Work:
 def baddbmm(batch1: TensorSpec, *, out: TensorSpec) -> Work:
     """Batched matrix product plus a batch of matrices.
 
-    Counts: k MACs and one add per output element.
+    Counts: k MACs and one add (a complex one two) per output element.
     Source: PyTorch ATen native_functions.yaml, `baddbmm`
     """
     return addmm(batch1, out=out)
@@ -90,18 +96,18 @@ def addbmm(batch1: TensorSpec, *, out: TensorSpec) -> Work:
 
     Shapes: batch1 (B, m, k), batch2 (B, k, n), out (m, n).
 
-    Counts: B·k MACs and one add per output element.
+    Counts: B·k MACs and one add (a complex one two) per output element.
     Source: PyTorch ATen native_functions.yaml, `addbmm`
     """
     b, _, k = batch1.shape
-    return Work(macs=products(batch1) * out.numel * b * k, other_flops=out.numel)
+    return Work(macs=products(batch1) * out.numel * b * k, other_flops=bias_adds(out, True))
 
 
 @rule("aten._scaled_mm", kind=Kind.MATMUL)
 def scaled_mm(self: TensorSpec, bias: TensorSpec | None = None, *, out: tuple[TensorSpec, ...] | TensorSpec) -> Work:
     """Float8 matrix product with scales.
 
-    Counts: k MACs and one scaling per output element, one add per biased output.
+    Counts: k MACs and one scaling per output element, one add per biased output (a complex one two).
     Source: PyTorch ATen native_functions.yaml, `_scaled_mm`
     """
     result = out if isinstance(out, TensorSpec) else out[0]
@@ -119,7 +125,7 @@ def grouped_mm(self: TensorSpec, mat2: TensorSpec, bias: TensorSpec | None = Non
     """
     split = self.ndim == mat2.ndim == 2
     swept = prod(out.shape[1:]) if split else out.numel
-    return Work(macs=swept * self.shape[-1], other_flops=out.numel if bias else 0)
+    return Work(macs=swept * self.shape[-1], other_flops=bias_adds(out, bias))
 
 
 @rule("aten.linalg_solve_triangular", kind=Kind.MATMUL)

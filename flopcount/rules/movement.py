@@ -33,7 +33,7 @@ _register(
     view_as_real_copy conj_physical _conj_physical resolve_conj resolve_neg narrow_copy expand_copy unfold_copy
     _reshape_copy permute_copy block_diag nonzero argwhere masked_select repeat_interleave one_hot
     _pack_padded_sequence _pad_packed_sequence lift lift_fresh lift_fresh_copy to_dense flatten_dense_tensors
-    _nested_tensor_from_mask nonzero_static split_copy unbind_copy split_with_sizes_copy reshape flatten""",
+    _nested_tensor_from_mask nonzero_static split_copy unbind_copy split_with_sizes_copy reshape reshape_as flatten""",
     "every input read once, every output written once",
 )
 _register(

@@ -41,8 +41,8 @@ ResultT = TypeVar("ResultT")
 StarterT = TypeVar("StarterT")
 Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
-# In torch's errors: the module left the dispatcher (.numpy()), or a composite mixed a literal, which is real here, with
-# a tensor that is not (quantile).
+# In torch's errors: the module left the dispatcher (.numpy(), .tolist()), or a composite mixed a literal, which is real
+# here, with a tensor that is not (quantile).
 _ASKS_FOR_DATA = re.compile(r"\bmeta\b|same device", re.IGNORECASE)
 _HAS_NO_DATA = "unallocated storage"  # of a weight on the meta device, which the real engine meets too
 _ASKS_FOR_GRADIENTS = re.compile(r"\brequires?[_ ]grad")

@@ -78,6 +78,8 @@ def _treatment(func: Any) -> str:
         return "_view"
     written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     if written:
+        if not any(r.alias_info is not None for r in schema.returns) and schema.returns:
+            return "_updating"
         return "_out" if any(a.kwarg_only for a in written) else "_in_place"
     if name in _ASSUMED:
         return "_assumed"
@@ -234,6 +236,8 @@ class MetaMode(RecordingMode):
 
     def _pick(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`x[mask]`: a known mask says how many elements there are, whatever is picked from."""
+        if self._knows_all(args, kwargs):
+            return self._compute(func, args, kwargs)
         source, indices = args
         if not any(index is not None and index.dtype in _MASKS and self.knows(index) for index in indices):
             return self._functional(func, args, kwargs)
@@ -340,6 +344,22 @@ class MetaMode(RecordingMode):
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
             run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
         return Known(make_signature(func, args, kwargs, target, is_view=False), Argument(0))
+
+    def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A new result, and statistics that are written beside it."""
+        names = [a.name for a in func._schema.arguments]
+        given = dict(zip(names, args, strict=False)) | kwargs
+        written = [
+            given.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
+        ]
+        known = self._knows_all(args, kwargs)
+        for tensor in written:
+            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and self.knows(tensor):
+                if known:
+                    self._keep(tensor)
+                else:
+                    self._unknown[tensor.untyped_storage()._cdata] = tensor
+        return self._functional(func, args, kwargs)
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the result goes where the caller wants it, without values."""

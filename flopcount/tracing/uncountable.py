@@ -1,4 +1,4 @@
-"""What no count can be given for: sparse, nested and quantized tensors, and operators on weights out of sight."""
+"""What no count can be given for: sparse, nested, quantized and MKL-DNN tensors, operators on weights out of sight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
     "nested": "pad it to one shape (torch.nested.to_padded_tensor), or count its parts one by one",
     "quantized": "count the model before it is quantized: it does the same multiply-accumulates",
+    "mkldnn": "count the model before it is converted to that layout: it does the same multiply-accumulates",
 }
+_MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn.")
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
 
 
@@ -28,7 +30,7 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
     """Raise where a tensor has no dense floating-point or integer elements; `what` names it.
 
     Raises:
-        Uncountable: it is sparse, nested or quantized.
+        Uncountable: it is sparse, nested, quantized or in MKL-DNN's layout.
     """
     kind = None if is_countable(tensor) else _kind_of(tensor)
     if kind is not None:
@@ -45,11 +47,13 @@ def _kind_of(tensor: torch.Tensor) -> str | None:
         return "nested"
     if tensor.is_quantized:
         return "quantized"
+    if tensor.is_mkldnn:
+        return "mkldnn"
     return "sparse" if str(tensor.layout).startswith("torch.sparse") else None
 
 
 def refuse_operator(func: Any) -> None:
-    """Raise for operators on quantized numbers: their weights are packed into objects that show no sizes.
+    """Raise for operators on quantized numbers or in another layout: their weights are packed and show no sizes.
 
     Raises:
         Uncountable: it is one of them.
@@ -57,3 +61,5 @@ def refuse_operator(func: Any) -> None:
     name = str(getattr(func, "overloadpacket", func))
     if name.startswith(_QUANTIZED_OPERATORS):
         raise Uncountable(f"{name} computes with quantized numbers", "quantized")
+    if name.startswith(_MKLDNN_OPERATORS):
+        raise Uncountable(f"{name} computes in MKL-DNN's own layout", "mkldnn")

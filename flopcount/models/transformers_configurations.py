@@ -1,0 +1,173 @@
+"""A configuration of transformers as a published one is read, and what a default one lacks to be built.
+
+What enters is a model class; what leaves is its configuration, or options for it. Defaults of some configurations are
+not those of any published model: a field is None that the model computes with. `completed` says what to give it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import isqrt
+from operator import attrgetter
+from typing import Any
+
+__all__ = ["completed", "configuration_of", "few_experts", "shallow", "shallowest"]
+
+_DEPTHS = (
+    *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
+    *("encoder_layers", "decoder_layers", "num_encoder_layers"),
+)
+
+
+def configuration_of(model_class: Any, options: dict[str, Any]) -> Any:
+    """The default configuration with these options, as if read from a file: lists are lists, derived fields derived.
+
+    It keeps nothing for a next token, since what is counted is one whole forward pass.
+    """
+    kind = model_class.config_class
+    made = kind(**{name: value for name, value in options.items() if "." not in name})  # fields derive from others
+    fields = json.loads(made.to_json_string(use_diff=False), object_hook=_special_float)
+    for path, value in options.items():
+        if "." in path:  # of a part
+            _set(fields, path, value)
+    config = kind.from_dict(fields)
+    if hasattr(config, "use_cache"):
+        config.use_cache = False
+    return config
+
+
+def _set(fields: dict[str, Any], path: str, value: Any) -> None:
+    """A field of a part; what each layer is follows from how many there are."""
+    *parts, field = path.split(".")
+    for part in parts:
+        fields = fields[part]
+    fields[field] = value
+    if field in _DEPTHS:
+        fields.pop("layer_types", None)
+
+
+def _special_float(found: dict[str, Any]) -> Any:
+    """Infinity, as transformers writes it."""
+    return float(found["__float__"]) if list(found) == ["__float__"] else found
+
+
+def shallow(config: Any, layers: int) -> dict[str, Any]:
+    """Options that leave a model at most so many layers; depths that it works out from others are left alone."""
+    fields = [name for name in _DEPTHS if name not in _derived(config) and _settable(config, name)]
+    return {name: layers for name in fields if type(getattr(config, name)) is int and getattr(config, name) > layers}
+
+
+def shallowest(config: Any) -> dict[str, Any]:
+    """Options that leave one layer, in every part."""
+    parts = {name: part for name, part in vars(config).items() if hasattr(part, "model_type")}
+    inner = {f"{name}.{key}": 1 for name, part in parts.items() for key in shallowest(part)}
+    return shallow(config, 1) | inner
+
+
+def few_experts(config: Any) -> dict[str, Any]:
+    """Options that leave a mixture few experts, for one that cannot run without its weights."""
+    experts = {name: getattr(config, name, None) for name in _EXPERTS_FIELDS if name not in _derived(config)}
+    return {name: _FEW for name, value in experts.items() if type(value) is int and value > _FEW}
+
+
+_FEW = 8
+_EXPERTS_FIELDS = ("num_experts", "n_routed_experts", "num_local_experts")
+
+
+def _derived(config: Any) -> Any:
+    """Names that stand for other fields."""
+    return getattr(type(config), "attribute_map", {})
+
+
+def _settable(config: Any, name: str) -> bool:
+    own = getattr(type(config), name, None)
+    return hasattr(config, name) and not isinstance(own, property)
+
+
+def completed(model_class: Any, config: Any) -> dict[str, Any]:
+    """Options for what the default leaves open and the model needs, with the value that a published one has."""
+    found = {name: value(config) for name, value in _MISSING.items() if getattr(config, name, "") is None}
+    if hasattr(config, "is_decoder") and "LMHead" in model_class.__name__:
+        found["is_decoder"] = True
+    for complete in (_out_indices, _cross_attention_heads, _agreeing_parts):
+        found |= complete(config)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_ALPHABET = 32  # letters or amino acids, as Wav2Vec2 and ESM have them
+_EXPERTS, _CHOSEN, _SHARED = 64, 6, 2  # as DeepSeek-V2-Lite, https://arxiv.org/abs/2405.04434
+
+_MISSING: dict[str, Callable[[Any], Any]] = {
+    "head_dim": lambda config: config.hidden_size // config.num_attention_heads,
+    "num_key_value_heads": lambda config: config.num_attention_heads,
+    "vocab_size": lambda config: _ALPHABET,
+    "n_routed_experts": lambda config: _EXPERTS,
+    "num_experts_per_tok": lambda config: _CHOSEN,
+    "n_shared_experts": lambda config: _SHARED,
+    "n_group": lambda config: 1,
+    "topk_group": lambda config: 1,
+    "pad_token_id": lambda config: None if getattr(config, "vocab_size", "") else 0,
+    "layer_types": lambda config: ["full_attention"] * config.num_hidden_layers,
+    "default_language": lambda config: next(iter(getattr(config, "languages", ())), None),
+    "backbone": lambda config: "resnet50",
+    "audio_token_id": lambda config: 24,  # as Voxtral
+}
+"""Field that is None -> what the model is given."""
+
+
+def _out_indices(config: Any) -> dict[str, Any]:
+    """A pyramid of features needs four depths, evenly spaced."""
+    wanted = getattr(config, "out_indices", "")
+    layers = getattr(config, "num_hidden_layers", 0)
+    if wanted == "" or (wanted is not None and len(wanted) == 4) or not isinstance(layers, int) or layers < 4:
+        return {}
+    return {"out_indices": [layers * quarter // 4 - 1 for quarter in (1, 2, 3, 4)]}
+
+
+def _cross_attention_heads(config: Any) -> dict[str, Any]:
+    """Perceivers on pictures attend to them with one head, since the pixels' width has no other divisor."""
+    return {"num_cross_attention_heads": 1} if hasattr(config, "num_cross_attention_heads") else {}
+
+
+def _agreeing_parts(config: Any) -> dict[str, Any]:
+    """What one part gives another is as wide as that one takes, and a picture has the patches that are pooled."""
+    found: dict[str, Any] = {}
+    for taker, giver in _WIDTHS:
+        values = [_value(config, path) for path in (taker, giver)]
+        if None not in values and values[0] != values[1]:
+            found[taker] = values[1]
+    token, words = getattr(config, "image_token_id", None), _value(config, "text_config.vocab_size")
+    if isinstance(token, int) and isinstance(words, int) and token >= words:
+        found["text_config.vocab_size"] = token + 1
+    for path, part in (("", config), ("encoder.", getattr(config, "encoder", None))):
+        side = _side(part)
+        if side is not None:
+            found[f"{path}vision_config.image_size"] = side
+    return found
+
+
+_WIDTHS = (
+    ("vision_config.out_hidden_size", "text_config.hidden_size"),
+    ("audio_config.output_dim", "text_config.hidden_size"),
+    ("projector_config.encoder_hidden_size", "encoder_config.hidden_dim"),
+)
+
+
+def _value(config: Any, path: str) -> Any:
+    try:
+        return attrgetter(path)(config)
+    except AttributeError:
+        return None
+
+
+def _side(config: Any) -> int | None:
+    """Pixels whose patches can be pooled: to a number of tokens, four in each direction to one, or by a factor."""
+    vision = getattr(config, "vision_config", None)
+    size, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
+    tokens, factor = getattr(config, "mm_tokens_per_image", None), getattr(config, "pixel_shuffle_factor", None)
+    if not isinstance(size, int) or not isinstance(patch, int):
+        return None
+    if tokens is not None and size // patch < isqrt(tokens):
+        return 4 * isqrt(tokens) * patch
+    return 8 * factor * patch if factor is not None and size // patch % factor else None
