@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .batches import largest_batch
     from .budget import Budget, check_budgets
     from .budget_file import read_budgets
     from .clip import Clip, Views
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from .fields import receptive_field
-    from .fitting import largest_batch
     from .largest import largest_clips
     from .models import create_model, list_models
     from .models.inflate import inflate
@@ -76,7 +76,7 @@ _HOME = {
     "diff": "difference",
     "inflate": "models.inflate",
     "largest_clips": "largest",
-    "largest_batch": "fitting",
+    "largest_batch": "batches",
     "list_models": "models",
     "read_budgets": "budget_file",
     "read_report": "saved",

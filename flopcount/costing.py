@@ -42,9 +42,7 @@ def _work_of(signature: Signature, remembered: dict[Signature, tuple[Rule, Work]
 
 def work_of(signature: Signature) -> Work:
     """The work of one call that is no view, worked out anew; of sizes that know their arithmetic, amounts that do."""
-    rule = find_rule(signature)
-    work = rule.work(signature) if rule is not None else torch_work(signature)
-    return _with_traffic(work or Work(), signature)
+    return _work_of(signature, {})[2]
 
 
 def _with_traffic(work: Work, signature: Signature) -> Work:

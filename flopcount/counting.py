@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ._version import __version__
 from .clip import Clip, Views
 from .costing import cost
-from .errors import FlopcountError, InputError, TraceError, UncostedError
+from .errors import FlopcountError, InputError, UncostedError
 from .models import Recipe, recipe_of
 from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec, Trace
 from .report import ModuleInfo, Report, ReportInput
-from .tracing import TURN, trace, weightless
+from .tracing import TURN, lightest, trace
 from .tracing.inputs import Input, arguments_of, specs_of
 from .tracing.preserve import uncollected
 from .tracing.walk import Inventory
-from .units import si
 
 if TYPE_CHECKING:
     from .training.plan import Plan
@@ -72,7 +69,7 @@ def count_flops(
         layout: what the axes of the input are called, where that is not "BCTHW" or "BCHW"; as `closed_form`.
         mode: "forward", or "train" to count a training step too: loss, backward and optimizer, in `report.training`.
             A module in eval mode is put into training mode for that, and is as before afterwards.
-        optimizer: "sgd" (momentum 0.9) or "adamw", whose step is then counted; with mode="train".
+        optimizer: "sgd" (momentum 0.9), "adam" or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
         dataflow: follow the data too, which `report.span` and `report.memory` need.
         receptive_field: find out too what each layer sees of the clip, for `report.receptive_field` and its tables.
@@ -189,8 +186,8 @@ def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType(
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                is_lazy = id(parameter) in owned.lazy
-                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if is_lazy else parameter.numel()
+                unsettled = id(parameter) in owned.lazy
+                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if unsettled else parameter.numel()
                 params += size
                 trainable += size if parameter.requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
@@ -276,7 +273,7 @@ def count_model(
     freeze: str | Sequence[str] = (),
     dataflow: bool = False,
     receptive_field: bool = False,
-    largest: int | None = None,
+    max_params: int | None = None,
 ) -> Report:
     """Count a model by name: what `flopcount model` calls.
 
@@ -299,7 +296,7 @@ def count_model(
         freeze: as count_flops.
         dataflow: as count_flops.
         receptive_field: as count_flops.
-        largest: parameters beyond which a model that cannot run without its weights is not built with them.
+        max_params: parameters beyond which a model that cannot run without its weights is not built with them.
 
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
@@ -321,39 +318,7 @@ def count_model(
         further: dict[str, Any] = {"dataflow": dataflow, "receptive_field": receptive_field}
         return count_flops(module, given, strict=strict, **protocol, **training, **further)
 
-    module = weightless(build)
-    try:
-        return count(module)
-    except TraceError as error:
-        _require_room(module, error, largest)
-        with torch.random.fork_rng(devices=[]):  # the weights may decide what is computed: the same ones every time
-            torch.manual_seed(0)
-            real = build()
-        return count(real)
-
-
-def _require_room(module: nn.Module, reason: TraceError, largest: int | None) -> None:
-    """Before a module without weights is built with them.
-
-    Raises:
-        TraceError: they are more than `largest`, or take more than is free; an allocation that fails would end the
-            process.
-    """
-    parameters = [parameter for parameter in module.parameters() if not is_lazy(parameter)]
-    count = sum(parameter.numel() for parameter in parameters)
-    needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
-    if largest is not None and count > largest:
-        seen = f"{si(count)} parameters, of which at most {si(largest)} are made"
-        raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
-    if needed * _BUILDING > free:
-        raise TraceError(
-            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
-            [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
-        ) from None
-
-
-_BUILDING = 1.5  # initialisation makes copies
+    return lightest(build, count, max_params=max_params)
 
 
 def input_of(

@@ -18,13 +18,14 @@ from .ops import Op, Trace
 from .rules.workspace import ATTENTION, attention_kernel, channels_last_workspaces, workspaces
 from .span import required_dataflow
 from .tables import Column, Table, title
+from .training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from .report import Report
 
-__all__ = ["KERNELS", "OPTIMIZERS", "Bytes", "Memory", "Peak", "Training", "memory_of"]
+__all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "Training", "memory_of"]
 
-OPTIMIZERS = {"none": 0, "sgd": 1, "adam": 2, "adamw": 2}
+STATES = {"none": 0, **{name: optimizer.state for name, optimizer in OPTIMIZERS.items()}}
 """Numbers kept per trainable parameter: sgd a momentum, adam and adamw two moments, none (or plain sgd) nothing."""
 
 KERNELS = ("cpu", "none")
@@ -103,7 +104,7 @@ class Memory:
         """The peak of a training step with all gradients and the optimizer's state in place; None if unknown.
 
         Raises:
-            UnknownNameError: an optimizer not in `OPTIMIZERS`.
+            UnknownNameError: an optimizer not in `STATES`.
         """
         state = total(self.optimizer_state(optimizer))
         if isinstance(self.training, str):
@@ -112,9 +113,9 @@ class Memory:
 
     def optimizer_state(self, optimizer: str) -> Bytes:
         """What an optimizer keeps, in the dtype of the parameters."""
-        if optimizer not in OPTIMIZERS:
-            raise UnknownNameError("optimizer", optimizer, OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}")
-        return tuple((dtype, OPTIMIZERS[optimizer] * nbytes) for dtype, nbytes in self.gradients)
+        if optimizer not in STATES:
+            raise UnknownNameError("optimizer", optimizer, STATES, f"choose {', '.join(STATES)}")
+        return tuple((dtype, STATES[optimizer] * nbytes) for dtype, nbytes in self.gradients)
 
     def table(self, optimizer: str = "adamw") -> Table:
         """What takes up memory at the peak of a forward pass, and of a training step."""

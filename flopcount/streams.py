@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from .clip import Clip
 from .counting import count_flops, input_of
-from .errors import InputError, TraceError
+from .errors import InputError
 from .fields import follow
 from .models.loading import find_model
 from .models.streamable import ALL, WINDOW, Streamable
 from .ops import TensorSpec
 from .report import Amount, Report
 from .tables import Column, Table
-from .tracing import TURN, trace, weightless
+from .tracing import TURN, lightest, trace
 from .tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
 from .tracing.lineage import AXES, Lineage, LineageMode, Lost
 from .tracing.reach import FAR
@@ -251,10 +251,7 @@ def stream_model(
     def stream(module: nn.Module) -> Streaming:
         return streaming(module, input_of(module, name, clip, 1, ()), stride=stride)
 
-    try:
-        return stream(weightless(build))
-    except TraceError:
-        return stream(build())
+    return lightest(build, stream)
 
 
 def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:

@@ -176,7 +176,7 @@ def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
 def _row(name: str, options: dict[str, Any]) -> SurveyRow:
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-            report = count_model(name, options=options, largest=LARGEST)
+            report = count_model(name, options=options, max_params=LARGEST)
     except FlopcountError as error:
         return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
     except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish

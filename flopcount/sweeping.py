@@ -22,7 +22,7 @@ from .counting import count_flops, count_model
 from .errors import FlopcountError, InputError, TraceError
 from .report import Report
 from .tables import Column, Table
-from .tracing import weightless
+from .tracing import require_room, weightless
 
 if TYPE_CHECKING:
     import pandas
@@ -241,7 +241,8 @@ def _counted(build: Callable[..., Any], configuration: Configuration) -> Report:
         raise InputError(f"the builder gave a {type(built).__name__}", [("fix", "return (module, input)")])
     try:
         return count_flops(*built)
-    except TraceError:  # it needs its weights
+    except TraceError as error:  # it needs its weights
+        require_room(built[0], error)
         return count_flops(*build(**configuration))
 
 

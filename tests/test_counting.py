@@ -223,4 +223,4 @@ def test_a_model_that_needs_its_weights_has_the_same_ones_every_time(tmp_path):
 def test_a_model_too_large_to_be_made_is_told_so(tmp_path):
     (tmp_path / "net.py").write_text(DECIDES)
     with pytest.raises(TraceError, match="seen    41 parameters, of which at most 40 are made"):
-        count_model(f"{tmp_path / 'net.py'}:Decides", inputs=[("", TensorSpec((2, 3)))], largest=40)
+        count_model(f"{tmp_path / 'net.py'}:Decides", inputs=[("", TensorSpec((2, 3)))], max_params=40)

@@ -12,10 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
+from flopcount.batches import MOST, BatchFit, largest, parse_bytes
 from flopcount.cli import app
 from flopcount.counting import input_of
 from flopcount.dataflow import Role
-from flopcount.fitting import MOST, Fit, largest, parse_bytes
 from flopcount.memory import live_bytes, memory_of
 from flopcount.models import CARDS, create_model
 from flopcount.models.loading import find_model
@@ -351,9 +351,9 @@ def test_search(fixed, slope, bend, budget):
 
 
 def test_search_where_need_does_not_grow():
-    assert largest(lambda batch: 5, 10) == Fit(10, MOST, 5, None)
+    assert largest(lambda batch: 5, 10) == BatchFit(10, MOST, 5, None)
     assert largest(lambda batch: None if batch == 1 else 5 * batch, 30).batch == 6
-    assert largest(lambda batch: None, 30) == Fit(30, 0, None, None)
+    assert largest(lambda batch: None, 30) == BatchFit(30, 0, None, None)
 
 
 def test_the_batch_found_fits_and_the_next_does_not():

@@ -42,7 +42,7 @@ STAGES = [
     {"tables", "explanation"},
     {"training", "span"},
     {"memory"},
-    {"fitting", "renderers", "catalogue", "counting", "options", "saved"},
+    {"batches", "renderers", "catalogue", "counting", "options", "saved"},
     {"crosscheck", "facts", "difference", "compat", "streams"},
     {"symbolic", "sweeping", "budget"},
     {"largest", "budget_file"},
@@ -50,7 +50,7 @@ STAGES = [
     {"comparison", "cost_report"},
     {"figures"},
     {"pages"},
-    {"page"},
+    {"interactive"},
     {"commands"},
     {"cli"},
 ]

@@ -14,7 +14,18 @@ from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
 
-from flopcount import Clip, InputError, UnknownNameError, closed_form, closed_form_of, count_flops, count_model
+from flopcount import (
+    Clip,
+    InputError,
+    TensorSpec,
+    TraceError,
+    UnknownNameError,
+    closed_form,
+    closed_form_of,
+    count_flops,
+    count_model,
+    weightless,
+)
 from flopcount.cli import app
 from flopcount.models import CARDS
 from flopcount.symbolic.fitting import Steps, disagreement, fit_line, fit_sizes
@@ -360,6 +371,26 @@ def test_a_form_with_uncosted_operators_says_so():
         form = closed_form(Apply(lambda x: torch.ops.formtest.odd(x) * 2), (1, 3, 4, 8, 8))
     assert form.uncosted == ("formtest.odd",)
     assert "UNCOSTED formtest.odd: missing from every formula" in str(form)
+
+
+class Chooses(nn.Module):
+    """Wants to know its weights; for "test_symbolic:Chooses"."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 2), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return (self.a if self.a.weight.sum().item() > 0 else self.b)(x)
+
+
+def test_a_model_that_needs_its_weights_is_built_with_them():
+    given = {"inputs": [("x", TensorSpec((2, 8)))]}
+    form = closed_form_of("test_symbolic:Chooses", "B", layout="BD", **given)
+    assert form.macs(B=2) == count_model("test_symbolic:Chooses", **given).macs
+    assert form.macs(B=14) == 7 * form.macs(B=2)
+    with pytest.raises(TraceError, match="cannot be traced without its values"):
+        closed_form(weightless(Chooses), (2, 8), "B", layout="BD")
 
 
 def test_unknown_modules_get_near_names():

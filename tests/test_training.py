@@ -25,6 +25,7 @@ from flopcount.cli import app
 from flopcount.errors import ForwardError
 from flopcount.models import CARDS
 from flopcount.ops import Kind, Phase
+from flopcount.training.optimizers import OPTIMIZERS
 from flopcount.training.tables import training_table
 
 
@@ -313,10 +314,10 @@ def test_what_returns_no_number_has_no_loss():
 # ---- optimizers and whole runs
 
 
-@pytest.mark.parametrize(("name", "each", "tensors"), [("sgd", 4, 0), ("adamw", 14, 1)])
+@pytest.mark.parametrize(("name", "each", "tensors"), [("sgd", 4, 0), ("adam", 13, 1), ("adamw", 14, 1)])
 def test_an_optimizer_costs_so_much_per_parameter(name, each, tensors):
     """SGD: decay and add the momentum (2), scale and subtract (2). AdamW: decay 1, first moment 3, second 4, its root,
-    its correction and epsilon 3, update 3; and each tensor's count of steps.
+    its correction and epsilon 3, update 3; and each tensor's count of steps. Adam: the same without decay.
     """
     training = train(conv_net(), (2, 3, 8, 8), optimizer=name)
     assert training.optimizer_step.other_flops == each * training.trained_params + 6 * tensors
@@ -595,7 +596,7 @@ def test_a_module_in_training_keeps_what_it_set_for_its_parts():
     ("options", "message", "near"),
     [
         ({"mode": "trian"}, "no mode named 'trian'", "train"),
-        ({"mode": "train", "optimizer": "adam"}, "no optimizer named 'adam'", "adamw"),
+        ({"mode": "train", "optimizer": "adamx"}, "no optimizer named 'adamx'", "adam, adamw"),
         ({"mode": "train", "freeze": "cnm.*"}, "no parameter or layer to freeze named 'cnm.*'", "cnn.*"),
         ({"mode": None}, "no mode named 'None'", "forward"),
         ({"mode": "train", "optimizer": 3}, "no optimizer named '3'", "sgd"),
@@ -690,7 +691,7 @@ def test_every_format(run, form, by):
 
 
 ERRORS = {
-    "--train --optimizer adma": "error: no optimizer named 'adma'\n  near    adamw\n",
+    "--train --optimizer adma": "error: no optimizer named 'adma'\n  near    adam, adamw\n",
     "--train --freeze cn.*": "error: no parameter or layer to freeze named 'cn.*'\n  near    cnn.*, ",
     "--train --epochs 3": "error: --epochs 3 is no whole run\n  fix     give --samples too\n",
     "--train --samples 3": "error: --samples 3 is no whole run\n  fix     give --epochs too\n",
@@ -730,3 +731,14 @@ def test_reentrant_checkpoints_without_a_gradient_warn_as_torch_does():
         warnings.simplefilter("always")
         training = train(First(), (4, 6))
     assert training.backward.macs == 0  # torch gives none either: no input of the checkpoint wants a gradient
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+def test_an_optimizer_keeps_as_many_numbers_as_is_said(optimizer):
+    """What flopcount.memory multiplies parameters with, beside what torch's own keeps after a step."""
+    parameter = nn.Parameter(torch.zeros(10))
+    parameter.grad = torch.ones(10)
+    torchs = optimizer.build([parameter])
+    torchs.step()
+    kept = [value for value in torchs.state[parameter].values() if isinstance(value, torch.Tensor) and value.ndim]
+    assert sum(value.numel() for value in kept) == 10 * optimizer.state

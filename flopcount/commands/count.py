@@ -56,7 +56,7 @@ def model(
     strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
     plot: PlotOpt = None,
     train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward too.")] = False,
-    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adamw: its step too.")] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: its step too.")] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
     ] = None,

@@ -103,7 +103,7 @@ def _files(
     costs: Sequence[CostReport], comparison: Comparison | None, command: str, depth: int, form: PageFormat
 ) -> dict[str, bytes]:
     if form is PageFormat.html:
-        from ..page import page
+        from ..interactive import page
 
         return {"index.html": page(costs, comparison, command).encode()}
     import matplotlib

@@ -23,8 +23,8 @@ from .arguments import (
 from .output import progress, show, working
 
 if TYPE_CHECKING:
+    from ..batches import BatchFit
     from ..clip import Clip
-    from ..fitting import Fit
 
 __all__ = ["memory", "span"]
 
@@ -135,7 +135,7 @@ def memory(
     if memory is not None and input:
         raise InputError("--memory looks for a batch, and --input has one", [("fix", "give --clip instead of --input")])
     if memory is not None:
-        from ..fitting import parse_bytes
+        from ..batches import parse_bytes
 
         parse_bytes(memory)  # refused before anything is counted
     with working(f"following {name}") as say:
@@ -153,12 +153,12 @@ def memory(
     show(table, format.value)
 
 
-def _fits(arguments: dict[str, Any], memory: str, optimizer: str, kernels: str, say: Any) -> dict[str, Fit]:
+def _fits(arguments: dict[str, Any], memory: str, optimizer: str, kernels: str, say: Any) -> dict[str, BatchFit]:
     """The largest batch for inference and for training; no batch is counted twice."""
     from functools import cache
 
+    from ..batches import largest_batch
     from ..counting import count_model
-    from ..fitting import largest_batch
     from ..report import Report
 
     @cache

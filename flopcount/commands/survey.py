@@ -62,12 +62,10 @@ def survey(
 
 def _page(result: Survey, what: list[str]) -> str:
     """The summary with how it was made."""
-    import torch
-
-    from .._version import __version__
+    from ..provenance import made_by
     from ..renderers import render
 
-    made = f"Made by `flopcount survey {' '.join(what)}`, flopcount {__version__}, torch {torch.__version__}."
+    made = made_by(f"flopcount survey {' '.join(what)}")
     return (
         f"# Survey\n\n{made} A model counts if nothing of it is uncosted.\n\n{render(result.summary(), 'markdown')}\n"
     )

@@ -16,11 +16,11 @@ from torch import nn
 
 from ..clip import Clip as VideoClip
 from ..counting import input_of
-from ..errors import InputError
+from ..errors import InputError, TraceError
 from ..models import CARDS, recipe_of
 from ..models.loading import find_model
 from ..ops import Kind, TensorSpec
-from ..tracing import weightless
+from ..tracing import lightest
 from .aligning import aligned
 from .form import ClosedForm, Domain
 from .observing import QUANTITIES, Clip, Refused, of_model, of_module
@@ -54,6 +54,7 @@ def closed_form(
 
     Raises:
         InputError: as count_flops on the input, and a layout that does not fit it.
+        TraceError: the module needs weights or values that it was not given.
         UnknownNameError: an axis that the input does not have.
     """
     recipe = recipe_of(module)
@@ -95,8 +96,12 @@ def closed_form_of(
             axes,
             rebuilt=True,
         )
-    module = weightless(find_model(name, clip=clip, **model)).eval()
-    return closed_form(module, input_of(module, name, clip, batch, inputs), axes, layout=layout, progress=progress)
+
+    def form(module: nn.Module) -> ClosedForm:
+        return closed_form(module, input_of(module, name, clip, batch, inputs), axes, layout=layout, progress=progress)
+
+    bare = find_model(name, clip=clip, **model)
+    return lightest(lambda: bare().eval(), form)
 
 
 def _form(
@@ -105,6 +110,8 @@ def _form(
     sampler = sampled(names)
     seen = sampler.at(sampler.base)
     if isinstance(seen, Refused):
+        if isinstance(seen.error, TraceError):  # it needs its weights, and another caller may have them
+            raise seen.error
         at = sampler.sizes(sampler.base)
         raise InputError(f"{name} does not run at {at}", [("seen", seen.why), ("fix", "begin with a clip it takes")])
     axes, points = _free(sampler)

@@ -14,7 +14,7 @@ from ..counting import input_of
 from ..errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..models.loading import find_model
 from ..ops import Kind, Signature, TensorSpec, Work
-from ..tracing import TURN, trace, weightless
+from ..tracing import trace, weightless
 from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules
 from .axes import SQUARE, Axes
@@ -38,9 +38,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a model does not run on a clip."""
+    """Why a model does not run on a clip, and the error that says so."""
 
     why: str
+    error: FlopcountError
 
 
 Clip: TypeAlias = tuple[int, ...]
@@ -117,9 +118,7 @@ def of_model(
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
-    with TURN:
-        traced = trace(module, args, kwargs)
-    for costed in cost(traced.ops):
+    for costed in cost(trace(module, args, kwargs).ops):
         if costed.kind is not Kind.VIEW:
             yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed.work))
 
@@ -139,4 +138,5 @@ def _parameters(module: nn.Module) -> Iterable[Entry]:
 
 def _refused(error: FlopcountError) -> Refused:
     where = dict(error.details).get("in")
-    return Refused(f"{where}: {error.message}" if where and not isinstance(error, TraceError) else error.message)
+    why = f"{where}: {error.message}" if where and not isinstance(error, TraceError) else error.message
+    return Refused(why, error)

@@ -26,7 +26,7 @@ from ..errors import FlopcountError, ForwardError, InputError, TraceError
 from ..ops import Trace
 from ..remembered import calls
 from .attribution import ModulePath
-from .building import weightless
+from .building import lightest, require_room, weightless
 from .engines import ENGINES, LADDER, SAVING, Start, Starter
 from .following import Follower
 from .inputs import map_tensors, specs_of
@@ -35,7 +35,7 @@ from .preserve import TURN, collected, preserved, uncollected
 from .uncountable import Uncountable, is_countable, refuse_tensor
 from .walk import Inventory
 
-__all__ = ["ENGINES", "TURN", "attempt", "climb", "trace", "weightless"]
+__all__ = ["ENGINES", "TURN", "attempt", "climb", "lightest", "require_room", "trace", "weightless"]
 
 ResultT = TypeVar("ResultT")
 StarterT = TypeVar("StarterT")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from math import inf
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from ..errors import TraceError
+from ..units import si
 from .attribution import ModulePath
 from .kernels import meta_like
 from .meta import MetaMode
 from .mode import Unknown
 from .preserve import TURN, preserved, uncollected
 
-__all__ = ["weightless"]
+__all__ = ["lightest", "require_room", "weightless"]
 
 ModuleT = TypeVar("ModuleT")
+T = TypeVar("T")
 
 
 def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> ModuleT:
@@ -37,6 +43,50 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
     if isinstance(built, nn.Module):
         _parameters_to_meta(built)
     return built  # type: ignore[no-any-return]
+
+
+def lightest(build: Callable[[], nn.Module], use: Callable[[nn.Module], T], *, max_params: int | None = None) -> T:
+    """What `use` makes of a model without weights; only where that needs them (TraceError), of one built for real.
+
+    Raises:
+        TraceError: and it has more than `max_params` parameters, or they do not fit into the memory that is free.
+    """
+    bare = weightless(build)
+    try:
+        return use(bare)
+    except TraceError as error:
+        require_room(bare, error, max_params)
+    state = torch.get_rng_state()
+    try:
+        torch.default_generator.manual_seed(0)  # the weights may decide what is computed: the same ones every time
+        built = build()
+    finally:
+        torch.set_rng_state(state)
+    return use(built)
+
+
+_BUILDING = 1.5  # initialisation makes copies
+
+
+def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = None) -> None:
+    """Before a model without weights is built with them.
+
+    Raises:
+        TraceError: `reason`, and they are more than `max_params`, or take more memory than is free; an allocation that
+            fails would end the process.
+    """
+    parameters = [parameter for parameter in bare.parameters() if not is_lazy(parameter)]
+    count = sum(parameter.numel() for parameter in parameters)
+    needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
+    if max_params is not None and count > max_params:
+        seen = f"{si(count)} parameters, of which at most {si(max_params)} are made"
+        raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
+    if needed * _BUILDING > free:
+        raise TraceError(
+            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
+            [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
+        ) from None
 
 
 class _BuildMode(MetaMode):

@@ -16,17 +16,24 @@ __all__ = ["OPTIMIZERS", "Optimizer", "find_optimizer"]
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """Name, how people call it, and how torch builds it for a list of parameters."""
+    """Name, how people call it, how torch builds it for a list of parameters, and numbers kept for each of them."""
 
     name: str
     title: str
     build: Callable[[Any], torch.optim.Optimizer]
+    state: int
 
 
 def _sgd(parameters: Any) -> torch.optim.Optimizer:
     import torch
 
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, foreach=False)
+
+
+def _adam(parameters: Any) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.Adam(parameters, lr=1e-3, foreach=False)
 
 
 def _adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -36,8 +43,9 @@ def _adamw(parameters: Any) -> torch.optim.Optimizer:
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer("sgd", "SGD with momentum 0.9, no weight decay", _sgd),
-    "adamw": Optimizer("adamw", "AdamW with weight decay", _adamw),
+    "sgd": Optimizer("sgd", "SGD with momentum 0.9, no weight decay", _sgd, 1),
+    "adam": Optimizer("adam", "Adam without weight decay", _adam, 2),
+    "adamw": Optimizer("adamw", "AdamW with weight decay", _adamw, 2),
 }
 
 
@@ -50,5 +58,5 @@ def find_optimizer(name: str | None) -> Optimizer | None:
     if name is None:
         return None
     if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {' or '.join(OPTIMIZERS)}, or leave it out")
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or leave it out")
     return OPTIMIZERS[name]

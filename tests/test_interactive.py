@@ -20,8 +20,8 @@ from flopcount.comparison import Comparison, Unplotted
 from flopcount.cost_report import CostReport, cost_report
 from flopcount.counting import count_flops, count_model
 from flopcount.errors import InputError
-from flopcount.page import page
-from flopcount.page.model_data import FARTHEST, axis_range
+from flopcount.interactive import page
+from flopcount.interactive.model_data import FARTHEST, axis_range
 from flopcount.units import exact, si
 
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"

@@ -14,7 +14,7 @@ from .units import si
 if TYPE_CHECKING:
     from .report import Report
 
-__all__ = ["MOST", "Fit", "largest", "largest_batch", "parse_bytes"]
+__all__ = ["MOST", "BatchFit", "largest", "largest_batch", "parse_bytes"]
 
 MOST = 1 << 20  # no larger batch is tried
 
@@ -23,7 +23,7 @@ _PREFIXES = " kmgtp"
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class BatchFit:
     """The largest batch that fits, and what that and the next one need in bytes (None: not known, or not tried)."""
 
     budget: int
@@ -59,7 +59,7 @@ def largest_batch(
     training: bool = False,
     optimizer: str = "adamw",
     kernels: str = "cpu",
-) -> Fit:
+) -> BatchFit:
     """The largest batch whose peak fits into `memory`; it and the next one have been counted.
 
     Arguments:
@@ -82,7 +82,7 @@ def largest_batch(
     return largest(need, budget)
 
 
-def largest(need: Callable[[int], int | None], budget: int) -> Fit:
+def largest(need: Callable[[int], int | None], budget: int) -> BatchFit:
     """The largest b up to `MOST` with need(b) <= budget < need(b + 1), by secants, then halves.
 
     Where no need is known (None) for a single sample, two are tried: batch normalisation cannot train on one value.
@@ -97,7 +97,7 @@ def largest(need: Callable[[int], int | None], budget: int) -> Fit:
 
     low = next((batch for batch in (1, 2) if fits(batch)), 0)
     if not low:
-        return Fit(budget, 0, None, known[1] if known[1] is not None else known[2])
+        return BatchFit(budget, 0, None, known[1] if known[1] is not None else known[2])
     high = MOST + 1
     while high - low > 1:
         guess = _secant(known, low, budget) if len(known) < _SECANTS else (low + high) // 2
@@ -106,7 +106,7 @@ def largest(need: Callable[[int], int | None], budget: int) -> Fit:
             low = guess
         else:
             high = guess
-    return Fit(budget, low, known[low], known.get(low + 1))
+    return BatchFit(budget, low, known[low], known.get(low + 1))
 
 
 _SECANTS = 12
