@@ -194,6 +194,19 @@ def test_parts_sized_to_the_clip_are_pinned_and_named_and_free_when_rebuilt():
     assert rebuilt.text("macs", "conv1") == f"{64 * 3 * 3 * 3 * 3}·T·H·W"
 
 
+def test_only_clips_where_it_holds_are_said_to_be_equal():
+    """Below 5 frames the model does something else: those clips were looked at, and say nothing for the form."""
+
+    def at_least_five(x):
+        return x * 2 if x.shape[2] >= 5 else x.exp() * x
+
+    form = closed_form(Apply(at_least_five), (1, 3, 8), "T", layout="BCT")
+    assert str(form.domains[0]) == "T ≥ 5"
+    looked = []
+    again = closed_form(Apply(at_least_five), (1, 3, 8), "T", layout="BCT", progress=looked.append)
+    assert again.checked == form.checked == sum(int(clip) >= 5 for clip in looked) < len(looked)
+
+
 def test_a_clip_on_which_the_form_does_not_hold_is_refused():
     form = closed_form(nn.Conv3d(3, 4, 3), (1, 3, 5, 9, 9), "TH")
     assert form.macs(T=3, H=3) == 4 * 3 * 27 * 7

@@ -223,7 +223,10 @@ _DRAWS = 8
 def _checked(
     sampler: Sampler, domains: Sequence[Domain], parts: dict[str, dict[str, Polynomial]], missing: dict[str, str]
 ) -> int:
-    """Clips at which the form was put beside a count; what it gets wrong at clips drawn anew moves to `missing`."""
+    """Clips at which the form says what was counted; what it gets wrong at clips drawn anew moves to `missing`.
+
+    Beyond its domain clips were looked at where it says something else; they are not among them.
+    """
     draw = random.Random(1)
     for clip in (tuple(_drawn(domain, draw) for domain in domains) for _ in range(_DRAWS)):
         wrong = _wrong(sampler, parts, clip)
@@ -231,7 +234,7 @@ def _checked(
             why = "it does not run" if wrong is None else "a count says otherwise"
             missing[quantity] = f"{why} at {sampler.sizes(clip)}"
             del parts[quantity]
-    return sum(not isinstance(found, Refused) for found in sampler.looked.values())
+    return sum(_wrong(sampler, parts, clip) == [] for clip in sampler.looked) if parts else 0
 
 
 def _drawn(domain: Domain, draw: random.Random) -> int:
