@@ -24,6 +24,7 @@ from flopcount import FlopcountError, InputError, UncostedError, UnknownNameErro
 from flopcount.cli import app
 from flopcount.errors import ForwardError
 from flopcount.models import CARDS
+from flopcount.models.cards import ARCHITECTURES
 from flopcount.ops import Kind, Phase
 from flopcount.training.optimizers import OPTIMIZERS
 from flopcount.training.tables import training_table
@@ -346,7 +347,7 @@ def test_a_run_has_whole_epochs_and_samples(given):
 # ---- laws, over the zoo at its smallest clips
 
 
-@pytest.fixture(params=CARDS.values(), ids=list(CARDS), scope="module")
+@pytest.fixture(params=ARCHITECTURES.values(), ids=list(ARCHITECTURES), scope="module")
 def network(request):
     if request.param.requires:
         pytest.importorskip(request.param.requires)

@@ -9,6 +9,7 @@ from test_tracing import global_state
 
 from flopcount import ForwardError, check, count_flops, create_model
 from flopcount.models import CARDS
+from flopcount.models.cards import ARCHITECTURES
 from flopcount.tracing.engines import ENGINES
 
 CONTEXTS = {
@@ -19,7 +20,7 @@ CONTEXTS = {
 }
 
 
-@pytest.fixture(params=CARDS.values(), ids=list(CARDS), scope="module")
+@pytest.fixture(params=ARCHITECTURES.values(), ids=list(ARCHITECTURES), scope="module")
 def built(request):
     """A network with weights, and the shapes of two samples: in training, norms want more than one."""
     if request.param.requires:

@@ -13,12 +13,15 @@ from .convolutional import CARDS as CONVOLUTIONAL
 from .frames import CARDS as FRAMES
 from .lecture import CARDS as LECTURE
 
-__all__ = ["CARDS", "Card", "recorded_costs"]
+__all__ = ["ARCHITECTURES", "CARDS", "Card", "recorded_costs"]
 
 _ALL = (*LECTURE, *CONVOLUTIONAL, *ATTENTION, *FRAMES)
 
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _ALL})
 """Name -> card, in the order `flopcount list` shows."""
+
+ARCHITECTURES: Mapping[str, Card] = MappingProxyType({card.name: card for card in _ALL if card.size_of is None})
+"""The cards whose code differs by more than sizes."""
 
 
 def recorded_costs() -> dict[str, tuple[int, int]]:

@@ -15,7 +15,8 @@ class Card:
 
     `builder` is "file:function" below flopcount.models. `clip`, `stride` and `num_classes` are the paper's own,
     `smallest` is the least clip the network can take (tests run it for real there), `requires` the library it wraps,
-    if any, which is optional.
+    if any, which is optional. `size_of` is the network whose code it shares, where it differs from that in sizes alone:
+    laws that must run for real are tested there.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Card:
     stride: int
     num_classes: int
     requires: str | None = None
+    size_of: str | None = None
