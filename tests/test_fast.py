@@ -17,7 +17,7 @@ from flopcount import (
 from flopcount.models.cards import ARCHITECTURES
 from flopcount.rules import registry
 from flopcount.tracing.inputs import map_tensors
-from flopcount.tracing.meta import MetaMode
+from flopcount.tracing.meta import MetaMode, Parts
 from flopcount.tracing.walk import Inventory, named_modules
 
 
@@ -51,6 +51,45 @@ def test_fast_is_slow_operator_by_operator(name, compared):
     assert first.modules == again.modules == slow.modules
     assert asked
     assert len(compared) == asked, "the second count asked again what the first had worked out"
+
+
+class Products(nn.Module):
+    """An einsum, which torch makes of views and a product."""
+
+    def __init__(self, equation):
+        super().__init__()
+        self.equation = equation
+        self.weight = nn.Parameter(torch.rand(3, 4))
+
+    def forward(self, x):
+        return torch.einsum(self.equation, x, self.weight).relu_()
+
+
+def remembered_composites():
+    return [key[1][0] for key in remembered.calls(torch.float32) if key[0] is Parts]
+
+
+@pytest.mark.parametrize(
+    ("equation", "shape"), [("abc,cd->abd", (2, 5, 3)), ("ab,cd->abcd", (5, 3)), ("abc,cd->da", (2, 5, 3))]
+)
+def test_composites_remembered_whole_are_what_they_are_made_of(equation, shape):
+    first, again, slow = (count_flops(Products(equation), shape, fast=fast) for fast in (True, True, False))
+    assert operators(first) == operators(again) == operators(slow)
+    assert operators(count_flops(Products(equation), shape, dataflow=True)) == operators(slow)
+    assert remembered_composites() == [id(torch.ops.aten.einsum.default)]
+
+
+class Turned(nn.Module):
+    """An einsum that is nothing but a view of what it was given."""
+
+    def forward(self, x):
+        return torch.einsum("ab->ba", x)
+
+
+def test_composites_that_give_an_argument_back_are_not_remembered():
+    for _ in range(2):
+        count_flops(Turned(), (2, 3))
+    assert remembered_composites() == []
 
 
 def test_slow_asks_torch_for_every_call_and_remembers_nothing(compared):

@@ -17,6 +17,8 @@ from .walk import Inventory
 
 __all__ = ["ModulePath"]
 
+_RAISING = object()  # torch gives no fourth argument where the call raises
+
 
 class ModulePath:
     """Follows one forward pass through global module hooks; a context manager that leaves none behind.
@@ -60,24 +62,25 @@ class ModulePath:
             self._outer.append(self.path)
             self.path = self.names.get(id(module), self.path)
 
-    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
+    def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, result: Any = _RAISING) -> None:
         if get_ident() != self._thread or self._running[-1] is not self:
             return
-        if len(rest) == 1:  # the call is raising; the first module to see this exception is where it happened
+        if result is _RAISING:  # the first module to see this exception is where it happened
             raised = sys.exc_info()[1]
             if raised is not self._raised:
                 self._raised, self.failure = raised, (self.path, module, args)
         elif id(module) in self.names:
-            kwargs, result = rest
             given = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, self._shapes(given), self._shapes(result)))
         self.path = self._outer.pop()
 
     def _shapes(self, value: Any) -> tuple[tuple[int, ...], ...]:
         """Shapes of all tensors in nested containers; nearly all modules take and give one, of few distinct shapes."""
-        if type(value) is tuple and len(value) == 1:
+        kind = type(value)
+        if kind is tuple and len(value) == 1:
             value = value[0]
-        if not isinstance(value, torch.Tensor):
+            kind = type(value)
+        if kind is not torch.Tensor and not isinstance(value, torch.Tensor):
             return tuple(_nested_shapes(value))
         shape = value.shape
         known = self._single.get(shape)

@@ -10,6 +10,9 @@ import torch
 __all__ = ["Layout", "broadcast", "is_channels_last", "layout_of", "like_channels_last", "padded", "row_major"]
 
 
+_META = torch.device("meta")  # which torch otherwise makes of its name each time
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Shape, strides and dtype of a tensor that does not exist."""
@@ -30,7 +33,7 @@ class Layout:
 
     def empty(self) -> torch.Tensor:
         """A meta tensor of this layout."""
-        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=_META)
 
 
 def layout_of(tensor: torch.Tensor) -> Layout:

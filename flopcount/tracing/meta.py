@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from ..ops import Signature
+from ..ops import Op, Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
 from .inputs import map_tensors
@@ -58,8 +58,16 @@ class Known:
     result: Any = None  # Argument, Layout, or a list or tuple of them; None where torch makes it anew each time
 
 
-Calls: TypeAlias = dict[Any, Known] | None
-"""Calls worked out before, or None where nothing shall be remembered."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A composite taken apart before: what to write down for its parts, and the layouts of its result."""
+
+    signatures: tuple[Signature, ...]
+    result: Any
+
+
+Calls: TypeAlias = dict[Any, Any] | None
+"""Calls worked out before (Known, or Parts), or None where nothing shall be remembered."""
 
 
 @cache  # which also keeps each operator alive, so that its id stays its own
@@ -93,6 +101,16 @@ def _treatment(func: Any) -> str:
     return "_functional" if takes_tensors and not _LIKE.match(name) else "_factory"
 
 
+def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a result has no data, and none of its tensors is (a view of) an argument."""
+    made: list[torch.Tensor] = []
+    given: list[torch.Tensor] = []
+    map_tensors(made.append, result)
+    map_tensors(given.append, (args, kwargs))
+    storages = {tensor.untyped_storage()._cdata for tensor in given}
+    return all(tensor.is_meta and tensor.untyped_storage()._cdata not in storages for tensor in made)
+
+
 class MetaMode(RecordingMode):
     """Runs a module on shapes alone.
 
@@ -104,8 +122,8 @@ class MetaMode(RecordingMode):
         super().__init__(path)
         self.known_limit = known_limit
         self.fast = calls is not None
-        self.aten_calls: dict[Any, Known] = calls if calls is not None else {}
-        self.other_calls: dict[Any, Known] = {}
+        self.aten_calls: dict[Any, Any] = calls if calls is not None else {}
+        self.other_calls: dict[Any, Any] = {}
         self._handlers: dict[int, Handler] = {}  # by identity of the operator
         self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
         self._overwritten: list[tuple[torch.Tensor, torch.Tensor, int]] = []  # not ours: values and version before
@@ -177,10 +195,34 @@ class MetaMode(RecordingMode):
         return func(*args, **kwargs)
 
     def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A composite without a rule is counted by its parts."""
+        """A composite without a rule is counted by its parts, which shapes alone decide where no value is known."""
+        if not self._shapes_decide(func, args, kwargs):
+            return self._take_apart(func, args, kwargs)
+        key = Parts, call_key(func, args, kwargs)
+        known = self.aten_calls.get(key)
+        if known is not None:
+            for signature in known.signatures:
+                self.record(signature)
+            return rebuild(known.result)
+        begun = len(self.ops)
+        result = self._take_apart(func, args, kwargs)
+        if _is_new(result, args, kwargs):
+            signatures = tuple(op.signature for op in self.ops[begun:])
+            self.aten_calls[key] = Parts(signatures, map_tensors(layout_of, result))
+        return result
+
+    def _take_apart(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with self:
             parts = func.decompose(*args, **kwargs)
         return self._functional(func, args, kwargs) if parts is NotImplemented else parts
+
+    def _shapes_decide(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether a composite does the same for all tensors of these shapes, and may be remembered so."""
+        if not self.fast or self.follower is not None or func.namespace != "aten" or func._schema.is_mutable:
+            return False
+        tensors: list[torch.Tensor] = []
+        map_tensors(tensors.append, (args, kwargs))
+        return not any(map(self.knows, tensors))
 
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self._knows_all(args, kwargs) and not outgrows(func, args, self.known_limit):
@@ -189,7 +231,7 @@ class MetaMode(RecordingMode):
         known = calls.get(key)
         if known is None:
             known = calls[key] = self._first_time(func, args, kwargs)
-        self.record(known.signature)
+        self.ops.append(Op(known.signature, self.path.path))  # `record`, which most of all operations come by
         result = known.result
         if type(result) is Layout:
             return result.empty()

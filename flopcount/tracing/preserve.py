@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain, filterfalse
 from operator import is_
 from typing import Any
 
@@ -154,42 +154,47 @@ def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
 class _Attributes:
     """Attributes of modules as they were: the objects, and what their plain containers (most of them empty) held.
 
-    Large networks have ten thousand, nearly all as before in the end: flat lists take least to make and to compare.
+    Large networks have ten thousand, nearly all as before in the end, and looking at all of them at once takes least.
     """
 
     def __init__(self, modules: list[nn.Module]) -> None:
         self.modules = modules
         self.kinds = [type(module) for module in modules]
-        tables = [module.__dict__ for module in modules]
-        self.sizes = list(map(len, tables))
-        self.names = list(chain.from_iterable(tables))
-        self.values = list(chain.from_iterable(table.values() for table in tables))
-        containers = [value for value in self.values if type(value) in _CONTAINERS]
-        self.empty = [container for container in containers if not container]
-        self.filled = [(container, container.copy()) for container in containers if container]
+        self.copies: list[dict[str, Any]] = [module.__dict__.copy() for module in modules]
+        containers = [value for value in _values(self.copies) if type(value) in _CONTAINERS]
+        self.empty = list(filterfalse(None, containers))
+        filled = list(filter(None, containers))
+        self.dicts = [container for container in filled if isinstance(container, dict)]
+        self.copies += [container.copy() for container in self.dicts]
+        self.others = [(container, container.copy()) for container in filled if not isinstance(container, dict)]
 
     def restore(self) -> None:
         """Put back what differs; nearly always that is nothing, and looking is all."""
         for module, kind in zip(self.modules, self.kinds, strict=True):
             if type(module) is not kind:  # a lazy module that settled
                 module.__class__ = kind
-        tables = [module.__dict__ for module in self.modules]
-        if not self._are_in(tables):
-            before = zip(self.names, self.values, strict=True)
-            for table, size in zip(tables, self.sizes, strict=True):
-                _restore(table, dict(islice(before, size)))
+        tables = [module.__dict__ for module in self.modules] + self.dicts
+        if not _are_the_same(tables, self.copies):
+            for table, copy in zip(tables, self.copies, strict=True):
+                _restore(table, copy)
         if any(self.empty):
             for container in self.empty:
                 container.clear()
-        for container, copy in self.filled:
+        for container, copy in self.others:
             _restore(container, copy)
 
-    def _are_in(self, tables: list[dict[str, Any]]) -> bool:
-        return (
-            list(map(len, tables)) == self.sizes
-            and list(chain.from_iterable(tables)) == self.names
-            and all(map(is_, chain.from_iterable(table.values() for table in tables), self.values))
-        )
+
+def _values(tables: list[dict[str, Any]]) -> Iterator[Any]:
+    return chain.from_iterable([table.values() for table in tables])
+
+
+def _are_the_same(tables: list[dict[str, Any]], copies: list[dict[str, Any]]) -> bool:
+    """Whether the same objects stand under the same names in the same order."""
+    return (
+        list(map(len, tables)) == list(map(len, copies))
+        and all(map(is_, _values(tables), _values(copies)))
+        and list(chain.from_iterable(tables)) == list(chain.from_iterable(copies))
+    )
 
 
 def _restore(container: Any, copy: Any) -> None:

@@ -18,6 +18,9 @@ _MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn."
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
 
 
+_STRIDED = torch.strided
+
+
 class Uncountable(Exception):
     """A tensor or operator that the trace refuses; told to the caller as an InputError with its place."""
 
@@ -39,7 +42,7 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
 
 def is_countable(tensor: torch.Tensor) -> bool:
     """Whether a tensor is dense and neither nested nor quantized, as nearly all are."""
-    return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
+    return tensor.layout is _STRIDED and not tensor.is_nested and not tensor.is_quantized
 
 
 def _kind_of(tensor: torch.Tensor) -> str | None:

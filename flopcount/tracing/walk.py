@@ -52,7 +52,8 @@ class Inventory:
         modules = named_modules(root)
         parameters = _distinct([module._parameters for _, module in modules])
         buffers = _distinct([module._buffers for _, module in modules])
-        return cls(modules, parameters, buffers, frozenset(id(t) for t in (*parameters, *buffers) if is_lazy(t)))
+        lazy = [id(t) for t in (*parameters, *buffers) if type(t) not in _SETTLED and is_lazy(t)]
+        return cls(modules, parameters, buffers, frozenset(lazy))
 
     def name_of(self, tensor: torch.Tensor) -> str:
         """The first name of a parameter or buffer."""
@@ -61,6 +62,9 @@ class Inventory:
                 if other is tensor:
                     return f"{path}.{name}" if path else name
         return ""
+
+
+_SETTLED = frozenset((torch.Tensor, nn.Parameter))
 
 
 def _distinct(tables: list[Mapping[str, Any]]) -> list[Any]:
