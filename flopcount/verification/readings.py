@@ -15,7 +15,7 @@ from ..counting import count_model
 from ..ops import CostedOp, Kind
 from ..report import Report
 
-__all__ = ["CONTRACTIONS", "EVAL_NORM", "OTHER", "TRAIN_NORM", "Counted", "Reading", "Term", "count"]
+__all__ = ["CONTRACTIONS", "EVAL_NORM", "MMCV_NORM", "OTHER", "TRAIN_NORM", "Counted", "Reading", "Term", "count"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Term:
 CONTRACTIONS = Term("contractions", "")
 EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
 TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
+MMCV_NORM = Term("mmcv norm", "mmcv adds 2 per element of every normalisation")
 OTHER = Term("other", "all other_flops added")
 
 _NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
@@ -50,6 +51,7 @@ class Counted:
         added = {
             EVAL_NORM: sum(_fvcore_norm(costed, training=False) for costed in norms),
             TRAIN_NORM: sum(_fvcore_norm(costed, training=True) for costed in norms),
+            MMCV_NORM: sum(_mmcv_norm(costed) for costed in norms),
             OTHER: report.other_flops,
         }
         places = {costed.op.module for costed in norms}
@@ -68,6 +70,12 @@ def _fvcore_norm(costed: CostedOp, *, training: bool) -> int:
     if costed.name == "aten.batch_norm":
         return elements * (4 + affine if training else 1 + affine)
     return elements * (4 + affine) if costed.name in _NORMS else 0
+
+
+def _mmcv_norm(costed: CostedOp) -> int:
+    """What mmcv charges a normalisation (`norm_flops_counter_hook` in mmcv/cnn/utils/flops_counter.py)."""
+    affine = costed.op.signature.arguments.get("weight") is not None
+    return costed.op.signature.inputs[0].numel * (1 + affine)
 
 
 @dataclass(frozen=True, slots=True)
