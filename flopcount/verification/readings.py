@@ -15,7 +15,18 @@ from ..counting import count_model
 from ..ops import CostedOp, Kind
 from ..report import Report
 
-__all__ = ["CONTRACTIONS", "EVAL_NORM", "MMCV_NORM", "OTHER", "TRAIN_NORM", "Counted", "Reading", "Term", "count"]
+__all__ = [
+    "CONTRACTIONS",
+    "EVAL_NORM",
+    "LAYERS",
+    "MMCV_NORM",
+    "OTHER",
+    "TRAIN_NORM",
+    "Counted",
+    "Reading",
+    "Term",
+    "count",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +41,10 @@ CONTRACTIONS = Term("contractions", "")
 EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
 TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
 MMCV_NORM = Term("mmcv norm", "mmcv adds 2 per element of every normalisation")
+LAYERS = Term("layers", "products of two activations left out, as by counters that hook layers")
 OTHER = Term("other", "all other_flops added")
 
+_OF_ACTIVATIONS = (Kind.MATMUL, Kind.ATTENTION)
 _NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
 
 
@@ -52,6 +65,7 @@ class Counted:
             EVAL_NORM: sum(_fvcore_norm(costed, training=False) for costed in norms),
             TRAIN_NORM: sum(_fvcore_norm(costed, training=True) for costed in norms),
             MMCV_NORM: sum(_mmcv_norm(costed) for costed in norms),
+            LAYERS: -sum(costed.work.macs for costed in report.ops if costed.kind in _OF_ACTIVATIONS),
             OTHER: report.other_flops,
         }
         places = {costed.op.module for costed in norms}
@@ -90,8 +104,9 @@ class Reading:
 
     @property
     def value(self) -> int:
-        """(MACs, or twice as many, + the term) * views."""
-        return (self.per_mac * self.counted.macs + self.counted.added.get(self.term, 0)) * self.views
+        """(MACs, or twice as many, + the term) * views; what LAYERS leaves out are MACs too."""
+        added = self.counted.added.get(self.term, 0) * (self.per_mac if self.term is LAYERS else 1)
+        return (self.per_mac * self.counted.macs + added) * self.views
 
 
 def count(
