@@ -8,7 +8,7 @@ import torch
 from flopcount import Clip, InputError, create_model
 from flopcount.models.libraries import ready_library
 from flopcount.models.vit import JointViT, SelfAttention, Size
-from flopcount.verification.readings import EVAL_NORM, LAYERS, count
+from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA, count
 
 BASE, LARGE = (768, 12), (1024, 24)  # channels, blocks
 
@@ -31,7 +31,7 @@ def test_space_first_and_time_then_by_hand():
     assert count("stam_16").macs == spatial + blocks(17, 768, 6, hidden=2048) + 768 * 400
 
 
-def test_printed_costs():
+def test_printed_costs_of_joint_vits_and_stam():
     """MViT, table 4; MAE's model zoo, which adds 5 per normalised element; STAM's, which leaves attention out."""
     assert round(count("vit_b_8f").macs / 1e8) == 1796
     for name, printed in [("mae_st_vit_b_16x4", 180), ("mae_st_vit_l_16x4", 598), ("mae_st_vit_h_16x4", 1193)]:
@@ -43,9 +43,20 @@ def test_printed_costs():
 
 
 def test_printed_parameters():
-    """MViT, table 4; ViViT, table 1 (model 2)."""
+    """MViT, table 4; MAE's model zoo."""
     assert round(count("vit_b_8f").params / 1e5) == 872
-    assert round(count("vivit_b_16x2_fe").params / 1e5) == 1151
+    assert round(count("mae_st_vit_h_16x4").params / 1e6) == 632
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="wraps transformers")
+def test_vivit_prints_half_of_what_xla_counts():
+    """ViViT, tables 4 and 5a: the factorised encoder, three views of it, and model 1."""
+    fe, joint = count("vivit_l_16x2_fe"), count("vivit_l_16x2")
+    assert round((fe.macs + fe.added[XLA]) / 1e9) == 3980
+    assert round(3 * (fe.macs + fe.added[XLA]) / 1e10) == 1194
+    assert round((joint.macs + joint.added[XLA]) / 1e9) == 1446
+    huge = count("vivit_h_16x2", options={"patch": 14})
+    assert round(12 * (huge.macs + huge.added[XLA]) / 1e10) == 4777
 
 
 @pytest.mark.parametrize("name", ["vit_b_8f", "mae_st_vit_b_16x4", "vivit_b_16x2_fe", "stam_16"])

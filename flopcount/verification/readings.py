@@ -14,6 +14,7 @@ from ..clip import Clip
 from ..counting import count_model
 from ..ops import CostedOp, Kind
 from ..report import Report
+from .xla import xla_elementwise
 
 __all__ = [
     "CONTRACTIONS",
@@ -22,6 +23,7 @@ __all__ = [
     "MMCV_NORM",
     "OTHER",
     "TRAIN_NORM",
+    "XLA",
     "Counted",
     "Reading",
     "Term",
@@ -42,6 +44,7 @@ EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 pe
 TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
 MMCV_NORM = Term("mmcv norm", "mmcv adds 2 per element of every normalisation")
 LAYERS = Term("layers", "products of two activations left out, as by counters that hook layers")
+XLA = Term("xla", "half of XLA's count, which adds every element of elementwise operations")
 OTHER = Term("other", "all other_flops added")
 
 _OF_ACTIVATIONS = (Kind.MATMUL, Kind.ATTENTION)
@@ -66,6 +69,7 @@ class Counted:
             TRAIN_NORM: sum(_fvcore_norm(costed, training=True) for costed in norms),
             MMCV_NORM: sum(_mmcv_norm(costed) for costed in norms),
             LAYERS: -sum(costed.work.macs for costed in report.ops if costed.kind in _OF_ACTIVATIONS),
+            XLA: sum(map(xla_elementwise, report.ops)) // 2,
             OTHER: report.other_flops,
         }
         places = {costed.op.module for costed in norms}
@@ -104,8 +108,8 @@ class Reading:
 
     @property
     def value(self) -> int:
-        """(MACs, or twice as many, + the term) * views; what LAYERS leaves out are MACs too."""
-        added = self.counted.added.get(self.term, 0) * (self.per_mac if self.term is LAYERS else 1)
+        """(MACs, or twice as many, + the term) * views; what LAYERS leaves out and XLA's halves count twice too."""
+        added = self.counted.added.get(self.term, 0) * (self.per_mac if self.term in (LAYERS, XLA) else 1)
         return (self.per_mac * self.counted.macs + added) * self.views
 
 
