@@ -11,6 +11,7 @@ from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
 from flopcount.models.libraries import LIBRARIES, declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
+from flopcount.verification.readings import EVAL_NORM, count
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
@@ -225,6 +226,33 @@ class TestTransformers:
         report = count_model(name)
         assert report.macs / 1e9 == pytest.approx(gmacs, rel=0.005)
         assert report.params == pytest.approx(params, rel=0.01)
+
+    @pytest.mark.parametrize(
+        ("name", "clip", "printed", "params"),
+        [  # parameters with the 1000 classes that the released code has unless told; VideoMAE paper, tables 6 and 7
+            ("videomae_s", None, 57, 22),
+            ("videomae_b", None, 180, 87),
+            ("videomae_l", None, 597, 305),
+            ("videomae_l", "32x224x224", 1436, 305),
+            ("videomae_l", "32x320x320", 3958, 305),
+            ("videomae_h", None, 1192, 633),
+            ("videomae_h", "32x320x320", 7397, 633),
+            ("timesformer_vit_l", None, 8353, 430),
+        ],
+    )
+    def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params):
+        counted = count(name, clip=Clip.parse(clip) if clip else None)
+        rounded = {round(cost / 1e9) for cost in (counted.macs, counted.macs + counted.added[EVAL_NORM])}
+        assert printed in rounded
+        assert params in {round(count(name, num_classes=classes).params / 1e6) for classes in (400, 1000)}
+
+    def test_patches_of_vivit_h(self):
+        with pytest.raises(InputError, match="clip 32×224×224 is not made of whole 2×15×15 patches"):
+            count_model("vivit_h_16x2", options={"patch": 15})
+        with pytest.raises(InputError, match="patches of 0×0"):
+            count_model("vivit_h_16x2", options={"patch": 0})
+        report = count_model("vivit_h_16x2", options={"patch": 14})
+        assert report.departures == ("patches of 14×14, the paper's name says 16×16",)
 
     def test_joint_attention_costs_more_and_space_only_less(self):
         macs = {

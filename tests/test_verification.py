@@ -1,8 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from torch import nn
+from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from flopcount import count_flops
 from flopcount.cli import app
 from flopcount.clip import Clip
 from flopcount.errors import InputError
@@ -19,7 +22,7 @@ from flopcount.verification import (
     verify_lecture,
     verify_published,
 )
-from flopcount.verification.readings import EVAL_NORM, OTHER, TRAIN_NORM, count
+from flopcount.verification.readings import EVAL_NORM, LAYERS, MMCV_NORM, OTHER, TRAIN_NORM, XLA, Reading, count
 from flopcount.verification.verdicts import _copied
 
 MADE_UP = replace(
@@ -141,6 +144,34 @@ def test_norm_terms_are_fvcores():
     assert Printed("27.55", "G").matches(counted.macs + counted.added[TRAIN_NORM])
     assert Printed("27.38", "G").matches(counted.macs + counted.added[EVAL_NORM])
     assert counted.added[TRAIN_NORM] * 2 == counted.added[EVAL_NORM] * 5
+
+
+class Attended(nn.Module):
+    """Tokens (B, N, 8): normalised, attended to by two heads as torch's one operation or in four, and a GELU."""
+
+    def __init__(self, *, fused):
+        super().__init__()
+        self.norm, self.linear, self.fused = nn.LayerNorm(8), nn.Linear(8, 8), fused
+
+    def forward(self, x):
+        heads = self.linear(self.norm(x)).unflatten(2, (2, 4)).transpose(1, 2)
+        if self.fused:
+            heads = F.scaled_dot_product_attention(heads, heads, heads)
+        else:
+            heads = ((heads * 0.5) @ heads.transpose(2, 3)).softmax(-1) @ heads
+        return F.gelu(heads.transpose(1, 2).flatten(2)) + x
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_terms_of_attention_by_hand(fused):
+    tokens, scores = 5 * 8, 2 * 5 * 5
+    counted = Counted.of(count_flops(Attended(fused=fused), (1, 5, 8), strict=True))
+    assert counted.macs == 5 * 8 * 8 + 2 * scores * 4
+    assert counted.added[MMCV_NORM] == 2 * tokens
+    assert counted.added[LAYERS] == -2 * scores * 4
+    assert counted.added[XLA] * 2 == (7 + 1 + 1 + 8 + 1) * tokens + 4 * scores  # norm, bias, scale, GELU, sum; softmax
+    twice = Reading(counted, Clip(5, 1, 1), per_mac=2, term=LAYERS)
+    assert twice.value == 2 * 5 * 8 * 8
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from flopcount import Clip, InputError, Kind, count_flops, create_model, weightless
 from flopcount.models.cnn_attention import ResNet34, SelfAttention
 from flopcount.models.libraries import library_model, ready_torchvision
-from flopcount.models.mvit import MultiscaleAttention, distances
+from flopcount.models.mvit import Design, MultiscaleAttention, distances
 from flopcount.models.swin3d import ShiftedWindowAttention3d
 
 
@@ -58,6 +58,13 @@ PRINTED = [
     ("mvit_b_16x4", "64x224x224", {}, 455, 0, "MViT paper, table 4, 64x3"),
     ("mvitv2_s_16x4", None, {}, 64.224, 0, "torchvision"),
     ("mvitv2_s_16x4", None, {}, 64, 0, "MViTv2 paper, table 14"),
+    ("mvit_b_24_32x3", None, {}, 236, 0, "MViT paper, table 5"),
+    ("mvitv2_b_32x3", None, {}, 225, 5, "MViTv2 paper, table 14"),
+    ("mvitv2_l_40x3", "32x312x312", {}, 2063, 5, "MViTv2 paper, table 11"),
+    ("mvitv2_l_40x3", None, {}, 2828, 5, "MViTv2 paper, table 11"),
+    ("mvitv2_l_40x3", "40x352x352", {}, 3790, 5, "MViTv2 paper, table 11"),
+    ("maskfeat_mvit_s_16x4", None, {}, 71, 0, "MaskFeat's model zoo"),
+    ("maskfeat_mvit_l_16x4", None, {}, 377, 0, "MaskFeat's model zoo"),
     ("swin3d_t", "16x224x224", {}, 43.882, 0, "torchvision: at 16 frames, its accuracy at 32"),
     ("swin3d_s", "16x224x224", {}, 82.841, 0, "torchvision"),
     ("swin3d_b", "16x224x224", {}, 140.667, 0, "torchvision"),
@@ -65,6 +72,8 @@ PRINTED = [
     ("swin3d_s", None, {}, 165.9, 2, "the authors' model zoo"),
     ("swin3d_b", None, {}, 281.6, 2, "the authors' model zoo"),
     ("swin3d_b", None, {"window_frames": 16}, 320.6, 2, "the authors' model zoo, SSv2"),
+    ("swin3d_l", None, {}, 604, 2, "VideoMAE paper, table 7"),
+    ("swin3d_l_384", None, {}, 2107, 2, "MViTv2 paper, table 10"),
     ("swin3d_t", None, {}, 88, 2, "mmaction2"),
     ("swin3d_s", None, {}, 166, 2, "mmaction2"),
     ("swin3d_b", None, {}, 282, 2, "mmaction2"),
@@ -84,7 +93,19 @@ def test_mvit_paper_prints_a_tenth_less_than_its_code_costs():
     assert round(count("mvit_b_16x4").macs / 1e9, 1) == 70.6  # MViT, table 4: 70.5; MViTv2, table 10: 70.3; unexplained
 
 
-@pytest.mark.parametrize(("name", "classes", "millions"), [("mvitv2_s_16x4", 174, 34.4), ("swin3d_b", 400, 88.0)])
+@pytest.mark.parametrize(
+    ("name", "classes", "millions"),
+    [
+        ("mvit_b_24_32x3", 400, 53.2),
+        ("mvitv2_s_16x4", 174, 34.4),
+        ("mvitv2_b_32x3", 600, 51.4),
+        ("mvitv2_l_40x3", 174, 213.1),
+        ("maskfeat_mvit_s_16x4", 400, 36.5),
+        ("maskfeat_mvit_l_16x4", 400, 217.6),
+        ("swin3d_b", 400, 88.0),
+        ("swin3d_l_384", 400, 200.0),
+    ],
+)
 def test_printed_parameters(name, classes, millions):
     assert round(count(name, num_classes=classes).params / 1e6, 1) == millions
 
@@ -175,7 +196,7 @@ def test_distances_are_counted_in_steps_of_the_finer_of_queries_and_keys():
 
 def test_relative_positions_add_what_each_axis_gives():
     torch.manual_seed(0)
-    layer = MultiscaleAttention(96, 96, (2, 4, 6), 1, 2, second=True)
+    layer = MultiscaleAttention(96, 96, (2, 4, 6), 1, 2, Design(second=True))
     q = torch.randn(1, 1, 1 + 2 * 4 * 6, 96)
     added = layer._by_distance(q)
     assert added.shape == (1, 1, 49, 1 + 2 * 2 * 3)

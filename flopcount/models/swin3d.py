@@ -18,7 +18,7 @@ from ..errors import InputError
 from .built import Built
 from .feed_forward import mlp
 
-__all__ = ["SwinTransformer3d", "swin3d_b", "swin3d_s", "swin3d_t"]
+__all__ = ["SwinTransformer3d", "swin3d_b", "swin3d_l", "swin3d_l_384", "swin3d_s", "swin3d_t"]
 
 Sizes = tuple[int, int, int]
 PATCH: Sizes = (2, 4, 4)
@@ -198,13 +198,21 @@ class SwinTransformer3d(nn.Module):
         return scores
 
 
-def _swin(dim: int, depths: Sequence[int], num_heads: Sequence[int], num_classes: int, window_frames: int) -> Built:
+def _swin(
+    dim: int,
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    num_classes: int,
+    window_frames: int,
+    window_side: int = WINDOW[1],
+) -> Built:
     if window_frames < 1:
         raise InputError(
             f"windows of {window_frames} frames", [("fix", "give window_frames 1 or more, counted in pairs")]
         )
     departures: tuple[str, ...] = ()
-    model = SwinTransformer3d(dim, depths, num_heads, num_classes, (window_frames, *WINDOW[1:]))
+    window = (window_frames, window_side, window_side)
+    model = SwinTransformer3d(dim, depths, num_heads, num_classes, window)
     if window_frames != WINDOW[0]:
         departures = (f"windows of {window_frames} pairs of frames, the paper's have {WINDOW[0]} on Kinetics",)
     return Built(model, departures)
@@ -223,3 +231,13 @@ def swin3d_s(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) ->
 def swin3d_b(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
     """Swin-B: Swin-S with 4/3 of the channels; 16 in `window_frames` is the paper's network for SSv2."""
     return _swin(128, (2, 2, 18, 2), (4, 8, 16, 32), num_classes, window_frames)
+
+
+def swin3d_l(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+    """Swin-L: Swin-S with twice the channels."""
+    return _swin(192, (2, 2, 18, 2), (6, 12, 24, 48), num_classes, window_frames)
+
+
+def swin3d_l_384(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+    """Swin-L for frames of 384×384, with windows of 12×12 as the image network that it begins from."""
+    return _swin(192, (2, 2, 18, 2), (6, 12, 24, 48), num_classes, window_frames, 12)

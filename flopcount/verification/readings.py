@@ -14,8 +14,21 @@ from ..clip import Clip
 from ..counting import count_model
 from ..ops import CostedOp, Kind
 from ..report import Report
+from .xla import xla_elementwise
 
-__all__ = ["CONTRACTIONS", "EVAL_NORM", "OTHER", "TRAIN_NORM", "Counted", "Reading", "Term", "count"]
+__all__ = [
+    "CONTRACTIONS",
+    "EVAL_NORM",
+    "LAYERS",
+    "MMCV_NORM",
+    "OTHER",
+    "TRAIN_NORM",
+    "XLA",
+    "Counted",
+    "Reading",
+    "Term",
+    "count",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +42,12 @@ class Term:
 CONTRACTIONS = Term("contractions", "")
 EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
 TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
+MMCV_NORM = Term("mmcv norm", "mmcv adds 2 per element of every normalisation")
+LAYERS = Term("layers", "products of two activations left out, as by counters that hook layers")
+XLA = Term("xla", "half of XLA's count, which adds every element of elementwise operations")
 OTHER = Term("other", "all other_flops added")
 
+_OF_ACTIVATIONS = (Kind.MATMUL, Kind.ATTENTION)
 _NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
 
 
@@ -50,6 +67,9 @@ class Counted:
         added = {
             EVAL_NORM: sum(_fvcore_norm(costed, training=False) for costed in norms),
             TRAIN_NORM: sum(_fvcore_norm(costed, training=True) for costed in norms),
+            MMCV_NORM: sum(_mmcv_norm(costed) for costed in norms),
+            LAYERS: -sum(costed.work.macs for costed in report.ops if costed.kind in _OF_ACTIVATIONS),
+            XLA: sum(map(xla_elementwise, report.ops)) // 2,
             OTHER: report.other_flops,
         }
         places = {costed.op.module for costed in norms}
@@ -70,6 +90,12 @@ def _fvcore_norm(costed: CostedOp, *, training: bool) -> int:
     return elements * (4 + affine) if costed.name in _NORMS else 0
 
 
+def _mmcv_norm(costed: CostedOp) -> int:
+    """What mmcv charges a normalisation (`norm_flops_counter_hook` in mmcv/cnn/utils/flops_counter.py)."""
+    affine = costed.op.signature.arguments.get("weight") is not None
+    return costed.op.signature.inputs[0].numel * (1 + affine)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One meaning of a printed cost; `value` is the number it stands for."""
@@ -82,8 +108,9 @@ class Reading:
 
     @property
     def value(self) -> int:
-        """(MACs, or twice as many, + the term) * views."""
-        return (self.per_mac * self.counted.macs + self.counted.added.get(self.term, 0)) * self.views
+        """(MACs, or twice as many, + the term) * views; what LAYERS leaves out and XLA's halves count twice too."""
+        added = self.counted.added.get(self.term, 0) * (self.per_mac if self.term in (LAYERS, XLA) else 1)
+        return (self.per_mac * self.counted.macs + added) * self.views
 
 
 def count(

@@ -20,7 +20,7 @@ from ..provenance import made_by
 from ..tables import Column, Table
 from ..units import exact, si
 from .lecture import verify_lecture
-from .readings import CONTRACTIONS, EVAL_NORM, OTHER, TRAIN_NORM, Counted, Reading, count
+from .readings import CONTRACTIONS, EVAL_NORM, LAYERS, MMCV_NORM, OTHER, TRAIN_NORM, XLA, Counted, Reading, count
 
 __all__ = ["Kind", "RowVerdict", "Verdict", "judge", "published_report", "verdicts_table", "verify_published"]
 
@@ -169,7 +169,7 @@ def _assumed(model: ZooModel) -> list[str]:
 
 def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iterator[tuple[Reading, list[str]]]:
     """Readings near the plain one and what each changes, those with the fewest changes first."""
-    terms = (CONTRACTIONS, EVAL_NORM, TRAIN_NORM, OTHER)
+    terms = (CONTRACTIONS, EVAL_NORM, TRAIN_NORM, MMCV_NORM, LAYERS, XLA, OTHER)
     conventions = (plain.per_mac, 3 - plain.per_mac)
     protocols = dict.fromkeys((plain.views, views))
     found = []
@@ -184,7 +184,7 @@ def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iter
                 changes.append(f"a multiply-add counts {'twice' if per_mac == 2 else 'once'}")
             if shown != plain.views:
                 changes.append(f"{shown} views multiplied in")
-            adds = term is CONTRACTIONS or counted.added.get(term, 0) > 0
+            adds = term is CONTRACTIONS or counted.added.get(term, 0) != 0
             if adds and len(changes) <= _MAX_CHANGES:
                 found.append((Reading(counted, clip, per_mac, term, shown), changes))
     yield from sorted(found, key=lambda entry: len(entry[1]))

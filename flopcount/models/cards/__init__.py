@@ -12,10 +12,11 @@ from .card import Card
 from .convolutional import CARDS as CONVOLUTIONAL
 from .frames import CARDS as FRAMES
 from .lecture import CARDS as LECTURE
+from .vision_transformers import CARDS as VISION_TRANSFORMERS
 
 __all__ = ["ARCHITECTURES", "CARDS", "Card", "recorded_costs"]
 
-_ALL = (*LECTURE, *CONVOLUTIONAL, *ATTENTION, *FRAMES)
+_ALL = (*LECTURE, *CONVOLUTIONAL, *VISION_TRANSFORMERS, *ATTENTION, *FRAMES)
 
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _ALL})
 """Name -> card, in the order `flopcount list` shows."""
