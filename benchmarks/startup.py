@@ -15,13 +15,14 @@ from summary import Grid, Target, times
 
 __all__ = ["COMMANDS", "heavy_imports", "measure_startup", "startup_grid", "startup_targets"]
 
-MAX_MODEL_RATIO = 2.0
+MAX_MODEL_RATIO, MAX_LIGHT_S = 1.15, 0.3
 HEAVY = ("torch", "pandas", "matplotlib")
+BARE = 'python -c "pass"'
 REFERENCE = 'python -c "import torch"'
 MODEL = "flopcount model c3d --clip 16x112x112"
 LIGHT = ("flopcount --help", "flopcount list")
 COMMANDS = {
-    'python -c "pass"': ["-c", "pass"],
+    BARE: ["-c", "pass"],
     REFERENCE: ["-c", "import torch"],
     **{name: ["-m", *name.split()] for name in (*LIGHT, MODEL)},
 }
@@ -91,11 +92,23 @@ def ratio_of(found: Mapping[str, list[float] | str], name: str) -> float | None:
     return median(ours) / median(reference)
 
 
+def seconds_over_python(found: Mapping[str, list[float] | str], name: str) -> float | None:
+    ours, bare = found.get(name), found.get(BARE)
+    if not ours or not bare or isinstance(ours, str) or isinstance(bare, str):
+        return None
+    return median(ours) - median(bare)
+
+
 def startup_targets(found: Mapping[str, list[float] | str], heavy: Mapping[str, list[str] | None]) -> list[Target]:
     """The command's promises."""
     ratio = ratio_of(found, MODEL)
     holds = ratio <= MAX_MODEL_RATIO if ratio is not None else False
     targets = [Target(f"`{MODEL}` takes at most {MAX_MODEL_RATIO} of `{REFERENCE}`", times(ratio), holds)]
+    for name in LIGHT:
+        over = seconds_over_python(found, name)
+        shown = "–" if over is None else f"{over:.2f} s"
+        text = f"`{name}` takes at most {MAX_LIGHT_S} s on top of Python's start"
+        targets.append(Target(text, shown, over is not None and over <= MAX_LIGHT_S))
     for name, packages in heavy.items():
         text = "the command failed" if packages is None else ", ".join(packages) or "none of them"
         targets.append(Target(f"`{name}` loads none of {', '.join(HEAVY)}", text, packages == []))

@@ -217,14 +217,18 @@ def test_heavy_imports_are_read_from_importtime():
     assert startup.heavy_in("import time:  1 |  1 | typer") == []
 
 
-@pytest.mark.parametrize(
-    ("ours", "holds"), [([4.0, 2.0, 9.0], True), ([4.1], False), ("failed: exit code 1: x", False)]
-)
+@pytest.mark.parametrize(("ours", "holds"), [([2.0, 2.3, 9.0], True), ([2.2, 2.31, 2.4], False), ("failed: x", False)])
 def test_startup_target(ours, holds):
-    found = {startup.REFERENCE: [1.0, 2.0, 3.0], startup.MODEL: ours}
+    found = {
+        startup.BARE: [0.01, 0.02, 0.03],
+        startup.REFERENCE: [1.0, 2.0, 3.0],
+        startup.MODEL: ours,
+        "flopcount --help": [0.1, 0.32, 0.5],
+        "flopcount list": [0.33, 0.33, 0.1],
+    }
     targets = startup.startup_targets(found, {"flopcount list": [], "flopcount --help": ["torch"]})
-    assert [target.holds for target in targets] == [holds, True, False]
-    assert startup.startup_grid(found).rows[0] == (startup.REFERENCE, "2.000", "1.00")
+    assert [target.holds for target in targets] == [holds, True, False, True, False]
+    assert startup.startup_grid(found).rows[1] == (startup.REFERENCE, "2.000", "1.00")
 
 
 # The command

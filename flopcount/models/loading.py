@@ -18,7 +18,6 @@ from torch import nn
 from ..clip import Clip
 from ..errors import FlopcountError, InputError, UnknownNameError
 from . import CARDS, create_model
-from .libraries import LIBRARIES, library_model
 
 __all__ = ["find_model", "load_model"]
 
@@ -46,6 +45,8 @@ def find_model(
     source, colon, attribute = name.rpartition(":")
     if not colon:
         return lambda: create_model(name, clip=clip, num_classes=num_classes, **options)
+    from .libraries import LIBRARIES, library_model  # which a network of the zoo does without
+
     if source in LIBRARIES:
         return library_model(source, attribute, clip, num_classes, options)
     if num_classes is not None:
