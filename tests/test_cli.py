@@ -254,3 +254,21 @@ def test_colour_on_a_terminal_unless_no_color(no_color):
     shown = shown.decode()
     assert "conv3a" in shown
     assert ("\x1b[36m" in shown) is not no_color  # the bars are cyan
+
+
+def ended(before, *arguments):
+    """A process that does something before the command, and how it ended."""
+    code = f"import atexit, sys, threading, time; import flopcount.cli as cli; {before}; cli.main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_process_ends_at_once_and_loses_nothing():
+    done = ended("atexit.register(print, 'registered')", "--version")
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "registered", "")
+    assert ended("pass", "model", "c3dd").returncode == 2
+
+
+def test_threads_of_a_users_code_are_waited_for():
+    late = "threading.Thread(target=lambda: (time.sleep(0.3), print('late'))).start()"
+    done = ended(late, "--version")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "late")
