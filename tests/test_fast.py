@@ -86,6 +86,13 @@ class Turned(nn.Module):
         return torch.einsum("ab->ba", x)
 
 
+def test_composites_are_taken_apart_each_time_where_autocast_has_a_say_in_the_parts():
+    with torch.autocast("cpu", torch.bfloat16):
+        first, again = (count_flops(Products("abc,cd->abd"), (2, 5, 3)) for _ in range(2))
+    assert operators(first) == operators(again)
+    assert remembered_composites() == []
+
+
 def test_composites_that_give_an_argument_back_are_not_remembered():
     for _ in range(2):
         count_flops(Turned(), (2, 3))

@@ -96,7 +96,8 @@ def test_not_checkable():
     ("printed", "kind", "why"),
     [
         ("24.0", Kind.MATCH, ""),
-        ("21.74", Kind.CAUSE, "counted with the 174 classes of ssv1, not 400"),
+        ("21.74", Kind.CAUSE, "counted with the 174 classes of ssv1 and ssv2, not 400"),
+        ("27", Kind.CAUSE, "counted with the 700 classes of kinetics700 or the 710 classes of kinetics710, not 400"),
         ("20.0", Kind.CAUSE, "counted without the last layer"),
         ("23.85", Kind.CAUSE, "counted without the weights of normalisations"),
         ("23.4", Kind.UNEXPLAINED, ""),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..clip import Clip
 from .built import Built
-from .vit import BASE, LARGE, Places, SelfAttention, Size, encoder, grid, patch_embedding, resized
+from .vit import BASE, LARGE, Places, SelfAttention, Size, encoder, patch_embedding, patch_grid, resized_positions
 
 __all__ = ["FactorisedViT", "stam_8", "stam_16", "stam_32", "stam_64", "vivit_b_16x2_fe", "vivit_l_16x2_fe"]
 
@@ -74,7 +74,7 @@ class FactorisedViT(nn.Module):
         self, clip: Clip, num_classes: int, dim: int, frames: int, over_space: nn.Module, over_time: nn.Module
     ) -> None:
         super().__init__()
-        steps, rows, columns = grid(clip, frames)
+        steps, rows, columns = patch_grid(clip, frames)
         self.patch_embed = patch_embedding(dim, frames)
         self.spatial = ClassTokenEncoder(rows * columns, dim, over_space)
         self.temporal = ClassTokenEncoder(steps, dim, over_time)
@@ -91,19 +91,19 @@ class FactorisedViT(nn.Module):
 def vivit_b_16x2_fe(clip: Clip, num_classes: int) -> Built:
     """ViViT-B/16x2 FE: 12 blocks over space, 4 over time."""
     model = FactorisedViT(clip, num_classes, BASE.dim, 2, encoder(BASE), encoder(Size(BASE.dim, 4, BASE.heads)))
-    return Built(model, resized(clip, Clip(32, 224, 224)))
+    return Built(model, resized_positions(clip, Clip(32, 224, 224)))
 
 
 def vivit_l_16x2_fe(clip: Clip, num_classes: int) -> Built:
     """ViViT-L/16x2 FE: 24 blocks over space, 24 over time."""
     model = FactorisedViT(clip, num_classes, LARGE.dim, 2, encoder(LARGE), encoder(LARGE))
-    return Built(model, resized(clip, Clip(128, 224, 224)))
+    return Built(model, resized_positions(clip, Clip(128, 224, 224)))
 
 
 def _stam(clip: Clip, num_classes: int, frames: int) -> Built:
     over_time = nn.Sequential(*(PostNormBlock(BASE.dim, 8, 2048) for _ in range(6)))
     model = FactorisedViT(clip, num_classes, BASE.dim, 1, encoder(BASE, bias=False), over_time)
-    return Built(model, resized(clip, Clip(frames, 224, 224)))
+    return Built(model, resized_positions(clip, Clip(frames, 224, 224)))
 
 
 def stam_8(clip: Clip, num_classes: int) -> Built:

@@ -27,6 +27,8 @@ __all__ = [
     "BASE",
     "HUGE",
     "LARGE",
+    "PATCH",
+    "SMALL",
     "Block",
     "JointViT",
     "SelfAttention",
@@ -36,6 +38,8 @@ __all__ = [
     "mae_st_vit_h_16x4",
     "mae_st_vit_l_16x4",
     "patch_embedding",
+    "patch_grid",
+    "resized_positions",
     "vit_b_8f",
 ]
 
@@ -51,6 +55,7 @@ class Size:
     heads: int
 
 
+SMALL = Size(384, 12, 6)
 BASE = Size(768, 12, 12)
 LARGE = Size(1024, 24, 16)
 HUGE = Size(1280, 32, 16)
@@ -99,18 +104,18 @@ def patch_embedding(dim: int, frames: int) -> nn.Conv3d:
     return nn.Conv3d(3, dim, (frames, PATCH, PATCH), stride=(frames, PATCH, PATCH))
 
 
-def grid(clip: Clip, frames: int) -> tuple[int, int, int]:
-    """T×H×W of the patches of a clip.
+def patch_grid(clip: Clip, frames: int, side: int = PATCH) -> tuple[int, int, int]:
+    """T×H×W of the patches of a clip, each of `frames` frames and side×side pixels.
 
     Raises:
         InputError: it is not made of whole patches.
     """
-    if clip.frames % frames or clip.height % PATCH or clip.width % PATCH:
+    if clip.frames % frames or clip.height % side or clip.width % side:
         raise InputError(
-            f"clip {clip} is not made of whole {times((frames, PATCH, PATCH))} patches",
-            [("in", "the patch embedding"), ("fix", f"give frames in steps of {frames}, sides in steps of {PATCH}")],
+            f"clip {clip} is not made of whole {times((frames, side, side))} patches",
+            [("in", "the patch embedding"), ("fix", f"give frames in steps of {frames}, sides in steps of {side}")],
         )
-    return clip.frames // frames, clip.height // PATCH, clip.width // PATCH
+    return clip.frames // frames, clip.height // side, clip.width // side
 
 
 class Places(nn.Module):
@@ -140,7 +145,7 @@ class JointViT(nn.Module):
 
     def __init__(self, clip: Clip, num_classes: int, size: Size, frames: int, *, mean_pooled: bool) -> None:
         super().__init__()
-        sizes = grid(clip, frames)
+        sizes = patch_grid(clip, frames)
         self.mean_pooled = mean_pooled
         self.patch_embed = patch_embedding(size.dim, frames)
         self.pos_encoding = (
@@ -158,7 +163,7 @@ class JointViT(nn.Module):
         return scores
 
 
-def resized(clip: Clip, paper: Clip) -> tuple[str, ...]:
+def resized_positions(clip: Clip, paper: Clip) -> tuple[str, ...]:
     """Learned positions are sized to the clip, and that is a departure where it is not the paper's."""
     return () if clip == paper else (f"position embeddings sized for {clip}, the paper's for {paper}",)
 
@@ -166,12 +171,12 @@ def resized(clip: Clip, paper: Clip) -> tuple[str, ...]:
 def vit_b_8f(clip: Clip, num_classes: int) -> Built:
     """ViT-B over 1569 tokens, which MViT is compared with."""
     model = JointViT(clip, num_classes, BASE, 1, mean_pooled=False)
-    return Built(model, resized(clip, Clip(8, 224, 224)))
+    return Built(model, resized_positions(clip, Clip(8, 224, 224)))
 
 
 def _mae(clip: Clip, num_classes: int, size: Size) -> Built:
     model = JointViT(clip, num_classes, size, 2, mean_pooled=True)
-    return Built(model, resized(clip, Clip(16, 224, 224)))
+    return Built(model, resized_positions(clip, Clip(16, 224, 224)))
 
 
 def mae_st_vit_b_16x4(clip: Clip, num_classes: int) -> Built:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from ..ops import Op, Signature
+from ..ops import Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
 from .inputs import map_tensors
@@ -220,6 +220,8 @@ class MetaMode(RecordingMode):
         """Whether a composite does the same for all tensors of these shapes, and may be remembered so."""
         if not self.fast or self.follower is not None or func.namespace != "aten" or func._schema.is_mutable:
             return False
+        if under_autocast():  # which has a say in the parts
+            return False
         tensors: list[torch.Tensor] = []
         map_tensors(tensors.append, (args, kwargs))
         return not any(map(self.knows, tensors))
@@ -231,7 +233,7 @@ class MetaMode(RecordingMode):
         known = calls.get(key)
         if known is None:
             known = calls[key] = self._first_time(func, args, kwargs)
-        self.ops.append(Op(known.signature, self.path.path))  # `record`, which most of all operations come by
+        self.record(known.signature)
         result = known.result
         if type(result) is Layout:
             return result.empty()

@@ -16,8 +16,6 @@ _FIXES = {
 }
 _MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn.")
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
-
-
 _STRIDED = torch.strided
 
 

@@ -112,9 +112,13 @@ def _params_verdict(printed: Printed, model: ZooModel, count: Count) -> tuple[Ve
     if printed.matches(counted.params):
         return Verdict(Kind.MATCH), classes
     per_class = count(replace(model, num_classes=classes + 1)).params - counted.params
+    fitting: dict[int, list[str]] = {}  # few digits do not tell which, and then all are named
     for dataset, other in dataset_classes().items():
         if other != classes and printed.matches(counted.params + (other - classes) * per_class):
-            return Verdict(Kind.CAUSE, f"counted with the {other} classes of {dataset}, not {classes}"), other
+            fitting.setdefault(other, []).append(dataset)
+    if fitting:
+        theirs = " or ".join(f"the {other} classes of {' and '.join(names)}" for other, names in fitting.items())
+        return Verdict(Kind.CAUSE, f"counted with {theirs}, not {classes}"), next(iter(fitting))
     causes = (
         ("counted without the last layer", printed.matches(counted.params - classes * per_class)),
         ("digits cut off, not rounded", printed.cut_from(counted.params)),

@@ -170,7 +170,6 @@ CARDS = (
         smallest=Clip(2, 32, 32),
         stride=2,
         num_classes=400,
-        size_of="swin3d_t",
     ),
     Card(
         name="swin3d_b",
@@ -184,7 +183,6 @@ CARDS = (
         smallest=Clip(2, 32, 32),
         stride=2,
         num_classes=400,
-        size_of="swin3d_t",
     ),
     Card(
         name="swin3d_l",
