@@ -1,4 +1,4 @@
-"""A function as a module, and a module under torch's counter: what most tests of rules and counters need."""
+"""A function of its inputs or parameters as a module, and a module under torch's counter: what most tests here need."""
 
 import copy
 
@@ -18,6 +18,19 @@ class Apply(nn.Module):
 
     def forward(self, *args, **kwargs):
         return self.function(*args, *self.parts, **kwargs)
+
+
+class OfParameters(nn.Module):
+    """Calls a function of its parameters, so that all of them get a gradient."""
+
+    def __init__(self, function, shapes):
+        super().__init__()
+        self.function = function
+        self.given = nn.ParameterList(torch.ones(shape) for shape in shapes)
+
+    def forward(self, x):
+        result = self.function(*self.given)
+        return (result[0] if isinstance(result, tuple) else result).sum() + x.sum()
 
 
 def flops_by_torch(module, shapes):

@@ -5,11 +5,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_rows import made_up
 from typer.testing import CliRunner
 
 from flopcount.cli import app
 from flopcount.clip import Clip, Views
-from flopcount.comparison import OURS, Comparison, Point, Row, compare, pareto
+from flopcount.comparison import OURS, Comparison, Point, compare, pareto
 from flopcount.counting import count_model
 from flopcount.errors import InputError, UnknownNameError
 from flopcount.facts import published
@@ -18,10 +19,6 @@ from flopcount.verification import count_systems, systems_table
 from flopcount.verification import systems as systems_module
 
 OWN = "from torch import nn\ndef Net():\n    return nn.Conv3d(3, 5, 1, bias=False)\n"
-
-
-def made_up(name="a", macs=10, top1=50.0, views=1, params=1000):
-    return Row(name, "3D CNN", Clip(1, 1, 1), str(views), views, macs, params, top1, None, "none", "s", "u", "l")
 
 
 @given(

@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_comparison import made_up
+from made_up_rows import made_up
 
 from flopcount.clip import Clip
 from flopcount.comparison import OURS, Comparison

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
-from test_comparison import made_up
+from made_up_rows import made_up
 from torch import nn
 
 from flopcount.clip import Clip, Views

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from backward_rows import TESTED
 from modules import Apply
-from test_backward_rules import TESTED
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence

@@ -1,13 +1,9 @@
 """Law 4, no side effects; module paths; weightless building; error texts."""
 
-import random
-from collections import OrderedDict, deque
-
-import numpy
 import pytest
 import torch
+from states import Untidy, full_module_state, global_state
 from torch import nn
-from torch.nn.modules import module as torch_modules
 
 from flopcount.costing import cost
 from flopcount.errors import ForwardError, InputError
@@ -32,75 +28,6 @@ def macs_by_module(module, *args, **kwargs):
 # Law 4
 
 
-class Untidy(nn.Module):
-    """Does in forward everything that a count must undo."""
-
-    def __init__(self, *, fails=False):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(8)
-        self.spectral = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8))
-        self.head = nn.Linear(8, 4)
-        self.frozen = nn.Linear(8, 4).requires_grad_(False)
-        self.position = None
-        self.seen, self.named, self.recent, self.kinds = [1], {"a": 1}, deque([1], maxlen=3), {1}
-        self.register_buffer("memory", torch.zeros(8))
-        self.register_buffer("scratch", torch.ones(2), persistent=False)
-        self.head.register_forward_hook(lambda *_: None)
-        self.fails = fails
-
-    def forward(self, x):
-        numpy.random.rand()
-        random.random()
-        x = self.spectral(self.norm(x)) + torch.rand_like(x) + torch.randn(8)
-        self.position = x + 1
-        self.seen.append(x)
-        self.named["b"] = x
-        self.recent.append(x)
-        self.kinds.add(2)
-        self.late = nn.Linear(8, 8)
-        self.register_buffer("cached", x)
-        self.memory.copy_(x.mean(0))
-        self.scratch.add_(1)
-        self.memory = self.memory * 2
-        self.head.weight.requires_grad_(False)
-        self.frozen.weight.grad = torch.zeros(4, 8)
-        self.head.register_forward_hook(lambda *_: None)
-        self.eval()
-        torch.backends.mha.set_fastpath_enabled(True)
-        if self.fails:
-            raise RuntimeError("half way")
-        return self.head(x)
-
-
-def global_state():
-    hooks = {name: list(value) for name, value in vars(torch_modules).items() if isinstance(value, OrderedDict)}
-    return {
-        "torch": torch.get_rng_state().tolist(),
-        "random": random.getstate(),
-        "numpy": str(numpy.random.get_state()),
-        "fast path": torch.backends.mha.get_fastpath_enabled(),
-        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
-        "default dtype": torch.get_default_dtype(),
-        "dispatch modes": torch._C._len_torch_dispatch_stack(),
-        "function modes": torch._C._len_torch_function_stack(),
-        "compiled roads": torch._higher_order_ops.utils._hop_compile_and_call,
-        **hooks,
-    }
-
-
-def module_state(module):
-    state = {"modules": [(name, id(part), type(part)) for name, part in module.named_modules()]}
-    for path, part in module.named_modules():
-        for name, value in vars(part).items():
-            contents = list(value) if isinstance(value, (dict, list, set, deque, OrderedDict)) else None
-            state[path, name] = id(value), contents, value if isinstance(value, bool) else None
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        values = tensor.tolist() if not tensor.is_meta else None
-        state["tensor", name] = id(tensor), tensor._version, tensor.requires_grad, tensor.grad is None, values
-        state["device", name] = tensor.device, tensor.is_inference(), tensor.data_ptr()
-    return state
-
-
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("fast_path", [False, True])
@@ -108,14 +35,14 @@ def test_nothing_stays_behind(engine, fails, fast_path):
     module = Untidy(fails=fails)
     torch.backends.mha.set_fastpath_enabled(fast_path)
     try:
-        before = module_state(module), global_state()
+        before = full_module_state(module), global_state()
         for _ in range(2):
             if fails:
                 with pytest.raises(Exception, match="half way"):
                     trace(module, (spec(4, 8),), engine=engine)
             else:
                 trace(module, (spec(4, 8),), engine=engine)
-            after = module_state(module), global_state()
+            after = full_module_state(module), global_state()
             assert after[0] == before[0]
             assert after[1] == before[1]
     finally:

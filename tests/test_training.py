@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_backward_rules import OfParameters
-from test_tracing import Untidy, global_state
-from test_zoo_laws import module_state
+from modules import OfParameters
+from states import Untidy, global_state, module_state
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel

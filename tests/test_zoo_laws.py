@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import torch
-from test_tracing import global_state
+from states import global_state, module_state
 
 from flopcount import ForwardError, check, count_flops, create_model
 from flopcount.models import CARDS
@@ -28,20 +28,6 @@ def built(request):
     torch.manual_seed(0)
     model = create_model(request.param.name, clip=request.param.smallest, num_classes=3).eval()
     return model, tuple((2, *shape) for shape in model.recipe.inputs)
-
-
-def module_state(module):
-    """Everything a count might change, without copying weights: identities, versions, flags and hooks."""
-    state = {}
-    for path, part in module.named_modules():
-        for name, value in vars(part).items():
-            contents = [id(item) for item in value.values()] if isinstance(value, dict) else None
-            state[path, name] = id(value), contents, value if isinstance(value, (bool, int, float, str)) else None
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        state["tensor", name] = id(tensor), tensor.data_ptr(), tensor._version, tensor.requires_grad, tensor.grad
-    for name, buffer in module.named_buffers():
-        state["values", name] = buffer.double().sum().item()
-    return state
 
 
 def test_one_answer_on_every_engine_and_nothing_left_behind(built):

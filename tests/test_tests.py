@@ -1,0 +1,24 @@
+"""The tests themselves: none leans on another file of tests."""
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def imported(path):
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (name.name for name in node.names)  # `from . import test_x`
+
+
+def test_no_file_imports_a_file_of_tests():
+    """What two files need stands in a third that holds no tests, as modules.py and states.py do."""
+    files = {path.stem for path in TESTS.glob("test_*.py")}
+    assert len(files) > 40
+    wrong = {path.name: named & files for path in TESTS.glob("*.py") if (named := {*imported(path)}) & files}
+    assert wrong == {}
