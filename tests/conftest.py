@@ -1,14 +1,29 @@
-"""Golden outputs: compared byte for byte, renewed with `pytest --update-golden`."""
+"""What every test runs under; golden outputs, compared byte for byte and renewed with `pytest --update-golden`."""
 
+import os
 import sys
 from pathlib import Path
 
+# With `pytest -n` every core has a worker. Each would have torch start a thread on every core, which only wait for
+# each other. Torch reads this when it is imported, and processes that tests start inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
+import torch
+from hypothesis import HealthCheck, settings
 
 from flopcount.tracing.layout import layout_of
 from flopcount.tracing.meta import Argument, MetaMode
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# Some warnings of torch come once a process: to the test that happens to be first. Now they come to every test.
+torch.set_warn_always(True)
+
+# A machine that is busy with other things must not fail a test.
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser):

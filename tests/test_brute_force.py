@@ -160,7 +160,7 @@ def convolutions(draw):
 
 
 @given(convolutions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_convolution(case):
     x_shape, w_shape, stride, padding, dilation, groups = case
     convolution = getattr(F, f"conv{len(stride)}d")
@@ -175,7 +175,7 @@ def test_convolution(case):
 
 
 @given(convolutions())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_transposed_convolution(case):
     x_shape, (outputs, _, *kernel), stride, _, _, groups = case
     function = getattr(F, f"conv_transpose{len(stride)}d")
@@ -187,7 +187,7 @@ def test_transposed_convolution(case):
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_matrix_product(m, k, n):
     tally = Tally()
     a, b = Grid.random((m, k), tally), Grid.random((k, n), tally)
@@ -198,7 +198,7 @@ def test_matrix_product(m, k, n):
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_attention(queries, keys, width, values):
     tally = Tally()
     q, k, v = (Grid.random(shape, tally) for shape in ((queries, width), (keys, width), (keys, values)))
@@ -214,7 +214,7 @@ def test_attention(queries, keys, width, values):
 
 
 @given(st.integers(1, 3), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_pooling(rank, data):
     kernel = tuple(data.draw(small) for _ in range(rank))
     stride = tuple(data.draw(small) for _ in range(rank))
@@ -232,7 +232,7 @@ def test_pooling(rank, data):
 
 
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_adaptive_pooling(height, width, outputs):
     assume(outputs <= 2 * max(height, width))
     tally = Tally()
@@ -252,7 +252,7 @@ def test_adaptive_pooling(height, width, outputs):
 
 
 @given(st.integers(1, 2), st.integers(1, 3), st.integers(1, 4), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_recurrence(batch, width, units, biased):
     """A plain RNN, step by step: both matrix products of every step, then the sum of them."""
     tally = Tally()

@@ -258,7 +258,7 @@ def test_colour_on_a_terminal_unless_no_color(no_color):
 
 def ended(before, *arguments):
     """A process that does something before the command, and how it ended."""
-    code = f"import atexit, sys, threading, time; import flopcount.cli as cli; {before}; cli.main()"
+    code = f"import atexit, sys, threading; import flopcount.cli as cli; {before}; cli.main()"
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
@@ -269,6 +269,7 @@ def test_the_process_ends_at_once_and_loses_nothing():
 
 
 def test_threads_of_a_users_code_are_waited_for():
-    late = "threading.Thread(target=lambda: (time.sleep(0.3), print('late'))).start()"
+    """This one goes on when the main thread has ended: what ends the process without waiting never lets it print."""
+    late = "threading.Thread(target=lambda: (threading.main_thread().join(), print('late'))).start()"
     done = ended(late, "--version")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "late")

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -328,7 +328,6 @@ def test_what_has_no_rule_is_a_warning():
         ptflops.get_model_complexity_info(Unknown(), (8,), print_per_layer_stat=False)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e15), min_size=1, max_size=3), st.sampled_from(["%.2f", "%.3f"]))
 def test_clever_format_is_thops(numbers, form):
     with quiet():
@@ -418,7 +417,6 @@ def test_a_model_that_raises_is_an_error():
 COUNTS = st.integers(0, 10**13)
 
 
-@settings(deadline=None)
 @given(COUNTS, st.sampled_from([None, "GMac", "MMac", "KMac", "Mac"]), st.sampled_from([None, "B", "M", "K", ""]))
 def test_strings_are_those_of_ptflops(count, flops_units, param_units):
     tool("ptflops")

@@ -139,7 +139,7 @@ def test_what_has_no_rule_is_told_of_either_side():
 WIDTHS = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 5), min_size=1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(WIDTHS, WIDTHS, st.integers(-1, 2))
 def test_laws(one, other, depth):
     old, new = reports(net(**one), net(**other))

@@ -3,7 +3,7 @@ from math import prod
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
@@ -42,7 +42,6 @@ def joined(terms):
 
 
 @given(st.recursive(leaves, joined, max_leaves=12))
-@settings(deadline=None)
 def test_the_text_evaluates_to_the_value(term):
     assert isinstance(term, Term)
     assert read(term.text) == int(term)

@@ -202,7 +202,7 @@ def opened(chromium, tmp_path):
         context.on("weberror", lambda error: wrong.append(str(error.error)))
         context.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         tab = context.new_page()
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(120_000)  # met only by what never comes, however busy the machine
         if not charts:  # as in a browser that cannot unpack them, which is faster
             tab.add_init_script("delete window.DecompressionStream")
         tab.goto(path.as_uri())

@@ -52,7 +52,7 @@ class Residual(nn.Module):
 
 
 @given(networks(), st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_linear_in_the_batch(network, batch):
     module, shape = network
     one, many = (count_flops(module, (n, *shape)) for n in (1, batch))
@@ -63,7 +63,7 @@ def test_linear_in_the_batch(network, batch):
 
 
 @given(networks())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_additive_and_exact(network):
     module, shape = network
     report = count_flops(module, (2, *shape))
@@ -79,7 +79,7 @@ def test_additive_and_exact(network):
 
 
 @given(networks())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_shapes_written_down_are_the_shapes_computed(network):
     module, shape = network
     module.eval()
@@ -95,7 +95,7 @@ def test_shapes_written_down_are_the_shapes_computed(network):
 
 
 @given(st.sampled_from([1, 2, 4, 8]), st.integers(1, 3), st.integers(3, 8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_groups_divide_the_macs(groups, kernel, size):
     full = count_flops(nn.Conv2d(8, 16, kernel), (1, 8, size, size))
     grouped = count_flops(nn.Conv2d(8, 16, kernel, groups=groups), (1, 8, size, size))

@@ -149,7 +149,7 @@ def sequence(names):
 
 
 @given(networks, st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_linear_in_the_batch_and_at_least_every_op(names, batch):
     net = sequence(names)
     one, many = (count_flops(net, (n, 8), dataflow=True) for n in (1, batch))
@@ -188,7 +188,7 @@ def saved_by_autograd(net, x):
 
 
 @given(networks, st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_saved_is_what_autograd_saves(names, batch):
     net = sequence(names)
     training = count_flops(net, (batch, 8), dataflow=True).memory.training
@@ -334,7 +334,7 @@ def test_flash_attention_saves_no_scores():
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**5), st.integers(0, 10**4), st.integers(0, 10**9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_search(fixed, slope, bend, budget):
     def need(batch):
         asked.append(batch)

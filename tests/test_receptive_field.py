@@ -339,7 +339,7 @@ def layers(draw, channels):
     return nn.AvgPool3d(kernel, stride, padding)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_random_stacks_see_what_they_say(data):
     net = nn.Sequential(*(layers(data.draw, 2) for _ in range(data.draw(st.integers(1, 4))))).eval()

@@ -65,7 +65,7 @@ def per_axis(draw, axes, smallest, largest):
 
 
 @given(st.integers(1, 3), layouts, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_convolutions(axes, layout, data):
     draw = data.draw
     groups, channels = draw(st.sampled_from([1, 1, 1, 2, 3, 0, -1])), draw(st.sampled_from([1, 2, 3, 6]))
@@ -83,7 +83,7 @@ def test_convolutions(axes, layout, data):
 
 
 @given(st.integers(1, 3), st.booleans(), layouts, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_pools(axes, average, layout, data):
     draw = data.draw
     x = tensor((2, 3, *[draw(axis) for _ in range(axes)])[draw(st.sampled_from([0, 0, 0, 1])) :], layout, draw(dtypes))
@@ -102,7 +102,7 @@ def test_pools(axes, average, layout, data):
 
 
 @given(st.integers(2, 3), layouts, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_adaptive_pools(axes, layout, data):
     x = tensor((2, 3, *[data.draw(axis) for _ in range(axes)]), layout, data.draw(dtypes))
     agree(f"adaptive_avg_pool{axes}d", x, per_axis(data.draw, axes, data.draw(st.sampled_from([-1, 0, 1, 1])), 5))
@@ -115,7 +115,7 @@ def test_the_window_of_avg_pool3d_must_fit_without_padding():
 
 
 @given(st.lists(axis, max_size=4), st.lists(axis, max_size=4), layouts, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_broadcasting(a, b, layout, data):
     x, y = tensor(tuple(a), layout, data.draw(dtypes)), tensor(tuple(b), data.draw(layouts), data.draw(dtypes))
     for op in ("add", "sub", "mul", "div"):
@@ -127,7 +127,7 @@ def test_broadcasting(a, b, layout, data):
 
 
 @given(st.lists(axis, max_size=4), size, size, layouts, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_linear(shape, wide, out, layout, data):
     dtype = data.draw(dtypes)
     x = tensor((*shape, wide), layout, dtype)
@@ -143,7 +143,7 @@ def test_linear(shape, wide, out, layout, data):
 
 
 @given(st.lists(axis, max_size=3), size, size, size, layouts, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_matmul(batch, m, k, n, layout, data):
     dtype = data.draw(dtypes)
     for left in ((*batch, m, k), (m, k), (k,), ()):
@@ -152,7 +152,7 @@ def test_matmul(batch, m, k, n, layout, data):
 
 
 @given(st.lists(axis, max_size=5), st.integers(-5, 4), layouts, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_cat(shape, dim, layout, data):
     draw, dtype = data.draw, data.draw(dtypes)
     parts = []
@@ -167,7 +167,7 @@ def test_cat(shape, dim, layout, data):
 
 
 @given(st.lists(axis, max_size=5), layouts, st.booleans(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_norms(shape, layout, training, data):
     draw, dtype = data.draw, data.draw(dtypes)
     x = tensor(tuple(shape), layout, dtype)
@@ -217,7 +217,7 @@ def test_elementwise(shape, layout, dtype):
 
 
 @given(st.lists(axis, max_size=3), size, size, size, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_attention(batch, queries, keys, width, data):
     draw, dtype = data.draw, data.draw(dtypes)
     off, longer = draw(st.sampled_from([0, 0, 0, 1])), draw(st.sampled_from([0, 0, 0, 1]))
@@ -306,7 +306,7 @@ def permuted_tensor(shape, draw, dtype=torch.float32):
 
 
 @given(st.lists(st.sampled_from([1, 1, 2, 3, 5]), max_size=5), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_strides_of_broadcasts_are_those_torch_chooses(shape, data):
     draw = data.draw
     x = permuted_tensor(tuple(shape), draw)
@@ -336,7 +336,7 @@ def test_transposed_queries_and_tables_are_answered():
 
 
 @given(st.lists(axis, min_size=1, max_size=4), layouts, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_rearrangements(shape, layout, data):
     draw, dtype = data.draw, data.draw(dtypes)
     x = tensor(tuple(shape), layout, dtype)
@@ -353,7 +353,7 @@ def test_rearrangements(shape, layout, data):
 
 
 @given(size, st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_batched_products(batch, m, k, n, data):
     x, y = (permuted_tensor(shape, data.draw) for shape in ((batch, m, k), (batch, k, n)))
     agree("bmm", x, y)
@@ -362,7 +362,7 @@ def test_batched_products(batch, m, k, n, data):
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_recurrent_layers(kind, data):
     draw = data.draw
     layers, both, first, biases = draw(st.integers(1, 3)), draw(st.booleans()), draw(st.booleans()), draw(st.booleans())

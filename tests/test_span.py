@@ -295,7 +295,7 @@ def layers(draw):
 
 
 @given(layers(), st.integers(1, 6), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_after_another_adds_up_and_span_is_at_most_work(layer, again, rows):
     module, width, out = layer
     adapter = nn.Linear(out, width)
@@ -346,7 +346,7 @@ def test_what_has_no_rule_is_told():
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_regions_overlap_where_elements_do(data):
     shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
     base = torch.arange(torch.Size(shape).numel()).reshape(shape)

@@ -52,7 +52,7 @@ clips = st.fixed_dictionaries({"T": st.integers(1, 99), "H": st.integers(1, 99)}
 
 
 @given(polynomials, polynomials, clips)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_arithmetic_is_that_of_the_values(a, b, at):
     assert (a + b).at(at) == a.at(at) + b.at(at)
     assert (a - b).at(at) == a.at(at) - b.at(at)
@@ -81,7 +81,7 @@ def test_a_remainder_is_zero_only_where_it_always_is():
 
 
 @given(st.integers(1, 40), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_staircase_is_found_where_candidates_are_told_apart(step, data):
     shift, factor = data.draw(st.integers(0, step - 1)), data.draw(st.integers(1, 9))
     plus, base = data.draw(st.integers(-20, 20)), data.draw(st.integers(1, 100))
@@ -274,7 +274,7 @@ def stacks(draw):
 
 
 @given(stacks(), st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_random_stacks_cost_what_their_form_says(stack, data):
     form = closed_form(stack, (1, 2, 40, 50, 60))
     assert form.missing == {}

@@ -10,9 +10,9 @@ def imported(path):
     """The modules that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            yield from (part for name in node.names for part in name.name.split("."))
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
+            yield from (node.module or "").split(".")
             yield from (name.name for name in node.names)  # `from . import test_x`
 
 
