@@ -348,6 +348,7 @@ def run_step(step, folder):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the example is for bash")
 def test_the_example_for_github_actions_runs(project):
     workflow, folder = project

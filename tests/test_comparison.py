@@ -120,6 +120,7 @@ def test_csv_and_pandas_have_what_the_table_has():
     assert {str(frame[name].dtype) for name in text} == {"string"}
 
 
+@pytest.mark.slow
 def test_compare_command_prints_and_writes(tmp_path):
     run = CliRunner().invoke(app, ["compare", "x3d_xs", "i3d", "--format", "csv"])
     assert run.exit_code == 0

@@ -135,6 +135,7 @@ def test_the_zoo_is_explained_in_every_tool(peer, name):
     assert result.agrees, str(result.table())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["timesformer_b", "vivit_b_16x2"])
 def test_video_transformers_are_explained_in_every_tool(peer, name):
     needed("transformers")

@@ -12,11 +12,16 @@ sys.path.insert(0, str(REPORTS))  # as `python reports/write.py` does
 
 import write  # noqa: E402
 
+ZOO_WIDE = ("published", "kinetics400")
 
-@pytest.mark.parametrize("name", write.REPORTS)
-def test_a_report_is_fresh(name):
-    if name in ("published", "kinetics400"):
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ZOO_WIDE else []) for name in write.REPORTS]
+)
+def test_a_report_is_fresh(name, request):
+    if name in ZOO_WIDE:
         pytest.importorskip("transformers")
+        request.getfixturevalue("quick_sines")
     written = write.REPORTS[name](lambda text: None)
     assert write.stale(written) == [], "look at what differs, then run python reports/write.py"
 

@@ -287,6 +287,7 @@ def test_sliders_say_what_a_count_says_of_parts_sized_to_the_clip(opened, text):
         assert panel.locator(".icicle").inner_text() == "Charts need a newer browser; the tables have every number."
 
 
+@pytest.mark.slow
 def test_sliders_take_the_steps_of_the_domain(opened, costs, text):
     (frames,) = (domain for domain in costs[1].form.domains if domain.axis == "T")
     with opened(text, charts=False) as tab:
@@ -366,6 +367,7 @@ def test_depth_keeps_the_sum(opened, costs, text):
             assert len(keys) == len(report.by_module(int(depth)).rows)
 
 
+@pytest.mark.slow
 def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, costs, text):
     with opened(text) as tab:
         move(tab.locator("#model-0"), "T", "End")
@@ -398,6 +400,7 @@ def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, 
         assert f"{si(costs[1].report.params)} params" in focusable.get_attribute("aria-label")
 
 
+@pytest.mark.slow
 def test_the_comparison_tells_each_point_and_its_source(opened, text):
     with opened(text) as tab:
         section = tab.locator(".comparison")
@@ -427,6 +430,7 @@ def ground(tab):
     return tab.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
+@pytest.mark.slow
 def test_light_and_dark_as_the_system_is_until_the_reader_chooses(opened, text):
     light, dark = "rgb(255, 255, 255)", "rgb(13, 17, 23)"
     ink = "getComputedStyle(document.querySelector('.scatter .xtick text')).fill"
@@ -447,6 +451,7 @@ def test_light_and_dark_as_the_system_is_until_the_reader_chooses(opened, text):
         assert tab.evaluate(ink) == on_light
 
 
+@pytest.mark.slow
 def test_paper_has_every_model_in_full_and_light(opened, text):
     with opened(text, color_scheme="dark") as tab:
         move(tab.locator("#model-0"), "T", "ArrowRight")
@@ -463,11 +468,13 @@ def test_paper_has_every_model_in_full_and_light(opened, text):
         assert tab.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_narrow_screen_needs_no_sideways_scrolling(opened, text):
     with opened(text, viewport={"width": 390, "height": 800}) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.slow
 def test_everything_is_reached_by_tab_and_has_a_name(opened, text):
     with opened(text) as tab:
         nameless = tab.evaluate(
@@ -496,6 +503,7 @@ def test_what_is_not_counted_and_has_no_form_is_said(opened):
         assert tab.locator("[data-total=macs] .video").inner_text().split() == ["128", "128"]
 
 
+@pytest.mark.slow
 def test_a_quantity_without_a_form_is_shown_where_it_was_counted_alone(opened, costs):
     cost, why = costs[0], "other operators run on other clips"
     parts = {
@@ -514,6 +522,7 @@ def test_a_quantity_without_a_form_is_shown_where_it_was_counted_alone(opened, c
         assert panel.locator(".layers tbody tr:visible >> nth=0").locator("td").nth(5).inner_text() == "no form"
 
 
+@pytest.mark.slow
 def test_a_page_of_a_comparison_alone_and_of_one_without_points(opened, costs):
     with opened(page([], COMPARISON, COMMAND)) as tab:
         assert tab.locator("path.point").count() == len(ROWS)

@@ -240,7 +240,7 @@ class TestTransformers:
             ("timesformer_vit_l", None, 8353, 430),
         ],
     )
-    def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params):
+    def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params, quick_sines):
         counted = count(name, clip=Clip.parse(clip) if clip else None)
         rounded = {round(cost / 1e9) for cost in (counted.macs, counted.macs + counted.added[EVAL_NORM])}
         assert printed in rounded

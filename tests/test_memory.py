@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 from typer.testing import CliRunner
+from zoo import every
 
 from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
 from flopcount.batches import MOST, BatchFit, largest, parse_bytes
@@ -259,7 +260,7 @@ OTHERS = ["cnn_attention", "cnn_lstm", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs torch's oneDNN kernels")
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("name", CONVOLUTIONAL + OTHERS)
+@pytest.mark.parametrize("name", every(CONVOLUTIONAL + OTHERS, slow={"slowfast_r50_4x16"}))
 def test_peak_is_the_allocators(name, batch, several_threads):
     card = CARDS[name]
     if card.requires:

@@ -61,6 +61,7 @@ def test_a_notebook_is_kept_without_outputs_and_its_prose_without_numbers(path):
             assert not re.search(r"\d", names), cell.source
 
 
+@pytest.mark.slow
 def test_what_does_c3d_cost():
     pytest.importorskip("ipykernel")
     cells, found = executed(
@@ -89,6 +90,7 @@ def test_what_does_c3d_cost():
     assert '<div class="flopcount"' in shown(cells, "text/html")
 
 
+@pytest.mark.slow
 def test_choosing_a_video_model():
     pytest.importorskip("ipykernel")
     cells, found = executed(

@@ -81,7 +81,7 @@ def test_code_runs(body):
 def test_two_commands_do_all_the_set_up():
     first, second = blocks("sh")
     assert first.strip().endswith("flopcount model c3d --clip 16x112x112")
-    assert second.strip().endswith("-m pytest -q")
+    assert second.strip().endswith("-m pytest -q -n logical --dist worksteal")
     assert len(first.strip().splitlines()) == len(second.strip().splitlines()) == 1
 
 

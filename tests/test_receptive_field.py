@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
+from zoo import every
 
 from flopcount import InputError, count_flops, create_model, receptive_field
 from flopcount.cli import app
@@ -304,7 +305,8 @@ def test_small_networks_see_what_they_say(net, shape):
 
 ZOO = [
     *("single_frame", "early_fusion", "slow_fusion", "toy_late_fusion", "toy_early_fusion", "toy_3d_cnn", "cnn_lstm"),
-    *("r2plus1d_18", "slowfast_r50_8x8"),
+    "r2plus1d_18",
+    pytest.param("slowfast_r50_8x8", marks=pytest.mark.slow),
 ]
 
 
@@ -314,11 +316,9 @@ def test_networks_of_the_zoo_see_what_they_say(name):
     assert_as_measured(model, (1, *model.recipe.inputs[0]), at_least=15)
 
 
-@pytest.mark.parametrize(
-    "card", [card for card in ARCHITECTURES.values() if not card.requires], ids=lambda card: card.name
-)
-def test_nothing_of_the_zoo_is_unknown(card):
-    model = create_model(card.name, clip=card.smallest, num_classes=3).eval()
+@pytest.mark.parametrize("name", every(name for name, card in ARCHITECTURES.items() if not card.requires))
+def test_nothing_of_the_zoo_is_unknown(name):
+    model = create_model(name, clip=CARDS[name].smallest, num_classes=3).eval()
     found = receptive_field(model, tuple((1, *shape) for shape in model.recipe.inputs))
     assert not any(field.lost for fields in found.values() for field in fields)
     assert found[""]

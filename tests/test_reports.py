@@ -165,6 +165,7 @@ def test_one_model_of_ones_own(run, tmp_path):
     assert not (tmp_path / "new/folder/index.md").exists()
 
 
+@pytest.mark.slow
 def test_what_no_rule_knows_stands_on_top(run, tmp_path):
     result = run("tiny_nets.py:odd --clip 2x3x3 --no-check --out .")
     assert result.exit_code == 0, result.stderr
@@ -172,6 +173,7 @@ def test_what_no_rule_knows_stands_on_top(run, tmp_path):
     assert page.index("> [!WARNING]\n> UNCOSTED aten._linalg_svd: 1 call in 1;") < page.index("## What was asked")
 
 
+@pytest.mark.slow
 def test_several_models_have_an_index_and_their_comparison(run, tmp_path):
     result = run("r3d_18 tiny_nets.py:build r3d_18 --clip 4x32x32 --no-check --depth 1 --out all")
     assert result.exit_code == 0, result.stderr
@@ -211,6 +213,7 @@ def test_html_is_one_page(run, tmp_path, monkeypatch):
     assert command == "flopcount report tiny_nets.py:build --clip 2x4x6 --no-check --format html --out DIR"
 
 
+@pytest.mark.slow
 def test_a_difference_that_nothing_explains_is_written_and_fails(run, tmp_path, monkeypatch):
     from flopcount.crosscheck import Check
 

@@ -172,6 +172,7 @@ def timm_families():
     return {family: min(names, key=lambda n: (bool(large.search(n)), len(n), n)) for family, names in families.items()}
 
 
+@pytest.mark.slow
 @needs("timm")
 @pytest.mark.filterwarnings("ignore")
 def test_every_family_of_timm(compared):
@@ -216,6 +217,8 @@ KINDS = [
     "Wav2Vec2ForCTC",  # sound
     "WhisperForConditionalGeneration",  # spectrograms, encoder and decoder
     "VivitForVideoClassification",
+]
+ODD_KINDS = [
     "T5ForSequenceClassification",  # looks for the end of the text
     "ConvNextBackbone",  # whose default has tuples where it adds lists
     "FunnelForMaskedLM",  # whose depth follows from its blocks
@@ -236,7 +239,7 @@ KINDS = [
 
 @needs("transformers")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, *(pytest.param(name, marks=pytest.mark.slow) for name in ODD_KINDS)])
 def test_kinds_of_transformers(name, compared):
     result = survey(named_models(f"transformers:{name}"), name)
     (row,) = result.rows

@@ -72,11 +72,13 @@ def test_what_a_builder_must_return():
     assert "Linear raised" in uncounted.error
 
 
+@pytest.mark.slow
 def test_a_process_pool():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert_whole(sweep(build, GRID, executor=pool, chunk=25))
 
 
+@pytest.mark.slow
 def test_a_pool_that_breaks_loses_no_configuration(tmp_path):
     """A process pool takes nothing after a worker died: what was not counted says so."""
     marker = [str(tmp_path / "died")]
@@ -97,6 +99,7 @@ def test_threads_take_turns():
         assert_whole(sweep(build, GRID, executor=pool, chunk=7))
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_worker_dies_half_way(tmp_path):
     distributed = pytest.importorskip("distributed")
     marker = tmp_path / "died"

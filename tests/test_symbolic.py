@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
+from zoo import every
 
 from flopcount import (
     Clip,
@@ -285,10 +286,7 @@ def test_random_stacks_cost_what_their_form_says(stack, data):
         assert [form.at(quantity, **at) for quantity in QUANTITIES] == [getattr(report, q) for q in QUANTITIES]
 
 
-SLOW = {
-    "optical_flow_tvl1": {"options": {"scales": 2, "warps": 1, "iterations": 2}},
-    "videomae_b": {"clip": CARDS["videomae_b"].smallest},  # its sines are worked out in Python, one by one
-}
+FEWER_STEPS = {"optical_flow_tvl1": {"scales": 2, "warps": 1, "iterations": 2}}
 
 
 # Deeper or wider than a network that is looked at along all axes; their blocks are the same.
@@ -299,13 +297,18 @@ SIBLINGS = {
 }
 
 
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
-def test_forms_of_the_zoo_say_what_is_counted_anywhere(name):
+# Quick to count, but at many clips along several axes.
+MANY_CLIPS = {"slowfast_r50_4x16", "r2plus1d_18", "x3d_xs", "mvit_b_16x4", "cnn_attention", "tsm_r50"}
+
+
+@pytest.mark.parametrize("name", every(ARCHITECTURES, slow=MANY_CLIPS))
+def test_forms_of_the_zoo_say_what_is_counted_anywhere(name, request):
     """Built anew for each clip, at clips that the form was not made from; MACs always have a form."""
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
-    given = SLOW.get(name, {})
-    options, begin = given.get("options"), given.get("clip", CARDS[name].clip)
+    if name == "videomae_b":
+        request.getfixturevalue("quick_sines")
+    options, begin = FEWER_STEPS.get(name), CARDS[name].clip
     form = closed_form_of(name, "T" if name in SIBLINGS else None, rebuild=True, options=options, clip=begin)
     assert "macs" not in form.missing
     assert [domain.axis for domain in form.domains if domain.pinned] == (["T"] if begin.frames == 1 else [])

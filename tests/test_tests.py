@@ -1,4 +1,4 @@
-"""The tests themselves: none leans on another file of tests."""
+"""The tests themselves: no file leans on another, and `-m "not slow"` asks something of each."""
 
 import ast
 from pathlib import Path
@@ -22,3 +22,9 @@ def test_no_file_imports_a_file_of_tests():
     assert len(files) > 40
     wrong = {path.name: named & files for path in TESTS.glob("*.py") if (named := {*imported(path)}) & files}
     assert wrong == {}
+
+
+def test_every_file_has_quick_tests(request):
+    items = request.session.items  # all of the files that were asked for, in every worker
+    quick = {item.path.name for item in items if item.get_closest_marker("slow") is None}
+    assert {item.path.name for item in items} - quick == set()

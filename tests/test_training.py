@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
+from zoo import every
 
 from flopcount import FlopcountError, InputError, UncostedError, UnknownNameError, count_flops, create_model, weightless
 from flopcount.cli import app
@@ -346,11 +347,12 @@ def test_a_run_has_whole_epochs_and_samples(given):
 # ---- laws, over the zoo at its smallest clips
 
 
-@pytest.fixture(params=ARCHITECTURES.values(), ids=list(ARCHITECTURES), scope="module")
+@pytest.fixture(params=every(ARCHITECTURES), scope="module")
 def network(request):
-    if request.param.requires:
-        pytest.importorskip(request.param.requires)
-    model = weightless(create_model, request.param.name, clip=request.param.smallest, num_classes=3)
+    card = ARCHITECTURES[request.param]
+    if card.requires:
+        pytest.importorskip(card.requires)
+    model = weightless(create_model, card.name, clip=card.smallest, num_classes=3)
     return model, count_flops(model, shapes_of(model, 2), mode="train", strict=True)
 
 
@@ -470,7 +472,7 @@ def too_large_for_groups(training):
     )
 
 
-@pytest.mark.parametrize("name", ORACLE)
+@pytest.mark.parametrize("name", every(ORACLE))
 def test_contractions_are_those_torch_counts(name):
     model = weightless(create_model, name, clip=CARDS[name].smallest, num_classes=3).train()
     training = count_flops(model, shapes_of(model, 2), mode="train").training

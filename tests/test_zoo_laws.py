@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 from states import global_state, module_state
+from zoo import every
 
 from flopcount import ForwardError, check, count_flops, create_model
 from flopcount.models import CARDS
@@ -20,13 +21,14 @@ CONTEXTS = {
 }
 
 
-@pytest.fixture(params=ARCHITECTURES.values(), ids=list(ARCHITECTURES), scope="module")
+@pytest.fixture(params=every(ARCHITECTURES), scope="module")
 def built(request):
     """A network with weights, and the shapes of two samples: in training, norms want more than one."""
-    if request.param.requires:
-        pytest.importorskip(request.param.requires)
+    card = ARCHITECTURES[request.param]
+    if card.requires:
+        pytest.importorskip(card.requires)
     torch.manual_seed(0)
-    model = create_model(request.param.name, clip=request.param.smallest, num_classes=3).eval()
+    model = create_model(card.name, clip=card.smallest, num_classes=3).eval()
     return model, tuple((2, *shape) for shape in model.recipe.inputs)
 
 
