@@ -32,6 +32,11 @@ def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden and the README's outputs")
 
 
+def pytest_configure(config):
+    if config.getoption("--update-golden") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--update-golden writes files that several tests share: leave out -n")
+
+
 @pytest.fixture
 def update_golden(request):
     return request.config.getoption("--update-golden")
