@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .clip import Clip, Views
 from .dataflow import Dataflow
@@ -69,8 +69,7 @@ class Amount:
         return Amount(self.macs // parts, self.other_flops // parts)
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleInfo:
+class ModuleInfo(NamedTuple):
     """One module of the tree: dotted path, class name, and the parameters it owns (a shared one: its first owner)."""
 
     path: str

@@ -206,7 +206,7 @@ def training_of(
     costed = cost(trace.ops, fast=fast)
     forward = [PhasedOp(op, Phase.FORWARD) for op in report.ops]
     steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else (), fast=fast)
-    update = [PhasedOp(replace(op, op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
+    update = [PhasedOp(op._replace(op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
     return Training(
         forward_report=report,
         ops=(*forward, *_split(zip(costed, trace.notes, strict=True)), *update),
@@ -239,7 +239,7 @@ def _split(noted: Iterable[tuple[CostedOp, Note]]) -> Iterator[PhasedOp]:
                 arguments = {**signature.arguments, "output_mask": (False, *others)}
                 weight_alone[signature] = replace(signature, arguments=arguments)
             (part,) = cost([Op(weight_alone[signature], costed.op.module)])
-            yield PhasedOp(replace(costed, work=_less(costed.work, part.work)), Phase.BACKWARD_INPUT)
+            yield PhasedOp(costed._replace(work=_less(costed.work, part.work)), Phase.BACKWARD_INPUT)
             yield PhasedOp(part, Phase.BACKWARD_WEIGHT)
 
 
