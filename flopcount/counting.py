@@ -21,8 +21,8 @@ from .models.loading import find_model
 from .ops import CostedOp, Kind, TensorSpec, Trace
 from .report import ModuleInfo, Report, ReportInput
 from .tracing import TURN, lightest, trace
+from .tracing.guard.preserve import uncollected
 from .tracing.inputs import Input, arguments_of, specs_of
-from .tracing.preserve import uncollected
 from .tracing.walk import Inventory
 
 if TYPE_CHECKING:

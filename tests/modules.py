@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
+
 
 class Apply(nn.Module):
     """Calls `function` with the inputs, then with the parts it was given."""

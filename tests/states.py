@@ -1,12 +1,19 @@
 """What a count must leave as it was, of a module and of the process; and a module that leaves nothing as it was."""
 
 import random
+import threading
 from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
+
+
+def _namespace(owner):
+    """Without what Python's copying of objects keeps there."""
+    return {name: value for name, value in vars(owner).items() if name != "__slotnames__"}
 
 
 def global_state():
@@ -20,7 +27,11 @@ def global_state():
         "default dtype": torch.get_default_dtype(),
         "dispatch modes": torch._C._len_torch_dispatch_stack(),
         "function modes": torch._C._len_torch_function_stack(),
-        "compiled roads": torch._higher_order_ops.utils._hop_compile_and_call,
+        "compiled roads": getattr(torch._higher_order_ops.utils, "_hop_compile_and_call", None),  # not in each torch
+        "transforms": torch._functorch.eager_transforms.grad_increment_nesting,
+        "namespaces": {owner: _namespace(owner) for owner in (torch.Tensor, torch.UntypedStorage, threading.Thread)},
+        "swapping": torch._C._swap_tensor_impl,
+        "waiting": (threading.Condition.wait, ThreadPoolExecutor.submit),
         **hooks,
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from modules import Apply
+from modules import TORCH, Apply
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
@@ -160,13 +160,13 @@ def test_other_products():
 
 
 def test_attention_is_explained_call_by_call():
-    def attend(q, k, v):  # four axes: the kernel without a formula; three: the mathematical one
+    def attend(q, k, v):  # four axes: the kernel without a formula; three: the mathematical one, until torch 2.14
         return F.scaled_dot_product_attention(q, k, v).sum() + F.scaled_dot_product_attention(q[0], k[0], v[0]).sum()
 
     result = check(Apply(attend), ((2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)))
     assert result.report.macs == ATTENTION + ATTENTION // 2
     (cause,) = [cause for cause in result.rows[0].causes if cause.tool == "torch"]
-    assert (cause.amount, cause.calls) == (-ATTENTION, 1)
+    assert (cause.amount, cause.calls) == ((-ATTENTION, 1) if TORCH < (2, 14) else (-ATTENTION - ATTENTION // 2, 2))
     (cause,) = [cause for cause in result.rows[0].causes if cause.tool == "fvcore"]
     assert (cause.amount, cause.calls) == (-ATTENTION - ATTENTION // 2, 2)
     assert result.agrees

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
+from modules import TORCH
 from torch import nn
 
 from flopcount import count_flops
@@ -210,6 +211,7 @@ def test_attention_module_equals_its_parts():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*treespec, LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.*global hooks on modules:UserWarning")
 @pytest.mark.parametrize("wrap", ["script", "trace", "compile", "export", "weight_norm", "spectral_norm", "parallel"])
 def test_wrappers_do_not_change_the_macs(wrap):
@@ -372,7 +374,7 @@ def test_gradients_inside_a_forward_pass():
             return torch.autograd.grad((y @ m.weight).sum(), y)[0]
 
     found = trace(Module(forward, weight=weight(16, 4)), (spec(2, 8, 16),))
-    assert found.engine == "real"
+    assert found.engine == "fake"  # with gradients, and no values are needed
     assert sum(costed.work.macs for costed in cost(found.ops)) == 2 * LINEAR  # x @ W forward, g @ Wᵀ backward
 
 
@@ -415,11 +417,9 @@ def test_fake_tensors_do_not_reach_real_buffers():
 
 
 def test_a_wrong_shape_is_an_error_on_every_engine():
-    for engine in ("meta", "real"):
+    for engine in ENGINES:
         with pytest.raises(ForwardError):
             trace(nn.Linear(16, 4), (spec(2, 8),), engine=engine)
-    with pytest.raises(TraceError):
-        trace(nn.Linear(16, 4), (spec(2, 8),), engine="fake")
 
 
 def test_an_installed_library():
@@ -456,4 +456,4 @@ def test_a_literal_beside_a_tensor_without_data():
     """quantile(0.5) makes a tensor of its number and insists that both are on one device."""
     report = count_flops(Module(lambda m, x: m.a(x).quantile(0.5), a=nn.Linear(8, 8)), (64, 8))
     assert report.macs == 64 * 64
-    assert report.engine in ("meta", "fake")
+    assert report.engine in ("meta", "fake", *(("real",) if TORCH < (2, 12) else ()))  # which compared the number

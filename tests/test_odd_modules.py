@@ -8,13 +8,13 @@ import warnings
 
 import pytest
 import torch
-from modules import Apply
+from modules import TORCH, Apply
 from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointImpl, checkpoint_wrapper
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from flopcount import InputError, TensorSpec, TraceError, Work, count_flops, rule, weightless
+from flopcount import ForwardError, InputError, TensorSpec, TraceError, Work, count_flops, rule, weightless
 from flopcount.rules import registry
 
 ENGINES = ("meta", "fake", "real")
@@ -68,23 +68,26 @@ BEYOND = {
     ("no weights", "real"): "the module has no weights",
     ("frozen", "fake"): "DataDependentOutput",  # the frozen graph compares constants, whose values fake tensors lack
 }
+if TORCH < (2, 13):
+    BEYOND["traced", "meta"] = "failed in the TorchScript interpreter"  # which found no meta kernel of _convolution
 
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")  # of reentrant checkpoints
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*treespec, LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*CheckpointImpl.REENTRANT:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.*global hooks on modules:UserWarning", "ignore:.*jit.*:DeprecationWarning")
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])
 @pytest.mark.parametrize("wrap", WRAPPED)
 def test_a_wrapped_module_counts_like_the_plain_one(wrap, engine):
     if (wrap, engine) in BEYOND:
-        with pytest.raises(TraceError, match=BEYOND[wrap, engine]):
+        with pytest.raises((ForwardError, TraceError), match=BEYOND[wrap, engine]):
             count_flops(WRAPPED[wrap](), SHAPE, engine=engine)
         return
     report = count_flops(WRAPPED[wrap](), SHAPE, engine=engine)
     assert report.macs == CONV + HEAD
     assert report.uncosted == ()
     if engine == "auto":
-        assert report.engine == "meta"
+        assert report.engine == ("fake" if (wrap, "meta") in BEYOND else "meta")
 
 
 def test_lazy_parameters_have_the_size_this_input_gives_them():
@@ -149,6 +152,7 @@ TRANSFORMS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # of torch's own forward gradients
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # from torch 2.14 on
 @pytest.mark.parametrize("engine", ["auto", "real"])
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_function_transforms(name, engine):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modules import TORCH
 
 from flopcount.tracing.layout import layout_of
 from flopcount.tracing.shapes import SHAPES
@@ -229,7 +230,8 @@ def test_attention(batch, queries, keys, width, data):
         # kernels differ in strides; ours is row-major
         agree("scaled_dot_product_attention", q, k, v, *further, strides=False)
     agree("scaled_dot_product_attention", q, k, v, scale=0.5, strides=False)
-    agree("scaled_dot_product_attention", q, k, v, enable_gqa=True, strides=False)
+    if TORCH >= (2, 12) or 0 not in batch:  # no heads: until then torch divided by their number, and the process ended
+        agree("scaled_dot_product_attention", q, k, v, enable_gqa=True, strides=False)
 
 
 def plain_calls():

@@ -22,8 +22,9 @@ from ..ops import TensorSpec
 from ..report import Report
 from ..tables import Column, Table
 from ..tracing.engines import real_input
+from ..tracing.guard.preserve import preserved
+from ..tracing.guard.threads import TURN
 from ..tracing.inputs import Input, arguments_of, map_tensors
-from ..tracing.preserve import TURN, preserved
 from ..units import exact, si
 from .peers import Cause, PeerCount
 from .tools import DEFAULT, TOOLS, Subject, chosen
@@ -58,9 +59,13 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether all tools ran and every difference is explained."""
+        """Whether all tools ran, every difference is explained, and nothing is unknown that they could agree on."""
         ran = all(peer.failure is None for peer in self.peers)
-        return ran and not any(row.unexplained(peer.tool) for row in self.rows for peer in self.peers)
+        return (
+            ran
+            and not self.report.uncosted
+            and not any(row.unexplained(peer.tool) for row in self.rows for peer in self.peers)
+        )
 
     def table(self) -> Table:
         """One row per module that costs something in any of the counts; a tool that failed has no numbers."""
@@ -216,7 +221,7 @@ def _device(name: str) -> torch.device:
 def _on(module: nn.Module, device: torch.device) -> Iterator[None]:
     """The module on a device; afterwards its tensors are the old ones, where they were."""
     weights = [(parameter, parameter.data) for parameter in module.parameters()]
-    with preserved(module, buffers=False):  # which puts back the buffers that `to` replaces
+    with preserved(module, real=False):  # which puts back the buffers that `to` replaces
         module.to(device)
         try:
             yield

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from ..tracing.preserve import preserved
+from ..tracing.guard.preserve import preserved
+from ..tracing.results import drain
 from .fvcore_formulas import refusal
 from .peers import PeerCount, failure_of, quiet
 
@@ -63,7 +64,8 @@ class _Positional(nn.Module):
         for place, tensor in zip(self.places, tensors, strict=True):
             leaves[place] = tensor
         args, kwargs = pytree.tree_unflatten(leaves, self.structure)
-        return tuple(_tensors_in(self.module(*args, **kwargs)))
+        result = self.module(*args, **kwargs)
+        return tuple(_tensors_in([result, drain(result, type(self.module).__name__)]))
 
 
 def _tensors_in(result: Any) -> Iterator[torch.Tensor]:
@@ -94,7 +96,7 @@ def run_fvcore(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any])
     calls: list[FvcoreCall] = []
     analysis.set_op_handle(**{kind: _recorded(kind, handle, calls) for kind, handle in HANDLES.items()})
     try:
-        with preserved(module, buffers=True), quiet(), _unlogged(), torch.no_grad():
+        with preserved(module, real=True), quiet(), _unlogged(), torch.no_grad():
             counted = analysis.by_module_and_operator()
             unsupported = {path: analysis.unsupported_ops(path) for path, _ in wrapped.named_modules()}
     except Exception as error:  # fvcore's handles assert, and its tracer raises whatever the module does

@@ -18,8 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..costing import cost
 from ..ops import Op, Signature
 from ..tracing.attribution import ModulePath
+from ..tracing.guard.preserve import preserved
 from ..tracing.mode import SILENT, NativeMode, make_signature
-from ..tracing.preserve import preserved
+from ..tracing.results import drain
 from .peers import Observed, PeerCount, failure_of, quiet
 
 __all__ = ["FLOPS_PER_MAC", "run_torch"]
@@ -58,11 +59,11 @@ def _listen(
     below, path = _Kernels(), ModulePath(module)
     listener = _Listener(path, below, counter.flop_registry, lambda: counter.get_total_flops())
     gradients = torch.inference_mode() if inference else torch.enable_grad()
-    with preserved(module, buffers=True), quiet(), gradients:
+    with preserved(module, real=True), quiet(), gradients:
         if inference:  # torch's module tracker hooks every argument that wants a gradient, and here there is none
             module.requires_grad_(False)
         with below, counter, path, listener:
-            module(*args, **kwargs)
+            drain(module(*args, **kwargs), type(module).__name__)
     return listener, counter.get_total_flops()
 
 
@@ -90,7 +91,7 @@ class _Listener(NativeMode):
     """Above FlopCounterMode: our operators as any trace writes them down, and what each adds to torch's total."""
 
     def __init__(self, path: ModulePath, below: _Kernels, registry: Any, total: Callable[[], int]) -> None:
-        super().__init__(path, lambda values: values)
+        super().__init__(path)
         self.below = below
         self.registry = registry
         self.total = total

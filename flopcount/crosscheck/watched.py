@@ -22,8 +22,8 @@ from torch.nn import functional
 from ..costing import cost
 from ..ops import CostedOp, ModuleCall
 from ..tracing.attribution import ModulePath
+from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from ..tracing.preserve import preserved
 from .peers import quiet
 
 __all__ = ["Asked", "Journal", "Watched", "watch"]
@@ -85,11 +85,11 @@ def watch(module: nn.Module, call: Callable[[Journal], Any]) -> tuple[Any, Watch
 
 def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) -> tuple[Any, Watched]:
     path = ModulePath(module)
-    listener = NativeMode(path, lambda values: values)
+    listener = NativeMode(path)
     journal = Journal(path, listener, io.StringIO())
     modules = dict(module.named_modules())
     with (
-        preserved(module, buffers=True),
+        preserved(module, real=True),
         _namespaces_kept(),
         _silence(journal.output),
         quiet(),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ForwardError, InputError
+from ..errors import ForwardError, InputError, TraceError
 from .transformers_fields import parts_of
 
 __all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
@@ -104,8 +104,8 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
 
     try:
         trace(_Encoder(module, counted), *arguments_of(arguments, module))
-    except ForwardError as error:
-        told = _TELLS.search(error.message)
+    except (ForwardError, TraceError) as error:
+        told = _TELLS.search(str(error))
         if told is None:
             raise
         return int(told[1])

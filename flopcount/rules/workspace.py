@@ -131,9 +131,12 @@ def takes_flash(
 
     Source: ATen/native/transformers/sdp_utils_cpp.cpp, use_flash_attention_cpp
     """
-    four = query.ndim == key.ndim == value.ndim == 4
-    masked = attn_mask is None or attn_mask.ndim in (2, 4)
-    alike = four and query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:2] == key.shape[:2]
+    import torch
+
+    heads = (4,) if torch.__version__ < "2.14" else (3, 4)
+    axes = query.ndim == key.ndim == value.ndim and query.ndim in heads
+    masked = attn_mask is None or attn_mask.ndim in (2, query.ndim)
+    alike = axes and query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:-2] == key.shape[:-2]
     return bool(alike and masked and dropout_p == 0 and query.numel and key.numel)
 
 

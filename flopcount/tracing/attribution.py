@@ -31,6 +31,7 @@ class ModulePath:
     _running: ClassVar[list[ModulePath]] = []
 
     def __init__(self, root: nn.Module, owned: Inventory | None = None) -> None:
+        self.root = root
         self.owned = owned or Inventory.of(root)
         self.names = {id(module): name for name, module in self.owned.modules}
         self.path = ""
@@ -72,7 +73,8 @@ class ModulePath:
         elif id(module) in self.names:
             given = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, self._shapes(given), self._shapes(result)))
-        self.path = self._outer.pop()
+        if self._outer:  # nothing was entered where a hook before ours raised
+            self.path = self._outer.pop()
 
     def _shapes(self, value: Any) -> tuple[tuple[int, ...], ...]:
         """Shapes of all tensors in nested containers; nearly all modules take and give one, of few distinct shapes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,10 +15,11 @@ from torch.nn.parameter import is_lazy
 from ..errors import TraceError
 from ..units import si
 from .attribution import ModulePath
+from .guard.preserve import preserved, uncollected
+from .guard.threads import TURN
 from .kernels import meta_like
 from .meta import MetaMode
 from .mode import Unknown
-from .preserve import TURN, preserved, uncollected
 
 __all__ = ["lightest", "require_room", "weightless"]
 
@@ -34,7 +36,7 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
     tensor is run for real, and its weights are let go afterwards.
     """
     built: Any
-    with TURN, uncollected(), preserved(nn.Module(), buffers=False), torch.no_grad():
+    with TURN, uncollected(), preserved(nn.Module(), real=False), torch.no_grad():
         try:
             with _BuildMode(ModulePath(nn.Module())):
                 built = build(*args, **kwargs)
@@ -78,7 +80,7 @@ def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = N
     parameters = [parameter for parameter in bare.parameters() if not is_lazy(parameter)]
     count = sum(parameter.numel() for parameter in parameters)
     needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
+    free = _free_memory()
     if max_params is not None and count > max_params:
         seen = f"{si(count)} parameters, of which at most {si(max_params)} are made"
         raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
@@ -87,6 +89,15 @@ def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = N
             f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
             [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
         ) from None
+
+
+def _free_memory() -> float:
+    """Bytes that can be had; what Linux only caches of files counts as free."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else inf
 
 
 class _BuildMode(MetaMode):
@@ -101,6 +112,9 @@ class _BuildMode(MetaMode):
 
     def _keep(self, tensor: torch.Tensor) -> None:
         """What is being built may be written."""
+
+    def _has_no_values(self, tensor: torch.Tensor) -> None:
+        """Nor is it asked who fills it."""
 
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
         """Nothing to check: an initialisation fills what it is given."""

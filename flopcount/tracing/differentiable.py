@@ -5,11 +5,13 @@ On meta tensors torch takes attention apart and so saves every score for the bac
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -17,7 +19,20 @@ from ..rules.workspace import takes_flash
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 
-__all__ = ["Differentiable"]
+__all__ = ["Differentiable", "plain_kernels"]
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Attention as its two products, recurrent layers step by step: what is differentiated is the same everywhere."""
+    libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    before = [library.set_flags(_enabled=False)[0] for library in libraries]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        for library, enabled in zip(libraries, before, strict=True):
+            library.set_flags(_enabled=enabled)
 
 
 class Differentiable(ExitStack):

@@ -7,8 +7,10 @@ operators, so the count does not depend on which one served.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -17,14 +19,16 @@ from torch.overrides import TorchFunctionMode
 
 from ..ops import TensorSpec
 from .attribution import ModulePath
-from .differentiable import Differentiable
+from .differentiable import Differentiable, plain_kernels
+from .guard.keeper import Keeper
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
+from .torch_private import refuse_data_pointers
 from .uncountable import refuse_tensor
 
-__all__ = ["ENGINES", "LADDER", "SAVING", "Start", "Starter", "real_input"]
+__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "real_input"]
 
 _SEED = 0
 
@@ -43,16 +47,32 @@ class Start(NamedTuple):
     training: bool = False
 
 
-Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls], Start]
+Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls, Keeper], Start]
 
 
-def _meta(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
-    return Start(MetaMode(path, calls=calls), lambda value: _meta_input(value, KNOWN_LIMIT))
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One engine of the ladder, by name, and how it starts.
+
+    `real`: operators run. `gradients`: a module that differentiates can run. `retries`: it serves where the one before
+    met something unknown, and of an error knows no more than that one. `hides_floats`: as `Journal`.
+    """
+
+    name: str
+    start: Starter
+    real: bool = False
+    gradients: bool = False
+    retries: bool = False
+    hides_floats: bool = False
 
 
-def _meta_again(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+def _meta(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
+    return Start(MetaMode(path, calls=calls, keeper=keeper), lambda value: _meta_input(value, KNOWN_LIMIT))
+
+
+def _meta_again(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Slower and further: masks as large as an image are known, and so are literals made beside unknown tensors."""
-    mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls)
+    mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls, keeper)
     return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
 
 
@@ -85,7 +105,7 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
     return torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device=device)
 
 
-def _fake(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Fake tensors: a device without data. Real ones are not passed on, since torch would write to them."""
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # over a second to import
 
@@ -97,10 +117,25 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
             return value
         if id(value) not in fakes:  # the original is kept, so that its id is not used again
             fakes[id(value)] = value, _fake_like(value, device)
+            mode.sources.made((fakes[id(value)][1],))
         return fakes[id(value)][1]
 
-    mode = NativeMode(path, lambda values: map_tensors(fake, values))
-    return Start(mode, lambda value: fake(tensor_spec(value)), FakeTensorMode(allow_non_fake_inputs=True))
+    mode = NativeMode(path, lambda values: map_tensors(fake, values), keeper)
+    faking = FakeTensorMode(allow_non_fake_inputs=True)
+    refuse_data_pointers(faking)
+    return Start(mode, lambda value: fake(tensor_spec(value)), _silently(faking))
+
+
+@contextmanager
+def _silently(below: AbstractContextManager[Any]) -> Iterator[None]:
+    """Without what fake tensors log of an operator that raises: the module may mean it to, or another engine serves."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        with below:
+            yield
+    finally:
+        log.disabled = before
 
 
 def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
@@ -112,12 +147,12 @@ def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=where)
 
 
-def _real(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
+def _real(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Real tensors: the operators run. Shapes become random numbers of a fixed seed, indices zeros."""
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
     device = _device_of(module)
-    return Start(NativeMode(path, lambda values: values), lambda value: real_input(value, device))
+    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device))
 
 
 def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
@@ -132,20 +167,31 @@ def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
     return torch.randn(spec.shape, generator=generator, dtype=torch.float32).to(device, dtype)
 
 
-def _real_with_gradients(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
-    """For a module that calls `torch.autograd.grad` in its forward pass; composites arrive in parts."""
-    return _real(module, path, calls)._replace(inference=False)
+def _with_gradients(start: Starter) -> Starter:
+    """For a module that differentiates in its forward pass, or asks whether it could; composites arrive in parts."""
+
+    def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
+        begun = start(module, path, calls, keeper)
+        return begun._replace(below=_differentiating(begun.below), inference=False)
+
+    return started
 
 
-def _saving(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
-    """As the first engine, in training mode and with autograd, which keeps what the backward pass will need."""
-    return _meta(module, path, calls)._replace(below=Differentiable(), inference=False, training=True)
+@contextmanager
+def _differentiating(below: AbstractContextManager[Any]) -> Iterator[None]:
+    """Gradients enabled, whatever the caller has set."""
+    with torch.enable_grad(), plain_kernels(), below:
+        yield
 
 
-def _saving_again(module: nn.Module, path: ModulePath, calls: Calls) -> Start:
-    """As the second."""
-    start = _meta_again(module, path, calls)
-    return start._replace(below=Differentiable(start.below), inference=False, training=True)
+def _saving(start: Starter) -> Starter:
+    """In training mode and with autograd, which keeps what the backward pass will need."""
+
+    def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
+        begun = start(module, path, calls, keeper)
+        return begun._replace(below=Differentiable(begun.below), inference=False, training=True)
+
+    return started
 
 
 def _device_of(module: nn.Module) -> torch.device:
@@ -154,16 +200,18 @@ def _device_of(module: nn.Module) -> torch.device:
     return tensor.device if tensor is not None else torch.device("cpu")
 
 
-SAVING: tuple[tuple[str, Starter], ...] = (("meta", _saving), ("meta", _saving_again))
+SAVING = (Rung("meta", _saving(_meta)), Rung("meta", _saving(_meta_again)))
 """The engines of a forward pass that a backward pass would follow."""
 
-LADDER: tuple[tuple[str, Starter], ...] = (
-    ("meta", _meta),
-    ("meta", _meta_again),
-    ("fake", _fake),
-    ("real", _real),
-    ("real", _real_with_gradients),
+LADDER = (
+    Rung("meta", _meta),
+    Rung("meta", _meta_again, retries=True),
+    Rung("fake", _fake),
+    Rung("fake", _with_gradients(_fake), gradients=True),
+    Rung("real", _real, real=True),
+    Rung("real", _with_gradients(_real), real=True, gradients=True),
 )
-"""Engine names with how they start; each attempt is made only if the one before met something it does not know."""
+"""Engines with how they start; each attempt is made only if those before cannot tell, as `climbing` decides."""
 
-ENGINES = tuple(dict.fromkeys(name for name, _ in LADDER))
+ENGINES = tuple(dict.fromkeys(rung.name for rung in LADDER))
+"""Names of engines."""

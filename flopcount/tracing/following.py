@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from ..dataflow import Access, Dataflow, Flow, Role, Storage, region
 from ..ops import Op, Signature
+from .guard.writes import taken_and_written
 from .inputs import map_tensors
 from .layout import layout_of, like_channels_last
 
@@ -27,9 +28,6 @@ __all__ = ["Follower"]
 def _aten(names: str) -> frozenset[str]:
     return frozenset(f"aten.{name}" for name in names.split())
 
-
-_OVERWRITE = _aten("copy_ fill_ zero_ normal_ uniform_ bernoulli_ random_ exponential_ log_normal_ cauchy_ geometric_")
-"""These do not read what they write to."""
 
 _DROPOUTS = _aten("dropout feature_dropout alpha_dropout feature_alpha_dropout")
 
@@ -70,11 +68,17 @@ class Follower:
         """Run a handler, and write down the data of the op it recorded, if it did."""
         result = handler(func, args, kwargs)
         if len(self.ops) > len(self.flows):
+            self._pad(len(self.ops) - 1)
             self.flows.append(self._flow(func, args, kwargs, result))
         return result
 
+    def _pad(self, length: int) -> None:
+        """Work that nobody saw has no data to follow."""
+        self.flows += [Flow()] * (length - len(self.flows))
+
     def dataflow(self) -> Dataflow:
         """All that was seen; what lives now outlives the forward pass."""
+        self._pad(len(self.ops))
         return Dataflow(tuple(self.flows), tuple(self.storages))
 
     def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
@@ -86,11 +90,7 @@ class Follower:
                 if source is not None:
                     self._stand_in(tensor, source, same=op.is_view)
             return Flow()
-        written = _written(func, args, kwargs)
-        reads = _tensors((args, kwargs))
-        if written and (op.op in _OVERWRITE or written[0] is not next(iter(reads), None)):
-            overwritten = set(map(id, written))  # by fill_ and its like, or because it is an `out=`
-            reads = [tensor for tensor in reads if id(tensor) not in overwritten]
+        reads, written = taken_and_written(func, args, kwargs)
         accesses = tuple(map(self._access, reads))
         for tensor, target in zip(results, written, strict=False):
             self._stand_in(tensor, target, same=True)
@@ -174,14 +174,3 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
     map_tensors(found.append, value)
     return found
-
-
-def _written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """Tensors that the operator's schema says it writes to."""
-    if not isinstance(func, torch._ops.OpOverload):
-        return []
-    written = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            written.append(kwargs.get(argument.name, args[position] if position < len(args) else None))
-    return _tensors(written)

@@ -121,6 +121,10 @@ class Journal(TorchDispatchMode):
         self._made_of[_storage(leaf)] = _WEIGHT
         self._owners[id(leaf)] = owner
 
+    def rest(self) -> None:
+        """Work that nobody saw, noticed where the forward ends."""
+        self.notes += [Note(self.phase, op.module) for op in self.mode.ops[len(self.notes) :]]
+
     def enter(self, phase: Phase, path: str = "") -> None:
         """Another phase begins outside of all modules."""
         self.phase, self.path.path = phase, path

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .torch_private import refuse_data_pointer
+
 __all__ = ["Layout", "broadcast", "is_channels_last", "layout_of", "like_channels_last", "padded", "row_major"]
 
 
@@ -32,8 +34,10 @@ class Layout:
         return True
 
     def empty(self) -> torch.Tensor:
-        """A meta tensor of this layout."""
-        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=_META)
+        """A meta tensor of this layout; who asks for the address of its data is refused, compiled code too."""
+        tensor = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=_META)
+        refuse_data_pointer(tensor)
+        return tensor
 
 
 def layout_of(tensor: torch.Tensor) -> Layout:

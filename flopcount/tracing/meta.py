@@ -8,22 +8,31 @@ and are never touched, `.to("cuda")` moves nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeAlias
 
 import torch
-from torch import nn
 
 from ..ops import Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
+from .dataless import DatalessMode, Handler
+from .guard.keeper import Keeper
+from .guard.writes import changes_layout
 from .inputs import map_tensors
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
-from .mode import SILENT, RecordingMode, Unknown, call_key, is_view_of, make_signature
+from .mode import (
+    SILENT,
+    Unknown,
+    call_key,
+    is_empty,
+    is_view_of,
+    make_signature,
+)
 from .shapes import SHAPES
+from .torch_private import refuse_data_pointer
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 
@@ -35,12 +44,11 @@ _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
 _PICKS = ("aten.index", "aten._unsafe_index")
+_NUMBER = "aten._local_scalar_dense"  # of `.item()`, `float(x)`, `bool(x)`
 _PACKED = {
     *("aten._pack_padded_sequence", "aten._pad_packed_sequence"),
     *("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data", "aten.rnn_relu.data"),
 }
-
-Handler = Callable[[Any, Any, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,8 @@ def _treatment(func: Any) -> str:
         return "_out" if any(a.kwarg_only for a in written) else "_in_place"
     if name in _ASSUMED:
         return "_assumed"
+    if name == _NUMBER:
+        return "_number"
     if name in _PICKS:
         return "_pick"
     if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
@@ -111,22 +121,20 @@ def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     return all(tensor.is_meta and tensor.untyped_storage()._cdata not in storages for tensor in made)
 
 
-class MetaMode(RecordingMode):
+class MetaMode(DatalessMode):
     """Runs a module on shapes alone.
 
     `calls` are those known already, asked before our own shape functions are; without it torch's meta kernels work out
     every single call.
     """
 
-    def __init__(self, path: ModulePath, known_limit: int = KNOWN_LIMIT, calls: Calls = None) -> None:
-        super().__init__(path)
-        self.known_limit = known_limit
+    def __init__(
+        self, path: ModulePath, known_limit: int = KNOWN_LIMIT, calls: Calls = None, keeper: Keeper | None = None
+    ) -> None:
+        super().__init__(path, known_limit, keeper)
         self.fast = calls is not None
         self.aten_calls: dict[Any, Any] = calls if calls is not None else {}
         self.other_calls: dict[Any, Any] = {}
-        self._handlers: dict[int, Handler] = {}  # by identity of the operator
-        self._unknown: dict[int, torch.Tensor] = {}  # small tensors that were overwritten with unknown values
-        self._overwritten: list[tuple[torch.Tensor, torch.Tensor, int]] = []  # not ours: values and version before
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         handler = self._handlers.get(id(func))
@@ -141,45 +149,8 @@ class MetaMode(RecordingMode):
         if treatment not in ("_higher_order", "_native", "_cast", "_view") and self.decomposes(func):
             treatment = "_decompose"
         handler: Handler = getattr(self, treatment)
-        return handler if self.follower is None else partial(self.follower.follow, handler)
-
-    # What is known
-
-    def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor's values may be computed with: real, small, and no weight."""
-        return (
-            not tensor.is_meta
-            and tensor.numel() <= self.known_limit
-            and not isinstance(tensor, nn.Parameter)
-            and (not self._unknown or tensor.untyped_storage()._cdata not in self._unknown)
-        )
-
-    def restore(self) -> None:
-        """Give a module's small buffers back what they held."""
-        for tensor, before, version in reversed(self._overwritten):
-            tensor.copy_(before)
-            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
-
-    def _keep(self, tensor: torch.Tensor) -> None:
-        """A tensor that this trace did not make is written to all the same, since it may be read again."""
-        if not tensor.is_inference():
-            self._overwritten.append((tensor, tensor.clone(), tensor._version))
-
-    def _knows_all(self, args: Any, kwargs: dict[str, Any]) -> bool:
-        """Whether there are tensors among the arguments and all are known."""
-        some = False
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, torch.Tensor):
-                if value.is_meta or not self.knows(value):
-                    return False
-                some = True
-            elif isinstance(value, (list, tuple)):
-                for item in value:
-                    if isinstance(item, torch.Tensor):
-                        if not self.knows(item):
-                            return False
-                        some = True
-        return some
+        handler = handler if self.follower is None else partial(self.follower.follow, handler)
+        return partial(self._watched, handler) if self._watches else handler
 
     # How each class of operators is run
 
@@ -192,6 +163,10 @@ class MetaMode(RecordingMode):
 
     def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Metadata changes act on the tensor object itself and cost nothing."""
+        if changes_layout(func) and self.is_theirs(args[0]):
+            if not args[0].is_meta and func.overloadpacket in (torch.ops.aten.resize_, torch.ops.aten.resize_as_):
+                raise Unknown("memory of a tensor that the module holds is resized")
+            self.keeper.layout(args[0])
         return func(*args, **kwargs)
 
     def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -247,6 +222,8 @@ class MetaMode(RecordingMode):
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
+        if kwargs:
+            self._keep_generator(kwargs)
         result = func(*map_tensors(on_cpu, args), **with_device(func, map_tensors(on_cpu, kwargs), "cpu"))
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
@@ -275,6 +252,14 @@ class MetaMode(RecordingMode):
             return self._functional(func, args, kwargs)
         shape = () if str(func.overloadpacket) == "aten._is_all_true" else args[0].shape
         result = torch.full(shape, _ASSUMED[str(func.overloadpacket)])
+        self._record_call(func, args, kwargs, result)
+        return result
+
+    def _number(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A number of Python's, where the values are known."""
+        if not self._knows_all(args, kwargs):
+            raise Unknown("a number is asked of a tensor whose values are not known")
+        result = func(*map_tensors(on_cpu, args), **kwargs)
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -353,9 +338,15 @@ class MetaMode(RecordingMode):
         """New tensors: real where small, so that indices and masks have values."""
         size = factory_size(func, args)
         device = "meta" if size is not None and size > self.known_limit else "cpu"
+        self._keep_generator(kwargs)
         result = func(*args, **with_device(func, kwargs, device))
-        if device == "cpu" and isinstance(result, torch.Tensor) and ".empty" in str(func) + ".":
-            result.zero_()  # the same values on every run
+        if device == "meta":
+            map_tensors(refuse_data_pointer, result)
+        if is_empty(func):
+            if device == "cpu":
+                result.zero_()  # the same values on every run
+            if result.numel():
+                self._has_no_values(result)
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -366,9 +357,11 @@ class MetaMode(RecordingMode):
         if self._knows_all(args, kwargs):
             for tensor in tensors:
                 self._keep(tensor)
+            self._keep_generator(kwargs)
             func(*args, **kwargs)
         else:
             for tensor in tensors:
+                self._keep_version(tensor)
                 if not tensor.is_meta and self.knows(tensor):
                     self._unknown[tensor.untyped_storage()._cdata] = tensor
         self._record_in_place(func, args, kwargs)
@@ -410,6 +403,7 @@ class MetaMode(RecordingMode):
         names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
         targets = [kwargs[name] for name in names]
         for tensor in targets:
+            self._keep_version(tensor)
             if not tensor.is_meta:
                 self._unknown[tensor.untyped_storage()._cdata] = tensor
         run_kernel(func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta"))

@@ -9,6 +9,7 @@ arrive as written, on every device, with and without grad.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -20,8 +21,15 @@ from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
 from .following import Follower
+from .guard.exits import LOOKS
+from .guard.keeper import Keeper, swap_back
+from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
+from .inputs import map_tensors
 from .layout import Layout
-from .uncountable import refuse_operator, refuse_tensor
+from .origin import first_line, says_that_data_is_missing
+from .results import leaves_of
+from .sources import Sources
+from .uncountable import Unknown, refuse_operator, refuse_tensor
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 
@@ -29,18 +37,18 @@ __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_v
 SILENT = ("prim", "profiler")  # namespaces that ask for metadata or mark time; nothing of them is a network's work
 
 
-class Unknown(Exception):
-    """The module asked for a value, or for an operator, that this engine does not have; the next one may."""
-
-
 class RecordingMode(TorchDispatchMode):
     """Writes every operation down as an Op in `ops`; subclasses say how it is run."""
 
     supports_higher_order_operators = True
 
-    def __init__(self, path: ModulePath) -> None:
+    def __init__(self, path: ModulePath, keeper: Keeper | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.path = path
+        self.keeper = keeper or Keeper()
+        self.their_tensors: Callable[[], list[torch.Tensor]] = list  # what the module holds
+        self.has_optimizer = False  # among it, which knows the module's own parameters and no stand-ins
+        self.inference = True  # whether what is made here can be told by being made in inference mode
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
         self.follower: Follower | None = None  # only where somebody asks for the data of every op
@@ -67,8 +75,49 @@ class RecordingMode(TorchDispatchMode):
         """Whether the values of a tensor may be looked at."""
         return not tensor.is_meta and type(tensor) in (torch.Tensor, torch.nn.Parameter)
 
-    def restore(self) -> None:
-        """Undo what the mode itself wrote to tensors that it did not make."""
+    def record_unseen(self, signature: Signature, module: str) -> None:
+        """Work that no operator did, in the module where it happened."""
+        self.ops.append(Op(signature, module))
+
+    @cached_property
+    def theirs(self) -> frozenset[int]:
+        """Addresses of the memory that the module holds."""
+        return frozenset(t.untyped_storage()._cdata for t in self.their_tensors() if t.layout == torch.strided)
+
+    def is_theirs(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor was there before the trace, as far as that can be told."""
+        return (self.inference and not tensor.is_inference()) or tensor.untyped_storage()._cdata in self.theirs
+
+    def leaves(self, tensor: torch.Tensor, way: str) -> None:
+        """Data of a tensor is about to leave torch, without an operator that says so."""
+
+    def leaves_the_module(self, tensor: torch.Tensor, way: str) -> None:
+        """Data of a weight may leave, and be written to, but what is done with it is seen on real tensors alone."""
+        if way in LOOKS and self.is_theirs(tensor):
+            self.keeper.values(tensor)
+            if tensor.is_floating_point() and not way.endswith("data_ptr"):
+                raise Unknown(f"{way} takes the values of a tensor out of torch")
+
+    def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
+        """`tensor.data = value`: what the module holds gets its own data back; whether torch shall assign."""
+        return True
+
+    def swaps(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Two tensors exchange all they are, and do so once more when all is put back."""
+        self.keeper.then(lambda: swap_back(one, other))
+
+    def resizes(self, storage: torch.UntypedStorage) -> bool:
+        """Memory is let go or taken; whether torch shall do so."""
+        return True
+
+    def given(self, values: Any) -> None:
+        """These are the input."""
+
+    def returned(self, result: Any) -> None:
+        """What the forward pass returned, which somebody will read."""
+
+    def suspects(self, refuse: Callable[[], object]) -> None:
+        """Another thread may make tensors from now on; `refuse` is called where one of them is met."""
 
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
@@ -202,15 +251,43 @@ def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
     return bool(first.untyped_storage()._cdata == source.untyped_storage()._cdata)
 
 
+_EMPTY = {
+    *("aten.empty", "aten.empty_like", "aten.empty_permuted", "aten.empty_strided"),
+    *("aten.new_empty", "aten.new_empty_strided"),
+}
+_LITERAL = torch.ops.aten.lift_fresh.default
+
+
+_CONSTANT = {f"aten.{name}" for kind in ("zeros", "ones", "full") for name in (kind, f"{kind}_like", f"new_{kind}")}
+
+
+def is_constant(func: Any) -> bool:
+    """Whether an operator gives memory with one number everywhere."""
+    return str(getattr(func, "overloadpacket", "")) in _CONSTANT
+
+
+def is_empty(func: Any) -> bool:
+    """Whether an operator gives memory without values."""
+    return str(getattr(func, "overloadpacket", "")) in _EMPTY
+
+
 class NativeMode(RecordingMode):
     """Runs every operator as torch would, below this mode: on fake tensors under FakeTensorMode, or on real ones.
 
-    `prepare` turns each tensor argument into one that the engine below can take.
+    `prepare` turns each tensor argument into one that the engine below can take; without it they are real.
     """
 
-    def __init__(self, path: ModulePath, prepare: Callable[[Any], Any]) -> None:
-        super().__init__(path)
+    def __init__(
+        self, path: ModulePath, prepare: Callable[[Any], Any] | None = None, keeper: Keeper | None = None
+    ) -> None:
+        super().__init__(path, keeper)
         self.prepare = prepare
+        self.sources = Sources(path, self.record_unseen, self._is_ours)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether tensors have data."""
+        return self.prepare is None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.follower is not None:
@@ -227,9 +304,21 @@ class NativeMode(RecordingMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        if func is not torch.ops.aten.lift_fresh.default:  # a literal, which a fake tensor remembers
+        if func is _LITERAL:  # which a fake tensor remembers
+            self.sources.literal(args[0])
+        elif self.prepare is not None:
+            for tensor in written(func, args, kwargs):  # torch counts a write to what has no fake data
+                self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
-        result = func(*args, **kwargs)
+        read, targets = values_read(func, args, kwargs)
+        self.sources.read(read)
+        if self.is_real:
+            self._keep(func, args, kwargs)
+        result = self._call(func, args, kwargs)
+        self.sources.written(targets)
+        self.sources.made(_tensors(result), of=_tensors((args, kwargs)), empty=is_empty(func))
+        if self.is_real and is_constant(func):
+            self.sources.filled(result)
         view = is_view_of(func, result, args)
         key = call_key(func, (*args, result), kwargs)  # real values may decide the size of a result
         signature = self.signatures.get(key)
@@ -237,3 +326,92 @@ class NativeMode(RecordingMode):
             signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
         self.record(signature)
         return result
+
+    def _call(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if self.is_real:
+            return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except Exception as error:
+            # an operator not of torch's own may not have been made with tensors without data in mind
+            if says_that_data_is_missing(error) or getattr(func, "namespace", "aten") != "aten":
+                raise Unknown(f"{type(error).__name__}: {first_line(error)}") from error
+            raise
+
+    def _keep(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """What the module holds, before it is written to."""
+        for tensor in may_write(func, args, kwargs):
+            if not self.sources.is_made_here(tensor):
+                if changes_layout(func):
+                    self.keeper.layout(tensor)
+                self.keeper.values(tensor)
+        for value in kwargs.values():
+            if isinstance(value, torch.Generator):
+                self.keeper.generator(value)
+
+    def _is_ours(self, tensor: torch.Tensor) -> bool:
+        if not self.is_real:
+            return True
+        if self.inference:
+            return not self.is_theirs(tensor)
+        return not tensor.untyped_storage().resizable()  # memory of another library
+
+    def leaves(self, tensor: torch.Tensor, way: str) -> None:
+        """Fake tensors have no data, though they may remember a number; real ones are followed."""
+        if self.is_real:
+            if way in LOOKS and not self.sources.is_made_here(tensor):
+                self.keeper.values(tensor)
+            self.sources.left(tensor, way)
+        elif way in LOOKS or way == "__format__":
+            if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter):
+                raise Unknown(f"{way} asks for the values of a tensor")
+            self.leaves_the_module(tensor, way)
+
+    def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
+        """Real data is exchanged for a while; a real tensor cannot have fake data, and need not."""
+        if not isinstance(value, torch.Tensor):
+            return True
+        if self.is_real or type(tensor) is type(value) not in (torch.Tensor, nn.Parameter):
+            if self.is_real and not self.sources.is_made_here(tensor):
+                self.keeper.layout(tensor)
+            return True
+        if not has_layout_of(tensor, value):
+            raise Unknown("a tensor gets data of another shape")
+        return False
+
+    def resizes(self, storage: torch.UntypedStorage) -> bool:
+        """Only what was made here: memory of the module's own could not be given back as it was."""
+        if storage._cdata in self.sources:
+            return True
+        if self.is_real:
+            refuse_resizing(type(self.path.root).__name__)
+        return False
+
+    def given(self, values: Any) -> None:
+        """The input is made here, too."""
+        self.sources.made(_tensors(values))
+
+    def returned(self, result: Any) -> None:
+        """What is returned is read by the caller."""
+        for leaf in leaves_of(result):
+            if isinstance(leaf, torch.Tensor):
+                if leaf.layout == torch.strided:
+                    self.sources.read([leaf])
+            else:
+                self.sources.array(leaf)
+
+    def suspects(self, refuse: Callable[[], object]) -> None:
+        """On fake tensors, all of which are made here, a strange one is another thread's."""
+        if not self.is_real:
+            self.sources.strangers = refuse
+
+
+def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether other data leaves shape, strides and dtype of a tensor as they are."""
+    return (tensor.shape, tensor.stride(), tensor.dtype) == (value.shape, value.stride(), value.dtype)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    map_tensors(found.append, value)
+    return found

@@ -10,26 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
 from ..errors import FlopcountError
 from ..ops import Op, Phase, TensorSpec
-from . import attempt, climb
+from .attempts import attempt
 from .attribution import ModulePath
-from .engines import LADDER, Start, Starter
+from .climbing import climb
+from .differentiable import plain_kernels
+from .engines import LADDER, Rung, Start
 from .inputs import map_tensors, specs_of, tensor_spec
 from .journal import LOSS, Journal, Note, TrainingPath
-from .kernels import meta_like
 from .meta import MetaMode
 from .mode import Unknown
-from .walk import named_modules
+from .origin import failure_of, first_line
+from .results import drain
+from .stand_ins import stand_in
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 
@@ -48,16 +50,9 @@ class TrainingTrace:
     engine: str
 
 
-class _Attempt(NamedTuple):
-    start: Starter
-    hides_floats: bool
-
-
-def _ladder() -> Iterator[tuple[str, _Attempt]]:
-    """As for a forward pass; first without the values of floating-point numbers, which few modules look at."""
-    yield "meta", _Attempt(LADDER[0][1], True)
-    for name, start in LADDER:
-        yield name, _Attempt(start, False)
+_HIDING = replace(LADDER[0], hides_floats=True)
+_LADDER = (_HIDING, *(rung for rung in LADDER if not rung.gradients))
+"""As for a forward pass, always with gradients; first without the values of numbers, which few modules look at."""
 
 
 def trace_training(
@@ -85,15 +80,15 @@ def trace_training(
         ForwardError, TraceError: as `trace`.
     """
 
-    def run(name: str, chosen: _Attempt) -> TrainingTrace:
+    def run(rung: Rung) -> TrainingTrace:
         path = TrainingPath(module)
 
         def step(begun: Start) -> TrainingTrace:
-            return _step(_Step(module, path, begun, name, chosen.hides_floats), args, kwargs or {}, batch, streams)
+            return _step(_Step(module, path, begun, rung.name, rung.hides_floats), args, kwargs or {}, batch, streams)
 
-        return attempt(module, path, name, chosen.start, fast, step)[0]
+        return attempt(module, path, rung, fast, step)[0]
 
-    return climb(module, _ladder(), engine, run)
+    return climb(module, _LADDER, engine, run)
 
 
 class _Step(NamedTuple):
@@ -108,68 +103,27 @@ def _step(
     step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, streams: Sequence[str]
 ) -> TrainingTrace:
     module, begun = step.module, step.begun
-    with torch.inference_mode(False), torch.enable_grad(), begun.below, _plain_kernels():
+    begun.mode.inference = False
+    with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         journal = Journal(begun.mode, step.path, hides_floats=step.hides_floats)
         given, keywords = map_tensors(begun.make, (args, kwargs))
+        begun.mode.given((given, keywords))
         journal.inputs((given, keywords))
-        _stand_in(step, journal)
+        stand_in(module, step.engine, begun.make, journal.parameter)
         step.path.mark()
         with _outputs_of(module, streams) as apart, begun.mode, journal:
             output = module(*given, **keywords)
+            output = output, drain(output, type(module).__name__)
+            begun.mode.returned(output)
+            journal.rest()
             journal.enter(Phase.LOSS, LOSS)
-            losses = [_loss(scores, batch) for scores in apart] if streams else [_loss((output,), batch)]
+            losses = [_loss(scores, batch) for scores in apart] if streams else [_loss(output, batch)]
             _differentiate(step, journal, [loss for loss, _ in losses])
     trained = [p for p in module.parameters() if not is_lazy(p) and p.grad is not None]
     said = [f"{stream}: {what}" for stream, (_, what) in zip(streams, losses, strict=True)] if streams else []
     return TrainingTrace(
         journal.ops, tuple(journal.notes), tuple(said or [losses[0][1]]), specs_of(trained), step.engine
     )
-
-
-@contextmanager
-def _plain_kernels() -> Iterator[None]:
-    """Attention as its two products, recurrent layers step by step: what is differentiated is the same everywhere."""
-    libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
-    before = [library.set_flags(_enabled=False)[0] for library in libraries]
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        for library, enabled in zip(libraries, before, strict=True):
-            library.set_flags(_enabled=enabled)
-
-
-def _stand_in(step: _Step, journal: Journal) -> None:
-    """Leaves of the engine's own in place of the module's parameters, until `preserved` puts these back.
-
-    Gradients and hooks of the parameters are out of reach, and shared ones stay shared. Buffers and other tensors of
-    the module are replaced by aliases, since autograd makes part of its graph what is written to.
-    """
-    to_leaf: dict[str, Callable[[Any], Any]] = {"meta": meta_like, "real": torch.Tensor.detach}
-    stand_ins: dict[int, torch.Tensor] = {}
-    for path, part in named_modules(step.module):
-        for parameter in part.parameters(recurse=False):
-            if is_lazy(parameter) or id(parameter) in stand_ins:
-                continue
-            if isinstance(part, torch.jit.ScriptModule):  # holds its own; what they have is put back
-                stand_ins[id(parameter)], parameter.grad = parameter, None
-            else:
-                tensor = to_leaf.get(step.engine, step.begun.make)(parameter)
-                stand_ins[id(parameter)] = nn.Parameter(tensor, parameter.requires_grad)
-            journal.parameter(stand_ins[id(parameter)], path)
-    for _, part in named_modules(step.module):
-        if not isinstance(part, torch.jit.ScriptModule):
-            _replace(part, stand_ins)
-
-
-def _replace(part: nn.Module, stand_ins: dict[int, torch.Tensor]) -> None:
-    owners: tuple[dict[str, Any], ...] = (part._parameters, part._buffers, part.__dict__)
-    for owned in owners:
-        for name, tensor in owned.items():
-            if isinstance(tensor, torch.Tensor) and not is_lazy(tensor):
-                if id(tensor) not in stand_ins:
-                    stand_ins[id(tensor)] = tensor.detach()
-                owned[name] = stand_ins[id(tensor)]
 
 
 @contextmanager
@@ -230,11 +184,9 @@ def _differentiate(step: _Step, journal: Journal, losses: Sequence[torch.Tensor 
     except (FlopcountError, Unknown):
         raise
     except Exception as error:
-        if step.engine == "real":
+        if step.engine == "real" or failure_of(error, "", step.module, ()).by_caller:
             raise
-        raise Unknown(
-            f"backward: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        ) from error
+        raise Unknown(f"backward: {type(error).__name__}: {first_line(error)}") from error
 
 
 def trace_optimizer(

@@ -1,12 +1,13 @@
-"""What no count can be given for: sparse, nested, quantized and MKL-DNN tensors, operators on weights out of sight."""
+"""What an engine cannot tell, and what no count can be given for: sparse, nested and quantized tensors, MKL-DNN."""
 
 from __future__ import annotations
 
-from typing import Any
+from threading import get_ident
+from typing import Any, ClassVar
 
 import torch
 
-__all__ = ["Uncountable", "is_countable", "refuse_operator", "refuse_tensor"]
+__all__ = ["Uncountable", "Unknown", "is_countable", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
@@ -17,6 +18,19 @@ _FIXES = {
 _MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn.")
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
 _STRIDED = torch.strided
+
+
+class Unknown(Exception):
+    """The module asked for a value, or for an operator, that this engine does not have; the next one may.
+
+    The module may catch it, and go on with something else: `last` has the last one of each thread all the same.
+    """
+
+    last: ClassVar[dict[int, Unknown | None]] = {}
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.last[get_ident()] = self
 
 
 class Uncountable(Exception):

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from ..errors import InputError, UnknownNameError
-from ..tracing.preserve import preserved
+from ..tracing.guard.preserve import preserved
 from ..tracing.walk import named_modules
 from .optimizers import Optimizer, find_optimizer
 
@@ -59,7 +59,7 @@ class Plan:
         """
         matched = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
-        with preserved(module, buffers=False):
+        with preserved(module, real=False):
             try:
                 for parameter in (parameter for found in matched for parameter in found):
                     parameter.requires_grad_(False)

@@ -1,0 +1,135 @@
+"""One attempt to run a module on one engine, with everything put back afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
+
+from ..errors import FlopcountError, InputError
+from ..remembered import calls
+from .attribution import ModulePath
+from .climbing import Failed
+from .engines import Rung, Start
+from .guard.distributed import refuse_shards
+from .guard.exits import leaving
+from .guard.held import Held
+from .guard.keeper import Keeper
+from .guard.preserve import collected, preserved, uncollected
+from .guard.threads import TURN, watched_threads
+from .inputs import map_tensors
+from .mode import RecordingMode, Unknown
+from .origin import failure_of, lacks_data
+from .uncountable import Uncountable, is_countable, refuse_tensor
+from .walk import Inventory
+
+__all__ = ["attempt", "refuse_uncountable"]
+
+ResultT = TypeVar("ResultT")
+
+
+def attempt(
+    module: nn.Module, path: ModulePath, rung: Rung, fast: bool, body: Callable[[Start], ResultT]
+) -> tuple[ResultT, RecordingMode, dict[str, int]]:
+    """Run `body` on one engine: its result, the mode that wrote down, and the elements of lazy parameters by name.
+
+    Module and process are as before afterwards.
+
+    Raises:
+        Failed: the module raised.
+        Unknown: it asked for what this engine does not have.
+        FlopcountError: it does what no engine counts.
+    """
+    name = type(module).__name__
+    owned = path.owned
+    keeper = Keeper()
+    settled: dict[str, int] = {}
+    collection = uncollected() if rung.name == "meta" else collected()
+    with TURN, _set_aside(), _uncompiled(), collection:
+        everything = (*owned.parameters, *owned.buffers)
+        held = Held([part for _, part in owned.modules], everything)
+        refuse_shards(module, owned, held.tensors)
+        kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
+        with kept as lazy, path, watched_threads(name) as beside:
+            begun = rung.start(module, path, calls(torch.get_default_dtype()) if fast else None, keeper)
+            begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
+            begun.mode.has_optimizer = held.has_optimizer
+            beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
+            before = Unknown.last.get(beside.owner)
+            Unknown.last[beside.owner] = None
+            try:
+                with leaving(begun.mode):
+                    result = body(begun)
+                    beside.end()
+                _raise_what_was_caught(beside.owner)
+                if lazy:
+                    named = module.named_parameters()
+                    settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
+            except (FlopcountError, Unknown):
+                beside.refuse()
+                raise
+            except Uncountable as error:
+                raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
+            except KeyboardInterrupt:  # the caller's own
+                raise
+            except BaseException as error:  # whatever a user's module raises, SystemExit included, told with its place
+                beside.refuse()
+                _raise_what_was_caught(beside.owner)
+                layer, part, given = path.failure or ("", module, ())
+                failure = failure_of(error, layer, part, given)
+                if not rung.real and lacks_data(failure):
+                    raise Unknown(str(failure)) from error
+                raise Failed(failure) from error
+            finally:
+                keeper.restore()
+                Unknown.last[beside.owner] = before
+    return result, begun.mode, settled
+
+
+def _raise_what_was_caught(thread: int) -> None:
+    """A module that catches what an engine raises goes on with other numbers than it would have."""
+    unknown = Unknown.last.get(thread)
+    if unknown is not None:
+        raise unknown
+
+
+def _set_aside() -> Any:
+    """Without the modes of a count that this one is nested in; a caller's own modes stay."""
+    modes = _get_current_dispatch_mode_stack()
+    return _disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+
+
+def _uncompiled() -> Any:
+    """Compiled modules run as they were written; Dynamo would trace through this very trace."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
+def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse what is there before anything runs: sparse, nested and quantized tensors, and parts of others.
+
+    Raises:
+        InputError: there is one.
+    """
+    given: list[Any] = []
+    map_tensors(given.append, (args, kwargs))
+    refuse_shards(module, owned, given)
+    try:
+        for position, tensor in enumerate(given):
+            if isinstance(tensor, torch.Tensor):
+                refuse_tensor(tensor, f"input {position}")
+        for tensor in (*owned.parameters, *owned.buffers):
+            if id(tensor) not in owned.lazy and not is_countable(tensor):
+                refuse_tensor(tensor, owned.name_of(tensor))
+    except Uncountable as error:
+        raise _uncountable(module, error, "") from None
+
+
+def _uncountable(module: nn.Module, error: Uncountable, where: str) -> InputError:
+    place = where or f"the model itself ({type(module).__name__})"
+    return InputError(f"{error.what}, which cannot be counted", [("in", place), ("fix", error.fix)])

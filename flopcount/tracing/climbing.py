@@ -1,0 +1,125 @@
+"""Which engine serves: each attempt is made only where those before could not tell, and a real run only for its data.
+
+What enters is a ladder of engines; what leaves is what the first gives that meets nothing unknown. An error is the
+module's own where tensors without data meet it twice in the same line, with and without devices; where they disagree,
+or where values were asked for, the next engine may serve. No word of an error decides that, only its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from torch import nn
+
+from ..errors import ForwardError, TraceError
+from .engines import Rung
+from .inputs import specs_of
+from .mode import Unknown
+from .origin import Failure, first_line
+
+__all__ = ["Failed", "climb"]
+
+ResultT = TypeVar("ResultT")
+
+
+class Failed(Exception):
+    """The module raised on one engine."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__()
+
+
+Outcome = tuple[Rung, Failure | Unknown]
+
+
+def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[[Rung], ResultT]) -> ResultT:
+    """What the first attempt gives that succeeds; `engine` is "auto" or the name of those to try.
+
+    Raises:
+        ForwardError: the module itself raises.
+        TraceError: no attempt could tell.
+    """
+    outcomes: list[Outcome] = []
+    try:
+        for rung in ladder:
+            if engine in ("auto", rung.name) and _serves(rung, outcomes):
+                try:
+                    return run(rung)
+                except Unknown as unknown:
+                    outcomes.append((rung, unknown))
+                except Failed as failed:
+                    outcomes.append((rung, failed.failure))
+        failure = _own(outcomes)
+        if failure is not None:
+            raise forward_error(module, failure) from failure.error
+        raise TraceError(
+            f"{type(module).__name__} cannot be traced without its values",
+            [
+                *{rung.name: str(outcome) for rung, outcome in outcomes}.items(),
+                ("fix", "give the module with real weights (not on the meta device) and real input tensors"),
+            ],
+        )
+    finally:
+        outcomes.clear()  # the frames of an attempt hold its tensors, and would hold this list
+
+
+def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
+    """Whether an attempt can know more than those before."""
+    if not outcomes:
+        return True
+    failed = isinstance(outcomes[-1][1], Failure)
+    if rung.retries:
+        return not failed
+    if rung.real:
+        return _wants_values(outcomes) and (not rung.gradients or failed)
+    # with gradients a module goes further only where it raises without them
+    return failed and not _unknowns(outcomes) if rung.gradients else True
+
+
+def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:
+    return [outcome for _, outcome in outcomes if isinstance(outcome, Unknown)]
+
+
+def _wants_values(outcomes: list[Outcome]) -> bool:
+    """Whether tensors without data could not tell: one attempt asked for values, or they disagree on what is wrong."""
+    dataless = [(rung, outcome) for rung, outcome in outcomes if not rung.real]
+    if _unknowns(dataless) or not dataless:
+        return True
+    on_meta = [outcome for rung, outcome in dataless if rung.name == "meta" and isinstance(outcome, Failure)]
+    on_fake = [outcome for rung, outcome in dataless if rung.name == "fake" and isinstance(outcome, Failure)]
+    if not on_fake:
+        return False
+    first, *with_gradients = on_fake
+    agree = any(first.is_same_as(other) for other in on_meta)
+    return not agree or not all(first.is_same_place_as(other) for other in with_gradients)
+
+
+def _own(outcomes: list[Outcome]) -> Failure | None:
+    """The error that the module raises itself, where one is: on real tensors, or on all the others alike."""
+    real = [outcome for rung, outcome in outcomes if rung.real]
+    failures = [outcome for outcome in (real or [outcome for _, outcome in outcomes]) if isinstance(outcome, Failure)]
+    if not failures or (real and isinstance(real[-1], Unknown)) or (not real and _unknowns(outcomes)):
+        return None
+    # words of the caller's own tell devices, as they would be; Python's and torch's tell types, as they are
+    shown = [failure for failure in failures if failure.by_caller and failure.by_raise]
+    return shown[-1] if shown else failures[-1 if real else 0]
+
+
+_NORMS = "_verify_batch_size"  # torch's function that wants several values per channel
+
+
+def forward_error(module: nn.Module, failure: Failure) -> ForwardError:
+    """The module's own error, with its layer; advice only where an operator or a layer of torch's refused its input."""
+    details = [("in", f"{failure.layer or 'the model itself'} ({type(failure.module).__name__})")]
+    seen = ", ".join(map(str, specs_of(failure.given)))
+    if seen:
+        details.append(("given", seen))
+    if failure.function == _NORMS:
+        fix = "a norm in training needs several values per channel: give a larger batch (or clip), or .eval() the norm"
+        details.append(("fix", fix))
+    elif not failure.by_caller:
+        details.append(("fix", "check the input's shape against what this layer needs"))
+    message = f"{type(module).__name__} raised {type(failure.error).__name__}: {first_line(failure.error)}"
+    return ForwardError(message, details)

@@ -1,0 +1,63 @@
+"""Modules wrapped for several processes or devices: counted without the wrapping, or refused before anything runs.
+
+`DataParallel` and `DistributedDataParallel` run the module they hold on a part of the batch, so a count runs just that
+module, on the whole batch. Shards are another matter: parameters of FSDP and of tensor parallel layers are parts of
+themselves, and their hooks speak to other processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from ...errors import InputError
+from ..walk import Inventory
+
+__all__ = ["refuse_shards", "without_replicas"]
+
+_SHARDED = (
+    ("torch.distributed.fsdp", "FSDPModule"),
+    ("torch.distributed.fsdp", "FullyShardedDataParallel"),
+    ("torch.distributed.tensor", "DTensor"),
+    ("torch.distributed._tensor", "DTensor"),  # where it was until torch 2.5, and may be loaded from still
+)
+
+
+def refuse_shards(module: nn.Module, owned: Inventory, held: Iterable[Any]) -> None:
+    """Raise where a module, one of its tensors or of those `held` beside them belongs to several processes.
+
+    Raises:
+        InputError: one does.
+    """
+    kinds = tuple(getattr(sys.modules[name], kind) for name, kind in _SHARDED if hasattr(sys.modules.get(name), kind))
+    if not kinds:  # what is not loaded nobody has
+        return
+    for path, part in owned.modules:
+        if isinstance(part, kinds):
+            _refuse(module, f"{path or 'the model itself'} is sharded by FSDP")
+    for tensor in (*owned.parameters, *owned.buffers, *held):
+        if isinstance(tensor, kinds):
+            name = owned.name_of(tensor) or "an input or attribute"
+            _refuse(module, f"{name} is a DTensor, sharded by FSDP or for tensor parallel layers")
+
+
+def _refuse(module: nn.Module, why: str) -> None:
+    fix = "count the module before it is sharded: that is the cost of all processes together"
+    raise InputError(f"{type(module).__name__} is spread over processes: {why}", [("fix", fix)])
+
+
+_REPLICATED = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+_FORWARDS = tuple(kind.forward for kind in _REPLICATED)
+
+
+def without_replicas(parts: Iterable[nn.Module]) -> None:
+    """Let every data-parallel module be the one it holds, until its attributes are put back."""
+    parts = list(parts)
+    if not any(issubclass(kind, _REPLICATED) for kind in set(map(type, parts))):
+        return
+    for part in parts:
+        if type(part).forward in _FORWARDS:  # of a class of the user's own it is left, and may call torch's
+            part.__dict__["forward"] = part._modules["module"]

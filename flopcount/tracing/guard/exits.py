@@ -1,0 +1,179 @@
+"""Ways past torch's operators: data that leaves, data that is exchanged, memory taken away; the engine is asked.
+
+No operator is dispatched for `.numpy()`, `.data_ptr()`, `.data = other` or `untyped_storage().resize_()`, so while a
+count runs these are attributes of ours, which ask whoever counts in this very thread and then do as torch does. Torch's
+own are back afterwards. What compiled code does with a tensor it is handed is out of reach.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, get_ident
+from typing import Any, Protocol
+
+import torch
+import torch.utils.dlpack
+from torch.nn.parameter import is_lazy
+
+from ..torch_private import out_of_sight
+
+__all__ = ["LOOKS", "Doorkeeper", "leaving"]
+
+LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr"))
+"""Ways out that hand over the memory itself, to be read and written; `tolist` copies numbers."""
+
+_BASE: Any = torch._C.TensorBase
+
+
+class Doorkeeper(Protocol):
+    """Who is asked before data leaves, before a tensor gets other data, before memory is resized."""
+
+    def leaves(self, tensor: torch.Tensor, way: str) -> None:
+        """Data of a tensor is about to leave torch."""
+
+    def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
+        """`tensor.data = value`; whether torch shall do so."""
+
+    def swaps(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Two tensors are about to exchange all they are."""
+
+    def resizes(self, storage: torch.UntypedStorage) -> bool:
+        """`storage.resize_()`; whether torch shall do so."""
+
+
+_doorkeepers: dict[int, list[Doorkeeper]] = {}  # by thread; of nested counts the innermost is asked
+_lock = Lock()
+
+
+@contextmanager
+def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
+    """Ask this one about what this thread does."""
+    with _lock:
+        if not _doorkeepers:
+            _install()
+        _doorkeepers.setdefault(get_ident(), []).append(doorkeeper)
+    try:
+        yield
+    finally:
+        with _lock:
+            mine = _doorkeepers[get_ident()]
+            mine.remove(doorkeeper)
+            if not mine:
+                del _doorkeepers[get_ident()]
+            if not _doorkeepers:
+                _uninstall()
+
+
+def _asked() -> Doorkeeper | None:
+    mine = _doorkeepers.get(get_ident())
+    return mine[-1] if mine else None
+
+
+def _way_out(name: str) -> Callable[..., Any]:
+    def way(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        doorkeeper = _asked()
+        if doorkeeper is not None:
+            doorkeeper.leaves(self, name)
+        return _torchs[torch.Tensor, name](self, *args, **kwargs)
+
+    return way
+
+
+def _format(self: torch.Tensor, spec: str) -> Any:
+    """Only a single number is formatted as one, and without a format it is merely shown."""
+    doorkeeper = _asked() if spec and not self.dim() else None
+    if doorkeeper is not None:
+        doorkeeper.leaves(self, "__format__")
+    return _torchs[torch.Tensor, "__format__"](self, spec)
+
+
+def _assign(self: torch.Tensor, value: Any) -> None:
+    doorkeeper = None if is_lazy(self) else _asked()
+    if doorkeeper is None or doorkeeper.assigns(self, value):
+        _BASE.data.__set__(self, value)
+
+
+def _resize(self: torch.UntypedStorage, size: int) -> Any:
+    doorkeeper = _asked()
+    if doorkeeper is None or doorkeeper.resizes(self):
+        return _torchs[torch.UntypedStorage, "resize_"](self, size)
+    return self
+
+
+def _swap(one: torch.Tensor, other: torch.Tensor) -> None:
+    doorkeeper = _asked()
+    if doorkeeper is not None:
+        doorkeeper.swaps(one, other)
+    _torchs[torch._C, "_swap_tensor_impl"](one, other)
+
+
+def _number(name: str) -> Callable[..., Any]:
+    """Of one number; that several are none torch says itself."""
+
+    def number(self: torch.Tensor) -> Any:
+        doorkeeper = _asked() if self.numel() == 1 else None
+        if doorkeeper is not None:
+            doorkeeper.leaves(self, name)
+        return _torchs[torch.Tensor, name](self)
+
+    return number
+
+
+def _address(self: torch.UntypedStorage) -> int:
+    doorkeeper = _asked()
+    if doorkeeper is not None:
+        with out_of_sight(), torch.inference_mode(False):
+            whole = torch.empty(0, dtype=torch.uint8, device=self.device).set_(self)
+        doorkeeper.leaves(whole, "data_ptr")
+    return _torchs[torch.UntypedStorage, "data_ptr"](self)  # type: ignore[no-any-return]
+
+
+def _capsule(tensor: torch.Tensor) -> Any:
+    doorkeeper = _asked()
+    if doorkeeper is not None:
+        doorkeeper.leaves(tensor, "__dlpack__")
+    return _torchs[torch.utils.dlpack, "to_dlpack"](tensor)
+
+
+_OURS: dict[tuple[Any, str], Any] = {
+    # up to torch 2.12 there is no const_data_ptr
+    **{(torch.Tensor, name): _way_out(name) for name in (*LOOKS, "tolist") if hasattr(torch.Tensor, name)},
+    **{(torch.Tensor, name): _number(name) for name in ("__int__", "__float__", "__complex__", "__index__")},
+    (torch.UntypedStorage, "data_ptr"): _address,
+    (torch.utils.dlpack, "to_dlpack"): _capsule,
+    (torch.Tensor, "__format__"): _format,
+    (torch.Tensor, "data"): property(_BASE.data.__get__, _assign, _BASE.data.__delete__),
+    (torch.UntypedStorage, "resize_"): _resize,
+    (torch._C, "_swap_tensor_impl"): _swap,
+}
+_torchs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: torch's, or that of whoever was here before
+_inherited: set[tuple[Any, str]] = set()
+
+
+def _install() -> None:
+    for place, ours in _OURS.items():
+        owner, name = place
+        _torchs[place] = getattr(owner, name)
+        if name not in owner.__dict__:
+            _inherited.add(place)
+        setattr(owner, name, ours)
+
+
+def _uninstall() -> None:
+    """Another thread may be within one of ours still, and ask for torch's."""
+    for place, torchs in _torchs.items():
+        owner, name = place
+        delattr(owner, name) if place in _inherited else setattr(owner, name, torchs)
+    _inherited.clear()
+
+
+def _in_child() -> None:
+    """A process that is forked while a count runs is none of the count's."""
+    if _doorkeepers:
+        _doorkeepers.clear()
+        _uninstall()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,268 @@
+"""What a network holds in Python, as it was: attributes, containers, objects, arrays and random generators.
+
+What enters are its modules; `restore` puts back what differs, the very objects in their order. A large network has ten
+thousand attributes, nearly all plain numbers and all as before in the end, so one look at all of them at once comes
+first; only what can hold something is walked through, as deep as it goes.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from functools import partial
+from itertools import chain, filterfalse
+from operator import is_
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..slots import slots_of
+
+__all__ = ["Held"]
+
+_MOST = 100_000  # objects that are walked through; more is no network but the program around it
+
+_TENSORS = frozenset((torch.Tensor, nn.Parameter))
+_PLAIN = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, type, range, slice}
+    | {torch.Size, torch.dtype, torch.device, torch.memory_format, torch.layout}
+    | {BuiltinFunctionType, ModuleType}
+)
+_EXACT = frozenset((dict, OrderedDict, list, set, deque))
+_LOADED = _EXACT | {tuple}
+_SEQUENCES = frozenset((list, set, deque))
+_SETTLED = _PLAIN | _LOADED
+_CONTAINERS = (dict, list, set, deque, bytearray, array)
+_OURS = __name__.partition(".")[0]
+_BESIDE = frozenset((_OURS, "threading", "_thread", "logging", "multiprocessing", "concurrent", "asyncio", "weakref"))
+"""Packages whose objects belong to what runs beside the count, and change with it; our own do not change."""
+
+_plain_tuples: set[Any] = set()  # seen before, of numbers and names alone; kernel sizes are the same few
+
+
+class Held:
+    """Attributes of modules as they were, and whatever these hold.
+
+    `tensors` are those met on the way that are neither parameters nor buffers of the modules: plain attributes, and
+    those in containers and objects.
+    """
+
+    def __init__(self, modules: list[nn.Module], owned: Iterable[torch.Tensor] = ()) -> None:
+        """`owned` are the parameters and buffers of the modules, which others look after."""
+        self.modules = modules
+        self.kinds = list(map(type, modules))
+        self._seen = {*map(id, modules), *map(id, owned)}
+        self.tensors: list[torch.Tensor] = []
+        self.has_optimizer = False
+        self._undo: list[Callable[[], object]] = []
+        tables: list[dict[Any, Any]] = [module.__dict__ for module in modules]
+        copies = [table.copy() for table in tables]
+        values = list(_values(copies))
+        strange = {kind for kind in {*map(type, values)} - _SETTLED if not _is_beside(kind)}
+        containers = [value for value in values if type(value) in _LOADED]
+        self.empty = list(filterfalse(None, containers))
+        filled = list(filter(None, containers))
+        dicts = [container for container in filled if isinstance(container, dict)]
+        self.tables, self.copies = tables + dicts, copies + [table.copy() for table in dicts]
+        rest = [container for container in filled if type(container) in _SEQUENCES]
+        self.others = [(container, container.copy()) for container in rest]
+        seen = self._seen
+        contents = chain(_values(dicts), chain.from_iterable([copy for _, copy in self.others]))
+        inside = [value for value in contents if type(value) not in _PLAIN and id(value) not in seen]
+        tuples = _not_plain([container for container in filled if type(container) is tuple])
+        odd = [value for value in values if type(value) in strange] if strange else []
+        self._walk([value for value in (*tuples, *odd, *inside) if _may_hold(value)])
+
+    def restore(self) -> None:
+        """Put back what differs; nearly always that is nothing, and looking is all."""
+        if list(map(type, self.modules)) != self.kinds:
+            for module, kind in zip(self.modules, self.kinds, strict=True):
+                if type(module) is not kind:  # a lazy module that settled
+                    module.__class__ = kind
+        tables = [module.__dict__ for module in self.modules] + self.tables[len(self.modules) :]
+        if not _are_the_same(tables, self.copies):
+            for table, copy in zip(tables, self.copies, strict=True):
+                _restore(table, copy)
+        if any(self.empty):
+            for container in self.empty:
+                container.clear()
+        for container, copy in self.others:
+            _restore(container, copy)
+        for undo in self._undo:
+            undo()
+
+    def _walk(self, todo: list[Any]) -> None:
+        """Keep what is reached from here, each object once."""
+        seen = self._seen
+        alive: list[Any] = []  # so that no id is used again
+        for value in todo:  # which grows meanwhile
+            if id(value) in seen or len(alive) > _MOST:
+                continue
+            seen.add(id(value))
+            alive.append(value)
+            if isinstance(value, torch.Tensor):
+                self.tensors.append(value)
+            else:
+                todo.extend(item for item in self._keep(value) if _may_hold(item))
+
+    def _keep(self, value: Any) -> Iterable[Any]:
+        """Write down how to put one object back; what it holds."""
+        if isinstance(value, tuple):
+            return value
+        if isinstance(value, (FunctionType, MethodType, partial)):
+            return self._keep_function(value)
+        if isinstance(value, _CONTAINERS):
+            return self._keep_container(value)
+        if _keep_state(value, self._undo):
+            return ()
+        self.has_optimizer |= isinstance(value, torch.optim.Optimizer)
+        inside: list[Any] = []
+        table = getattr(value, "__dict__", None)
+        if isinstance(table, dict):
+            self.tables.append(table)
+            self.copies.append(table.copy())
+            inside += table.values()
+        for name in slots_of(type(value)):
+            try:
+                item = getattr(value, name)
+            except AttributeError:
+                continue
+            inside.append(item)
+            self._undo.append(_slot_back(value, name, item))
+        return inside
+
+    def _keep_function(self, value: Any) -> Iterable[Any]:
+        """What a function refers to, such as the list that a hook writes to; names of its own it may set anew."""
+        if isinstance(value, MethodType):
+            return (value.__self__, value.__func__)
+        if isinstance(value, partial):
+            return (value.func, *value.args, *value.keywords.values())
+        inside = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        for cell in value.__closure__ or ():
+            try:
+                inside.append(cell.cell_contents)
+            except ValueError:  # not set yet
+                continue
+            self._undo.append(partial(setattr, cell, "cell_contents", cell.cell_contents))
+        return inside
+
+    def _keep_container(self, value: Any) -> Iterable[Any]:
+        if isinstance(value, dict):
+            self.tables.append(value)
+            self.copies.append(dict(dict.items(value)))
+            return (*value.keys(), *value.values())
+        copy = value[:] if isinstance(value, (list, bytearray, array)) else list(value)
+        self.others.append((value, copy))
+        return () if isinstance(value, (bytearray, array)) else copy
+
+
+def _may_hold(value: Any) -> bool:
+    """Whether an object is none of those that nothing can be written to."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if kind is tuple:
+        return not _is_plain(value)
+    if kind is FunctionType:
+        return bool(value.__closure__ or value.__defaults__ or value.__kwdefaults__)
+    if isinstance(value, (type, Enum)) or _is_beside(kind):
+        return False
+    return kind in _TENSORS or not callable(value) or isinstance(value, nn.Module) or hasattr(value, "__dict__")
+
+
+def _is_beside(kind: type) -> bool:
+    """Whether objects of a class belong to what runs beside the count, or to us."""
+    return kind.__module__.partition(".")[0] in _BESIDE
+
+
+def _not_plain(tuples: list[Any]) -> list[Any]:
+    """Those tuples that were not seen before to hold numbers and names alone."""
+    try:
+        return list({*tuples} - _plain_tuples)
+    except TypeError:  # something in one of them can be written to
+        return tuples
+
+
+def _is_plain(value: tuple[Any, ...]) -> bool:
+    """Whether a tuple holds numbers and names alone."""
+    try:
+        if value in _plain_tuples:
+            return True
+    except TypeError:  # something in it can be written to
+        return False
+    plain = {*map(type, value)} <= _PLAIN
+    if plain and len(_plain_tuples) < _MOST:
+        _plain_tuples.add(value)
+    return plain
+
+
+def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
+    """Random generators and NumPy's arrays, whose state is no attribute."""
+    numpy = sys.modules.get("numpy")
+    if isinstance(value, torch.Generator):
+        state = value.get_state()
+        undo.append(lambda: value.set_state(state))
+    elif isinstance(value, random.SystemRandom):  # draws from outside, and has no state
+        return True
+    elif isinstance(value, random.Random):
+        drawn = value.getstate()
+        undo.append(lambda: value.setstate(drawn))
+    elif numpy is not None and isinstance(value, numpy.ndarray):
+        before = value.copy()
+        undo.append(lambda: numpy.copyto(value, before) if value.flags.writeable else None)
+    elif numpy is not None and isinstance(value, (numpy.random.Generator, numpy.random.RandomState)):
+        bits = getattr(value, "bit_generator", None) or value._bit_generator
+        bit_state = bits.state
+        undo.append(lambda: setattr(bits, "state", bit_state))
+    else:
+        return False
+    return True
+
+
+def _slot_back(owner: Any, name: str, value: Any) -> Callable[[], object]:
+    def back() -> None:
+        if getattr(owner, name, None) is not value:
+            object.__setattr__(owner, name, value)
+
+    return back
+
+
+def _values(tables: list[dict[Any, Any]]) -> Iterator[Any]:
+    return chain.from_iterable([table.values() for table in tables])
+
+
+def _are_the_same(tables: list[dict[Any, Any]], copies: list[dict[Any, Any]]) -> bool:
+    """Whether the same objects stand under the same names in the same order."""
+    return (
+        list(map(len, tables)) == list(map(len, copies))
+        and all(map(is_, _values(tables), _values(copies)))
+        and all(map(is_, chain.from_iterable(tables), chain.from_iterable(copies)))
+    )
+
+
+def _restore(container: Any, copy: Any) -> None:
+    """Put back what a container held, the very objects in their order; as its base does, whatever its class adds."""
+    if isinstance(container, dict):
+        same = len(container) == len(copy) and all(map(is_, dict.keys(container), copy))
+        if not same or not all(map(is_, dict.values(container), copy.values())):
+            base = OrderedDict if isinstance(container, OrderedDict) else dict
+            base.clear(container)
+            for key, value in copy.items():
+                base.__setitem__(container, key, value)
+    elif isinstance(container, (bytearray, array)):
+        if container != copy:
+            container[:] = copy
+    elif len(container) != len(copy) or not all(map(is_, container, copy)):
+        if isinstance(container, set):
+            set.clear(container)
+            set.update(container, copy)
+        else:
+            kind: Any = list if isinstance(container, list) else deque
+            kind.clear(container)
+            kind.extend(container, copy)

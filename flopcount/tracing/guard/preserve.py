@@ -1,0 +1,207 @@
+"""What one count sets aside of the module and of the process, and puts back, also after an exception."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from operator import is_
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
+
+from ..autocast import cacheless
+from ..torch_private import blind_transforms, out_of_sight, set_version
+from ..walk import Inventory
+from .distributed import without_replicas
+from .held import Held
+from .writes import watched_writes
+
+__all__ = ["collected", "preserved", "uncollected"]
+
+_collecting: list[bool] = []  # of each `uncollected` under way, outermost first: whether Python collected before
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put off Python's cyclic garbage collection, which otherwise runs through all of torch's objects several times.
+
+    That takes longer than counting does. Nothing large is made meanwhile, except within `collected`.
+    """
+    _collecting.append(gc.isenabled())
+    gc.disable()
+    try:
+        yield
+    finally:
+        if _collecting.pop():
+            gc.enable()
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """Within `uncollected`, collect as the caller does: where tensors may have data they must not pile up."""
+    if any(_collecting):
+        gc.enable()
+    try:
+        yield
+    finally:
+        if _collecting:
+            gc.disable()
+
+
+@contextmanager
+def preserved(
+    module: nn.Module, *, real: bool, owned: Inventory | None = None, held: Held | None = None, watches: bool = True
+) -> Iterator[dict[int, Any]]:
+    """Keep the module and the process as they are.
+
+    Restores attributes, parameters, buffers and submodules of every module (the objects, and whatever containers and
+    objects hold), version counters, gradients, hooks of tensors, random states and torch's attention fast path. Also
+    the default dtype and autocast. Where arithmetic is `real` the values of every tensor that is written to, too,
+    unless somebody else `watches` that. Lazy modules stay lazy; what stands in for their parameters is given, by id.
+    Data-parallel modules are the ones they hold. `owned` and `held` are what the module is made of, where at hand.
+    """
+    owned = owned or Inventory.of(module)
+    parts = [part for _, part in owned.modules]
+    held = held or Held(parts, (*owned.parameters, *owned.buffers))
+    states = _TensorStates(owned, held)
+    roads = [*_compiled_roads(), *blind_transforms()]
+    random_states = _random_states()
+    dtype = torch.get_default_dtype()
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    # the fused kernels take other roads on other devices and in training: the plain road is the same everywhere
+    torch.backends.mha.set_fastpath_enabled(False)
+    for owner, name, _, plain in roads:
+        setattr(owner, name, plain)
+    writes = watched_writes(type(module).__name__, states.tensors) if real and watches else nullcontext()
+    try:
+        without_replicas(parts)
+        with cacheless(), writes, _lazy_for_now(parts if owned.lazy else [], None if real else "meta") as lazy:
+            yield lazy
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.set_default_dtype(dtype)
+        for owner, name, compiled, _ in roads:
+            setattr(owner, name, compiled)
+        for setter, state in random_states:
+            setter(state)
+        held.restore()
+        states.restore()
+
+
+class _TensorStates:
+    """Version counters, gradients and hooks of tensors as they were; lazy ones have none that count.
+
+    There are as many as the network has parameters, so each thing is looked at for all of them at once.
+    """
+
+    def __init__(self, owned: Inventory, held: Held) -> None:
+        parameters: list[Any] = [p for p in owned.parameters if id(p) not in owned.lazy]
+        buffers = [b for b in owned.buffers if id(b) not in owned.lazy]
+        self.tensors = [*parameters, *buffers, *held.tensors]
+        self.versioned = self.tensors
+        try:
+            self.versions = [t._version for t in self.tensors]
+        except RuntimeError:  # tensors made in inference mode have none
+            self.versioned = [t for t in self.tensors if not t.is_inference()]
+            self.versions = [t._version for t in self.versioned]
+        self.wanted = [t.requires_grad for t in self.tensors]
+        self.leaves: list[Any] = [*parameters, *(t for t in held.tensors if t.is_leaf)]
+        self.gradients = [leaf.grad for leaf in self.leaves]
+        self.hooked = [(leaf, leaf._backward_hooks.copy()) for leaf in self.leaves if leaf._backward_hooks]
+
+    def restore(self) -> None:
+        """All as it was."""
+        if [t.requires_grad for t in self.tensors] != self.wanted:
+            for tensor, wanted in zip(self.tensors, self.wanted, strict=True):
+                if tensor.requires_grad is not wanted:
+                    _want_gradient(tensor, wanted)
+        if not all(map(is_, [leaf.grad for leaf in self.leaves], self.gradients)):
+            for leaf, gradient in zip(self.leaves, self.gradients, strict=True):
+                leaf.grad = gradient
+        hooked = {id(leaf): hooks for leaf, hooks in self.hooked}
+        for leaf in self.leaves:
+            if leaf._backward_hooks:
+                _put_hooks_back(leaf, hooked.get(id(leaf)))
+        if [t._version for t in self.versioned] != self.versions:
+            for tensor, version in zip(self.versioned, self.versions, strict=True):
+                if tensor._version != version:
+                    set_version(tensor, version)
+
+
+def _want_gradient(tensor: torch.Tensor, wanted: bool) -> None:
+    """What was written to under autograd is a leaf again."""
+    if not tensor.is_leaf:
+        tensor.detach_()
+    tensor.requires_grad_(wanted)
+
+
+def _put_hooks_back(leaf: Any, hooks: dict[int, Any] | None) -> None:
+    """In the very dictionary that torch looks into."""
+    if leaf._backward_hooks != hooks:
+        leaf._backward_hooks.clear()
+        if hooks is None:
+            leaf._backward_hooks = None
+        else:
+            leaf._backward_hooks.update(hooks)
+
+
+@contextmanager
+def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[int, Any]]:
+    """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
+    copies: dict[int, Any] = {}
+    for part in parts:
+        for owned in (part._parameters, part._buffers):
+            for name, tensor in owned.items():
+                if tensor is not None and is_lazy(tensor):
+                    if id(tensor) not in copies:
+                        kind: Any = type(tensor)
+                        where = device or tensor.device
+                        copies[id(tensor)] = kind(tensor.requires_grad, device=where, dtype=tensor.dtype)
+                    owned[name] = copies[id(tensor)]
+    hook = register_module_forward_pre_hook(_settle) if copies else None
+    try:
+        yield {id(copy): copy for copy in copies.values()}
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def _settle(module: nn.Module, args: Any) -> None:
+    """Initialise a lazy module before torch does, out of sight of the mode that writes down."""
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        with out_of_sight(), torch.inference_mode(False), torch.no_grad():
+            module.initialize_parameters(*args)
+
+
+def _compiled_roads() -> list[tuple[Any, str, Any, Any]]:
+    """Where torch compiles a higher-order operator (`cond`, flex attention) although it could call it."""
+    places = (
+        ("torch._higher_order_ops.utils", "_hop_compile_and_call", _call),
+        ("torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True),
+    )
+    loaded = [(sys.modules[owner], name, plain) for owner, name, plain in places if owner in sys.modules]
+    return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
+
+
+def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))
+
+
+def _random_states() -> list[tuple[Any, Any]]:
+    states: list[tuple[Any, Any]] = [
+        (torch.set_rng_state, torch.get_rng_state()),
+        (random.setstate, random.getstate()),
+    ]
+    numpy_random = sys.modules.get("numpy.random")  # numpy loads it when first used, and so it may not have a state yet
+    if numpy_random is not None:
+        states.append((numpy_random.set_state, numpy_random.get_state()))
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    return states

@@ -1,0 +1,292 @@
+"""Other threads: what a forward pass starts or hands work to is watched, and refused once it works with tensors.
+
+The modes that write down belong to one thread, and operators come in another order each time where several run, so a
+forward pass that computes in others is refused, with the reason. Threads that do something else (a progress bar, a file
+that is read) run as they would. A wait that nobody is left to end, since who should answer died of it, ends in the
+same refusal and not in a hang.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from threading import get_ident
+from time import monotonic, sleep
+from typing import Any
+
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ...errors import InputError
+
+__all__ = ["TURN", "Beside", "watched_threads"]
+
+_SLICE = 0.05  # seconds of a wait, until we look whether somebody is left who can end it
+_PATIENCE = 2.0  # seconds without such a one
+_LINGER = 10.0  # seconds for work that a forward pass has handed over and does not wait for
+
+
+class Beside:
+    """What runs beside one count: threads it started, work it handed over, and whether any computed with tensors."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.owner = get_ident()
+        self.over = False
+        self.worked = ""  # the name of a thread that did
+        self.died = False  # whether a thread it started ended in an error
+        self.hands_over = False
+        self.threads: list[threading.Thread] = []
+        self.futures: list[Future[Any]] = []
+        self.on_answer: Callable[[], None] = lambda: None
+        """Called where a wait was ended by none of ours: what comes of it is not known."""
+
+    def refuse(self) -> None:
+        """Raise if any of it computed.
+
+        Raises:
+            InputError: it did.
+        """
+        if self.worked:
+            raise InputError(
+                f"{self.model} works in another thread ({self.worked}), which a count does not follow",
+                [("fix", "let it do the same work in one thread while it is counted: the amount does not change")],
+            )
+
+    def refuse_waiting(self) -> None:
+        """Raise since nobody is left to end a wait.
+
+        Raises:
+            InputError: always.
+        """
+        self.refuse()
+        raise InputError(
+            f"{self.model} waits for another thread or process, which a count does not follow",
+            [("fix", "let it do the same work in one thread while it is counted: the amount does not change")],
+        )
+
+    def found_working(self) -> None:
+        """The thread that runs this computes.
+
+        Raises:
+            InputError: so that it ends.
+        """
+        self.worked = self.worked or threading.current_thread().name
+        self.refuse()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that the forward pass started is under way."""
+        return any(map(threading.Thread.is_alive, self.threads)) or not all(future.done() for future in self.futures)
+
+    def end(self) -> None:
+        """Wait for what was handed over, and refuse if it computed.
+
+        Raises:
+            InputError: it did.
+        """
+        until = monotonic() + _LINGER
+        for future in self.futures:
+            while not future.done() and not self.worked and monotonic() < until:
+                sleep(_SLICE)
+        for thread in self.threads:
+            if not thread.daemon:
+                while thread.is_alive() and not self.worked and monotonic() < until:
+                    thread.join(_SLICE)
+        self.refuse()
+
+
+class _NoFunction(TorchFunctionMode):
+    """In a thread beside a count: any function of torch is work; after the count it is as if this were not there."""
+
+    def __init__(self, beside: Beside) -> None:
+        super().__init__()
+        self.beside = beside
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not self.beside.over:
+            self.beside.found_working()
+        return func(*args, **(kwargs or {}))
+
+
+class _NoOperator(TorchDispatchMode):
+    """As `_NoFunction`, for operators that no function of Python's stands before."""
+
+    def __init__(self, beside: Beside) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.beside = beside
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as RecordingMode
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not self.beside.over:
+            self.beside.found_working()
+        return func(*args, **(kwargs or {}))
+
+
+_running: dict[int, Beside] = {}  # by thread: of the count in it, or of the count that it runs beside
+_counts: list[Beside] = []
+
+
+class _Turn:
+    """One count at a time, since what it sets aside belongs to the whole process; refused beside one it would wait for.
+
+    A thread may take it again within its own turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        beside = _running.get(get_ident())
+        if beside is not None and beside.owner != get_ident() and not beside.over:
+            beside.found_working()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+TURN = _Turn()
+
+
+@contextmanager
+def watched_threads(model: str) -> Iterator[Beside]:
+    """While a model runs in this thread. What it leaves running sees nothing of this afterwards."""
+    outer = _running.get(get_ident())
+    beside = _running[get_ident()] = Beside(model)
+    _counts.append(beside)
+    if len(_counts) == 1:
+        _install()
+    try:
+        yield beside
+    finally:
+        beside.over = True
+        _counts.remove(beside)
+        if not _counts:
+            _uninstall()
+        if outer is None:
+            del _running[get_ident()]
+        else:
+            _running[get_ident()] = outer
+
+
+def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, watched."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if beside.over:
+            return function(*args, **kwargs)
+        before = _running.get(get_ident())
+        _running[get_ident()] = beside
+        try:
+            with _NoFunction(beside), _NoOperator(beside):
+                return function(*args, **kwargs)
+        finally:
+            if before is None:
+                del _running[get_ident()]
+            else:
+                _running[get_ident()] = before
+
+    return run
+
+
+_START, _SUBMIT, _WAIT = threading.Thread.start, ThreadPoolExecutor.submit, threading.Condition.wait
+_START_PROCESS = BaseProcess.start
+
+
+def _start_process(self: BaseProcess) -> None:
+    beside = _running.get(get_ident())
+    if beside is not None and not beside.over:
+        beside.refuse_waiting()
+    _START_PROCESS(self)
+
+
+def _start(self: threading.Thread) -> None:
+    beside = _running.get(get_ident())
+    if beside is not None and not beside.over and not beside.hands_over:
+        self.run = _ending_quietly(beside, _adopted(beside, self.run))  # type: ignore[method-assign]
+        beside.threads.append(self)
+    _START(self)
+
+
+def _ending_quietly(beside: Beside, run: Callable[[], Any]) -> Callable[[], None]:
+    """A thread that is refused ends; that is told by the count and not on standard error."""
+
+    def quiet() -> None:
+        try:
+            run()
+        except BaseException:
+            beside.died = True
+            if not beside.worked:
+                raise
+
+    return quiet
+
+
+def _submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+    beside = _running.get(get_ident())
+    if beside is None or beside.over:
+        return _SUBMIT(self, fn, *args, **kwargs)
+    beside.hands_over = True  # the pool's own threads live on, what they do here is watched piece by piece
+    try:
+        future = _SUBMIT(self, _adopted(beside, fn), *args, **kwargs)
+    finally:
+        beside.hands_over = False
+    beside.futures.append(future)
+    return future
+
+
+def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
+    """In slices, since a thread that dies under the count would let it wait for ever."""
+    beside = _running.get(get_ident())
+    if beside is None or beside.over or beside.owner != get_ident():
+        return _WAIT(self, timeout)
+    until = None if timeout is None else monotonic() + timeout
+    last_hope = monotonic()
+    while True:
+        left = _SLICE if until is None else min(_SLICE, until - monotonic())
+        if left > 0 and _WAIT(self, left):
+            if not beside.threads and not beside.futures:
+                beside.on_answer()
+            return True
+        if until is not None and monotonic() >= until:
+            return False
+        beside.refuse()
+        if beside.is_busy and not beside.died:
+            last_hope = monotonic()
+        elif monotonic() - last_hope > _PATIENCE:
+            beside.refuse_waiting()
+
+
+def _install() -> None:
+    threading.Thread.start = _start  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = _submit  # type: ignore[method-assign,assignment]
+    threading.Condition.wait = _wait  # type: ignore[method-assign]
+    BaseProcess.start = _start_process  # type: ignore[method-assign]
+
+
+def _uninstall() -> None:
+    BaseProcess.start = _START_PROCESS  # type: ignore[method-assign]
+    threading.Thread.start = _START  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = _SUBMIT  # type: ignore[method-assign]
+    threading.Condition.wait = _WAIT  # type: ignore[method-assign]
+
+
+def _in_child() -> None:
+    """A process that is forked while a count runs is none of the count's."""
+    if _counts:
+        for beside in _counts:
+            beside.over = True
+        _counts.clear()
+        _running.clear()
+        _uninstall()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,160 @@
+"""Real runs that nobody counts, as of another counter: what the module writes to its own tensors is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ...errors import InputError
+from ..inputs import map_tensors
+from .exits import leaving
+from .keeper import Keeper, swap_back
+
+__all__ = [
+    "changes_layout",
+    "may_write",
+    "refuse_resizing",
+    "taken_and_written",
+    "values_read",
+    "watched_writes",
+    "written",
+]
+
+
+def written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """Tensors that the operator's schema says it writes to."""
+    if not isinstance(func, torch._ops.OpOverload):
+        return []
+    found: list[torch.Tensor] = []
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            map_tensors(found.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
+    return found
+
+
+_STATISTICS = ("running_mean", "running_var")  # which norms write to, though their schemas do not say so
+
+
+def may_write(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """Tensors that an operator writes to, says so or not; one that is not torch's own is not trusted with any."""
+    found = written(func, args, kwargs)
+    if not isinstance(func, torch._ops.OpOverload) or func.namespace != "aten":
+        map_tensors(found.append, (args, kwargs))
+        return found
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.name in _STATISTICS:
+            map_tensors(found.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
+    return found
+
+
+def taken_and_written(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Tensors whose values an operator reads, and those that it writes to; most of what it changes in place is both."""
+    targets = written(func, args, kwargs)
+    taken: list[torch.Tensor] = []
+    map_tensors(taken.append, (args, kwargs))
+    into = targets and any(target is value for target in targets for value in kwargs.values())
+    if targets and (into or str(func.overloadpacket) in OVERWRITES or targets[0] is not next(iter(taken), None)):
+        overwritten = set(map(id, targets))  # by fill_ and its like, or because it is an `out=`
+        taken = [tensor for tensor in taken if id(tensor) not in overwritten]
+    return taken, targets
+
+
+OVERWRITES = frozenset(
+    f"aten.{name}_"
+    for name in ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "random", "exponential", "log_normal")
+) | {"aten.cauchy_", "aten.geometric_", "aten._foreach_copy_", "aten._foreach_zero_"}
+"""These do not read what they write to."""
+
+
+def values_read(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """As `taken_and_written`, where what an operator fills in part does not count as read."""
+    taken, targets = taken_and_written(func, args, kwargs)
+    if reads_no_values(func):
+        return [], targets
+    if kwargs.get("beta") == 0:  # torch does not look at what is added none of
+        taken = [tensor for tensor in taken if tensor is not args[0]]
+    if str(getattr(func, "overloadpacket", "")) in _FILLS_PARTS:
+        ids = set(map(id, targets))
+        return [tensor for tensor in taken if id(tensor) not in ids], targets
+    return taken, targets
+
+
+_FILLS_PARTS = frozenset(
+    f"aten.{name}_"
+    for name in ("index_put", "_index_put_impl", "index_copy", "index_fill", "masked_fill", "masked_scatter", "scatter")
+) | {"aten.put_", "aten.fill_diagonal_"}
+
+
+def reads_no_values(func: Any) -> bool:
+    """Whether an operator looks at shape and dtype of its arguments alone."""
+    if not isinstance(func, torch._ops.OpOverload):
+        return False
+    name = str(func.overloadpacket).removeprefix("aten.")
+    return func.is_view or name.startswith("new_") or name.endswith("_like") or torch.Tag.inplace_view in func.tags
+
+
+def changes_layout(func: Any) -> bool:
+    """Whether an operator gives its first argument another shape, other strides or other memory."""
+    return isinstance(func, torch._ops.OpOverload) and (
+        torch.Tag.inplace_view in func.tags or func.overloadpacket in _NEW_MEMORY
+    )
+
+
+_NEW_MEMORY = (torch.ops.aten.set_, torch.ops.aten.resize_, torch.ops.aten.resize_as_)
+
+
+def refuse_resizing(model: str) -> None:
+    """Raise since memory of the module's own would be let go, and could not be given back as it was.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(
+        f"{model} resizes the storage of a tensor that it holds (untyped_storage().resize_), which cannot be undone",
+        [("fix", "count the module without that: freeing memory is no work")],
+    )
+
+
+class _Snapshot:
+    """What a module holds, before somebody else runs it for real."""
+
+    def __init__(self, model: str, tensors: Iterable[torch.Tensor]) -> None:
+        self.model = model
+        self.keeper = Keeper()
+        self.storages: set[int] = set()
+        for tensor in tensors:
+            if tensor.layout == torch.strided:
+                self.storages.add(tensor.untyped_storage()._cdata)
+                self.keeper.values(tensor)
+
+    def leaves(self, tensor: torch.Tensor, way: str) -> None:
+        """Allowed: what is written there is undone."""
+
+    def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
+        """Allowed, and undone."""
+        self.keeper.layout(tensor)
+        return True
+
+    def swaps(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Allowed, and undone."""
+        self.keeper.then(lambda: swap_back(one, other))
+
+    def resizes(self, storage: torch.UntypedStorage) -> bool:
+        """Refused for what is the module's."""
+        if storage._cdata in self.storages:
+            refuse_resizing(self.model)
+        return True
+
+
+@contextmanager
+def watched_writes(model: str, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Run a module whose `tensors` are as before afterwards. No mode does that: tracers lose their graph."""
+    before = _Snapshot(model, tensors)
+    try:
+        with leaving(before):
+            yield
+    finally:
+        before.keeper.restore()

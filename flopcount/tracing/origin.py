@@ -1,0 +1,177 @@
+"""Where an exception was raised, which decides whether another engine may serve; never the words in it.
+
+What enters is an exception with its traceback; what leaves is a Failure: the layer, the place in the caller's own code
+(or in torch's, where a network is made of torch's layers alone), and who raised it there. The same place on two engines
+is the same error: the module's own, not that of the engine.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from .layout import row_major
+
+__all__ = ["Failure", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
+
+_OURS = str(Path(__file__).parent)
+_TORCHS = str(Path(torch.__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of a module on one engine.
+
+    `code` and `line` are the innermost place in the caller's code. `by_caller`: it was raised there, and not by an
+    operator or in torch; `by_python`: by Python itself (a `raise`, a missing key), not by compiled code it called;
+    `by_raise`: in words of the caller's own; `by_operator`: by an operator of torch's. `function` and `file` are where
+    it was raised.
+    """
+
+    error: BaseException
+    layer: str
+    module: nn.Module
+    given: tuple[Any, ...]
+    code: CodeType | None
+    line: int
+    by_caller: bool
+    by_python: bool
+    by_raise: bool
+    by_operator: bool
+    function: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{type(self.error).__name__}: {first_line(self.error)}"
+
+    def is_same_place_as(self, other: Failure) -> bool:
+        """Whether both happened in the same line of the same layer."""
+        return (self.layer, self.code, self.line) == (other.layer, other.code, other.line)
+
+    def is_same_as(self, other: Failure) -> bool:
+        """Whether both are the same error of the module's own, that every engine meets.
+
+        What the caller's code or an operator raises is, in the same line. Of compiled code that is called there, which
+        may look at what it was given, the error must be the same too.
+        """
+        if not self.is_same_place_as(other):
+            return False
+        if self.by_caller and not self.by_python:
+            return _words(self.error) == _words(other.error)
+        return True
+
+
+def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple[Any, ...]) -> Failure:
+    """Where an exception came from that a traced module raised."""
+    steps = list(_steps(error.__traceback__))
+    last = steps[-1] if steps else None
+    theirs = [step for step in _before_dispatch(steps) if _is_callers(step)]
+    place = theirs[-1] if theirs else next(reversed(_before_dispatch(steps)), None)
+    return Failure(
+        error,
+        layer,
+        module,
+        given,
+        place.tb_frame.f_code if place else None,
+        place.tb_lineno if place else 0,
+        by_caller=last is not None and _is_callers(last),
+        by_python=last is not None and "CALL" not in _stopped_at(last),
+        by_raise=last is not None and _stopped_at(last).startswith("RAISE"),
+        by_operator=any(step.tb_frame.f_code.co_name == _DISPATCH for step in steps),
+        function=last.tb_frame.f_code.co_name if last else "",
+        file=_file(last) if last else "",
+    )
+
+
+_SAYS_SO = ("torch._subclasses", "torch.fx.experimental")  # whose exceptions say that a value is not there
+_OF_STORAGE = str(Path(_TORCHS) / "storage.py")
+_DISPATCH = "__torch_dispatch__"
+
+
+def says_that_data_is_missing(error: BaseException) -> bool:
+    """Whether an operator says by the kind of its exception that it needs values, or is not made for no values."""
+    return isinstance(error, NotImplementedError) or type(error).__module__.startswith(_SAYS_SO)
+
+
+def lacks_data(failure: Failure) -> bool:
+    """Whether a tensor has no data for what was asked: as an operator or a storage says, or compiled code that runs.
+
+    What compiled code looks at is not known, and its errors are of one kind: those of C++.
+    """
+    error = failure.error
+    if failure.by_caller:
+        return isinstance(error, RuntimeError) and not failure.by_python
+    if says_that_data_is_missing(error):
+        return failure.by_operator or failure.file == _OF_STORAGE
+    return _words(error) in _without_data()
+
+
+def first_line(error: BaseException) -> str:
+    """An exception's own words, the first line; what cannot even say those has none."""
+    return next(iter(_words(error)[1].splitlines()), "no message")
+
+
+def _words(error: BaseException) -> tuple[type, str]:
+    try:
+        return type(error), str(error).strip()
+    except Exception:
+        return type(error), ""
+
+
+def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _before_dispatch(steps: list[TracebackType]) -> list[TracebackType]:
+    """The steps of the module's forward pass: behind our own that began it, before an operator comes back to us."""
+    begun = 0
+    while begun < len(steps) and _file(steps[begun]).startswith(_OURS):
+        begun += 1
+    ended = begun
+    while ended < len(steps) and steps[ended].tb_frame.f_code.co_name != _DISPATCH:
+        ended += 1
+    return steps[begun:ended]
+
+
+def _is_callers(step: TracebackType) -> bool:
+    return not _file(step).startswith((_OURS, _TORCHS))
+
+
+def _file(step: TracebackType) -> str:
+    return step.tb_frame.f_code.co_filename
+
+
+def _stopped_at(step: TracebackType) -> str:
+    """The instruction that raised; at the call of something without a frame of its own it is compiled code that did."""
+    return _opcodes(step.tb_frame.f_code).get(step.tb_lasti, "")
+
+
+@cache
+def _opcodes(code: CodeType) -> dict[int, str]:
+    return {instruction.offset: instruction.opname for instruction in dis.get_instructions(code)}
+
+
+@cache
+def _without_data() -> tuple[tuple[type, str], ...]:
+    """What torch itself says, below Python and its operators, to who asks for data that is not there."""
+    tensor = row_major((), torch.float32).empty()
+    asked: tuple[Callable[[torch.Tensor], object], ...] = (torch._C.TensorBase.data_ptr, float)
+    return tuple(words for ask in asked if (words := _refusal(ask, tensor)) is not None)
+
+
+def _refusal(ask: Callable[[torch.Tensor], object], tensor: torch.Tensor) -> tuple[type, str] | None:
+    try:
+        ask(tensor)
+    except RuntimeError as error:
+        return _words(error)
+    return None

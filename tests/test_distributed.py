@@ -1,0 +1,125 @@
+"""Modules wrapped for several processes, in a group of one: counted like the plain module, or refused before."""
+
+import pytest
+import torch
+from modules import Apply
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    RowwiseParallel,
+    SequenceParallel,
+    parallelize_module,
+)
+
+from flopcount import ForwardError, InputError, count_flops
+
+SHAPE = (4, 16)
+MACS = 4 * (16 * 32 + 32 * 10)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """A process group of this process alone."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+def plain():
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
+def fsdp2(mesh):
+    module = plain()
+    for layer in (module[0], module[2], module):
+        fully_shard(layer, mesh=mesh)
+    return module
+
+
+def fsdp2_inside(mesh):
+    module = plain()
+    fully_shard(module[2], mesh=mesh)
+    return module
+
+
+SHARDED = {
+    "fully sharded": fsdp2,
+    "a layer fully sharded": fsdp2_inside,
+    "fully sharded, the older way": lambda mesh: FullyShardedDataParallel(plain(), device_id=torch.device("cpu")),
+    "tensor parallel": lambda mesh: parallelize_module(plain(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()}),
+    "sequence parallel": lambda mesh: nn.Sequential(
+        *plain(), parallelize_module(nn.LayerNorm(10), mesh, SequenceParallel())
+    ),
+    "a part of several": lambda mesh: nn.Sequential(fsdp2(mesh), nn.Linear(10, 3)),
+}
+
+
+def step(module):
+    """One training step; whether it gave gradients."""
+    module.zero_grad()
+    module(torch.randn(SHAPE)).sum().backward()
+    return all(parameter.grad is not None for parameter in module.parameters())
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of the older way
+@pytest.mark.parametrize("options", [{}, {"mode": "train"}, {"engine": "real"}], ids=str)
+@pytest.mark.parametrize("name", SHARDED)
+def test_shards_are_refused_before_anything_runs(mesh, name, options):
+    module = SHARDED[name](mesh)
+    ran = []
+    handle = module.register_forward_pre_hook(lambda *_: ran.append(1))
+    with pytest.raises(InputError, match=r"is spread over processes: .*FSDP") as caught:
+        count_flops(module, (torch.randn(SHAPE),), **options)
+    assert not isinstance(caught.value, ForwardError)
+    assert "\n  fix     count the module before it is sharded" in str(caught.value)
+    assert ran == []
+    handle.remove()
+    assert step(module)
+
+
+def test_sharded_tensors_are_refused_wherever_they_are(mesh):
+    def distributed(placement=None):
+        return distribute_tensor(torch.randn(SHAPE), mesh, [placement or Replicate()])
+
+    held = Apply(lambda x, layer: layer(x), nn.Linear(16, 3))
+    held.table = [{"deep": distributed(Shard(0))}]
+    buffered = Apply(lambda x, layer: layer(x), nn.Linear(16, 3))
+    buffered.register_buffer("table", distributed())
+    for module, given, where in (
+        (plain(), (distributed(),), "an input or attribute"),
+        (held, SHAPE, "an input or attribute"),
+        (buffered, SHAPE, "table"),
+    ):
+        with pytest.raises(InputError, match=f"{where} is a DTensor, sharded by FSDP or for tensor parallel layers"):
+            count_flops(module, given)
+
+
+REPLICATED = {
+    "data parallel": lambda mesh: nn.DataParallel(plain()),
+    "distributed": lambda mesh: nn.parallel.DistributedDataParallel(plain()),
+    "with buffers": lambda mesh: nn.parallel.DistributedDataParallel(nn.Sequential(*plain(), nn.BatchNorm1d(10))),
+    "inside": lambda mesh: nn.Sequential(nn.parallel.DistributedDataParallel(plain())),
+}
+
+
+@pytest.mark.parametrize("name", REPLICATED)
+def test_replicas_count_as_the_module_they_hold(mesh, name):
+    module = REPLICATED[name](mesh)
+    assert count_flops(module, SHAPE).macs == MACS
+    training = count_flops(module, SHAPE, mode="train").training
+    assert training.total.macs == MACS + 4 * (16 * 32 + 2 * 32 * 10)  # the first layer's input needs no gradient
+    assert "forward" not in vars(module)
+    assert step(module)
+    step_again = count_flops(module, SHAPE, mode="train").training
+    assert step_again.total == training.total
+
+
+def test_modules_of_a_replica_keep_their_names(mesh):
+    report = count_flops(nn.parallel.DistributedDataParallel(plain()), SHAPE)
+    assert [(row.path, row.calls) for row in report.modules] == [
+        *(("", 1), ("module", 1)),
+        *((f"module.{part}", 1) for part in range(3)),
+    ]
