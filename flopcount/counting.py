@@ -179,27 +179,35 @@ def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType(
 
     `settled` has the sizes of lazy parameters, which are not the module's own to tell.
     """
-    seen: set[int] = set()
+    sizes = {id(p): (p.numel(), p.requires_grad) for p in owned.parameters if id(p) not in owned.lazy}
+    if owned.lazy:
+        sizes |= _settled_sizes(owned, settled)
     tree = []
     for path, part in owned.modules:
         params = trainable = 0
-        for name, parameter in part._parameters.items():
-            if parameter is not None and id(parameter) not in seen:
-                seen.add(id(parameter))
-                unsettled = id(parameter) in owned.lazy
-                size = _settled_size(f"{path}.{name}".lstrip("."), settled) if unsettled else parameter.numel()
-                params += size
-                trainable += size if parameter.requires_grad else 0
+        for parameter in part._parameters.values():
+            size, wanted = sizes.pop(id(parameter), _NOT_AGAIN)
+            params += size
+            trainable += size if wanted else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
 
-def _settled_size(name: str, settled: Mapping[str, int]) -> int:
-    """Elements of a lazy parameter."""
-    if name not in settled:
-        fix = "run it once on an input first, or leave it out"
-        raise InputError(f"lazy parameter {name} has no size, since this input never reaches it", [("fix", fix)])
-    return settled[name]
+_NOT_AGAIN = (0, False)  # a parameter that another module has had before
+
+
+def _settled_sizes(owned: Inventory, settled: Mapping[str, int]) -> dict[int, tuple[int, bool]]:
+    """Elements of every lazy parameter, and whether it is trained, by identity."""
+    sizes: dict[int, tuple[int, bool]] = {}
+    for path, part in owned.modules:
+        for name, parameter in part._parameters.items():
+            if parameter is not None and id(parameter) in owned.lazy and id(parameter) not in sizes:
+                full = f"{path}.{name}".lstrip(".")
+                if full not in settled:
+                    why = f"lazy parameter {full} has no size, since this input never reaches it"
+                    raise InputError(why, [("fix", "run it once on an input first, or leave it out")])
+                sizes[id(parameter)] = settled[full], parameter.requires_grad
+    return sizes
 
 
 def _report_input(

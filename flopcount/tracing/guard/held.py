@@ -38,6 +38,7 @@ _EXACT = frozenset((dict, OrderedDict, list, set, deque))
 _LOADED = _EXACT | {tuple}
 _SEQUENCES = frozenset((list, set, deque))
 _SETTLED = _PLAIN | _LOADED
+_TORCHS = ("_modules", "_parameters", "_buffers")  # tables of what a network is made of, which others look after
 _CONTAINERS = (dict, list, set, deque, bytearray, array)
 _OURS = __name__.partition(".")[0]
 _BESIDE = frozenset((_OURS, "threading", "_thread", "logging", "multiprocessing", "concurrent", "asyncio", "weakref"))
@@ -57,7 +58,7 @@ class Held:
         """`owned` are the parameters and buffers of the modules, which others look after."""
         self.modules = modules
         self.kinds = list(map(type, modules))
-        self._seen = {*map(id, modules), *map(id, owned)}
+        self._owned = owned
         self.tensors: list[torch.Tensor] = []
         self.has_optimizer = False
         self._undo: list[Callable[[], object]] = []
@@ -72,9 +73,10 @@ class Held:
         self.tables, self.copies = tables + dicts, copies + [table.copy() for table in dicts]
         rest = [container for container in filled if type(container) in _SEQUENCES]
         self.others = [(container, container.copy()) for container in rest]
-        seen = self._seen
-        contents = chain(_values(dicts), chain.from_iterable([copy for _, copy in self.others]))
-        inside = [value for value in contents if type(value) not in _PLAIN and id(value) not in seen]
+        tables_of_torch = {id(copy[name]) for copy in copies for name in _TORCHS if name in copy}
+        of_others = [table.values() for table in dicts if id(table) not in tables_of_torch]
+        contents = chain.from_iterable([*of_others, *(copy for _, copy in self.others)])
+        inside = [value for value in contents if type(value) not in _PLAIN]
         tuples = _not_plain([container for container in filled if type(container) is tuple])
         odd = [value for value in values if type(value) in strange] if strange else []
         self._walk([value for value in (*tuples, *odd, *inside) if _may_hold(value)])
@@ -99,7 +101,7 @@ class Held:
 
     def _walk(self, todo: list[Any]) -> None:
         """Keep what is reached from here, each object once."""
-        seen = self._seen
+        seen = {*map(id, self.modules), *map(id, self._owned)} if todo else set()
         alive: list[Any] = []  # so that no id is used again
         for value in todo:  # which grows meanwhile
             if id(value) in seen or len(alive) > _MOST:
@@ -242,7 +244,7 @@ def _are_the_same(tables: list[dict[Any, Any]], copies: list[dict[Any, Any]]) ->
     return (
         list(map(len, tables)) == list(map(len, copies))
         and all(map(is_, _values(tables), _values(copies)))
-        and all(map(is_, chain.from_iterable(tables), chain.from_iterable(copies)))
+        and list(chain.from_iterable(tables)) == list(chain.from_iterable(copies))
     )
 
 
