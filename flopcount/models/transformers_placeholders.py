@@ -88,12 +88,16 @@ class _Encoder(nn.Module):
         self.encode(**arguments)
 
 
+class _Counts(list[int]):
+    """What a trace shall tell: a list of Python's own it would put back, wherever the module reaches it."""
+
+
 def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
     """Features that the encoder gives, of the whole batch."""
     from ..tracing import trace
     from ..tracing.inputs import arguments_of
 
-    counts: list[int] = []  # out of the module's sight, whose attributes are put back after a trace
+    counts = _Counts()
 
     def counted(**given: Any) -> None:
         result = encode(**given, return_dict=True)
