@@ -439,6 +439,8 @@ def test_light_and_dark_as_the_system_is_until_the_reader_chooses(opened, text):
         assert (ground(tab), button.get_attribute("aria-pressed")) == (dark, "true")
         on_dark = tab.evaluate(ink)
         tab.emulate_media(color_scheme="light")
+        # the browser tells the page when it has the time
+        tab.locator("#theme[aria-pressed=false]").wait_for()
         assert (ground(tab), button.get_attribute("aria-pressed")) == (light, "false")
         on_light = tab.evaluate(ink)
         assert on_light != on_dark
