@@ -386,3 +386,24 @@ def test_a_rule_counts_what_torch_never_sees(monkeypatch):
 
     report = count_flops(Block(scan(by_numpy)), (10, 16), strict=True)
     assert report.macs == ENTER + 10 * 8 * 32 + LEAVE
+
+
+def test_whoever_watches_threads_beside_us_stays(monkeypatch):
+    """As tracing libraries do: they stand in Python's place, and are asked while a count runs."""
+    start, started = threading.Thread.start, []
+
+    def watched(self):
+        started.append(self.name)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", watched)
+
+    def forward(conv, frames):
+        thread = threading.Thread(target=str, name="reader")
+        thread.start()
+        thread.join()
+        return conv(frames[0])
+
+    assert count_flops(in_threads(forward), VIEWS).macs == 8 * 36 * 27
+    assert started == ["reader"]
+    assert threading.Thread.start is watched

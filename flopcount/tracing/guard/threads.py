@@ -197,15 +197,14 @@ def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]
     return run
 
 
-_START, _SUBMIT, _WAIT = threading.Thread.start, ThreadPoolExecutor.submit, threading.Condition.wait
-_START_PROCESS = BaseProcess.start
+_theirs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: Python's, or that of whoever was here before
 
 
 def _start_process(self: BaseProcess) -> None:
     beside = _running.get(get_ident())
     if beside is not None and not beside.over:
         beside.refuse_waiting()
-    _START_PROCESS(self)
+    _theirs[BaseProcess, "start"](self)
 
 
 def _start(self: threading.Thread) -> None:
@@ -213,7 +212,7 @@ def _start(self: threading.Thread) -> None:
     if beside is not None and not beside.over and not beside.hands_over:
         self.run = _ending_quietly(beside, _adopted(beside, self.run))  # type: ignore[method-assign]
         beside.threads.append(self)
-    _START(self)
+    _theirs[threading.Thread, "start"](self)
 
 
 def _ending_quietly(beside: Beside, run: Callable[[], Any]) -> Callable[[], None]:
@@ -232,11 +231,12 @@ def _ending_quietly(beside: Beside, run: Callable[[], Any]) -> Callable[[], None
 
 def _submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
     beside = _running.get(get_ident())
+    submit: Callable[..., Future[Any]] = _theirs[ThreadPoolExecutor, "submit"]
     if beside is None or beside.over:
-        return _SUBMIT(self, fn, *args, **kwargs)
+        return submit(self, fn, *args, **kwargs)
     beside.hands_over = True  # the pool's own threads live on, what they do here is watched piece by piece
     try:
-        future = _SUBMIT(self, _adopted(beside, fn), *args, **kwargs)
+        future = submit(self, _adopted(beside, fn), *args, **kwargs)
     finally:
         beside.hands_over = False
     beside.futures.append(future)
@@ -246,13 +246,14 @@ def _submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> 
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     """In slices, since a thread that dies under the count would let it wait for ever."""
     beside = _running.get(get_ident())
+    wait: Callable[..., bool] = _theirs[threading.Condition, "wait"]
     if beside is None or beside.over or beside.owner != get_ident():
-        return _WAIT(self, timeout)
+        return wait(self, timeout)
     until = None if timeout is None else monotonic() + timeout
     last_hope = monotonic()
     while True:
         left = _SLICE if until is None else min(_SLICE, until - monotonic())
-        if left > 0 and _WAIT(self, left):
+        if left > 0 and wait(self, left):
             if not beside.threads and not beside.futures:
                 beside.on_answer()
             return True
@@ -265,18 +266,24 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
             beside.refuse_waiting()
 
 
+_OURS: dict[tuple[Any, str], Any] = {
+    (threading.Thread, "start"): _start,
+    (ThreadPoolExecutor, "submit"): _submit,
+    (threading.Condition, "wait"): _wait,
+    (BaseProcess, "start"): _start_process,
+}
+
+
 def _install() -> None:
-    threading.Thread.start = _start  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = _submit  # type: ignore[method-assign,assignment]
-    threading.Condition.wait = _wait  # type: ignore[method-assign]
-    BaseProcess.start = _start_process  # type: ignore[method-assign]
+    for place, ours in _OURS.items():
+        _theirs[place] = getattr(*place)
+        setattr(*place, ours)
 
 
 def _uninstall() -> None:
-    BaseProcess.start = _START_PROCESS  # type: ignore[method-assign]
-    threading.Thread.start = _START  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = _SUBMIT  # type: ignore[method-assign]
-    threading.Condition.wait = _WAIT  # type: ignore[method-assign]
+    """Another thread may be within one of ours still, and ask for theirs."""
+    for place, theirs in _theirs.items():
+        setattr(*place, theirs)
 
 
 def _in_child() -> None:
