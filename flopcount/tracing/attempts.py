@@ -26,7 +26,7 @@ from .guard.threads import TURN, watched_threads
 from .inputs import map_tensors
 from .mode import RecordingMode, Unknown
 from .origin import failure_of, lacks_data
-from .uncountable import Uncountable, is_countable, refuse_tensor
+from .uncountable import Uncountable, are_countable, refuse_tensor
 from .walk import Inventory
 
 __all__ = ["attempt", "refuse_uncountable"]
@@ -54,7 +54,7 @@ def attempt(
     with TURN, _set_aside(), _uncompiled(), collection:
         everything = (*owned.parameters, *owned.buffers)
         held = Held([part for _, part in owned.modules], everything)
-        refuse_shards(module, owned, held.tensors)
+        refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
             begun = rung.start(module, path, calls(torch.get_default_dtype()) if fast else None, keeper)
@@ -118,13 +118,14 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
     """
     given: list[Any] = []
     map_tensors(given.append, (args, kwargs))
-    refuse_shards(module, owned, given)
+    refuse_shards(module, owned, given, of_parts=False)
     try:
         for position, tensor in enumerate(given):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
-        for tensor in (*owned.parameters, *owned.buffers):
-            if id(tensor) not in owned.lazy and not is_countable(tensor):
+        held = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy]
+        if not are_countable(held):
+            for tensor in held:
                 refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
         raise _uncountable(module, error, "") from None

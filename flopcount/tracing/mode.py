@@ -63,7 +63,9 @@ class RecordingMode(TorchDispatchMode):
         """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
         known = self._composite.get(id(func))
         if known is None:
-            refuse_operator(func)
+            if id(func) not in _countable:
+                refuse_operator(func)
+                _countable[id(func)] = func
             known = self._composite[id(func)] = is_composite(func) and not _has_rule(func)
         return known
 
@@ -132,6 +134,7 @@ class RecordingMode(TorchDispatchMode):
 # What torch says of an operator never changes. Plain dicts, since Dynamo, which may be tracing a compiled module right
 # through these lines, warns of functools.cache.
 _composites: dict[Any, bool] = {}
+_countable: dict[int, Any] = {}  # operators that were not refused, by identity, since torch hashes them in Python
 _schemas: dict[Any, tuple[str, str, dict[str, Any]]] = {}
 
 
@@ -146,7 +149,8 @@ def is_composite(func: Any) -> bool:
 
 
 def _has_rule(func: Any) -> bool:
-    return find_rule(Signature(str(func.overloadpacket), func._overloadname, {}, ())) is not None
+    name, overload, _ = _schema(func)
+    return find_rule(Signature(name, overload, {}, ())) is not None
 
 
 def make_signature(

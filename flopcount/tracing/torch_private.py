@@ -63,12 +63,15 @@ def function_with_forward(code: CodeType) -> type[torch.autograd.Function] | Non
     return None
 
 
+_DIFFERENTIATES = torch.__version__ >= "2.12"  # asked once, since torch reads both versions anew each time
+
+
 def blind_transforms() -> list[tuple[Any, str, Any, Any]]:
     """Where `torch.func` begins to differentiate: in inference mode it gave zeros in silence until torch 2.12.
 
     Each place as its owner, name, what is there, and what raises there instead; outside inference mode torch's own.
     """
-    if torch.__version__ >= "2.12":
+    if _DIFFERENTIATES:
         return []
     owner = torch._functorch.eager_transforms
     found = [(name, getattr(owner, name)) for name in ("grad_increment_nesting", "jvp_increment_nesting")]

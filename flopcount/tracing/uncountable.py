@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import get_ident
 from typing import Any, ClassVar
 
 import torch
 
-__all__ = ["Uncountable", "Unknown", "is_countable", "refuse_operator", "refuse_tensor"]
+__all__ = ["Uncountable", "Unknown", "are_countable", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
@@ -17,7 +18,7 @@ _FIXES = {
 }
 _MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn.")
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
-_STRIDED = torch.strided
+_DENSE = {torch.strided}
 
 
 class Unknown(Exception):
@@ -47,14 +48,18 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
     Raises:
         Uncountable: it is sparse, nested, quantized or in MKL-DNN's layout.
     """
-    kind = None if is_countable(tensor) else _kind_of(tensor)
+    kind = None if are_countable((tensor,)) else _kind_of(tensor)
     if kind is not None:
         raise Uncountable(f"{what} is a {kind} tensor", kind)
 
 
-def is_countable(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is dense and neither nested nor quantized, as nearly all are."""
-    return tensor.layout is _STRIDED and not tensor.is_nested and not tensor.is_quantized
+def are_countable(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether all tensors are dense and none is nested or quantized, as nearly always."""
+    return (
+        {t.layout for t in tensors} <= _DENSE
+        and True not in [t.is_nested for t in tensors]
+        and True not in [t.is_quantized for t in tensors]
+    )
 
 
 def _kind_of(tensor: torch.Tensor) -> str | None:

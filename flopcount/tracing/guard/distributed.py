@@ -8,7 +8,7 @@ themselves, and their hooks speak to other processes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -26,8 +26,8 @@ _SHARDED = (
 )
 
 
-def refuse_shards(module: nn.Module, owned: Inventory, held: Iterable[Any]) -> None:
-    """Raise where a module, one of its tensors or of those `held` beside them belongs to several processes.
+def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *, of_parts: bool) -> None:
+    """Raise where one of these tensors, or (if `of_parts`) a part of the module, belongs to several processes.
 
     Raises:
         InputError: one does.
@@ -35,10 +35,13 @@ def refuse_shards(module: nn.Module, owned: Inventory, held: Iterable[Any]) -> N
     kinds = tuple(getattr(sys.modules[name], kind) for name, kind in _SHARDED if hasattr(sys.modules.get(name), kind))
     if not kinds:  # what is not loaded nobody has
         return
-    for path, part in owned.modules:
+    parts = owned.modules if of_parts else []
+    if not any(issubclass(kind, kinds) for kind in {*map(type, tensors), *(type(part) for _, part in parts)}):
+        return  # of thousands there are few classes
+    for path, part in parts:
         if isinstance(part, kinds):
             _refuse(module, f"{path or 'the model itself'} is sharded by FSDP")
-    for tensor in (*owned.parameters, *owned.buffers, *held):
+    for tensor in tensors:
         if isinstance(tensor, kinds):
             name = owned.name_of(tensor) or "an input or attribute"
             _refuse(module, f"{name} is a DTensor, sharded by FSDP or for tensor parallel layers")

@@ -11,7 +11,7 @@ import random
 import sys
 from array import array
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, ValuesView
 from enum import Enum
 from functools import partial
 from itertools import chain, filterfalse
@@ -39,6 +39,9 @@ _LOADED = _EXACT | {tuple}
 _SEQUENCES = frozenset((list, set, deque))
 _SETTLED = _PLAIN | _LOADED
 _TORCHS = ("_modules", "_parameters", "_buffers")  # tables of what a network is made of, which others look after
+_FIRST = list(nn.Module().__dict__)  # what every module begins with, before its own attributes
+_SIZE = len(_FIRST)
+_TABLES = [_FIRST.index(name) for name in _TORCHS]
 _CONTAINERS = (dict, list, set, deque, bytearray, array)
 _OURS = __name__.partition(".")[0]
 _BESIDE = frozenset((_OURS, "threading", "_thread", "logging", "multiprocessing", "concurrent", "asyncio", "weakref"))
@@ -64,18 +67,17 @@ class Held:
         self._undo: list[Callable[[], object]] = []
         tables: list[dict[Any, Any]] = [module.__dict__ for module in modules]
         copies = [table.copy() for table in tables]
-        values = list(_values(copies))
+        torchs, self.empty, values = _parted(copies)
         strange = {kind for kind in {*map(type, values)} - _SETTLED if not _is_beside(kind)}
         containers = [value for value in values if type(value) in _LOADED]
-        self.empty = list(filterfalse(None, containers))
+        self.empty += filterfalse(None, containers)
         filled = list(filter(None, containers))
         dicts = [container for container in filled if isinstance(container, dict)]
-        self.tables, self.copies = tables + dicts, copies + [table.copy() for table in dicts]
+        self.tables = [*tables, *torchs, *dicts]
+        self.copies = [*copies, *[table.copy() for table in (*torchs, *dicts)]]
         rest = [container for container in filled if type(container) in _SEQUENCES]
         self.others = [(container, container.copy()) for container in rest]
-        tables_of_torch = {id(copy[name]) for copy in copies for name in _TORCHS if name in copy}
-        of_others = [table.values() for table in dicts if id(table) not in tables_of_torch]
-        contents = chain.from_iterable([*of_others, *(copy for _, copy in self.others)])
+        contents = chain.from_iterable([*_each(dicts), *(copy for _, copy in self.others)])
         inside = [value for value in contents if type(value) not in _PLAIN]
         tuples = _not_plain([container for container in filled if type(container) is tuple])
         odd = [value for value in values if type(value) in strange] if strange else []
@@ -92,7 +94,7 @@ class Held:
             for table, copy in zip(tables, self.copies, strict=True):
                 _restore(table, copy)
         if any(self.empty):
-            for container in self.empty:
+            for container in filter(None, self.empty):
                 container.clear()
         for container, copy in self.others:
             _restore(container, copy)
@@ -235,8 +237,36 @@ def _slot_back(owner: Any, name: str, value: Any) -> Callable[[], object]:
     return back
 
 
+def _parted(tables: list[dict[str, Any]]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Attributes of all modules: what is filled of torch's tables, what is empty of all it begins with, and the others.
+
+    Most modules begin with the same names, two thirds of all there is, of which nearly all stand for empty.
+    """
+    first: list[Any] = []
+    others: list[Any] = []
+    torchs: list[Any] = []
+    for table in tables:
+        if [*table][:_SIZE] == _FIRST:
+            values = [*table.values()]
+            first += values[:_SIZE]
+            others += values[_SIZE:]
+        else:
+            for name, value in table.items():
+                (torchs if name in _TORCHS and value else others).append(value)
+    for place in _TABLES:
+        torchs += filter(None, first[place::_SIZE])
+    tables_of_torch = [value for value in torchs if type(value) in _EXACT]
+    known = {*map(id, tables_of_torch)}
+    others += [value for value in filter(None, chain(first, torchs)) if id(value) not in known]
+    return tables_of_torch, [*filterfalse(None, first)], others
+
+
+def _each(tables: list[dict[Any, Any]]) -> list[ValuesView[Any]]:
+    return [table.values() for table in tables]
+
+
 def _values(tables: list[dict[Any, Any]]) -> Iterator[Any]:
-    return chain.from_iterable([table.values() for table in tables])
+    return chain.from_iterable(_each(tables))
 
 
 def _are_the_same(tables: list[dict[Any, Any]], copies: list[dict[Any, Any]]) -> bool:
