@@ -84,7 +84,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def counted(model: str) -> dict[str, Any]:
     """Our own count of a model at its own clip."""
-    from flopcount.counting import count_model
+    from flopcount.report import count_model
 
     report = count_model(model)
     biased = [op for op in report.ops if op.name == "aten.linear" and op.op.signature.arguments["bias"] is not None]

@@ -64,7 +64,7 @@ def on_meta(model: str, tool: str) -> dict[str, Any]:
     from counters import TOOLS
 
     from flopcount import create_model
-    from flopcount.counting import input_of
+    from flopcount.models.by_name import input_of
     from flopcount.tracing.inputs import arguments_of
 
     count = TOOLS[METERS[tool]].load()

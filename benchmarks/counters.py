@@ -35,7 +35,7 @@ def bare_forward() -> Count:
 
 
 def flopcount() -> Count:
-    from flopcount.counting import count_flops
+    from flopcount.report import count_flops
 
     return lambda module, x: count_flops(module, tuple(x.shape)).macs
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import renderers as _formats  # noqa: F401  (tables learn their formats)
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .budget_file import read_budgets
     from .clip import Clip, Views
     from .comparison import compare
-    from .counting import count_flops, count_model
     from .crosscheck import check
     from .difference import Diff, diff
     from .errors import (
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
     from .models import create_model, list_models
     from .models.inflate import inflate
     from .ops import Kind, TensorSpec, Work
-    from .report import Report
+    from .report import Report, count_flops, count_model
+    from .result import SavedReport
     from .rules import rule
-    from .saved import SavedReport, read_report
+    from .saved import read_report
     from .streams import streaming
-    from .sweeping import sweep
+    from .sweeps import sweep
     from .symbolic import closed_form, closed_form_of
-    from .tables import Table
+    from .table import Table
     from .tracing import trace, weightless
-    from .training.step import Training
+    from .training.training import Training
 
 _HOME = {
     "Budget": "budget",
@@ -56,11 +57,11 @@ _HOME = {
     "InputError": "errors",
     "Kind": "ops",
     "Report": "report",
-    "SavedReport": "saved",
-    "Table": "tables",
+    "SavedReport": "result",
+    "Table": "table",
     "TensorSpec": "ops",
     "TraceError": "errors",
-    "Training": "training.step",
+    "Training": "training.training",
     "UncostedError": "errors",
     "UnknownNameError": "errors",
     "Views": "clip",
@@ -70,8 +71,8 @@ _HOME = {
     "closed_form_of": "symbolic",
     "check_budgets": "budget",
     "compare": "comparison",
-    "count_flops": "counting",
-    "count_model": "counting",
+    "count_flops": "report",
+    "count_model": "report",
     "create_model": "models",
     "diff": "difference",
     "inflate": "models.inflate",
@@ -83,7 +84,7 @@ _HOME = {
     "receptive_field": "fields",
     "rule": "rules",
     "streaming": "streams",
-    "sweep": "sweeping",
+    "sweep": "sweeps",
     "trace": "tracing",
     "weightless": "tracing",
 }

@@ -12,7 +12,7 @@ from .memory import memory_of
 from .units import si
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .result import Result
 
 __all__ = ["MOST", "BatchFit", "largest", "largest_batch", "parse_bytes"]
 
@@ -53,7 +53,7 @@ def parse_bytes(text: str | int) -> int:
 
 
 def largest_batch(
-    count: Callable[[int], Report],
+    count: Callable[[int], Result],
     memory: str | int,
     *,
     training: bool = False,
@@ -63,8 +63,8 @@ def largest_batch(
     """The largest batch whose peak fits into `memory`; it and the next one have been counted.
 
     Arguments:
-        count: the report of a batch, counted with `dataflow=True`, such as
-            `lambda batch: count_flops(model, (batch, 3, 16, 112, 112), dataflow=True)`.
+        count: the result of a batch with its data followed, such as
+            `lambda batch: count_flops(model, (batch, 3, 16, 112, 112)).with_dataflow()`.
         memory: "80GB", "24GiB" or bytes.
         training: of a training step instead of a forward pass.
         optimizer: whose state a training step keeps.

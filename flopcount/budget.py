@@ -15,9 +15,10 @@ from .clip import Clip, Views
 from .errors import FlopcountError, InputError
 from .facts import Printed
 from .ops import TensorSpec
-from .report import ModuleRow, Report
-from .tables import Column, Table, uncosted_lines
+from .result import ModuleRow, Result
+from .table import Column, Table
 from .units import percent, si
+from .wording import uncosted_lines
 
 __all__ = ["MEASURES", "Budget", "BudgetCheck", "Measure", "Verdict", "check_budgets", "parse_limit"]
 
@@ -31,9 +32,9 @@ class Measure:
 
     what: str
     scale: str
-    of: Callable[[Report], int]
+    of: Callable[[Result], int]
     own: Callable[[ModuleRow], int]
-    complete: Callable[[Report], bool] = lambda report: not report.uncosted
+    complete: Callable[[Result], bool] = lambda report: not report.uncosted
 
 
 MEASURES = {
@@ -74,7 +75,7 @@ class Verdict:
 
     budget: Budget
     limit: str
-    report: Report
+    report: Result
 
     @property
     def measure(self) -> Measure:
@@ -192,11 +193,11 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
     return BudgetCheck(tuple(verdicts))
 
 
-def _counted(budget: Budget) -> Report:
-    from .counting import count_model  # torch, which a budget mistyped is told without
+def _counted(budget: Budget) -> Result:
+    from .counting import count_named  # torch, which a budget mistyped is told without
 
     try:
-        return count_model(
+        return count_named(
             budget.model,
             clip=budget.clip,
             views=budget.views,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import UnknownNameError
 from .models import CARDS
 from .models.cards import recorded_costs
-from .tables import Column, Table
+from .table import Column, Table
 
 __all__ = ["models_table", "rules_table"]
 

@@ -12,21 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .clip import Clip, Views
-from .counting import count_model
+from .comparison_rows import OURS, ComparedNetworks, Row, Unplotted
+from .counting import count_named
 from .errors import FlopcountError, InputError, UnknownNameError
 from .facts import Published, ZooModel, classes_of, published, zoo_model
 from .models import CARDS
 from .models.cards import Card
-from .tables import Column, Table
+from .table import Column, Table
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-__all__ = ["OURS", "PER", "Comparison", "Point", "Row", "Unplotted", "compare", "pareto"]
-
-PER = ("view", "video")
-OURS = "your own"  # the family of the points that the user adds
+__all__ = ["Comparison", "Point", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,66 +61,8 @@ class Point:
         return cls(label, model, top1, clip, Views.parse(parts[2]) if len(parts) > 2 else Views())
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One point: cost and parameters counted by us, accuracy in percent as `source` printed it.
-
-    `views` is the protocol as printed ("10×3"), `view_count` its forward passes per video. `note` says what was assumed
-    or departs from the source.
-    """
-
-    name: str
-    family: str
-    clip: Clip
-    views: str
-    view_count: int
-    macs: int
-    params: int
-    top1: float
-    top5: float | None
-    pretrain: str
-    source: str
-    url: str
-    locator: str
-    note: str = ""
-
-    @property
-    def flops(self) -> int:
-        """FLOPs per view: 2 * macs."""
-        return 2 * self.macs
-
-    @property
-    def macs_per_video(self) -> int:
-        """MACs of all views of a video."""
-        return self.macs * self.view_count
-
-    def cost(self, per: str) -> int:
-        """MACs per "view" or per "video".
-
-        Raises:
-            UnknownNameError: neither.
-        """
-        if per not in PER:
-            raise UnknownNameError("unit of cost", per, PER, f"choose {' or '.join(PER)}")
-        return self.macs if per == "view" else self.macs_per_video
-
-
-@dataclass(frozen=True, slots=True)
-class Unplotted:
-    """A network that has no point, and why."""
-
-    name: str
-    why: str
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Networks on one data set: `rows` are points, `unplotted` the others with their reasons."""
-
-    dataset: str
-    rows: tuple[Row, ...]
-    unplotted: tuple[Unplotted, ...]
+class Comparison(ComparedNetworks):
+    """Networks on one data set, with what people make of them: the table, a DataFrame, a chart."""
 
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
@@ -194,7 +134,7 @@ class Comparison:
         Raises:
             InputError: no row has a point.
         """
-        from .figures import scatter
+        from .figures.scatter import scatter
 
         return scatter(self, per, ax, dark=dark)
 
@@ -322,7 +262,7 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
 def _own(point: Point, classes: int) -> Row:
     """The user's own: counted strictly, since a point that lacks an operator would be a better one than it is."""
     given = classes if point.model in CARDS else None  # code of the user's knows its own
-    report = count_model(point.model, clip=point.clip, num_classes=given, views=point.views, strict=True)
+    report = count_named(point.model, clip=point.clip, num_classes=given, views=point.views, strict=True)
     if report.input.clip is None:
         raise InputError(
             f"{point.model} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")]
@@ -346,17 +286,5 @@ def _own(point: Point, classes: int) -> Row:
 
 def _count(name: str, clip: Clip, num_classes: int, options: dict[str, Any]) -> tuple[int, int]:
     """MACs of one view and parameters, strictly: a network of the zoo has no operator without a rule."""
-    report = count_model(name, clip=clip, num_classes=num_classes, options=options, strict=True)
+    report = count_named(name, clip=clip, num_classes=num_classes, options=options, strict=True)
     return report.per_sample.macs, report.params
-
-
-def pareto(rows: Iterable[Row], per: str = "view") -> tuple[Row, ...]:
-    """The rows that no other beats: none costs as little or less and is as accurate or more, one of them strictly.
-
-    Sorted by cost; rows of equal cost and accuracy all stay.
-    """
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.cost(per), -row.top1)):
-        if not front or row.top1 > front[-1].top1 or (row.cost(per), row.top1) == (front[-1].cost(per), front[-1].top1):
-            front.append(row)
-    return tuple(front)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clip import Clip, Views
-from .counting import count_model
+from .counting import count_named
 from .crosscheck import Check, check_model
 from .errors import FlopcountError
 from .models import CARDS
-from .report import Report
+from .result import Result
 from .symbolic import ClosedForm, closed_form_of
 from .verification import RowVerdict, verify_published
 
@@ -30,7 +30,7 @@ class CostReport:
     """
 
     name: str
-    report: Report
+    report: Result
     form: ClosedForm | None
     check: Check | None
     check_clip: Clip | None
@@ -64,7 +64,7 @@ def cost_report(
     """
     model: dict[str, Any] = {"num_classes": num_classes, "options": options}
     progress(f"counting {name}")
-    report = count_model(name, clip=clip, views=views, **model)
+    report = count_named(name, clip=clip, views=views, **model)
     missing: dict[str, str] = {}
     form = check = None
     try:

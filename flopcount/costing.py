@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .ops import CostedOp, Kind, Op, Signature, Work, tensors_in
 from .remembered import works
-from .rules import Rule, find_rule
+from .rules import find_rule
 from .rules.torch_formulas import torch_work
 
 __all__ = ["cost", "work_of"]
@@ -24,7 +24,7 @@ def cost(ops: Sequence[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
     return tuple([CostedOp(op, *known[op.signature]) for op in ops])
 
 
-def _work_of(signature: Signature, remembered: dict[Signature, tuple[Rule, Work]]) -> tuple[str, Kind, Work]:
+def _work_of(signature: Signature, remembered: dict[Signature, tuple[object, Work]]) -> tuple[str, Kind, Work]:
     """Canonical name, kind and work of one call."""
     if signature.is_view:
         return signature.op, Kind.VIEW, _VIEW

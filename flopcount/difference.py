@@ -12,14 +12,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from .report import Amount, ModuleRow, Report
-from .saved import SavedReport
-from .tables import Column, Table, uncosted_lines
+from .result import Amount, ModuleRow, Result, SavedReport
+from .table import Column, Table
 from .units import si, signed, times
+from .wording import uncosted_lines
 
 __all__ = ["Change", "Counted", "Diff", "LayerDiff", "diff"]
 
-Counted: TypeAlias = Report | SavedReport
+Counted: TypeAlias = Result | SavedReport
 
 
 class Change(StrEnum):
@@ -169,7 +169,7 @@ _COLUMNS = (
 
 
 def diff(old: Counted, new: Counted) -> Diff:
-    """What changed from `old` to `new`, each a Report or what `read_report` gives."""
+    """What changed from `old` to `new`, each a Result or what `read_report` gives."""
     before, after = ({row.path: row for row in report.modules} for report in (old, new))
     paths = _merged(list(before), list(after))
     return Diff(old, new, tuple(LayerDiff(path, before.get(path), after.get(path)) for path in paths))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from .expression import Term, named
 from .ops import CostedOp, Kind, Signature, Work
-from .report import ModuleRow, Report
+from .result import ModuleRow, Result
 from .rules import find_rule
 from .units import exact
 
@@ -86,7 +86,7 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(report: Report, layer: str) -> Explanation:
+def explain(report: Result, layer: str) -> Explanation:
     """Explain every operator of a layer; views, which cost nothing, are left out.
 
     Raises:

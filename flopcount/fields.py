@@ -9,8 +9,9 @@ operator is named. Zeros in weights and in attention masks are not looked at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from .tracing.lineage import AXES, Lineage, LineageMode, Lost, Seen
 from .tracing.reach import FAR, Reach
 from .units import times
 
-__all__ = ["Field", "receptive_field"]
+__all__ = ["Field", "Fields", "receptive_field"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ class Field:
 
     def _shown(self) -> tuple[int, ...]:
         return tuple(whole if size is None else size for size, whole in zip(self.sizes, self.clip, strict=True))
+
+
+Fields: TypeAlias = Mapping[str, tuple[Field, ...]]
+"""The distinct fields of each module's output by its path ("" is the root)."""
 
 
 def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from .clip import Views
 from .errors import InputError
 from .symbolic import ClosedForm
-from .tables import Column, Table
+from .table import Column, Table
 from .units import si, times
 
 __all__ = ["Allowance", "Fit", "largest_clips"]

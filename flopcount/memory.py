@@ -1,6 +1,6 @@
 """What a forward pass, and a training step, keep in memory: parameters, buffers, activations at the peak, gradients.
 
-What enters is a report with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
+What enters is a result with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
 memory from the op that makes it until nothing holds on to it any more: views and in-place writes take none. What the
 allocator rounds up or keeps for later is not in here.
 """
@@ -17,11 +17,12 @@ from .errors import UnknownNameError
 from .ops import Op, Trace
 from .rules.workspace import ATTENTION, attention_kernel, channels_last_workspaces, workspaces
 from .span import required_dataflow
-from .tables import Column, Table, title
+from .table import Column, Table
 from .training.optimizers import OPTIMIZERS
+from .wording import title
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .result import Result
 
 __all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "Training", "memory_of"]
 
@@ -163,25 +164,25 @@ class Memory:
         return self.table()._repr_html_()
 
 
-def memory_of(report: Report, *, kernels: str = "cpu") -> Memory:
-    """The memory of a report that was counted with `dataflow=True`.
+def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
+    """The memory of a result that was counted with `dataflow=True`.
 
     Arguments:
-        report: of `count_flops` or `count_model`.
+        result: of `count`.
         kernels: "cpu" adds the workspace of torch's CPU kernels, "none" counts tensors alone.
 
     Raises:
         InputError: it was counted without.
         UnknownNameError: other kernels.
     """
-    flow = required_dataflow(report, "memory")
+    flow = required_dataflow(result, "memory")
     if kernels not in KERNELS:
         raise UnknownNameError("kernels", kernels, KERNELS, f"choose {' or '.join(KERNELS)}")
-    ops = [costed.op for costed in report.ops]
-    saving = report.saving
+    ops = [costed.op for costed in result.ops]
+    saving = result.saving
     return Memory(
-        model=report.model,
-        title=title(report),
+        model=result.model,
+        title=title(result),
         parameters=_held(flow, Role.PARAMETER, Role.FROZEN),
         buffers=_held(flow, Role.BUFFER),
         inputs=_held(flow, Role.INPUT),

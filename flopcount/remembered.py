@@ -12,18 +12,16 @@ kept. `count_flops(..., fast=False)` neither reads nor writes any of this.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .ops import Signature, Work
-    from .rules import Rule
+from .ops import Signature, Work
 
 __all__ = ["LIMIT", "calls", "forget", "works"]
 
 LIMIT = 16_384  # distinct calls, some 30 MB; a large network has a few hundred, and more than that begins anew
 
 _calls: dict[Any, dict[Any, Any]] = {}
-_works: dict[Signature, tuple[Rule, Work]] = {}
+_works: dict[Signature, tuple[object, Work]] = {}
 
 
 def calls(default_dtype: Any) -> dict[Any, Any]:
@@ -34,7 +32,7 @@ def calls(default_dtype: Any) -> dict[Any, Any]:
     return known
 
 
-def works() -> dict[Signature, tuple[Rule, Work]]:
+def works() -> dict[Signature, tuple[object, Work]]:
     """Signature (by identity) -> the rule that was asked, and what it said."""
     if len(_works) > LIMIT:
         _works.clear()

@@ -1,19 +1,29 @@
-"""Costed ops -> a Report: totals, per sample, per video, per module, per operator, and what was not costed.
+"""The front of the house: `count_flops` and `count_model` give a Report, a result with its readers as methods.
 
-What enters is a trace's costed ops and the module's tree; what leaves is frozen data in plain integers.
+Readers are loaded when they are asked for: counting needs none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from .clip import Clip, Views
-from .dataflow import Dataflow
-from .errors import InputError, UnknownNameError
-from .ops import CostedOp, Kind, ModuleCall, Trace
+from .counting import count, refuse_uncosted, require_module
+from .errors import InputError
+from .models import recipe_of
+from .models.by_name import with_model
+from .ops import TensorSpec
+from .result import Result
+from .tracing import TURN
+from .tracing.inputs import Input, arguments_of
+from .wording import sentence
 
 if TYPE_CHECKING:
     import pandas
@@ -24,306 +34,152 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .span import Span
     from .symbolic import ClosedForm
-    from .tables import Table
-    from .training.step import Training
+    from .table import Table
+    from .training.plan import Plan
+    from .training.training import Training
 
-__all__ = [
-    "CONVENTION",
-    "Amount",
-    "ModuleInfo",
-    "ModuleRow",
-    "OperatorRow",
-    "Report",
-    "ReportInput",
-    "UncostedRow",
-    "Unknown",
-]
-
-CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
+__all__ = ["FieldsByModule", "Report", "count_flops", "count_model"]
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of work. `flops` is always twice `macs`; `other_flops` is everything that is no contraction."""
+class FieldsByModule(dict[str, "tuple[Field, ...]"]):
+    """The distinct receptive fields of each module's outputs by its path; called, it gives itself.
 
-    macs: int = 0
-    other_flops: int = 0
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of all contractions."""
-        return 2 * self.macs
-
-    @property
-    def total_flops(self) -> int:
-        """Contractions and everything else."""
-        return self.flops + self.other_flops
-
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(self.macs + other.macs, self.other_flops + other.other_flops)
-
-    def __mul__(self, times: int) -> Amount:
-        return Amount(self.macs * times, self.other_flops * times)
-
-    def __floordiv__(self, parts: int) -> Amount:
-        return Amount(self.macs // parts, self.other_flops // parts)
-
-
-class ModuleInfo(NamedTuple):
-    """One module of the tree: dotted path, class name, and the parameters it owns (a shared one: its first owner)."""
-
-    path: str
-    type: str
-    params: int
-    trainable_params: int
-
-    @property
-    def depth(self) -> int:
-        """0 for the root."""
-        return self.path.count(".") + 1 if self.path else 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReportInput:
-    """What was counted: shapes as given (batch included) and how the clip was sampled from the video."""
-
-    clip: Clip | None
-    stride: int
-    fps: float | None
-    shapes: tuple[tuple[int, ...], ...]
-    batch: int
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleRow:
-    """Cost of a module with its children (`cost`, `params`) and of its own operators and parameters (`own*`).
-
-    `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
+    `report.receptive_field` was a mapping before it was a method, and serves as both.
     """
 
-    path: str
-    type: str
-    depth: int
-    calls: int
-    input_shapes: tuple[tuple[int, ...], ...]
-    output_shapes: tuple[tuple[int, ...], ...]
-    params: int
-    own_params: int
-    cost: Amount
-    own: Amount
+    def __call__(self) -> FieldsByModule:
+        """The same."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorRow:
-    """Cost of one operator under its canonical name."""
+class _Counted:
+    """What a report is of, so that its readers can look at it again."""
 
-    op: str
-    kind: Kind
-    calls: int
-    cost: Amount
-    bytes_read: int
-    bytes_written: int
+    module: nn.Module
+    input: Input
+    engine: str
+    fast: bool
+    plan: Plan | None
 
-
-@dataclass(frozen=True, slots=True)
-class UncostedRow:
-    """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
-
-    `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
-    multiply-add for each pair. Convolution, matmul, attention, a Fourier transform and anything elementwise stay far
-    below that. It is an estimate and no guarantee: an operator that reads an element several times for the same result
-    (an iterative solver) may do more.
-    """
-
-    op: str
-    calls: int
-    modules: tuple[str, ...]
-    elements: int
-    upper_macs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """How much of the work may be missing: elements written by costed operators, by all, and MACs of the others.
-
-    Elements are those of all outputs, views aside. `upper_macs` adds up the `UncostedRow`s, whose docstring says what
-    it means. Where every operator has a rule all elements are costed and nothing is missing.
-    """
-
-    elements_costed: int
-    elements_written: int
-    upper_macs: int
+    def prepared(self) -> AbstractContextManager[None]:
+        """The module as it was while it was counted: trained, or as it is."""
+        return self.plan.applied(self.module) if self.plan else nullcontext()
 
 
 @dataclass(frozen=True)
-class Report:
-    """What one forward pass of a module costs, with its reasons.
+class Report(Result):
+    """What one forward pass of a module costs, with its reasons; the numbers are those of `Result`.
 
-    Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
-    `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views. All of these are the forward pass's.
-
-    There only where asked for: `closed_form`; `training`, the whole step; `dataflow`, which `span` and `memory` read,
-    and `saving`, the forward pass of a training step, or why there is none; `receptive_field`, the distinct fields of
-    each module's outputs.
+    `training` is the whole step, where it was counted. What else can be said of the module is found out when it is
+    asked for: `span`, `memory`, `formula`, `receptive_field`. The module must be as it was when it was counted; a
+    report that was pickled no longer has it.
     """
 
-    model: str
-    departures: tuple[str, ...]
-    input: ReportInput
-    views: Views
-    ops: tuple[CostedOp, ...]
-    tree: tuple[ModuleInfo, ...]
-    calls: tuple[ModuleCall, ...]
-    params: int
-    trainable_params: int
-    engine: str
-    versions: dict[str, str]
-    closed_form: ClosedForm | None = None
     training: Training | None = None
-    dataflow: Dataflow | None = None
-    saving: Trace | str = ""
-    receptive_field: Mapping[str, tuple[Field, ...]] | None = None
+    closed_form: ClosedForm | None = None
+    fields: FieldsByModule | None = None  # shown in tables and in JSON
+    counted: _Counted | None = field(default=None, repr=False, compare=False)
 
-    @cached_property
-    def total(self) -> Amount:
-        """All operations."""
-        return _sum(self.ops)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all contractions."""
-        return self.total.macs
-
-    @property
-    def flops(self) -> int:
-        """2 * macs."""
-        return self.total.flops
-
-    @property
-    def other_flops(self) -> int:
-        """Floating-point operations that are no contraction."""
-        return self.total.other_flops
-
-    @property
-    def total_flops(self) -> int:
-        """Contractions and everything else: flops + other_flops."""
-        return self.total.total_flops
-
-    @cached_property
-    def bytes_read(self) -> int:
-        """Compulsory reads of every operation run one by one."""
-        return sum(costed.work.bytes_read or 0 for costed in self.ops)
-
-    @cached_property
-    def bytes_written(self) -> int:
-        """Compulsory writes of every operation run one by one."""
-        return sum(costed.work.bytes_written or 0 for costed in self.ops)
-
-    @property
-    def per_sample(self) -> Amount:
-        """Cost of one sample of the batch: one clip, one view."""
-        return self.total // self.input.batch
-
-    @property
-    def per_video(self) -> Amount:
-        """Cost of all views of one video."""
-        return self.per_sample * self.views.count
-
-    @cached_property
-    def operators(self) -> tuple[OperatorRow, ...]:
-        """Cost by canonical operator, in order of kind, then of cost."""
-        groups: dict[tuple[str, Kind], list[CostedOp]] = {}
-        for costed in self.ops:
-            groups.setdefault((costed.name, costed.kind), []).append(costed)
-        rows = [
-            OperatorRow(
-                name,
-                kind,
-                len(ops),
-                _sum(ops),
-                sum(costed.work.bytes_read or 0 for costed in ops),
-                sum(costed.work.bytes_written or 0 for costed in ops),
-            )
-            for (name, kind), ops in groups.items()
-        ]
-        order = list(Kind)
-        return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
-
-    @cached_property
-    def modules(self) -> tuple[ModuleRow, ...]:
-        """Cost of every module, called or not, in the order the module defines them."""
-        return _module_rows(self.tree, self.calls, self.ops)
-
-    @cached_property
-    def uncosted(self) -> tuple[UncostedRow, ...]:
-        """What no rule knows; empty is the good news."""
-        groups: dict[str, list[CostedOp]] = {}
-        for costed in self.ops:
-            if costed.kind is Kind.UNCOSTED:
-                groups.setdefault(costed.name, []).append(costed)
-        return tuple(
-            UncostedRow(
-                name,
-                len(ops),
-                tuple(dict.fromkeys(c.op.module for c in ops)),
-                sum(c.elements_read + c.elements_written for c in ops),
-                sum(c.elements_read * c.elements_written for c in ops),
-            )
-            for name, ops in groups.items()
-        )
-
-    @cached_property
-    def unknown(self) -> Unknown:
-        """The size of what no rule knows."""
-        return Unknown(
-            sum(costed.elements_written for costed in self.ops if costed.kind is not Kind.UNCOSTED),
-            sum(costed.elements_written for costed in self.ops),
-            sum(row.upper_macs for row in self.uncosted),
-        )
-
-    def module(self, path: str) -> ModuleRow:
-        """The row of one module by its dotted path; near names where there is none."""
-        for row in self.modules:
-            if row.path == path:
-                return row
-        paths = [row.path for row in self.modules if row.path]
-        raise UnknownNameError("layer", path, paths, "name a layer as in `named_modules()`")
-
-    # Views of the report: each is one function elsewhere, here so that a notebook finds them.
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"counted": None}
 
     def by_module(self, depth: int = 2) -> Table:
         """One row per module down to `depth` (-1: all); rows sum to the total."""
         from .tables import by_module
 
-        return by_module(self, depth)
+        return by_module(self, depth, self.fields)
 
     def by_operator(self) -> Table:
         """One row per operator."""
         from .tables import by_operator
 
-        return by_operator(self)
+        return by_operator(self, self.fields)
 
     def by_kind(self) -> Table:
         """One row per kind of operator."""
         from .tables import by_kind
 
-        return by_kind(self)
+        return by_kind(self, self.fields)
+
+    def table_by(self, by: str = "module", depth: int = 2) -> Table:
+        """The table by module, operator or kind, of the training step if there is one.
+
+        Raises:
+            UnknownNameError: no such table.
+        """
+        from .tables import table_by
+
+        return table_by(self, by, depth, training=self.training, fields=self.fields)
+
+    def with_dataflow(self) -> Report:
+        """The same with the data of every operation followed, which is what span and memory read.
+
+        Raises:
+            InputError: the module is no longer there, or is another than was counted.
+        """
+        if self.dataflow is not None:
+            return self
+        counted = self._counted_again("the data of every operation")
+        with counted.prepared():
+            followed = count(
+                counted.module,
+                counted.input,
+                batch=self.input.batch,
+                engine=counted.engine,
+                fast=counted.fast,
+                dataflow=True,
+            )
+        if _calls(followed) != _calls(self):
+            raise InputError(f"{self.model} is another module than was counted", [("fix", "count it again")])
+        return replace(self, dataflow=followed.dataflow, saving=followed.saving)
+
+    def with_receptive_field(self) -> Report:
+        """The same with what each layer sees of the clip, in its tables and in its JSON.
+
+        Raises:
+            InputError: no input has height and width, or the module is no longer there.
+        """
+        return replace(self, fields=self.receptive_field)
 
     @cached_property
     def span(self) -> Span:
-        """How much could run at once; of a report counted with `dataflow=True`."""
+        """How much could run at once."""
         from .span import span_of
 
-        return span_of(self)
+        return span_of(self.with_dataflow())
 
     @cached_property
     def memory(self) -> Memory:
-        """What takes up memory, in inference and in training; of a report counted with `dataflow=True`."""
+        """What takes up memory, in inference and in training."""
         from .memory import memory_of
 
-        return memory_of(self)
+        return memory_of(self.with_dataflow())
+
+    @cached_property
+    def receptive_field(self) -> FieldsByModule:
+        """What a unit of each layer sees of the clip: `report.receptive_field()["layer1"]`.
+
+        Raises:
+            InputError: no input has height and width, or the module is no longer there.
+        """
+        from .fields import receptive_field
+
+        if self.fields is not None:
+            return self.fields
+        counted = self._counted_again("its receptive field")
+        return FieldsByModule(receptive_field(counted.module, counted.input))
+
+    def formula(
+        self, axes: str | Sequence[str] | None = None, *, layout: str | Sequence[str] | None = None
+    ) -> ClosedForm:
+        """The cost as a function of the clip: `report.formula("THW")`; arguments and errors as `closed_form`."""
+        from .symbolic import closed_form
+
+        if axes is None and layout is None and self.closed_form is not None:
+            return self.closed_form
+        counted = self._counted_again("its closed form")
+        return closed_form(counted.module, counted.input, axes, layout=layout)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
@@ -331,21 +187,8 @@ class Report:
 
         return explain(self, layer)
 
-    def formula(self) -> ClosedForm:
-        """The cost as a function of the clip, where it was counted with `symbolic`.
-
-        Raises:
-            InputError: it was not.
-        """
-        if self.closed_form is None:
-            fix = 'count_flops(module, input, symbolic="THW").formula()'
-            raise InputError(f"{self.model} was counted at one clip, without its closed form", [("fix", fix)])
-        return self.closed_form
-
     def sentence(self) -> str:
         """The line for a paper."""
-        from .tables import sentence
-
         return sentence(self)
 
     def plot(self, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False) -> Axes:
@@ -357,90 +200,233 @@ class Report:
     def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
         """The table as a DataFrame of exact integers, with names as in the JSON: macs, other_flops, bytes_read."""
         from .renderers.frame import to_frame
-        from .tables import table_by
 
-        return to_frame(table_by(self, by, depth))
+        return to_frame(self.table_by(by, depth))
 
     def to_markdown(self, by: str = "module", depth: int = 2) -> str:
         """The table in GitHub's markdown."""
-        return self._render("markdown", by, depth)
+        return self.table_by(by, depth).to_markdown()
 
     def to_latex(self, by: str = "module", depth: int = 2) -> str:
         """The table for a paper (booktabs)."""
-        return self._render("latex", by, depth)
+        return self.table_by(by, depth).to_latex()
 
     def to_csv(self, by: str = "module", depth: int = -1) -> str:
         """The table in exact integers."""
-        return self._render("csv", by, depth)
+        return self.table_by(by, depth).to_csv()
 
     def to_json(self) -> str:
         """The whole report, schema flopcount/1."""
         from .renderers.machine import to_json
 
-        return to_json(self)
+        return to_json(self, training=self.training, fields=self.fields)
 
-    def _render(self, form: str, by: str, depth: int) -> str:
-        from .renderers import render
-        from .tables import table_by
-
-        return render(table_by(self, by, depth), form)
+    def _counted_again(self, what: str) -> _Counted:
+        if self.counted is None:
+            raise InputError(f"this report of {self.model} has no module to find {what}", [("fix", "count it again")])
+        return self.counted
 
     def __str__(self) -> str:
-        return self._render("table", "module", 2)
+        return str(self.table_by())
 
     def __repr__(self) -> str:
         return f"<Report {self.model}: {self.sentence()}>"
 
     def _repr_html_(self) -> str:
-        return self._render("html", "module", 2)
+        return self.table_by()._repr_html_()
 
 
-def _sum(ops: Iterable[CostedOp]) -> Amount:
-    macs = other = 0
-    for costed in ops:
-        macs += costed.work.macs
-        other += costed.work.other_flops
-    return Amount(macs, other)
+def _calls(result: Result) -> list[tuple[Any, ...]]:
+    """What ran, where and on what; the very objects differ between two traces."""
+    ops = [costed.op for costed in result.ops]
+    return [(op.module, op.signature.op, op.signature.arguments, op.signature.outputs) for op in ops]
 
 
-def _module_rows(
-    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Iterable[CostedOp]
-) -> tuple[ModuleRow, ...]:
-    """Work outside of every module, as the loss of a training step is, is the root's."""
-    own_macs = {info.path: 0 for info in tree}
-    own_other = own_macs.copy()
-    for costed in ops:
-        path, work = costed.op.module if costed.op.module in own_macs else "", costed.work
-        own_macs[path] += work.macs
-        own_other[path] += work.other_flops
-    called: dict[str, list[ModuleCall]] = {}
-    for call in calls:
-        called.setdefault(call.module, []).append(call)
-    macs, other = own_macs.copy(), own_other.copy()
-    params = {info.path: info.params for info in tree}
-    for info in reversed(tree):  # a module stands behind the one that holds it
-        if info.path:
-            parent = info.path.rpartition(".")[0]
-            macs[parent] += macs[info.path]
-            other[parent] += other[info.path]
-            params[parent] += params[info.path]
-    return tuple(
-        ModuleRow(
-            path=info.path,
-            type=info.type,
-            depth=info.depth,
-            calls=len(called.get(info.path, ())),
-            input_shapes=_distinct(call.inputs for call in called.get(info.path, ())),
-            output_shapes=_distinct(call.outputs for call in called.get(info.path, ())),
-            params=params[info.path],
-            own_params=info.params,
-            cost=Amount(macs[info.path], other[info.path]),
-            own=Amount(own_macs[info.path], own_other[info.path]),
-        )
-        for info in tree
+_OF_RESULT = tuple(entry.name for entry in fields(Result))
+
+
+def count_flops(
+    module: nn.Module,
+    input: Input,
+    *,
+    views: str | int | tuple[int, int] | Views | None = None,
+    stride: int | None = None,
+    fps: float | None = None,
+    batch: int | None = None,
+    strict: bool = False,
+    engine: str = "auto",
+    fast: bool = True,
+    symbolic: str | Sequence[str] | None = None,
+    layout: str | Sequence[str] | None = None,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
+    dataflow: bool | None = None,
+    receptive_field: bool | None = None,
+) -> Report:
+    """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
+
+    Arguments:
+        module: any nn.Module, on any device, the meta device included.
+        input: a tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec(shape, dtype); a tuple of
+            arguments; a list where the model takes one; a dict of keyword arguments. Shapes may stand for tensors.
+        views: the testing protocol, "10x3" or (10, 3) for 10 clips of 3 crops, 10 for 10 clips.
+        stride: every how many frames the clip was sampled; 1 unless the model says otherwise.
+        fps: frames per second of the video; adds the cost of a second of video.
+        batch: samples in the input, where that is not the first size of the first tensor.
+        strict: raise where an operator has no rule instead of listing it.
+        engine: "auto", "meta", "fake" or "real".
+        fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
+            without, where torch's meta kernels answer every single call.
+        mode: "forward", or "train" to count a training step too: loss, backward and optimizer, in `report.training`.
+            A module in eval mode is put into training mode for that, and is as before afterwards.
+        optimizer: "sgd" (momentum 0.9), "adam" or "adamw", whose step is then counted; with mode="train".
+        freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
+        symbolic: deprecated; `report.formula("THW")` finds the closed form.
+        layout: deprecated; `report.formula("THW", layout=...)`.
+        dataflow: deprecated; `report.span` and `report.memory` follow the data where it was not.
+        receptive_field: deprecated; `report.receptive_field()`, and `report.with_receptive_field()` for its tables.
+
+    Raises:
+        InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
+        UncostedError: `strict`, and an operator without a rule.
+        TraceError: the module needs weights or values that it was not given.
+    """
+    asked = _asked(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    protocol = {"views": views, "stride": stride, "fps": fps, "batch": batch}
+    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), asked)
+
+
+def count_model(
+    name: str,
+    *,
+    clip: Clip | None = None,
+    batch: int = 1,
+    num_classes: int | None = None,
+    options: dict[str, Any] | None = None,
+    inputs: Sequence[tuple[str, TensorSpec]] = (),
+    dtype: str | None = None,
+    views: Views | None = None,
+    stride: int | None = None,
+    fps: float | None = None,
+    strict: bool = False,
+    mode: str = "forward",
+    optimizer: str | None = None,
+    freeze: str | Sequence[str] = (),
+    dataflow: bool | None = None,
+    receptive_field: bool | None = None,
+    max_params: int | None = None,
+) -> Report:
+    """Count a model by name: what `flopcount model` calls.
+
+    The model is built without weights; only where it cannot run without them it is built for real.
+
+    Arguments:
+        name: of the zoo, "package.module:callable" or "file.py:callable".
+        clip: T×H×W; the zoo's own where not given. The input is (batch, 3, T, H, W).
+        batch: clips in one pass.
+        num_classes: for the model's builder.
+        options: further arguments for the model's builder.
+        inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.
+        dtype: of the model and its floating-point inputs, such as "bfloat16".
+        views: as count_flops.
+        stride: as count_flops.
+        fps: as count_flops.
+        strict: as count_flops.
+        mode: as count_flops.
+        optimizer: as count_flops.
+        freeze: as count_flops.
+        dataflow: deprecated, as count_flops.
+        receptive_field: deprecated, as count_flops.
+        max_params: parameters beyond which a model that cannot run without its weights is not built with them.
+
+    Raises:
+        FlopcountError: as `find_model` and `count_flops`.
+    """
+    asked = _asked(dataflow=dataflow, receptive_field=receptive_field)
+    protocol = {"views": views, "stride": stride, "fps": fps}
+    training = mode, optimizer, freeze
+    return with_model(
+        name,
+        lambda module, input: _report(module, input, protocol, strict, "auto", True, training, asked),
+        clip=clip,
+        batch=batch,
+        num_classes=num_classes,
+        options=options,
+        inputs=inputs,
+        dtype=dtype,
+        max_params=max_params,
     )
 
 
-def _distinct(calls: Iterable[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
-    """Each shape once, in order of appearance."""
-    return tuple(dict.fromkeys(shape for shapes in calls for shape in shapes))
+def _report(
+    module: nn.Module,
+    input: Input,
+    protocol: Mapping[str, Any],
+    strict: bool,
+    engine: str,
+    fast: bool,
+    training: tuple[str, str | None, str | Sequence[str]],
+    asked: Mapping[str, Any],
+) -> Report:
+    """Count, training if it is asked for, and what the old keywords ask for."""
+    require_module(module)
+    plan = _plan(*training)
+    counted = _Counted(module, input, engine, fast, plan)
+    with TURN, counted.prepared():
+        result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(asked.get("dataflow")))
+        step = _training(result, module, input, plan, engine, fast) if plan else None
+    if strict:
+        refuse_uncosted(step.step.ops if step else result.ops)
+    report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, training=step, counted=counted)
+    if asked.get("symbolic") is not None:
+        report = replace(report, closed_form=report.formula(asked["symbolic"], layout=asked.get("layout")))
+    return report.with_receptive_field() if asked.get("receptive_field") else report
+
+
+_NEW_CALLS = {
+    "symbolic": 'report.formula("THW")',
+    "layout": 'report.formula("THW", layout=...)',
+    "dataflow": "report.span and report.memory",
+    "receptive_field": "report.receptive_field()",
+}
+
+
+def _asked(**keywords: Any) -> dict[str, Any]:
+    """The old keywords that were given, each with a warning that names the new call."""
+    asked = {name: value for name, value in keywords.items() if value is not None}
+    for name in asked:
+        warnings.warn(
+            f"{name}= is deprecated and goes with the next release: count first, then {_NEW_CALLS[name]}",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    return asked
+
+
+def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+    """What is asked of training; where nothing is, nothing of it is loaded."""
+    if mode == "forward" and optimizer is None and not freeze:
+        return None
+    from .training.plan import Plan
+
+    return Plan.of(mode, optimizer, freeze)
+
+
+def _training(
+    result: Result,
+    module: nn.Module,
+    input: Input,
+    plan: Plan,
+    engine: str,
+    fast: bool,
+) -> Training:
+    """The training step of a module that is set up for it, on what its forward was counted on."""
+    from .tracing.training import trace_training
+    from .training.training import training_of
+
+    args, kwargs = arguments_of(input, module)
+    recipe = recipe_of(module)
+    streams = recipe.streams if recipe else ()
+    step = trace_training(module, args, kwargs, batch=result.input.batch, streams=streams, engine=engine, fast=fast)
+    return training_of(result, step, plan, streams, fast=fast)

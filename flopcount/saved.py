@@ -8,37 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .clip import Clip, Views
 from .errors import InputError
 from .renderers.machine import SCHEMA
-from .report import Amount, ModuleRow, ReportInput, UncostedRow
+from .result import Amount, ModuleRow, ResultInput, SavedReport, UncostedRow
 
-__all__ = ["SavedReport", "read_report"]
-
-
-@dataclass(frozen=True, slots=True)
-class SavedReport:
-    """What `flopcount model NAME --format json` wrote; the attributes are those of `Report`."""
-
-    model: str
-    input: ReportInput
-    views: Views
-    total: Amount
-    params: int
-    trainable_params: int
-    modules: tuple[ModuleRow, ...]
-    uncosted: tuple[UncostedRow, ...]
-    engine: str
-    versions: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all contractions."""
-        return self.total.macs
+__all__ = ["read_report"]
 
 
 def read_report(path: str | Path) -> SavedReport:
@@ -142,9 +121,9 @@ def _report(data: _Node) -> SavedReport:
     return report
 
 
-def _input(data: _Node) -> ReportInput:
+def _input(data: _Node) -> ResultInput:
     clip = data["clip"].value
-    return ReportInput(
+    return ResultInput(
         clip=Clip.parse(data["clip"].text()) if clip is not None else None,
         stride=data["stride"].whole(),
         fps=None,

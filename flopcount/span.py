@@ -1,6 +1,6 @@
 """Work and span of a forward pass: how much of it could run at once, whatever the number of processors.
 
-What enters is a report with the dataflow of its trace; what leaves is a frozen Span. A chain is a sequence of ops each
+What enters is a result with the dataflow of its trace; what leaves is a frozen Span. A chain is a sequence of ops each
 of which reads what the one before it wrote, through whatever views. Only such true dependences count: that a buffer is
 used again could be avoided with more memory. Two writes to different regions of one storage do not wait for each other.
 """
@@ -15,11 +15,12 @@ from .dataflow import Access, Dataflow, Role
 from .errors import InputError
 from .ops import CostedOp
 from .rules.depth import depth_of, steps
-from .tables import Column, Table, missing_lines, title
+from .table import Column, Table
 from .units import si
+from .wording import missing_lines, title
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .result import Result
 
 __all__ = ["PathStep", "Span", "required_dataflow", "span_of", "spans_table"]
 
@@ -95,42 +96,42 @@ class Span:
 CONVENTION = "span: 1 per elementwise op, 1 + ⌈log2 K⌉ per reduction of length K, data movement 0"
 
 
-def span_of(report: Report) -> Span:
-    """The work and span of a report that was counted with `dataflow=True`.
+def span_of(result: Result) -> Span:
+    """The work and span of a result that was counted with `dataflow=True`.
 
     Raises:
         InputError: it was not.
     """
-    flow = required_dataflow(report, "span")
+    flow = required_dataflow(result, "span")
     order = dependences(flow)
-    depths = [depth_of(costed) for costed in report.ops]
+    depths = [depth_of(costed) for costed in result.ops]
     ends, before = _deepest(depths, order)
     writes = [bool(data.writes) for data in flow.flows]
     lengths, _ = _deepest([int(written) for written in writes], order)
     return Span(
-        model=report.model,
-        work=report.total_flops,
+        model=result.model,
+        work=result.total_flops,
         span=max(ends, default=0),
         chain=max(lengths, default=0),
-        steps=max(recurrence(report.ops, flow, order), default=0),
-        path=_path(report.ops, depths, ends, before),
-        clip=str(report.input.clip or ""),
-        title=title(report),
-        gaps=tuple(missing_lines(report)),
+        steps=max(recurrence(result.ops, flow, order), default=0),
+        path=_path(result.ops, depths, ends, before),
+        clip=str(result.input.clip or ""),
+        title=title(result),
+        gaps=tuple(missing_lines(result)),
     )
 
 
-def required_dataflow(report: Report, what: str) -> Dataflow:
-    """The dataflow of a report.
+def required_dataflow(result: Result, what: str) -> Dataflow:
+    """The dataflow of a result.
 
     Raises:
         InputError: it was counted without.
     """
-    if report.dataflow is None:
+    if result.dataflow is None:
         raise InputError(
-            f"this report has no {what}: its data was not followed", [("fix", "count_flops(..., dataflow=True)")]
+            f"this result has no {what}: its data was not followed", [("fix", "count(..., dataflow=True)")]
         )
-    return report.dataflow
+    return result.dataflow
 
 
 def dependences(flow: Dataflow) -> list[tuple[int, ...]]:

@@ -15,14 +15,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from .clip import Clip
-from .counting import count_flops, input_of
+from .counting import count
 from .errors import InputError
 from .fields import follow
+from .models.by_name import input_of
 from .models.loading import find_model
 from .models.streamable import ALL, WINDOW, Streamable
 from .ops import TensorSpec
-from .report import Amount, Report
-from .tables import Column, Table
+from .result import Amount, Result
+from .table import Column, Table
 from .tracing import TURN, lightest, trace
 from .tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
 from .tracing.lineage import AXES, Lineage, LineageMode, Lost
@@ -120,7 +121,7 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     """
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
-    report = count_flops(module, input)
+    report = count(module, input)
     clip = report.input.clip or Clip(1, *report.input.shapes[0][-2:])
     base = Streaming(report.model, clip, stride, report.per_sample)
     if _is_image_network(report):
@@ -135,7 +136,7 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     batch, channels, _, height, width = first.shape
     state = _state_after(module, first)
     new = TensorSpec((batch, channels, stride, height, width), first.dtype)
-    step = count_flops(_Step(module), (new, state), batch=batch)
+    step = count(_Step(module), (new, state), batch=batch)
     kept = sum(spec.nbytes for spec in specs_of(state)) // batch
     return _stepped(base, step.per_sample, kept, getattr(module, "step_sees", ""))
 
@@ -148,7 +149,7 @@ def _prevented(base: Streaming, reason: Prevented) -> Streaming:
     return Streaming(base.model, base.clip, base.stride, base.window, prevented=reason)
 
 
-def _is_image_network(report: Report) -> bool:
+def _is_image_network(report: Result) -> bool:
     return [len(shape) for shape in report.input.shapes] == [4] and report.input.shapes[0][1] == 3
 
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .counting import count_model
+from .counting import count_named
 from .errors import FlopcountError, InputError, UnknownNameError
 from .models import CARDS
 from .models.offered import LISTED, names_offered, options_to_try
-from .report import Report
-from .tables import Column, Table
+from .result import Result
+from .table import Column, Table
 from .units import times
 
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
@@ -176,7 +176,7 @@ def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
 def _row(name: str, options: dict[str, Any]) -> SurveyRow:
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-            report = count_model(name, options=options, max_params=LARGEST)
+            report = count_named(name, options=options, max_params=LARGEST)
     except FlopcountError as error:
         return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
     except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
@@ -192,7 +192,7 @@ def _row(name: str, options: dict[str, Any]) -> SurveyRow:
     )
 
 
-def _input_text(report: Report, options: dict[str, Any]) -> str:
+def _input_text(report: Result, options: dict[str, Any]) -> str:
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
     return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
 

@@ -1,8 +1,8 @@
 """Counting many configurations: every point of a grid, or of any list, here or on whatever executor is given.
 
-What enters is something that builds a model from a configuration; what leaves is a Sweep, a row for each configuration
-with its cost or with the reason why there is none. Work is handed out in chunks and comes back by chunk, so a chunk
-whose worker died is handed out again: no configuration is lost, and none is counted twice.
+What enters is something that builds a model from a configuration; what leaves are SweepRows: for each configuration
+its cost, or the reason why there is none. Work is handed out in chunks and comes back by chunk, so a chunk whose
+worker died is handed out again: no configuration is lost, and none is counted twice.
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from .clip import Clip
-from .counting import count_flops, count_model
+from .counting import count, count_named
 from .errors import FlopcountError, InputError, TraceError
-from .report import Report
-from .tables import Column, Table
+from .result import Result
+from .table import Column, Table
 from .tracing import require_room, weightless
 
-if TYPE_CHECKING:
-    import pandas
-    from matplotlib.axes import Axes
-
-__all__ = ["Configuration", "Sweep", "SweepRow", "build_of_zoo", "sweep"]
+__all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "sweep_rows"]
 
 Configuration: TypeAlias = Mapping[str, Any]
 """Names and values that a builder takes as keyword arguments."""
@@ -55,7 +51,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class SweepRows:
     """All configurations, in the order given."""
 
     rows: tuple[SweepRow, ...]
@@ -80,30 +76,6 @@ class Sweep:
         notes = (f"{len(self.rows)} configurations, {len(self.rows) - failed} counted, {failed} failed",)
         return Table("sweep", columns, rows, None, notes)
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """One row per configuration, exact integers; a failure has none, and says why."""
-        import pandas
-
-        from .renderers.frame import column_of
-
-        flops = [None if row.macs is None else 2 * row.macs for row in self.rows]
-        return pandas.DataFrame(
-            {
-                **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
-                "macs": pandas.array([row.macs for row in self.rows], dtype="Int64"),
-                "flops": pandas.array(flops, dtype="Int64"),
-                "other_flops": pandas.array([row.other_flops for row in self.rows], dtype="Int64"),
-                "params": pandas.array([row.params for row in self.rows], dtype="Int64"),
-                "problem": column_of([row.problem for row in self.rows]),
-            }
-        )
-
-    def plot(self, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-        """MACs against one of the names, a line for each combination of the others."""
-        from .figures import sweep_lines
-
-        return sweep_lines(self, x, ax, dark=dark)
-
     def __str__(self) -> str:
         return str(self.table())
 
@@ -119,14 +91,14 @@ def _cells(row: SweepRow, names: Sequence[str], with_problem: bool) -> Iterator[
         yield row.problem
 
 
-def sweep(
+def sweep_rows(
     build: Callable[..., Any],
     grid: Mapping[str, Iterable[Any]] | Iterable[Configuration],
     *,
     executor: Executor | None = None,
     chunk: int = CHUNK,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
-) -> Sweep:
+) -> SweepRows:
     """Count every configuration of a grid.
 
     Arguments:
@@ -154,7 +126,7 @@ def sweep(
         progress(done, total)
     if not found:
         raise InputError("the grid is empty", [("fix", "give each name at least one value")])
-    return Sweep(tuple(row for index in sorted(found) for row in found[index]))
+    return SweepRows(tuple(row for index in sorted(found) for row in found[index]))
 
 
 def _configurations(grid: Any) -> tuple[Iterator[Configuration], int | None]:
@@ -233,19 +205,19 @@ def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
     return SweepRow(configuration, report.macs, report.other_flops, report.params, uncosted)
 
 
-def _counted(build: Callable[..., Any], configuration: Configuration) -> Report:
+def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
     built = weightless(build, **configuration)
-    if isinstance(built, Report):
+    if isinstance(built, Result):
         return built
     if not (isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], nn.Module)):
         raise InputError(f"the builder gave a {type(built).__name__}", [("fix", "return (module, input)")])
     try:
-        return count_flops(*built)
+        return count(*built)
     except TraceError as error:  # it needs its weights
         require_room(built[0], error)
-        return count_flops(*build(**configuration))
+        return count(*build(**configuration))
 
 
-def build_of_zoo(*, model: str, frames: int, size: int, **options: Any) -> Report:
+def build_of_zoo(*, model: str, frames: int, size: int, **options: Any) -> Result:
     """A configuration of a model by name: frames × size × size."""
-    return count_model(model, clip=Clip(frames, size, size), options=options)
+    return count_named(model, clip=Clip(frames, size, size), options=options)

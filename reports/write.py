@@ -21,8 +21,8 @@ from flopcount.catalogue import rules_table
 from flopcount.clip import Clip, Views
 from flopcount.comparison import compare
 from flopcount.cost_report import cost_report
-from flopcount.figures import comparison_pictures, comparison_texts
 from flopcount.pages import report_pictures, report_texts
+from flopcount.pages.comparison import comparison_pictures, comparison_texts
 from flopcount.verification import lecture_page, published_report, verify_published
 from flopcount.writing import write_files
 

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from flopcount.cli import app
 from flopcount.clip import Clip, Views
-from flopcount.comparison import OURS, Comparison, Point, compare, pareto
-from flopcount.counting import count_model
+from flopcount.comparison import Comparison, Point, compare
+from flopcount.comparison_rows import OURS, pareto
 from flopcount.errors import InputError, UnknownNameError
 from flopcount.facts import published
 from flopcount.models.cards import lecture as lecture_cards
+from flopcount.report import count_model
 from flopcount.verification import count_systems, systems_table
 from flopcount.verification import systems as systems_module
 

@@ -79,7 +79,7 @@ def remembered_composites():
 def test_composites_remembered_whole_are_what_they_are_made_of(equation, shape):
     first, again, slow = (count_flops(Products(equation), shape, fast=fast) for fast in (True, True, False))
     assert operators(first) == operators(again) == operators(slow)
-    assert operators(count_flops(Products(equation), shape, dataflow=True)) == operators(slow)
+    assert operators(count_flops(Products(equation), shape).with_dataflow()) == operators(slow)
     assert remembered_composites() == [id(torch.ops.aten.einsum.default)]
 
 

@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 from made_up_rows import made_up
 
 from flopcount.clip import Clip
-from flopcount.comparison import OURS, Comparison
-from flopcount.counting import count_model
+from flopcount.comparison import Comparison
+from flopcount.comparison_rows import OURS
 from flopcount.errors import InputError, UnknownNameError
 from flopcount.figures import picture
 from flopcount.figures.breakdown import BARS
 from flopcount.figures.labels import Box, leader, place, trail
 from flopcount.figures.themes import STYLES
 from flopcount.models import CARDS
+from flopcount.report import count_model
 
 matplotlib.use("agg")
 

@@ -143,7 +143,7 @@ def test_other_counters_are_given_it_too():
 
 
 def test_memory_and_span_see_it_too():
-    report = count_flops(per_frame(WRAPS["generator"]), CLIP, dataflow=True)
+    report = count_flops(per_frame(WRAPS["generator"]), CLIP).with_dataflow()
     assert report.memory.inference > 0
     assert report.span.work == report.total_flops
 

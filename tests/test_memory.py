@@ -15,10 +15,11 @@ from zoo import every
 from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
 from flopcount.batches import MOST, BatchFit, largest, parse_bytes
 from flopcount.cli import app
-from flopcount.counting import input_of
+from flopcount.counting import count
 from flopcount.dataflow import Role
 from flopcount.memory import live_bytes, memory_of
 from flopcount.models import CARDS, create_model
+from flopcount.models.by_name import input_of
 from flopcount.models.loading import find_model
 from flopcount.renderers.terminal import terminal
 from flopcount.tracing.engines import real_input
@@ -28,7 +29,7 @@ N = 4 * 6  # bytes of a float32 tensor of 6 elements, the unit of the hand count
 
 
 def report_of(function, *inputs, parts=(), **options):
-    return count_flops(Apply(function, *parts), inputs or (6,), dataflow=True, **options)
+    return count_flops(Apply(function, *parts), inputs or (6,), **options).with_dataflow()
 
 
 def peak(function, *inputs, parts=(), **options):
@@ -88,12 +89,12 @@ def test_peak(name, engine):
 
 def test_the_moment_of_the_peak():
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    found = memory_of(count_flops(net, (3, 4), dataflow=True), kernels="none")
+    found = memory_of(count_flops(net, (3, 4)).with_dataflow(), kernels="none")
     assert found.peak.module == "1"
     assert found.peak.op == "aten.relu"
     assert found.peak.nbytes == 2 * 3 * 8 * 4  # in and out of the ReLU, 3 rows of 8
     in_place = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Linear(8, 2))
-    found = memory_of(count_flops(in_place, (3, 4), dataflow=True), kernels="none")
+    found = memory_of(count_flops(in_place, (3, 4)).with_dataflow(), kernels="none")
     assert found.peak.module == "2"
     assert found.peak.nbytes == 3 * 8 * 4 + 3 * 2 * 4  # in and out of the last layer
 
@@ -101,7 +102,7 @@ def test_the_moment_of_the_peak():
 def test_what_is_there_all_the_time():
     net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)).eval()
     net[0].weight.requires_grad_(False)
-    found = count_flops(net, (3, 4), dataflow=True).memory
+    found = count_flops(net, (3, 4)).memory
     params = (32 + 8) + (8 + 8) + (16 + 2)
     assert found.parameters == (("float32", params * 4),)
     assert found.gradients == (("float32", (params - 32) * 4),)  # the first weight is frozen
@@ -118,12 +119,12 @@ def test_what_is_there_all_the_time():
 def test_a_shared_parameter_is_there_once():
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight
-    assert count_flops(tied, (1, 4), dataflow=True).memory.parameters == (("float32", (16 + 4 + 4) * 4),)
+    assert count_flops(tied, (1, 4)).memory.parameters == (("float32", (16 + 4 + 4) * 4),)
 
 
 def test_dtypes():
     net = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2)).to(torch.bfloat16)
-    found = memory_of(count_flops(net, TensorSpec((3,), "int64"), dataflow=True), kernels="none")
+    found = memory_of(count_flops(net, TensorSpec((3,), "int64")).with_dataflow(), kernels="none")
     assert found.inputs == (("int64", 3 * 8),)
     assert found.parameters == (("bfloat16", 2 * (40 + 8 + 2)),)
     assert found.peak.activations == (("bfloat16", 2 * (3 * 4 + 3 * 2)),)
@@ -153,7 +154,7 @@ def sequence(names):
 @settings(max_examples=25)
 def test_linear_in_the_batch_and_at_least_every_op(names, batch):
     net = sequence(names)
-    one, many = (count_flops(net, (n, 8), dataflow=True) for n in (1, batch))
+    one, many = (count_flops(net, (n, 8)).with_dataflow() for n in (1, batch))
     for a, b in (
         (memory_of(one, kernels="none").peak.nbytes, memory_of(many, kernels="none").peak.nbytes),
         (one.memory.training.nbytes, many.memory.training.nbytes),
@@ -192,14 +193,14 @@ def saved_by_autograd(net, x):
 @settings(max_examples=40)
 def test_saved_is_what_autograd_saves(names, batch):
     net = sequence(names)
-    training = count_flops(net, (batch, 8), dataflow=True).memory.training
+    training = count_flops(net, (batch, 8)).memory.training
     assert dict(training.saved) == saved_by_autograd(net, torch.randn(batch, 8))
     assert not net.training
 
 
 def test_saved_by_hand():
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    training = count_flops(net, (3, 4), dataflow=True).memory.training
+    training = count_flops(net, (3, 4)).memory.training
     # the ReLU's result serves itself and the layer behind it; the first layer's input is the network's
     assert training.saved == (("float32", 3 * 8 * 4 + 3 * 2 * 4),)
     assert training.on_top == 2 * 3 * 8 * 4  # gradients of the ReLU's input and output
@@ -208,11 +209,10 @@ def test_saved_by_hand():
 
 def test_checkpointing_saves_less():
     block = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 8))
-    plain = count_flops(Apply(lambda x, f: f(f(x)), block), (3, 8), dataflow=True).memory.training
+    plain = count_flops(Apply(lambda x, f: f(f(x)), block), (3, 8)).memory.training
     again = count_flops(
         Apply(lambda x, f: checkpoint(f, checkpoint(f, x, use_reentrant=False), use_reentrant=False), block),
         (3, 8),
-        dataflow=True,
     ).memory.training
     width, inner = 3 * 8 * 4, 3 * 64 * 4
     assert plain.saved == (("float32", 2 * inner + 2 * width),)
@@ -221,7 +221,7 @@ def test_checkpointing_saves_less():
 
 def test_a_network_that_cannot_train_on_this_input_says_why():
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
-    found = count_flops(net, (1, 4), dataflow=True).memory
+    found = count_flops(net, (1, 4)).memory
     assert "Expected more than 1 value per channel" in found.training
     assert found.step() is None
     assert found.table().total[3] == "unknown"
@@ -268,7 +268,7 @@ def test_peak_is_the_allocators(name, batch, several_threads):
         pytest.importorskip(card.requires)
     module = find_model(name, clip=card.smallest, num_classes=None, options=None)().eval()
     given_input = input_of(module, name, card.smallest, batch, ())
-    found = count_flops(module, given_input, dataflow=True).memory
+    found = count_flops(module, given_input).memory
     args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
     with torch.inference_mode():
         module(*args, **kwargs)  # what kernels set up once
@@ -281,7 +281,7 @@ def test_saved_is_what_the_allocator_keeps(name, several_threads):
     card = CARDS[name]
     module = create_model(name, clip=card.smallest).train()
     given_input = input_of(module, name, card.smallest, 2, ())
-    training = count_flops(module, given_input, dataflow=True).memory.training
+    training = count_flops(module, given_input).memory.training
     args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
     module(*args, **kwargs)
     _, kept = recorded(lambda: module(*args, **kwargs))
@@ -327,12 +327,10 @@ def test_attention_kernel(name, several_threads):
 def test_flash_attention_saves_no_scores():
     long = (1, 2, 64, 8)
     net = Apply(lambda x, f: attention(*f(x).chunk(3, -1)), nn.Linear(8, 24))
-    flash = sum(n for _, n in count_flops(net, long, dataflow=True).memory.training.saved)
+    flash = sum(n for _, n in count_flops(net, long).memory.training.saved)
     assert flash == saved_by_autograd(net, torch.randn(long))["float32"]
     spelled = Apply(lambda x, f: (lambda q, k, v: (q @ k.mT).softmax(-1) @ v)(*f(x).chunk(3, -1)), nn.Linear(8, 24))
-    assert (
-        sum(n for _, n in count_flops(spelled, long, dataflow=True).memory.training.saved) > 2 * 64 * 64 * 4 + flash / 2
-    )
+    assert sum(n for _, n in count_flops(spelled, long).memory.training.saved) > 2 * 64 * 64 * 4 + flash / 2
     assert F.scaled_dot_product_attention.__name__ == "scaled_dot_product_attention"
 
 
@@ -366,7 +364,7 @@ def test_the_batch_found_fits_and_the_next_does_not():
     net = create_model("r3d_18", clip="4x32x32").eval()
 
     def count(batch):
-        return count_flops(net, (batch, 3, 4, 32, 32), dataflow=True)
+        return count_flops(net, (batch, 3, 4, 32, 32)).with_dataflow()
 
     for options, need in (
         ({}, lambda memory: memory.inference),
@@ -396,7 +394,7 @@ def test_no_bytes(text):
 
 
 def test_columns_sum_to_the_total():
-    report = count_model("swin3d_t", clip=Clip(2, 32, 32), dataflow=True)
+    report = count_model("swin3d_t", clip=Clip(2, 32, 32)).with_dataflow()
     for optimizer in ("adamw", "none"):
         table = report.memory.table(optimizer)
         for column in (2, 3):
@@ -406,13 +404,13 @@ def test_columns_sum_to_the_total():
 
 def test_without_dataflow_there_is_no_memory():
     with pytest.raises(InputError, match="no memory: its data was not followed"):
-        _ = count_flops(nn.Linear(2, 2), (1, 2)).memory
+        memory_of(count(nn.Linear(2, 2), (1, 2)))
     with pytest.raises(UnknownNameError, match="choose cpu or none"):
-        memory_of(count_flops(nn.Linear(2, 2), (1, 2), dataflow=True), kernels="cuda")
+        memory_of(count_flops(nn.Linear(2, 2), (1, 2)).with_dataflow(), kernels="cuda")
 
 
 def test_a_second_count_says_the_same():
-    first, second = (count_model("mvitv2_s_16x4", clip=Clip(3, 32, 32), dataflow=True).memory for _ in range(2))
+    first, second = (count_model("mvitv2_s_16x4", clip=Clip(3, 32, 32)).memory for _ in range(2))
     assert first == second
 
 
@@ -425,7 +423,7 @@ def invoke(*words):
 
 def test_command_prints_what_the_library_says():
     result = invoke("memory", "r3d_18", "--clip", "2x32x32", "--optimizer", "sgd")
-    report = count_model("r3d_18", clip=Clip(2, 32, 32), dataflow=True)
+    report = count_model("r3d_18", clip=Clip(2, 32, 32)).with_dataflow()
     assert result.stdout == terminal(report.memory.table("sgd")) + "\n"
     assert max(map(len, result.stdout.splitlines())) <= 80
 
@@ -434,7 +432,7 @@ def test_command_finds_the_batch():
     out = invoke("memory", "r3d_18", "--clip", "2x32x32", "--memory", "1GB", "--kernels", "none").stdout
 
     def count(batch):
-        return count_model("r3d_18", clip=Clip(2, 32, 32), batch=batch, dataflow=True)
+        return count_model("r3d_18", clip=Clip(2, 32, 32), batch=batch).with_dataflow()
 
     fit = largest_batch(count, "1GB", kernels="none")
     assert f"largest batch in 1GB, inference: {fit}" in " ".join(out.split("\n"))

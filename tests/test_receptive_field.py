@@ -189,7 +189,7 @@ def test_lost_is_named_and_never_guessed():
             return self.behind(torch.linalg.inv(self.before(x)))
 
     assert fields(Odd(), (1, 3, 8, 8)) == {"before": "3×3", "behind": "unknown", "": "unknown"}
-    report = count_flops(Odd(), (1, 3, 8, 8), receptive_field=True)
+    report = count_flops(Odd(), (1, 3, 8, 8)).with_receptive_field()
     assert report.receptive_field[""][0].lost == "aten.linalg_inv_ex in the model itself"
     assert "field unknown: since aten.linalg_inv_ex in the model itself" in str(report)
 
@@ -357,8 +357,9 @@ def test_random_stacks_see_what_they_say(data):
 
 def test_only_where_it_is_asked_for():
     net = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU())
-    plain, asked = (count_flops(net, (1, 3, 4, 8, 8), receptive_field=wanted) for wanted in (False, True))
-    assert plain.receptive_field is None
+    plain = count_flops(net, (1, 3, 4, 8, 8))
+    asked = plain.with_receptive_field()
+    assert plain.receptive_field() == asked.receptive_field() == receptive_field(net, (1, 3, 4, 8, 8))
     assert "field" not in [column.name for column in plain.by_module().columns]
     assert "receptive_field" not in json.loads(plain.to_json())["modules"][0]
     assert asked.ops == plain.ops or asked.macs == plain.macs

@@ -10,7 +10,7 @@ from flopcount import UnknownNameError, count_model
 from flopcount.catalogue import models_table
 from flopcount.renderers import FORMATS, render
 from flopcount.renderers.terminal import terminal
-from flopcount.tables import Column, Table
+from flopcount.table import Column, Table
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import pandas
 import pytest
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from flopcount import UnknownNameError, count_flops, create_model
+from flopcount import InputError, UnknownNameError, count_flops, create_model
 from flopcount.tables import table_by
 
 
@@ -262,3 +263,60 @@ def test_a_list_of_modules_is_not_said_to_be_never_called():
             return self.layers[0](x)
 
     assert "never called" not in str(count_flops(Listed(), (1, 2)).by_module(1))
+
+
+# Readers that look at the module again
+
+
+def net():
+    return nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.ReLU())
+
+
+@pytest.mark.parametrize(
+    ("keyword", "new_call", "read"),
+    [
+        ({"dataflow": True}, r"report\.span", lambda report: report.dataflow.flows),
+        ({"symbolic": "THW"}, r"report\.formula\(\"THW\"\)", lambda report: report.formula().text()),
+        ({"receptive_field": True}, r"report\.receptive_field\(\)", lambda report: report.receptive_field["0"]),
+    ],
+)
+def test_old_keywords_serve_for_one_release_and_name_the_new_call(keyword, new_call, read):
+    with pytest.warns(DeprecationWarning, match=new_call) as warned:
+        report = count_flops(net(), (1, 3, 4, 8, 8), **keyword)
+    assert warned[0].filename == __file__
+    assert read(report)
+
+
+def test_what_is_asked_for_later_is_what_was_counted():
+    with pytest.warns(DeprecationWarning, match="dataflow="):
+        old = count_flops(net(), (1, 3, 4, 8, 8), dataflow=True)
+    new = count_flops(net(), (1, 3, 4, 8, 8))
+    assert new.dataflow is None
+    assert (new.span, new.memory) == (old.span, old.memory)
+    assert new == count_flops(net(), (1, 3, 4, 8, 8))  # asking leaves the report as it is
+
+
+def test_a_module_that_is_another_by_now_is_refused():
+    module = net()
+    report = count_flops(module, (1, 3, 4, 8, 8))
+    module[2] = nn.Sigmoid()
+    with pytest.raises(InputError, match="another module than was counted"):
+        _ = report.span
+
+
+def test_a_pickled_report_has_its_numbers_and_no_module():
+    report = count_flops(net(), (1, 3, 4, 8, 8))
+    again = pickle.loads(pickle.dumps(report))
+    assert again.to_json() == report.to_json()
+    assert report.counted is not None
+    with pytest.raises(InputError, match="has no module to find its closed form"):
+        again.formula("T")
+
+
+def test_a_trained_step_is_followed_in_training_mode():
+    module = net().eval()
+    trained = count_flops(module, (2, 3, 4, 8, 8), mode="train")
+    assert trained.with_dataflow().ops == trained.ops
+    (norm,) = (costed.op.signature for costed in trained.ops if costed.name == "aten.batch_norm")
+    assert norm.arguments["training"]
+    assert not module.training

@@ -17,6 +17,8 @@ from flopcount.facts import Printed, published
 from flopcount.pages import report_texts
 from flopcount.pages.closed_form import larger_clips
 from flopcount.pages.published import published_table
+from flopcount.tables import by_module
+from flopcount.wording import sentence
 
 NETS = """
 import torch
@@ -69,7 +71,7 @@ def test_a_page_has_every_section_and_the_exact_totals(r3d):
     assert cost["one view"] == f"{report.macs:,}"
     assert cost["a video, 10×3 = 30 views"] == f"{30 * report.macs:,}"
     assert f"- parameters: {report.params:,}\n" in page
-    assert page.splitlines()[2] == f"{report.sentence()}."
+    assert page.splitlines()[2] == f"{sentence(report)}."
     assert "Made by `flopcount report r3d_18 --out DIR`, flopcount " in page
     assert "None: not asked for." in page.split("## Cross-check")[1]
 
@@ -77,7 +79,7 @@ def test_a_page_has_every_section_and_the_exact_totals(r3d):
 def test_the_layers_are_whole_and_their_data_sum_to_the_total(r3d):
     texts = report_texts([r3d], "flopcount report", depth=-1)
     shown = rows_of(texts["r3d_18.md"], "Layers")
-    table = r3d.report.by_module(-1)
+    table = by_module(r3d.report, -1)
     assert [row[0] for row in shown[2:-1]] == [row[0] for row in table.rows]
     data = list(csv.DictReader(io.StringIO(texts["r3d_18/layers.csv"])))
     assert sum(int(row["MACs"]) for row in data) == r3d.report.macs

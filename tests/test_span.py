@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, count_flops, count_model
 from flopcount.cli import app
+from flopcount.counting import count
 from flopcount.dataflow import Access, region
 from flopcount.renderers.terminal import terminal
 from flopcount.rules.depth import depth_of, reduction
-from flopcount.span import dependences, spans_table
+from flopcount.span import dependences, span_of, spans_table
 
 
 def span(function, *inputs, parts=(), engine="auto"):
@@ -25,7 +26,7 @@ def span(function, *inputs, parts=(), engine="auto"):
 
 
 def followed(function, *inputs, parts=(), engine="auto"):
-    return count_flops(Apply(function, *parts), inputs, engine=engine, dataflow=True)
+    return count_flops(Apply(function, *parts), inputs, engine=engine).with_dataflow()
 
 
 # Graphs
@@ -126,14 +127,14 @@ def test_a_view_of_a_parameter_is_that_parameter():
     weight = nn.Parameter(torch.zeros(3, 8, 8))
     module = Apply(lambda x: x @ weight[0] @ weight[1])
     module.weight = weight
-    assert count_flops(module, (2, 8), dataflow=True).span.span == 2 * (1 + 3)  # two products of 8, one after another
+    assert count_flops(module, (2, 8)).span.span == 2 * (1 + 3)  # two products of 8, one after another
 
 
 def test_dropout_at_test_time_is_its_input():
     network = Apply(lambda x, drop: drop(x.exp()).neg(), nn.Dropout())
-    trained = count_flops(network, (4,), dataflow=True).span
+    trained = count_flops(network, (4,)).span
     assert (trained.span, trained.chain) == (3, 3)  # the mask is work
-    evaluated = count_flops(network.eval(), (4,), dataflow=True).span
+    evaluated = count_flops(network.eval(), (4,)).span
     assert (evaluated.span, evaluated.chain) == (2, 2)
 
 
@@ -171,12 +172,12 @@ def test_depth(name):
 
 
 def test_depth_of_layers():
-    conv = count_flops(nn.Conv3d(3, 4, 3), (1, 3, 5, 5, 5), dataflow=True).span
+    conv = count_flops(nn.Conv3d(3, 4, 3), (1, 3, 5, 5, 5)).span
     assert conv.span == 1 + 7 + 1  # 81 taps: ceil(log2 81) = 7; and the bias
-    spelled = count_flops(Apply(lambda x, f: x @ f.weight.T + f.bias, nn.Linear(20, 4)), (2, 20), dataflow=True).span
-    assert spelled.span == count_flops(nn.Linear(20, 4), (2, 20), dataflow=True).span.span == 1 + 5 + 1
+    spelled = count_flops(Apply(lambda x, f: x @ f.weight.T + f.bias, nn.Linear(20, 4)), (2, 20)).span
+    assert spelled.span == count_flops(nn.Linear(20, 4), (2, 20)).span.span == 1 + 5 + 1
     norm = nn.BatchNorm2d(4).eval()
-    assert count_flops(norm, (2, 4, 4, 4), dataflow=True).span.span == 2  # a scale and a shift
+    assert count_flops(norm, (2, 4, 4, 4)).span.span == 2  # a scale and a shift
 
 
 @pytest.mark.parametrize(("length", "depth"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (1024, 11), (1025, 12)])
@@ -209,8 +210,8 @@ class Unrolled(nn.Module):
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 32])
 def test_a_fused_lstm_is_as_deep_as_its_loop(steps):
-    fused = count_flops(nn.LSTM(8, 8), (steps, 2, 8), dataflow=True).span
-    loop = count_flops(Unrolled(8, 8), (steps, 2, 8), dataflow=True).span
+    fused = count_flops(nn.LSTM(8, 8), (steps, 2, 8)).span
+    loop = count_flops(Unrolled(8, 8), (steps, 2, 8)).span
     assert fused.span == loop.span == steps * CELL
     assert fused.steps == loop.steps == steps
     assert fused.work == loop.work
@@ -219,21 +220,21 @@ def test_a_fused_lstm_is_as_deep_as_its_loop(steps):
 
 
 def test_layers_run_behind_each_other_like_a_wave():
-    fused = count_flops(nn.LSTM(8, 8, 3), (10, 2, 8), dataflow=True).span
-    loop = count_flops(Unrolled(8, 8, 3), (10, 2, 8), dataflow=True).span
+    fused = count_flops(nn.LSTM(8, 8, 3), (10, 2, 8)).span
+    loop = count_flops(Unrolled(8, 8, 3), (10, 2, 8)).span
     assert fused.span == loop.span == (10 + 3 - 1) * CELL
     assert fused.steps == loop.steps == 10
 
 
 def test_both_directions_wait_for_each_other():
-    s = count_flops(nn.LSTM(8, 8, 2, bidirectional=True), (10, 2, 8), dataflow=True).span
+    s = count_flops(nn.LSTM(8, 8, 2, bidirectional=True), (10, 2, 8)).span
     second = CELL + 1  # its inputs are 16 wide, a tree one deeper, before the first step
     assert s.span == 10 * CELL + second + 9 * CELL
 
 
 @pytest.mark.parametrize(("layer", "rest"), [(nn.GRU, 8), (nn.RNN, 2)])
 def test_other_recurrences(layer, rest):
-    s = count_flops(layer(8, 8, batch_first=True), (2, 12, 8), dataflow=True).span
+    s = count_flops(layer(8, 8, batch_first=True), (2, 12, 8)).span
     assert s.span == 12 * (1 + 3 + 1 + rest)
     assert s.steps == 12
 
@@ -247,7 +248,7 @@ def test_packed_sequences_take_as_long_as_the_longest():
         def forward(self, x):
             return self.lstm(nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 2])))[0].data
 
-    s = count_flops(Packed(), (5, 2, 8), dataflow=True).span
+    s = count_flops(Packed(), (5, 2, 8)).span
     assert (s.span, s.steps) == (5 * CELL, 5)
 
 
@@ -260,7 +261,7 @@ def test_a_weight_used_again_on_a_chain_is_a_recurrence_and_beside_it_is_none():
     assert twice.steps == 10
     tied = nn.Embedding(10, 8)
     language = Apply(lambda i, e: e(i) @ e.weight.T, tied)
-    assert count_flops(language, torch.zeros(1, 3, dtype=torch.int64), dataflow=True).span.steps == 1
+    assert count_flops(language, torch.zeros(1, 3, dtype=torch.int64)).span.steps == 1
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_a_weight_used_again_on_a_chain_is_a_recurrence_and_beside_it_is_none():
 def test_a_recurrence_grows_with_time_and_others_hardly_do(name, size, grows):
     if name == "timesformer_b":
         pytest.importorskip("transformers")
-    short, middle, long = (count_model(name, clip=Clip(t, size, size), dataflow=True).span for t in (16, 32, 48))
+    short, middle, long = (count_model(name, clip=Clip(t, size, size)).span for t in (16, 32, 48))
     if grows:
         assert (short.steps, middle.steps, long.steps) == (16, 32, 48)
         assert long.span - middle.span == middle.span - short.span >= 16 * 10  # a hidden state of 256 per frame
@@ -299,10 +300,10 @@ def layers(draw):
 def test_one_after_another_adds_up_and_span_is_at_most_work(layer, again, rows):
     module, width, out = layer
     adapter = nn.Linear(out, width)
-    one = count_flops(module, (rows, width), dataflow=True).span
-    other = count_flops(adapter, (rows, out), dataflow=True).span
+    one = count_flops(module, (rows, width)).span
+    other = count_flops(adapter, (rows, out)).span
     chain = nn.Sequential(*[part for _ in range(again) for part in (module, adapter)])
-    both = count_flops(chain, (rows, width), dataflow=True).span
+    both = count_flops(chain, (rows, width)).span
     assert both.span == again * (one.span + other.span)
     assert both.chain == again * (one.chain + other.chain)
     assert 0 < both.span <= both.work
@@ -313,7 +314,7 @@ def test_one_after_another_adds_up_and_span_is_at_most_work(layer, again, rows):
 def test_no_op_is_deeper_than_its_work(name):
     from flopcount.models import CARDS
 
-    report = count_model(name, clip=CARDS[name].smallest, dataflow=True)
+    report = count_model(name, clip=CARDS[name].smallest).with_dataflow()
     assert all(0 <= depth_of(costed) <= costed.work.macs * 2 + costed.work.other_flops for costed in report.ops)
     s = report.span
     assert s.span == sum(step.depth for step in s.path) <= s.work
@@ -324,15 +325,16 @@ def test_no_op_is_deeper_than_its_work(name):
 
 
 def test_following_changes_nothing_that_is_counted():
-    plain, with_data = (count_model("r3d_18", clip=Clip(2, 32, 32), dataflow=d) for d in (False, True))
+    plain = count_model("r3d_18", clip=Clip(2, 32, 32))
+    with_data = plain.with_dataflow()
+    assert plain.dataflow is None
     assert plain.by_module(-1) == with_data.by_module(-1)
     assert len(with_data.dataflow.flows) == len(with_data.ops) == len(plain.ops)
 
 
-def test_without_dataflow_there_is_no_span():
-    report = count_flops(nn.Linear(2, 2), (1, 2))
-    with pytest.raises(InputError, match=r"no span: its data was not followed\n  fix     count_flops\(..., dataflow"):
-        _ = report.span
+def test_without_dataflow_a_result_has_no_span():
+    with pytest.raises(InputError, match=r"no span: its data was not followed\n  fix     count\(..., dataflow=True"):
+        span_of(count(nn.Linear(2, 2), (1, 2)))
 
 
 def test_what_has_no_rule_is_told():
@@ -392,7 +394,7 @@ def invoke(*words):
 
 def test_one_network_shows_its_critical_path():
     result = invoke("span", "c3d", "--clip", "16x16x16")
-    assert result.stdout == terminal(count_model("c3d", clip=Clip(16, 16, 16), dataflow=True).span.table()) + "\n"
+    assert result.stdout == terminal(count_model("c3d", clip=Clip(16, 16, 16)).span.table()) + "\n"
     assert max(map(len, result.stdout.splitlines())) <= 80
     shallow = invoke("span", "s3d", "--clip", "6x17x17", "--depth", "1", "--format", "csv").stdout.splitlines()
     assert [line.split(",")[0] for line in shallow][:2] == ["layer", "features"]

@@ -50,8 +50,9 @@ def compare(
 ) -> None:
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
     with working("comparing") as say:
-        from ..comparison import PER, Point
+        from ..comparison import Point
         from ..comparison import compare as compared
+        from ..comparison_rows import PER
 
         points = [Point.parse(text) for text in point or ()]
         comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
@@ -59,7 +60,7 @@ def compare(
             import matplotlib
 
             matplotlib.use("agg")  # files need no screen, and a broken one must not matter
-            from ..figures import comparison_files
+            from ..pages.comparison import comparison_files
 
             files = comparison_files(
                 comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER

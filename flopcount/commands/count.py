@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,17 +70,22 @@ def model(
 ) -> None:
     """Count what one forward pass of a model costs, layer by layer; with --train what a training step does."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
-    protocol = views_of(views)
+    views_per_video = views_of(views)
     training = training_arguments(train, optimizer, freeze, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
     if plot is not None:
         require_picture(plot)
     with working(f"counting {name}"):
-        from ..counting import count_model
+        from ..models.by_name import with_model
+        from ..report import Report, count_flops
 
-        asked = {"views": protocol, "fps": fps, "stride": stride, "strict": strict, "receptive_field": receptive_field}
-        report = count_model(**arguments, **training, **asked)
+        def count(module: Any, input: Any) -> Report:
+            protocol: dict[str, Any] = {"views": views_per_video, "fps": fps, "stride": stride}
+            report = count_flops(module, input, **protocol, strict=strict, **training)
+            return report.with_receptive_field() if receptive_field else report
+
+        report = with_model(use=count, **arguments)
         if report.training and epochs is not None and samples is not None:
             report = replace(report, training=report.training.over(epochs, samples))
     if plot is not None:
@@ -88,9 +93,7 @@ def model(
     if format is Format.json:
         write(report.to_json())
         return
-    from ..tables import table_by
-
-    show(table_by(report, by.value, depth), format.value)
+    show(report.table_by(by.value, depth), format.value)
 
 
 @app.command(
@@ -109,7 +112,7 @@ def explain(
     """Show the formula behind every number of a layer, with the numbers put in and its source."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
     with working(f"counting {name}"):
-        from ..counting import count_model
+        from ..report import count_model
 
         explanation = count_model(**arguments).explain(layer)
     write(str(explanation))

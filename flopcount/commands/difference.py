@@ -66,8 +66,8 @@ def diff(
 
     asked = {side: arguments(side) for side in (old, new) if not _is_file(side)}
     with working(f"counting {old} and {new}"):
-        from ..counting import count_model
         from ..difference import diff as compared
+        from ..report import count_model
         from ..saved import read_report
 
         def counted(side: str) -> Counted:

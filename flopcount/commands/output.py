@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from ..tables import Table
+    from ..table import Table
 
 __all__ = ["progress", "show", "working", "write"]
 

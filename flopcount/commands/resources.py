@@ -81,13 +81,13 @@ def span(
         for at in _clips(name, clip, frames)
     ]
     with progress("following", len(runs)) as step:
-        from ..counting import count_model
-        from ..span import spans_table
+        from ..counting import count_named
+        from ..span import span_of, spans_table
 
         spans = []
         for run in runs:
             step(run["name"])
-            spans.append(count_model(**run, dataflow=True).span)
+            spans.append(span_of(count_named(**run, dataflow=True)))
     show(spans[0].table(depth) if len(spans) == 1 else spans_table(spans), format.value)
 
 
@@ -141,10 +141,10 @@ def memory(
     with working(f"following {name}") as say:
         from dataclasses import replace
 
-        from ..counting import count_model
+        from ..counting import count_named
         from ..memory import memory_of
 
-        found = memory_of(count_model(**arguments, dataflow=True), kernels=kernels.value)
+        found = memory_of(count_named(**arguments, dataflow=True), kernels=kernels.value)
         table = found.table(optimizer.value)
         if memory is not None:
             fits = _fits(arguments, memory, optimizer.value, kernels.value, say)
@@ -158,13 +158,13 @@ def _fits(arguments: dict[str, Any], memory: str, optimizer: str, kernels: str, 
     from functools import cache
 
     from ..batches import largest_batch
-    from ..counting import count_model
-    from ..report import Report
+    from ..counting import count_named
+    from ..result import Result
 
     @cache
-    def count(batch: int) -> Report:
+    def count(batch: int) -> Result:
         say(f"counting {arguments['name']} with a batch of {batch}")
-        return count_model(**(arguments | {"batch": batch}), dataflow=True)
+        return count_named(**(arguments | {"batch": batch}), dataflow=True)
 
     options: dict[str, Any] = {"memory": memory, "optimizer": optimizer, "kernels": kernels}
     return {

@@ -44,7 +44,7 @@ def sweep(
         require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
         from ..sweeping import build_of_zoo
-        from ..sweeping import sweep as count_all
+        from ..sweeps import sweep as count_all
 
         result = count_all(build_of_zoo, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:

@@ -14,7 +14,7 @@ from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormat, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
-    from ..tables import Table
+    from ..table import Table
 
 __all__ = ["verify"]
 

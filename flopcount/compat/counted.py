@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from ..counting import count_flops
-from ..report import Report
+from ..report import Report, count_flops
 from ..tracing import trace
 from ..tracing.inputs import Input, arguments_of
 

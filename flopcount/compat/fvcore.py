@@ -15,10 +15,9 @@ from typing import Any, Self, TypeAlias, cast
 
 from torch import nn
 
-from ..counting import count_flops
 from ..errors import InputError
 from ..ops import CostedOp, Kind
-from ..report import Report
+from ..report import Report, count_flops
 from ..tracing.inputs import Input
 from .jit_values import handle_names, values_of
 

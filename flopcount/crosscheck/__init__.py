@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from ..clip import Clip
-from ..counting import count_flops, input_of
+from ..counting import count
 from ..errors import InputError
+from ..models.by_name import input_of
 from ..models.loading import load_model
 from ..ops import TensorSpec
-from ..report import Report
-from ..tables import Column, Table
+from ..result import Result
+from ..table import Column, Table
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
@@ -52,7 +53,7 @@ class CheckRow:
 class Check:
     """What the counters say of one real forward pass each."""
 
-    report: Report
+    report: Result
     device: str
     peers: tuple[PeerCount, ...]
     rows: tuple[CheckRow, ...]
@@ -177,7 +178,7 @@ def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEF
         raise InputError(
             "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
         )
-    report = count_flops(module, input)
+    report = count(module, input)
     with TURN, _on(module, where):  # tools follow modules as a count does
         args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
         subject = Subject(module, args, kwargs, report)
@@ -231,7 +232,7 @@ def _on(module: nn.Module, device: torch.device) -> Iterator[None]:
                     parameter.data = data
 
 
-def _rows(report: Report, peers: Sequence[PeerCount], causes: Iterable[Cause]) -> tuple[CheckRow, ...]:
+def _rows(report: Result, peers: Sequence[PeerCount], causes: Iterable[Cause]) -> tuple[CheckRow, ...]:
     """One row per module in which any counter counts."""
     by_path: dict[str, dict[tuple[str, str, str], Cause]] = {}
     for cause in causes:

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..errors import InputError, UnknownNameError
 from ..models.libraries import ready_torchvision
-from ..report import Report
+from ..result import Result
 from .calflops_causes import calflops_causes
 from .calflops_run import run_calflops
 from .fvcore_causes import fvcore_causes
@@ -53,7 +53,7 @@ class Subject:
     module: nn.Module
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    report: Report
+    report: Result
 
     @cached_property
     def under_torch(self) -> tuple[PeerCount, tuple[Observed, ...]]:

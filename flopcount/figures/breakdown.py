@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from ..errors import InputError
-from ..report import Report
+from ..result import Result
 from ..tables import table_by
 from ..units import percent, si
 from .themes import DARK, LIGHT, STYLES, dress
@@ -18,7 +18,7 @@ _GIGA = 10**9
 
 
 def breakdown(
-    report: Report, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False
+    report: Result, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False
 ) -> Axes:
     """MACs of each row of the table by module, operator or kind, in the table's order from the top.
 

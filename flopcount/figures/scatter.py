@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ..comparison import Comparison, Row, pareto
+from ..comparison_rows import ComparedNetworks, Row, pareto
 from ..errors import InputError
 from .labels import Box, leader, place, trail
 from .themes import DARK, LIGHT, STYLES, Theme, dress
@@ -27,7 +27,7 @@ _LEAST_AREA = 22.0
 _LEGEND_PARAMS_M = (4, 30, 120)
 
 
-def scatter(comparison: Comparison, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def scatter(comparison: ComparedNetworks, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """Draw a comparison; a new figure where `ax` is None. The upper axis is FLOPs, twice the lower one.
 
     Raises:
@@ -85,7 +85,7 @@ def _area(params: int) -> float:
     return _LEAST_AREA + _AREA_PER_M * params / 10**6
 
 
-def _frame(ax: Axes, comparison: Comparison, per: str, theme: Theme) -> None:
+def _frame(ax: Axes, comparison: ComparedNetworks, per: str, theme: Theme) -> None:
     ax.set_xscale("log")
     ax.grid(visible=True, which="major", color=theme.faint, lw=0.7)
     ax.set_axisbelow(True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..errors import InputError, UnknownNameError
+from ..sweeping import SweepRows
 from .themes import DARK, LIGHT, STYLES, dress
-
-if TYPE_CHECKING:
-    from ..sweeping import Sweep
 
 __all__ = ["LINES", "sweep_lines"]
 
@@ -21,7 +19,7 @@ _GIGA = 10**9
 _LOOKS = ("3D CNN", "transformer", "two pathways", "two streams", "image", "2D CNN", "recurrent")  # seven of them
 
 
-def sweep_lines(sweep: Sweep, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def sweep_lines(sweep: SweepRows, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """GMACs (log) against the numbers of one name; what was not counted leaves a gap.
 
     Raises:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..comparison import PER, Comparison, Row, pareto
+from ..comparison import Comparison
+from ..comparison_rows import PER, Row, pareto
 from ..figures.themes import STYLES
 from ..units import si
 

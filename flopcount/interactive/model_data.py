@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..cost_report import CostReport
-from ..report import ModuleRow, Report
+from ..result import ModuleRow, Result
 from ..symbolic import ClosedForm
 from ..symbolic.polynomial import Polynomial, Staircase
 
@@ -57,7 +57,7 @@ def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
     return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in kept)
 
 
-def _counted(report: Report, quantity: str) -> int:
+def _counted(report: Result, quantity: str) -> int:
     value: int = getattr(report, quantity)
     return value
 
@@ -66,7 +66,7 @@ def _own(row: ModuleRow, quantity: str) -> int:
     return row.own_params if quantity == "params" else getattr(row.own, quantity)
 
 
-def _follows(form: ClosedForm, report: Report, quantity: str) -> bool:
+def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
     """Whether the form's parts are what the report says of each module at its clip, so that layers can follow."""
     if quantity not in form.parts:
         return False

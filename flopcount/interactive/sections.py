@@ -9,12 +9,14 @@ from typing import Any
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from ..renderers.cells import cell
-from ..report import ModuleRow, Report
+from ..result import ModuleRow, Result
 from ..symbolic import ClosedForm
 from ..symbolic.form import TITLES
-from ..tables import Column, Table, missing_lines, output_of
+from ..table import Column, Table
+from ..tables import by_operator, output_of
 from ..units import exact, percent, si, times
 from ..verification import verdicts_table
+from ..wording import missing_lines, sentence
 from .chart_data import linked
 from .model_data import QUANTITIES, axis_range, layers_of
 
@@ -50,11 +52,11 @@ def model_section(cost: CostReport) -> dict[str, Any]:
     """One model's panel."""
     report, form = cost.report, cost.form
     warnings = tuple(missing_lines(report))
-    operators = report.by_operator()
+    operators = by_operator(report)
     return {
         "name": cost.name,
         "model": report.model,
-        "sentence": report.sentence(),
+        "sentence": sentence(report),
         "input": ", ".join(times(shape) for shape in report.input.shapes) + f" {report.input.dtype}",
         "clip": str(report.input.clip or ""),
         "warnings": warnings,
@@ -128,7 +130,7 @@ def _sliders(form: ClosedForm) -> list[Slider]:
     return found
 
 
-def _views(report: Report) -> list[Slider]:
+def _views(report: Result) -> list[Slider]:
     views = report.views
     return [
         Slider("clips", "per video", views.clips, 1, max(_MOST_CLIPS, views.clips), 1),
@@ -136,7 +138,7 @@ def _views(report: Report) -> list[Slider]:
     ]
 
 
-def _totals(report: Report, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
+def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
     """MACs, FLOPs and the others; `why` says what there is no form of."""
     for name in (QUANTITIES[0], "flops", *QUANTITIES[1:]):
         source = "macs" if name == "flops" else name
@@ -154,7 +156,7 @@ def _totals(report: Report, form: ClosedForm | None) -> Iterable[dict[str, Any]]
         }
 
 
-def _layer(row: ModuleRow, report: Report) -> dict[str, Any]:
+def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
     """One row of the table of layers: its own operators and parameters, as the script first shows it."""
     whole, part = (report.macs, row.own.macs) if report.macs else (report.total_flops, row.own.total_flops)
     return {

@@ -9,7 +9,7 @@ from ..cost_report import CostReport
 from ..renderers.markdown import escaped
 from ..symbolic import ClosedForm
 from ..symbolic.form import TITLES
-from ..tables import Column, Table
+from ..table import Column, Table
 from ..units import times
 
 __all__ = ["closed_form_section", "larger_clips", "larger_clips_section"]

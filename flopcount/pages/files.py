@@ -10,8 +10,11 @@ from matplotlib.axes import Axes
 
 from ..comparison import Comparison
 from ..cost_report import CostReport
-from ..figures import breakdown, comparison_pictures, comparison_texts, themed_pictures
-from ..report import Report
+from ..figures import breakdown, themed_pictures
+from ..renderers.machine import to_json
+from ..result import Result
+from ..tables import by_module
+from .comparison import comparison_pictures, comparison_texts
 from .index import INDEX, index_page
 from .model import charts, model_page
 
@@ -41,9 +44,9 @@ def report_texts(
     stems = _stems(costs, comparison)
     for stem, cost in zip(stems, costs, strict=True):
         texts[f"{stem}.md"] = model_page(cost, command, stem, depth=depth)
-        texts[f"{stem}/report.json"] = cost.report.to_json() + "\n"
-        texts[f"{stem}/layers.csv"] = cost.report.to_csv() + "\n"
-        texts[f"{stem}/layers.tex"] = cost.report.to_latex(depth=depth) + "\n"
+        texts[f"{stem}/report.json"] = to_json(cost.report) + "\n"
+        texts[f"{stem}/layers.csv"] = by_module(cost.report, -1).to_csv() + "\n"
+        texts[f"{stem}/layers.tex"] = by_module(cost.report, depth).to_latex() + "\n"
         if cost.form is not None:
             texts[f"{stem}/closed_form.json"] = cost.form.to_json() + "\n"
             texts[f"{stem}/closed_form.tex"] = cost.form.table().to_latex() + "\n"
@@ -65,7 +68,7 @@ def report_pictures(
     return files if comparison is None else files | comparison_pictures(comparison)
 
 
-def _drawn(report: Report, by: str, depth: int, dark: bool) -> Axes:
+def _drawn(report: Result, by: str, depth: int, dark: bool) -> Axes:
     return breakdown(report, by, depth=depth, dark=dark)
 
 

@@ -10,8 +10,9 @@ from ..cost_report import CostReport
 from ..figures import picture_markup
 from ..models import CARDS
 from ..provenance import made_by
-from ..tables import Column, Table, missing_lines
+from ..table import Column, Table
 from ..verification import Kind
+from ..wording import missing_lines
 
 __all__ = ["INDEX", "index_page"]
 

@@ -11,9 +11,11 @@ from ..figures import picture_links, picture_markup
 from ..models import CARDS
 from ..provenance import made_by
 from ..renderers.markdown import escaped
-from ..report import CONVENTION, Amount, Report
-from ..tables import Column, Table, missing_lines, table_by
+from ..result import CONVENTION, Amount, Result
+from ..table import Column, Table
+from ..tables import table_by
 from ..units import exact, si, times
+from ..wording import missing_lines, sentence
 from .closed_form import closed_form_section, larger_clips_section
 from .published import published_section
 
@@ -25,7 +27,7 @@ def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> 
     report = cost.report
     sections = [
         f"# {escaped(cost.name)}",
-        f"{report.sentence()}.",
+        f"{sentence(report)}.",
         *_warning(report),
         made_by(command),
         "## What was asked",
@@ -51,20 +53,20 @@ def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> 
     return "\n\n".join(sections) + "\n"
 
 
-def charts(report: Report) -> tuple[str, ...]:
+def charts(report: Result) -> tuple[str, ...]:
     """Which charts say something: none without a contraction, and none of kinds where there is one kind."""
     kinds = {row.kind for row in report.operators if row.cost.macs}
     return ("module", "kind") if len(kinds) > 1 else ("module",) if kinds else ()
 
 
-def _chart(report: Report, by: str, stem: str) -> Iterator[str]:
+def _chart(report: Result, by: str, stem: str) -> Iterator[str]:
     if by in charts(report):
         what = {"module": "layer", "kind": "kind of operator"}[by]
         yield picture_markup(f"{stem}/by_{by}", f"MACs of each {what} of {report.model}")
         yield f"The chart: {picture_links(f'{stem}/by_{by}')}."
 
 
-def _warning(report: Report) -> Iterator[str]:
+def _warning(report: Result) -> Iterator[str]:
     """A gap stands where nobody can miss it."""
     lines = list(missing_lines(report))
     if lines:
@@ -97,7 +99,7 @@ def asked_table(cost: CostReport) -> Table:
     return Table("", (Column("what", "text"), Column("asked", "prose")), tuple(rows), None)
 
 
-def cost_table(report: Report) -> Table:
+def cost_table(report: Result) -> Table:
     """The totals: of the input where it is a batch, of a view, of a video; parameters and traffic below."""
     amounts: list[tuple[str, Amount]] = []
     if report.input.batch > 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..cost_report import CostReport
 from ..facts import ZooModel
-from ..tables import Column, Table
+from ..table import Column, Table
 from ..units import exact
 from ..verification import RowVerdict, verdicts_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..tables import Column
+from ..table import Column
 from ..units import percent, si, signed
 
 __all__ = ["cell", "cells"]

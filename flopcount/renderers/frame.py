@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas
 
-from ..tables import Table
-from .machine import values
+from ..table import Table
+from .csv import values
 
 __all__ = ["column_of", "to_frame"]
 

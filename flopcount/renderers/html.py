@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ..tables import Column, Table
+from ..table import Column, Table
 from .cells import cell
 
 __all__ = ["html"]

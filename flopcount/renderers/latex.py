@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tables import Formula, Table
+from ..table import Formula, Table
 from .cells import cells
 
 __all__ = ["latex"]

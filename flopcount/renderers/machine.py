@@ -1,51 +1,33 @@
-"""Exact integers for programs: csv of a table, and the whole report as JSON (schema flopcount/1)."""
+"""The whole result as JSON, in exact integers (schema flopcount/1)."""
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..fields import Fields
 from ..ops import Phase
-from ..report import CONVENTION, Amount, ModuleRow, Report
-from ..tables import Table
+from ..result import CONVENTION, Amount, ModuleRow, Result
+from ..training.step import Step
 
-if TYPE_CHECKING:
-    from ..training.step import Training
-
-__all__ = ["csv", "report_data", "to_json"]
+__all__ = ["SCHEMA", "report_data", "to_json"]
 
 SCHEMA = "flopcount/1"
 
 
-def csv(table: Table) -> str:
-    """One line per row, exact integers, no total and no notes; a share is a fraction of 1."""
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow(column.name for column in table.columns)
-    writer.writerows(values(row) for row in table.rows)
-    return out.getvalue().rstrip("\n")
+def to_json(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> str:
+    """The result as one JSON object, with its training step and its receptive fields where there are any."""
+    return json.dumps(report_data(result, training=training, fields=fields), indent=2, ensure_ascii=False)
 
 
-def values(row: tuple[Any, ...]) -> list[Any]:
-    """A row as plain values; a share (part, whole) becomes part / whole."""
-    return [(value[0] / value[1] if value[1] else 0.0) if isinstance(value, tuple) else value for value in row]
-
-
-def to_json(report: Report) -> str:
-    """The report as one JSON object."""
-    return json.dumps(report_data(report), indent=2, ensure_ascii=False)
-
-
-def report_data(report: Report) -> dict[str, Any]:
-    """The report in plain types, keys as in the schema flopcount/1."""
-    given = report.input
-    training = {"training": _training(report.training)} if report.training else {}
+def report_data(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> dict[str, Any]:
+    """The same in plain types, keys as in the schema flopcount/1."""
+    given = result.input
+    step = {"training": _training(training)} if training else {}
     return {
         "schema": SCHEMA,
-        "model": report.model,
-        "departures": list(report.departures),
+        "model": result.model,
+        "departures": list(result.departures),
         "input": {
             "clip": given.clip.code if given.clip else None,
             "stride": given.stride,
@@ -54,17 +36,17 @@ def report_data(report: Report) -> dict[str, Any]:
             "dtype": given.dtype,
         },
         "convention": CONVENTION,
-        "total": _amount(report.total)
+        "total": _amount(result.total)
         | {
-            "total_flops": report.total_flops,
-            "params": report.params,
-            "trainable_params": report.trainable_params,
-            "bytes_read": report.bytes_read,
-            "bytes_written": report.bytes_written,
+            "total_flops": result.total_flops,
+            "params": result.params,
+            "trainable_params": result.trainable_params,
+            "bytes_read": result.bytes_read,
+            "bytes_written": result.bytes_written,
         },
-        "per_sample": _amount(report.per_sample),
-        "views": {"clips": report.views.clips, "crops": report.views.crops},
-        "per_video": _amount(report.per_video),
+        "per_sample": _amount(result.per_sample),
+        "views": {"clips": result.views.clips, "crops": result.views.crops},
+        "per_video": _amount(result.per_video),
         "uncosted": [
             {
                 "op": row.op,
@@ -73,24 +55,24 @@ def report_data(report: Report) -> dict[str, Any]:
                 "elements": row.elements,
                 "upper_macs": row.upper_macs,
             }
-            for row in report.uncosted
+            for row in result.uncosted
         ],
         "unknown": {
-            "elements_costed": report.unknown.elements_costed,
-            "elements_written": report.unknown.elements_written,
-            "upper_macs": report.unknown.upper_macs,
+            "elements_costed": result.unknown.elements_costed,
+            "elements_written": result.unknown.elements_written,
+            "upper_macs": result.unknown.upper_macs,
         },
-        "modules": [_module(row) | _fields(row, report) for row in report.modules],
+        "modules": [_module(row) | _fields(row, fields) for row in result.modules],
         "operators": [
-            {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in report.operators
+            {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in result.operators
         ],
-        "engine": report.engine,
-        "versions": report.versions,
-        **training,
+        "engine": result.engine,
+        "versions": result.versions,
+        **step,
     }
 
 
-def _training(training: Training) -> dict[str, Any]:
+def _training(training: Step) -> dict[str, Any]:
     """A training step; phases are named as in its tables, modules have their own operations' cost alone."""
     run = training.run
     return {
@@ -132,11 +114,11 @@ def _module(row: ModuleRow) -> dict[str, Any]:
     }
 
 
-def _fields(row: ModuleRow, report: Report) -> dict[str, Any]:
+def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
     """The distinct receptive fields of a module's outputs, where they were asked for."""
-    if report.receptive_field is None:
+    if fields is None:
         return {}
-    return {"receptive_field": [field.data() for field in report.receptive_field.get(row.path, ())]}
+    return {"receptive_field": [field.data() for field in fields.get(row.path, ())]}
 
 
 def _amount(amount: Amount, prefix: str = "") -> dict[str, int]:

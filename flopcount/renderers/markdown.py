@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..tables import Table
+from ..table import Table
 from .cells import cells
 
 __all__ = ["escaped", "markdown"]

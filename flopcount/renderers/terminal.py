@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..tables import Column, Table
+from ..table import Column, Table
 from .cells import cells
 
 __all__ = ["PLAIN_WIDTH", "renderable", "terminal"]

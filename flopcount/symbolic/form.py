@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, UnknownNameError
-from ..tables import Table
 from .notation import latex as in_latex
 from .notation import sympified
 from .notation import text as in_text
 from .observing import QUANTITIES
 from .polynomial import Polynomial, Staircase, total
 
-__all__ = ["TITLES", "ClosedForm", "Domain"]
+__all__ = ["TITLES", "Domain", "Form"]
 
 TITLES = {
     "macs": "MACs",
@@ -58,7 +57,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedForm:
+class Form:
     """Cost of a model as polynomials in staircases ⌊(n + shift) / step⌋ of the axes of its clip.
 
     `input` is what it takes, such as "1×3×T×H×W" or "clip T×112×112".
@@ -160,24 +159,6 @@ class ClosedForm:
         """Parameters; arguments and errors as `at`."""
         return self.at("params", **sizes)
 
-    def table(self) -> Table:
-        """One row per quantity."""
-        from .form_tables import by_quantity
-
-        return by_quantity(self)
-
-    def by_module(self, quantity: str = "macs", depth: int = 2) -> Table:
-        """One row per module down to `depth` (-1: all), each with what is in it."""
-        from .form_tables import by_module
-
-        return by_module(self, quantity, depth)
-
-    def to_json(self) -> str:
-        """Every polynomial, term by term, schema flopcount/form/1."""
-        from .form_tables import to_json
-
-        return to_json(self)
-
     def text(self, quantity: str = "macs", module: str = "") -> str:
         """As a person reads it."""
         return self.written(self.polynomial(quantity, module))
@@ -193,12 +174,6 @@ class ClosedForm:
     def sympy(self, quantity: str = "macs", module: str = "") -> Any:
         """A sympy expression."""
         return sympified(self.polynomial(quantity, module))
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 def _whole(name: str, size: Any) -> Any:

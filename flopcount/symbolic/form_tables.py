@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._version import __version__
-from ..tables import Column, Formula, Table
-from .form import TITLES, ClosedForm
+from ..table import Column, Formula, Table
+from .form import TITLES, Form
 from .polynomial import Polynomial
 
 __all__ = ["by_module", "by_quantity", "to_json"]
@@ -16,13 +16,13 @@ __all__ = ["by_module", "by_quantity", "to_json"]
 SCHEMA = "flopcount/form/1"
 
 
-def by_quantity(form: ClosedForm) -> Table:
+def by_quantity(form: Form) -> Table:
     """MACs, FLOPs, other FLOPs, parameters and bytes, each with its formula or with why it has none."""
     columns = (Column("quantity", "text"), Column("closed form", "prose"))
     return Table(_title(form), columns, tuple(_rows(form)), None, tuple(_notes(form)))
 
 
-def _rows(form: ClosedForm) -> Iterator[tuple[str, Any]]:
+def _rows(form: Form) -> Iterator[tuple[str, Any]]:
     for quantity, title in TITLES.items():
         if quantity == "flops":
             yield title, Formula("2·MACs", r"2\,\mathrm{MACs}")
@@ -32,7 +32,7 @@ def _rows(form: ClosedForm) -> Iterator[tuple[str, Any]]:
             yield title, _formula(form, quantity)
 
 
-def by_module(form: ClosedForm, quantity: str, depth: int) -> Table:
+def by_module(form: Form, quantity: str, depth: int) -> Table:
     """What each module down to `depth` costs with all that is in it; what is above it alone, for itself."""
     title = TITLES.get(quantity, quantity)
     form.polynomial(quantity)  # which refuses what has no form
@@ -44,19 +44,19 @@ def by_module(form: ClosedForm, quantity: str, depth: int) -> Table:
     return Table(_title(form), columns, body, ("total", _formula(form, quantity)), tuple(_notes(form)))
 
 
-def _formula(form: ClosedForm, quantity: str, path: str = "", depth: int | None = None) -> Formula:
+def _formula(form: Form, quantity: str, path: str = "", depth: int | None = None) -> Formula:
     """Of a module; of one above the depth shown only its own."""
     own = depth is not None and (depth < 0 or path.count(".") + 1 < depth or not path)
     polynomial = form.own(quantity, path) if own else form.polynomial(quantity, path)
     return Formula(form.written(polynomial), form.written(polynomial, latex=True))
 
 
-def _title(form: ClosedForm) -> str:
+def _title(form: Form) -> str:
     built = "built anew for each clip" if form.rebuilt else "one built module"
     return f"{form.model} on {form.input} as a function of {', '.join(form.base)}; {built}"
 
 
-def _notes(form: ClosedForm) -> Iterator[str]:
+def _notes(form: Form) -> Iterator[str]:
     yield f"holds for {', '.join(str(domain) for domain in form.domains)}"
     for domain in form.domains:
         if domain.pinned:
@@ -70,7 +70,7 @@ def _notes(form: ClosedForm) -> Iterator[str]:
         yield f"UNCOSTED {', '.join(form.uncosted)}: missing from every formula"
 
 
-def to_json(form: ClosedForm) -> str:
+def to_json(form: Form) -> str:
     """Axes with where the form holds, and each polynomial as text, LaTeX and terms."""
     whole = {
         "schema": SCHEMA,
@@ -90,7 +90,7 @@ def to_json(form: ClosedForm) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def _as_data(form: ClosedForm, polynomial: Polynomial) -> dict[str, Any]:
+def _as_data(form: Form, polynomial: Polynomial) -> dict[str, Any]:
     terms = [
         {"coefficient": number, "factors": [{"axis": s.axis, "shift": s.shift, "step": s.step} for s in monomial]}
         for monomial, number in polynomial.terms.items()

@@ -10,8 +10,8 @@ from torch import nn
 
 from ..clip import Clip as VideoClip
 from ..costing import cost, work_of
-from ..counting import input_of
 from ..errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..models.by_name import input_of
 from ..models.loading import find_model
 from ..ops import Kind, Signature, TensorSpec, Work
 from ..tracing import trace, weightless

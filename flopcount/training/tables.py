@@ -1,4 +1,4 @@
-"""Training -> Table: a column of MACs per phase; each sums to its total."""
+"""Step -> Table: a column of MACs per phase; each sums to its total."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..ops import Kind, Phase
-from ..report import CONVENTION, Amount, Report
-from ..tables import Column, Table, cost_text, missing_lines, title
+from ..result import CONVENTION, Amount, Result
+from ..table import Column, Table
 from ..tracing.journal import LOSS
 from ..units import exact, si
-from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Training
+from ..wording import cost_text, missing_lines, title
+from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step
 
 __all__ = ["by_kind", "by_module", "by_operator", "notes", "training_table"]
 
@@ -25,7 +26,7 @@ _HEADINGS = {
 Amounts = Mapping[Phase, Amount]
 
 
-def training_table(training: Training, by: str, depth: int) -> Table:
+def training_table(training: Step, by: str, depth: int) -> Table:
     """The table by module, operator or kind."""
     return (
         by_module(training, depth)
@@ -36,7 +37,7 @@ def training_table(training: Training, by: str, depth: int) -> Table:
     )
 
 
-def by_module(training: Training, depth: int = 2) -> Table:
+def by_module(training: Step, depth: int = 2) -> Table:
     """One row per module down to `depth` (-1: all levels), then loss and optimizer.
 
     A row above that depth holds only its own operations; "ratio" is backward over forward.
@@ -47,13 +48,13 @@ def by_module(training: Training, depth: int = 2) -> Table:
             continue
         amounts = row.cost if row.depth == depth else row.own
         if any(amount.total_flops for amount in amounts.values()):
-            name = row.path or f"({training.forward_report.model})"
+            name = row.path or f"({training.forward_result.model})"
             rows.append((name, row.type, ratio(amounts), *_cells(training, amounts)))
     labels = (Column("layer", "text"), Column("type", "text", drop=1), Column("ratio", "text", drop=4))
     return _table(training, labels, rows, ratio(training.phases))
 
 
-def by_operator(training: Training) -> Table:
+def by_operator(training: Step) -> Table:
     """One row per operator, by kind."""
     groups = _grouped(training, lambda op: (op.costed.name, op.costed.kind.value))
     order = [kind.value for kind in Kind]
@@ -62,7 +63,7 @@ def by_operator(training: Training) -> Table:
     return _table(training, (Column("operator", "text"), Column("kind", "text", drop=1)), rows)
 
 
-def by_kind(training: Training) -> Table:
+def by_kind(training: Step) -> Table:
     """One row per kind of operator."""
     groups = _grouped(training, lambda op: (op.costed.kind.value,))
     keys = [(kind.value,) for kind in Kind if (kind.value,) in groups]
@@ -70,9 +71,7 @@ def by_kind(training: Training) -> Table:
     return _table(training, (Column("kind", "text"),), rows)
 
 
-def _grouped(
-    training: Training, key: Callable[[PhasedOp], tuple[str, ...]]
-) -> dict[tuple[str, ...], dict[Phase, Amount]]:
+def _grouped(training: Step, key: Callable[[PhasedOp], tuple[str, ...]]) -> dict[tuple[str, ...], dict[Phase, Amount]]:
     groups: dict[tuple[str, ...], dict[Phase, Amount]] = {}
     for op in training.ops:
         amounts = groups.setdefault(key(op), dict.fromkeys(Phase, Amount()))
@@ -84,13 +83,13 @@ def _costs(amounts: Amounts) -> bool:
     return any(amount.total_flops for amount in amounts.values())
 
 
-def _shown(training: Training) -> list[Phase]:
+def _shown(training: Step) -> list[Phase]:
     """Columns; nothing is recomputed in most networks."""
     again = training.recomputation.total_flops
     return [phase for phase in _HEADINGS if again or phase is not Phase.RECOMPUTATION]
 
 
-def _cells(training: Training, amounts: Amounts) -> tuple[Any, ...]:
+def _cells(training: Step, amounts: Amounts) -> tuple[Any, ...]:
     macs = sum(amount.macs for amount in amounts.values())
     other = sum(amount.other_flops for amount in amounts.values())
     whole = training.total
@@ -106,35 +105,35 @@ def ratio(amounts: Amounts) -> str:
     return f"{backward / forward:.2f}" if 200 * backward >= forward else "<0.01" if backward else "0"
 
 
-def _table(training: Training, labels: tuple[Column, ...], rows: list[tuple[Any, ...]], whole: str = "") -> Table:
+def _table(training: Step, labels: tuple[Column, ...], rows: list[tuple[Any, ...]], whole: str = "") -> Table:
     phases = (Column(_HEADINGS[phase]) for phase in _shown(training))
     columns = (*labels, *phases, Column("other", drop=3), Column("share", "share", drop=7))
     total = ("total", *("" for _ in labels[2:]), *([whole] if labels[1:] else []), *_cells(training, training.phases))
-    heading = f"{title(training.forward_report)}: MACs of a training step"
+    heading = f"{title(training.forward_result)}: MACs of a training step"
     return Table(heading, columns, tuple(rows), total, notes(training))
 
 
-def notes(training: Training) -> tuple[str, ...]:
+def notes(training: Step) -> tuple[str, ...]:
     """What stands under every table: gaps, totals, what was trained on what, the whole run, the convention."""
-    report = training.forward_report
+    result = training.forward_result
     lines = [*missing_lines(training.step), f"step: {cost_text(training.total)}", *_phase_lines(training)]
-    if report.input.batch > 1:
-        lines.append(f"per sample (batch {report.input.batch}): {cost_text(training.total // report.input.batch)}")
+    if result.input.batch > 1:
+        lines.append(f"per sample (batch {result.input.batch}): {cost_text(training.total // result.input.batch)}")
     lines += [f"loss: {loss}" for loss in training.losses]
     if training.streams:
         lines.append(
             f"trained stream by stream ({', '.join(training.streams)}): each on its own scores, no gradient passes "
             "their fusion, whose forward is counted"
         )
-    lines += _parameter_lines(training, report)
+    lines += _parameter_lines(training, result)
     if training.run is not None:
-        lines += _run_lines(training.run, report.input.batch)
-    lines += [f"departs from the paper: {departure}" for departure in report.departures]
+        lines += _run_lines(training.run, result.input.batch)
+    lines += [f"departs from the paper: {departure}" for departure in result.departures]
     again = "; again is what checkpoints compute a second time" if training.recomputation.total_flops else ""
     lines.append(f"by input and by weight are the backward's; ratio is backward over forward{again}")
     if any(op.costed.kind is Kind.ATTENTION for op in training.ops):
         lines.append("attention's backward is its four products; flash kernels compute the scores once more")
-    if training.traced_forward_macs != report.macs:
+    if training.traced_forward_macs != result.macs:
         lines.append(
             f"with gradients the forward takes another path, of {si(training.traced_forward_macs, 'MACs')}: "
             "the backward is that path's"
@@ -145,7 +144,7 @@ def notes(training: Training) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _phase_lines(training: Training) -> Iterable[str]:
+def _phase_lines(training: Step) -> Iterable[str]:
     parts = [f"{phase.value} {si(training.phases[phase].macs, 'MACs')}" for phase in _shown(training)]
     yield f"{', '.join(parts)}"
     backward = ratio(training.phases)
@@ -153,9 +152,9 @@ def _phase_lines(training: Training) -> Iterable[str]:
         yield f"backward is {backward} × forward"
 
 
-def _parameter_lines(training: Training, report: Report) -> Iterable[str]:
+def _parameter_lines(training: Step, result: Result) -> Iterable[str]:
     frozen = f", frozen: {', '.join(training.frozen)}" if training.frozen else ""
-    yield f"trained: {si(training.trained_params)} of {si(report.params)} parameters{frozen}"
+    yield f"trained: {si(training.trained_params)} of {si(result.params)} parameters{frozen}"
     if training.optimizer is None:
         yield "optimizer: none given, its step is left out"
         return

@@ -16,7 +16,7 @@ from ..clip import Clip
 from ..errors import FlopcountError, InputError
 from ..facts import Printed, dataset_classes
 from ..models import CARDS
-from ..tables import Column, Table
+from ..table import Column, Table
 from ..units import decimals, exact, si
 from .readings import CONTRACTIONS, EVAL_NORM, OTHER, TRAIN_NORM, Counted, Reading, count
 

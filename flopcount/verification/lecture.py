@@ -12,11 +12,12 @@ from fractions import Fraction
 from math import prod
 
 from ..clip import Clip
-from ..counting import count_model
+from ..counting import count_named
+from ..explanation import explain
 from ..facts import SCALES, LectureFact, Printed, lecture
 from ..models import CARDS
-from ..report import Report
-from ..tables import Column, Table
+from ..result import Result
+from ..table import Column, Table
 from ..units import decimals, exact
 
 __all__ = ["LectureRow", "lecture_table", "verify_lecture"]
@@ -42,8 +43,8 @@ class LectureRow:
 
 def verify_lecture() -> tuple[LectureRow, ...]:
     """Every number of the slide, in its order."""
-    report = count_model("c3d", clip=CLIP, num_classes=CLASSES, options={"pool5_padding": False})
-    images = {name: count_model(name) for name in ("alexnet", "vgg16") if name in CARDS}
+    report = count_named("c3d", clip=CLIP, num_classes=CLASSES, options={"pool5_padding": False})
+    images = {name: count_named(name) for name in ("alexnet", "vgg16") if name in CARDS}
     facts = {fact.item: fact for fact in lecture()}
     layers = [fact for fact in lecture() if fact.layer.startswith(("conv", "fc")) and fact.printed.scale == "G"]
     return (
@@ -55,9 +56,9 @@ def verify_lecture() -> tuple[LectureRow, ...]:
     )
 
 
-def _layer(fact: LectureFact, report: Report) -> LectureRow:
+def _layer(fact: LectureFact, report: Result) -> LectureRow:
     macs = report.module(fact.layer).cost.macs
-    (op,) = (op for op in report.explain(fact.layer).ops if op.macs)
+    (op,) = (op for op in explain(report, fact.layer).ops if op.macs)
     if fact.printed.matches(macs):
         return LectureRow(fact, _giga(macs), True, op.macs)
     slips = (
@@ -72,7 +73,7 @@ def _layer(fact: LectureFact, report: Report) -> LectureRow:
     return LectureRow(fact, _giga(macs), False, op.macs)
 
 
-def _total(fact: LectureFact, layers: Iterable[LectureFact], report: Report) -> LectureRow:
+def _total(fact: LectureFact, layers: Iterable[LectureFact], report: Result) -> LectureRow:
     macs = report.macs
     if fact.printed.matches(macs):
         return LectureRow(fact, _giga(macs), True, f"{exact(macs)} MACs in all layers")
@@ -90,7 +91,7 @@ def _total(fact: LectureFact, layers: Iterable[LectureFact], report: Report) -> 
     return LectureRow(fact, _giga(macs), False, shown, reading)
 
 
-def _image(fact: LectureFact, report: Report | None) -> LectureRow:
+def _image(fact: LectureFact, report: Result | None) -> LectureRow:
     if report is None:
         return LectureRow(fact, "", None, f"not in the zoo: {fact.layer}")
     macs = report.macs
@@ -113,7 +114,7 @@ def _image(fact: LectureFact, report: Report | None) -> LectureRow:
     return LectureRow(fact, _giga(macs), False, shown, reading)
 
 
-def _ratio(fact: LectureFact, facts: dict[str, LectureFact], c3d: Report, vgg: Report | None) -> LectureRow:
+def _ratio(fact: LectureFact, facts: dict[str, LectureFact], c3d: Result, vgg: Result | None) -> LectureRow:
     total, image = facts["total"].printed, facts["VGG-16"].printed
     printed = f"{total.text} / {image.text} = {_decimal(total.value / image.value)}"
     reading = "the ratio of the two printed numbers" if fact.printed.matches(total.value / image.value) else ""
@@ -126,7 +127,7 @@ def _ratio(fact: LectureFact, facts: dict[str, LectureFact], c3d: Report, vgg: R
     return LectureRow(fact, _decimal(ratio), False, f"{shown}; {printed}", reading)
 
 
-def _heading(fact: LectureFact, report: Report) -> LectureRow:
+def _heading(fact: LectureFact, report: Result) -> LectureRow:
     """The column is headed MFLOPs: its first number as such, against the FLOPs of that layer."""
     cost = report.module(fact.layer).cost
     in_billions = Printed(fact.printed.text, "G")

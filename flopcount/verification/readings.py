@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 from ..clip import Clip
-from ..counting import count_model
+from ..counting import count_named
 from ..ops import CostedOp, Kind
-from ..report import Report
+from ..result import Result
 from .xla import xla_elementwise
 
 __all__ = [
@@ -61,7 +61,7 @@ class Counted:
     added: Mapping[Term, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, report: Report) -> Counted:
+    def of(cls, report: Result) -> Counted:
         """The numbers of a report."""
         norms = [costed for costed in report.ops if costed.kind is Kind.NORM]
         added = {
@@ -126,4 +126,4 @@ def count(
 
 @cache
 def _count(name: str, clip: Clip | None, num_classes: int | None, options: tuple[tuple[str, Any], ...]) -> Counted:
-    return Counted.of(count_model(name, clip=clip, num_classes=num_classes, options=dict(options)))
+    return Counted.of(count_named(name, clip=clip, num_classes=num_classes, options=dict(options)))

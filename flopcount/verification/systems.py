@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..clip import Clip
-from ..counting import count_model
+from ..counting import count_named
 from ..errors import FlopcountError
 from ..models import CARDS
 from ..models.cards.lecture import CARDS as LECTURE
 from ..provenance import made_by
-from ..report import Report
-from ..tables import Column, Table
+from ..result import Result
+from ..table import Column, Table
 from .lecture import lecture_table, verify_lecture
 
 __all__ = ["COMMON_CLIP", "LectureSystem", "count_systems", "lecture_page", "systems_table"]
@@ -28,7 +28,7 @@ class LectureSystem:
     """One system; `refused` says why it was not counted at the common clip."""
 
     name: str
-    report: Report
+    report: Result
     refused: str = ""
 
 
@@ -46,10 +46,10 @@ def count_systems(
 def _system(name: str, clip: Clip, progress: Callable[[str], None]) -> LectureSystem:
     progress(f"counting {name}")
     try:
-        report = count_model(name, clip=clip)
+        report = count_named(name, clip=clip)
         return LectureSystem(name, report)
     except FlopcountError as error:
-        return LectureSystem(name, count_model(name), error.message)
+        return LectureSystem(name, count_named(name), error.message)
 
 
 def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) -> Table:

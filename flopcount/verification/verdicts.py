@@ -17,7 +17,7 @@ from ..errors import FlopcountError, UnknownNameError
 from ..facts import Printed, Published, Unmapped, ZooModel, dataset_classes, published, zoo_model
 from ..models import CARDS
 from ..provenance import made_by
-from ..tables import Column, Table
+from ..table import Column, Table
 from ..units import exact, si
 from .lecture import verify_lecture
 from .readings import CONTRACTIONS, EVAL_NORM, LAYERS, MMCV_NORM, OTHER, TRAIN_NORM, XLA, Counted, Reading, count

@@ -7,10 +7,11 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from ..comparison import PER, Comparison
+from ..comparison import Comparison
+from ..comparison_rows import PER
+from ..figures.files import picture_links, picture_markup, themed_pictures
+from ..figures.scatter import scatter
 from ..provenance import made_by
-from .files import picture_links, picture_markup, themed_pictures
-from .scatter import scatter
 
 __all__ = ["comparison_files", "comparison_page", "comparison_pictures", "comparison_texts"]
 

@@ -1,0 +1,127 @@
+"""Cost as a function of the clip, of a module or of a model by name, with its tables as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from ..clip import Clip as VideoClip
+from ..errors import InputError
+from ..models import CARDS, recipe_of
+from ..models.by_name import input_of
+from ..models.loading import find_model
+from ..ops import TensorSpec
+from ..table import Table
+from ..tracing import lightest
+from .derivation import derived
+from .form import Form
+from .form_tables import by_module, by_quantity, to_json
+from .observing import of_model, of_module
+from .sampling import Sampler
+
+__all__ = ["ClosedForm", "closed_form", "closed_form_of"]
+
+
+Progress: TypeAlias = Callable[[str], None]
+
+
+class ClosedForm(Form):
+    """Cost of a model as exact polynomials of its clip, and what shows them; see `Form` for what it says."""
+
+    def table(self) -> Table:
+        """One row per quantity."""
+        return by_quantity(self)
+
+    def by_module(self, quantity: str = "macs", depth: int = 2) -> Table:
+        """One row per module down to `depth` (-1: all), each with what is in it."""
+        return by_module(self, quantity, depth)
+
+    def to_json(self) -> str:
+        """Every polynomial, term by term, schema flopcount/form/1."""
+        return to_json(self)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def closed_form(
+    module: nn.Module,
+    input: Any,
+    axes: str | Sequence[str] | None = None,
+    *,
+    layout: str | Sequence[str] | None = None,
+    progress: Progress = lambda clip: None,
+) -> ClosedForm:
+    """The cost of one built module as a function of the axes of its input.
+
+    Arguments:
+        module: as count_flops takes it; it is untouched.
+        input: as count_flops takes it: the clip to begin with, which the module runs on.
+        axes: some of the letters of the layout, such as "THW" or "BTHW", and S for a square where H = W = S; where
+            None, those of T, H and W there are, or T and S where neither H nor W moves alone.
+        layout: what the axes of every tensor are called, or of each; "BCTHW" and "BCHW" where not given.
+        progress: hears each clip that is looked at.
+
+    Raises:
+        InputError: as count_flops on the input, and a layout that does not fit it.
+        TraceError: the module needs weights or values that it was not given.
+        UnknownNameError: an axis that the input does not have.
+    """
+    recipe = recipe_of(module)
+    name = recipe.name if recipe else type(module).__name__
+    return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
+
+
+def closed_form_of(
+    name: str,
+    axes: str | Sequence[str] | None = None,
+    *,
+    clip: VideoClip | None = None,
+    batch: int = 1,
+    num_classes: int | None = None,
+    options: dict[str, Any] | None = None,
+    inputs: Sequence[tuple[str, TensorSpec]] = (),
+    layout: str | Sequence[str] | None = None,
+    rebuild: bool = False,
+    progress: Progress = lambda clip: None,
+) -> ClosedForm:
+    """The cost of a model by name; arguments as `count_model` and `closed_form`.
+
+    `rebuild` builds it anew for each clip, so that parts sized to the clip (a first fully connected layer behind a
+    flattening, positions) are part of the form, parameters included. Without, it is one module, built for `clip`.
+
+    Raises:
+        FlopcountError: as `count_model` and `closed_form`.
+    """
+    model: dict[str, Any] = {"num_classes": num_classes, "options": options}
+    if rebuild:
+        if inputs:
+            raise InputError("a model that is rebuilt for each clip takes clips", [("fix", "leave --input out")])
+        begin = clip or (CARDS[name].clip if name in CARDS else None)
+        if begin is None:
+            raise InputError(f"{name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])
+        return _form(
+            name,
+            lambda names: Sampler(of_model(name, clip=begin, batch=batch, names=names, model=model), progress),
+            axes,
+            rebuilt=True,
+        )
+
+    def form(module: nn.Module) -> ClosedForm:
+        return closed_form(module, input_of(module, name, clip, batch, inputs), axes, layout=layout, progress=progress)
+
+    bare = find_model(name, clip=clip, **model)
+    return lightest(lambda: bare().eval(), form)
+
+
+def _form(
+    name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[str] | None, *, rebuilt: bool
+) -> ClosedForm:
+    form = derived(name, sampled, names, rebuilt=rebuilt)
+    return ClosedForm(**{entry.name: getattr(form, entry.name) for entry in fields(form)})

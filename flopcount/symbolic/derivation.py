@@ -1,0 +1,162 @@
+"""A closed form found from counts: a few clips are traced, sizes are fitted, and the form is checked at drawn clips.
+
+Nothing is assumed of the model: the form must say what was counted at every clip looked at, which are as many as it
+takes to tell all staircases apart, and then at clips drawn at random.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import InputError, TraceError
+from ..ops import Kind
+from .aligning import aligned
+from .form import Domain, Form
+from .observing import QUANTITIES, Clip, Refused
+from .polynomial import Polynomial, total
+from .sampling import Axis, Sampler
+from .solving import Clips, Resists, solved
+
+__all__ = ["derived"]
+
+
+def derived(name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[str] | None, *, rebuilt: bool) -> Form:
+    """The form of a model, from clips that a sampler of these axes looks at; errors as `closed_form`."""
+    sampler = sampled(names)
+    seen = sampler.at(sampler.base)
+    if isinstance(seen, Refused):
+        if isinstance(seen.error, TraceError):  # it needs its weights, and another caller may have them
+            raise seen.error
+        at = sampler.sizes(sampler.base)
+        raise InputError(f"{name} does not run at {at}", [("seen", seen.why), ("fix", "begin with a clip it takes")])
+    axes, points = _free(sampler)
+    if names is None and {axis.name for axis in axes if axis.pinned} >= {"H", "W"}:
+        square = sampled([*(axis.name for axis in axes if axis.name not in "HW"), "S"])
+        if not isinstance(square.at(square.base), Refused):
+            found = _free(square)
+            if not found[0][-1].pinned:
+                sampler, (axes, points) = square, found
+    clips = Clips(sampler.names, tuple(axis.steps for axis in axes), tuple(points))
+    parts, missing = _parts(sampler, clips)
+    domains = _domains(sampler, axes, parts)
+    checked = _checked(sampler, domains, parts, missing)
+    uncosted = tuple(dict.fromkeys(entry.name for entry in seen if entry.kind is Kind.UNCOSTED))
+    return Form(name, sampler.model.input, domains, parts, missing, uncosted, rebuilt, checked)
+
+
+def _free(sampler: Sampler) -> tuple[list[Axis], list[Clip]]:
+    """The axes, and clips to make the form from; an axis that moves only alone is pinned beside the others."""
+    axes = [sampler.axis(index) for index in range(len(sampler.names))]
+    lines = [[sampler.base] if axis.pinned else sampler.line(index, axis) for index, axis in enumerate(axes)]
+    while refused := next((clip for clip in sampler.crossings(lines) if not sampler.runs(clip)), None):
+        last = max(index for index, size in enumerate(refused) if size != sampler.base[index])
+        axes[last] = replace(axes[last], pinned=f"at {sampler.sizes(refused)}: {sampler.why(refused)}")
+        lines[last] = [sampler.base]
+    return axes, list(
+        dict.fromkeys([sampler.base, *(clip for line in lines for clip in line), *sampler.crossings(lines)])
+    )
+
+
+def _parts(sampler: Sampler, clips: Clips) -> tuple[dict[str, dict[str, Polynomial]], dict[str, str]]:
+    """Each quantity's polynomials by module, or why it has none."""
+    parts, missing = {}, {}
+    seen = sampler.entries(clips.seen)
+    for index, quantity in enumerate(QUANTITIES):
+        columns = aligned(seen, index)
+        try:
+            if columns is None:
+                raise Resists(f"other operators run on other clips ({_first_difference(sampler, clips, index)})")
+            parts[quantity] = solved(columns, quantity, clips)
+        except Resists as error:
+            missing[quantity] = str(error)
+    return parts, missing
+
+
+def _first_difference(sampler: Sampler, clips: Clips, quantity: int) -> str:
+    """The axis that changes which operators run."""
+    at_base = sampler.entries([sampler.base])[0]
+    for clip, entries in zip(clips.seen, sampler.entries(clips.seen), strict=True):
+        if aligned([at_base, entries], quantity) is None:
+            return f"at {sampler.sizes(clip)}"
+    return "at some"
+
+
+def _says(parts: dict[str, dict[str, Polynomial]], names: Sequence[str], clip: Clip) -> dict[str, int]:
+    sizes = dict(zip(names, clip, strict=True))
+    return {quantity: total(by_module.values()).at(sizes) for quantity, by_module in parts.items()}
+
+
+def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip) -> list[str] | None:
+    """Quantities of which the form says other than a count of this clip; None where the model does not run there."""
+    seen = sampler.at(clip)
+    if isinstance(seen, Refused):
+        return None
+    counted = {q: sum(entry.amounts[index] for entry in seen) for index, q in enumerate(QUANTITIES)}
+    return [quantity for quantity, said in _says(parts, sampler.names, clip).items() if said != counted[quantity]]
+
+
+def _domains(sampler: Sampler, axes: Sequence[Axis], parts: dict[str, dict[str, Polynomial]]) -> tuple[Domain, ...]:
+    """From the smallest sizes at which the model runs and the form says what is counted, alone and all together."""
+
+    def holds(clip: Clip) -> bool:
+        return _wrong(sampler, parts, clip) == []
+
+    def down(index: int, steps: int) -> int:
+        return axes[index].base - steps * axes[index].step
+
+    def alone(index: int) -> int:
+        most = 0 if axes[index].pinned else (axes[index].base - 1) // axes[index].step
+        return _largest(most, lambda steps: holds(sampler.moved(index, down(index, steps))))
+
+    each = [alone(index) for index in range(len(axes))]
+    share = _largest(_SHARES, lambda part: holds(tuple(down(i, a * part // _SHARES) for i, a in enumerate(each))))
+    smallest = [down(index, steps * share // _SHARES) for index, steps in enumerate(each)]
+    return tuple(
+        Domain(axis.name, axis.base, minimum, axis.step, axis.pinned)
+        for axis, minimum in zip(axes, smallest, strict=True)
+    )
+
+
+_SHARES = 64
+
+
+def _largest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest number up to `most` that holds, where those below it do; 0 does."""
+    below, above = 0, most
+    while below < above:
+        middle = above if above == most else (below + above + 1) // 2
+        if holds(middle):
+            below = middle
+        else:
+            above = middle - 1
+    return below
+
+
+_DRAWS = 8
+
+
+def _checked(
+    sampler: Sampler, domains: Sequence[Domain], parts: dict[str, dict[str, Polynomial]], missing: dict[str, str]
+) -> int:
+    """Clips at which the form says what was counted; what it gets wrong at clips drawn anew moves to `missing`.
+
+    Beyond its domain clips were looked at where it says something else; they are not among them.
+    """
+    draw = random.Random(1)
+    for clip in (tuple(_drawn(domain, draw) for domain in domains) for _ in range(_DRAWS)):
+        wrong = _wrong(sampler, parts, clip)
+        for quantity in list(parts) if wrong is None else wrong:
+            why = "it does not run" if wrong is None else "a count says otherwise"
+            missing[quantity] = f"{why} at {sampler.sizes(clip)}"
+            del parts[quantity]
+    return sum(_wrong(sampler, parts, clip) == [] for clip in sampler.looked) if parts else 0
+
+
+def _drawn(domain: Domain, draw: random.Random) -> int:
+    if domain.pinned:
+        return domain.base
+    most = (2 * domain.base - domain.minimum) // domain.step + 1
+    return domain.minimum + domain.step * draw.randint(0, most)

@@ -1,0 +1,72 @@
+"""A table: rows of exact values under typed columns. Formats decide how a value looks, never what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Column", "Formula", "Table", "render_with"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta", "share"), when it goes.
+
+    `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
+    """
+
+    name: str
+    kind: str = "count"
+    drop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula in a table: as a person reads it, and for LaTeX's math mode."""
+
+    text: str
+    latex: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Exact values: text, integers, or for shares a pair (part, whole). Count columns sum to their total, if any."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    total: tuple[Any, ...] | None
+    notes: tuple[str, ...] = ()
+
+    def to_markdown(self) -> str:
+        """GitHub's markdown."""
+        return self._render("markdown")
+
+    def to_latex(self) -> str:
+        """LaTeX with booktabs."""
+        return self._render("latex")
+
+    def to_csv(self) -> str:
+        """Exact integers, no notes."""
+        return self._render("csv")
+
+    def _render(self, form: str) -> str:
+        return _renderers[-1](self, form)
+
+    def __str__(self) -> str:
+        return self._render("table")
+
+    def _repr_html_(self) -> str:
+        return self._render("html")
+
+
+_renderers: list[Callable[[Table, str], str]] = []
+
+
+def render_with(renderer: Callable[[Table, str], str]) -> None:
+    """From now on this turns a table into text of a named format; the room of formats says so when it is loaded."""
+    _renderers.append(renderer)

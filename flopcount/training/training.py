@@ -1,0 +1,94 @@
+"""A forward's result and the trace of a training step -> a Training: the costs, with their tables as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ..costing import cost
+from ..ops import CostedOp, Op, Phase, Signature, Work
+from ..result import Result
+from ..table import Table
+from ..tracing.journal import Note
+from ..tracing.training import TrainingTrace, trace_optimizer
+from .plan import Plan
+from .step import OPTIMIZER, PhasedOp, Step
+from .tables import by_kind, by_module, by_operator
+
+__all__ = ["Training", "training_of"]
+
+
+class Training(Step):
+    """What one training step costs, by module, operator or kind; see `Step` for its numbers."""
+
+    def by_module(self, depth: int = 2) -> Table:
+        """One row per module down to `depth` (-1: all), a column per phase."""
+        return by_module(self, depth)
+
+    def by_operator(self) -> Table:
+        """One row per operator, a column per phase."""
+        return by_operator(self)
+
+    def by_kind(self) -> Table:
+        """One row per kind of operator, a column per phase."""
+        return by_kind(self)
+
+    def __str__(self) -> str:
+        return str(self.by_module())
+
+    def _repr_html_(self) -> str:
+        return self.by_module()._repr_html_()
+
+
+def training_of(
+    result: Result, trace: TrainingTrace, plan: Plan, streams: tuple[str, ...] = (), *, fast: bool = True
+) -> Training:
+    """Cost the operations of a traced step; the forward's are those of the result, whose operators are whole."""
+    costed = cost(trace.ops, fast=fast)
+    forward = [PhasedOp(op, Phase.FORWARD) for op in result.ops]
+    steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else (), fast=fast)
+    update = [PhasedOp(op._replace(op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
+    return Training(
+        forward_result=result,
+        ops=(*forward, *_split(zip(costed, trace.notes, strict=True)), *update),
+        losses=trace.losses,
+        streams=streams,
+        frozen=plan.freeze,
+        trained_params=sum(spec.numel for spec in trace.trained),
+        optimizer=plan.optimizer,
+        engine=trace.engine,
+        traced_forward_macs=sum(
+            op.work.macs for op, note in zip(costed, trace.notes, strict=True) if note.phase is Phase.FORWARD
+        ),
+    )
+
+
+def _split(noted: Iterable[tuple[CostedOp, Note]]) -> Iterator[PhasedOp]:
+    """Everything behind the forward; what makes both gradients at once becomes one operation for each."""
+    weight_alone: dict[Signature, Signature] = {}
+    for costed, note in noted:
+        if note.phase is Phase.FORWARD:
+            continue
+        signature = costed.op.signature
+        by_input, *others = signature.arguments["output_mask"] if note.splits else (True, False)
+        if not by_input:
+            yield PhasedOp(costed, Phase.BACKWARD_WEIGHT)
+        elif not any(others):
+            yield PhasedOp(costed, note.phase)
+        else:
+            if signature not in weight_alone:
+                arguments = {**signature.arguments, "output_mask": (False, *others)}
+                weight_alone[signature] = replace(signature, arguments=arguments)
+            (part,) = cost([Op(weight_alone[signature], costed.op.module)])
+            yield PhasedOp(costed._replace(work=_less(costed.work, part.work)), Phase.BACKWARD_INPUT)
+            yield PhasedOp(part, Phase.BACKWARD_WEIGHT)
+
+
+def _less(whole: Work, part: Work) -> Work:
+    """What one of two parts costs; the tensors that both read are charged to the other."""
+    return Work(
+        whole.macs - part.macs,
+        whole.other_flops - part.other_flops,
+        (whole.bytes_read or 0) - (part.bytes_read or 0),
+        (whole.bytes_written or 0) - (part.bytes_written or 0),
+    )

@@ -1,0 +1,65 @@
+"""What is said of a result in words, under its tables, in its pages and in a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .result import Amount, Result, UncostedRow
+from .units import decimals, si, times
+
+__all__ = ["cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
+
+
+def title(result: Result) -> str:
+    """Model and input."""
+    shapes = ", ".join(times(shape) for shape in result.input.shapes)
+    return f"{result.model} on {shapes} {result.input.dtype}"
+
+
+def cost_text(cost: Amount) -> str:
+    """MACs, FLOPs and the others in words."""
+    return f"{si(cost.macs, 'MACs')} = {si(cost.flops, 'FLOPs')}, and {si(cost.other_flops)} other FLOPs"
+
+
+_PLACES = 3
+
+
+def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
+    """One line per operator without a rule: how often, where, and how large."""
+    for row in uncosted:
+        places = ", ".join(place or "the model itself" for place in row.modules[:_PLACES])
+        more = f" and {len(row.modules) - _PLACES} more" if len(row.modules) > _PLACES else ""
+        calls = f"{row.calls} call" + "s" * (row.calls > 1)
+        size = f"{si(row.elements, 'elements')} read and written"
+        yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {size}, up to {si(row.upper_macs, 'MACs')}"
+
+
+def missing_lines(result: Result) -> Iterable[str]:
+    """What no rule knows, and how much that may be."""
+    yield from uncosted_lines(result.uncosted)
+    if result.uncosted:
+        unknown = result.unknown
+        share = f"{1000 * unknown.elements_costed // max(unknown.elements_written, 1) / 10:.1f}%"  # never rounded up
+        yield (
+            f"the unknown: {share} of all elements written are costed; the rest may add up to "
+            f"{si(unknown.upper_macs, 'MACs')} (an estimate, no guarantee: one for each element read by each written)"
+        )
+
+
+def sentence(result: Result) -> str:
+    """The line for a paper: "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, ..., 80.0 M parameters"."""
+    sample, clip = result.per_sample, result.input.clip
+    unit = f"{clip} clip" if clip is not None else f"{_sample_shapes(result)} input"
+    parts = [f"{decimals(sample.macs, 'MACs')} ({decimals(sample.flops, 'FLOPs')}) per {unit}"]
+    if result.views.count > 1:
+        parts.append(f"{result.views.count} views: {decimals(result.per_video.macs, 'MACs')} per video")
+    missing = sum(row.calls for row in result.uncosted)
+    if missing:
+        parts.append(f"{missing} operation{'s' * (missing > 1)} uncosted")
+    return ", ".join([*parts, f"{decimals(result.params)} parameters"])
+
+
+def _sample_shapes(result: Result) -> str:
+    """Shapes of one sample: without the batch where it leads."""
+    batch = result.input.batch
+    return " and ".join(times(s[1:] if len(s) > 1 and s[0] == batch else s) for s in result.input.shapes)
