@@ -27,7 +27,8 @@ from page import rows_of, show, verdict, write_whole
 from summary import Grid, Target, geometric_mean, times
 from torch import nn
 
-from flopcount import count_flops, create_model, remembered, weightless
+from flopcount import count_flops, create_model, weightless
+from flopcount.core import memo as remembered
 
 ZOO = ("c3d", "r3d_18", "slowfast_r50_8x8", "ir_csn_152", "swin3d_t", "mvitv2_s_16x4", "cnn_lstm")
 TRANSFORMER = "a transformer shaped as ViViT-B"

@@ -13,78 +13,71 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import renderers as _formats  # noqa: F401  (tables learn their formats)
+from . import output as _formats  # noqa: F401  (tables learn their formats)
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .batches import largest_batch
-    from .budget import Budget, check_budgets
-    from .budget_file import read_budgets
-    from .clip import Clip, Views
-    from .comparison import compare
+    from .analysis.difference import Diff, diff
+    from .analysis.largest_batch import largest_batch
+    from .analysis.largest_clip import largest_clips
+    from .analysis.receptive_field import receptive_field
+    from .analysis.streaming import streaming
+    from .core.errors import FlopcountError, ForwardError, InputError, TraceError, UncostedError, UnknownNameError
+    from .core.ops import Kind, TensorSpec, Work
+    from .core.protocol import Clip, Views
+    from .core.result import SavedReport
+    from .core.table import Table
     from .crosscheck import check
-    from .difference import Diff, diff
-    from .errors import (
-        FlopcountError,
-        ForwardError,
-        InputError,
-        TraceError,
-        UncostedError,
-        UnknownNameError,
-    )
-    from .fields import receptive_field
-    from .largest import largest_clips
     from .models import create_model, list_models
-    from .models.inflate import inflate
-    from .ops import Kind, TensorSpec, Work
+    from .models.inflation import inflate
+    from .output.report_json_reader import read_report
+    from .publishing.budget import Budget, check_budgets
+    from .publishing.budget_file import read_budgets
+    from .publishing.comparison import compare
+    from .publishing.sweep import sweep
     from .report import Report, count_flops, count_model
-    from .result import SavedReport
     from .rules import rule
-    from .saved import read_report
-    from .streams import streaming
-    from .sweeps import sweep
     from .symbolic import closed_form, closed_form_of
-    from .table import Table
     from .tracing import trace, weightless
     from .training.training import Training
 
 _HOME = {
-    "Budget": "budget",
-    "Clip": "clip",
-    "Diff": "difference",
-    "FlopcountError": "errors",
-    "ForwardError": "errors",
-    "InputError": "errors",
-    "Kind": "ops",
+    "Budget": "publishing.budget",
+    "Clip": "core.protocol",
+    "Diff": "analysis.difference",
+    "FlopcountError": "core.errors",
+    "ForwardError": "core.errors",
+    "InputError": "core.errors",
+    "Kind": "core.ops",
     "Report": "report",
-    "SavedReport": "result",
-    "Table": "table",
-    "TensorSpec": "ops",
-    "TraceError": "errors",
+    "SavedReport": "core.result",
+    "Table": "core.table",
+    "TensorSpec": "core.ops",
+    "TraceError": "core.errors",
     "Training": "training.training",
-    "UncostedError": "errors",
-    "UnknownNameError": "errors",
-    "Views": "clip",
-    "Work": "ops",
+    "UncostedError": "core.errors",
+    "UnknownNameError": "core.errors",
+    "Views": "core.protocol",
+    "Work": "core.ops",
     "check": "crosscheck",
     "closed_form": "symbolic",
     "closed_form_of": "symbolic",
-    "check_budgets": "budget",
-    "compare": "comparison",
+    "check_budgets": "publishing.budget",
+    "compare": "publishing.comparison",
     "count_flops": "report",
     "count_model": "report",
     "create_model": "models",
-    "diff": "difference",
-    "inflate": "models.inflate",
-    "largest_clips": "largest",
-    "largest_batch": "batches",
+    "diff": "analysis.difference",
+    "inflate": "models.inflation",
+    "largest_clips": "analysis.largest_clip",
+    "largest_batch": "analysis.largest_batch",
     "list_models": "models",
-    "read_budgets": "budget_file",
-    "read_report": "saved",
-    "receptive_field": "fields",
+    "read_budgets": "publishing.budget_file",
+    "read_report": "output.report_json_reader",
+    "receptive_field": "analysis.receptive_field",
     "rule": "rules",
-    "streaming": "streams",
-    "sweep": "sweeps",
+    "streaming": "analysis.streaming",
+    "sweep": "publishing.sweep",
     "trace": "tracing",
     "weightless": "tracing",
 }

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from ._version import __version__
-from .clip import Clip, Views
-from .costing import cost
-from .errors import FlopcountError, InputError, UncostedError
+from .core.errors import FlopcountError, InputError, UncostedError
+from .core.ops import CostedOp, Kind, TensorSpec, Trace
+from .core.protocol import Clip, Views
+from .core.result import ModuleInfo, Result, ResultInput
 from .models import Recipe, recipe_of
 from .models.by_name import with_model
-from .ops import CostedOp, Kind, TensorSpec, Trace
-from .result import ModuleInfo, Result, ResultInput
+from .rules.costing import cost
 from .tracing import TURN, trace
 from .tracing.guard.preserve import uncollected
 from .tracing.inputs import Input, arguments_of, specs_of

@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from .clip import Clip, Views
+from .core.errors import InputError
+from .core.ops import TensorSpec
+from .core.protocol import Clip, Views
+from .core.result import Result
+from .core.wording import sentence
 from .counting import count, refuse_uncosted, require_module
-from .errors import InputError
 from .models import recipe_of
 from .models.by_name import with_model
-from .ops import TensorSpec
-from .result import Result
 from .tracing import TURN
 from .tracing.inputs import Input, arguments_of
-from .wording import sentence
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-    from .explanation import Explanation
-    from .fields import Field
-    from .memory import Memory
-    from .span import Span
+    from .analysis.explanation import Explanation
+    from .analysis.memory import Memory
+    from .analysis.receptive_field import Field
+    from .analysis.span import Span
+    from .core.table import Table
     from .symbolic import ClosedForm
-    from .table import Table
     from .training.plan import Plan
     from .training.training import Training
 
@@ -86,19 +86,19 @@ class Report(Result):
 
     def by_module(self, depth: int = 2) -> Table:
         """One row per module down to `depth` (-1: all); rows sum to the total."""
-        from .tables import by_module
+        from .analysis.cost_tables import by_module
 
         return by_module(self, depth, self.fields)
 
     def by_operator(self) -> Table:
         """One row per operator."""
-        from .tables import by_operator
+        from .analysis.cost_tables import by_operator
 
         return by_operator(self, self.fields)
 
     def by_kind(self) -> Table:
         """One row per kind of operator."""
-        from .tables import by_kind
+        from .analysis.cost_tables import by_kind
 
         return by_kind(self, self.fields)
 
@@ -108,7 +108,7 @@ class Report(Result):
         Raises:
             UnknownNameError: no such table.
         """
-        from .tables import table_by
+        from .analysis.cost_tables import table_by
 
         return table_by(self, by, depth, training=self.training, fields=self.fields)
 
@@ -145,14 +145,14 @@ class Report(Result):
     @cached_property
     def span(self) -> Span:
         """How much could run at once."""
-        from .span import span_of
+        from .analysis.span import span_of
 
         return span_of(self.with_dataflow())
 
     @cached_property
     def memory(self) -> Memory:
         """What takes up memory, in inference and in training."""
-        from .memory import memory_of
+        from .analysis.memory import memory_of
 
         return memory_of(self.with_dataflow())
 
@@ -163,7 +163,7 @@ class Report(Result):
         Raises:
             InputError: no input has height and width, or the module is no longer there.
         """
-        from .fields import receptive_field
+        from .analysis.receptive_field import receptive_field
 
         if self.fields is not None:
             return self.fields
@@ -183,7 +183,7 @@ class Report(Result):
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
-        from .explanation import explain
+        from .analysis.explanation import explain
 
         return explain(self, layer)
 
@@ -193,13 +193,13 @@ class Report(Result):
 
     def plot(self, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False) -> Axes:
         """Bars of the MACs of each module (down to `depth`), operator or kind; a new figure where `ax` is None."""
-        from .figures import breakdown
+        from .publishing.figures import breakdown
 
         return breakdown(self, by, ax, depth=depth, dark=dark)
 
     def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
         """The table as a DataFrame of exact integers, with names as in the JSON: macs, other_flops, bytes_read."""
-        from .renderers.frame import to_frame
+        from .output.frame import to_frame
 
         return to_frame(self.table_by(by, depth))
 
@@ -217,7 +217,7 @@ class Report(Result):
 
     def to_json(self) -> str:
         """The whole report, schema flopcount/1."""
-        from .renderers.machine import to_json
+        from .output.report_json import to_json
 
         return to_json(self, training=self.training, fields=self.fields)
 

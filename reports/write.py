@@ -17,14 +17,14 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from flopcount.catalogue import rules_table
-from flopcount.clip import Clip, Views
-from flopcount.comparison import compare
-from flopcount.cost_report import cost_report
-from flopcount.pages import report_pictures, report_texts
-from flopcount.pages.comparison import comparison_pictures, comparison_texts
+from flopcount.commands.catalogue_tables import rules_table
+from flopcount.core.protocol import Clip, Views
+from flopcount.output.atomic_files import write_files
+from flopcount.publishing.comparison import compare
+from flopcount.publishing.cost_report import cost_report
+from flopcount.publishing.pages import report_pictures, report_texts
+from flopcount.publishing.pages.comparison import comparison_pictures, comparison_texts
 from flopcount.verification import lecture_page, published_report, verify_published
-from flopcount.writing import write_files
 
 FOLDER = Path(__file__).parent
 _VERSIONS = re.compile(r'flopcount \S+, torch \S+|^- versions: .*$|"(flopcount|torch)": "\d[^"]*"', re.MULTILINE)

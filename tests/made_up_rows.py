@@ -1,7 +1,7 @@
 """A row of a comparison that no network has."""
 
-from flopcount.clip import Clip
-from flopcount.comparison_rows import Row
+from flopcount.core.protocol import Clip
+from flopcount.publishing.comparison_rows import Row
 
 
 def made_up(name="a", macs=10, top1=50.0, views=1, params=1000):

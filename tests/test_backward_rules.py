@@ -7,7 +7,7 @@ from backward_rows import ROWS, N
 from modules import OfParameters
 
 from flopcount import TensorSpec, count_flops
-from flopcount.ops import Signature
+from flopcount.core.ops import Signature
 from flopcount.rules import RULES
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_budgets, count_model, read_budgets
-from flopcount.budget import MEASURES, parse_limit
 from flopcount.cli import app
+from flopcount.publishing.budget import MEASURES, parse_limit
 
 ROOT = Path(__file__).parent.parent
 MACS, PARAMS = 8 * 4 + 4 * 2, 8 * 4 + 4 + 4 * 2 + 2  # of build() below, by hand
@@ -102,7 +102,7 @@ def test_a_limit_holds_up_to_itself(folder, limit, spare):
 
 
 def _input(shape):
-    from flopcount.options import parse_input
+    from flopcount.core.parsing import parse_input
 
     return (parse_input(shape),)
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from flopcount import count_model, list_models
 from flopcount.cli import app
-from flopcount.renderers.terminal import terminal
+from flopcount.output.terminal import terminal
 from flopcount.rules import registry
 
 NETS = """

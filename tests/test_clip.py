@@ -1,7 +1,7 @@
 import pytest
 
 from flopcount import Clip, InputError, Views
-from flopcount.clip import describe_clip
+from flopcount.core.protocol import describe_clip
 
 
 @pytest.mark.parametrize("text", ["16x112x112", "16×112×112", "16X112X112", " 16 x 112 x 112 ", (16, 112, 112)])

@@ -9,12 +9,12 @@ from made_up_rows import made_up
 from typer.testing import CliRunner
 
 from flopcount.cli import app
-from flopcount.clip import Clip, Views
-from flopcount.comparison import Comparison, Point, compare
-from flopcount.comparison_rows import OURS, pareto
-from flopcount.errors import InputError, UnknownNameError
+from flopcount.core.errors import InputError, UnknownNameError
+from flopcount.core.protocol import Clip, Views
 from flopcount.facts import published
 from flopcount.models.cards import lecture as lecture_cards
+from flopcount.publishing.comparison import Comparison, Point, compare
+from flopcount.publishing.comparison_rows import OURS, pareto
 from flopcount.report import count_model
 from flopcount.verification import count_systems, systems_table
 from flopcount.verification import systems as systems_module

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from flopcount import InputError, TensorSpec, TraceError, UncostedError, Views, count_flops, count_model, create_model
-from flopcount.result import Amount
+from flopcount.core.result import Amount
 
 
 class Two(nn.Module):

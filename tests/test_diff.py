@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 import flopcount
 from flopcount import InputError, count_flops, count_model, diff, read_report
 from flopcount.cli import app
-from flopcount.renderers.terminal import terminal
-from flopcount.units import signed
+from flopcount.core.units import signed
+from flopcount.output.terminal import terminal
 
 NETS = """
 from torch import nn

@@ -10,10 +10,10 @@ from modules import TORCH
 from torch import nn
 
 from flopcount import count_flops
-from flopcount.costing import cost
-from flopcount.errors import ForwardError, TraceError
-from flopcount.models.libraries import ready_torchvision
-from flopcount.ops import Kind, TensorSpec
+from flopcount.core.errors import ForwardError, TraceError
+from flopcount.core.ops import Kind, TensorSpec
+from flopcount.models.libraries.adapters import ready_torchvision
+from flopcount.rules.costing import cost
 from flopcount.tracing import trace, weightless
 
 ENGINES = ("meta", "fake", "real")

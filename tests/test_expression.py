@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import TensorSpec
-from flopcount.expression import Term, named
 from flopcount.rules import find_rule
+from flopcount.rules.expression import Term, named
 from flopcount.tracing import trace
 
 

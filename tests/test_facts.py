@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flopcount.errors import InputError, UnknownNameError
+from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.facts import (
     SCALES,
     Printed,

@@ -5,16 +5,8 @@ import torch
 from torch import nn
 from zoo import every
 
-from flopcount import (
-    ForwardError,
-    TensorSpec,
-    Work,
-    count_flops,
-    create_model,
-    remembered,
-    rule,
-    weightless,
-)
+from flopcount import ForwardError, TensorSpec, Work, count_flops, create_model, rule, weightless
+from flopcount.core import memo as remembered
 from flopcount.models.cards import ARCHITECTURES
 from flopcount.rules import registry
 from flopcount.tracing.inputs import map_tensors

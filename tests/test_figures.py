@@ -5,15 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_rows import made_up
 
-from flopcount.clip import Clip
-from flopcount.comparison import Comparison
-from flopcount.comparison_rows import OURS
-from flopcount.errors import InputError, UnknownNameError
-from flopcount.figures import picture
-from flopcount.figures.breakdown import BARS
-from flopcount.figures.labels import Box, leader, place, trail
-from flopcount.figures.themes import STYLES
+from flopcount.core.errors import InputError, UnknownNameError
+from flopcount.core.protocol import Clip
 from flopcount.models import CARDS
+from flopcount.publishing.comparison import Comparison
+from flopcount.publishing.comparison_rows import OURS
+from flopcount.publishing.figures import picture
+from flopcount.publishing.figures.breakdown import BARS
+from flopcount.publishing.figures.labels import Box, leader, place, trail
+from flopcount.publishing.figures.themes import STYLES
 from flopcount.report import count_model
 
 matplotlib.use("agg")

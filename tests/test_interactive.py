@@ -15,17 +15,17 @@ import torch
 from made_up_rows import made_up
 from torch import nn
 
-from flopcount.clip import Clip, Views
-from flopcount.comparison import Comparison
-from flopcount.comparison_rows import Unplotted
-from flopcount.cost_report import CostReport, cost_report
-from flopcount.errors import InputError
-from flopcount.interactive import page
-from flopcount.interactive.model_data import FARTHEST, axis_range
+from flopcount.analysis.cost_tables import by_module
+from flopcount.core.errors import InputError
+from flopcount.core.protocol import Clip, Views
+from flopcount.core.units import exact, si
+from flopcount.core.wording import sentence
+from flopcount.publishing.comparison import Comparison
+from flopcount.publishing.comparison_rows import Unplotted
+from flopcount.publishing.cost_report import CostReport, cost_report
+from flopcount.publishing.interactive import page
+from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.report import count_flops, count_model
-from flopcount.tables import by_module
-from flopcount.units import exact, si
-from flopcount.wording import sentence
 
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"
 EVIL = "</script><img src=x onerror=alert(1)>&amp;\u2028"

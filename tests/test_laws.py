@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import ForwardError, TensorSpec, count_flops
-from flopcount.ops import Kind, tensors_in
+from flopcount.core.ops import Kind, tensors_in
 
 sizes = st.integers(1, 4)
 

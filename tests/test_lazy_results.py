@@ -17,7 +17,7 @@ from modules import Apply
 from torch import nn
 
 from flopcount import InputError, check, count_flops
-from flopcount.errors import ForwardError
+from flopcount.core.errors import ForwardError
 from flopcount.tracing.results import MOST_ITEMS
 
 CLIP = (1, 3, 4, 8, 8)

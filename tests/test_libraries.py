@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
-from flopcount.models.libraries import LIBRARIES, declare_missing_operators, ready_torchvision
+from flopcount.models.libraries.adapters import LIBRARIES, declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
 from flopcount.verification.readings import EVAL_NORM, count
 

@@ -13,15 +13,15 @@ from typer.testing import CliRunner
 from zoo import every
 
 from flopcount import Clip, InputError, TensorSpec, UnknownNameError, count_flops, count_model, largest_batch
-from flopcount.batches import MOST, BatchFit, largest, parse_bytes
+from flopcount.analysis.largest_batch import MOST, BatchFit, largest, parse_bytes
+from flopcount.analysis.memory import live_bytes, memory_of
 from flopcount.cli import app
+from flopcount.core.dataflow import Role
 from flopcount.counting import count
-from flopcount.dataflow import Role
-from flopcount.memory import live_bytes, memory_of
 from flopcount.models import CARDS, create_model
 from flopcount.models.by_name import input_of
 from flopcount.models.loading import find_model
-from flopcount.renderers.terminal import terminal
+from flopcount.output.terminal import terminal
 from flopcount.tracing.engines import real_input
 from flopcount.tracing.inputs import arguments_of, map_tensors
 

@@ -6,15 +6,7 @@ import torch
 from zoo import every
 
 import flopcount
-from flopcount import (
-    InputError,
-    UnknownNameError,
-    count_flops,
-    count_model,
-    create_model,
-    list_models,
-    weightless,
-)
+from flopcount import InputError, UnknownNameError, count_flops, count_model, create_model, list_models, weightless
 from flopcount.crosscheck import check_model
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES, recorded_costs

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import FlopcountError, InputError, UncostedError, check, count_flops
-from flopcount.errors import ForwardError
+from flopcount.core.errors import ForwardError
 
 SHAPE = (4, 8)
 SHARED = nn.Linear(8, 8).requires_grad_(False)

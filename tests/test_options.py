@@ -1,7 +1,7 @@
 import pytest
 
 from flopcount import InputError, TensorSpec
-from flopcount.options import parse_dtype, parse_input, parse_settings
+from flopcount.core.parsing import parse_dtype, parse_input, parse_settings
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import ForwardError, count_flops, count_model
-from flopcount.errors import TraceError
-from flopcount.ops import TensorSpec
+from flopcount.core.errors import TraceError
+from flopcount.core.ops import TensorSpec
 
 SHAPE, MACS = (4, 8), 4 * 64
 MODES = ("forward", "train")

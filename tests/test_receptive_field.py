@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from zoo import every
 
 from flopcount import InputError, count_flops, create_model, receptive_field
+from flopcount.analysis.receptive_field import InputDependence, follow, middle
 from flopcount.cli import app
-from flopcount.fields import Lineage, follow, middle
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES
 
@@ -108,7 +108,7 @@ def assert_as_measured(module, shape, at_least=1, *, gapless=True):
             if state is None:
                 assert not any(key[:2] == (call, index) for key in found)
                 continue
-            assert isinstance(state, Lineage), state
+            assert isinstance(state, InputDependence), state
             if merged(state):
                 continue
             ends = zip(spans(state), mode.lengths, strict=True)

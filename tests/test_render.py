@@ -7,10 +7,10 @@ import json
 import pytest
 
 from flopcount import UnknownNameError, count_model
-from flopcount.catalogue import models_table
-from flopcount.renderers import FORMATS, render
-from flopcount.renderers.terminal import terminal
-from flopcount.table import Column, Table
+from flopcount.commands.catalogue_tables import models_table
+from flopcount.core.table import Column, Table
+from flopcount.output import FORMATS, render
+from flopcount.output.terminal import terminal
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_markup_is_escaped():
     ],
 )
 def test_markdown_shows_what_would_be_markup(text, shown):
-    from flopcount.renderers.markdown import escaped
+    from flopcount.output.markdown import escaped
 
     assert escaped(text) == shown
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import InputError, UnknownNameError, count_flops, create_model
-from flopcount.tables import table_by
+from flopcount.analysis.cost_tables import table_by
 
 
 class Block(nn.Module):
@@ -161,7 +161,7 @@ def test_pandas_has_exact_integers(report):
     ],
 )
 def test_a_column_of_a_frame_has_one_type(cells, dtype):
-    from flopcount.renderers.frame import column_of
+    from flopcount.output.frame import column_of
 
     column = pandas.Series(column_of(cells))
     assert str(column.dtype) == dtype

@@ -11,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from flopcount import Clip, Views, count_model
+from flopcount.analysis.cost_tables import by_module
 from flopcount.cli import app
-from flopcount.cost_report import cost_report
+from flopcount.core.wording import sentence
 from flopcount.facts import Printed, published
-from flopcount.pages import report_texts
-from flopcount.pages.closed_form import larger_clips
-from flopcount.pages.published import published_table
-from flopcount.tables import by_module
-from flopcount.wording import sentence
+from flopcount.publishing.cost_report import cost_report
+from flopcount.publishing.pages import report_texts
+from flopcount.publishing.pages.closed_form import larger_clips
+from flopcount.publishing.pages.published import published_table
 
 NETS = """
 import torch

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from flopcount import InputError, Kind, TensorSpec, Work, count_flops, rule
-from flopcount.costing import cost
 from flopcount.rules import RULES, registry
+from flopcount.rules.costing import cost
 from flopcount.tracing import trace
 
 aten = torch.ops.aten

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, count_flops, count_model
+from flopcount.analysis.span import dependences, span_of, spans_table
 from flopcount.cli import app
+from flopcount.core.dataflow import Access, region
 from flopcount.counting import count
-from flopcount.dataflow import Access, region
-from flopcount.renderers.terminal import terminal
+from flopcount.output.terminal import terminal
 from flopcount.rules.depth import depth_of, reduction
-from flopcount.span import dependences, span_of, spans_table
 
 
 def span(function, *inputs, parts=(), engine="auto"):

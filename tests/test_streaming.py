@@ -12,7 +12,7 @@ from flopcount import InputError, count_flops, create_model, streaming
 from flopcount.cli import app
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES
-from flopcount.models.streamable import ALL, WINDOW, Streamable
+from flopcount.models.networks.streamable import ALL, WINDOW, Streamable
 
 CLIPS = {
     **dict.fromkeys(("single_frame", "late_fusion_fc", "late_fusion_pool"), "3x23x23"),

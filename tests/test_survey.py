@@ -13,10 +13,10 @@ from modules import flops_by_torch
 from typer.testing import CliRunner
 
 from flopcount import InputError, UnknownNameError, count_flops
+from flopcount.analysis.survey import Survey, SurveyRow, named_models, survey
 from flopcount.cli import app
-from flopcount.models.libraries import transformers_library
+from flopcount.models.libraries.adapters import transformers_library
 from flopcount.models.loading import find_model
-from flopcount.survey import Survey, SurveyRow, named_models, survey
 from flopcount.tracing import weightless
 
 run = CliRunner().invoke

@@ -13,8 +13,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, Views, closed_form_of, count_model, sweep
+from flopcount.analysis.largest_clip import Allowance, largest_clips
 from flopcount.cli import app
-from flopcount.largest import Allowance, largest_clips
 
 run = CliRunner().invoke
 

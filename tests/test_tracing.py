@@ -5,9 +5,9 @@ import torch
 from states import Untidy, full_module_state, global_state
 from torch import nn
 
-from flopcount.costing import cost
-from flopcount.errors import ForwardError, InputError
-from flopcount.ops import TensorSpec
+from flopcount.core.errors import ForwardError, InputError
+from flopcount.core.ops import TensorSpec
+from flopcount.rules.costing import cost
 from flopcount.tracing import trace, weightless
 
 ENGINES = ("meta", "fake", "real")

@@ -22,10 +22,10 @@ from zoo import every
 
 from flopcount import FlopcountError, InputError, UncostedError, UnknownNameError, count_flops, create_model, weightless
 from flopcount.cli import app
-from flopcount.errors import ForwardError
+from flopcount.core.errors import ForwardError
+from flopcount.core.ops import Kind, Phase
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES
-from flopcount.ops import Kind, Phase
 from flopcount.training.optimizers import OPTIMIZERS
 from flopcount.training.tables import training_table
 
@@ -715,7 +715,7 @@ def test_bad_options_are_one_message_and_exit_code_2(run, words):
 def test_plain_counting_loads_nothing_of_it():
     code = (
         "import sys, flopcount; from torch import nn; flopcount.count_flops(nn.Linear(3, 4), (2, 3));"
-        "assert not {'flopcount.training', 'flopcount.tracing.training', 'flopcount.tracing.journal'} & {*sys.modules}"
+        "assert not {'flopcount.training', 'flopcount.tracing.training', 'flopcount.tracing.phases'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flopcount.units import decimals, exact, percent, seconds, si, times
+from flopcount.core.units import decimals, exact, percent, seconds, si, times
 
 
 @pytest.mark.parametrize(

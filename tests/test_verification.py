@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from flopcount import count_flops
 from flopcount.cli import app
-from flopcount.clip import Clip
-from flopcount.errors import InputError
+from flopcount.core.errors import InputError
+from flopcount.core.protocol import Clip
 from flopcount.facts import Printed, Unmapped, ZooModel, published
 from flopcount.verification import (
     Counted,

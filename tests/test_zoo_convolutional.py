@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from flopcount import InputError, Kind, UnknownNameError, count_flops, create_model, weightless
-from flopcount.models.nonlocal_block import PAIRWISE, NonLocal, insert_nonlocal
+from flopcount.models.networks.nonlocal_block import PAIRWISE, NonLocal, insert_nonlocal
 
 
 def count(name, **kwargs):

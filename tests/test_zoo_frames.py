@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from flopcount import InputError, UnknownNameError, count_model, create_model
-from flopcount.clip import Clip
-from flopcount.models.recurrent_cnn import ConvGRU, ConvLSTM, ConvRNN
+from flopcount.core.protocol import Clip
+from flopcount.models.networks.recurrent_cnn import ConvGRU, ConvLSTM, ConvRNN
 
 
 def count(name, clip=None, **options):

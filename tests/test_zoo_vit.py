@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from flopcount import Clip, InputError, create_model
-from flopcount.models.libraries import ready_library
-from flopcount.models.vit import JointViT, SelfAttention, Size
+from flopcount.models.libraries.adapters import ready_library
+from flopcount.models.networks.vit import JointViT, SelfAttention, Size
 from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA, count
 
 BASE, LARGE = (768, 12), (1024, 24)  # channels, blocks

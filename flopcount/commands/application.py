@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from .._version import __version__
-from ..errors import FlopcountError, UncostedError
+from ..core.errors import FlopcountError, UncostedError
 
 __all__ = ["EXIT_BAD_INPUT", "EXIT_FAILED_CHECK", "EXIT_UNCOSTED", "app"]
 

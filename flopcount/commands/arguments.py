@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..clip import Clip
+    from ..core.protocol import Clip
 
 __all__ = [
     "BatchOpt",
@@ -86,8 +86,8 @@ def arguments_of(
     dtype: str | None,
 ) -> dict[str, Any]:
     """What every command that builds a model passes on, parsed before torch is loaded."""
+    from ..core.parsing import parse_dtype, parse_input, parse_settings
     from ..models import require_known
-    from ..options import parse_dtype, parse_input, parse_settings
 
     require_known(name)
     kind = parse_dtype(dtype) if dtype else None
@@ -104,14 +104,14 @@ def arguments_of(
 
 def clip_of(text: str | None) -> Clip | None:
     """What --clip says."""
-    from ..clip import Clip
+    from ..core.protocol import Clip
 
     return Clip.parse(text) if text is not None else None
 
 
 def views_of(text: str | None) -> Any:
     """What --views says."""
-    from ..clip import Views
+    from ..core.protocol import Views
 
     return Views.parse(text)
 
@@ -124,7 +124,7 @@ def training_arguments(
     Raises:
         InputError: one of them without what it belongs to, or an optimizer that does not exist.
     """
-    from ..errors import InputError
+    from ..core.errors import InputError
     from ..training.optimizers import find_optimizer
 
     given = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError, UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of, views_of
 from .output import show, working
 
 if TYPE_CHECKING:
-    from ..budget import Budget
+    from ..publishing.budget import Budget
 
 __all__ = ["budget"]
 
@@ -50,7 +50,7 @@ def budget(
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
-    from ..budget import Budget, check_budgets, parse_limit
+    from ..publishing.budget import Budget, check_budgets, parse_limit
 
     written = {
         "max-gmacs": max_gmacs,
@@ -92,7 +92,7 @@ def budget(
 
 def _from_file(config: Path | None, name: str | None) -> list[Budget]:
     """All budgets of the file, or the one named."""
-    from ..budget_file import find_pyproject, read_budgets
+    from ..publishing.budget_file import find_pyproject, read_budgets
 
     path = config or find_pyproject()
     budgets = {budget.name: budget for budget in read_budgets(path)}

@@ -19,7 +19,7 @@ def list_(
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """List the networks of the zoo."""
-    from ..catalogue import models_table
+    from .catalogue_tables import models_table
 
     show(models_table(family), format.value)
 
@@ -27,6 +27,6 @@ def list_(
 @app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
 def rules(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
     """Show what every operator is charged, and by which source."""
-    from ..catalogue import rules_table
+    from .catalogue_tables import rules_table
 
     show(rules_table(), format.value)

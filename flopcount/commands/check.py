@@ -7,17 +7,7 @@ from typing import Annotated
 import typer
 
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import (
-    BatchOpt,
-    ClassesOpt,
-    ClipOpt,
-    DtypeOpt,
-    InputOpt,
-    NameArg,
-    SetOpt,
-    TableFormat,
-    arguments_of,
-)
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
 from .output import show, working
 
 __all__ = ["check"]

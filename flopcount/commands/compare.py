@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..writing import write_files
+from ..output.atomic_files import write_files
 from .application import app
 from .arguments import TableFormat
 from .output import show, working
@@ -50,9 +50,9 @@ def compare(
 ) -> None:
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
     with working("comparing") as say:
-        from ..comparison import Point
-        from ..comparison import compare as compared
-        from ..comparison_rows import PER
+        from ..publishing.comparison import Point
+        from ..publishing.comparison import compare as compared
+        from ..publishing.comparison_rows import PER
 
         points = [Point.parse(text) for text in point or ()]
         comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
@@ -60,7 +60,7 @@ def compare(
             import matplotlib
 
             matplotlib.use("agg")  # files need no screen, and a broken one must not matter
-            from ..pages.comparison import comparison_files
+            from ..publishing.pages.comparison import comparison_files
 
             files = comparison_files(
                 comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER

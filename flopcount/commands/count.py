@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .application import app
 from .arguments import (
     BatchOpt,

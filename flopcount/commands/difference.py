@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import (
-    BatchOpt,
-    ClassesOpt,
-    ClipOpt,
-    DtypeOpt,
-    InputOpt,
-    SetOpt,
-    TableFormat,
-    arguments_of,
-)
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
-    from ..difference import Counted
+    from ..analysis.difference import Counted
 
 __all__ = ["diff"]
 
@@ -66,9 +57,9 @@ def diff(
 
     asked = {side: arguments(side) for side in (old, new) if not _is_file(side)}
     with working(f"counting {old} and {new}"):
-        from ..difference import diff as compared
+        from ..analysis.difference import diff as compared
+        from ..output.report_json_reader import read_report
         from ..report import count_model
-        from ..saved import read_report
 
         def counted(side: str) -> Counted:
             return count_model(**asked[side]) if side in asked else read_report(side)

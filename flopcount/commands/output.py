@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from ..table import Table
+    from ..core.table import Table
 
 __all__ = ["progress", "show", "working", "write"]
 
@@ -53,8 +53,8 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 def show(table: Table, form: str) -> None:
     """To a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
-    from ..renderers import render
-    from ..renderers.terminal import PLAIN_WIDTH, renderable, terminal
+    from ..output import render
+    from ..output.terminal import PLAIN_WIDTH, renderable, terminal
 
     if form != "table":
         write(render(table, form))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UnknownNameError
-from ..writing import require_writable, write_files
+from ..core.errors import UnknownNameError
+from ..output.atomic_files import require_writable, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def require_picture(path: Path) -> None:
         InputError: it cannot be written.
         UnknownNameError: its ending is no format of a picture.
     """
-    from ..figures import FORMATS
+    from ..publishing.figures import FORMATS
 
     require_writable(path)
     form = path.suffix.removeprefix(".")
@@ -42,7 +42,7 @@ def write_picture(path: Path, draw: Callable[[], Axes]) -> None:
     import matplotlib
 
     matplotlib.use("agg")  # a file needs no screen, and a broken one must not matter
-    from ..figures import picture
+    from ..publishing.figures import picture
 
     write_files({path: picture(draw, path.suffix.removeprefix("."))})
     typer.echo(f"wrote {path}", err=True)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import FlopcountError, InputError
-from ..writing import require_folder, write_files
+from ..core.errors import FlopcountError, InputError
+from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, SetOpt, arguments_of, views_of
 from .output import working
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison
-    from ..cost_report import CostReport
+    from ..publishing.comparison import Comparison
+    from ..publishing.cost_report import CostReport
 
 __all__ = ["report"]
 
@@ -79,7 +79,7 @@ def report(
 
 
 def _cost(name: str, say: Callable[[str], None], model: dict[str, Any]) -> CostReport:
-    from ..cost_report import cost_report
+    from ..publishing.cost_report import cost_report
 
     try:
         return cost_report(name, progress=say, **model)
@@ -89,8 +89,8 @@ def _cost(name: str, say: Callable[[str], None], model: dict[str, Any]) -> CostR
 
 def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) -> Comparison | None:
     """Of the networks of the zoo, where at least one has an accuracy."""
-    from ..comparison import compare
     from ..models import CARDS
+    from ..publishing.comparison import compare
 
     known = [name for name in names if name in CARDS]
     if len(names) < 2 or not known:
@@ -103,13 +103,13 @@ def _files(
     costs: Sequence[CostReport], comparison: Comparison | None, command: str, depth: int, form: PageFormat
 ) -> dict[str, bytes]:
     if form is PageFormat.html:
-        from ..interactive import page
+        from ..publishing.interactive import page
 
         return {"index.html": page(costs, comparison, command).encode()}
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
-    from ..pages import report_files
+    from ..publishing.pages import report_files
 
     return report_files(costs, command, comparison, depth=depth)
 

@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .application import app
-from .arguments import (
-    BatchOpt,
-    ClassesOpt,
-    ClipOpt,
-    DtypeOpt,
-    InputOpt,
-    NameArg,
-    SetOpt,
-    TableFormat,
-    arguments_of,
-)
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
 from .output import progress, show, working
 
 if TYPE_CHECKING:
-    from ..batches import BatchFit
-    from ..clip import Clip
+    from ..analysis.largest_batch import BatchFit
+    from ..core.protocol import Clip
 
 __all__ = ["memory", "span"]
 
@@ -81,8 +71,8 @@ def span(
         for at in _clips(name, clip, frames)
     ]
     with progress("following", len(runs)) as step:
+        from ..analysis.span import span_of, spans_table
         from ..counting import count_named
-        from ..span import span_of, spans_table
 
         spans = []
         for run in runs:
@@ -93,7 +83,7 @@ def span(
 
 def _clips(name: str, clip: str | None, frames: str | None) -> list[Clip | None]:
     """The clips to follow a network at: what --clip says, with the lengths of --frames."""
-    from ..clip import Clip
+    from ..core.protocol import Clip
     from ..models import CARDS
 
     given = Clip.parse(clip) if clip is not None else None
@@ -135,14 +125,14 @@ def memory(
     if memory is not None and input:
         raise InputError("--memory looks for a batch, and --input has one", [("fix", "give --clip instead of --input")])
     if memory is not None:
-        from ..batches import parse_bytes
+        from ..analysis.largest_batch import parse_bytes
 
         parse_bytes(memory)  # refused before anything is counted
     with working(f"following {name}") as say:
         from dataclasses import replace
 
+        from ..analysis.memory import memory_of
         from ..counting import count_named
-        from ..memory import memory_of
 
         found = memory_of(count_named(**arguments, dataflow=True), kernels=kernels.value)
         table = found.table(optimizer.value)
@@ -157,9 +147,9 @@ def _fits(arguments: dict[str, Any], memory: str, optimizer: str, kernels: str, 
     """The largest batch for inference and for training; no batch is counted twice."""
     from functools import cache
 
-    from ..batches import largest_batch
+    from ..analysis.largest_batch import largest_batch
+    from ..core.result import Result
     from ..counting import count_named
-    from ..result import Result
 
     @cache
     def count(batch: int) -> Result:

@@ -29,15 +29,15 @@ def streaming(
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.table,
 ) -> None:
     """Count what a new frame costs once a clip has been seen, or say which layer prevents it."""
+    from ..core.parsing import parse_settings
     from ..models import require_known
-    from ..options import parse_settings
 
     for name in names:
         require_known(name)
     window, options = clip_of(clip), parse_settings(set or ())
     rows = []
     with progress("counting", len(names)) as say:
-        from ..streams import stream_model, streaming_table
+        from ..analysis.streaming import stream_model, streaming_table
 
         for name in names:
             say(name)

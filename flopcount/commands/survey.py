@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..writing import require_writable, write_files
+from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import TableFormat
 from .output import progress, show
 
 if TYPE_CHECKING:
-    from ..survey import Survey
+    from ..analysis.survey import Survey
 
 __all__ = ["survey"]
 
@@ -39,9 +39,9 @@ def survey(
     write: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there; whole or not at all.")] = None,
 ) -> None:
     """Count every model of a library, going on where one fails (exit code 1 if one did, or has uncosted operators)."""
-    from ..renderers import render
-    from ..survey import named_models
-    from ..survey import survey as count_all
+    from ..analysis.survey import named_models
+    from ..analysis.survey import survey as count_all
+    from ..output import render
 
     models = [model for part in what for model in named_models(part)]
     require_writable(*(path for path in (summary, write) if path is not None))  # before minutes of counting
@@ -62,8 +62,8 @@ def survey(
 
 def _page(result: Survey, what: list[str]) -> str:
     """The summary with how it was made."""
-    from ..provenance import made_by
-    from ..renderers import render
+    from ..core.made_by import made_by
+    from ..output import render
 
     made = made_by(f"flopcount survey {' '.join(what)}")
     return (

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormat, arguments_of, views_of
 from .output import progress, show, working
@@ -32,8 +32,8 @@ def sweep(
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
+    from ..core.parsing import parse_settings
     from ..models import require_known
-    from ..options import parse_settings
 
     for name in names:
         require_known(name)
@@ -43,8 +43,8 @@ def sweep(
     if plot is not None:  # before minutes of counting
         require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
-        from ..sweeping import build_of_zoo
-        from ..sweeps import sweep as count_all
+        from ..analysis.sweep_rows import build_of_zoo
+        from ..publishing.sweep import sweep as count_all
 
         result = count_all(build_of_zoo, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:
@@ -76,7 +76,7 @@ def fit(
     arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
     del arguments["dtype"], arguments["inputs"]
     with working(f"counting {name}") as say:
-        from ..largest import Allowance, largest_clips
+        from ..analysis.largest_clip import Allowance, largest_clips
         from ..symbolic import closed_form_of
 
         amount, protocol = Allowance.parse(budget), views_of(views)

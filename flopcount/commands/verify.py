@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
-from ..writing import require_writable, write_files
+from ..core.errors import InputError
+from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormat, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
-    from ..table import Table
+    from ..core.table import Table
 
 __all__ = ["verify"]
 

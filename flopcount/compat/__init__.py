@@ -10,23 +10,8 @@ else (no bias, no normalisation, no activation). Nothing is run, and the module 
 packages export is in `flopcount.compat.fvcore`, `.thop`, `.ptflops` and `.mmengine`.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
-from torch import nn
-
-from . import mmengine, ptflops
+from .complexity_info import get_model_complexity_info
 from .fvcore import FlopCountAnalysis
 from .thop import profile
 
 __all__ = ["FlopCountAnalysis", "get_model_complexity_info", "profile"]
-
-_OF_MMENGINE = ("input_shape", "inputs", "show_table", "show_arch")
-
-
-def get_model_complexity_info(model: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """As ptflops' function; called with a keyword that only mmengine's has, as that one, which returns a dict."""
-    if any(keyword in kwargs for keyword in _OF_MMENGINE):
-        return mmengine.get_model_complexity_info(model, *args, **kwargs)
-    return ptflops.get_model_complexity_info(model, *args, **kwargs)

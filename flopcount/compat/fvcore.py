@@ -15,8 +15,8 @@ from typing import Any, Self, TypeAlias, cast
 
 from torch import nn
 
-from ..errors import InputError
-from ..ops import CostedOp, Kind
+from ..core.errors import InputError
+from ..core.ops import CostedOp, Kind
 from ..report import Report, count_flops
 from ..tracing.inputs import Input
 from .jit_values import handle_names, values_of

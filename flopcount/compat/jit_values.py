@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..ops import CostedOp, Kind, TensorSpec
+from ..core.ops import CostedOp, Kind, TensorSpec
 
 __all__ = ["Value", "handle_names", "values_of"]
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from ..errors import InputError
+from ..core.errors import InputError
 from ..tracing.inputs import Input
 from .fvcore import (
     ActivationCountAnalysis,

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from torch import nn
 
-from ..errors import InputError
+from ..core.errors import InputError
 from ..report import Report
 from .counted import Hook, counted_in_eval, inclusive_macs, tell_uncosted
 

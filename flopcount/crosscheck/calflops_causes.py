@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from ..ops import CostedOp, Kind
+from ..core.ops import CostedOp, Kind
 from .claims import Claim, explain, visits
 from .peers import CONTRACTIONS, Cause
 from .ptflops_causes import product

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from ..ops import CostedOp, ModuleCall
+from ..core.ops import CostedOp, ModuleCall
 from .peers import CONTRACTIONS, Cause
 from .watched import Watched
 

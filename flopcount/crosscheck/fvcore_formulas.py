@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import broadcast_shapes
 
-from ..ops import CostedOp, Signature, TensorSpec, tensors_in
+from ..core.ops import CostedOp, Signature, TensorSpec, tensors_in
 from ..rules.matmul import products
 from .peers import COMPLEX, CONTRACTIONS, THREE_REAL
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..ops import CostedOp, Kind, Signature
+from ..core.ops import CostedOp, Kind, Signature
 
 __all__ = ["COMPLEX", "CONTRACTIONS", "THREE_REAL", "Cause", "Observed", "PeerCount", "failure_of", "quiet"]
 

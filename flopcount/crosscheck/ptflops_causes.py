@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..ops import CostedOp, ModuleCall
+from ..core.ops import CostedOp, ModuleCall
 from .claims import Claim, explain, positions, unrecognised, visits, weights
 from .peers import CONTRACTIONS, Cause, quiet
 from .watched import Asked, Watched

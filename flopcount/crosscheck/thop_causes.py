@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from ..ops import CostedOp, ModuleCall
+from ..core.ops import CostedOp, ModuleCall
 from .claims import Claim, explain, positions, unrecognised, visits, weights
 from .peers import Cause, quiet
 from .watched import Watched

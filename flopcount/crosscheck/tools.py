@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import InputError, UnknownNameError
-from ..models.libraries import ready_torchvision
-from ..result import Result
+from ..core.errors import InputError, UnknownNameError
+from ..core.result import Result
+from ..models.libraries.adapters import ready_torchvision
 from .calflops_causes import calflops_causes
 from .calflops_run import run_calflops
 from .fvcore_causes import fvcore_causes

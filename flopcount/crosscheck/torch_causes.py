@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..ops import Kind
+from ..core.ops import Kind
 from ..rules import RULES
 from ..rules.matmul import products
 from .peers import COMPLEX, CONTRACTIONS, THREE_REAL, Cause, Observed

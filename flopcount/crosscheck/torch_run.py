@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..costing import cost
-from ..ops import Op, Signature
+from ..core.ops import Op, Signature
+from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import SILENT, NativeMode, make_signature

@@ -12,7 +12,7 @@ from math import prod
 
 from torch import nn
 
-from ..ops import CostedOp, ModuleCall
+from ..core.ops import CostedOp, ModuleCall
 from .claims import Claim, explain, positions
 from .peers import Cause
 from .watched import Watched

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..costing import cost
-from ..ops import CostedOp, ModuleCall
+from ..core.ops import CostedOp, ModuleCall
+from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ..clip import Clip
-from ..errors import UnknownNameError
-from ..options import parse_settings
+from ..core.errors import UnknownNameError
+from ..core.parsing import parse_settings
+from ..core.protocol import Clip
 from .published import Published
 from .rows import read, sourced
 

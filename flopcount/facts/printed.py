@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["SCALES", "Printed"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .printed import Printed
 from .rows import read, sourced
 

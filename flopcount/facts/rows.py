@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["read", "sourced"]
 

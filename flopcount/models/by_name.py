@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ..clip import Clip
-from ..errors import InputError
-from ..ops import TensorSpec
+from ..core.errors import InputError
+from ..core.ops import TensorSpec
+from ..core.protocol import Clip
 from ..tracing.building import lightest
 from ..tracing.inputs import Input
-from . import recipe_of
 from .loading import find_model
+from .recipe import recipe_of
 
 __all__ = ["input_of", "with_model"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["LAYERS", "PADDINGS", "Time", "counterpart"]
 

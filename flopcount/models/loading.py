@@ -15,9 +15,10 @@ from typing import Any
 
 from torch import nn
 
-from ..clip import Clip
-from ..errors import FlopcountError, InputError, UnknownNameError
-from . import CARDS, create_model
+from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.protocol import Clip
+from .cards import CARDS
+from .zoo import create_model
 
 __all__ = ["find_model", "load_model"]
 
@@ -45,7 +46,7 @@ def find_model(
     source, colon, attribute = name.rpartition(":")
     if not colon:
         return lambda: create_model(name, clip=clip, num_classes=num_classes, **options)
-    from .libraries import LIBRARIES, library_model  # which a network of the zoo does without
+    from .libraries.adapters import LIBRARIES, library_model  # which a network of the zoo does without
 
     if source in LIBRARIES:
         return library_model(source, attribute, clip, num_classes, options)

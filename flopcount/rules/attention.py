@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ops import Dim, Kind, TensorSpec, Work
+from ..core.ops import Dim, Kind, TensorSpec, Work
 from .charges import first
 from .matmul import products
 from .norm import LAYER_NORM_PER_ELEMENT

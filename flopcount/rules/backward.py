@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ops import Dim, Kind, TensorSpec, Work
+from ..core.ops import Dim, Kind, TensorSpec, Work
 from .attention import scaled_dot_product_attention
 from .charges import Charge, register_charges
 from .conv import convolution

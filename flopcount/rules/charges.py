@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..ops import Dim, Kind, TensorSpec, Work, tensors_in
+from ..core.ops import Dim, Kind, TensorSpec, Work, tensors_in
 from .registry import rule
 
 __all__ = ["Charge", "first", "gathered", "is_floating", "parts", "register_charges"]

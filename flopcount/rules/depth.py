@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ops import CostedOp, Dim, Kind, TensorSpec, tensors_in
+from ..core.ops import CostedOp, Dim, Kind, TensorSpec, tensors_in
 from .charges import first
 from .formulas import Formulas
 from .pooling import taps

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..errors import InputError
-from ..ops import Signature
+from ..core.errors import InputError
+from ..core.ops import Signature
 
 __all__ = ["Formulas"]
 

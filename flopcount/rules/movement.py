@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ops import Kind, TensorSpec, Work
+from ..core.ops import Kind, TensorSpec, Work
 from .charges import gathered, parts
 from .registry import rule
 

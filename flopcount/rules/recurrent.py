@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ops import Dim, Kind, TensorSpec, Work
+from ..core.ops import Dim, Kind, TensorSpec, Work
 from .registry import rule
 
 __all__: list[str] = []

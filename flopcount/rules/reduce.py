@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ops import Dim, Kind, TensorSpec, Work
+from ..core.ops import Dim, Kind, TensorSpec, Work
 from .charges import Charge, first, is_floating, parts, register_charges
 from .registry import rule
 

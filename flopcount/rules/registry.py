@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ..errors import InputError
-from ..ops import Kind, Signature, Work
+from ..core.errors import InputError
+from ..core.ops import Kind, Signature, Work
 
 __all__ = ["RULES", "Rule", "find_rule", "rule"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ..ops import Signature, TensorSpec, Work
+from ..core.ops import Signature, TensorSpec, Work
 
 __all__ = ["torch_work"]
 

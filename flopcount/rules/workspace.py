@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..ops import Dim, TensorSpec
+from ..core.ops import Dim, TensorSpec
 from .charges import first
 from .formulas import Formulas
 
 if TYPE_CHECKING:
-    from ..ops import Signature
+    from ..core.ops import Signature
 
 __all__ = ["ATTENTION", "attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
 

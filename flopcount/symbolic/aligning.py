@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..ops import Signature, TensorSpec
+from ..core.ops import Signature, TensorSpec
 from .observing import Entry
 
 __all__ = ["Column", "aligned", "numbers", "with_numbers"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError, UnknownNameError
-from ..ops import TensorSpec
+from ..core.errors import InputError, UnknownNameError
+from ..core.ops import TensorSpec
 from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 
 __all__ = ["LAYOUTS", "SQUARE", "Axes"]

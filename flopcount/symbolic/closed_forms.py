@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from ..clip import Clip as VideoClip
-from ..errors import InputError
+from ..core.errors import InputError
+from ..core.ops import TensorSpec
+from ..core.protocol import Clip as VideoClip
+from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import input_of
 from ..models.loading import find_model
-from ..ops import TensorSpec
-from ..table import Table
 from ..tracing import lightest
 from .derivation import derived
 from .form import Form

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import InputError, TraceError
-from ..ops import Kind
+from ..core.errors import InputError, TraceError
+from ..core.ops import Kind
 from .aligning import aligned
 from .form import Domain, Form
 from .observing import QUANTITIES, Clip, Refused

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from .notation import latex as in_latex
 from .notation import sympified
 from .notation import text as in_text

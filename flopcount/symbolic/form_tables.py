@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._version import __version__
-from ..table import Column, Formula, Table
+from ..core.table import Column, Formula, Table
 from .form import TITLES, Form
 from .polynomial import Polynomial
 

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from ..clip import Clip as VideoClip
-from ..costing import cost, work_of
-from ..errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..core.ops import Kind, Signature, TensorSpec, Work
+from ..core.protocol import Clip as VideoClip
 from ..models.by_name import input_of
 from ..models.loading import find_model
-from ..ops import Kind, Signature, TensorSpec, Work
+from ..rules.costing import cost, work_of
 from ..tracing import trace, weightless
 from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules

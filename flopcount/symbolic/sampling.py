@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .aligning import aligned, numbers
 from .axes import SQUARE
 from .fitting import Steps, disagreement, fit_line

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
 
-from ..errors import FlopcountError, InputError
-from ..remembered import calls
+from ..core.errors import FlopcountError, InputError
+from ..core.memo import calls
 from .attribution import ModulePath
 from .climbing import Failed
 from .engines import Rung, Start

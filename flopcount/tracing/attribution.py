@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from ..ops import ModuleCall
+from ..core.ops import ModuleCall
 from .walk import Inventory
 
 __all__ = ["ModulePath"]

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ..errors import TraceError
-from ..units import si
+from ..core.errors import TraceError
+from ..core.units import si
 from .attribution import ModulePath
 from .guard.preserve import preserved, uncollected
 from .guard.threads import TURN

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from ..errors import ForwardError, TraceError
+from ..core.errors import ForwardError, TraceError
 from .engines import Rung
 from .inputs import specs_of
 from .mode import Unknown

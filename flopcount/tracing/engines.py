@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..ops import TensorSpec
+from ..core.ops import TensorSpec
 from .attribution import ModulePath
 from .differentiable import Differentiable, plain_kernels
 from .guard.keeper import Keeper
@@ -55,7 +55,7 @@ class Rung:
     """One engine of the ladder, by name, and how it starts.
 
     `real`: operators run. `gradients`: a module that differentiates can run. `retries`: it serves where the one before
-    met something unknown, and of an error knows no more than that one. `hides_floats`: as `Journal`.
+    met something unknown, and of an error knows no more than that one. `hides_floats`: as `PhaseRecorder`.
     """
 
     name: str

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from ..errors import InputError, UnknownNameError
-from ..ops import TensorSpec
+from ..core.errors import InputError, UnknownNameError
+from ..core.ops import TensorSpec
 
 __all__ = ["Input", "arguments_of", "map_tensors", "specs_of", "tensor_spec"]
 

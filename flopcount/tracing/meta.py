@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from ..ops import Signature
+from ..core.ops import Signature
 from .attribution import ModulePath
 from .autocast import autocast_arguments, is_cast, under_autocast
 from .dataless import DatalessMode, Handler
@@ -23,14 +23,7 @@ from .guard.writes import changes_layout
 from .inputs import map_tensors
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
-from .mode import (
-    SILENT,
-    Unknown,
-    call_key,
-    is_empty,
-    is_view_of,
-    make_signature,
-)
+from .mode import SILENT, Unknown, call_key, is_empty, is_view_of, make_signature
 from .shapes import SHAPES
 from .torch_private import refuse_data_pointer
 

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..ops import Op, Signature, TensorSpec
+from ..core.ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
-from .following import Follower
+from .dataflow import DataflowRecorder
 from .guard.exits import LOOKS
 from .guard.keeper import Keeper, swap_back
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
@@ -51,7 +51,7 @@ class RecordingMode(TorchDispatchMode):
         self.inference = True  # whether what is made here can be told by being made in inference mode
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
-        self.follower: Follower | None = None  # only where somebody asks for the data of every op
+        self.follower: DataflowRecorder | None = None  # only where somebody asks for the data of every op
         self._composite: dict[int, bool] = {}  # by identity of the operator
 
     @classmethod

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import FlopcountError, InputError
+from ..core.errors import FlopcountError, InputError
 from .slots import slots_of
 from .uncountable import Uncountable, Unknown
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ..ops import Signature, TensorSpec
+from ..core.ops import Signature, TensorSpec
 from .attribution import ModulePath
 from .guard.exits import LOOKS
 from .inputs import specs_of, tensor_spec

@@ -18,18 +18,18 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
-from ..errors import FlopcountError
-from ..ops import Op, Phase, TensorSpec
+from ..core.errors import FlopcountError
+from ..core.ops import Op, Phase, TensorSpec
 from .attempts import attempt
 from .attribution import ModulePath
 from .climbing import climb
 from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
 from .inputs import map_tensors, specs_of, tensor_spec
-from .journal import LOSS, Journal, Note, TrainingPath
 from .meta import MetaMode
 from .mode import Unknown
 from .origin import failure_of, first_line
+from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
 from .stand_ins import stand_in
 
@@ -44,7 +44,7 @@ class TrainingTrace:
     """
 
     ops: tuple[Op, ...]
-    notes: tuple[Note, ...]
+    notes: tuple[PhaseNote, ...]
     losses: tuple[str, ...]
     trained: tuple[TensorSpec, ...]
     engine: str
@@ -105,24 +105,24 @@ def _step(
     module, begun = step.module, step.begun
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
-        journal = Journal(begun.mode, step.path, hides_floats=step.hides_floats)
+        recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
         given, keywords = map_tensors(begun.make, (args, kwargs))
         begun.mode.given((given, keywords))
-        journal.inputs((given, keywords))
-        stand_in(module, step.engine, begun.make, journal.parameter)
+        recorder.inputs((given, keywords))
+        stand_in(module, step.engine, begun.make, recorder.parameter)
         step.path.mark()
-        with _outputs_of(module, streams) as apart, begun.mode, journal:
+        with _outputs_of(module, streams) as apart, begun.mode, recorder:
             output = module(*given, **keywords)
             output = output, drain(output, type(module).__name__)
             begun.mode.returned(output)
-            journal.rest()
-            journal.enter(Phase.LOSS, LOSS)
+            recorder.rest()
+            recorder.enter(Phase.LOSS, LOSS)
             losses = [_loss(scores, batch) for scores in apart] if streams else [_loss(output, batch)]
-            _differentiate(step, journal, [loss for loss, _ in losses])
+            _differentiate(step, recorder, [loss for loss, _ in losses])
     trained = [p for p in module.parameters() if not is_lazy(p) and p.grad is not None]
     said = [f"{stream}: {what}" for stream, (_, what) in zip(streams, losses, strict=True)] if streams else []
     return TrainingTrace(
-        journal.ops, tuple(journal.notes), tuple(said or [losses[0][1]]), specs_of(trained), step.engine
+        recorder.ops, tuple(recorder.notes), tuple(said or [losses[0][1]]), specs_of(trained), step.engine
     )
 
 
@@ -174,10 +174,10 @@ def _tensors(value: Any, depth: int = 8) -> Iterator[torch.Tensor]:
             yield from _tensors(item, depth - 1)
 
 
-def _differentiate(step: _Step, journal: Journal, losses: Sequence[torch.Tensor | None]) -> None:
+def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.Tensor | None]) -> None:
     """The backward of each loss; one that no trainable parameter reaches has none."""
     wanted = [loss for loss in losses if loss is not None and loss.requires_grad]
-    journal.enter(Phase.BACKWARD_INPUT)
+    recorder.enter(Phase.BACKWARD_INPUT)
     try:
         for loss in wanted:
             loss.backward()

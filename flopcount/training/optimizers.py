@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnknownNameError
+from ..core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     import torch

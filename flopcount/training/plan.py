@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from ..errors import InputError, UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from ..tracing.guard.preserve import preserved
 from ..tracing.walk import named_modules
 from .optimizers import Optimizer, find_optimizer

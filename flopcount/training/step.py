@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-from ..errors import InputError
-from ..ops import CostedOp, Phase
-from ..result import Amount, Result
-from ..tracing.journal import LOSS
+from ..core.errors import InputError
+from ..core.ops import CostedOp, Phase
+from ..core.result import Amount, Result
+from ..tracing.phases import LOSS
 from .optimizers import Optimizer
 
 __all__ = ["BACKWARD", "OPTIMIZER", "PhasedOp", "Run", "Step", "StepRow"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..ops import Kind, Phase
-from ..result import CONVENTION, Amount, Result
-from ..table import Column, Table
-from ..tracing.journal import LOSS
-from ..units import exact, si
-from ..wording import cost_text, missing_lines, title
+from ..core.ops import Kind, Phase
+from ..core.result import CONVENTION, Amount, Result
+from ..core.table import Column, Table
+from ..core.units import exact, si
+from ..core.wording import cost_text, missing_lines, title
+from ..tracing.phases import LOSS
 from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step
 
 __all__ = ["by_kind", "by_module", "by_operator", "notes", "training_table"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..costing import cost
-from ..ops import CostedOp, Op, Phase, Signature, Work
-from ..result import Result
-from ..table import Table
-from ..tracing.journal import Note
+from ..core.ops import CostedOp, Op, Phase, Signature, Work
+from ..core.result import Result
+from ..core.table import Table
+from ..rules.costing import cost
+from ..tracing.phases import PhaseNote
 from ..tracing.training import TrainingTrace, trace_optimizer
 from .plan import Plan
 from .step import OPTIMIZER, PhasedOp, Step
@@ -63,7 +63,7 @@ def training_of(
     )
 
 
-def _split(noted: Iterable[tuple[CostedOp, Note]]) -> Iterator[PhasedOp]:
+def _split(noted: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
     """Everything behind the forward; what makes both gradients at once becomes one operation for each."""
     weight_alone: dict[Signature, Signature] = {}
     for costed, note in noted:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..clip import Clip
-from ..errors import FlopcountError, InputError
+from ..core.errors import FlopcountError, InputError
+from ..core.protocol import Clip
+from ..core.table import Column, Table
+from ..core.units import decimals, exact, si
 from ..facts import Printed, dataset_classes
 from ..models import CARDS
-from ..table import Column, Table
-from ..units import decimals, exact, si
 from .readings import CONTRACTIONS, EVAL_NORM, OTHER, TRAIN_NORM, Counted, Reading, count
 
 __all__ = ["ClaimReading", "ClaimVerdict", "verify_claim"]

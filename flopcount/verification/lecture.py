@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from ..clip import Clip
+from ..analysis.explanation import explain
+from ..core.protocol import Clip
+from ..core.result import Result
+from ..core.table import Column, Table
+from ..core.units import decimals, exact
 from ..counting import count_named
-from ..explanation import explain
 from ..facts import SCALES, LectureFact, Printed, lecture
 from ..models import CARDS
-from ..result import Result
-from ..table import Column, Table
-from ..units import decimals, exact
 
 __all__ = ["LectureRow", "lecture_table", "verify_lecture"]
 

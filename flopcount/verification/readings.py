@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ..clip import Clip
+from ..core.ops import CostedOp, Kind
+from ..core.protocol import Clip
+from ..core.result import Result
 from ..counting import count_named
-from ..ops import CostedOp, Kind
-from ..result import Result
 from .xla import xla_elementwise
 
 __all__ = [

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..clip import Clip
+from ..core.errors import FlopcountError
+from ..core.made_by import made_by
+from ..core.protocol import Clip
+from ..core.result import Result
+from ..core.table import Column, Table
 from ..counting import count_named
-from ..errors import FlopcountError
 from ..models import CARDS
 from ..models.cards.lecture import CARDS as LECTURE
-from ..provenance import made_by
-from ..result import Result
-from ..table import Column, Table
 from .lecture import lecture_table, verify_lecture
 
 __all__ = ["COMMON_CLIP", "LectureSystem", "count_systems", "lecture_page", "systems_table"]

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
-from ..clip import Clip
-from ..errors import FlopcountError, UnknownNameError
+from ..core.errors import FlopcountError, UnknownNameError
+from ..core.made_by import made_by
+from ..core.protocol import Clip
+from ..core.table import Column, Table
+from ..core.units import exact, si
 from ..facts import Printed, Published, Unmapped, ZooModel, dataset_classes, published, zoo_model
 from ..models import CARDS
-from ..provenance import made_by
-from ..table import Column, Table
-from ..units import exact, si
 from .lecture import verify_lecture
 from .readings import CONTRACTIONS, EVAL_NORM, LAYERS, MMCV_NORM, OTHER, TRAIN_NORM, XLA, Counted, Reading, count
 

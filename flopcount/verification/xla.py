@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ops import CostedOp, Kind, tensors_in
+from ..core.ops import CostedOp, Kind, tensors_in
 
 __all__ = ["xla_elementwise"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...clip import Clip
+from ...core.protocol import Clip
 from .card import Card
 
 __all__ = ["CARDS"]

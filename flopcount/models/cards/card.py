@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...clip import Clip
+from ...core.protocol import Clip
 
 __all__ = ["Card"]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from ..reach import Reach
+from ..intervals import Intervals
 
 __all__ = ["RULES", "Answer", "Call", "Rule", "axes_of", "dependence", "sizes_of"]
 
@@ -17,14 +17,15 @@ __all__ = ["RULES", "Answer", "Call", "Rule", "axes_of", "dependence", "sizes_of
 class Call:
     """One call of an operator along one axis of the input: what each tensor argument sees, and the shapes.
 
-    `given` are the arguments by schema name, defaults filled in; `see` gives a tensor's Reach, or None for a constant.
+    `given` are the arguments by schema name, defaults filled in; `see` gives the intervals of a tensor, and None for
+    a constant.
     """
 
     func: Any
     given: dict[str, Any]
     args: Sequence[Any]
     kwargs: dict[str, Any]
-    see: Callable[[Tensor], Reach | None]
+    see: Callable[[Tensor], Intervals | None]
     results: tuple[Tensor, ...]
 
     def __getitem__(self, name: str) -> Any:
@@ -35,7 +36,7 @@ class Call:
         """Shape of the (first) result."""
         return tuple(self.results[0].shape)
 
-    def reach(self, name: str = "") -> Reach | None:
+    def reach(self, name: str = "") -> Intervals | None:
         """Of the named argument, or of the first."""
         value = self.given[name] if name else next(iter(self.given.values()))
         return self.see(value) if isinstance(value, Tensor) else None
@@ -47,12 +48,12 @@ class Call:
             found += [v for v in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(v, Tensor)]
         return found
 
-    def seen(self) -> list[Reach]:
+    def seen(self) -> list[Intervals]:
         """The reaches of all arguments that have one."""
         return [reach for tensor in self.tensors() if (reach := self.see(tensor)) is not None]
 
 
-Answer: TypeAlias = "Reach | Sequence[Reach | None] | None"
+Answer: TypeAlias = "Intervals | Sequence[Intervals | None] | None"
 Rule: TypeAlias = Callable[[Call], Answer]
 """Returns the reach of the result (or of each result); None where this call is beyond it."""
 

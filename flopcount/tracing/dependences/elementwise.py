@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..reach import joined, reduced, running
+from ..intervals import joined, reduced, running
 from .call import Answer, Call, axes_of, dependence
 
 __all__ = ["pointwise"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..reach import Reach, broadcast, joined, mixed_channels, reduced, running
+from ..intervals import Intervals, broadcast, joined, mixed_channels, reduced, running
 from .call import Answer, Call, axes_of, dependence
 
 __all__: list[str] = []
@@ -38,7 +38,7 @@ def matmul(call: Call) -> Answer:
 _LIMIT = 1 << 26  # elements; a larger matrix of scores is summed up by row: the softmax that follows does no less
 
 
-def _product(parts: list[Reach], ndim: int) -> Reach:
+def _product(parts: list[Intervals], ndim: int) -> Intervals:
     parts = [broadcast(part, ndim) for part in parts]
     elements = 1
     for sizes in zip(*(part.shape for part in parts), strict=True):

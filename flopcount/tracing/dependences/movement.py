@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..intervals import broadcast, joined, padded, picked, reduced, reshaped, side_by_side, viewed
 from ..jump import NOWHERE
-from ..reach import broadcast, joined, padded, picked, reduced, reshaped, side_by_side, viewed
 from .call import Answer, Call, axes_of, dependence, sizes_of
 
 __all__: list[str] = []

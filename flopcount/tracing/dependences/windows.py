@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
-from ..reach import mixed_channels, padded, picked, reduced, windowed
+from ..intervals import mixed_channels, padded, picked, reduced, windowed
 from .call import Answer, Call, Rule, dependence, sizes_of
 
 __all__: list[str] = []

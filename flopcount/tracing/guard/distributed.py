@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from ...errors import InputError
+from ...core.errors import InputError
 from ..walk import Inventory
 
 __all__ = ["refuse_shards", "without_replicas"]

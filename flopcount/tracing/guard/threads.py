@@ -21,7 +21,7 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ...errors import InputError
+from ...core.errors import InputError
 
 __all__ = ["TURN", "Beside", "watched_threads"]
 

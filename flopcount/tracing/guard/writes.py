@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import InputError
+from ...core.errors import InputError
 from ..inputs import map_tensors
 from .exits import leaving
 from .keeper import Keeper, swap_back

@@ -1,0 +1,3 @@
+"""Readers of a result, one file each: its tables, formulas, span, memory, receptive field, differences, sweeps."""
+
+__all__: list[str] = []

@@ -1,0 +1,144 @@
+"""Why a number is what it is: each operator of a layer with its formula, the numbers put in, and its source.
+
+The formula is not a second copy: the cost rule runs once more on numbers that remember their arithmetic.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..core.ops import CostedOp, Kind, Signature, Work
+from ..core.result import ModuleRow, Result
+from ..core.units import exact
+from ..rules import find_rule
+from ..rules.expression import Term, named
+
+__all__ = ["ExplainedOp", "Explanation", "explain"]
+
+_WIDTH = 100  # prose wraps here
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedOp:
+    """One operator call of a layer (and how often it recurs), in words and numbers."""
+
+    signature: Signature
+    name: str
+    kind: Kind
+    module: str
+    calls: int
+    counts: str
+    macs: str
+    flops: str
+    other_flops: str
+    source: str
+
+    def lines(self) -> Iterable[str]:
+        """As printed: the call, then one labelled line per fact."""
+        times = f"  (called {self.calls} times alike)" if self.calls > 1 else ""
+        yield f"{self.signature}{times}"
+        if self.kind is Kind.UNCOSTED:
+            yield "  UNCOSTED  no rule knows this operator; it is in no total"
+            return
+        for label, text in (
+            ("counts", self.counts),
+            ("MACs", self.macs),
+            ("FLOPs", self.flops),
+            ("other", self.other_flops),
+            ("source", self.source),
+        ):
+            if text:
+                prose = label in ("counts", "source")
+                yield from _wrapped(label, text) if prose else [f"  {label:<7} {text}"]
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Prose under its label; formulas stay on one line, to be copied."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"  {label:<7} ", subsequent_indent=" " * 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All operators of one layer, its children included; `str()` is what the command prints."""
+
+    row: ModuleRow
+    ops: tuple[ExplainedOp, ...]
+
+    def __str__(self) -> str:
+        row = self.row
+        called = {0: "never called", 1: "called once"}.get(row.calls, f"called {row.calls} times")
+        lines = [f"{row.path or 'the model'} ({row.type}), {called}"]
+        module = row.path
+        for op in self.ops:
+            if op.module != module:
+                module = op.module
+                lines += ["", f"in {module or 'the model itself'}"]
+            lines += op.lines()
+        if len(self.ops) > 1:
+            cost = row.cost
+            lines += [
+                "",
+                f"together {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs",
+                f"and {exact(cost.other_flops)} other FLOPs",
+            ]
+        return "\n".join(lines)
+
+
+def explain(report: Result, layer: str) -> Explanation:
+    """Explain every operator of a layer; views, which cost nothing, are left out.
+
+    Raises:
+        UnknownNameError: no such layer, with near names.
+    """
+    row = report.module(layer)
+    groups: dict[tuple[str, int], list[CostedOp]] = {}
+    for costed in report.ops:
+        place = costed.op.module
+        inside = place == layer or place.startswith(f"{layer}.") or not layer
+        if inside and costed.kind is not Kind.VIEW:
+            groups.setdefault((place, id(costed.op.signature)), []).append(costed)
+    return Explanation(row, tuple(_explained(ops) for ops in groups.values()))
+
+
+def _explained(ops: list[CostedOp]) -> ExplainedOp:
+    first = ops[0]
+    signature = first.op.signature
+    rule = find_rule(signature)
+    work = _worked_out(signature, first.work)
+    return ExplainedOp(
+        signature=signature,
+        name=first.name,
+        kind=first.kind,
+        module=first.op.module,
+        calls=len(ops),
+        counts=rule.counts if rule else "formula registered with torch.utils.flop_counter",
+        macs=_equation(work.macs),
+        flops=_equation(2 * work.macs),
+        other_flops=_equation(work.other_flops),
+        source=rule.source if rule else "torch.utils.flop_counter.flop_registry",
+    )
+
+
+def _worked_out(signature: Signature, work: Work) -> Work:
+    """The same work from numbers that remember their arithmetic; a rule that cannot take them gives bare numbers."""
+    rule = find_rule(signature)
+    if rule is None:
+        return work
+    arguments = {name: named(value) for name, value in signature.arguments.items()}
+    try:
+        again = rule.work(replace(signature, arguments=arguments, outputs=named(signature.outputs)))
+    except TypeError:  # a user's rule may want plain ints (numpy, torch)
+        return work
+    assert (again.macs, again.other_flops) == (work.macs, work.other_flops), signature
+    return again
+
+
+def _equation(value: int) -> str:
+    """Like "2·3·3 = 18"; a bare number where there is no arithmetic to show, nothing for nothing."""
+    if value == 0:
+        return ""
+    if not isinstance(value, Term) or value.text == str(int(value)):
+        return exact(int(value))
+    return f"{value.text} = {exact(int(value))}"

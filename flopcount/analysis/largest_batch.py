@@ -1,0 +1,124 @@
+"""The largest batch that fits into a memory: a search that counts at every batch it asks about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.errors import InputError
+from ..core.units import si
+from .memory import memory_of
+
+if TYPE_CHECKING:
+    from ..core.result import Result
+
+__all__ = ["MOST", "BatchFit", "largest", "largest_batch", "parse_bytes"]
+
+MOST = 1 << 20  # no larger batch is tried
+
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGTP]?)(i?)B?", re.IGNORECASE)
+_PREFIXES = " kmgtp"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFit:
+    """The largest batch that fits, and what that and the next one need in bytes (None: not known, or not tried)."""
+
+    budget: int
+    batch: int
+    needs: int | None
+    next_needs: int | None
+
+    def __str__(self) -> str:
+        if not self.batch:
+            return "none" + (f" (1 needs {si(self.next_needs, 'B', digits=4)})" if self.next_needs else "")
+        needs = "" if self.needs is None else f" ({si(self.needs, 'B', digits=4)}"
+        more = "" if self.next_needs is None else f"; {self.batch + 1:,} needs {si(self.next_needs, 'B', digits=4)}"
+        return f"{self.batch:,}{needs}{more})" if needs else f"{self.batch:,}"
+
+
+def parse_bytes(text: str | int) -> int:
+    """Bytes of "80GB", "16 GiB", "512M" or a number; GB is 10^9 and GiB 2^30 bytes.
+
+    Raises:
+        InputError: it is none of these, or 0.
+    """
+    found = _BYTES.fullmatch(str(text).strip())
+    number = float(found[1]) if found else 0.0
+    if found is None or not number:
+        raise InputError(f"memory {text!r} is no amount of bytes", [("fix", "write 80GB, 24GiB or 512MB")])
+    return int(number * (1024 if found[3] else 1000) ** _PREFIXES.index(found[2].lower() or " "))
+
+
+def largest_batch(
+    count: Callable[[int], Result],
+    memory: str | int,
+    *,
+    training: bool = False,
+    optimizer: str = "adamw",
+    kernels: str = "cpu",
+) -> BatchFit:
+    """The largest batch whose peak fits into `memory`; it and the next one have been counted.
+
+    Arguments:
+        count: the result of a batch with its data followed, such as
+            `lambda batch: count_flops(model, (batch, 3, 16, 112, 112)).with_dataflow()`.
+        memory: "80GB", "24GiB" or bytes.
+        training: of a training step instead of a forward pass.
+        optimizer: whose state a training step keeps.
+        kernels: as `memory_of`.
+
+    Raises:
+        InputError: no amount of bytes, or what `count` raises.
+    """
+    budget = parse_bytes(memory)
+
+    def need(batch: int) -> int | None:
+        found = memory_of(count(batch), kernels=kernels)
+        return found.step(optimizer) if training else found.inference
+
+    return largest(need, budget)
+
+
+def largest(need: Callable[[int], int | None], budget: int) -> BatchFit:
+    """The largest b up to `MOST` with need(b) <= budget < need(b + 1), by secants, then halves.
+
+    Where no need is known (None) for a single sample, two are tried: batch normalisation cannot train on one value.
+    """
+    known: dict[int, int | None] = {}
+
+    def fits(batch: int) -> bool:
+        if batch not in known:
+            known[batch] = need(batch)
+        found = known[batch]
+        return found is not None and found <= budget
+
+    low = next((batch for batch in (1, 2) if fits(batch)), 0)
+    if not low:
+        return BatchFit(budget, 0, None, known[1] if known[1] is not None else known[2])
+    high = MOST + 1
+    while high - low > 1:
+        guess = _secant(known, low, budget) if len(known) < _SECANTS else (low + high) // 2
+        guess = min(max(guess, low + 1), high - 1)
+        if fits(guess):
+            low = guess
+        else:
+            high = guess
+    return BatchFit(budget, low, known[low], known.get(low + 1))
+
+
+_SECANTS = 12
+
+
+def _secant(known: dict[int, int | None], low: int, budget: int) -> int:
+    """Where the line through two batches meets the budget; the nearest ones on either side of it, if there are."""
+    points = sorted((batch, n) for batch, n in known.items() if n is not None)
+    below = [point for point in points if point[0] <= low]
+    above = [point for point in points if point[0] > low]
+    first, second = (below[-1], above[0]) if above else (below[-2], below[-1]) if len(below) > 1 else (below[-1],) * 2
+    if first[0] == second[0]:
+        return low + 1
+    slope = second[1] - first[1]
+    return low * 2 if slope <= 0 else first[0] + (budget - first[1]) * (second[0] - first[0]) // slope

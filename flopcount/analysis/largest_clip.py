@@ -1,0 +1,147 @@
+"""The largest clips within a budget, from the closed form: frames against size, one paid for with the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.protocol import Views
+from ..core.table import Column, Table
+from ..core.units import si, times
+from ..symbolic import ClosedForm
+
+__all__ = ["Allowance", "Fit", "largest_clips"]
+
+_BUDGET = re.compile(r"([\d.]+)\s*([kMGTP]?)\s*(MACs?|FLOPs?)", re.IGNORECASE)
+_SCALES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+MOST_FRAMES = 256
+SIZES = tuple(range(32, 1025, 16))
+"""Heights and widths looked at where the caller names none: what networks are trained and tested at is a multiple."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one video may cost, in MACs; `text` as it was written."""
+
+    macs: int
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Allowance:
+        """Read "25GMACs" or "50 GFLOPs"; half as many MACs as FLOPs.
+
+        Raises:
+            InputError: no number, or a unit that says neither.
+        """
+        match = _BUDGET.fullmatch(text.strip())
+        if match is None:
+            raise InputError(
+                f"budget {text!r} is no amount of work",
+                [("fix", "write 25GMACs or 50GFLOPs: papers mean MACs by FLOPs, a factor of 2, so say which")],
+            )
+        try:
+            amount = float(match[1]) * _SCALES[match[2].upper()]
+        except ValueError:
+            raise InputError(f"budget {text!r} has no number", [("fix", "write 25GMACs or 50GFLOPs")]) from None
+        return cls(int(amount / (2 if match[3].upper().startswith("FLOP") else 1)), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Clips (frames, side of the square, MACs of one view) within a budget that no other is as long and as large as."""
+
+    model: str
+    budget: Allowance
+    views: Views
+    clips: tuple[tuple[int, int, int], ...]
+    notes: tuple[str, ...]
+
+    def table(self) -> Table:
+        """One row per clip, the longest first."""
+        columns = (
+            Column("clip", "text"),
+            Column("MACs per view"),
+            Column("FLOPs per view", drop=1),
+            *((Column("MACs per video"),) if self.views.count > 1 else ()),
+            Column("of budget", "share"),
+        )
+        rows = []
+        for frames, side, macs in self.clips:
+            per_video = (macs * self.views.count,) if self.views.count > 1 else ()
+            share = (macs * self.views.count, self.budget.macs)
+            rows.append((times((frames, side, side)), macs, 2 * macs, *per_video, share))
+        views = f" in {self.views} views" if self.views.count > 1 else ""
+        return Table(f"{self.model} within {self.budget.text}{views}", columns, tuple(rows), None, self.notes)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def largest_clips(
+    form: ClosedForm,
+    budget: Allowance | str,
+    *,
+    views: Views | None = None,
+    frames: Sequence[int] | None = None,
+    sizes: Sequence[int] | None = None,
+) -> Fit:
+    """Frames × side × side within the budget, none of which could be longer or larger without giving up the other.
+
+    Arguments:
+        form: in T, and in H and W or in S; an axis that it is pinned at, or that it does not have, stays.
+        budget: for all views of a video together, such as "25GMACs".
+        views: one where None.
+        frames: to choose from; all that the form holds for up to 256 where None.
+        sizes: to choose from; multiples of 16 that the form holds for where None.
+
+    Raises:
+        InputError: not even the smallest clip fits, or the form holds for none of the sizes.
+    """
+    budget = Allowance.parse(budget) if isinstance(budget, str) else budget
+    views = views or Views()
+    t = _choices(form, ("T",), frames, range(1, MOST_FRAMES + 1), "frames")
+    s = _choices(form, ("H", "W", "S"), sizes, SIZES, "sizes")
+    at = {domain.axis: (t[:, None] if domain.axis == "T" else s[None, :]) for domain in form.domains}
+    macs = np.broadcast_to(form.macs(**at), (len(t), len(s)))
+    within = macs * views.count <= budget.macs
+    if not within.any():
+        least = f"{times((int(t[0]), int(s[0]), int(s[0])))} takes {si(int(macs[0, 0]) * views.count, 'MACs')}"
+        raise InputError(f"no clip of {form.model} fits {budget.text}", [("seen", least), ("fix", "raise the budget")])
+    found: list[tuple[int, int, int]] = []
+    for row in reversed(range(len(t))):
+        columns = np.flatnonzero(within[row])
+        if len(columns) and (not found or s[columns[-1]] > found[-1][1]):
+            found.append((int(t[row]), int(s[columns[-1]]), int(macs[row, columns[-1]])))
+    return Fit(form.model, budget, views, tuple(found), tuple(_notes(form, found, int(t[-1]), int(s[-1]))))
+
+
+def _choices(
+    form: ClosedForm, names: tuple[str, ...], given: Sequence[int] | None, usual: Sequence[int], what: str
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Sizes on which the form holds for all these axes, in order."""
+    domains = [domain for domain in form.domains if domain.axis in names]
+    pinned = [domain.base for domain in domains if domain.pinned]
+    candidates = sorted(set(given or (*usual, *pinned)))
+    held = [size for size in candidates if all(size in domain for domain in domains)]
+    if not held:
+        holds = ", ".join(map(str, domains))
+        raise InputError(
+            f"{form.model} takes none of the {what} {candidates[0]} to {candidates[-1]}", [("seen", holds)]
+        )
+    return np.array(held, dtype=np.int64)
+
+
+def _notes(form: ClosedForm, found: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
+    notes = ["no clip here can be longer or larger within the budget without giving up the other"]
+    if any(frames == most or side == largest for frames, side, _ in found):
+        notes.append(f"looked at up to {most} frames and {largest}×{largest}")
+    notes += [f"{domain.axis} is pinned: {domain.pinned}" for domain in form.domains if domain.pinned]
+    notes.append(f"from the closed form, which holds for {', '.join(str(domain) for domain in form.domains)}")
+    return notes

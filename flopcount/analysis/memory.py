@@ -1,0 +1,275 @@
+"""What a forward pass, and a training step, keep in memory: parameters, buffers, activations at the peak, gradients.
+
+What enters is a result with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
+memory from the op that makes it until nothing holds on to it any more: views and in-place writes take none. What the
+allocator rounds up or keeps for later is not in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..core.dataflow import Dataflow, Flow, Role
+from ..core.errors import UnknownNameError
+from ..core.ops import Op, Trace
+from ..core.table import Column, Table
+from ..core.wording import title
+from ..rules.workspace import ATTENTION, attention_kernel, channels_last_workspaces, workspaces
+from ..training.optimizers import OPTIMIZERS
+from .span import required_dataflow
+
+if TYPE_CHECKING:
+    from ..core.result import Result
+
+__all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "Training", "memory_of"]
+
+STATES = {"none": 0, **{name: optimizer.state for name, optimizer in OPTIMIZERS.items()}}
+"""Numbers kept per trainable parameter: sgd a momentum, adam and adamw two moments, none (or plain sgd) nothing."""
+
+KERNELS = ("cpu", "none")
+"""Whose workspace is counted: that of torch's CPU kernels, or nobody's."""
+
+Bytes: TypeAlias = tuple[tuple[str, int], ...]
+"""Bytes by dtype, in order of appearance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The op during which most memory is in use: activations alive, and the workspace of its kernel."""
+
+    activations: Bytes
+    workspace: int
+    module: str
+    op: str
+
+    @property
+    def nbytes(self) -> int:
+        """Activations and workspace."""
+        return total(self.activations) + self.workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The activations of a training step.
+
+    `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond
+    that: in the backward pass the gradients of one op's inputs and outputs, where those are largest, or in the forward
+    pass what is alive then and not kept. `module` and `op` are where.
+    """
+
+    saved: Bytes
+    on_top: int
+    module: str
+    op: str
+
+    @property
+    def nbytes(self) -> int:
+        """All activations and their gradients."""
+        return total(self.saved) + self.on_top
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of one forward pass and of one training step, in bytes.
+
+    `gradients` are those of trainable parameters, `peak` is the worst moment of inference, `training` that of a
+    training step, or the reason why it could not be followed. `attention` tells how many calls run in which kernel.
+    """
+
+    model: str
+    title: str
+    parameters: Bytes
+    buffers: Bytes
+    inputs: Bytes
+    constants: Bytes
+    gradients: Bytes
+    peak: Peak
+    training: Training | str
+    attention: tuple[tuple[str, int], ...]
+    kernels: str
+
+    @property
+    def resident(self) -> int:
+        """What is there all the time: parameters, buffers, the input, and constants of the module's code."""
+        return sum(map(total, (self.parameters, self.buffers, self.inputs, self.constants)))
+
+    @property
+    def inference(self) -> int:
+        """The peak of a forward pass without autograd."""
+        return self.resident + self.peak.nbytes
+
+    def step(self, optimizer: str = "adamw") -> int | None:
+        """The peak of a training step with all gradients and the optimizer's state in place; None if unknown.
+
+        Raises:
+            UnknownNameError: an optimizer not in `STATES`.
+        """
+        state = total(self.optimizer_state(optimizer))
+        if isinstance(self.training, str):
+            return None
+        return self.resident + total(self.gradients) + state + self.training.nbytes
+
+    def optimizer_state(self, optimizer: str) -> Bytes:
+        """What an optimizer keeps, in the dtype of the parameters."""
+        if optimizer not in STATES:
+            raise UnknownNameError("optimizer", optimizer, STATES, f"choose {', '.join(STATES)}")
+        return tuple((dtype, STATES[optimizer] * nbytes) for dtype, nbytes in self.gradients)
+
+    def table(self, optimizer: str = "adamw") -> Table:
+        """What takes up memory at the peak of a forward pass, and of a training step."""
+        always = (
+            *(("parameters", self.parameters), ("buffers", self.buffers)),
+            *(("input", self.inputs), ("constants", self.constants)),
+        )
+        rows: list[tuple[Any, ...]] = [(what, dtype, n, n) for what, part in always for dtype, n in part if n]
+        rows += [("activations at the peak", dtype, n, 0) for dtype, n in self.peak.activations]
+        rows += [("workspace of the kernel there", "", self.peak.workspace, 0)] if self.peak.workspace else []
+        if not isinstance(self.training, str):
+            rows += [("saved for the backward pass", dtype, 0, n) for dtype, n in self.training.saved]
+            rows += [("on top of that at the peak", "", 0, self.training.on_top)]
+        rows += [("gradients", dtype, 0, n) for dtype, n in self.gradients]
+        rows += [(f"state of {optimizer}", dtype, 0, n) for dtype, n in self.optimizer_state(optimizer) if n]
+        step = self.step(optimizer)
+        if step is None:
+            rows = [(what, dtype, inference, "") for what, dtype, inference, _ in rows if inference]
+        columns = (
+            Column("memory", "text"), Column("dtype", "text"), Column("inference", "bytes"), Column("training", "bytes")
+        )  # fmt: skip
+        total_row = ("total", "", self.inference, step if step is not None else "unknown")
+        return Table(f"{self.title}: memory at the peak", columns, tuple(rows), total_row, self.notes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What stands under the table: where the peaks are, which kernels are meant."""
+        lines = [f"peak of inference: in {_place(self.peak.module)}, {self.peak.op}"]
+        if isinstance(self.training, str):
+            lines.append(f"UNKNOWN in training: {self.training}")
+        else:
+            where = f"{_place(self.training.module)}, {self.training.op}"
+            lines.append(f"peak of training: all that was saved, and the most on top of it in {where}")
+            lines.append("in training: training mode; gradients and optimizer state in place when the backward begins")
+        if self.attention:
+            kernels = " and ".join(f"{kernel} ({calls} call{'s' * (calls > 1)})" for kernel, calls in self.attention)
+            lines.append(f"attention kernel: {kernels}")
+        whose = "torch's CPU kernels, forward" if self.kernels == "cpu" else "left out"
+        return (*lines, f"workspace: {whose}; what an allocator rounds up or keeps is not counted")
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
+    """The memory of a result that was counted with `dataflow=True`.
+
+    Arguments:
+        result: of `count`.
+        kernels: "cpu" adds the workspace of torch's CPU kernels, "none" counts tensors alone.
+
+    Raises:
+        InputError: it was counted without.
+        UnknownNameError: other kernels.
+    """
+    flow = required_dataflow(result, "memory")
+    if kernels not in KERNELS:
+        raise UnknownNameError("kernels", kernels, KERNELS, f"choose {' or '.join(KERNELS)}")
+    ops = [costed.op for costed in result.ops]
+    saving = result.saving
+    return Memory(
+        model=result.model,
+        title=title(result),
+        parameters=_held(flow, Role.PARAMETER, Role.FROZEN),
+        buffers=_held(flow, Role.BUFFER),
+        inputs=_held(flow, Role.INPUT),
+        constants=_held(flow, Role.CONSTANT),
+        gradients=_held(flow, Role.PARAMETER),
+        peak=_peak(ops, flow, kernels),
+        training=_training(saving, kernels) if isinstance(saving, Trace) else saving or "it was not followed",
+        attention=_attention(ops),
+        kernels=kernels,
+    )
+
+
+def total(part: Bytes) -> int:
+    """Bytes of all dtypes."""
+    return sum(nbytes for _, nbytes in part)
+
+
+def _place(module: str) -> str:
+    return module or "the model itself"
+
+
+def _by_dtype(flow: Dataflow, storages: Iterable[int]) -> Bytes:
+    found: dict[str, int] = {}
+    for serial in storages:
+        storage = flow.storages[serial]
+        found[storage.dtype] = found.get(storage.dtype, 0) + storage.nbytes
+    return tuple(found.items())
+
+
+def _held(flow: Dataflow, *roles: Role) -> Bytes:
+    return _by_dtype(flow, (serial for serial, storage in enumerate(flow.storages) if storage.role in roles))
+
+
+def live_bytes(flow: Dataflow) -> list[int]:
+    """Bytes of activations alive during each op."""
+    changes = [0] * (len(flow.flows) + 1)
+    for storage in flow.storages:
+        if storage.role is Role.ACTIVATION:
+            changes[storage.born] += storage.nbytes
+            if storage.died is not None:
+                changes[storage.died + 1] -= storage.nbytes
+    return list(accumulate(changes[:-1]))
+
+
+def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
+    needs = [_workspace(op, data) if kernels == "cpu" else 0 for op, data in zip(ops, flow.flows, strict=True)]
+    live = live_bytes(flow)
+    if not ops:
+        return Peak((), 0, "", "")
+    at = max(range(len(ops)), key=lambda position: live[position] + needs[position])
+    alive = (i for i, storage in enumerate(flow.storages) if storage.role is Role.ACTIVATION and storage.lives(at))
+    return Peak(_by_dtype(flow, alive), needs[at], ops[at].module, ops[at].signature.op)
+
+
+def _workspace(op: Op, data: Flow) -> int:
+    """Bytes that the kernel of an op needs beside its inputs and outputs."""
+    signature = op.signature
+    if signature.is_view:
+        return 0
+    special = channels_last_workspaces.of(signature) if data.channels_last else None
+    return data.copied + (special if special is not None else workspaces.of(signature) or 0)
+
+
+def _training(trace: Trace, kernels: str) -> Training:
+    flow = trace.dataflow
+    assert flow is not None
+    saved = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
+    kept = total(_by_dtype(flow, saved))
+    forward = _peak(trace.ops, flow, kernels)
+    flights = [_gradients(flow, data) for data in flow.flows]
+    at = max(range(len(flights)), key=flights.__getitem__, default=-1)
+    if at < 0 or kept + flights[at] < forward.nbytes:
+        return Training(_by_dtype(flow, saved), forward.nbytes - kept, forward.module, forward.op)
+    return Training(_by_dtype(flow, saved), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
+
+
+def _gradients(flow: Dataflow, data: Flow) -> int:
+    """Bytes of the gradients of all activations that an op reads or writes."""
+    storages = {access.storage for access in data.reads + data.writes}
+    touched = (flow.storages[serial] for serial in storages)
+    return sum(s.nbytes for s in touched if s.role is Role.ACTIVATION and s.dtype.startswith(("float", "bfloat")))
+
+
+def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:
+    calls: dict[str, int] = {}
+    for op in ops:
+        if op.signature.op in ATTENTION:
+            kernel = attention_kernel(op.signature)
+            calls[kernel] = calls.get(kernel, 0) + 1
+    return tuple(calls.items())

@@ -1,0 +1,139 @@
+"""Module + input -> how much of the clip a unit of each layer sees, frames × height × width.
+
+The field is that of the unit in the middle of a layer's output, of all channels the largest: units at the border see
+the same, less what lies outside the clip. It counts the taps of convolutions and pools, dilation and padding included,
+so it may exceed the clip; where attention, global pooling or a fully connected layer takes in every position of an
+axis, that axis is global. Where an operator's dependences are not known, the field is unknown from there on, and the
+operator is named. Zeros in weights and in attention masks are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from ..core.errors import InputError
+from ..core.units import times
+from ..tracing import TURN, trace
+from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost, Seen
+from ..tracing.inputs import Input, arguments_of
+from ..tracing.intervals import FAR, Intervals
+
+__all__ = ["Field", "Fields", "receptive_field"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a unit sees: positions along each axis, None where that is the whole axis whatever its length.
+
+    `clip` has the axes' own lengths: T, H, W, or H and W for images. `lost` is empty, or names the operator that made
+    the field unknown.
+    """
+
+    sizes: tuple[int | None, ...]
+    clip: tuple[int, ...]
+    lost: str = ""
+
+    @property
+    def is_global(self) -> bool:
+        """Whether every position of the clip is seen, by something other than windows."""
+        return not self.lost and all(size is None for size in self.sizes)
+
+    def __str__(self) -> str:
+        if self.lost:
+            return "unknown"
+        if self.is_global:
+            return "global"
+        return times(self._shown())
+
+    def data(self) -> dict[str, Any]:
+        """For JSON: positions by axis (all of the clip's where global), and which axes are global."""
+        if self.lost:
+            return {"unknown_since": self.lost}
+        axes = AXES[-len(self.clip) :]
+        whole = [axis for axis, size in zip(axes, self.sizes, strict=True) if size is None]
+        return dict(zip(axes, self._shown(), strict=True)) | {"global": whole}
+
+    def _shown(self) -> tuple[int, ...]:
+        return tuple(whole if size is None else size for size, whole in zip(self.sizes, self.clip, strict=True))
+
+
+Fields: TypeAlias = Mapping[str, tuple[Field, ...]]
+"""The distinct fields of each module's output by its path ("" is the root)."""
+
+
+def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:
+    """The distinct fields of each module's output by its path ("" is the root), in the order its calls had them.
+
+    Arguments:
+        module: any nn.Module; it is untouched, and nothing is computed.
+        input: as `count_flops` takes it; images (B, C, H, W) or clips (B, C, T, H, W). Of several pathways the one with
+            the most frames is the clip, and the others sample it evenly.
+
+    Raises:
+        InputError: no input has height and width.
+    """
+    fields: dict[str, tuple[Field, ...]] = {}
+    mode = follow(module, input)
+    for seen in mode.outputs:
+        field = _field(seen, mode.lengths)
+        if field is not None and field not in fields.get(seen.module, ()):
+            fields[seen.module] = (*fields.get(seen.module, ()), field)
+    return fields
+
+
+def follow(module: nn.Module, input: Input) -> DependenceMode:
+    """What everything depends on in one forward pass."""
+    modes: list[DependenceMode] = []
+
+    def watch(path: Any, inputs: Any) -> DependenceMode:
+        modes.append(DependenceMode(path, inputs))
+        return modes[-1]
+
+    with TURN:
+        args, kwargs = arguments_of(input, module)
+        trace(module, args, kwargs, watch=watch)
+    mode = modes[-1]  # of the engine that served
+    if not mode.axes:
+        fix = "give an input of shape (B, C, T, H, W) or (B, C, H, W)"
+        raise InputError("no input has height and width, so there is no receptive field", [("fix", fix)])
+    return mode
+
+
+def _field(seen: Seen, clip: tuple[int, ...]) -> Field | None:
+    """Of all outputs of a call the largest; None where none of them depends on the input."""
+    lost = next((state for state in seen.states if isinstance(state, Lost)), None)
+    if lost is not None:
+        return Field((), clip, f"{lost.op} in {lost.module or 'the model itself'}")
+    found = [[_size(reach) for reach in middle(state)] for state in seen.states if isinstance(state, InputDependence)]
+    if not found:
+        return None
+    return Field(tuple(None if None in sizes else max(sizes) for sizes in zip(*found, strict=True)), clip)
+
+
+def middle(lineage: InputDependence) -> list[Intervals]:
+    """The unit in the middle of every axis of the tensor along which one axis of the clip is laid out."""
+    laid = [sum(map(bool, jumps)) for jumps in zip(*(reach.jumps for reach in lineage.reaches), strict=True)]
+
+    def cut(x: Tensor) -> Tensor:
+        for axis, count in enumerate(laid):
+            if count == 1:
+                x = x.narrow(axis, x.shape[axis] // 2, 1)
+        return x
+
+    return [reach.map(cut) for reach in lineage.reaches]
+
+
+def _size(reach: Intervals) -> int | None:
+    """Positions seen, 0 where the tensor does not depend on the input; None for all.
+
+    Of channels the largest counts; where several axes of the clip are merged into one, tokens for example, the median.
+    """
+    sizes = 1 - (reach.low + reach.minus_high)
+    tokens = [axis for axis, jump in enumerate(reach.jumps) if jump]
+    largest = sizes.amax([axis for axis in range(sizes.ndim) if axis not in tokens]) if sizes.ndim else sizes
+    size = int(largest.median())
+    return None if size > FAR else max(size, 0)

@@ -1,0 +1,295 @@
+"""Module + stride -> what a new frame of a video costs in steady state, against computing the whole clip again.
+
+What enters is a network with a `step` (models/streamable.py); what leaves is a Streaming: the cost of one step on S new
+frames, counted with the state that a whole clip leaves behind, beside the cost of one clip. A network without a step is
+told what prevents it: the first operator whose results depend on where the clip begins and ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..core.errors import InputError
+from ..core.ops import TensorSpec
+from ..core.protocol import Clip
+from ..core.result import Amount, Result
+from ..core.table import Column, Table
+from ..counting import count
+from ..models.by_name import input_of
+from ..models.loading import find_model
+from ..models.networks.streamable import ALL, WINDOW, Streamable
+from ..tracing import TURN, lightest, trace
+from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
+from ..tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
+from ..tracing.intervals import FAR
+from .receptive_field import follow
+
+__all__ = ["Streaming", "stream_model", "streaming", "streaming_table"]
+
+
+PADS = "pads in time"
+SEES_ALL = "sees all frames at once"
+BY_PLACE = "takes frames by their place in the clip"
+MOVES = "moves {} frames at a time"
+NO_TIME = "takes frames as channels"
+NO_STEP = "no step(frames, state), though nothing prevents one"
+
+_MEANING = {
+    WINDOW: "as if it were computed again",
+    ALL: "on the first clip as if computed at once, and nothing is forgotten later",
+    PADS: "where a clip ends it sees zeros, a longer video has frames there",
+    SEES_ALL: "what follows is computed anew; a step(frames, state) could keep what comes before",
+    BY_PLACE: "another choice of frames for every clip",
+    "moves": "a step of that many new frames, or a multiple, would keep its results",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prevented:
+    """Why a network cannot stream: what the first layer does whose results depend on where the clip lies."""
+
+    layer: str
+    type: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.layer or 'the model itself'} ({self.type}) {self.reason}" if self.type else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """One network on a stream. Where it cannot stream `step` is None and `prevented` says what prevents it.
+
+    `window` is one clip, `step` is `stride` new frames in steady state, both per sample; `state_bytes` is what is kept
+    between steps. `sees` says of which frames a step's output is: the last clip, or all since the beginning.
+    """
+
+    model: str
+    clip: Clip
+    stride: int
+    window: Amount
+    step: Amount | None = None
+    state_bytes: int | None = None
+    sees: str = ""
+    prevented: Prevented | None = None
+
+    @property
+    def saving(self) -> Fraction | None:
+        """How many times a clip costs what a step does (in MACs; in all operations where there are none)."""
+        if self.step is None:
+            return None
+        whole, part = (self.window.macs, self.step.macs) if self.step.macs else _operations(self.window, self.step)
+        return Fraction(whole, part) if part else None
+
+    def data(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "model": self.model,
+            "clip": self.clip.code,
+            "stride": self.stride,
+            "window": _amount(self.window),
+            "step": _amount(self.step) if self.step is not None else None,
+            "state_bytes": self.state_bytes,
+            "step_sees": self.sees or None,
+            "prevented": asdict(self.prevented) if self.prevented else None,
+        }
+
+
+def _operations(window: Amount, step: Amount) -> tuple[int, int]:
+    return window.total_flops, step.total_flops
+
+
+def _amount(amount: Amount) -> dict[str, int]:
+    return {"macs": amount.macs, "flops": amount.flops, "other_flops": amount.other_flops}
+
+
+def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
+    """What a step of `stride` new frames costs in steady state, or what prevents it.
+
+    Arguments:
+        module: a network of the zoo, or any nn.Module with a `step(frames, state)` as models/streamable.py has it.
+        input: one clip, as `count_flops` takes it: (B, 3, T, H, W).
+        stride: new frames per step, at most those of a clip.
+
+    Raises:
+        InputError: a stride that is none; ForwardError: the step raises.
+    """
+    if not isinstance(stride, int) or stride < 1:
+        raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
+    report = count(module, input)
+    clip = report.input.clip or Clip(1, *report.input.shapes[0][-2:])
+    base = Streaming(report.model, clip, stride, report.per_sample)
+    if _is_image_network(report):
+        return _stepped(base, report.per_sample * stride, 0, "one frame")
+    if not isinstance(module, Streamable):
+        return _prevented(base, what_prevents(module, input, stride))
+    if stride > clip.frames:
+        fix = f"choose a stride up to {clip.frames}: beyond, clips do not overlap"
+        raise InputError(f"stride {stride} is longer than the clip, {clip.frames} frames", [("fix", fix)])
+    args, _ = arguments_of(input, module)
+    first: TensorSpec = tensor_spec(args[0])
+    batch, channels, _, height, width = first.shape
+    state = _state_after(module, first)
+    new = TensorSpec((batch, channels, stride, height, width), first.dtype)
+    step = count(_Step(module), (new, state), batch=batch)
+    kept = sum(spec.nbytes for spec in specs_of(state)) // batch
+    return _stepped(base, step.per_sample, kept, getattr(module, "step_sees", ""))
+
+
+def _stepped(base: Streaming, step: Amount, kept: int, sees: str) -> Streaming:
+    return Streaming(base.model, base.clip, base.stride, base.window, step, kept, sees)
+
+
+def _prevented(base: Streaming, reason: Prevented) -> Streaming:
+    return Streaming(base.model, base.clip, base.stride, base.window, prevented=reason)
+
+
+def _is_image_network(report: Result) -> bool:
+    return [len(shape) for shape in report.input.shapes] == [4] and report.input.shapes[0][1] == 3
+
+
+class _Step(nn.Module):
+    """One step as a forward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: Tensor, state: Any) -> Any:
+        """What the step gives, which is then looked at for shapes alone."""
+        step: Any = self.model.step
+        return step(frames, state)
+
+
+def _state_after(module: nn.Module, clip: TensorSpec) -> Any:
+    """The specs of what a network keeps once it has seen a clip; nothing is computed."""
+    kept: list[Any] = []
+
+    class FirstStep(_Step):
+        def forward(self, frames: Tensor, state: Any) -> Any:
+            output, after = super().forward(frames, state)
+            kept.append(map_tensors(tensor_spec, after))
+            return output
+
+    with TURN:
+        trace(FirstStep(module), (clip, None))
+    return kept[-1]  # of the engine that served
+
+
+# What prevents it
+
+
+def what_prevents(module: nn.Module, input: Input, stride: int) -> Prevented:
+    """The first layer whose results for the same frames change as the window moves on by `stride` frames."""
+    mode = follow(module, input)
+    if AXES[0] not in mode.axes:
+        return Prevented("", type(module).__name__, NO_TIME)
+    types = {name: type(part).__name__ for name, part in module.named_modules()}
+    for seen in mode.seen:
+        reason = next((reason for state in seen.states if (reason := _border(state, mode, stride))), "")
+        if reason:
+            return Prevented(seen.module, types[seen.module], reason)
+    return Prevented("", "", NO_STEP)
+
+
+def _border(state: Any, mode: DependenceMode, stride: int) -> str:
+    """How results depend on where the window lies; empty where they do not."""
+    if isinstance(state, Lost):
+        return f"has {state.op}, and what that sees is not known"
+    if not isinstance(state, InputDependence):
+        return ""
+    reach, frames = state.reaches[0], mode.lengths[0]
+    low, high = reach.low, -reach.minus_high
+    windows = (low > -FAR // 2) & (low <= high)  # neither everything nor nothing
+    if bool(((low < 0) | (high >= frames))[windows].any()):
+        return PADS
+    if bool((low <= -FAR // 2).any()):
+        return SEES_ALL
+    steps = _steps(low[windows], high[windows])
+    if any(len(found) > 1 for found in steps):
+        return BY_PLACE
+    missed = next((found[0] for found in steps if found and stride % found[0]), 0)
+    return MOVES.format(missed) if missed else ""
+
+
+def _steps(low: Tensor, high: Tensor) -> list[list[int]]:
+    """How far apart windows of one width lie, for each width; however the elements that have them are laid out."""
+    sizes = high - low
+    steps: list[list[int]] = [low[sizes == size].unique().diff().unique().tolist() for size in sizes.unique()]
+    return steps
+
+
+# By name
+
+
+def stream_model(
+    name: str,
+    *,
+    clip: Clip | None = None,
+    num_classes: int | None = None,
+    options: dict[str, Any] | None = None,
+    stride: int = 1,
+) -> Streaming:
+    """As `streaming`, of a model by name: what `flopcount streaming` calls.
+
+    Arguments:
+        name: of the zoo, "package.module:callable" or "file.py:callable".
+        clip: T×H×W; the zoo's own where not given.
+        num_classes: for the model's builder.
+        options: further arguments for the model's builder.
+        stride: new frames per step.
+    """
+    bare = find_model(name, clip=clip, num_classes=num_classes, options=options)
+
+    def build() -> nn.Module:
+        return bare().eval()
+
+    def stream(module: nn.Module) -> Streaming:
+        return streaming(module, input_of(module, name, clip, 1, ()), stride=stride)
+
+    return lightest(build, stream)
+
+
+def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
+    """One row per network: the cost of a step and of the clip it saves computing again."""
+    rows = tuple(rows)
+    columns = (
+        Column("network", "text"),
+        Column("clip", "text", drop=3),
+        Column("MACs per clip"),
+        Column("per step"),
+        Column("saved", "text"),
+        Column("kept", "bytes", drop=2),
+        Column("result is of", "prose" if any(row.prevented for row in rows) else "text"),
+    )
+    cells = [
+        (
+            row.model,
+            str(row.clip),
+            row.window.macs,
+            row.step.macs if row.step is not None else 0,
+            f"{float(row.saving):.3g}×" if row.saving is not None else "",
+            row.state_bytes or 0,
+            f"cannot stream: {row.prevented}" if row.prevented else row.sees,
+        )
+        for row in rows
+    ]
+    new = "each new frame" if stride == 1 else f"every {stride} new frames"
+    notes = (
+        f"per step: MACs for {new} in steady state, with what is kept of earlier ones",
+        "per clip: MACs to compute the whole window again",
+    )
+    return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *_meanings(rows)))
+
+
+def _meanings(rows: Iterable[Streaming]) -> Iterable[str]:
+    """What the words that occur mean."""
+    occurring = [row.prevented.reason if row.prevented else row.sees for row in rows]
+    for start, meaning in _MEANING.items():
+        if any(text.startswith(start) for text in occurring):
+            yield f"{start}: {meaning}"

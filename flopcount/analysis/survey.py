@@ -1,0 +1,203 @@
+"""Counting everything a library has: one row per model, whatever happens to it; skipping is failing.
+
+What enters is a library and a pattern of names; what leaves is a Survey, a row for each model with its cost or with the
+reason why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.result import Result
+from ..core.table import Column, Table
+from ..core.units import times
+from ..counting import count_named
+from ..models import CARDS
+from ..models.libraries.offered import LISTED, names_offered, options_to_try
+
+__all__ = ["Survey", "SurveyRow", "named_models", "survey"]
+
+ZOO = "zoo"
+LARGEST = 750_000_000  # parameters that are made where a model cannot run without: 3 GB
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRow:
+    """One model: what it was counted with and what it costs, or why it could not be counted."""
+
+    name: str
+    input: str = ""
+    params: int | None = None
+    macs: int | None = None
+    other_flops: int | None = None
+    engine: str = ""
+    uncosted: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def library(self) -> str:
+        """Which the model is of."""
+        return self.name.rpartition(":")[0] or ZOO
+
+    @property
+    def why(self) -> str:
+        """Why it does not count; nothing where it does."""
+        return self.problem or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
+
+    @property
+    def counted(self) -> bool:
+        """Whether there is a cost, and nothing is missing from it."""
+        return not self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All models asked for."""
+
+    what: str
+    rows: tuple[SurveyRow, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every model was counted, strictly."""
+        return all(row.counted for row in self.rows)
+
+    def table(self) -> Table:
+        """One row per model."""
+        columns = (
+            Column("model", "text"),
+            Column("input", "text", drop=3),
+            Column("params", drop=2),
+            Column("MACs"),
+            Column("other", drop=4),
+            Column("engine", "text", drop=1),
+            Column("problem", "prose"),
+        )
+        rows = tuple(
+            (
+                row.name,
+                row.input,
+                "" if row.params is None else row.params,
+                "" if row.macs is None else row.macs,
+                "" if row.other_flops is None else row.other_flops,
+                row.engine,
+                row.why,
+            )
+            for row in self.rows
+        )
+        return Table(f"survey of {self.what}", columns, rows, None, tuple(self._notes()))
+
+    def summary(self) -> Table:
+        """One row per library, and why models failed."""
+        libraries: dict[str, list[SurveyRow]] = {}
+        for row in self.rows:
+            libraries.setdefault(row.library, []).append(row)
+        columns = (Column("library", "text"), Column("attempted"), Column("counted"), Column("failed"))
+        rows = tuple((library, *_tally(found)) for library, found in libraries.items())
+        return Table(f"survey of {self.what}", columns, rows, ("total", *_tally(self.rows)), tuple(self._reasons()))
+
+    def _notes(self) -> Iterator[str]:
+        attempted, counted, failed = _tally(self.rows)
+        yield f"attempted {attempted}, counted {counted}, failed {failed}"
+        yield from self._reasons()
+
+    def _reasons(self) -> Iterator[str]:
+        reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
+        for reason, count in reasons.most_common():
+            yield f"{count} × {reason}"
+
+
+def _tally(rows: Sequence[SurveyRow]) -> tuple[int, int, int]:
+    """Attempted, counted, failed."""
+    counted = sum(row.counted for row in rows)
+    return len(rows), counted, len(rows) - counted
+
+
+def _kind_of(row: SurveyRow) -> str:
+    """A reason without what differs from model to model: names in quotes and numbers."""
+    model = row.name.rpartition(":")[2]
+    text = row.why.replace(f"{model} raised", "the model raised")
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
+
+
+def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
+    """Names that `count_model` knows, each with the options to try in turn, for "LIBRARY[:GLOB]".
+
+    Raises:
+        UnknownNameError: no such library.
+        InputError: the library is not installed, or nothing in it matches.
+    """
+    library, _, pattern = what.partition(":")
+    if library not in (ZOO, *LISTED):
+        raise UnknownNameError("library", library, (ZOO, *LISTED), f"choose {', '.join((ZOO, *LISTED))}")
+    offered = list(CARDS) if library == ZOO else names_offered(library)
+    matching = [name for name in offered if fnmatch.fnmatchcase(name, pattern or "*")]
+    if not matching:
+        fix = f"{library} has {len(offered)} models, such as {', '.join(offered[:3])}"
+        raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
+    if library == ZOO:
+        return [(name, ({},)) for name in matching]
+    return [(f"{library}:{name}", options_to_try(library, name)) for name in matching]
+
+
+def survey(
+    models: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    what: str,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Survey:
+    """Count each model at the input it expects; `progress` hears each name before it is counted."""
+    rows = []
+    for name, tries in models:
+        progress(name)
+        rows.append(_first_counted(name, tries))
+    return Survey(what, tuple(rows))
+
+
+def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
+    """With the first options that serve; where none do, what is wrong with the fewest."""
+    rows = []
+    for options in tries:
+        row = _row(name, options)
+        if row.counted:
+            return row
+        rows.append((len(options), row))
+    return min(rows, key=lambda tried: tried[0])[1]
+
+
+def _row(name: str, options: dict[str, Any]) -> SurveyRow:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            report = count_named(name, options=options, max_params=LARGEST)
+    except FlopcountError as error:
+        return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
+    except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
+        return SurveyRow(name, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+    return SurveyRow(
+        name=name,
+        input=_input_text(report, options),
+        params=report.params,
+        macs=report.macs,
+        other_flops=report.other_flops,
+        engine=report.engine,
+        uncosted=tuple(row.op for row in report.uncosted),
+    )
+
+
+def _input_text(report: Result, options: dict[str, Any]) -> str:
+    shapes = ", ".join(times(shape) for shape in report.input.shapes)
+    return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
+
+
+def _short(value: Any) -> str:
+    """A list of the same thing over and over by its length."""
+    repeats = isinstance(value, list) and len(value) > 1 and all(item == value[0] for item in value)
+    return f"{len(value)} × {value[0]}" if repeats else str(value)

@@ -1,0 +1,223 @@
+"""Counting many configurations: every point of a grid, or of any list, here or on whatever executor is given.
+
+What enters is something that builds a model from a configuration; what leaves are SweepRows: for each configuration
+its cost, or the reason why there is none. Work is handed out in chunks and comes back by chunk, so a chunk whose
+worker died is handed out again: no configuration is lost, and none is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, product
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from ..core.errors import FlopcountError, InputError, TraceError
+from ..core.protocol import Clip
+from ..core.result import Result
+from ..core.table import Column, Table
+from ..counting import count, count_named
+from ..tracing import require_room, weightless
+
+__all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "sweep_rows"]
+
+Configuration: TypeAlias = Mapping[str, Any]
+"""Names and values that a builder takes as keyword arguments."""
+
+CHUNK = 32  # configurations handed out at once: a second of work, so that handing out costs little
+_ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is told as a failure
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One configuration: its cost, or the error."""
+
+    configuration: Configuration
+    macs: int | None = None
+    other_flops: int | None = None
+    params: int | None = None
+    uncosted: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why its cost is missing or incomplete; nothing where it is whole."""
+        return self.error or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRows:
+    """All configurations, in the order given."""
+
+    rows: tuple[SweepRow, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What configurations differ in."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.configuration))
+
+    def table(self) -> Table:
+        """One row per configuration."""
+        columns = (
+            *(Column(name, "text") for name in self.names),
+            Column("MACs"),
+            Column("FLOPs", drop=1),
+            Column("other", drop=2),
+            Column("params", drop=3),
+            *((Column("problem", "prose"),) if any(row.problem for row in self.rows) else ()),
+        )
+        rows = tuple(tuple(_cells(row, self.names, len(columns) - len(self.names) == 5)) for row in self.rows)
+        failed = sum(bool(row.problem) for row in self.rows)
+        notes = (f"{len(self.rows)} configurations, {len(self.rows) - failed} counted, {failed} failed",)
+        return Table("sweep", columns, rows, None, notes)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def _cells(row: SweepRow, names: Sequence[str], with_problem: bool) -> Iterator[Any]:
+    yield from (str(row.configuration.get(name, "")) for name in names)
+    flops = None if row.macs is None else 2 * row.macs
+    yield from ("" if value is None else value for value in (row.macs, flops, row.other_flops, row.params))
+    if with_problem:
+        yield row.problem
+
+
+def sweep_rows(
+    build: Callable[..., Any],
+    grid: Mapping[str, Iterable[Any]] | Iterable[Configuration],
+    *,
+    executor: Executor | None = None,
+    chunk: int = CHUNK,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> SweepRows:
+    """Count every configuration of a grid.
+
+    Arguments:
+        build: takes a configuration as keyword arguments and returns (module, input), or a Report. It runs without
+            weights where it can. Where an executor of processes is given it must be importable there.
+        grid: names with their values, of which every combination is counted; or configurations.
+        executor: any `concurrent.futures.Executor`: a process pool, or a Dask cluster by `Client.get_executor()`; this
+            process where None. It is the caller's to shut down.
+        chunk: configurations handed out at once.
+        progress: hears how many are done, and of how many (None where `grid` is an iterator).
+
+    Raises:
+        InputError: an empty grid, or one that is neither of both.
+    """
+    if chunk < 1:
+        raise InputError(f"chunk is {chunk}", [("fix", "hand out at least one configuration at a time")])
+    configurations, total = _configurations(grid)
+    chunks = enumerate(iter(lambda: tuple(islice(configurations, chunk)), ()))
+    count = partial(_count_chunk, build)
+    found: dict[int, tuple[SweepRow, ...]] = {}
+    done = 0
+    for index, rows in _results(count, chunks, executor):
+        found[index] = rows
+        done += len(rows)
+        progress(done, total)
+    if not found:
+        raise InputError("the grid is empty", [("fix", "give each name at least one value")])
+    return SweepRows(tuple(row for index in sorted(found) for row in found[index]))
+
+
+def _configurations(grid: Any) -> tuple[Iterator[Configuration], int | None]:
+    if isinstance(grid, Mapping):
+        values = [tuple(given) for given in grid.values()]
+        total = 1
+        for given in values:
+            total *= len(given)
+        return (dict(zip(grid, point, strict=True)) for point in product(*values)), total
+    if isinstance(grid, Iterable) and not isinstance(grid, str):
+        return iter(grid), len(grid) if isinstance(grid, Sequence) else None
+    raise InputError(
+        f"a grid is no {type(grid).__name__}",
+        [("fix", "give {'depth': (18, 50), 'frames': (8, 16)}, or a list of dicts")],
+    )
+
+
+_Chunks: TypeAlias = Iterator[tuple[int, tuple[Configuration, ...]]]
+
+
+def _results(
+    count: Callable[[tuple[Configuration, ...]], tuple[SweepRow, ...]], chunks: _Chunks, executor: Executor | None
+) -> Iterator[tuple[int, tuple[SweepRow, ...]]]:
+    """Each chunk's rows as they come; a few more chunks than workers are out at a time, however long the grid."""
+    if executor is None:
+        yield from ((index, count(chunk)) for index, chunk in chunks)
+        return
+    out: dict[Future[tuple[SweepRow, ...]], tuple[int, tuple[Configuration, ...], int]] = {}
+    again: deque[tuple[int, tuple[Configuration, ...], int]] = deque()
+    while True:
+        while len(out) < _AT_ONCE and (job := again.popleft() if again else _next_job(chunks)) is not None:
+            index, chunk, attempt = job
+            try:
+                out[executor.submit(count, chunk)] = job
+            except Exception as refusal:  # a pool whose worker died takes nothing any more
+                yield index, _failed(chunk, refusal)
+        if not out:
+            return
+        finished, _ = wait(out, return_when=FIRST_COMPLETED)
+        for future in finished:
+            index, chunk, attempt = out.pop(future)
+            error = future.exception()
+            if error is None:
+                yield index, future.result()
+            elif attempt < _ATTEMPTS:
+                again.append((index, chunk, attempt + 1))
+            else:
+                yield index, _failed(chunk, error)
+
+
+_AT_ONCE = 256  # chunks
+
+
+def _next_job(chunks: _Chunks) -> tuple[int, tuple[Configuration, ...], int] | None:
+    found = next(chunks, None)
+    return None if found is None else (*found, 1)
+
+
+def _failed(chunk: tuple[Configuration, ...], error: BaseException) -> tuple[SweepRow, ...]:
+    text = f"the worker failed: {type(error).__name__}: {error}".strip(": ")
+    return tuple(SweepRow(configuration, error=text) for configuration in chunk)
+
+
+def _count_chunk(build: Callable[..., Any], chunk: tuple[Configuration, ...]) -> tuple[SweepRow, ...]:
+    return tuple(_row(build, configuration) for configuration in chunk)
+
+
+def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
+    try:
+        report = _counted(build, configuration)
+    except FlopcountError as error:
+        return SweepRow(configuration, error=error.message)
+    except Exception as error:  # of a builder with values it does not take
+        return SweepRow(configuration, error=next(iter(f"{type(error).__name__}: {error}".splitlines())))
+    uncosted = tuple(row.op for row in report.uncosted)
+    return SweepRow(configuration, report.macs, report.other_flops, report.params, uncosted)
+
+
+def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
+    built = weightless(build, **configuration)
+    if isinstance(built, Result):
+        return built
+    if not (isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], nn.Module)):
+        raise InputError(f"the builder gave a {type(built).__name__}", [("fix", "return (module, input)")])
+    try:
+        return count(*built)
+    except TraceError as error:  # it needs its weights
+        require_room(built[0], error)
+        return count(*build(**configuration))
+
+
+def build_of_zoo(*, model: str, frames: int, size: int, **options: Any) -> Result:
+    """A configuration of a model by name: frames × size × size."""
+    return count_named(model, clip=Clip(frames, size, size), options=options)

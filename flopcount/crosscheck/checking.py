@@ -1,0 +1,249 @@
+"""The same model under other counters: counts side by side, and every difference named and sized.
+
+What enters is a module; what leaves is a Check: per layer our MACs, theirs, and the causes that explain the difference,
+each from its own formula. What no cause explains is unexplained, and the check does not agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.errors import InputError
+from ..core.ops import TensorSpec
+from ..core.protocol import Clip
+from ..core.result import Result
+from ..core.table import Column, Table
+from ..core.units import exact, si
+from ..counting import count
+from ..models.by_name import input_of
+from ..models.loading import load_model
+from ..tracing.engines import real_input
+from ..tracing.guard.preserve import preserved
+from ..tracing.guard.threads import TURN
+from ..tracing.inputs import Input, arguments_of, map_tensors
+from .peers import Cause, PeerCount
+from .tools import DEFAULT, TOOLS, Subject, chosen
+
+__all__ = ["Check", "CheckRow", "check", "check_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One module's own operators: our MACs, each tool's count in MACs, the causes, and what they leave over."""
+
+    path: str
+    macs: int
+    counts: dict[str, int]
+    causes: tuple[Cause, ...]
+
+    def unexplained(self, tool: str) -> int:
+        """The tool's count less ours less the causes: nothing, where all is explained."""
+        if tool not in self.counts:
+            return 0
+        return self.counts[tool] - self.macs - sum(cause.amount for cause in self.causes if cause.tool == tool)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the counters say of one real forward pass each."""
+
+    report: Result
+    device: str
+    peers: tuple[PeerCount, ...]
+    rows: tuple[CheckRow, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all tools ran, every difference is explained, and nothing is unknown that they could agree on."""
+        ran = all(peer.failure is None for peer in self.peers)
+        return (
+            ran
+            and not self.report.uncosted
+            and not any(row.unexplained(peer.tool) for row in self.rows for peer in self.peers)
+        )
+
+    def table(self) -> Table:
+        """One row per module that costs something in any of the counts; a tool that failed has no numbers."""
+        tools = [peer.tool for peer in self.peers]
+        columns = (
+            Column("layer", "text"),
+            Column("ours"),
+            *(Column(peer.tool, "count" if peer.failure is None else "text") for peer in self.peers),
+            Column("verdict", "prose"),
+        )
+        rows = tuple(
+            (
+                row.path or f"({self.report.model})",
+                row.macs,
+                *(row.counts.get(t, "failed") for t in tools),
+                _verdict(row),
+            )
+            for row in self.rows
+        )
+        counts = (
+            "failed" if peer.failure is not None else sum(row.counts[peer.tool] for row in self.rows)
+            for peer in self.peers
+        )
+        title = f"{self.report.model}: MACs by flopcount, {', '.join(tools)}, on {self.device}"
+        return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        for peer in self.peers:
+            if peer.failure is not None:
+                yield f"{peer.tool} failed: {peer.failure}"
+        for uncosted in self.report.uncosted:
+            yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}, which we have no rule for"
+        causes = [cause for row in self.rows for cause in row.causes]
+        for peer in self.peers:
+            for op, why, amount, calls in _summed(cause for cause in causes if cause.tool == peer.tool):
+                yield f"{peer.tool} {why}: {op}, {_signed(amount)} in {_calls(calls)}"
+        for peer in self.peers:
+            for row in self.rows:
+                left = row.unexplained(peer.tool)
+                if left:
+                    yield f"unexplained: {peer.tool} {_signed(left)} MACs in {row.path or 'the model itself'}"
+            if peer.halves:
+                yield f"{peer.tool} counts an odd number of FLOPs: half a MAC left out in {_calls(peer.halves)}"
+        if self.agrees:
+            explained = any(row.causes for row in self.rows)
+            yield "agreement: " + ("every difference is explained by its own formula" if explained else "all are equal")
+        for peer in self.peers:
+            if peer.failure is None:
+                yield f"{peer.tool}: {_printed(peer)}{_ratio(peer, self.report.macs)}"
+        yield f"versions: {', '.join(f'{peer.tool} {peer.version}' for peer in self.peers)}"
+
+
+def _printed(peer: PeerCount) -> str:
+    """The total as the tool prints it, in its own unit, and what else there is to know about it."""
+    remark = f" ({peer.remark})" if peer.remark else ""
+    return f"prints {exact(peer.printed)} {peer.unit}{remark}"
+
+
+def _ratio(peer: PeerCount, ours: int) -> str:
+    """The printed total, in MACs, as a multiple of ours."""
+    if not ours:
+        return ""
+    conversion = f", {peer.per_mac} of which are a MAC" if peer.per_mac > 1 else ""
+    return f"{conversion}: {peer.printed / peer.per_mac / ours:.4f} × ours"
+
+
+def _verdict(row: CheckRow) -> str:
+    left = [tool for tool in row.counts if row.unexplained(tool)]
+    if left:
+        return f"unexplained: {', '.join(left)}"
+    differing = dict.fromkeys(cause.tool for cause in row.causes)
+    return f"explained: {', '.join(differing)}" if differing else "equal"
+
+
+def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, int, int]]:
+    """Operator and reason once, with amounts and calls summed over the model."""
+    groups: dict[tuple[str, str], list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault((cause.op, cause.why), []).append(cause)
+    for key, found in groups.items():
+        yield *key, sum(cause.amount for cause in found), sum(cause.calls for cause in found)
+
+
+def _calls(count: int) -> str:
+    return f"{exact(count)} call" + "s" * (count != 1)
+
+
+def _signed(amount: int) -> str:
+    short = si(abs(amount))
+    sign = "+" if amount > 0 else "−" if amount else ""
+    return f"{sign}{exact(abs(amount))}" + (f" ({sign}{short})" if abs(amount) >= 1000 else "")
+
+
+def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT, device: str = "cpu") -> Check:
+    """Run a real module under other counters and explain every difference from our count.
+
+    Arguments:
+        module: with real weights, in the mode to be checked; it is where and what it was afterwards.
+        input: as count_flops takes it; shapes become random numbers.
+        against: some of fvcore, torch, thop, torchinfo, ptflops and calflops, in a list or with commas between them.
+        device: "cpu" or "cuda", where the module runs.
+
+    Raises:
+        InputError: weights on the meta device, a device that is not there, a tool that does not exist or is not
+            installed.
+    """
+    where, tools = _device(device), chosen(against)
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise InputError(
+            "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
+        )
+    report = count(module, input)
+    with TURN, _on(module, where):  # tools follow modules as a count does
+        args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
+        subject = Subject(module, args, kwargs, report)
+        answers = [TOOLS[tool].answer(subject) for tool in tools]
+    peers = tuple(answer.count for answer in answers)
+    return Check(report, device, peers, _rows(report, peers, [cause for answer in answers for cause in answer.causes]))
+
+
+def check_model(
+    name: str,
+    *,
+    clip: Clip | None = None,
+    batch: int = 1,
+    num_classes: int | None = None,
+    options: dict[str, Any] | None = None,
+    inputs: Sequence[tuple[str, TensorSpec]] = (),
+    dtype: str | None = None,
+    against: str | Sequence[str] = DEFAULT,
+    device: str = "cpu",
+) -> Check:
+    """Check a model by name, built with weights and in eval mode; arguments as `count_model`."""
+    _device(device)
+    tools = chosen(against)
+    module = load_model(name, clip=clip, num_classes=num_classes, options=options).eval()
+    if dtype is not None:
+        module = module.to(getattr(torch, dtype))
+    return check(module, input_of(module, name, clip, batch, inputs), against=tools, device=device)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"no device named {name!r}", [("fix", "choose cpu or cuda")]) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {name!r} is not there", [("seen", "torch sees no CUDA device"), ("fix", "use cpu")])
+    return device
+
+
+@contextmanager
+def _on(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """The module on a device; afterwards its tensors are the old ones, where they were."""
+    weights = [(parameter, parameter.data) for parameter in module.parameters()]
+    with preserved(module, real=False):  # which puts back the buffers that `to` replaces
+        module.to(device)
+        try:
+            yield
+        finally:
+            for parameter, data in weights:
+                if parameter.device != data.device:
+                    parameter.data = data
+
+
+def _rows(report: Result, peers: Sequence[PeerCount], causes: Iterable[Cause]) -> tuple[CheckRow, ...]:
+    """One row per module in which any counter counts."""
+    by_path: dict[str, dict[tuple[str, str, str], Cause]] = {}
+    for cause in causes:
+        same = by_path.setdefault(cause.path, {})
+        key = cause.tool, cause.op, cause.why
+        known = same.get(key, replace(cause, amount=0, calls=0))
+        same[key] = replace(known, amount=known.amount + cause.amount, calls=known.calls + cause.calls)
+    rows = []
+    for module in report.modules:
+        counts = {peer.tool: peer.by_module.get(module.path, 0) for peer in peers if peer.failure is None}
+        found = tuple(by_path.get(module.path, {}).values())
+        if module.own.macs or any(counts.values()) or found:
+            rows.append(CheckRow(module.path, module.own.macs, counts, found))
+    return tuple(rows)

@@ -1,0 +1,201 @@
+"""What a model of transformers takes, by general rules: the names in its forward pass, the fields of its configuration.
+
+What enters is a model class and its configuration; what leaves says for a batch what `forward` is given: all of it,
+text and the picture or sound that goes with it, and never a part. Sizes are those the configuration names; where it
+names none, they are the constants below.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...core.protocol import Clip
+from .transformers_fields import SAMPLES, field_of, picture_of, sound_of, takes
+from .transformers_placeholders import encoder_of, placeholder_tokens, plain_token
+
+__all__ = ["TransformersInput", "inputs_of"]
+
+TOKENS = 128  # of a text model that does not say how long its input is
+PATCHES = 16  # rows and columns of a picture that is given as a list of patches
+
+_FRAME_FIELDS = ("num_frames", "frames_per_clip")
+_SIZE_FIELDS = ("image_size", "crop_size")
+_SPECIFIC = ("input_values", "pixel_values", "input_ids")  # one of which `inputs` stands for
+_TEXT = ("input_ids", "decoder_input_ids")
+_PICTURES = ("pixel_values", "image_pixel_values", "pixel_values_videos")
+_SOUNDS = ("input_features", "audio_input_features", "input_values")
+_PADDING = "padding_mask"  # of samples
+_FRAME_MASKS = ("input_features_mask", "feature_attention_mask", "audio_attention_mask")
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersInput:
+    """What `forward` is given, by name; called with the model and a batch it makes the keyword arguments."""
+
+    names: tuple[str, ...]
+    model_class: Any
+    config: Any
+
+    def __call__(self, module: nn.Module, batch: int) -> dict[str, Any]:
+        """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes."""
+        given: dict[str, Any] = {}
+        for name in self.names:
+            given |= self._argument(name, module, batch)
+        if "input_ids" in given and len(given) > 1:
+            given |= self._placed(module, given, batch)
+        return given
+
+    def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
+        """One input with what describes it."""
+        if name in _PICTURES:
+            return self._pictures(name, module, batch)
+        if name in _SOUNDS:
+            return self._sounds(name, module, batch)
+        if name in _TEXT or name.endswith("_ids"):
+            return {name: self._tokens(name, batch)}
+        return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
+
+    def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
+        """One picture, or one clip where the configuration has frames; pixels, or patches where a layer takes those.
+
+        Where pictures differ in size, the patches of all are in one list.
+        """
+        config, forward = self.config, _parameters(self.model_class.forward)
+        colours, height, width = picture_of(config)
+        patch = field_of(config, ("patch_size",), "image") or PATCHES
+        values = colours * patch * patch
+        if "image_grid_thw" in forward:  # the patches of all pictures in one list
+            values *= field_of(config, ("temporal_patch_size",), "image") or 1
+            grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
+            return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
+        if "spatial_shapes" in forward:
+            count = field_of(config, ("num_patches",), "image") or PATCHES * PATCHES
+            shapes = torch.tensor([[isqrt(count), isqrt(count)]] * batch)
+            return {name: (batch, count, values), "pixel_attention_mask": _ones(batch, count), "spatial_shapes": shapes}
+        if "image_position_ids" in forward:
+            places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
+            return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
+        if _takes_patches(module, values):
+            if field_of(config, ("image_size",)) is None:
+                return {name: (batch * PATCHES * PATCHES, values)}
+            return {name: (batch, height // patch * (width // patch), values)}
+        frames = _frames(self.model_class, config)
+        several = (frames,) if frames is not None else (1,) if "pixel_attention_mask" in forward else ()
+        return {name: (batch, *several, colours, height, width)}
+
+    def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
+        """A spectrogram or a waveform, all of it valid; masks that describe something else than frames are left out."""
+        shape = sound_of(self.config, module, name)
+        encode = encoder_of(module, "audio")
+        takers = self.model_class.forward, *([encode] if encode is not None else ())
+        masks = {_PADDING: SAMPLES, **(dict.fromkeys(_FRAME_MASKS, max(shape)) if name != "input_values" else {})}
+        masks = {mask: size for mask, size in masks.items() if all(mask in _parameters(taker) for taker in takers)}
+        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}}
+
+    def _tokens(self, name: str, batch: int) -> torch.Tensor:
+        """Plain tokens, with the end of the text where the model looks for it."""
+        ids = torch.full((batch, self._length()), plain_token(self.config))
+        end = getattr(self.config, "eos_token_id", None)
+        if name == "input_ids" and isinstance(end, int) and 0 <= end < (field_of(self.config, ("vocab_size",)) or 0):
+            ids[:, -1] = end
+        return _in_codebooks(self.config, name, ids)
+
+    def _length(self) -> int:
+        """A text is as long as TOKENS, a picture written as tokens as long as it can be."""
+        longest = field_of(self.config, ("max_position_embeddings", "n_positions"))
+        if "ForImage" in self.model_class.__name__ and longest is not None and self.names == ("input_ids",):
+            return int(longest)
+        return min(TOKENS, longest) if longest is not None and longest > 2 else TOKENS
+
+    def _placed(self, module: nn.Module, given: dict[str, Any], batch: int) -> dict[str, Any]:
+        """The text with a token for every feature of the picture and the sound in front of it."""
+        forward = _parameters(self.model_class.forward)
+        pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
+        for kind, (token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
+            pieces.insert(0, torch.full((batch, count), token))
+            kinds.insert(0, torch.full((batch, count), kind))
+        if len(pieces) == 1:
+            return {}
+        placed = {"input_ids": torch.cat(pieces, 1)}
+        if "attention_mask" in forward:
+            placed["attention_mask"] = torch.ones_like(placed["input_ids"])
+        return placed | ({"mm_token_type_ids": torch.cat(kinds, 1)} if "mm_token_type_ids" in forward else {})
+
+
+def inputs_of(model_class: Any, config: Any, clip: Clip | None) -> tuple[TransformersInput, Clip | None]:
+    """How to make the inputs, and the clip if they are one; the configuration is changed to a clip that is given."""
+    names = tuple(dict.fromkeys(_names(model_class, config)))
+    if clip is not None:
+        _set_clip(config, clip)
+    frames = _frames(model_class, config) if names[0] in _PICTURES else None
+    shown = Clip(frames, *picture_of(config)[1:]) if frames is not None else None
+    return TransformersInput(names, model_class, config), shown
+
+
+def _names(model_class: Any, config: Any) -> Iterator[str]:
+    """The main input, what has no default, the decoder's tokens, pictures and sound where there is a part for them."""
+    forward = _parameters(model_class.forward)
+    main = model_class.main_input_name
+    if main == "inputs":  # whatever the model is made for
+        main = next((name for name in _SPECIFIC if name in forward), main)
+    yield main if main in forward else next(name for name in forward if name != "self")
+    named = (p for p in forward.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self")
+    yield from (parameter.name for parameter in named if parameter.default is parameter.empty)
+    if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
+        yield "decoder_input_ids"
+    if main == "input_ids":
+        if "cross_attention_states" in forward:  # of a picture that another model saw
+            yield "cross_attention_states"
+        for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
+            if takes(model_class, config, kind):
+                yield from [name for name in names if name in forward][:1]
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
+
+
+def _set_clip(config: Any, clip: Clip) -> None:
+    frames_field = next((field for field in _FRAME_FIELDS if hasattr(config, field)), None)
+    size_field = next((field for field in _SIZE_FIELDS if hasattr(config, field)), None)
+    if frames_field is not None:
+        setattr(config, frames_field, clip.frames)
+    if size_field is not None:
+        square = clip.height == clip.width and isinstance(getattr(config, size_field), int)
+        setattr(config, size_field, clip.height if square else (clip.height, clip.width))
+
+
+def _frames(model_class: Any, config: Any) -> int | None:
+    """Of a video; a configuration for several kinds of data has them too where a picture is meant."""
+    return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
+
+
+def _takes_patches(module: nn.Module, values: int) -> bool:
+    """Whether a layer takes a patch as a vector, and none takes pixels."""
+    layers = list(module.modules())
+    widths = {getattr(layer, "in_features", None) for layer in layers}
+    widths |= {getattr(layer, "normalized_shape", (None,))[-1] for layer in layers}
+    return values in widths and not any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in layers)
+
+
+def _ones(*shape: int) -> torch.Tensor:
+    return torch.ones(shape, dtype=torch.bool)
+
+
+def _in_codebooks(config: Any, name: str, ids: torch.Tensor) -> torch.Tensor:
+    """Sound as tokens has one per codebook for every moment: side by side, or as rows of their own."""
+    books = getattr(config, "num_codebooks", None)
+    if name == "decoder_input_ids" and hasattr(config, "delay_pattern"):
+        return ids[..., None].repeat(1, 1, len(config.delay_pattern))
+    if books and hasattr(config, "codec_config"):
+        return ids[..., None].repeat(1, 1, books + 1)  # and the text beside them
+    if books and hasattr(config, "audio_channels"):
+        return ids.repeat_interleave(books, 0)
+    return ids

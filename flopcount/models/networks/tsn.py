@@ -1,0 +1,52 @@
+"""Temporal segment network with ResNet-50 (Wang et al. 2016, "Temporal Segment Networks").
+
+Paper: https://arxiv.org/abs/1608.00859. Code followed: https://github.com/open-mmlab/mmaction2,
+configs/recognition/tsn and mmaction/models/heads/tsn_head.py: the features of the segments' frames are averaged, then
+classified. The paper averages their scores: without dropout the same function, with fc_cls run for every segment.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...core.protocol import Clip
+from .resnet import ResNet50
+from .sized_network import Built
+from .streamable import WINDOW, latest
+
+__all__ = ["TSN", "tsn_r50"]
+
+
+class TSN(nn.Module):
+    """Frames of T segments (B, 3, T, H, W) -> class scores (B, num_classes); any T and size (a stream: `segments`)."""
+
+    step_sees = WINDOW
+
+    def __init__(self, segments: int, num_classes: int) -> None:
+        super().__init__()
+        self.segments = segments
+        self.backbone = ResNet50(num_classes)
+        self.backbone.fc = nn.Identity()  # the head has its own
+        self.dropout = nn.Dropout(0.4)
+        self.fc_cls = nn.Linear(self.backbone.features, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (B, num_classes) before the softmax."""
+        scores: Tensor = self.fc_cls(self.dropout(self._of_frames(x).mean(1)))
+        return scores
+
+    def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores of the last T frames; keeps their features (B, T, 2048)."""
+        kept = latest(state, self._of_frames(frames), self.segments)
+        return self.fc_cls(self.dropout(kept.mean(1))), kept
+
+    def _of_frames(self, x: Tensor) -> Tensor:
+        """Features of every frame (B, T, 2048)."""
+        features: Tensor = self.backbone(x.transpose(1, 2).flatten(0, 1))
+        of_frames: Tensor = features.unflatten(0, (x.shape[0], x.shape[2]))
+        return of_frames
+
+
+def tsn_r50(clip: Clip, num_classes: int) -> Built:
+    """One frame of each of `clip.frames` segments."""
+    return Built(TSN(clip.frames, num_classes))

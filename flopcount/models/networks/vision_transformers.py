@@ -1,0 +1,154 @@
+"""TimeSformer, ViViT and VideoMAE as transformers builds them, taking a clip like every network of the zoo.
+
+Papers: TimeSformer https://arxiv.org/abs/2102.05095, ViViT https://arxiv.org/abs/2103.15691 (its model 1, joint
+attention over tubelets), VideoMAE https://arxiv.org/abs/2203.12602 (the fine-tuned encoder). Code wrapped:
+https://github.com/huggingface/transformers, src/transformers/models/{timesformer,vivit,videomae}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...core.errors import InputError, UnknownNameError
+from ...core.protocol import Clip
+from ..libraries.adapters import transformers_library
+from .sized_network import Built
+from .vit import BASE, HUGE, LARGE, PATCH, SMALL, Size, patch_grid, resized_positions
+
+__all__ = [
+    "FromClip",
+    "timesformer_b",
+    "timesformer_hr",
+    "timesformer_l",
+    "timesformer_vit_l",
+    "videomae_b",
+    "videomae_h",
+    "videomae_l",
+    "videomae_s",
+    "vivit_b_16x2",
+    "vivit_h_16x2",
+    "vivit_l_16x2",
+]
+
+ATTENTIONS = {"divided": "divided_space_time", "joint": "joint_space_time", "space_only": "space_only"}
+
+
+class FromClip(nn.Module):
+    """Clip (B, 3, T, H, W) -> class scores (B, num_classes) of a model that takes (B, T, 3, H, W)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores before the softmax."""
+        scores: Tensor = self.model(pixel_values=x.transpose(1, 2)).logits
+        return scores
+
+
+def _square(clip: Clip) -> int:
+    if clip.height != clip.width:
+        raise InputError(f"clip {clip} is not square", [("fix", "this network's positions are those of a square")])
+    return clip.height
+
+
+def _widths(size: Size) -> dict[str, int]:
+    """A size in transformers' words."""
+    return {
+        "hidden_size": size.dim,
+        "num_hidden_layers": size.depth,
+        "num_attention_heads": size.heads,
+        "intermediate_size": 4 * size.dim,
+    }
+
+
+def _timesformer(clip: Clip, num_classes: int, attention: str, paper: Clip, size: Size = BASE) -> Built:
+    if attention not in ATTENTIONS:
+        raise UnknownNameError("attention", attention, ATTENTIONS, f"choose {', '.join(ATTENTIONS)}")
+    patch_grid(clip, 1)
+    settings: dict[str, Any] = {"num_frames": clip.frames, "image_size": _square(clip), "num_labels": num_classes}
+    library = transformers_library()
+    config = library.TimesformerConfig(attention_type=ATTENTIONS[attention], **settings, **_widths(size))
+    departures = resized_positions(clip, paper)
+    if attention != "divided":
+        departures += (f"{attention} attention, the paper's best is divided",)
+    return Built(FromClip(library.TimesformerForVideoClassification(config)), departures)
+
+
+def timesformer_b(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+    """TimeSformer-B with divided, joint or space-only attention (section 3, figure 1 of the paper)."""
+    return _timesformer(clip, num_classes, attention, Clip(8, 224, 224))
+
+
+def timesformer_hr(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+    """TimeSformer-HR: the same on 16 larger frames."""
+    return _timesformer(clip, num_classes, attention, Clip(16, 448, 448))
+
+
+def timesformer_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+    """TimeSformer-L: the same on 96 frames; its L stands for long."""
+    return _timesformer(clip, num_classes, attention, Clip(96, 224, 224))
+
+
+def timesformer_vit_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+    """TimeSformer-L made of a ViT-L, which VideoMAE's table 7 compares with."""
+    return _timesformer(clip, num_classes, attention, Clip(96, 224, 224), size=LARGE)
+
+
+def _vivit(clip: Clip, num_classes: int, patch: int = PATCH, size: Size = BASE) -> Built:
+    if patch < 1:
+        raise InputError(f"patches of {patch}×{patch}", [("fix", f"the paper's have {PATCH}×{PATCH}")])
+    patch_grid(clip, 2, patch)
+    library = transformers_library()
+    settings: dict[str, Any] = {"num_frames": clip.frames, "image_size": _square(clip), "num_labels": num_classes}
+    config = library.VivitConfig(tubelet_size=[2, patch, patch], **settings, **_widths(size))
+    departures = resized_positions(clip, Clip(32, 224, 224))
+    if patch != PATCH:
+        departures += (f"patches of {patch}×{patch}, the paper's name says {PATCH}×{PATCH}",)
+    return Built(FromClip(library.VivitForVideoClassification(config)), departures)
+
+
+def vivit_b_16x2(clip: Clip, num_classes: int) -> Built:
+    """ViViT-B/16x2, model 1: joint space-time attention over tubelets of 2×16×16."""
+    return _vivit(clip, num_classes)
+
+
+def vivit_l_16x2(clip: Clip, num_classes: int) -> Built:
+    """ViViT-L/16x2, model 1."""
+    return _vivit(clip, num_classes, size=LARGE)
+
+
+def vivit_h_16x2(clip: Clip, num_classes: int, *, patch: int = PATCH) -> Built:
+    """ViViT-H/16x2, model 1; the paper prints about the cost of patches of 14×14, which ViT-H itself has."""
+    return _vivit(clip, num_classes, patch, size=HUGE)
+
+
+def _videomae(clip: Clip, num_classes: int, size: Size = BASE) -> Built:
+    patch_grid(clip, 2)
+    library = transformers_library()
+    config = library.VideoMAEConfig(
+        num_frames=clip.frames, image_size=_square(clip), num_labels=num_classes, **_widths(size)
+    )
+    return Built(FromClip(library.VideoMAEForVideoClassification(config)))  # its positions are sines, for any clip
+
+
+def videomae_s(clip: Clip, num_classes: int) -> Built:
+    """VideoMAE ViT-S."""
+    return _videomae(clip, num_classes, size=SMALL)
+
+
+def videomae_b(clip: Clip, num_classes: int) -> Built:
+    """VideoMAE ViT-B: joint space-time attention over tubelets of 2×16×16, mean of the tokens."""
+    return _videomae(clip, num_classes)
+
+
+def videomae_l(clip: Clip, num_classes: int) -> Built:
+    """VideoMAE ViT-L."""
+    return _videomae(clip, num_classes, size=LARGE)
+
+
+def videomae_h(clip: Clip, num_classes: int) -> Built:
+    """VideoMAE ViT-H."""
+    return _videomae(clip, num_classes, size=HUGE)

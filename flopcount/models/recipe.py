@@ -1,0 +1,36 @@
+"""How a network was built: it is the module's `recipe` attribute and becomes part of every report on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..core.protocol import Clip
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Recipe", "recipe_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
+
+    `inputs` are its arguments as `count_flops` takes them, shapes without the batch, or a function of the model and the
+    batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
+    apart, each on its own scores.
+    """
+
+    name: str
+    clip: Clip | None
+    stride: int
+    departures: tuple[str, ...]
+    inputs: Any
+    streams: tuple[str, ...] = ()
+
+
+def recipe_of(module: nn.Module) -> Recipe | None:
+    """What `create_model` says of a network it built; None for any other module, whatever it calls its attributes."""
+    recipe = getattr(module, "recipe", None)
+    return recipe if isinstance(recipe, Recipe) else None

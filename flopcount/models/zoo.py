@@ -1,0 +1,95 @@
+"""The zoo: `create_model` builds a network for a clip, `list_models` names them.
+
+Importing this does not import torch; building a network does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError, UnknownNameError
+from ..core.protocol import Clip
+from .cards import CARDS
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .networks.sized_network import Built
+
+__all__ = ["create_model", "list_models", "require_known"]
+
+
+def require_known(name: str) -> None:
+    """Refuse a name that is neither of the zoo nor "where:callable", with near names.
+
+    Raises:
+        UnknownNameError: no such network.
+    """
+    if name not in CARDS and ":" not in name:
+        fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
+        raise UnknownNameError("model", name, CARDS, fix)
+
+
+def list_models() -> list[str]:
+    """Names that `create_model` knows."""
+    return list(CARDS)
+
+
+def create_model(
+    name: str, *, clip: str | tuple[int, ...] | Clip | None = None, num_classes: int | None = None, **options: Any
+) -> nn.Module:
+    """Build a network of the zoo for one clip, with fresh weights.
+
+    Arguments:
+        name: one of `list_models()`.
+        clip: T×H×W as "16x112x112", (16, 112, 112) or a Clip; the paper's own where not given. What depends on the
+            clip is sized to it, and `module.recipe.departures` states each departure from the paper's network.
+        num_classes: the paper's own where not given.
+        options: of that network alone, such as `pool5_padding=False` for c3d.
+
+    Raises:
+        UnknownNameError: no such network or option, with near names.
+        InputError: a clip too small for the network, with the layer and the shape it would get.
+    """
+    require_known(name)
+    card = CARDS[name]
+    if card.requires and importlib.util.find_spec(card.requires) is None:
+        fix = f"pip install {card.requires}, or pip install 'flopcount[models]'"
+        raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", [("fix", fix)])
+    module_name, _, function = card.builder.partition(":")
+    builder = getattr(importlib.import_module(f".networks.{module_name}", __package__), function)
+    _check_options(name, builder, options)
+    built_for = Clip.parse(clip) if clip is not None else card.clip
+    classes = card.num_classes if num_classes is None else num_classes
+    if classes < 1:
+        raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
+    try:
+        built: Built = builder(built_for, classes, **options)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # sizes that no layer can have
+        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        raise InputError(
+            f"{name} cannot be built: {type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}",
+            [
+                ("given", f"clip {built_for}, {classes} classes{given}"),
+                ("fix", "give sizes and options nearer the paper's"),
+            ],
+        ) from error
+    departures = built.departures
+    if classes != card.num_classes:
+        departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
+    inputs = built.inputs if built.inputs is not None else ((3, *built_for.sizes),)
+    recipe = Recipe(name, built_for, card.stride, departures, inputs, built.streams)
+    built.module.recipe = recipe  # type: ignore[assignment]
+    return built.module
+
+
+def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:
+    parameters = inspect.signature(builder).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of {name}", option, known, f"choose {', '.join(known) or 'none'}")

@@ -1,0 +1,30 @@
+"""How one exact value is written for people; every renderer for people uses this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.table import Column
+from ..core.units import percent, si, signed
+
+__all__ = ["cell", "cells"]
+
+
+def cell(column: Column, value: Any) -> str:
+    """Text as it is, counts, bytes and differences in SI, a share in percent; a zero leaves its cell empty."""
+    if column.kind in ("text", "prose"):
+        return str(value)
+    if isinstance(value, str):  # why there is no number
+        return value
+    if column.kind == "share":
+        part, whole = value
+        return percent(part, whole) if part else ""
+    if column.kind == "delta":
+        return signed(value, blank=True)
+    return si(value, "B" if column.kind == "bytes" else "", blank=True)
+
+
+def cells(columns: Sequence[Column], row: Sequence[Any]) -> list[str]:
+    """One row of text."""
+    return [cell(column, value) for column, value in zip(columns, row, strict=True)]

@@ -1,0 +1,25 @@
+"""Table -> csv: exact integers for programs."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io
+from typing import Any
+
+from ..core.table import Table
+
+__all__ = ["csv", "values"]
+
+
+def csv(table: Table) -> str:
+    """One line per row, exact integers, no total and no notes; a share is a fraction of 1."""
+    out = io.StringIO()
+    writer = csv_format.writer(out, lineterminator="\n")
+    writer.writerow(column.name for column in table.columns)
+    writer.writerows(values(row) for row in table.rows)
+    return out.getvalue().rstrip("\n")
+
+
+def values(row: tuple[Any, ...]) -> list[Any]:
+    """A row as plain values; a share (part, whole) becomes part / whole."""
+    return [(value[0] / value[1] if value[1] else 0.0) if isinstance(value, tuple) else value for value in row]

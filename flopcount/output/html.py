@@ -1,0 +1,50 @@
+"""Table -> one HTML table that stands alone in a notebook, light or dark."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from ..core.table import Column, Table
+from .cells import cell
+
+__all__ = ["html"]
+
+_CELL = "padding:2px 10px;border:0;"
+_RULE = "border-bottom:1px solid currentColor;"
+
+
+def html(table: Table) -> str:
+    """A <div> with inline styles only: notebooks strip style sheets."""
+    heading = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
+    rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
+    total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
+    notes = "".join(f"<div>{escape(note)}</div>" for note in table.notes)
+    return (
+        '<div class="flopcount" style="font-variant-numeric:tabular-nums">'
+        f"<div><b>{escape(table.title)}</b></div>"
+        '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
+        f"<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
+        f'<div style="opacity:.75;font-size:90%">{notes}</div></div>'
+    )
+
+
+def _row(tag: str, columns: tuple[Column, ...], row: tuple[Any, ...], style: str = "") -> str:
+    return "".join(_tag(tag, c, _content(c, v, bar=tag == "td"), style) for c, v in zip(columns, row, strict=True))
+
+
+def _content(column: Column, value: Any, *, bar: bool) -> str:
+    text = escape(cell(column, value))
+    if column.kind != "share" or not text:
+        return text
+    part, whole = value
+    number = f'<span style="display:inline-block;width:3.6em;text-align:right">{text}</span>'
+    length = f"width:{100 * part / whole:.1f}px;min-width:1px"
+    drawn = f' <span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span>'
+    return number + (drawn if bar else "")
+
+
+def _tag(tag: str, column: Column, content: str, style: str) -> str:
+    align = "right" if column.kind in ("count", "bytes", "delta") else "left"
+    wrap = "" if column.kind == "prose" else "white-space:nowrap;"
+    return f'<{tag} style="{_CELL}{wrap}{style}text-align:{align}">{content}</{tag}>'

@@ -1,0 +1,58 @@
+"""Table -> LaTeX with booktabs, ready for a paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.table import Formula, Table
+from .cells import cells
+
+__all__ = ["latex"]
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "−": "--",
+    "Δ": r"$\Delta$",
+    "→": r"$\to$",
+}
+_ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
+
+
+def latex(table: Table) -> str:
+    r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
+    alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
+    body = [_line(_cells(table, row)) for row in table.rows]
+    total = [r"\midrule", _line(_cells(table, table.total))] if table.total is not None else []
+    return "\n".join(
+        [
+            f"% {table.title}",
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            _line([_escaped(column.name) for column in table.columns]),
+            r"\midrule",
+            *body,
+            *total,
+            r"\bottomrule",
+            r"\end{tabular}",
+            *(f"% {note}" for note in table.notes),
+        ]
+    )
+
+
+def _cells(table: Table, row: tuple[Any, ...]) -> list[str]:
+    """Formulas are LaTeX already."""
+    texts = map(_escaped, cells(table.columns, row))
+    return [f"${value.latex}$" if isinstance(value, Formula) else text for value, text in zip(row, texts, strict=True)]
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(c, c) for c in text)
+
+
+def _line(texts: list[str]) -> str:
+    return " & ".join(texts) + r" \\"

@@ -1,0 +1,38 @@
+"""Table -> GitHub's markdown."""
+
+from __future__ import annotations
+
+import re
+
+from ..core.table import Table
+from .cells import cells
+
+__all__ = ["escaped", "markdown"]
+
+_MARKUP = re.compile(
+    r"<(?=[A-Za-z/!?])"  # a tag
+    r"|(?<![^\W_])_(?=\w.*\w_(?!\w))"  # an emphasis, but not in snake_case
+    r"|\*(?=\S.*\*)"
+)
+
+
+def markdown(table: Table) -> str:
+    """Title, pipe table with a bold total row, notes as a list; without a title, or notes, nothing in their place."""
+    heading = [column.name for column in table.columns]
+    ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
+    body = [[escaped(text) for text in cells(table.columns, row)] for row in table.rows]
+    if table.total is not None:
+        body.append([f"**{escaped(text)}**" if text else "" for text in cells(table.columns, table.total)])
+    lines = ["| " + " | ".join(map(_celled, row)) + " |" for row in (heading, ruler, *body)]
+    top = [f"**{escaped(table.title)}**", ""] if table.title else []
+    notes = ["", *(f"- {escaped(note)}" for note in table.notes)] if table.notes else []
+    return "\n".join([*top, *lines, *notes])
+
+
+def escaped(text: str) -> str:
+    """What would open a tag or an emphasis stands as itself; an underscore inside a word does neither."""
+    return _MARKUP.sub(r"\\\g<0>", text)
+
+
+def _celled(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split("\n"))

@@ -1,0 +1,129 @@
+"""The whole result as JSON, in exact integers (schema flopcount/1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..analysis.receptive_field import Fields
+from ..core.ops import Phase
+from ..core.result import CONVENTION, Amount, ModuleRow, Result
+from ..training.step import Step
+
+__all__ = ["SCHEMA", "report_data", "to_json"]
+
+SCHEMA = "flopcount/1"
+
+
+def to_json(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> str:
+    """The result as one JSON object, with its training step and its receptive fields where there are any."""
+    return json.dumps(report_data(result, training=training, fields=fields), indent=2, ensure_ascii=False)
+
+
+def report_data(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> dict[str, Any]:
+    """The same in plain types, keys as in the schema flopcount/1."""
+    given = result.input
+    step = {"training": _training(training)} if training else {}
+    return {
+        "schema": SCHEMA,
+        "model": result.model,
+        "departures": list(result.departures),
+        "input": {
+            "clip": given.clip.code if given.clip else None,
+            "stride": given.stride,
+            "shapes": [list(shape) for shape in given.shapes],
+            "batch": given.batch,
+            "dtype": given.dtype,
+        },
+        "convention": CONVENTION,
+        "total": _amount(result.total)
+        | {
+            "total_flops": result.total_flops,
+            "params": result.params,
+            "trainable_params": result.trainable_params,
+            "bytes_read": result.bytes_read,
+            "bytes_written": result.bytes_written,
+        },
+        "per_sample": _amount(result.per_sample),
+        "views": {"clips": result.views.clips, "crops": result.views.crops},
+        "per_video": _amount(result.per_video),
+        "uncosted": [
+            {
+                "op": row.op,
+                "calls": row.calls,
+                "modules": list(row.modules),
+                "elements": row.elements,
+                "upper_macs": row.upper_macs,
+            }
+            for row in result.uncosted
+        ],
+        "unknown": {
+            "elements_costed": result.unknown.elements_costed,
+            "elements_written": result.unknown.elements_written,
+            "upper_macs": result.unknown.upper_macs,
+        },
+        "modules": [_module(row) | _fields(row, fields) for row in result.modules],
+        "operators": [
+            {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in result.operators
+        ],
+        "engine": result.engine,
+        "versions": result.versions,
+        **step,
+    }
+
+
+def _training(training: Step) -> dict[str, Any]:
+    """A training step; phases are named as in its tables, modules have their own operations' cost alone."""
+    run = training.run
+    return {
+        "losses": list(training.losses),
+        "streams": list(training.streams),
+        "frozen": list(training.frozen),
+        "trained_params": training.trained_params,
+        "optimizer": training.optimizer.name if training.optimizer else None,
+        "total": _amount(training.total),
+        "phases": {_key(phase): _amount(amount) for phase, amount in training.phases.items()},
+        "modules": [
+            {"path": row.path, "type": row.type, "depth": row.depth}
+            | {_key(phase): _amount(row.cost[phase]) | _amount(row.own[phase], "self_") for phase in Phase}
+            for row in training.rows
+        ],
+        "uncosted": [
+            {"op": row.op, "calls": row.calls, "modules": list(row.modules)} for row in training.step.uncosted
+        ],
+        "run": {"epochs": run.epochs, "samples": run.samples, "steps": run.steps} | _amount(run.cost) if run else None,
+        "engine": training.engine,
+    }
+
+
+def _key(phase: Phase) -> str:
+    return phase.value.replace(" ", "_")
+
+
+def _module(row: ModuleRow) -> dict[str, Any]:
+    return {
+        "path": row.path,
+        "type": row.type,
+        "depth": row.depth,
+        "calls": row.calls,
+        "input_shapes": [list(shape) for shape in row.input_shapes],
+        "output_shapes": [list(shape) for shape in row.output_shapes],
+        "params": row.params,
+        **_amount(row.cost),
+        **_amount(row.own, "self_"),
+    }
+
+
+def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
+    """The distinct receptive fields of a module's outputs, where they were asked for."""
+    if fields is None:
+        return {}
+    return {"receptive_field": [field.data() for field in fields.get(row.path, ())]}
+
+
+def _amount(amount: Amount, prefix: str = "") -> dict[str, int]:
+    return {
+        f"{prefix}macs": amount.macs,
+        f"{prefix}flops": amount.flops,
+        f"{prefix}other_flops": amount.other_flops,
+    }

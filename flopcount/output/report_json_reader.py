@@ -1,0 +1,170 @@
+"""A report that was saved as JSON, read back: what enters is a file of schema flopcount/1, what leaves its module rows.
+
+The operators' shapes are not in the file, so a saved report can be compared but not explained. Another schema, a
+missing or mistyped value, and modules that do not sum to their total are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.protocol import Clip, Views
+from ..core.result import Amount, ModuleRow, ResultInput, SavedReport, UncostedRow
+from .report_json import SCHEMA
+
+__all__ = ["read_report"]
+
+
+def read_report(path: str | Path) -> SavedReport:
+    """Read a report that `Report.to_json()` or `flopcount model --format json` wrote.
+
+    Raises:
+        InputError: there is no such file, it is no JSON, it has another schema, or it contradicts itself.
+    """
+    path = Path(path)
+    fix = [("fix", f"write it anew: flopcount model NAME --format json > {path}")]
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", fix) from None
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise InputError(f"{path} is no JSON: {error}", fix) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        seen = repr(schema) if schema is not None else "no schema"
+        raise InputError(f"{path} is no report of schema {SCHEMA}", [("seen", seen), *fix])
+    try:
+        return _report(_Node(data))
+    except (_Malformed, InputError) as error:  # an InputError is that of a clip, or of views
+        raise InputError(f"{path} is no whole report: {str(error).splitlines()[0]}", fix) from None
+
+
+class _Malformed(Exception):
+    """What is wrong with the file, and where in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A JSON value with its place, so that whatever is wrong with it can be named."""
+
+    value: Any
+    place: str = ""
+
+    def __getitem__(self, key: str) -> _Node:
+        place = f"{self.place}.{key}".lstrip(".")
+        if key not in self.object():
+            raise _Malformed(f"{place} is missing")
+        return _Node(self.value[key], place)
+
+    def object(self) -> dict[str, Any]:
+        """Values by name."""
+        if not isinstance(self.value, dict):
+            raise _Malformed(f"{self.place} is {self.value!r}, not an object")
+        return self.value
+
+    def texts(self) -> dict[str, str]:
+        """Strings by name."""
+        return {name: self[name].text() for name in self.object()}
+
+    def items(self) -> Iterable[_Node]:
+        """Of a list."""
+        if not isinstance(self.value, list):
+            raise _Malformed(f"{self.place} is {self.value!r}, not a list")
+        return [_Node(value, f"{self.place}[{position}]") for position, value in enumerate(self.value)]
+
+    def whole(self) -> int:
+        """A count: a whole number of 0 or more."""
+        if type(self.value) is not int or self.value < 0:
+            raise _Malformed(f"{self.place} is {self.value!r}, not a count")
+        return self.value
+
+    def text(self) -> str:
+        """A string."""
+        if not isinstance(self.value, str):
+            raise _Malformed(f"{self.place} is {self.value!r}, not a text")
+        return self.value
+
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of one tensor."""
+        return tuple(size.whole() for size in self.items())
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes of several tensors."""
+        return tuple(shape.shape() for shape in self.items())
+
+    def amount(self, prefix: str = "") -> Amount:
+        """MACs and other FLOPs."""
+        return Amount(self[f"{prefix}macs"].whole(), self[f"{prefix}other_flops"].whole())
+
+
+def _report(data: _Node) -> SavedReport:
+    report = SavedReport(
+        model=data["model"].text(),
+        input=_input(data["input"]),
+        views=Views(data["views"]["clips"].whole(), data["views"]["crops"].whole()),
+        total=data["total"].amount(),
+        params=data["total"]["params"].whole(),
+        trainable_params=data["total"]["trainable_params"].whole(),
+        modules=_modules(data["modules"]),
+        uncosted=tuple(_uncosted(row) for row in data["uncosted"].items()),
+        engine=data["engine"].text(),
+        versions=data["versions"].texts(),
+    )
+    own = sum((row.own for row in report.modules), Amount())
+    if own != report.total or sum(row.own_params for row in report.modules) != report.params:
+        raise _Malformed(f"its modules sum to {own}, its total is {report.total}")
+    return report
+
+
+def _input(data: _Node) -> ResultInput:
+    clip = data["clip"].value
+    return ResultInput(
+        clip=Clip.parse(data["clip"].text()) if clip is not None else None,
+        stride=data["stride"].whole(),
+        fps=None,
+        shapes=data["shapes"].shapes(),
+        batch=data["batch"].whole(),
+        dtype=data["dtype"].text(),
+    )
+
+
+def _modules(data: _Node) -> tuple[ModuleRow, ...]:
+    """Rows with their own parameters, which the file does not have: those of a module less those of its children."""
+    rows = list(data.items())
+    inner: dict[str, int] = {}
+    for row in rows:
+        path = row["path"].text()
+        if path:
+            parent = path.rpartition(".")[0]
+            inner[parent] = inner.get(parent, 0) + row["params"].whole()
+    return tuple(_module(row, row["params"].whole() - inner.get(row["path"].text(), 0)) for row in rows)
+
+
+def _module(row: _Node, own_params: int) -> ModuleRow:
+    return ModuleRow(
+        path=row["path"].text(),
+        type=row["type"].text(),
+        depth=row["depth"].whole(),
+        calls=row["calls"].whole(),
+        input_shapes=row["input_shapes"].shapes(),
+        output_shapes=row["output_shapes"].shapes(),
+        params=row["params"].whole(),
+        own_params=own_params,
+        cost=row.amount(),
+        own=row.amount("self_"),
+    )
+
+
+def _uncosted(row: _Node) -> UncostedRow:
+    return UncostedRow(
+        op=row["op"].text(),
+        calls=row["calls"].whole(),
+        modules=tuple(path.text() for path in row["modules"].items()),
+        elements=row["elements"].whole(),
+        upper_macs=row["upper_macs"].whole(),
+    )

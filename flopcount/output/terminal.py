@@ -1,0 +1,150 @@
+"""Table -> a terminal, with rich: fitted to its width, colourless where it is piped.
+
+In a narrow terminal the bar goes first, then long paths are shortened in the middle, then columns leave in the order
+that `Column.drop` says: of a report by module type, parameters, other, output, FLOPs, and last the share.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from ..core.table import Column, Table
+from .cells import cells
+
+__all__ = ["PLAIN_WIDTH", "renderable", "terminal"]
+
+PLAIN_WIDTH = 80
+_GAPS = (2, 1)  # blanks between columns; one where two would cost the bar
+_SHORTEST_PATH = 14
+_NARROWEST_BAR, _WIDEST_BAR = 4, 16
+_NARROWEST_PROSE = 30
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+_STYLES = {"MACs": "bold", "other": "dim", "type": "dim", "kind": "dim", "source": "dim"}
+
+# A rule under the headings and one above the totals; the box itself puts one blank between columns
+_LINES = box.Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")
+
+Row = list[str]
+
+
+def terminal(table: Table, width: int = PLAIN_WIDTH) -> str:
+    """Plain text, at most `width` columns wide."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, _environ={})
+    console.print(renderable(table, width))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def renderable(table: Table, width: int) -> RenderableType:
+    """The table with its title and notes, fitted to `width`."""
+    return Group(
+        Text(table.title, style="bold"), Text(), _grid(_fitted(table, width)), Text(), *map(_note, table.notes)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What of a table is shown: texts by row, the width of the bar (0: none) and of the gaps."""
+
+    columns: list[Column]
+    rows: list[Row]
+    total: Row | None
+    shares: list[Any]
+    bar: int
+    gap: int
+
+
+def _fitted(table: Table, width: int) -> _Fitted:
+    columns = list(table.columns)
+    while True:
+        kept = [table.columns.index(column) for column in columns]
+        rows = [_pick(cells(table.columns, row), kept) for row in table.rows]
+        total = _pick(cells(table.columns, table.total), kept) if table.total is not None else None
+        gap, spare = _spacing(columns, [*rows, *([total] if total else [])], width)
+        path = max((len(row[0]) for row in rows), default=0)
+        leaving = min((column for column in columns if column.drop), key=lambda column: column.drop, default=None)
+        if spare >= 0 or path + spare >= min(path, _SHORTEST_PATH) or leaving is None:
+            break
+        columns.remove(leaving)
+    if spare < 0:
+        for row in rows:
+            row[0] = _shorten(row[0], max(path + spare, _SHORTEST_PATH))
+    shares = [row[kept[-1]] for row in table.rows] if columns[-1].kind == "share" else []
+    bar = min(spare - gap, _WIDEST_BAR) if shares and spare >= _NARROWEST_BAR + gap else 0
+    return _Fitted(columns, rows, total, shares, bar, gap)
+
+
+def _grid(fitted: _Fitted) -> RichTable:
+    footers: Row = fitted.total or [""] * len(fitted.columns)
+    grid = RichTable(
+        box=_LINES,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, fitted.gap - 1, 0, 0),
+        show_footer=fitted.total is not None,
+    )
+    for column, footer in zip(fitted.columns, footers, strict=True):
+        grid.add_column(
+            column.name,
+            footer,
+            justify="left" if column.kind in ("text", "prose") else "right",
+            style=_STYLES.get(column.name, ""),
+            header_style="bold",
+            footer_style="bold",
+            no_wrap=column.kind != "prose",
+            overflow="fold" if column.kind == "prose" else "ellipsis",
+        )
+    if fitted.bar:
+        grid.add_column("", style="cyan", no_wrap=True, min_width=fitted.bar)
+    for position, row in enumerate(fitted.rows):
+        grid.add_row(*row, *([_bar(fitted.shares[position], fitted.bar)] if fitted.bar else []))
+    return grid
+
+
+def _pick(row: Row, kept: list[int]) -> Row:
+    return [row[position] for position in kept]
+
+
+def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, int]:
+    """The gap between columns, and what is left of the width (negative: too narrow)."""
+    texts = sum(_text_width(column, [row[i] for row in rows]) for i, column in enumerate(columns))
+    for gap in _GAPS:
+        spare = width - texts - gap * (len(columns) - 1)
+        if spare >= (_NARROWEST_BAR + gap if columns[-1].kind == "share" else 0):
+            break
+    return gap, spare
+
+
+def _text_width(column: Column, texts: Row) -> int:
+    """Prose wraps, so it needs little; everything else stands on one line."""
+    return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (column.name, *texts)))
+
+
+def _shorten(path: str, width: int) -> str:
+    """Keep both ends: a path is recognised by its root and its leaf."""
+    if len(path) <= width:
+        return path
+    tail = (width - 1) * 2 // 3
+    return f"{path[: width - 1 - tail]}…{path[-tail:]}"
+
+
+def _bar(share: tuple[int, int], width: int) -> str:
+    """A bar of eighths of a block, in integers; what is not zero shows at least a sliver."""
+    part, whole = share
+    eighths = part * width * 8 // whole if whole else 0
+    if part and not eighths:
+        eighths = 1
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
+
+
+def _note(note: str) -> Text:
+    label, colon, rest = note.partition(": ")
+    style = "bold red" if label.startswith(("UNCOSTED", "EXCEEDED")) else "dim"
+    return Text.assemble((label + colon, style), rest, overflow="fold")

@@ -1,0 +1,210 @@
+"""Budgets: what a network may cost at most, from pyproject.toml or the command line, and whether it does.
+
+What enters are Budgets; what leaves is a BudgetCheck, a verdict for every limit. An operator without a rule leaves a
+limit on computation undecided, which is not kept: a missing count is never taken for zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ..core.errors import FlopcountError, InputError
+from ..core.ops import TensorSpec
+from ..core.protocol import Clip, Views
+from ..core.result import ModuleRow, Result
+from ..core.table import Column, Table
+from ..core.units import percent, si
+from ..core.wording import uncosted_lines
+from ..facts import Printed
+
+__all__ = ["MEASURES", "Budget", "BudgetCheck", "Measure", "Verdict", "check_budgets", "parse_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a limit limits: how it is called, in which scale a bare number is, and how it is read off a report.
+
+    `own` is the part of one layer without its children, so that the layers sum to the whole.
+    """
+
+    what: str
+    scale: str
+    of: Callable[[Result], int]
+    own: Callable[[ModuleRow], int]
+    complete: Callable[[Result], bool] = lambda report: not report.uncosted
+
+
+MEASURES = {
+    "max-gmacs": Measure("MACs", "G", lambda report: report.macs, lambda row: row.own.macs),
+    "max-gflops": Measure("FLOPs", "G", lambda report: report.flops, lambda row: row.own.flops),
+    "max-params": Measure(
+        "params", "M", lambda report: report.params, lambda row: row.own_params, complete=lambda report: True
+    ),
+    "max-gmacs-per-video": Measure(
+        "MACs per video", "G", lambda report: report.per_video.macs, lambda row: row.own.macs
+    ),
+}
+"""Key of a limit, in pyproject.toml and as an option -> what it limits. As everywhere, flops are 2 * macs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A network, the input it is counted with, and `limits` by key of MEASURES: what it may cost at most."""
+
+    name: str
+    model: str
+    limits: dict[str, int]
+    clip: Clip | None = None
+    views: Views = field(default_factory=Views)
+    num_classes: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[tuple[str, TensorSpec], ...] = ()
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.limits:
+            raise InputError(f"budget {self.name} has no limit", [("fix", f"give it some of {', '.join(MEASURES)}")])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One limit of one budget, and what was counted."""
+
+    budget: Budget
+    limit: str
+    report: Result
+
+    @property
+    def measure(self) -> Measure:
+        """What is limited."""
+        return MEASURES[self.limit]
+
+    @property
+    def allowed(self) -> int:
+        """The limit."""
+        return self.budget.limits[self.limit]
+
+    @property
+    def counted(self) -> int:
+        """What the network needs of it."""
+        return self.measure.of(self.report)
+
+    @property
+    def exceeded_by(self) -> int:
+        """How far the count is above the limit; 0 where it is not."""
+        return max(self.counted - self.allowed, 0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all was counted, and the count is within the limit."""
+        return not self.exceeded_by and self.measure.complete(self.report)
+
+    def __str__(self) -> str:
+        if self.exceeded_by:
+            return f"exceeded by {si(self.exceeded_by)}"
+        return "holds" if self.holds else "unknown: uncosted operators"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCheck:
+    """The verdicts of all budgets."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every limit does."""
+        return all(verdict.holds for verdict in self.verdicts)
+
+    def table(self) -> Table:
+        """One row per limit; below it the layers that cost most of what is exceeded."""
+        columns = (
+            Column("budget", "text"),
+            Column("of", "text"),
+            Column("counted"),
+            Column("limit"),
+            Column("used", "share"),
+            Column("verdict", "text"),
+        )
+        rows = tuple(
+            (v.budget.name, v.measure.what, v.counted, v.allowed, (v.counted, v.allowed), str(v)) for v in self.verdicts
+        )
+        return Table("budgets", columns, rows, None, tuple(self._notes()))
+
+    def _notes(self) -> Iterator[str]:
+        reports = {verdict.budget.name: verdict.report for verdict in self.verdicts}
+        for name, report in reports.items():
+            yield from (f"{line} ({name})" for line in uncosted_lines(report.uncosted))
+        for verdict in self.verdicts:
+            if verdict.exceeded_by:
+                yield f"EXCEEDED {verdict.budget.name}: {_excess(verdict)}"
+        kept = sum(verdict.holds for verdict in self.verdicts)
+        yield f"limits: {kept} of {len(self.verdicts)} hold"
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+_LAYERS = 4
+
+
+def _excess(verdict: Verdict) -> str:
+    """By how much, and the layers that need most, with their part of the count."""
+    measure, report = verdict.measure, verdict.report
+    rows = sorted(report.modules, key=measure.own, reverse=True)[:_LAYERS]
+    whole = sum(map(measure.own, report.modules))
+    largest = ", ".join(
+        f"{row.path or 'the model itself'} {percent(measure.own(row), whole)}" for row in rows if measure.own(row)
+    )
+    over = f" ({percent(verdict.exceeded_by, verdict.allowed)})" if verdict.allowed else ""
+    return f"{si(verdict.exceeded_by)}{over} more {measure.what} than allowed; most are in {largest}"
+
+
+def parse_limit(key: str, value: object) -> int:
+    """A limit as a person writes it: 40, 38.5, "1.5T" or "80M"; a bare number is in G, of parameters in M.
+
+    Raises:
+        InputError: no such number.
+    """
+    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is no printed number
+    try:
+        return int(Printed.parse(text, MEASURES[key].scale).value)  # a count is whole: below 40.5 is 40 at most
+    except InputError as error:
+        raise InputError(f"{key} is {value!r}, not a number", [("fix", "write 40, 38.5, '80M' or '1.5T'")]) from error
+
+
+def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = lambda name: None) -> BudgetCheck:
+    """Count the network of every budget and hold it against its limits; `progress` hears each name.
+
+    Raises:
+        FlopcountError: a network cannot be counted; the message names the budget.
+    """
+    verdicts = []
+    for budget in budgets:
+        progress(budget.name)
+        report = _counted(budget)
+        verdicts += [Verdict(budget, limit, report) for limit in MEASURES if limit in budget.limits]
+    return BudgetCheck(tuple(verdicts))
+
+
+def _counted(budget: Budget) -> Result:
+    from ..counting import count_named  # torch, which a budget mistyped is told without
+
+    try:
+        return count_named(
+            budget.model,
+            clip=budget.clip,
+            views=budget.views,
+            num_classes=budget.num_classes,
+            options=dict(budget.options),
+            inputs=budget.inputs,
+            dtype=budget.dtype,
+        )
+    except FlopcountError as error:
+        raise InputError(error.message, [("budget", budget.name), *error.details]) from error

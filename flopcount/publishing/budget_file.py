@@ -1,0 +1,113 @@
+"""The [tool.flopcount.budgets] tables of a pyproject.toml, read into Budgets; an unknown key is refused.
+
+What enters is such a file, in which `model` is the budget's own name where not given:
+
+    [tool.flopcount.budgets.clip_encoder]
+    model = "nets.py:build"
+    clip = "16x112x112"
+    views = "10x3"
+    set = {depth = 18}
+    max-gmacs = 40
+    max-params = "80M"
+
+What leaves are Budgets, checked by `check_budgets`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.parsing import parse_dtype, parse_input
+from ..core.protocol import Clip, Views
+from ..models import require_known
+from .budget import MEASURES, Budget, parse_limit
+
+__all__ = ["find_pyproject", "read_budgets"]
+
+_TABLE = "tool.flopcount.budgets"
+_KEYS = ("model", "clip", "views", "num-classes", "set", "input", "dtype", *MEASURES)
+_EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
+
+
+def find_pyproject() -> Path:
+    """The pyproject.toml of this folder, or of the nearest one above that has one.
+
+    Raises:
+        InputError: there is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file():
+            return folder / "pyproject.toml"
+    raise InputError("no pyproject.toml here or above", [("fix", "name a network and limits, or give --config FILE")])
+
+
+def read_budgets(path: str | Path) -> tuple[Budget, ...]:
+    """Every budget of a pyproject.toml, in the order of the file; models in files are relative to its folder.
+
+    Raises:
+        InputError: no such file, no TOML, no budgets, or a value that is none.
+        UnknownNameError: an unknown key or model, with near names.
+    """
+    path = Path(path)
+    try:
+        data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", [("fix", "name a pyproject.toml")]) from None
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise InputError(f"{path} is no TOML: {error}") from None
+    for key in _TABLE.split("."):
+        data = data.get(key, {}) if isinstance(data, dict) else {}
+    if not isinstance(data, dict) or not data:
+        raise InputError(f"{path} has no [{_TABLE}]", [("fix", _EXAMPLE)])
+    return tuple(_budget(name, table, path) for name, table in data.items())
+
+
+def _budget(name: str, table: Any, path: Path) -> Budget:
+    where = f"[{_TABLE}.{name}]"
+    if not isinstance(table, dict):
+        raise InputError(f"{where} of {path} is {table!r}, not a table", [("fix", _EXAMPLE)])
+    for key in table:
+        if key not in _KEYS:
+            raise UnknownNameError(f"key in {where} of {path}", key, _KEYS, f"choose {', '.join(_KEYS)}")
+    try:
+        return _read(name, table, path.parent)
+    except FlopcountError as error:  # with its place
+        raise InputError(error.message, [("in", f"{where} of {path}"), *error.details]) from error
+
+
+def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
+    def value(key: str, kind: type, parse: Callable[[Any], Any] = lambda given: given, default: Any = None) -> Any:
+        if key not in table:
+            return default
+        if type(table[key]) is not kind:
+            raise InputError(f"{key} is {table[key]!r}, not a {_TOML[kind]}")
+        return parse(table[key])
+
+    model = value("model", str, default=name)
+    require_known(model)
+    dtype = value("dtype", str, parse_dtype)
+    return Budget(
+        name=name,
+        model=_beside(model, folder),
+        limits={key: parse_limit(key, table[key]) for key in MEASURES if key in table},
+        clip=value("clip", str, Clip.parse),
+        views=value("views", str, Views.parse, Views()),
+        num_classes=value("num-classes", int),
+        options=value("set", dict, default={}),
+        inputs=value("input", list, lambda texts: tuple(parse_input(str(t), dtype or "float32") for t in texts), ()),
+        dtype=dtype,
+    )
+
+
+_TOML = {str: "string", int: "whole number", dict: "table", list: "list of strings"}
+
+
+def _beside(model: str, folder: Path) -> str:
+    """A model in a file, found from anywhere; any other as it is."""
+    source, colon, attribute = model.rpartition(":")
+    return f"{folder / source}{colon}{attribute}" if source.endswith(".py") else model

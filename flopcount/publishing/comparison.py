@@ -1,0 +1,290 @@
+"""Cost against accuracy: each network counted at the clip, crop and views that its published accuracy was measured at.
+
+What enters are names and a data set; what leaves is a frozen Comparison. Accuracies are what others printed, costs and
+parameters are what we count; printed costs do not appear here, and a row without clip or views is listed with its
+reason, never plotted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.protocol import Clip, Views
+from ..core.table import Column, Table
+from ..counting import count_named
+from ..facts import Published, ZooModel, classes_of, published, zoo_model
+from ..models import CARDS
+from ..models.cards import Card
+from .comparison_rows import OURS, ComparedNetworks, Row, Unplotted
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+__all__ = ["Comparison", "Point", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A model of the user's: what to count, and the accuracy that the user measured (in percent)."""
+
+    label: str
+    model: str
+    top1: float
+    clip: Clip | None = None
+    views: Views = field(default_factory=Views)
+
+    @classmethod
+    def parse(cls, text: str) -> Point:
+        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS".
+
+        Raises:
+            InputError: it is none of these, or the accuracy is no percentage.
+        """
+        label, _, rest = text.partition("=")
+        model, *parts = rest.split("@")
+        if not label or not model or len(parts) not in (1, 2, 3):
+            raise InputError(
+                f"point {text!r} is not LABEL=MODEL@TOP1",
+                [("fix", "write 'Ours=my.py:Net@78.9', or 'Ours=my.py:Net@78.9@16x224x224@10x3' with clip and views")],
+            )
+        try:
+            top1 = float(parts[0])
+        except ValueError:
+            top1 = -1.0
+        if not 0 <= top1 <= 100:
+            raise InputError(f"accuracy {parts[0]!r} of point {label} is no percentage", [("fix", "write @78.9")])
+        clip = Clip.parse(parts[1]) if len(parts) > 1 else None
+        return cls(label, model, top1, clip, Views.parse(parts[2]) if len(parts) > 2 else Views())
+
+
+class Comparison(ComparedNetworks):
+    """Networks on one data set, with what people make of them: the table, a DataFrame, a chart."""
+
+    def table(self) -> Table:
+        """One row per point, by cost; the notes list what has no point."""
+        columns = (
+            Column("network", "text"),
+            Column("family", "text", drop=2),
+            Column("clip", "text", drop=6),
+            Column("views", "text", drop=7),
+            Column("MACs per view"),
+            Column("FLOPs per view", drop=4),
+            Column("MACs per video", drop=8),
+            Column("params", drop=5),
+            Column("top-1", "text"),
+            Column("top-5", "text", drop=3),
+            Column("pre-training", "text", drop=2),
+            Column("source of the accuracy", "text", drop=1),
+        )
+        cells = tuple(
+            (
+                *(row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video, row.params),
+                *(f"{row.top1:g}", "" if row.top5 is None else f"{row.top5:g}", row.pretrain),
+                ", ".join(filter(None, (row.source, row.locator))),
+            )
+            for row in self.rows
+        )
+        title = f"cost against accuracy on {self.dataset}: costs counted here, accuracies as their sources print them"
+        return Table(title, columns, cells, None, tuple(self._notes()))
+
+    def _notes(self) -> Iterable[str]:
+        yield "each network is counted at the clip, crop and views of its own accuracy"
+        yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
+        yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
+        for row in self.unplotted:
+            yield f"not plotted: {row.name}: {row.why}" + (f" ({row.url})" if row.url else "")
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per point, exact, with the unit in every column's name."""
+        import pandas
+
+        from ..output.frame import column_of
+
+        columns: dict[str, list[Any]] = {
+            "network": [row.name for row in self.rows],
+            "family": [row.family for row in self.rows],
+            "clip": [str(row.clip) for row in self.rows],
+            "views": [row.view_count for row in self.rows],
+            "macs_per_view": [row.macs for row in self.rows],
+            "flops_per_view": [row.flops for row in self.rows],
+            "macs_per_video": [row.macs_per_video for row in self.rows],
+            "params": [row.params for row in self.rows],
+            "top1_percent": [row.top1 for row in self.rows],
+            "top5_percent": [float("nan") if row.top5 is None else row.top5 for row in self.rows],
+            "pretrain": [row.pretrain for row in self.rows],
+            "source": [row.source for row in self.rows],
+            "url": [row.url for row in self.rows],
+            "locator": [row.locator for row in self.rows],
+        }
+        return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def plot(self, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
+        """Cost (log) against top-1; a new figure where `ax` is None.
+
+        Raises:
+            InputError: no row has a point.
+        """
+        from .figures.scatter import scatter
+
+        return scatter(self, per, ax, dark=dark)
+
+
+def compare(
+    names: Sequence[str] = (),
+    *,
+    dataset: str = "kinetics400",
+    source: str | None = None,
+    points: Sequence[Point] = (),
+    progress: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Count networks at the protocol of their published accuracy.
+
+    Arguments:
+        names: of the zoo; every network with an accuracy on the data set where empty.
+        dataset: as in datasets.csv, such as "kinetics400".
+        source: a part of the url the accuracy is to come from; the paper's own where not given.
+        points: models of the user's, counted here.
+        progress: told what is being counted.
+
+    Raises:
+        UnknownNameError: no such network or data set, or no row from that source.
+        FlopcountError: a model of the user's cannot be counted.
+    """
+    classes = classes_of(dataset)
+    for name in names:
+        if name not in CARDS:
+            raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
+    rows: list[Row] = []
+    unplotted: list[Unplotted] = []
+    accuracies = _accuracies(dataset)
+    if source is not None and not any(source in row.url for found in accuracies.values() for row, _ in found):
+        sources = {row.source for found in accuracies.values() for row, _ in found}
+        raise UnknownNameError(
+            "source", source, sources, f"choose a part of the url of one: {', '.join(sorted(sources))}"
+        )
+    for name in dict.fromkeys(names) if names else accuracies:
+        progress(f"counting {name}")
+        found = accuracies.get(name, [])
+        chosen = [pair for pair in found if source is None or source in pair[0].url]
+        if not chosen:
+            others = ", ".join(dict.fromkeys(row.source for row, _ in found))
+            why = f"no accuracy from {source}, but from {others}" if others else f"no accuracy on {dataset} is known"
+            unplotted.append(Unplotted(name, why))
+            continue
+        row, model = min(chosen, key=lambda pair: _preference(CARDS[name], *pair))
+        judged = _row(CARDS[name], row, model)
+        if isinstance(judged, Row):
+            rows.append(judged)
+        else:
+            unplotted.append(judged)
+    for point in points:
+        progress(f"counting {point.model}")
+        rows.append(_own(point, classes))
+    rows.sort(key=lambda row: (row.macs, row.name))
+    return Comparison(dataset, tuple(rows), tuple(unplotted))
+
+
+def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
+    """Network of the zoo -> its rows with an accuracy on the data set, in the order of the zoo."""
+    found: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
+    for row in published():
+        if row.dataset == dataset and (row.top1 is not None or row.top5 is not None):
+            model = zoo_model(row)
+            if isinstance(model, ZooModel):
+                if row.accuracy_frames is not None and row.accuracy_frames != row.frames:
+                    note = (
+                        f"its source counts the cost at {row.frames} frames, its accuracy is at {row.accuracy_frames}"
+                    )
+                    model = replace(model, clip=replace(model.clip, frames=row.accuracy_frames), note=note)
+                found[model.name].append((row, model))
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
+    """Least is best: the network as the zoo has it and its paper's row, whether or not that says enough for a point.
+
+    Of other sources: one that says the views, read first hand, the network's own code, trained from scratch.
+    """
+    return (
+        bool(model.options),
+        model.clip.frames != card.clip.frames,
+        row.url.rstrip("/") != card.paper.rstrip("/"),
+        row.top1 is None or not _view_count(row),
+        row.secondary,
+        not row.url.startswith(card.code),
+        row.pretrain != "none",
+    )
+
+
+def _view_count(row: Published) -> int:
+    """Views per video; 0 where the source does not say."""
+    return row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
+
+
+def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
+    views = _view_count(row)
+    if row.top1 is None:
+        return Unplotted(card.name, "the source prints no top-1", row.url)
+    if not views:
+        return Unplotted(card.name, "the source does not say how many views", row.url)
+    try:
+        macs, params = _count(model.name, model.clip, model.num_classes, model.options)
+    except FlopcountError as error:
+        return Unplotted(card.name, error.message, row.url)
+    return Row(
+        name=card.name,
+        family=card.family,
+        clip=model.clip,
+        views=f"{row.clips}×{row.crops}" if row.clips and row.crops else str(views),
+        view_count=views,
+        macs=macs,
+        params=params,
+        top1=row.top1,
+        top5=row.top5,
+        pretrain=row.pretrain,
+        source=row.source,
+        url=row.url,
+        locator=row.locator,
+        note=model.note,
+    )
+
+
+def _own(point: Point, classes: int) -> Row:
+    """The user's own: counted strictly, since a point that lacks an operator would be a better one than it is."""
+    given = classes if point.model in CARDS else None  # code of the user's knows its own
+    report = count_named(point.model, clip=point.clip, num_classes=given, views=point.views, strict=True)
+    if report.input.clip is None:
+        raise InputError(
+            f"{point.model} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")]
+        )
+    return Row(
+        name=point.label,
+        family=OURS,
+        clip=report.input.clip,
+        views=str(point.views),
+        view_count=point.views.count,
+        macs=report.per_sample.macs,
+        params=report.params,
+        top1=point.top1,
+        top5=None,
+        pretrain="",
+        source="given with --point",
+        url="",
+        locator=point.model,
+    )
+
+
+def _count(name: str, clip: Clip, num_classes: int, options: dict[str, Any]) -> tuple[int, int]:
+    """MACs of one view and parameters, strictly: a network of the zoo has no operator without a rule."""
+    report = count_named(name, clip=clip, num_classes=num_classes, options=options, strict=True)
+    return report.per_sample.macs, report.params

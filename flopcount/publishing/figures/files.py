@@ -1,0 +1,76 @@
+"""A figure -> the bytes of a PNG, SVG or PDF file, the same for the same figure; nothing is written here.
+
+A page shows a picture twice, light and dark, and links the light one in every format.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+
+from ...core.errors import UnknownNameError
+
+__all__ = ["FORMATS", "picture", "picture_links", "picture_markup", "themed_pictures"]
+
+FORMATS = ("png", "svg", "pdf")
+_NO_DATE = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+# ids by content instead of by chance; fonts as outlines that journals accept
+_SETTINGS: Any = {"svg.hashsalt": "flopcount", "pdf.fonttype": 42}
+
+
+def picture(draw: Callable[[], Axes], form: str) -> bytes:
+    """The file that holds what `draw` draws.
+
+    Arguments:
+        draw: makes a new figure and returns its axes.
+        form: "png", "svg" or "pdf".
+
+    Raises:
+        UnknownNameError: another form.
+    """
+    if form not in FORMATS:
+        raise UnknownNameError("format of a picture", form, FORMATS, f"choose {', '.join(FORMATS)}")
+    with rc_context(_SETTINGS):
+        figure = draw().get_figure(root=True)
+        assert figure is not None
+        try:
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=form, dpi=200, facecolor=figure.get_facecolor(), metadata=_NO_DATE[form])
+        finally:
+            plt.close(figure)
+    return buffer.getvalue()
+
+
+_THEMES = (("light", False), ("dark", True))
+
+
+def themed_pictures(draw: Callable[[bool], Axes], stem: str) -> dict[str, bytes]:
+    """Path -> file, light and dark in every format; `draw` hears whether it is dark."""
+    return {
+        f"{stem}_{theme}.{form}": picture(lambda: draw(dark), form)  # noqa: B023  (called before the next turn)
+        for theme, dark in _THEMES
+        for form in FORMATS
+    }
+
+
+def picture_markup(stem: str, text: str) -> str:
+    """The picture in a page of markdown, light or dark as its reader has it; `text` says what it shows."""
+    return (
+        f'<picture>\n<source media="(prefers-color-scheme: dark)" srcset="{stem}_dark.svg">\n'
+        f'<img src="{stem}_light.svg" alt="{escape(text)}">\n</picture>'
+    )
+
+
+def picture_links(stem: str) -> str:
+    """Links to the light picture in every format."""
+    return ", ".join(f"[{form.upper()}]({stem}_light.{form})" for form in FORMATS)

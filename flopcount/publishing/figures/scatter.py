@@ -1,0 +1,186 @@
+"""Cost against accuracy: logarithmic MACs, bubbles of parameters, families by colour and marker, the Pareto front."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from ...core.errors import InputError
+from ..comparison_rows import ComparedNetworks, Row, pareto
+from .labels import Box, leader, place, trail
+from .themes import DARK, LIGHT, STYLES, Theme, dress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["scatter"]
+
+SIZE_INCHES = (9.0, 6.4)
+GIGA = 10**9
+_AREA_PER_M = 1.6  # points² of bubble per million parameters
+_LEAST_AREA = 22.0
+_LEGEND_PARAMS_M = (4, 30, 120)
+
+
+def scatter(comparison: ComparedNetworks, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
+    """Draw a comparison; a new figure where `ax` is None. The upper axis is FLOPs, twice the lower one.
+
+    Raises:
+        InputError: no row to plot.
+        UnknownNameError: `per` is neither "view" nor "video".
+    """
+    rows = comparison.rows
+    if not rows:
+        raise InputError(
+            f"nothing to plot on {comparison.dataset}", [("seen", f"{len(comparison.unplotted)} rows without a point")]
+        )
+    front = pareto(rows, per)
+    theme = DARK if dark else LIGHT
+    if ax is None:
+        ax = plt.subplots(figsize=SIZE_INCHES, layout="constrained")[1]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.set_facecolor(theme.ground)
+    _frame(ax, comparison, per, theme)
+    ax.plot(
+        [row.cost(per) / GIGA for row in front],
+        [row.top1 for row in front],
+        color=theme.front,
+        lw=1.2,
+        ls="--",
+        zorder=1,
+    )
+    for row in rows:
+        ax.scatter(
+            row.cost(per) / GIGA,
+            row.top1,
+            s=_area(row.params),
+            marker=STYLES[row.family][2],
+            color=STYLES[row.family][dark],
+            alpha=0.85,
+            edgecolor=theme.ink,
+            linewidth=0.6,
+            zorder=3,
+        )
+    ax.margins(0.07, 0.09)
+    _legend(ax, rows, theme)
+    _label(ax, rows, front, per, theme)
+    return ax
+
+
+def _doubled(macs: Any) -> Any:
+    return 2 * macs
+
+
+def _halved(flops: Any) -> Any:
+    return flops / 2
+
+
+def _area(params: int) -> float:
+    return _LEAST_AREA + _AREA_PER_M * params / 10**6
+
+
+def _frame(ax: Axes, comparison: ComparedNetworks, per: str, theme: Theme) -> None:
+    ax.set_xscale("log")
+    ax.grid(visible=True, which="major", color=theme.faint, lw=0.7)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(f"GMACs per {per} (papers' GFLOPs)", fontsize=9)
+    ax.set_ylabel(f"top-1 on {comparison.dataset} (%), as printed", fontsize=9)
+    twice = ax.secondary_xaxis("top", functions=(_doubled, _halved))
+    twice.set_xlabel(f"GFLOPs per {per} = 2 × GMACs", fontsize=9)
+    for axis in (ax, twice):
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        dress(axis, theme)
+
+
+def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
+    """Families and bubbles outside, on the right, where they can cover nothing."""
+    families = [family for family in STYLES if any(row.family == family for row in rows)]
+    handles = [
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker=STYLES[family][2],
+            color=STYLES[family][theme.dark],
+            mec=theme.ink,
+            mew=0.6,
+            ms=7,
+            label=family,
+        )
+        for family in families
+    ]
+    handles.append(Line2D([], [], color=theme.front, lw=1.2, ls="--", label="Pareto front"))
+    handles += [
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker="o",
+            mfc="none",
+            mec=theme.ink,
+            mew=0.6,
+            ms=_area(size * 10**6) ** 0.5,
+            label=f"{size} M params",
+        )
+        for size in _LEGEND_PARAMS_M
+    ]
+    legend = ax.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False, labelspacing=0.9
+    )
+    for text in legend.get_texts():
+        text.set_color(theme.ink)
+
+
+def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, theme: Theme) -> None:
+    """Names beside their points, the front's first, then the best; one with no room is left to the table."""
+    figure: Figure | None = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # settles the layout, so that pixels mean something
+    to_points = 72 / figure.dpi
+    ordered = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
+    texts = [
+        ax.text(
+            0,
+            0,
+            row.name,
+            fontsize=6.8,
+            color=theme.ink,
+            weight="bold" if row in front else "normal",
+            zorder=5,
+            gid=f"label {row.name}",
+        )
+        for row in ordered
+    ]
+    sizes = []
+    for text in texts:
+        extent = text.get_window_extent()
+        sizes.append((extent.width + 3, extent.height + 1))
+    spots = ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in ordered])
+    centres = [(float(x), float(y)) for x, y in spots]
+    radii = [_area(row.params) ** 0.5 / 2 / to_points for row in ordered]
+    inside = ax.get_window_extent()
+    bounds = Box(inside.x0 + 2, inside.y0 + 2, inside.x1 - 2, inside.y1 - 2)
+    along = [
+        (float(x), float(y)) for x, y in ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in front])
+    ]
+    taken = [dot for start, end in pairwise(along) for dot in trail(start, end)]
+    boxes = place(centres, radii, sizes, bounds, taken)
+    back = ax.transData.inverted()
+    for text, box, centre, radius in zip(texts, boxes, centres, radii, strict=True):
+        if box is None:
+            text.remove()
+            continue
+        left, bottom = back.transform((box.left + 1.5, box.bottom + 0.5))
+        text.set_position((left, bottom))
+        text.set_verticalalignment("bottom")
+        line = leader(centre, radius, box)
+        if line is not None:
+            (x0, y0), (x1, y1) = back.transform(line)
+            ax.plot([x0, x1], [y0, y1], color=theme.front, lw=0.5, zorder=2)

@@ -1,0 +1,5 @@
+"""One HTML page that answers for every clip: its scripts evaluate closed forms exactly."""
+
+from .html_page import page
+
+__all__ = ["page"]

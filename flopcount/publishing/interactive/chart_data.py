@@ -1,0 +1,68 @@
+"""A Comparison -> the points of the chart of cost against accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...core.units import si
+from ..comparison import Comparison
+from ..comparison_rows import PER, Row, pareto
+from ..figures.themes import STYLES
+
+__all__ = ["chart_data", "linked"]
+
+_SYMBOLS = {
+    "s": "square",
+    "o": "circle",
+    "D": "diamond",
+    "P": "cross",
+    "X": "x",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "h": "hexagon",
+    "<": "triangle-left",
+    "p": "pentagon",
+    "*": "star",
+}
+"""Matplotlib's markers as plotly calls them."""
+
+
+def chart_data(comparison: Comparison, reported: Sequence[str]) -> dict[str, Any]:
+    """Points, families with colour and marker, and the Pareto fronts; `reported` are the models of the page."""
+    families = [family for family in STYLES if any(row.family == family for row in comparison.rows)]
+    return {
+        "dataset": comparison.dataset,
+        "families": [_family(family) for family in families],
+        "points": [_point(row, row.name in reported) for row in comparison.rows],
+        "fronts": {per: [comparison.rows.index(row) for row in pareto(comparison.rows, per)] for per in PER},
+    }
+
+
+def linked(url: str) -> str:
+    """The url where it is one a page may link to, else ""."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+def _family(name: str) -> dict[str, str]:
+    light, dark, marker = STYLES[name]
+    return {"name": name, "light": light, "dark": dark, "symbol": _SYMBOLS[marker]}
+
+
+def _point(row: Row, reported: bool) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "family": row.family,
+        "reported": reported,
+        "macs": {per: str(row.cost(per)) for per in PER},
+        "params": str(row.params),
+        "params_si": si(row.params),
+        "top1": row.top1,
+        "top5": row.top5,
+        "clip": str(row.clip),
+        "views": f"{row.views} views" if row.views == str(row.view_count) else f"{row.views} = {row.view_count} views",
+        "pretrain": row.pretrain,
+        "source": ", ".join(filter(None, (row.source, row.locator))),
+        "url": linked(row.url),
+        "note": row.note,
+    }

@@ -1,0 +1,88 @@
+"""A CostReport -> what the page's script works with: the axes, every polynomial term by term, and the layers' own cost.
+
+Whole numbers are strings, since JSON's are read as floats in a browser. Staircases are listed once and named by index.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from ...core.result import ModuleRow, Result
+from ...symbolic import ClosedForm
+from ...symbolic.polynomial import Polynomial, Staircase
+from ..cost_report import CostReport
+
+__all__ = ["FARTHEST", "LAYER_QUANTITIES", "QUANTITIES", "axis_range", "layers_of", "model_data"]
+
+QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
+"""Of the whole model, in the order of the page; FLOPs are twice the MACs and need no form."""
+LAYER_QUANTITIES = ("macs", "other_flops", "params")
+FARTHEST = 4
+"""A slider ends at this many times the size the form is made from."""
+
+Terms: TypeAlias = list[tuple[str, list[int]]]
+
+
+def model_data(cost: CostReport) -> dict[str, Any]:
+    """JSON-able; assets/model.js reads it."""
+    report, form = cost.report, cost.form
+    stairs: dict[Staircase, int] = {}
+    layers = layers_of(cost)
+    amounts = {
+        quantity: {"terms": [_terms(form.own(quantity, row.path), stairs) for row in layers]}
+        if form is not None and _follows(form, report, quantity)
+        else {"counted": [str(_own(row, quantity)) for row in layers]}
+        for quantity in LAYER_QUANTITIES
+    }
+    return {
+        "name": cost.name,
+        "base": {} if form is None else form.base,
+        "counted": {quantity: str(_counted(report, quantity)) for quantity in QUANTITIES},
+        "forms": {} if form is None else {q: _form(form, q, stairs) for q in QUANTITIES if q in form.parts},
+        "layers": {"paths": [row.path for row in layers], **amounts},
+        "stairs": [(stair.axis, stair.shift, stair.step) for stair in stairs],
+    }
+
+
+def axis_range(base: int, minimum: int, step: int) -> tuple[int, int]:
+    """Least and largest size on a slider: from the domain's minimum in its steps, up to FARTHEST times the base."""
+    return minimum, minimum + (FARTHEST * base - minimum) // step * step
+
+
+def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
+    """Modules that cost something or have parameters, alone or in what they hold, here or at another clip."""
+    elsewhere = {path for parts in cost.form.parts.values() for path in parts} if cost.form else set()
+    holders = {path[:at] for path in elsewhere for at, letter in enumerate(path) if letter == "."} | {""}
+    kept = elsewhere | holders
+    return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in kept)
+
+
+def _counted(report: Result, quantity: str) -> int:
+    value: int = getattr(report, quantity)
+    return value
+
+
+def _own(row: ModuleRow, quantity: str) -> int:
+    return row.own_params if quantity == "params" else getattr(row.own, quantity)
+
+
+def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
+    """Whether the form's parts are what the report says of each module at its clip, so that layers can follow."""
+    if quantity not in form.parts:
+        return False
+    parts = form.parts[quantity]
+    counted = {row.path: _own(row, quantity) for row in report.modules}
+    return set(parts) <= set(counted) and all(
+        form.own(quantity, path).at(form.base) == amount for path, amount in counted.items()
+    )
+
+
+def _form(form: ClosedForm, quantity: str, stairs: dict[Staircase, int]) -> dict[str, Any]:
+    return {"text": form.text(quantity), "terms": _terms(form.polynomial(quantity), stairs)}
+
+
+def _terms(polynomial: Polynomial, stairs: dict[Staircase, int]) -> Terms:
+    return [
+        (str(number), [stairs.setdefault(stair, len(stairs)) for stair in monomial])
+        for monomial, number in polynomial.terms.items()
+    ]

@@ -1,0 +1,177 @@
+"""What the template shows of a model and of a comparison: tables with their links, sliders, notes; all of it text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...analysis.cost_tables import by_operator, output_of
+from ...core.result import ModuleRow, Result
+from ...core.table import Column, Table
+from ...core.units import exact, percent, si, times
+from ...core.wording import missing_lines, sentence
+from ...output.cells import cell
+from ...symbolic import ClosedForm
+from ...symbolic.form import TITLES
+from ...verification import verdicts_table
+from ..comparison import Comparison
+from ..cost_report import CostReport
+from .chart_data import linked
+from .model_data import QUANTITIES, axis_range, layers_of
+
+__all__ = ["comparison_section", "model_section"]
+
+_WHAT = {"T": "frames", "H": "height", "W": "width", "S": "side, H = W", "B": "batch"}
+_MOST_CLIPS, _MOST_CROPS = 30, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: its text, what it sorts by, and where it leads, if anywhere."""
+
+    text: str
+    key: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """A size that can be moved, or that is fixed, and why."""
+
+    name: str
+    what: str
+    value: int
+    least: int
+    most: int
+    step: int
+    fixed: str = ""
+
+
+def model_section(cost: CostReport) -> dict[str, Any]:
+    """One model's panel."""
+    report, form = cost.report, cost.form
+    warnings = tuple(missing_lines(report))
+    operators = by_operator(report)
+    return {
+        "name": cost.name,
+        "model": report.model,
+        "sentence": sentence(report),
+        "input": ", ".join(times(shape) for shape in report.input.shapes) + f" {report.input.dtype}",
+        "clip": str(report.input.clip or ""),
+        "warnings": warnings,
+        "departures": report.departures,
+        "notes": [note for note in operators.notes if note not in warnings],
+        "sliders": [] if form is None else _sliders(form),
+        "views": _views(report),
+        "totals": list(_totals(report, form)),
+        "form_notes": () if form is None else form.table().notes,
+        "form_missing": cost.missing.get("form", ""),
+        "layers": [_layer(row, report) for row in layers_of(cost)],
+        "depths": range(1, max((row.depth for row in layers_of(cost)), default=0)),
+        "operators": table_of(operators),
+        "verdicts": _verdicts(cost),
+        "check": None if cost.check is None else table_of(cost.check.table()),
+        "check_agrees": cost.check is not None and cost.check.agrees,
+        "check_at": str(cost.check_clip or ""),
+        "check_missing": cost.missing.get("check", ""),
+    }
+
+
+def comparison_section(comparison: Comparison) -> dict[str, Any]:
+    """The table behind the chart, each source a link."""
+    table = comparison.table()
+    return {
+        "dataset": comparison.dataset,
+        "points": len(comparison.rows),
+        "table": table_of(table, [row.url for row in comparison.rows]),
+    }
+
+
+def table_of(table: Table, urls: Sequence[str] = ()) -> dict[str, Any]:
+    """Columns, rows of Cells and the total; `urls` are those of the last cells of the rows.
+
+    A column with nothing in it is left out.
+    """
+    rows = [[_cell(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
+    for row, url in zip(rows, urls or [""] * len(rows), strict=True):
+        row[-1] = Cell(row[-1].text, row[-1].key, linked(url))
+    kept = [index for index in range(len(table.columns)) if any(row[index].text for row in rows)]
+    total = None if table.total is None else [_cell(table.columns[i], table.total[i]).text for i in kept]
+    return {
+        "title": table.title,
+        "columns": [(table.columns[i].name, table.columns[i].kind) for i in kept],
+        "rows": [[row[i] for i in kept] for row in rows],
+        "total": total,
+        "notes": table.notes,
+    }
+
+
+def _cell(column: Column, value: Any) -> Cell:
+    if column.kind == "share":
+        part, whole = value
+        return Cell(cell(column, value), str(part / whole if whole else 0))
+    key = _number(value) if isinstance(value, str) else str(value)
+    return Cell(cell(column, value), key)
+
+
+def _number(text: str) -> str:
+    """What a text sorts by: the number it is, where it is one."""
+    bare = text.replace(",", "")
+    return bare if bare.replace(".", "", 1).isdigit() else text
+
+
+def _sliders(form: ClosedForm) -> list[Slider]:
+    found = []
+    for domain in form.domains:
+        least, most = axis_range(domain.base, domain.minimum, domain.step)
+        what = _WHAT.get(domain.axis, "size")
+        found.append(Slider(domain.axis, what, domain.base, least, most, domain.step, domain.pinned))
+    return found
+
+
+def _views(report: Result) -> list[Slider]:
+    views = report.views
+    return [
+        Slider("clips", "per video", views.clips, 1, max(_MOST_CLIPS, views.clips), 1),
+        Slider("crops", "per clip", views.crops, 1, max(_MOST_CROPS, views.crops), 1),
+    ]
+
+
+def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
+    """MACs, FLOPs and the others; `why` says what there is no form of."""
+    for name in (QUANTITIES[0], "flops", *QUANTITIES[1:]):
+        source = "macs" if name == "flops" else name
+        value = getattr(report, name)
+        video = value * report.views.count
+        text = "" if form is None or source not in form.parts else form.text(source)
+        yield {
+            "name": name,
+            "title": TITLES[name],
+            "unit": "B" if name.startswith("bytes") else "",
+            "view": (si(value), exact(value)),
+            "video": None if name == "params" else (si(video), exact(video)),
+            "form": "2·MACs" if text and name == "flops" else text,
+            "why": "" if form is None else form.missing.get(source, ""),
+        }
+
+
+def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
+    """One row of the table of layers: its own operators and parameters, as the script first shows it."""
+    whole, part = (report.macs, row.own.macs) if report.macs else (report.total_flops, row.own.total_flops)
+    return {
+        "path": row.path or f"({report.model})",
+        "type": row.type,
+        "output": output_of(row),
+        "own": bool(row.own.total_flops or row.own_params),
+        "counts": [
+            si(value, blank=True) for value in (row.own_params, row.own.macs, row.own.flops, row.own.other_flops)
+        ],
+        "share": percent(part, whole) if part else "",
+    }
+
+
+def _verdicts(cost: CostReport) -> dict[str, Any] | None:
+    if not cost.verdicts:
+        return None
+    return table_of(verdicts_table(cost.verdicts), [verdict.row.url for verdict in cost.verdicts])

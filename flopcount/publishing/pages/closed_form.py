@@ -1,0 +1,78 @@
+"""The closed form on a page: whole, in lines that can be read, and what it says of larger clips."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...core.table import Column, Table
+from ...core.units import times
+from ...output.markdown import escaped
+from ...symbolic import ClosedForm
+from ...symbolic.form import TITLES
+from ..cost_report import CostReport
+
+__all__ = ["closed_form_section", "larger_clips", "larger_clips_section"]
+
+_WIDTH = 100
+
+
+def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
+    """The formulas, where they hold, and how they were checked; or why there is none."""
+    form = cost.form
+    if form is None:
+        yield f"None: {escaped(cost.missing['form'])}."
+        return
+    table = form.table()
+    yield f"As a function of {', '.join(form.base)}, the model built anew for each clip; for a batch of one."
+    has = [quantity for quantity in TITLES if quantity not in form.missing and quantity != "flops"]
+    if has:
+        yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])
+    notes = [f"no closed form of the {TITLES[quantity]}: {why}" for quantity, why in form.missing.items()]
+    yield "\n".join(f"- {escaped(note)}" for note in (*notes, *table.notes))
+    yield f"Every term: [JSON]({stem}/closed_form.json); for a paper: [LaTeX]({stem}/closed_form.tex)."
+
+
+def _equation(form: ClosedForm, quantity: str) -> str:
+    """One formula, broken before a plus or minus where it is too long for a line."""
+    name = TITLES[quantity]
+    lines = [f"{name} ="]
+    for term in re.split(r" (?=[+−] )", form.text(quantity)):
+        if len(lines[-1]) + len(term) < _WIDTH:
+            lines[-1] += f" {term}"
+        else:
+            lines.append(f"{' ' * len(name)} {term}")
+    return "\n".join(lines)
+
+
+def larger_clips_section(cost: CostReport) -> Iterator[str]:
+    """What twice the frames, twice the side or both would cost, where the form holds there."""
+    if cost.form is not None and "macs" not in cost.form.missing and cost.form.macs():
+        table = larger_clips(cost.form)
+        if len(table.rows) > 1:
+            yield "## Larger clips"
+            yield table.to_markdown()
+
+
+def larger_clips(form: ClosedForm) -> Table:
+    """The clip that the form is made from, and it with twice the frames, twice the side, or both."""
+    base = form.base
+    rows = []
+    for frames, side in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        sizes = {axis: size * (frames if axis == "T" else side) for axis, size in base.items()}
+        if all(sizes[domain.axis] in domain for domain in form.domains):
+            macs = form.macs(**sizes)
+            params = "" if "params" in form.missing else form.params(**sizes)
+            clip = times(tuple(sizes[axis] for axis in _clip_axes(base)))
+            rows.append((clip, macs, 2 * macs, params, f"{macs / form.macs():.2f}"))
+    columns = (Column("clip", "text"), Column("MACs"), Column("FLOPs"), Column("params"), Column("times the MACs"))
+    return Table("", columns, tuple(dict.fromkeys(rows)), None, ("from the closed form, exact",))
+
+
+def _clip_axes(base: dict[str, int]) -> Iterator[str]:
+    """T, H and W in this order, whichever there are; S stands for both sides."""
+    for axis in "THWS":
+        if axis in base:
+            yield axis
+    if "S" in base:
+        yield "S"

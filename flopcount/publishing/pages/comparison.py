@@ -1,0 +1,62 @@
+"""A comparison -> every file of its page: markdown, LaTeX, and for each chart PNG, SVG, PDF and its data as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from ...core.made_by import made_by
+from ..comparison import Comparison
+from ..comparison_rows import PER
+from ..figures.files import picture_links, picture_markup, themed_pictures
+from ..figures.scatter import scatter
+
+__all__ = ["comparison_files", "comparison_page", "comparison_pictures", "comparison_texts"]
+
+
+def comparison_files(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, bytes]:
+    """Path below the folder asked for -> content; nothing is written here, so that all can be written or nothing.
+
+    Arguments:
+        comparison: what to show; with no point at all the page is its table alone.
+        command: what made it, for the page.
+        pers: charts per "view", per "video", or both.
+    """
+    texts = comparison_texts(comparison, command, pers)
+    return {path: text.encode() for path, text in texts.items()} | comparison_pictures(comparison, pers)
+
+
+def comparison_texts(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, str]:
+    """What of the files is text: the page, its table for LaTeX, and the data of its charts."""
+    name, table = comparison.dataset, comparison.table()
+    charts = pers if comparison.rows else ()
+    return {
+        f"{name}.md": comparison_page(comparison, command, charts),
+        f"{name}/{name}.tex": table.to_latex() + "\n",
+        **{f"{name}/per_{per}.csv": table.to_csv() + "\n" for per in charts},
+    }
+
+
+def comparison_pictures(comparison: Comparison, pers: Sequence[str] = PER) -> dict[str, bytes]:
+    """The charts."""
+    files: dict[str, bytes] = {}
+    for per in pers if comparison.rows else ():
+        files |= themed_pictures(partial(_drawn, comparison, per), f"{comparison.dataset}/per_{per}")
+    return files
+
+
+def _drawn(comparison: Comparison, per: str, dark: bool) -> Axes:
+    return scatter(comparison, per, dark=dark)
+
+
+def comparison_page(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> str:
+    """The page in markdown: how it was made, the charts, the table with its notes."""
+    parts = [f"# Cost against accuracy on {comparison.dataset}", made_by(command)]
+    for per in pers:
+        stem = f"{comparison.dataset}/per_{per}"
+        parts.append(picture_markup(stem, f"top-1 on {comparison.dataset} against GMACs per {per}"))
+        parts.append(f"The chart per {per}: {picture_links(stem)}; its data: [CSV]({stem}.csv).")
+    parts.append(comparison.table().to_markdown())
+    return "\n\n".join(parts) + "\n"

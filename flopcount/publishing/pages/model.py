@@ -1,0 +1,136 @@
+"""The page of one model, which stands on its own: what was asked, what it costs, where, why, and who says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...analysis.cost_tables import table_by
+from ...core.made_by import made_by
+from ...core.protocol import describe_clip
+from ...core.result import CONVENTION, Amount, Result
+from ...core.table import Column, Table
+from ...core.units import exact, si, times
+from ...core.wording import missing_lines, sentence
+from ...models import CARDS
+from ...output.markdown import escaped
+from ..cost_report import CostReport
+from ..figures import picture_links, picture_markup
+from .closed_form import closed_form_section, larger_clips_section
+from .published import published_section
+
+__all__ = ["charts", "model_page"]
+
+
+def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> str:
+    """The page in markdown; `stem` is its own file name without ".md", and the folder of its pictures and data."""
+    report = cost.report
+    sections = [
+        f"# {escaped(cost.name)}",
+        f"{sentence(report)}.",
+        *_warning(report),
+        made_by(command),
+        "## What was asked",
+        asked_table(cost).to_markdown(),
+        "## Cost",
+        cost_table(report).to_markdown(),
+        "## Layers",
+        *_chart(report, "module", stem),
+        _bare(table_by(report, "module", depth)).to_markdown(),
+        f"Every layer, exact: [CSV]({stem}/layers.csv); the whole report: [JSON]({stem}/report.json); this table for a "
+        f"paper: [LaTeX]({stem}/layers.tex).",
+        "## Kinds of operators",
+        *_chart(report, "kind", stem),
+        _bare(table_by(report, "kind", depth)).to_markdown(),
+        "## Closed form",
+        *closed_form_section(cost, stem),
+        *larger_clips_section(cost),
+        "## Cross-check",
+        *_check_section(cost),
+        "## Published values",
+        *published_section(cost),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def charts(report: Result) -> tuple[str, ...]:
+    """Which charts say something: none without a contraction, and none of kinds where there is one kind."""
+    kinds = {row.kind for row in report.operators if row.cost.macs}
+    return ("module", "kind") if len(kinds) > 1 else ("module",) if kinds else ()
+
+
+def _chart(report: Result, by: str, stem: str) -> Iterator[str]:
+    if by in charts(report):
+        what = {"module": "layer", "kind": "kind of operator"}[by]
+        yield picture_markup(f"{stem}/by_{by}", f"MACs of each {what} of {report.model}")
+        yield f"The chart: {picture_links(f'{stem}/by_{by}')}."
+
+
+def _warning(report: Result) -> Iterator[str]:
+    """A gap stands where nobody can miss it."""
+    lines = list(missing_lines(report))
+    if lines:
+        yield "\n".join(["> [!WARNING]", *(f"> {escaped(line)}  " for line in lines)])
+
+
+def _bare(table: Table) -> Table:
+    """Without title and notes, which the page has as sections."""
+    return replace(table, title="", notes=())
+
+
+def asked_table(cost: CostReport) -> Table:
+    """The question: model, input, clip, views, what departs from the paper, and what a number means."""
+    report = cost.report
+    card, clip = CARDS.get(cost.name), report.input.clip
+    shapes = ", ".join(times(shape) for shape in report.input.shapes)
+    rows = [("model", f"{cost.name}: {card.title} ({card.family}, {card.year})" if card else cost.name)]
+    if card:
+        rows.append(("source", f"[paper]({card.paper}), [code]({card.code})"))
+    rows.append(("input", f"{shapes} {report.input.dtype}"))
+    if clip is not None:
+        said = describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
+        rows += [(name, text) for name, _, text in (line.partition(": ") for line in said)]
+    count = report.views.count
+    rows.append(("views", f"{report.views} = {count} views of a video" if count > 1 else "one view of a video"))
+    rows += [("departs from the paper", text) for text in report.departures]
+    rows.append(("convention", CONVENTION))
+    if report.engine != "meta":
+        rows.append(("engine", f"{report.engine} tensors, since the module could not run on shapes alone"))
+    return Table("", (Column("what", "text"), Column("asked", "prose")), tuple(rows), None)
+
+
+def cost_table(report: Result) -> Table:
+    """The totals: of the input where it is a batch, of a view, of a video; parameters and traffic below."""
+    amounts: list[tuple[str, Amount]] = []
+    if report.input.batch > 1:
+        amounts.append((f"the batch of {report.input.batch}", report.total))
+    amounts.append(("one view", report.per_sample))
+    if report.views.count > 1:
+        amounts.append((f"a video, {report.views} = {report.views.count} views", report.per_video))
+    columns = (Column("cost of", "text"), Column("MACs"), Column("FLOPs"), Column("other FLOPs"), Column("MACs, exact"))
+    rows = tuple((name, a.macs, a.flops, a.other_flops, exact(a.macs)) for name, a in amounts)
+    trainable = f", of which {exact(report.trainable_params)} are trainable"
+    notes = (
+        f"parameters: {exact(report.params)}{trainable if report.trainable_params != report.params else ''}",
+        f"memory traffic of a pass, every operator by itself: {si(report.bytes_read, 'B')} read, "
+        f"{si(report.bytes_written, 'B')} written",
+        "FLOPs are 2 × MACs; papers mostly print MACs and call them FLOPs",
+        "other FLOPs: every floating-point operation that is no contraction",
+    )
+    return Table("", columns, rows, None, notes)
+
+
+def _check_section(cost: CostReport) -> Iterator[str]:
+    check = cost.check
+    if check is None:
+        yield f"None: {escaped(cost.missing['check'])}."
+        return
+    table = check.table()
+    clip = f" on a clip of {cost.check_clip}" if cost.check_clip else ""
+    tools = " and ".join(peer.tool for peer in check.peers)
+    verdict = "Nothing is left unexplained." if check.agrees else "**Not every difference is explained.**"
+    yield f"The real model was run{clip}, on {check.device}, under {tools}. {verdict}"
+    yield "\n".join(f"- {escaped(note)}" for note in table.notes)
+    yield "<details><summary>MACs layer by layer, side by side</summary>"
+    yield _bare(table).to_markdown()
+    yield "</details>"

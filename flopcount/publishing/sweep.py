@@ -1,0 +1,68 @@
+"""A sweep with what people make of it: its table, a DataFrame, a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.sweep_rows import CHUNK, Configuration, SweepRows, sweep_rows
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+__all__ = ["Sweep", "sweep"]
+
+
+class Sweep(SweepRows):
+    """All configurations of a grid, in the order given, with their costs."""
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per configuration, exact integers; a failure has none, and says why."""
+        import pandas
+
+        from ..output.frame import column_of
+
+        flops = [None if row.macs is None else 2 * row.macs for row in self.rows]
+        return pandas.DataFrame(
+            {
+                **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
+                "macs": pandas.array([row.macs for row in self.rows], dtype="Int64"),
+                "flops": pandas.array(flops, dtype="Int64"),
+                "other_flops": pandas.array([row.other_flops for row in self.rows], dtype="Int64"),
+                "params": pandas.array([row.params for row in self.rows], dtype="Int64"),
+                "problem": column_of([row.problem for row in self.rows]),
+            }
+        )
+
+    def plot(self, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+        """MACs against one of the names, a line for each combination of the others."""
+        from .figures import sweep_lines
+
+        return sweep_lines(self, x, ax, dark=dark)
+
+
+def sweep(
+    build: Callable[..., Any],
+    grid: Mapping[str, Iterable[Any]] | Iterable[Configuration],
+    *,
+    executor: Executor | None = None,
+    chunk: int = CHUNK,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Sweep:
+    """Count every configuration of a grid.
+
+    Arguments:
+        build: takes a configuration as keyword arguments and returns (module, input), or a Report. It runs without
+            weights where it can. Where an executor of processes is given it must be importable there.
+        grid: names with their values, of which every combination is counted; or configurations.
+        executor: any `concurrent.futures.Executor`: a process pool, or a Dask cluster by `Client.get_executor()`; this
+            process where None. It is the caller's to shut down.
+        chunk: configurations handed out at once.
+        progress: hears how many are done, and of how many (None where `grid` is an iterator).
+
+    Raises:
+        InputError: an empty grid, or one that is neither of both.
+    """
+    return Sweep(sweep_rows(build, grid, executor=executor, chunk=chunk, progress=progress).rows)

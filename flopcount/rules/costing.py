@@ -1,0 +1,55 @@
+"""op -> costed op. The op without a rule is kept and marked, never dropped and never a zero in a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.memo import works
+from ..core.ops import CostedOp, Kind, Op, Signature, Work, tensors_in
+from .registry import find_rule
+from .torch_formulas import torch_work
+
+__all__ = ["cost", "work_of"]
+
+_VIEW = Work(bytes_read=0, bytes_written=0)
+
+
+def cost(ops: Sequence[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
+    """The cost of every op, in order; each distinct signature is computed once, or was before (if `fast`)."""
+    remembered = works() if fast else {}
+    known: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
+    for op in ops:
+        if op.signature not in known:
+            known[op.signature] = _work_of(op.signature, remembered)
+    return tuple([CostedOp(op, *known[op.signature]) for op in ops])
+
+
+def _work_of(signature: Signature, remembered: dict[Signature, tuple[object, Work]]) -> tuple[str, Kind, Work]:
+    """Canonical name, kind and work of one call."""
+    if signature.is_view:
+        return signature.op, Kind.VIEW, _VIEW
+    rule = find_rule(signature)
+    if rule is not None:
+        answer = remembered.get(signature)
+        if answer is None or answer[0] is not rule:
+            answer = remembered[signature] = rule, _with_traffic(rule.work(signature), signature)
+        return rule.name, rule.kind, answer[1]
+    by_torch = torch_work(signature)
+    if by_torch is not None:
+        return signature.op, Kind.CUSTOM, _with_traffic(by_torch, signature)
+    return signature.op, Kind.UNCOSTED, _with_traffic(Work(), signature)
+
+
+def work_of(signature: Signature) -> Work:
+    """The work of one call that is no view, worked out anew; of sizes that know their arithmetic, amounts that do."""
+    return _work_of(signature, {})[2]
+
+
+def _with_traffic(work: Work, signature: Signature) -> Work:
+    """Fill in the bytes a rule leaves to the default: inputs once, outputs once."""
+    read, written = work.bytes_read, work.bytes_written
+    if read is None:
+        read = sum(spec.nbytes for spec in signature.inputs)
+    if written is None:
+        written = sum(spec.nbytes for spec in tensors_in(signature.outputs))
+    return Work(work.macs, work.other_flops, read, written)

@@ -1,0 +1,176 @@
+"""Follows the data of a forward pass: which storage every op reads and writes, when it is made and when let go.
+
+A storage is told by its address as long as it lives, and a weak reference says when that ends: views, attributes and
+whatever autograd saved keep it alive, as they would with real data. Only a trace that is asked for it pays for it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from ..core.dataflow import Access, Dataflow, Flow, Role, Storage, region
+from ..core.ops import Op, Signature
+from .guard.writes import taken_and_written
+from .inputs import map_tensors
+from .layout import layout_of, like_channels_last
+
+__all__ = ["DataflowRecorder"]
+
+
+def _aten(names: str) -> frozenset[str]:
+    return frozenset(f"aten.{name}" for name in names.split())
+
+
+_DROPOUTS = _aten("dropout feature_dropout alpha_dropout feature_alpha_dropout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the memory at an address belongs; `exact` unless it only stands in for a view of something real."""
+
+    serial: int
+    exact: bool
+    reference: Any
+
+
+class DataflowRecorder:
+    """Watches a mode run its ops, whose list `ops` is the clock.
+
+    `follow` stands around each handler of the mode. An op made of others is not followed itself: its parts are.
+    """
+
+    def __init__(self, module: nn.Module, ops: list[Op]) -> None:
+        self.ops = ops
+        self.flows: list[Flow] = []
+        self.storages: list[Storage] = []
+        self._places: dict[int, _Place] = {}  # by address
+        self._holders: list[int] = []  # pieces of memory that stand for a storage
+        for parameter in module.parameters():
+            if not is_lazy(parameter):
+                self._add(parameter, Role.PARAMETER if parameter.requires_grad else Role.FROZEN)
+        for buffer in module.buffers():
+            if not is_lazy(buffer):
+                self._add(buffer, Role.BUFFER)
+
+    def inputs(self, values: Any) -> None:
+        """The tensors that the module is given."""
+        map_tensors(lambda tensor: self._add(tensor, Role.INPUT), values)
+
+    def follow(self, handler: Callable[..., Any], func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a handler, and write down the data of the op it recorded, if it did."""
+        result = handler(func, args, kwargs)
+        if len(self.ops) > len(self.flows):
+            self._pad(len(self.ops) - 1)
+            self.flows.append(self._flow(func, args, kwargs, result))
+        return result
+
+    def _pad(self, length: int) -> None:
+        """Work that nobody saw has no data to follow."""
+        self.flows += [Flow()] * (length - len(self.flows))
+
+    def dataflow(self) -> Dataflow:
+        """All that was seen; what lives now outlives the forward pass."""
+        self._pad(len(self.ops))
+        return Dataflow(tuple(self.flows), tuple(self.storages))
+
+    def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
+        op = self.ops[-1].signature
+        results = _tensors(result)
+        if op.is_view or _returns_input(op):
+            source = next(iter(_tensors(args)), None)
+            for tensor in results:
+                if source is not None:
+                    self._stand_in(tensor, source, same=op.is_view)
+            return Flow()
+        reads, written = taken_and_written(func, args, kwargs)
+        accesses = tuple(map(self._access, reads))
+        for tensor, target in zip(results, written, strict=False):
+            self._stand_in(tensor, target, same=True)
+        writes = [self._access(tensor) for tensor in written]
+        for tensor in results:
+            if tensor.untyped_storage()._cdata not in self._places:
+                writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
+        if op.op.startswith("aten.conv") and reads[0].ndim in (4, 5):
+            channels_last = not reads[0].is_contiguous() and like_channels_last(layout_of(reads[0]))
+            return Flow(accesses, tuple(writes), _unsuited(reads[0], channels_last=channels_last), channels_last)
+        batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
+        return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
+
+    def _access(self, tensor: torch.Tensor) -> Access:
+        place = self._places.get(tensor.untyped_storage()._cdata)
+        if place is None:  # made out of sight: a literal, or a tensor that the module keeps
+            role = Role.PARAMETER if isinstance(tensor, nn.Parameter) else Role.CONSTANT
+            return Access(self._add(tensor, role))
+        if not place.exact:
+            return Access(place.serial)
+        nbytes = self.storages[place.serial].nbytes
+        shape, stride, offset = tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())
+        return region(place.serial, nbytes, shape, stride, offset, tensor.itemsize)
+
+    def _add(self, tensor: torch.Tensor, role: Role, born: int = -1) -> int:
+        """A storage not seen before gets a number."""
+        storage = tensor.untyped_storage()
+        place = self._places.get(storage._cdata)
+        if place is None:
+            serial = len(self.storages)
+            self.storages.append(Storage(storage.nbytes(), str(tensor.dtype).removeprefix("torch."), role, born))
+            self._holders.append(0)
+            place = self._hold(tensor, serial, exact=True)
+        return place.serial
+
+    def _stand_in(self, tensor: torch.Tensor, source: torch.Tensor, *, same: bool) -> None:
+        """A view of real data may be another piece of memory here (on meta, or fake): it counts as the same.
+
+        `same` where it is laid out as the source, without what lies before that one.
+        """
+        address = source.untyped_storage()._cdata
+        if tensor.untyped_storage()._cdata not in self._places:
+            serial = self._access(source).storage
+            placed = self._places[address].exact and not source.storage_offset()
+            self._hold(tensor, serial, exact=placed and (same or tensor.stride() == source.stride()))
+
+    def _hold(self, tensor: torch.Tensor, serial: int, *, exact: bool) -> _Place:
+        storage = tensor.untyped_storage()
+        address = storage._cdata
+        self._holders[serial] += 1
+        place = _Place(serial, exact, weakref.ref(storage, lambda _: self._let_go(address, serial)))
+        self._places[address] = place
+        return place
+
+    def _let_go(self, address: int, serial: int) -> None:
+        del self._places[address]
+        self._holders[serial] -= 1
+        if not self._holders[serial] and self.storages[serial].role is Role.ACTIVATION:
+            self.storages[serial] = replace(self.storages[serial], died=len(self.ops) - 1)
+
+
+def _returns_input(signature: Signature) -> bool:
+    """Dropout at test time is its input, whatever tensor the engine made for it."""
+    given = signature.arguments
+    return signature.op in _DROPOUTS and (given["train"] is False or given["p"] == 0)
+
+
+def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
+    """Bytes that a convolution copies, since it wants its input row-major or else exactly channels-last."""
+    exact = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    return 0 if x.is_contiguous(memory_format=exact if channels_last else torch.contiguous_format) else x.nbytes
+
+
+def _scattered(x: torch.Tensor) -> int:
+    """Bytes that a product of batches of matrices copies, where all axes but the last two cannot be one axis."""
+    axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
+    return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(axes)) else x.nbytes
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    map_tensors(found.append, value)
+    return found

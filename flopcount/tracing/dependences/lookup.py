@@ -1,0 +1,26 @@
+"""Which function says what an operator's result depends on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.ops import Kind, Signature
+from ...rules import find_rule
+from . import elementwise, layers, movement, windows  # noqa: F401  (imported to register)
+from .call import RULES, Rule
+
+__all__ = ["rule_of"]
+
+_MIXING = ("aten.kron", "aten.linalg_cross", "aten.addr", "aten.isin", "aten._foreach")
+"""Elementwise by what they cost, not by what they see."""
+
+
+def rule_of(func: Any) -> Rule | None:
+    """The dependence of an operator: by name, else that of an elementwise operator if its cost rule is of one."""
+    name = str(func.overloadpacket)
+    found = RULES.get(name) or RULES.get(name[:-1] if name.endswith("_") else name)
+    if found is not None:
+        return found
+    cost = find_rule(Signature(name, func._overloadname, {}, ()))
+    by_element = cost is not None and cost.kind in (Kind.ACTIVATION, Kind.ELEMENTWISE)
+    return elementwise.pointwise if by_element and not name.startswith(_MIXING) else None

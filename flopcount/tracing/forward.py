@@ -1,0 +1,122 @@
+"""One forward pass -> every ATen-level operation with its module path and shapes.
+
+What enters is a module and its arguments (tensors or TensorSpecs); what leaves is a Trace. A ladder of engines serves:
+meta tensors (shapes alone), then fake tensors (devices and literals too), then real ones, where the operators run. All
+three write down the same composite operators, so the count does not depend on which one served.
+
+Counts take turns: what a trace sets aside (random states, torch's fast paths, a module's attributes) belongs to the
+whole process, so another thread waits until it is put back. A count within a forward pass that is being counted is its
+own: neither sees the other's operations.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from ..core.errors import InputError
+from ..core.ops import Trace
+from .attempts import attempt, refuse_uncountable
+from .attribution import ModulePath
+from .climbing import climb
+from .dataflow import DataflowRecorder
+from .engines import ENGINES, LADDER, SAVING, Rung, Start
+from .inputs import map_tensors, specs_of
+from .mode import Unknown
+from .results import drain
+from .stand_ins import stand_in
+from .walk import Inventory
+
+__all__ = ["trace"]
+
+Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
+
+
+def trace(
+    module: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    engine: str = "auto",
+    fast: bool = True,
+    dataflow: bool = False,
+    saving: bool = False,
+    owned: Inventory | None = None,
+    watch: Watch | None = None,
+) -> Trace:
+    """Run `module` once without arithmetic and write down what it does.
+
+    Arguments:
+        module: any nn.Module; it is the same afterwards, also after an exception.
+        args: positional arguments, tensors or TensorSpecs in nested containers.
+        kwargs: keyword arguments alike.
+        engine: "auto" climbs from meta to fake to real; or one of those names.
+        fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
+            without, torch's own kernels answer every single call, and say the same.
+        dataflow: also write down which data every op reads and writes, and how long memory lives.
+        saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
+        owned: what the module is made of, where that is at hand.
+        watch: makes what looks on, a mode above the one that writes down, of the module path and the inputs.
+
+    Raises:
+        ForwardError: the module raised; the message names the layer and what it was given.
+        TraceError: no engine could run it (a module on meta that needs values, for one).
+    """
+    if engine != "auto" and engine not in ENGINES:
+        raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
+    owned = owned or Inventory.of(module)
+    given = args, kwargs or {}
+    refuse_uncountable(module, owned, *given)
+
+    def run(rung: Rung) -> Trace:
+        loaded = len(sys.modules)
+        traced = _run(module, owned, *given, rung, fast, dataflow, watch)
+        if dataflow and len(sys.modules) > loaded:
+            # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
+            traced = _run(module, owned, *given, rung, fast, dataflow, watch)
+        return traced
+
+    return climb(module, SAVING if saving else LADDER, engine, run)
+
+
+def _run(
+    module: nn.Module,
+    owned: Inventory,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    rung: Rung,
+    fast: bool,
+    dataflow: bool,
+    watch: Watch | None,
+) -> Trace:
+    path = ModulePath(module, owned)
+
+    def forward(begun: Start) -> tuple[Any, Any, DataflowRecorder | None]:
+        follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
+        begun.mode.inference = begun.inference
+        with torch.inference_mode(begun.inference), begun.below:
+            given = map_tensors(begun.make, (args, kwargs))
+            begun.mode.given(given)
+            if follower is not None:
+                follower.inputs(given)
+            if rung.gradients and not rung.real:
+                if begun.mode.has_optimizer:
+                    raise Unknown("an optimizer of the module's knows its own parameters alone")
+                stand_in(module, rung.name, begun.make)
+            if begun.training:
+                module.train()
+            with begun.mode, watch(path, given) if watch else nullcontext():
+                result = module(*given[0], **given[1])
+                result = result, drain(result, type(module).__name__)
+            begun.mode.returned(result)
+        return specs_of(*given), result, follower
+
+    (inputs, result, follower), mode, settled = attempt(module, path, rung, fast, forward)
+    followed = follower.dataflow() if follower is not None else None
+    del result  # held on to until now, as a caller would
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed)

@@ -1,0 +1,301 @@
+"""Follows what every tensor of a forward pass can see of the clip, above the mode that writes the operators down.
+
+What enters is the inputs of a trace (`trace(..., watch=DependenceMode)`); what leaves is what every
+operator's result and every module's output depends on. It is a mode of
+its own, so that plain counting does nothing more for it.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from .attribution import ModulePath
+from .dependences import Call, Rule, rule_of
+from .inputs import map_tensors
+from .intervals import Intervals, laid_out, placed
+from .mode import SILENT, is_composite
+
+__all__ = ["AXES", "DependenceMode", "InputDependence", "Lost", "Seen"]
+
+AXES = ("T", "H", "W")
+_NEW = re.compile(r"aten\.(new_\w+|\w+_like|empty\w*|zero_|fill_|normal_|uniform_|bernoulli_|random_|exponential_)$")
+_UNREAD = {"aten.copy_": ("self",)} | {
+    f"aten.{name}": ("other",) for name in ("expand_as", "view_as", "reshape_as", "type_as")
+}  # arguments that only lend their shape, or are overwritten
+_COLOURS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputDependence:
+    """What each element of a tensor sees of the clip: intervals for each axis, in the order of the mode's `axes`."""
+
+    reaches: tuple[Intervals, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nothing is known any more since this operator, in this module."""
+
+    op: str
+    module: str
+
+
+State: TypeAlias = InputDependence | Lost | None
+"""None is a constant, which sees nothing of the clip."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One result: of an operator in a module, or the outputs of a module's call (then `op` is empty)."""
+
+    module: str
+    op: str
+    states: tuple[State, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _ViewOf:
+    """A view's source, with the call that made it and how often the source had been written to."""
+
+    source: Tensor
+    func: Any
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    index: int
+    writes: int
+
+
+class DependenceMode(TorchDispatchMode):
+    """Lies above a RecordingMode: lets it run each operator, then works out what the result sees.
+
+    `lengths` are the positions of the clip along each of `axes`: T, H, W, or H and W where no input has frames.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, path: ModulePath, inputs: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.path = path
+        self.seen: list[Seen] = []
+        self.outputs: list[Seen] = []
+        self._rules: dict[int, Rule | None] = {}
+        self._depth = 0
+        self._written: list[weakref.ref[Tensor]] = []
+        self.axes, self.lengths = _seed(_tensors(inputs))
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as RecordingMode: otherwise the first dispatch imports torch._dynamo
+
+    def __enter__(self) -> DependenceMode:
+        if not self._depth:  # it is entered again wherever an operator is taken apart
+            self._hook = register_module_forward_hook(self._leave_module)
+        self._depth += 1
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._depth -= 1
+        if not self._depth:
+            self._hook.remove()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Leave nothing on tensors that may outlive this: a module's own buffers were perhaps written to."""
+        for tensor in (reference() for reference in self._written):
+            for name in ("_flopcount_sees", "_flopcount_writes", "_flopcount_view"):
+                if tensor is not None and hasattr(tensor, name):
+                    delattr(tensor, name)
+
+    def _leave_module(self, module: nn.Module, args: Any, result: Any) -> None:
+        if id(module) in self.path.names:
+            with _disable_current_modes():
+                states = tuple(self.state(tensor) for tensor in _tensors(_plain(result)))
+            self.outputs.append(Seen(self.path.names[id(module)], "", states))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "namespace", "") in SILENT:
+            return func(*args, **kwargs)
+        rule = self._rule(func)
+        if rule is None and is_composite(func):
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **kwargs)
+        with _disable_current_modes():
+            self._follow(func, args, kwargs, result)
+        return result
+
+    def _rule(self, func: Any) -> Rule | None:
+        if id(func) not in self._rules:
+            self._rules[id(func)] = rule_of(func) if isinstance(func, torch._ops.OpOverload) else None
+        return self._rules[id(func)]
+
+    # What is known of a tensor, kept on it as an attribute
+
+    def state(self, tensor: Tensor) -> State:
+        """What is known of a tensor; of a view whose source was written to since, it is looked up again."""
+        link: _ViewOf | None = getattr(tensor, "_flopcount_view", None)
+        if link is not None and link.writes != _writes(link.source):
+            states = self._states(link.func, (link.source, *link.args), link.kwargs, (tensor,) * (link.index + 1))
+            tensor._flopcount_sees = states[link.index]  # type: ignore[attr-defined]
+            link.writes = _writes(link.source)
+        state: State = getattr(tensor, "_flopcount_sees", None)
+        return state
+
+    def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
+        """Write down what the results of a call see; in-place operators change what they wrote to, and its source."""
+        results = tuple(
+            r for r in (result if isinstance(result, (list, tuple)) else (result,)) if isinstance(r, Tensor)
+        )
+        if not results:
+            return
+        states = self._states(func, args, kwargs, results)
+        written = isinstance(func, torch._ops.OpOverload) and func._schema.is_mutable
+        for index, (tensor, state) in enumerate(zip(results, states, strict=True)):
+            if written:
+                self._write(tensor, state)
+            elif not any(tensor is arg for arg in args):
+                if state is not None:
+                    tensor._flopcount_sees = state  # type: ignore[attr-defined]
+                if getattr(func, "is_view", False) and isinstance(args[0], Tensor):
+                    link = _ViewOf(args[0], func, args[1:], kwargs, index, _writes(args[0]))
+                    tensor._flopcount_view = link  # type: ignore[attr-defined]
+        if any(state is not None for state in states):
+            self.seen.append(Seen(self.path.path, str(getattr(func, "overloadpacket", func)), tuple(states)))
+
+    def _states(self, func: Any, args: Any, kwargs: dict[str, Any], results: tuple[Tensor, ...]) -> Sequence[State]:
+        """What each result sees."""
+        none: tuple[State, ...] = (None,) * len(results)
+        name = str(getattr(func, "overloadpacket", func))
+        if _NEW.match(name):
+            return none
+        known = [state for tensor in _tensors((args, kwargs)) if (state := self.state(tensor)) is not None]
+        if not known:
+            return none
+        lost = next((state for state in known if isinstance(state, Lost)), None) or Lost(name, self.path.path)
+        rule = self._rule(func)
+        if rule is None or any(isinstance(state, Lost) for state in known) or _beyond(func, args, results):
+            return (lost,) * len(results)
+        columns = [self._along(axis, rule, func, args, kwargs, results) for axis in range(len(self.axes))]
+        if any(column is None for column in columns):
+            return (lost,) * len(results)
+        rows = zip(*(column for column in columns if column is not None), strict=True)
+        return [InputDependence(tuple(r for r in row if r is not None)) if any(row) else None for row in rows]
+
+    def _along(
+        self, axis: int, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any], results: tuple[Tensor, ...]
+    ) -> Sequence[Intervals | None] | None:
+        """What each result sees along one axis of the clip; None where the rule cannot tell."""
+        asked: set[int] = set()
+
+        def see(tensor: Tensor) -> Intervals | None:
+            asked.add(id(tensor))
+            state = self.state(tensor)
+            return state.reaches[axis] if isinstance(state, InputDependence) else None
+
+        names = [argument.name for argument in func._schema.arguments]
+        defaults = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
+        named = dict(zip(names, args, strict=False)) | kwargs
+        given = {name: named.get(name, defaults.get(name)) for name in names}
+        unread = [given.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
+        answer = rule(Call(func, given, args, kwargs, see, results))
+        rest = (t for t in _tensors((args, kwargs)) if id(t) not in asked and not any(t is one for one in unread))
+        if answer is None or any(self.state(tensor) is not None for tensor in rest):
+            return None  # beyond the rule, or something it does not look at depends on the clip too
+        return [answer] * len(results) if isinstance(answer, Intervals) else list(answer)
+
+    def _write(self, tensor: Tensor, state: State) -> None:
+        """A tensor was written to, and so was all that it is a view of."""
+        tensor._flopcount_sees = state  # type: ignore[attr-defined]
+        tensor._flopcount_writes = _writes(tensor) + 1  # type: ignore[attr-defined]
+        self._written.append(weakref.ref(tensor))
+        link: _ViewOf | None = getattr(tensor, "_flopcount_view", None)
+        if link is None:
+            return
+        before = self.state(link.source)
+        if before is not None or state is not None:
+            self._write(link.source, self._placed(link, before, state, tensor.ndim))
+            link.writes = _writes(link.source)
+
+    def _placed(self, link: _ViewOf, before: State, state: State, ndim: int) -> State:
+        """The source of a view after the view was written to."""
+        for one in (before, state):
+            if isinstance(one, Lost):
+                return one
+        source = link.source
+        some = before or state
+        assert isinstance(some, InputDependence)
+
+        def view(array: Tensor) -> Tensor:
+            seen = link.func(array, *link.args, **link.kwargs)
+            part: Tensor = seen[link.index] if isinstance(seen, (list, tuple)) else seen
+            return part
+
+        olds = before.reaches if isinstance(before, InputDependence) else [r.nothing(source.ndim) for r in some.reaches]
+        news = state.reaches if isinstance(state, InputDependence) else [r.nothing(ndim) for r in some.reaches]
+        pairs = zip(olds, news, strict=True)
+        return InputDependence(tuple(placed(old, new, source.shape, view) for old, new in pairs))
+
+
+def _writes(tensor: Tensor) -> int:
+    return getattr(tensor, "_flopcount_writes", 0)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    map_tensors(found.append, value)
+    return found
+
+
+def _plain(result: Any) -> Any:
+    """Dataclass-like outputs of transformers as the dictionaries they are."""
+    return dict(result) if isinstance(result, dict) else result
+
+
+def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
+    """Calls that no dependence is written for: results elsewhere, changed shapes, nothing in a tensor."""
+    if not isinstance(func, torch._ops.OpOverload) or any(0 in r.shape for r in (*results, *_tensors(args))):
+        return True
+    in_place_view = torch.Tag.inplace_view in func.tags and str(func.overloadpacket) != "aten.detach_"
+    out = any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+    return in_place_view or out
+
+
+def _seed(tensors: Sequence[Tensor]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Every floating-point input of four or five axes sees its own positions; the axes there are, and their lengths.
+
+    Of several inputs the one with the most positions is the clip, the others sample it evenly.
+    """
+    places: list[tuple[Tensor, tuple[int, ...]]] = []
+    for tensor in tensors:
+        if tensor.is_floating_point() and tensor.ndim in (4, 5):
+            frames_first = tensor.ndim == 5 and tensor.shape[1] not in _COLOURS and tensor.shape[2] in _COLOURS
+            places.append((tensor, (1, 3, 4) if frames_first else tuple(range(2, tensor.ndim))))
+    count = max((len(dims) for _, dims in places), default=0)
+    if not count:
+        return (), ()
+    lengths = [max((t.shape[dims[a - count]] for t, dims in places if a >= count - len(dims))) for a in range(count)]
+    with _disable_current_modes():
+        for tensor, dims in places:
+            reaches = []
+            for axis, length in enumerate(lengths):
+                own = axis - (count - len(dims))
+                size = tensor.shape[dims[own]] if own >= 0 else 0
+                positions = [i * length // size for i in range(size)] if own >= 0 else None
+                dim = dims[own] if own >= 0 else 0
+                reaches.append(laid_out(positions, dim, tensor.ndim, length, max(length // max(size, 1), 1)))
+            tensor._flopcount_sees = InputDependence(tuple(reaches))  # type: ignore[attr-defined]
+    return AXES[-count:], tuple(lengths)

@@ -1,0 +1,241 @@
+"""Beside a recording mode while a network trains: which phase each operation belongs to, and in which module.
+
+What enters is every operation of forward, loss and backward; what leaves is a PhaseNote for each. A gradient is by
+input where what it is the gradient of depends on the input, by weight where it is made of parameters alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from ..core.ops import Op, Phase
+from .attribution import ModulePath
+from .inputs import map_tensors
+from .meta import MetaMode
+from .mode import SILENT, RecordingMode
+
+__all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
+
+LOSS = "(loss)"
+"""Stands for a module's path where an operation belongs to the loss."""
+
+_NEITHER, _WEIGHT, _DATA = range(3)  # what a tensor is made of: constants alone, parameters, the input
+_NO_VALUES = -1  # a gradient has the device of its tensor, so that nothing in a backward pass is known
+
+
+class TrainingPath(ModulePath):
+    """Also remembers in which module each node of the autograd graph was made: their numbers rise as they are made."""
+
+    def __init__(self, root: nn.Module) -> None:
+        super().__init__(root)
+        self._starts = [0]
+        self._paths = [""]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any module is."""
+        return bool(self._outer)
+
+    def mark(self, back: int = 0) -> None:
+        """From here on (or from `back` nodes before) they are made in `path`."""
+        number = torch._C._autograd._get_sequence_nr() - back
+        self._starts.append(max(number, self._starts[-1]))
+        self._paths.append(self.path)
+
+    def place_of(self, number: int) -> str:
+        """The module in which a node was made."""
+        return self._paths[bisect_right(self._starts, number) - 1]
+
+    def _enter_module(self, module: nn.Module, args: Any) -> None:
+        super()._enter_module(module, args)
+        self.mark()
+
+    def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        super()._leave_module(module, args, *rest)
+        self.mark()
+
+
+@dataclass(slots=True)
+class PhaseNote:
+    """Phase and place of one operation.
+
+    `splits`: it makes gradients by input and by weight at once, as its `output_mask` says.
+    """
+
+    phase: Phase
+    module: str
+    splits: bool = False
+
+
+class _Node(NamedTuple):
+    """What a node's forward took: whether any factor was made of parameters, and whether anything of the input."""
+
+    has_weight: bool
+    has_data: bool
+
+
+class PhaseRecorder(TorchDispatchMode):
+    """Sees each operation before the recording mode does, and notes what that wrote down for it.
+
+    With `hides_floats` numbers that the module makes itself have no values either, since a tensor that has some stays
+    on the CPU, where no gradient of a meta tensor can go.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, mode: RecordingMode, path: TrainingPath, *, hides_floats: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.mode = mode
+        self.path = path
+        self.notes: list[PhaseNote] = []
+        self.phase = Phase.FORWARD
+        self._hides_floats = hides_floats and isinstance(mode, MetaMode)
+        self._known_limit = mode.known_limit if isinstance(mode, MetaMode) else 0
+        self._made_of: dict[int, int] = {}  # by storage; one that is used again is made anew first
+        self._nodes: dict[int, _Node] = {}  # by number
+        self._owners: dict[int, str] = {}  # by id of the leaf
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as RecordingMode
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """Operations with the module whose forward or backward they are."""
+        pairs = zip(self.mode.ops, self.notes, strict=True)
+        return tuple(Op(op.signature, note.module) for op, note in pairs)
+
+    def inputs(self, values: Any) -> None:
+        """These tensors are the input."""
+        map_tensors(lambda tensor: self._made_of.__setitem__(_storage(tensor), _DATA), values)
+
+    def parameter(self, leaf: torch.Tensor, owner: str) -> None:
+        """This tensor is a parameter of the module `owner`."""
+        self._made_of[_storage(leaf)] = _WEIGHT
+        self._owners[id(leaf)] = owner
+
+    def rest(self) -> None:
+        """Work that nobody saw, noticed where the forward ends."""
+        self.notes += [PhaseNote(self.phase, op.module) for op in self.mode.ops[len(self.notes) :]]
+
+    def enter(self, phase: Phase, path: str = "") -> None:
+        """Another phase begins outside of all modules."""
+        self.phase, self.path.path = phase, path
+        self.path.mark()
+        if isinstance(self.mode, MetaMode):
+            self.mode.known_limit = self._known_limit if phase is not Phase.BACKWARD_INPUT else _NO_VALUES
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "namespace", "") in SILENT:
+            return func(*args, **kwargs)
+        if self.phase is Phase.BACKWARD_INPUT:
+            return self._backward(func, args, kwargs)
+        return self._forward(func, args, kwargs, self.phase)
+
+    def _forward(self, func: Any, args: Any, kwargs: dict[str, Any], phase: Phase) -> Any:
+        number = torch._C._autograd._get_sequence_nr() - 1  # the node of this operation, if it has one, is the newest
+        operands = self._operands(args, kwargs)
+        if number not in self._nodes:
+            self._nodes[number] = _Node(_WEIGHT in self._levels(_factors(func, args)), _DATA in operands.values())
+        result = self._run(func, args, kwargs, lambda: PhaseNote(phase, self.path.path))
+        if self._hides_floats:
+            result = map_tensors(lambda tensor: _without_value(tensor, operands), result)
+        level = max(operands.values(), default=_NEITHER)
+        map_tensors(lambda tensor: self._made_of.__setitem__(_storage(tensor), level), result)
+        return result
+
+    def _backward(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        node = torch._C._current_autograd_node()
+        if node is not None and (torch.is_grad_enabled() or self.path.is_running):
+            return self._again(func, args, kwargs, self._place_of(node))
+        operands = self._operands(args, kwargs)
+        result = self._run(func, args, kwargs, lambda: self._gradient(func, args, node, operands))
+
+        def made(tensor: torch.Tensor) -> None:
+            if _storage(tensor) not in operands:  # a view of a parameter is one still
+                self._made_of[_storage(tensor)] = _DATA
+
+        map_tensors(made, result)
+        return result
+
+    def _again(self, func: Any, args: Any, kwargs: dict[str, Any], place: str) -> Any:
+        """Forward once more in the midst of the backward, as checkpoints do; numbers have their values again."""
+        if not self.path.is_running:
+            self.path.path = place
+            self.path.mark(back=1)
+        if isinstance(self.mode, MetaMode):
+            self.mode.known_limit = self._known_limit
+        try:
+            return self._forward(func, args, kwargs, Phase.RECOMPUTATION)
+        finally:
+            if isinstance(self.mode, MetaMode):
+                self.mode.known_limit = _NO_VALUES
+
+    def _run(self, func: Any, args: Any, kwargs: dict[str, Any], note: Callable[[], PhaseNote]) -> Any:
+        result = func(*args, **kwargs)
+        self.notes += [note() for _ in range(len(self.notes), len(self.mode.ops))]
+        return result
+
+    def _gradient(self, func: Any, args: Any, node: Any, operands: dict[int, int]) -> PhaseNote:
+        """By weight where no operand is made of parameters, although one of the forward was: its gradient is this."""
+        place = self._place_of(node)
+        if _has_mask(func):
+            data, weight = self._levels(args[1]), self._levels(args[2])
+            if _DATA in weight:  # a kernel that the network itself computes
+                return PhaseNote(Phase.BACKWARD_INPUT, place)
+            return PhaseNote(Phase.BACKWARD_INPUT if _DATA in data else Phase.BACKWARD_WEIGHT, place, _DATA in data)
+        made = self._nodes.get(node._sequence_nr()) if node is not None else None
+        by_weight = made is not None and made.has_weight and (_WEIGHT not in operands.values() or not made.has_data)
+        return PhaseNote(Phase.BACKWARD_WEIGHT if by_weight else Phase.BACKWARD_INPUT, place)
+
+    def _place_of(self, node: Any) -> str:
+        if node is None:
+            return LOSS
+        leaf = getattr(node, "variable", None)
+        return self._owners.get(id(leaf), "") if leaf is not None else self.path.place_of(node._sequence_nr())
+
+    def _operands(self, *values: Any) -> dict[int, int]:
+        """Storages among the arguments, and what each is made of."""
+        found: dict[int, int] = {}
+
+        def add(tensor: torch.Tensor) -> None:
+            found[_storage(tensor)] = self._made_of.get(_storage(tensor), _NEITHER)
+
+        map_tensors(add, values)
+        return found
+
+    def _levels(self, *values: Any) -> set[int]:
+        return set(self._operands(*values).values())
+
+
+_ADDS_FIRST = frozenset(f"aten::{name}" for name in ("addmm", "baddbmm", "addbmm", "addmv"))
+
+
+def _factors(func: Any, args: Any) -> Any:
+    """What an operator multiplies; the bias of `addmm` is only added."""
+    return args[1:] if func.name() in _ADDS_FIRST else args
+
+
+def _has_mask(func: Any) -> bool:
+    schema = getattr(func, "_schema", None)
+    return schema is not None and any(argument.name == "output_mask" for argument in schema.arguments)
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _without_value(tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
+    """A floating-point number that was just made, as a meta tensor."""
+    if tensor.is_meta or not tensor.is_floating_point() or _storage(tensor) in operands:
+        return tensor
+    with _disable_current_modes():  # the mode below would make a small one for real
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
