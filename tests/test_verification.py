@@ -12,7 +12,7 @@ from flopcount.core.protocol import Clip
 from flopcount.facts import Printed, Unmapped, ZooModel, published
 from flopcount.verification import (
     Counted,
-    Kind,
+    Finding,
     Verdict,
     judge,
     lecture_table,
@@ -46,17 +46,17 @@ def _verdict(printed, **changes):
 
 # 25 000 · 8 · 224² = 10.035 G; with 40 and 100 more per position 10.051 G and 10.075 G; at 256² 13.107 G
 VERDICTS = {
-    "10.04": Verdict(Kind.MATCH),
-    "10.0352": Verdict(Kind.MATCH),
-    "10.051": Verdict(Kind.CAUSE, EVAL_NORM.text),
-    "10.075": Verdict(Kind.CAUSE, TRAIN_NORM.text),
-    "14.05": Verdict(Kind.CAUSE, OTHER.text),
-    "20.07": Verdict(Kind.CAUSE, "a multiply-add counts twice"),
-    "13.1": Verdict(Kind.CAUSE, "counted at 256×256, not 224×224"),
-    "13.128": Verdict(Kind.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}"),
-    "301.1": Verdict(Kind.CAUSE, "30 views multiplied in"),
-    "10.03": Verdict(Kind.CAUSE, "digits cut off, not rounded"),
-    "11.0": Verdict(Kind.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
+    "10.04": Verdict(Finding.MATCH),
+    "10.0352": Verdict(Finding.MATCH),
+    "10.051": Verdict(Finding.CAUSE, EVAL_NORM.text),
+    "10.075": Verdict(Finding.CAUSE, TRAIN_NORM.text),
+    "14.05": Verdict(Finding.CAUSE, OTHER.text),
+    "20.07": Verdict(Finding.CAUSE, "a multiply-add counts twice"),
+    "13.1": Verdict(Finding.CAUSE, "counted at 256×256, not 224×224"),
+    "13.128": Verdict(Finding.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}"),
+    "301.1": Verdict(Finding.CAUSE, "30 views multiplied in"),
+    "10.03": Verdict(Finding.CAUSE, "digits cut off, not rounded"),
+    "11.0": Verdict(Finding.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
 }
 
 
@@ -66,16 +66,16 @@ def test_verdicts_on_made_up_rows(printed):
 
 
 def test_what_the_source_says_is_not_a_change():
-    assert _verdict("301.1", scope="video") == Verdict(Kind.CAUSE, "30 views multiplied in")
-    assert _verdict("20.07", convention="2mac") == Verdict(Kind.CAUSE, "a multiply-add counts twice")
+    assert _verdict("301.1", scope="video") == Verdict(Finding.CAUSE, "30 views multiplied in")
+    assert _verdict("20.07", convention="2mac") == Verdict(Finding.CAUSE, "a multiply-add counts twice")
     why = f"30 views multiplied in; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
-    assert _verdict("394.79", scope="video") == Verdict(Kind.CAUSE, why)
+    assert _verdict("394.79", scope="video") == Verdict(Finding.CAUSE, why)
 
 
 def test_unexplained_says_by_how_much():
     assert str(_verdict("11.0")) == "unexplained, +965 M"
-    assert str(Verdict(Kind.UNEXPLAINED, "", -3_150_000_000)) == "unexplained, −3.15 G"
-    assert str(Verdict(Kind.NOT_CHECKABLE, "no size")) == "not checkable"
+    assert str(Verdict(Finding.UNEXPLAINED, "", -3_150_000_000)) == "unexplained, −3.15 G"
+    assert str(Verdict(Finding.NOT_CHECKABLE, "no size")) == "not checkable"
 
 
 def test_not_checkable():
@@ -87,20 +87,20 @@ def test_not_checkable():
         (replace(MODEL, options={"pool6": 1}), "no option of c3d named 'pool6'"),
     ):
         found = judge(row, model)
-        assert found.cost == found.params == Verdict(Kind.NOT_CHECKABLE, why)
+        assert found.cost == found.params == Verdict(Finding.NOT_CHECKABLE, why)
     assert _verdict("10.04", convention="unknown").why == "the source's convention is unknown"
-    assert _verdict("10.04", scope="video", views=None).kind is Kind.NOT_CHECKABLE
+    assert _verdict("10.04", scope="video", views=None).kind is Finding.NOT_CHECKABLE
 
 
 @pytest.mark.parametrize(
     ("printed", "kind", "why"),
     [
-        ("24.0", Kind.MATCH, ""),
-        ("21.74", Kind.CAUSE, "counted with the 174 classes of ssv1 and ssv2, not 400"),
-        ("27", Kind.CAUSE, "counted with the 700 classes of kinetics700 or the 710 classes of kinetics710, not 400"),
-        ("20.0", Kind.CAUSE, "counted without the last layer"),
-        ("23.85", Kind.CAUSE, "counted without the weights of normalisations"),
-        ("23.4", Kind.UNEXPLAINED, ""),
+        ("24.0", Finding.MATCH, ""),
+        ("21.74", Finding.CAUSE, "counted with the 174 classes of ssv1 and ssv2, not 400"),
+        ("27", Finding.CAUSE, "counted with the 700 classes of kinetics700 or the 710 classes of kinetics710, not 400"),
+        ("20.0", Finding.CAUSE, "counted without the last layer"),
+        ("23.85", Finding.CAUSE, "counted without the weights of normalisations"),
+        ("23.4", Finding.UNEXPLAINED, ""),
     ],
 )
 def test_verdicts_on_parameters(printed, kind, why):
@@ -115,12 +115,12 @@ def test_the_cost_is_of_the_network_whose_parameters_are_printed():
         return Counted(10**9 * model.num_classes, 10**5 * model.num_classes)
 
     row = replace(MADE_UP, cost=Printed("174", "G"), params=Printed("17.4", "M"))
-    assert judge(row, MODEL, count).cost.kind is Kind.MATCH
+    assert judge(row, MODEL, count).cost.kind is Finding.MATCH
 
 
 def test_a_number_of_another_network_is_a_copy():
     mine = judge(replace(MADE_UP, cost=Printed("11.0", "G")), MODEL, _count)
-    other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Kind.MATCH))
+    other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Finding.MATCH))
     assert _copied(mine, [mine]) == mine
     assert _copied(mine, [mine, other]).cost.why == "copied: the same page prints it of other, which it fits"
 

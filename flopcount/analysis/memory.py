@@ -24,7 +24,7 @@ from .span import required_dataflow
 if TYPE_CHECKING:
     from ..core.result import Result
 
-__all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "Training", "memory_of"]
+__all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "TrainingMemory", "memory_of"]
 
 STATES = {"none": 0, **{name: optimizer.state for name, optimizer in OPTIMIZERS.items()}}
 """Numbers kept per trainable parameter: sgd a momentum, adam and adamw two moments, none (or plain sgd) nothing."""
@@ -52,7 +52,7 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingMemory:
     """The activations of a training step.
 
     `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond
@@ -87,7 +87,7 @@ class Memory:
     constants: Bytes
     gradients: Bytes
     peak: Peak
-    training: Training | str
+    training: TrainingMemory | str
     attention: tuple[tuple[str, int], ...]
     kernels: str
 
@@ -246,7 +246,7 @@ def _workspace(op: Op, data: Flow) -> int:
     return data.copied + (special if special is not None else workspaces.of(signature) or 0)
 
 
-def _training(trace: Trace, kernels: str) -> Training:
+def _training(trace: Trace, kernels: str) -> TrainingMemory:
     flow = trace.dataflow
     assert flow is not None
     saved = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
@@ -255,8 +255,8 @@ def _training(trace: Trace, kernels: str) -> Training:
     flights = [_gradients(flow, data) for data in flow.flows]
     at = max(range(len(flights)), key=flights.__getitem__, default=-1)
     if at < 0 or kept + flights[at] < forward.nbytes:
-        return Training(_by_dtype(flow, saved), forward.nbytes - kept, forward.module, forward.op)
-    return Training(_by_dtype(flow, saved), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
+        return TrainingMemory(_by_dtype(flow, saved), forward.nbytes - kept, forward.module, forward.op)
+    return TrainingMemory(_by_dtype(flow, saved), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
 
 
 def _gradients(flow: Dataflow, data: Flow) -> int:

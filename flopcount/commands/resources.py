@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["memory", "span"]
 
 
-class Optimizer(StrEnum):
+class OptimizerName(StrEnum):
     """Whose state a training step keeps."""
 
     adamw = "adamw"
@@ -112,7 +112,7 @@ def memory(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Find the largest batch that fits: 80GB, 24GiB.")
     ] = None,
-    optimizer: Annotated[Optimizer, typer.Option(help="Whose state a training step keeps.")] = Optimizer.adamw,
+    optimizer: Annotated[OptimizerName, typer.Option(help="Whose state a training step keeps.")] = OptimizerName.adamw,
     kernels: Annotated[Kernels, typer.Option(help="Whose workspace is counted.")] = Kernels.cpu,
     dtype: DtypeOpt = None,
     input: InputOpt = None,

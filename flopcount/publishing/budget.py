@@ -20,7 +20,7 @@ from ..core.units import percent, si
 from ..core.wording import uncosted_lines
 from ..facts import Printed
 
-__all__ = ["MEASURES", "Budget", "BudgetCheck", "Measure", "Verdict", "check_budgets", "parse_limit"]
+__all__ = ["MEASURES", "Budget", "BudgetCheck", "LimitVerdict", "Measure", "check_budgets", "parse_limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitVerdict:
     """One limit of one budget, and what was counted."""
 
     budget: Budget
@@ -112,7 +112,7 @@ class Verdict:
 class BudgetCheck:
     """The verdicts of all budgets."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[LimitVerdict, ...]
 
     @property
     def holds(self) -> bool:
@@ -154,7 +154,7 @@ class BudgetCheck:
 _LAYERS = 4
 
 
-def _excess(verdict: Verdict) -> str:
+def _excess(verdict: LimitVerdict) -> str:
     """By how much, and the layers that need most, with their part of the count."""
     measure, report = verdict.measure, verdict.report
     rows = sorted(report.modules, key=measure.own, reverse=True)[:_LAYERS]
@@ -189,7 +189,7 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
     for budget in budgets:
         progress(budget.name)
         report = _counted(budget)
-        verdicts += [Verdict(budget, limit, report) for limit in MEASURES if limit in budget.limits]
+        verdicts += [LimitVerdict(budget, limit, report) for limit in MEASURES if limit in budget.limits]
     return BudgetCheck(tuple(verdicts))
 
 

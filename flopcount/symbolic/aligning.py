@@ -9,11 +9,11 @@ from typing import Any
 from ..core.ops import Signature, TensorSpec
 from .observing import Entry
 
-__all__ = ["Column", "aligned", "numbers", "with_numbers"]
+__all__ = ["AlignedOp", "aligned", "numbers", "with_numbers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class AlignedOp:
     """One operator (or parameter) of one module: at each clip its signature, its amount, and how often it is called."""
 
     module: str
@@ -23,7 +23,7 @@ class Column:
     times: tuple[int, ...]
 
 
-def aligned(seen: Sequence[Sequence[Entry]], quantity: int) -> list[Column] | None:
+def aligned(seen: Sequence[Sequence[Entry]], quantity: int) -> list[AlignedOp] | None:
     """One column for each operator with an amount of the quantity; None where the clips run different operators.
 
     A loop over frames calls the same again, and more often on a longer clip; then equal calls are one column.
@@ -34,7 +34,7 @@ def aligned(seen: Sequence[Sequence[Entry]], quantity: int) -> list[Column] | No
         if not _alike(rows):
             return None
     return [
-        Column(
+        AlignedOp(
             module=column[0][0].module,
             name=column[0][0].name,
             signatures=tuple(entry.signature for entry, _ in column),

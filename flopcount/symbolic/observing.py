@@ -19,7 +19,7 @@ from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules
 from .axes import SQUARE, Axes
 
-__all__ = ["QUANTITIES", "Clip", "Entry", "Observed", "Refused", "amounts", "of_model", "of_module"]
+__all__ = ["QUANTITIES", "Clip", "Entry", "Observation", "Refused", "amounts", "of_model", "of_module"]
 
 QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
 _PARAMETER = "parameter"
@@ -49,7 +49,7 @@ Clip: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observation:
     """A model that can be looked at: what it does at a clip, its axes, their sizes to begin with, and its input."""
 
     observe: Callable[[Clip], tuple[Entry, ...] | Refused]
@@ -69,7 +69,7 @@ def _amounts(work: Work) -> tuple[int, ...]:
     return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
 
 
-def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observed:
+def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observation:
     """One built module, its parameters as they are, on inputs of other sizes."""
     args, kwargs = arguments_of(inputs, module)
     axes = Axes.of((args, kwargs), names, layout)
@@ -82,12 +82,12 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observ
         except FlopcountError as error:
             return _refused(error)
 
-    return Observed(observe, axes.names, axes.base, str(axes))
+    return Observation(observe, axes.names, axes.base, str(axes))
 
 
 def of_model(
     name: str, *, clip: VideoClip, batch: int, names: str | Sequence[str] | None, model: dict[str, Any]
-) -> Observed:
+) -> Observation:
     """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S."""
     whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
     axes = tuple(dict.fromkeys("THW" if names is None else names))
@@ -114,7 +114,7 @@ def of_model(
         sizes["H"] = sizes["W"] = SQUARE
     clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
     text = clips + "×".join(sizes[axis] for axis in "THW")
-    return Observed(observe, axes, tuple(whole[axis] for axis in axes), text)
+    return Observation(observe, axes, tuple(whole[axis] for axis in axes), text)
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from .aligning import aligned, numbers
 from .axes import SQUARE
 from .fitting import Steps, disagreement, fit_line
-from .observing import QUANTITIES, Clip, Entry, Observed, Refused
+from .observing import QUANTITIES, Clip, Entry, Observation, Refused
 
 __all__ = ["STEP_LIMITS", "Axis", "Sampler"]
 
@@ -47,7 +47,7 @@ class Axis:
 class Sampler:
     """Looks at clips, each once."""
 
-    model: Observed
+    model: Observation
     progress: Callable[[str], None]
     looked: dict[Clip, tuple[Entry, ...] | Refused] = field(default_factory=dict)
 

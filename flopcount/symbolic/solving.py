@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .aligning import Column, numbers, with_numbers
+from .aligning import AlignedOp, numbers, with_numbers
 from .fitting import Steps, fit_sizes
 from .observing import QUANTITIES, Clip, amounts
 from .polynomial import Polynomial, total
@@ -45,7 +45,7 @@ class Clips:
         )
 
 
-def solved(columns: Sequence[Column], quantity: str, clips: Clips) -> dict[str, Polynomial]:
+def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[str, Polynomial]:
     """Module -> the polynomial of its own amount.
 
     Raises:
@@ -65,7 +65,9 @@ def solved(columns: Sequence[Column], quantity: str, clips: Clips) -> dict[str, 
     return {module: total(polynomials) for module, polynomials in by_module.items()}
 
 
-def _amount(column: Column, quantity: int, clips: Clips, sizes: dict[tuple[int, ...], Polynomial | None]) -> Polynomial:
+def _amount(
+    column: AlignedOp, quantity: int, clips: Clips, sizes: dict[tuple[int, ...], Polynomial | None]
+) -> Polynomial:
     polynomial = _by_rule(column, quantity, clips, sizes)
     if not clips.holds(polynomial, column.amounts):
         polynomial = clips.fit(column.amounts)
@@ -76,7 +78,7 @@ def _amount(column: Column, quantity: int, clips: Clips, sizes: dict[tuple[int, 
 
 
 def _by_rule(
-    column: Column, quantity: int, clips: Clips, sizes: dict[tuple[int, ...], Polynomial | None]
+    column: AlignedOp, quantity: int, clips: Clips, sizes: dict[tuple[int, ...], Polynomial | None]
 ) -> Polynomial | None:
     """The operator's rule, run on sizes that know their polynomial."""
     at_clips = [numbers(signature) for signature in column.signatures]

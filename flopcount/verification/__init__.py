@@ -6,13 +6,13 @@ from .claims import ClaimReading, ClaimVerdict, verify_claim
 from .lecture import LectureRow, lecture_table, verify_lecture
 from .readings import Counted, Reading
 from .systems import LectureSystem, count_systems, lecture_page, systems_table
-from .verdicts import Kind, RowVerdict, Verdict, judge, published_report, verdicts_table, verify_published
+from .verdicts import Finding, RowVerdict, Verdict, judge, published_report, verdicts_table, verify_published
 
 __all__ = [
     "ClaimReading",
     "ClaimVerdict",
     "Counted",
-    "Kind",
+    "Finding",
     "LectureRow",
     "LectureSystem",
     "Reading",

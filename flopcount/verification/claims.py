@@ -18,7 +18,7 @@ from ..core.table import Column, Table
 from ..core.units import decimals, exact, si
 from ..facts import Printed, dataset_classes
 from ..models import CARDS
-from .readings import CONTRACTIONS, EVAL_NORM, OTHER, TRAIN_NORM, Counted, Reading, count
+from .readings import EVAL_NORM, OTHER, PLAIN, TRAIN_NORM, Counted, Reading, count
 
 __all__ = ["ClaimReading", "ClaimVerdict", "verify_claim"]
 
@@ -26,7 +26,7 @@ FRAMES = (4, 8, 13, 16, 25, 32, 64)
 CROPS = (112, 128, 160, 182, 224, 256, 312, 320, 356)
 VIEWS = (1, 3, 4, 5, 10, 12, 15, 30)
 PER_MAC = (1, 2)
-TERMS = (CONTRACTIONS, EVAL_NORM, TRAIN_NORM, OTHER)
+TERMS = (PLAIN, EVAL_NORM, TRAIN_NORM, OTHER)
 MAX_CHANGES = 3
 _NEAR = Fraction(1, 10)  # readings within 10 % tell how crowded the numbers are around the claim
 
@@ -177,7 +177,7 @@ def _clips(own: Clip) -> list[Clip]:
 
 
 def _readings(clip: Clip, counted: Counted) -> list[Reading]:
-    terms = [term for term in TERMS if term is CONTRACTIONS or counted.added.get(term)]
+    terms = [term for term in TERMS if term is PLAIN or counted.added.get(term)]
     return [Reading(counted, clip, per_mac, term, views) for per_mac in PER_MAC for term in terms for views in VIEWS]
 
 
@@ -185,7 +185,7 @@ def _changes(reading: Reading, own: Clip) -> int:
     return sum(
         (
             reading.per_mac != 1,
-            reading.term is not CONTRACTIONS,
+            reading.term is not PLAIN,
             reading.views != 1,
             _moved(reading.clip, own),
         )

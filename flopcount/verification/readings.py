@@ -17,35 +17,35 @@ from ..counting import count_named
 from .xla import xla_elementwise
 
 __all__ = [
-    "CONTRACTIONS",
     "EVAL_NORM",
     "LAYERS",
     "MMCV_NORM",
     "OTHER",
+    "PLAIN",
     "TRAIN_NORM",
     "XLA",
+    "AddedTerm",
     "Counted",
     "Reading",
-    "Term",
     "count",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class AddedTerm:
     """What some counters add to the contractions."""
 
     key: str
     text: str
 
 
-CONTRACTIONS = Term("contractions", "")
-EVAL_NORM = Term("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
-TRAIN_NORM = Term("norm", "fvcore adds 5 per element of every normalisation")
-MMCV_NORM = Term("mmcv norm", "mmcv adds 2 per element of every normalisation")
-LAYERS = Term("layers", "products of two activations left out, as by counters that hook layers")
-XLA = Term("xla", "half of XLA's count, which adds every element of elementwise operations")
-OTHER = Term("other", "all other_flops added")
+PLAIN = AddedTerm("contractions", "")
+EVAL_NORM = AddedTerm("eval norm", "fvcore in eval mode adds 2 per BatchNorm and 5 per LayerNorm element")
+TRAIN_NORM = AddedTerm("norm", "fvcore adds 5 per element of every normalisation")
+MMCV_NORM = AddedTerm("mmcv norm", "mmcv adds 2 per element of every normalisation")
+LAYERS = AddedTerm("layers", "products of two activations left out, as by counters that hook layers")
+XLA = AddedTerm("xla", "half of XLA's count, which adds every element of elementwise operations")
+OTHER = AddedTerm("other", "all other_flops added")
 
 _OF_ACTIVATIONS = (Kind.MATMUL, Kind.ATTENTION)
 _NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
@@ -58,7 +58,7 @@ class Counted:
     macs: int
     params: int
     norm_params: int = 0
-    added: Mapping[Term, int] = field(default_factory=dict)
+    added: Mapping[AddedTerm, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: Result) -> Counted:
@@ -103,7 +103,7 @@ class Reading:
     counted: Counted
     clip: Clip
     per_mac: int = 1
-    term: Term = CONTRACTIONS
+    term: AddedTerm = PLAIN
     views: int = 1
 
     @property

@@ -20,12 +20,12 @@ from ..core.units import exact, si
 from ..facts import Printed, Published, Unmapped, ZooModel, dataset_classes, published, zoo_model
 from ..models import CARDS
 from .lecture import verify_lecture
-from .readings import CONTRACTIONS, EVAL_NORM, LAYERS, MMCV_NORM, OTHER, TRAIN_NORM, XLA, Counted, Reading, count
+from .readings import EVAL_NORM, LAYERS, MMCV_NORM, OTHER, PLAIN, TRAIN_NORM, XLA, Counted, Reading, count
 
-__all__ = ["Kind", "RowVerdict", "Verdict", "judge", "published_report", "verdicts_table", "verify_published"]
+__all__ = ["Finding", "RowVerdict", "Verdict", "judge", "published_report", "verdicts_table", "verify_published"]
 
 
-class Kind(StrEnum):
+class Finding(StrEnum):
     """What became of a printed number."""
 
     MATCH = "match"
@@ -38,12 +38,12 @@ class Kind(StrEnum):
 class Verdict:
     """A verdict with its reason; `gap` is printed less counted where nothing explains it."""
 
-    kind: Kind
+    kind: Finding
     why: str = ""
     gap: int = 0
 
     def __str__(self) -> str:
-        if self.kind is not Kind.UNEXPLAINED:
+        if self.kind is not Finding.UNEXPLAINED:
             return self.kind.value
         return f"{self.kind.value}, {_signed(self.gap)}"
 
@@ -99,7 +99,7 @@ def judge(row: Published, model: ZooModel | Unmapped, count: Count = _count_zoo)
 
 
 def _refused(row: Published, model: ZooModel | Unmapped, why: str) -> RowVerdict:
-    verdict = Verdict(Kind.NOT_CHECKABLE, why)
+    verdict = Verdict(Finding.NOT_CHECKABLE, why)
     return RowVerdict(row, model, None, verdict if row.cost else None, verdict if row.params else None)
 
 
@@ -110,7 +110,7 @@ def _params_verdict(printed: Printed, model: ZooModel, count: Count) -> tuple[Ve
     """
     counted, classes = count(model), model.num_classes
     if printed.matches(counted.params):
-        return Verdict(Kind.MATCH), classes
+        return Verdict(Finding.MATCH), classes
     per_class = count(replace(model, num_classes=classes + 1)).params - counted.params
     fitting: dict[int, list[str]] = {}  # few digits do not tell which, and then all are named
     for dataset, other in dataset_classes().items():
@@ -118,7 +118,7 @@ def _params_verdict(printed: Printed, model: ZooModel, count: Count) -> tuple[Ve
             fitting.setdefault(other, []).append(dataset)
     if fitting:
         theirs = " or ".join(f"the {other} classes of {' and '.join(names)}" for other, names in fitting.items())
-        return Verdict(Kind.CAUSE, f"counted with {theirs}, not {classes}"), next(iter(fitting))
+        return Verdict(Finding.CAUSE, f"counted with {theirs}, not {classes}"), next(iter(fitting))
     causes = (
         ("counted without the last layer", printed.matches(counted.params - classes * per_class)),
         ("digits cut off, not rounded", printed.cut_from(counted.params)),
@@ -126,15 +126,15 @@ def _params_verdict(printed: Printed, model: ZooModel, count: Count) -> tuple[Ve
     )
     for why, holds in causes:
         if holds:
-            return Verdict(Kind.CAUSE, why), classes
-    return Verdict(Kind.UNEXPLAINED, "", round(printed.value) - counted.params), classes
+            return Verdict(Finding.CAUSE, why), classes
+    return Verdict(Finding.UNEXPLAINED, "", round(printed.value) - counted.params), classes
 
 
 def _cost_verdict(row: Published, printed: Printed, model: ZooModel, classes: int, count: Count) -> Verdict:
     if row.convention == "unknown":
-        return Verdict(Kind.NOT_CHECKABLE, "the source's convention is unknown")
+        return Verdict(Finding.NOT_CHECKABLE, "the source's convention is unknown")
     if row.scope == "video" and row.views is None:
-        return Verdict(Kind.NOT_CHECKABLE, "printed for all views, and the source does not say how many")
+        return Verdict(Finding.NOT_CHECKABLE, "printed for all views, and the source does not say how many")
     counted_as = replace(model, num_classes=classes)
     plain = Reading(
         count(counted_as),
@@ -159,12 +159,12 @@ def _cost_verdict(row: Published, printed: Printed, model: ZooModel, classes: in
     if changes:
         left = round(printed.value) - nearest.value
         why.append(f"nearest: {', '.join(changes)}, which leaves {_signed(left)}")
-    return Verdict(Kind.UNEXPLAINED, "; ".join(why), round(printed.value) - plain.value)
+    return Verdict(Finding.UNEXPLAINED, "; ".join(why), round(printed.value) - plain.value)
 
 
 def _explained(said: list[str], changes: list[str], model: ZooModel) -> Verdict:
     causes = [*said, *changes]
-    return Verdict(Kind.CAUSE if causes else Kind.MATCH, "; ".join([*causes, *_assumed(model)]))
+    return Verdict(Finding.CAUSE if causes else Finding.MATCH, "; ".join([*causes, *_assumed(model)]))
 
 
 def _assumed(model: ZooModel) -> list[str]:
@@ -173,7 +173,7 @@ def _assumed(model: ZooModel) -> list[str]:
 
 def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iterator[tuple[Reading, list[str]]]:
     """Readings near the plain one and what each changes, those with the fewest changes first."""
-    terms = (CONTRACTIONS, EVAL_NORM, TRAIN_NORM, MMCV_NORM, LAYERS, XLA, OTHER)
+    terms = (PLAIN, EVAL_NORM, TRAIN_NORM, MMCV_NORM, LAYERS, XLA, OTHER)
     conventions = (plain.per_mac, 3 - plain.per_mac)
     protocols = dict.fromkeys((plain.views, views))
     found = []
@@ -182,13 +182,13 @@ def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iter
             changes = []
             if clip != plain.clip:
                 changes.append(f"counted at {clip.height}×{clip.width}, not {plain.clip.height}×{plain.clip.width}")
-            if term is not CONTRACTIONS:
+            if term is not PLAIN:
                 changes.append(term.text)
             if per_mac != plain.per_mac:
                 changes.append(f"a multiply-add counts {'twice' if per_mac == 2 else 'once'}")
             if shown != plain.views:
                 changes.append(f"{shown} views multiplied in")
-            adds = term is CONTRACTIONS or counted.added.get(term, 0) != 0
+            adds = term is PLAIN or counted.added.get(term, 0) != 0
             if adds and len(changes) <= _MAX_CHANGES:
                 found.append((Reading(counted, clip, per_mac, term, shown), changes))
     yield from sorted(found, key=lambda entry: len(entry[1]))
@@ -211,14 +211,14 @@ def _copied(verdict: RowVerdict, others: Sequence[RowVerdict]) -> RowVerdict:
 
     def source_of(number: str) -> Verdict | None:
         mine, printed = getattr(verdict, number), getattr(row, number)
-        if mine is None or mine.kind is not Kind.UNEXPLAINED:
+        if mine is None or mine.kind is not Finding.UNEXPLAINED:
             return mine  # type: ignore[no-any-return]
         for other in others:
             theirs = getattr(other, number)
             same = (other.row.url, getattr(other.row, number)) == (row.url, printed) and other.row.family == row.family
-            fits = theirs is not None and theirs.kind in (Kind.MATCH, Kind.CAUSE)
+            fits = theirs is not None and theirs.kind in (Finding.MATCH, Finding.CAUSE)
             if same and fits and other.row.model != row.model:
-                return Verdict(Kind.CAUSE, f"copied: the same page prints it of {other.row.model}, which it fits")
+                return Verdict(Finding.CAUSE, f"copied: the same page prints it of {other.row.model}, which it fits")
         return mine  # type: ignore[no-any-return]
 
     return replace(verdict, cost=source_of("cost"), params=source_of("params"))
@@ -259,11 +259,11 @@ _SLIDE = {"c3d_16x1": "total"}
 def _recomputed(verdict: RowVerdict) -> RowVerdict:
     """The slide's own arithmetic explains its total: layer by layer, as verify_lecture shows."""
     item = _SLIDE.get(verdict.row.model)
-    if item is None or verdict.cost is None or verdict.cost.kind is not Kind.UNEXPLAINED:
+    if item is None or verdict.cost is None or verdict.cost.kind is not Finding.UNEXPLAINED:
         return verdict
     for line in verify_lecture():
         if line.fact.item == item and line.fact.url == verdict.row.url and line.reading:
-            return replace(verdict, cost=Verdict(Kind.CAUSE, line.reading))
+            return replace(verdict, cost=Verdict(Finding.CAUSE, line.reading))
     return verdict
 
 
@@ -322,12 +322,12 @@ def _notes(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
     found = Counter(verdict.kind for verdict in verdicts)
-    return f"{len(verdicts)} rows: " + ", ".join(f"{found[kind]} {kind.value}" for kind in Kind)
+    return f"{len(verdicts)} rows: " + ", ".join(f"{found[kind]} {kind.value}" for kind in Finding)
 
 
 def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
     """Causes, most frequent first; those of one kind with other numbers count apart."""
-    return Counter(verdict.why for verdict in verdicts if verdict.kind is Kind.CAUSE).most_common()
+    return Counter(verdict.why for verdict in verdicts if verdict.kind is Finding.CAUSE).most_common()
 
 
 def published_report(verdicts: Sequence[RowVerdict]) -> str:

@@ -9,7 +9,7 @@ from ...core.made_by import made_by
 from ...core.table import Column, Table
 from ...core.wording import missing_lines
 from ...models import CARDS
-from ...verification import Kind
+from ...verification import Finding
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from ..figures import picture_markup
@@ -65,4 +65,4 @@ def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
 def _judged(cost: CostReport) -> tuple[str, str]:
     checked = "not run" if cost.check is None else "agrees" if cost.check.agrees else "DOES NOT AGREE"
     found = Counter(verdict.cost.kind for verdict in cost.verdicts if verdict.cost)
-    return checked, ", ".join(f"{found[kind]} {kind.value}" for kind in Kind if found[kind])
+    return checked, ", ".join(f"{found[kind]} {kind.value}" for kind in Finding if found[kind])
