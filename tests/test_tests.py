@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import flopcount
+
 TESTS = Path(__file__).parent
 
 
@@ -18,10 +20,18 @@ def imported(path):
 
 def test_no_file_imports_a_file_of_tests():
     """What two files need stands in a third that holds no tests, as modules.py and states.py do."""
-    files = {path.stem for path in TESTS.glob("test_*.py")}
+    files = {path.stem for path in TESTS.rglob("test_*.py")}
     assert len(files) > 40
-    wrong = {path.name: named & files for path in TESTS.glob("*.py") if (named := {*imported(path)}) & files}
+    wrong = {path.name: named & files for path in TESTS.rglob("*.py") if (named := {*imported(path)}) & files}
     assert wrong == {}
+
+
+def test_tests_stand_in_the_rooms_of_the_package():
+    """A folder of tests is a room; what is of several, or of none, stands beside the folders."""
+    rooms = {path.name for path in Path(flopcount.__file__).parent.iterdir() if (path / "__init__.py").is_file()}
+    folders = {path.parent.name for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
+    assert folders <= rooms
+    assert rooms - folders == set()
 
 
 def test_every_file_has_quick_tests(request):

@@ -1,7 +1,7 @@
 """What a kernel needs beside its inputs and outputs while it runs, in bytes.
 
-These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/test_memory.py` sets them
-beside what the profiler records. Only what can matter to a network's peak is here; a few hundred bytes are not.
+These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/analysis/test_memory.py` sets
+them beside what the profiler records. Only what can matter to a network's peak is here; a few hundred bytes are not.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def test_with_past_keys_a_token_costs_a_token():
     assert count_flops(module, one, strict=True).macs == linear + 2 * 2 * (9 + 1) * 64
 
 
-COMMITTED = Path(__file__).parent.parent / "reports" / "survey.csv"
+COMMITTED = Path(__file__).parent.parent.parent / "reports" / "survey.csv"
 
 
 def committed_rows():

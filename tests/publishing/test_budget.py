@@ -15,7 +15,7 @@ from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_b
 from flopcount.cli import app
 from flopcount.publishing.budget import MEASURES, parse_limit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 MACS, PARAMS = 8 * 4 + 4 * 2, 8 * 4 + 4 + 4 * 2 + 2  # of build() below, by hand
 
 NETS = """
