@@ -14,7 +14,7 @@ from typing import Any
 from torch import broadcast_shapes
 
 from ..core.ops import CostedOp, Signature, TensorSpec, tensors_in
-from ..rules.matmul import products
+from ..rules.charges import products
 from .peers import COMPLEX, CONTRACTIONS, THREE_REAL
 
 __all__ = ["Reading", "Traced", "read", "refusal"]

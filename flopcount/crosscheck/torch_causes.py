@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from ..core.ops import Kind
 from ..rules import RULES
-from ..rules.matmul import products
+from ..rules.charges import products
 from .peers import COMPLEX, CONTRACTIONS, THREE_REAL, Cause, Observed
 
 __all__ = ["torch_causes"]

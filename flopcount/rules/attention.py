@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..core.ops import Dim, Kind, TensorSpec, Work
-from .charges import first
-from .matmul import products
+from .charges import first, products
 from .norm import LAYER_NORM_PER_ELEMENT
 from .registry import rule
 

@@ -10,9 +10,8 @@ from math import prod
 
 from ..core.ops import Dim, Kind, TensorSpec, Work
 from .attention import scaled_dot_product_attention
-from .charges import Charge, register_charges
+from .charges import Charge, products, register_charges
 from .conv import convolution
-from .matmul import products
 from .registry import rule
 
 __all__: list[str] = []

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.ops import Dim, Kind, TensorSpec, Work, tensors_in
 from .registry import rule
 
-__all__ = ["Charge", "first", "gathered", "is_floating", "parts", "register_charges"]
+__all__ = ["Charge", "bias_adds", "first", "gathered", "is_floating", "parts", "products", "register_charges"]
 
 _COMPLEX_FACTOR = {
     "aten.mul": 6,  # (a+bi)(c+di): 4 multiplies, 2 adds
@@ -71,6 +71,16 @@ def first(value: Any) -> TensorSpec:
 def parts(spec: TensorSpec) -> int:
     """Real numbers in one element: 2 where it is complex."""
     return 2 if spec.dtype.startswith("complex") else 1
+
+
+def products(spec: TensorSpec) -> Dim:
+    """Real multiply-accumulates in one multiply-accumulate of this dtype: 4 for complex numbers, else 1."""
+    return 4 if spec.dtype.startswith("complex") else 1
+
+
+def bias_adds(out: TensorSpec, bias: object) -> Dim:
+    """One add per output element where there is a bias; a complex one is two."""
+    return out.numel * parts(out) if bias else 0
 
 
 def is_floating(*values: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..core.ops import Dim, Kind, TensorSpec, Work
-from .matmul import bias_adds, products
+from .charges import bias_adds, products
 from .registry import rule
 
 __all__: list[str] = []
