@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.protocol import Clip
-from ..libraries.adapters import transformers_library
+from ..libraries.transformers import transformers_library
 from .sized_network import SizedNetwork
 from .vit import BASE, HUGE, LARGE, PATCH, SMALL, Size, patch_grid, resized_positions
 
