@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from flopcount.models.libraries.adapters import transformers_library
+from flopcount.models.libraries.transformers import transformers_library
 from flopcount.tracing.layout import layout_of
 from flopcount.tracing.meta import Argument, MetaMode
 

@@ -22,7 +22,7 @@ from ..core.table import Column, Table
 from ..core.units import times
 from ..counting import count_named
 from ..models import CARDS
-from ..models.libraries.offered import LISTED, names_offered, options_to_try
+from ..models.libraries.registry import PREFIXES, model_names, options_to_try
 
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 
@@ -102,7 +102,7 @@ class Survey:
         for row in self.rows:
             libraries.setdefault(row.library, []).append(row)
         columns = (Column("library", "text"), Column("attempted"), Column("counted"), Column("failed"))
-        rows = tuple((library, *_tally(found)) for library, found in libraries.items())
+        rows = tuple((library, *_tally(library_rows)) for library, library_rows in libraries.items())
         return Table(f"survey of {self.what}", columns, rows, ("total", *_tally(self.rows)), tuple(self._reasons()))
 
     def _notes(self) -> Iterator[str]:
@@ -137,12 +137,12 @@ def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
         InputError: the library is not installed, or nothing in it matches.
     """
     library, _, pattern = what.partition(":")
-    if library not in (ZOO, *LISTED):
-        raise UnknownNameError("library", library, (ZOO, *LISTED), f"choose {', '.join((ZOO, *LISTED))}")
-    offered = list(CARDS) if library == ZOO else names_offered(library)
-    matching = [name for name in offered if fnmatch.fnmatchcase(name, pattern or "*")]
+    if library not in (ZOO, *PREFIXES):
+        raise UnknownNameError("library", library, (ZOO, *PREFIXES), f"choose {', '.join((ZOO, *PREFIXES))}")
+    names = list(CARDS) if library == ZOO else model_names(library)
+    matching = [name for name in names if fnmatch.fnmatchcase(name, pattern or "*")]
     if not matching:
-        fix = f"{library} has {len(offered)} models, such as {', '.join(offered[:3])}"
+        fix = f"{library} has {len(names)} models, such as {', '.join(names[:3])}"
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
         return [(name, ({},)) for name in matching]

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.result import Result
-from ..models.libraries.adapters import ready_torchvision
+from ..models.libraries.torchvision_operators import ready_torchvision
 from .calflops_causes import calflops_causes
 from .calflops_run import run_calflops
 from .fvcore_causes import fvcore_causes

@@ -18,7 +18,7 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-    from .networks.sized_network import Built
+    from .networks.sized_network import SizedNetwork
 
 __all__ = ["create_model", "list_models", "require_known"]
 
@@ -68,28 +68,30 @@ def create_model(
     if classes < 1:
         raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
     try:
-        built: Built = builder(built_for, classes, **options)
+        network: SizedNetwork = builder(built_for, classes, **options)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # sizes that no layer can have
-        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        options_text = "".join(f", {key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} cannot be built: {type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}",
             [
-                ("given", f"clip {built_for}, {classes} classes{given}"),
+                ("given", f"clip {built_for}, {classes} classes{options_text}"),
                 ("fix", "give sizes and options nearer the paper's"),
             ],
         ) from error
-    departures = built.departures
+    departures = network.departures
     if classes != card.num_classes:
         departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
-    inputs = built.inputs if built.inputs is not None else ((3, *built_for.sizes),)
-    recipe = Recipe(name, built_for, card.stride, departures, inputs, built.streams)
-    built.module.recipe = recipe  # type: ignore[assignment]
-    return built.module
+    inputs = network.inputs if network.inputs is not None else ((3, *built_for.sizes),)
+    recipe = Recipe(name, built_for, card.stride, departures, inputs, network.streams)
+    network.module.recipe = recipe  # type: ignore[assignment]
+    return network.module
 
 
 def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:
     parameters = inspect.signature(builder).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    option_names = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for option in options:
-        if option not in known:
-            raise UnknownNameError(f"option of {name}", option, known, f"choose {', '.join(known) or 'none'}")
+        if option not in option_names:
+            raise UnknownNameError(
+                f"option of {name}", option, option_names, f"choose {', '.join(option_names) or 'none'}"
+            )

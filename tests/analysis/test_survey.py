@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from flopcount import InputError, UnknownNameError, count_flops
 from flopcount.analysis.survey import Survey, SurveyRow, named_models, survey
 from flopcount.cli import app
-from flopcount.models.libraries.adapters import transformers_library
+from flopcount.models.libraries.transformers import transformers_library
 from flopcount.models.loading import find_model
 from flopcount.tracing import weightless
 
@@ -162,11 +162,11 @@ def timm_families():
     """The module of timm that models are defined in -> one of them that sounds small."""
     if importlib.util.find_spec("timm") is None:
         return {}
-    offered = named_models("timm")  # which makes torchvision importable first
+    models = named_models("timm")  # which makes torchvision importable first
     from timm.models._registry import _model_to_module
 
     families = defaultdict(list)
-    for name, _ in offered:
+    for name, _ in models:
         families[_model_to_module[name.removeprefix("timm:")]].append(name)
     large = re.compile("huge|giant|large|so400m|_xl|xxl|_big")
     return {family: min(names, key=lambda n: (bool(large.search(n)), len(n), n)) for family, names in families.items()}

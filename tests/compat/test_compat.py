@@ -19,7 +19,7 @@ import flopcount.compat
 from flopcount import InputError, count_flops
 from flopcount.compat import FlopCountAnalysis, fvcore, mmengine, profile, ptflops, thop
 from flopcount.crosscheck.peers import quiet
-from flopcount.models.libraries.adapters import ready_torchvision
+from flopcount.models.libraries.torchvision_operators import ready_torchvision
 
 
 def tool(name):

@@ -1,6 +1,7 @@
 """Models of other libraries by name. Broken and missing ones are made for the test."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +10,8 @@ from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
-from flopcount.models.libraries.adapters import LIBRARIES, declare_missing_operators, ready_torchvision
+from flopcount.models.libraries.registry import PREFIXES
+from flopcount.models.libraries.torchvision_operators import declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
 from flopcount.verification.readings import EVAL_NORM, count
 
@@ -190,7 +192,28 @@ def test_declaring_twice_or_what_is_there_changes_nothing():
 
 
 def test_prefixes_are_reserved():
-    assert set(LIBRARIES) == {"torchvision", "pytorchvideo", "timm", "transformers"}
+    assert set(PREFIXES) == {"torchvision", "pytorchvideo", "timm", "transformers"}
+
+
+LAZY = """
+import sys
+from flopcount.models.loading import find_model
+from flopcount.models.libraries.registry import PREFIXES, find_library
+
+def imported(*packages):
+    return [f"{package}{prefix}" for package in packages for prefix in PREFIXES if f"{package}{prefix}" in sys.modules]
+
+find_model("c3d")
+find_model("collections:OrderedDict")
+assert imported("", "flopcount.models.libraries.") == []
+for prefix in PREFIXES:
+    find_library(prefix)
+assert imported("") == []
+"""
+
+
+def test_a_librarys_file_waits_for_its_prefix_and_the_library_for_its_name():
+    subprocess.run([sys.executable, "-c", LAZY], check=True)
 
 
 class TestTransformers:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flopcount import Clip, InputError, create_model
-from flopcount.models.libraries.adapters import ready_library
+from flopcount.models.libraries.library import ready_library
 from flopcount.models.networks.vit import JointViT, SelfAttention, Size
 from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA, count
 

@@ -1,3 +1,3 @@
-"""Models of other libraries by prefix, one file each."""
+"""Models of other libraries: one file per library, named as its prefix, and the registry that finds them."""
 
 __all__: list[str] = []

@@ -13,7 +13,7 @@ from math import prod
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import one_frame, sizes_after
 
 __all__ = ["AlexNet", "TwoTowerAlexNet", "alexnet"]
@@ -101,15 +101,15 @@ class TwoTowerAlexNet(nn.Module):
         return scores
 
 
-def alexnet(clip: Clip, num_classes: int, *, two_towers: bool = False) -> Built:
+def alexnet(clip: Clip, num_classes: int, *, two_towers: bool = False) -> SizedNetwork:
     """AlexNet for one image: torchvision's, or the one of 2012, which was made for 227×227."""
     inputs = (one_frame(clip),)
     if not two_towers:
         model = AlexNet(num_classes)
         layers = {f"features.{n}": part for n, part in model.features.named_children() if hasattr(part, "stride")}
         sizes_after(layers, (clip.height, clip.width), clip)  # refuses images that are too small
-        return Built(model, inputs=inputs)
+        return SizedNetwork(model, inputs=inputs)
     towers = TwoTowerAlexNet(clip, num_classes)
     seen, released = towers.fc6.in_features, TWO_TOWER_FC6_INPUTS
     departures = () if seen == released else (f"fc6 sized for {clip}: {seen} inputs, released with {released}",)
-    return Built(towers, departures, inputs)
+    return SizedNetwork(towers, departures, inputs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import positions_after
 
 __all__ = ["C3D", "c3d"]
@@ -70,7 +70,7 @@ class C3D(nn.Module):
         return scores
 
 
-def c3d(clip: Clip, num_classes: int, *, pool5_padding: bool = True) -> Built:
+def c3d(clip: Clip, num_classes: int, *, pool5_padding: bool = True) -> SizedNetwork:
     """C3D sized for `clip`, and what differs from the released network."""
     model = C3D(clip, num_classes, pool5_padding=pool5_padding)
     departures = []
@@ -78,4 +78,4 @@ def c3d(clip: Clip, num_classes: int, *, pool5_padding: bool = True) -> Built:
         departures.append(f"fc6 sized for {clip}: {model.fc6.in_features} inputs, released with {RELEASED_FC6_INPUTS}")
     if not pool5_padding:
         departures.append("pool5 not padded, as the lecture's slide draws it; released with H and W padded by 1")
-    return Built(model, tuple(departures))
+    return SizedNetwork(model, tuple(departures))

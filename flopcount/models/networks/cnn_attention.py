@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .streamable import WINDOW, latest
 
 __all__ = ["CnnAttention", "ResNet34", "cnn_attention"]
@@ -184,9 +184,9 @@ class CnnAttention(nn.Module):
         return scores
 
 
-def cnn_attention(clip: Clip, num_classes: int) -> Built:
+def cnn_attention(clip: Clip, num_classes: int) -> SizedNetwork:
     """VTN on ResNet-34, its positions sized to the frames of the clip."""
     departures: tuple[str, ...] = ()
     if clip.frames != FRAMES:
         departures = (f"position encoding sized for {clip.frames} frames, released with {FRAMES}",)
-    return Built(CnnAttention(clip.frames, num_classes), departures)
+    return SizedNetwork(CnnAttention(clip.frames, num_classes), departures)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...core.errors import UnknownNameError
 from ...core.protocol import Clip
 from .resnet import ResNet50
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import sizes_after
 from .streamable import ALL, latest
 
@@ -110,7 +110,7 @@ class CnnLstm(nn.Module):
         return self.fc(self.dropout(states)).softmax(-1), memory
 
 
-def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze_cnn: bool = False) -> Built:
+def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze_cnn: bool = False) -> SizedNetwork:
     """LRCN with its own CNN, or with ResNet-50 up to its global pool."""
     if backbone not in BACKBONES:
         raise UnknownNameError("backbone of cnn_lstm", str(backbone), BACKBONES, f"choose {', '.join(BACKBONES)}")
@@ -130,4 +130,4 @@ def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze
         departures.append(f"{clip.frames} frames, the paper's clips have {FRAMES}")
     if freeze_cnn:
         departures.append("CNN frozen, the paper trains it with the LSTM")
-    return Built(model, tuple(departures))
+    return SizedNetwork(model, tuple(departures))

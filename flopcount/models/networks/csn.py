@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .resnet3d import POOLED, STAGE_DEPTHS, Head, ResStage, Sizes, Stem, head_pool
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["CSN", "ip_csn_152", "ir_csn_152"]
 
@@ -61,16 +61,16 @@ class CSN(nn.Module):
         return x
 
 
-def _csn_152(clip: Clip, num_classes: int, middle: Callable[[int, int], nn.Module]) -> Built:
+def _csn_152(clip: Clip, num_classes: int, middle: Callable[[int, int], nn.Module]) -> SizedNetwork:
     pool, departures = head_pool(-(-clip.frames // 8), clip, (4, POOLED, POOLED))  # res3 to res5 halve the frames
-    return Built(CSN(num_classes, pool, depth=152, middle=middle), departures)
+    return SizedNetwork(CSN(num_classes, pool, depth=152, middle=middle), departures)
 
 
-def ir_csn_152(clip: Clip, num_classes: int) -> Built:
+def ir_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
     """Interaction-reduced: only the 1×1×1 convolutions mix channels."""
     return _csn_152(clip, num_classes, depthwise)
 
 
-def ip_csn_152(clip: Clip, num_classes: int) -> Built:
+def ip_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
     """Interaction-preserved: a 1×1×1 convolution more in each block."""
     return _csn_152(clip, num_classes, preserved)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .vit import BASE, LARGE, Places, SelfAttention, Size, encoder, patch_embedding, patch_grid, resized_positions
 
 __all__ = ["FactorisedViT", "stam_8", "stam_16", "stam_32", "stam_64", "vivit_b_16x2_fe", "vivit_l_16x2_fe"]
@@ -88,39 +88,39 @@ class FactorisedViT(nn.Module):
         return scores
 
 
-def vivit_b_16x2_fe(clip: Clip, num_classes: int) -> Built:
+def vivit_b_16x2_fe(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViViT-B/16x2 FE: 12 blocks over space, 4 over time."""
     model = FactorisedViT(clip, num_classes, BASE.dim, 2, encoder(BASE), encoder(Size(BASE.dim, 4, BASE.heads)))
-    return Built(model, resized_positions(clip, Clip(32, 224, 224)))
+    return SizedNetwork(model, resized_positions(clip, Clip(32, 224, 224)))
 
 
-def vivit_l_16x2_fe(clip: Clip, num_classes: int) -> Built:
+def vivit_l_16x2_fe(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViViT-L/16x2 FE: 24 blocks over space, 24 over time."""
     model = FactorisedViT(clip, num_classes, LARGE.dim, 2, encoder(LARGE), encoder(LARGE))
-    return Built(model, resized_positions(clip, Clip(128, 224, 224)))
+    return SizedNetwork(model, resized_positions(clip, Clip(128, 224, 224)))
 
 
-def _stam(clip: Clip, num_classes: int, frames: int) -> Built:
+def _stam(clip: Clip, num_classes: int, frames: int) -> SizedNetwork:
     over_time = nn.Sequential(*(PostNormBlock(BASE.dim, 8, 2048) for _ in range(6)))
     model = FactorisedViT(clip, num_classes, BASE.dim, 1, encoder(BASE, bias=False), over_time)
-    return Built(model, resized_positions(clip, Clip(frames, 224, 224)))
+    return SizedNetwork(model, resized_positions(clip, Clip(frames, 224, 224)))
 
 
-def stam_8(clip: Clip, num_classes: int) -> Built:
+def stam_8(clip: Clip, num_classes: int) -> SizedNetwork:
     """STAM on 8 frames of a video."""
     return _stam(clip, num_classes, 8)
 
 
-def stam_16(clip: Clip, num_classes: int) -> Built:
+def stam_16(clip: Clip, num_classes: int) -> SizedNetwork:
     """STAM: a ViT-B over each of 16 frames of a video, six blocks over time."""
     return _stam(clip, num_classes, 16)
 
 
-def stam_32(clip: Clip, num_classes: int) -> Built:
+def stam_32(clip: Clip, num_classes: int) -> SizedNetwork:
     """STAM on 32 frames of a video."""
     return _stam(clip, num_classes, 32)
 
 
-def stam_64(clip: Clip, num_classes: int) -> Built:
+def stam_64(clip: Clip, num_classes: int) -> SizedNetwork:
     """STAM on 64 frames of a video."""
     return _stam(clip, num_classes, 64)

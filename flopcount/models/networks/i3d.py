@@ -14,7 +14,7 @@ from torch.nn import functional
 from ...core.errors import UnknownNameError
 from ...core.protocol import Clip
 from ...core.units import times
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["InceptionI3d", "TwoStreamI3d", "i3d", "two_stream_i3d"]
 
@@ -156,17 +156,17 @@ def _pool(clip: Clip) -> tuple[_Sizes, tuple[str, ...]]:
     return pool, (f"head pools {times(pool)} of {clip}, released with {times(RELEASED_POOL)}",)
 
 
-def i3d(clip: Clip, num_classes: int, *, stream: str = "rgb") -> Built:
+def i3d(clip: Clip, num_classes: int, *, stream: str = "rgb") -> SizedNetwork:
     """One stream: "rgb", or "flow" on two channels of optical flow."""
     if stream not in STREAMS:
         raise UnknownNameError("stream of i3d", stream, STREAMS, "choose rgb or flow")
     pool, departures = _pool(clip)
     channels = STREAMS[stream]
-    return Built(InceptionI3d(num_classes, channels, pool), departures, ((channels, *clip.sizes),))
+    return SizedNetwork(InceptionI3d(num_classes, channels, pool), departures, ((channels, *clip.sizes),))
 
 
-def two_stream_i3d(clip: Clip, num_classes: int) -> Built:
+def two_stream_i3d(clip: Clip, num_classes: int) -> SizedNetwork:
     """Both streams; the cost of the flow itself is that of optical_flow_tvl1."""
     pool, departures = _pool(clip)
     inputs = tuple((channels, *clip.sizes) for channels in STREAMS.values())
-    return Built(TwoStreamI3d(num_classes, pool), departures, inputs, streams=tuple(STREAMS))
+    return SizedNetwork(TwoStreamI3d(num_classes, pool), departures, inputs, streams=tuple(STREAMS))

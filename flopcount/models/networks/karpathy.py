@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import sizes_after
 from .streamable import WINDOW, latest
 
@@ -256,13 +256,13 @@ def _departures(classifier: Classifier, clip: Clip, frames: int = 1) -> tuple[st
     return () if inputs == paper else (f"fc6 sized for {clip}: {inputs} inputs, the paper's has {paper}",)
 
 
-def single_frame(clip: Clip, num_classes: int) -> Built:
+def single_frame(clip: Clip, num_classes: int) -> SizedNetwork:
     """The backbone on every frame of `clip`, scores averaged."""
     model = SingleFrame(clip, num_classes)
-    return Built(model, _departures(model.classifier, clip))
+    return SizedNetwork(model, _departures(model.classifier, clip))
 
 
-def late_fusion_fc(clip: Clip, num_classes: int, *, two_frames: bool = False) -> Built:
+def late_fusion_fc(clip: Clip, num_classes: int, *, two_frames: bool = False) -> SizedNetwork:
     """Fully connected layers over the features of all frames (the lecture's), or of two (the paper's)."""
     if two_frames and clip.frames < 2:
         raise InputError(f"late fusion of two frames, but clip {clip} has one", [("fix", "give --clip 16x170x170")])
@@ -270,28 +270,28 @@ def late_fusion_fc(clip: Clip, num_classes: int, *, two_frames: bool = False) ->
     departures = _departures(model.classifier, clip, 2 if two_frames else clip.frames)
     if two_frames and clip.frames != LATE_FUSION_DISTANCE + 1:
         departures += (f"two frames {clip.frames - 1} apart, the paper's are {LATE_FUSION_DISTANCE} apart",)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)
 
 
-def late_fusion_pool(clip: Clip, num_classes: int) -> Built:
+def late_fusion_pool(clip: Clip, num_classes: int) -> SizedNetwork:
     """A linear layer over the features of all frames, averaged over time and space (the lecture's)."""
-    return Built(LateFusionPooled(clip, num_classes))
+    return SizedNetwork(LateFusionPooled(clip, num_classes))
 
 
-def early_fusion(clip: Clip, num_classes: int) -> Built:
+def early_fusion(clip: Clip, num_classes: int) -> SizedNetwork:
     """All frames as channels of the first convolution."""
     model = EarlyFusion(clip, num_classes)
     departures = _departures(model.classifier, clip)
     if clip.frames != FUSED_FRAMES:
         channels = 3 * clip.frames
         departures += (f"conv1 sized for {clip}: {channels} input channels, the paper's has {3 * FUSED_FRAMES}",)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)
 
 
-def slow_fusion(clip: Clip, num_classes: int) -> Built:
+def slow_fusion(clip: Clip, num_classes: int) -> SizedNetwork:
     """The 3D CNN that merges time in its first three convolutions."""
     model = SlowFusion(clip, num_classes)
     departures = _departures(model.classifier, clip)
     if clip.frames != FUSED_FRAMES:
         departures += (f"{clip.frames} frames, the paper's network sees {FUSED_FRAMES}",)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)

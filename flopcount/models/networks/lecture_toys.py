@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .streamable import WINDOW, latest
 
 __all__ = ["toy_3d_cnn", "toy_early_fusion", "toy_late_fusion"]
@@ -87,25 +87,25 @@ class Toy3DCNN(nn.Module):
         return scores
 
 
-def toy_late_fusion(clip: Clip, num_classes: int) -> Built:
+def toy_late_fusion(clip: Clip, num_classes: int) -> SizedNetwork:
     """Time is merged all at once at the end."""
     _check(clip, frames=1)
-    return Built(ToyLateFusion(clip.frames, num_classes))
+    return SizedNetwork(ToyLateFusion(clip.frames, num_classes))
 
 
-def toy_early_fusion(clip: Clip, num_classes: int) -> Built:
+def toy_early_fusion(clip: Clip, num_classes: int) -> SizedNetwork:
     """Time is merged all at once at the start."""
     _check(clip, frames=1)
     departures: tuple[str, ...] = ()
     if clip.frames != FRAMES:
         departures = (f"conv1 sized for {clip.frames} frames, the lecture's has {FRAMES}",)
-    return Built(ToyEarlyFusion(clip.frames, num_classes), departures)
+    return SizedNetwork(ToyEarlyFusion(clip.frames, num_classes), departures)
 
 
-def toy_3d_cnn(clip: Clip, num_classes: int) -> Built:
+def toy_3d_cnn(clip: Clip, num_classes: int) -> SizedNetwork:
     """Time is merged slowly."""
     _check(clip, frames=POOL)
-    return Built(Toy3DCNN(num_classes))
+    return SizedNetwork(Toy3DCNN(num_classes))
 
 
 def _check(clip: Clip, *, frames: int) -> None:

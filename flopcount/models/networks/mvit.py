@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from ...core.protocol import Clip
 from ...core.units import times
 from .feed_forward import mlp
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = [
     "Design",
@@ -271,56 +271,56 @@ class MViT(nn.Module):
         return scores
 
 
-def _built(design: Design, clip: Clip, num_classes: int, paper: Clip) -> Built:
+def _built(design: Design, clip: Clip, num_classes: int, paper: Clip) -> SizedNetwork:
     """The network for a clip, and what differs from the paper's."""
     departures: tuple[str, ...] = ()
     if clip.sizes != paper.sizes:
         positions = "relative positions" if design.second else "position embeddings"
         sizes, released = (times(strided(one.sizes, PATCH_STRIDE)) for one in (clip, paper))
         departures = (f"{positions} sized for {sizes} tokens of {clip}, released with {released}",)
-    return Built(MViT(clip, num_classes, design), departures)
+    return SizedNetwork(MViT(clip, num_classes, design), departures)
 
 
-def mvit_b_16x4(clip: Clip, num_classes: int) -> Built:
+def mvit_b_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViT-B."""
     return _built(_BASE, clip, num_classes, Clip(16, 224, 224))
 
 
-def mvit_b_32x3(clip: Clip, num_classes: int) -> Built:
+def mvit_b_32x3(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViT-B on 32 frames."""
     return _built(_BASE, clip, num_classes, Clip(32, 224, 224))
 
 
-def mvit_b_64x3(clip: Clip, num_classes: int) -> Built:
+def mvit_b_64x3(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViT-B on 64 frames."""
     return _built(_BASE, clip, num_classes, Clip(64, 224, 224))
 
 
-def mvit_b_24_32x3(clip: Clip, num_classes: int) -> Built:
+def mvit_b_24_32x3(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViT-B-24: 24 blocks instead of 16, which the released code calls MVIT_B_32x3_CONV."""
     return _built(_BASE_24, clip, num_classes, Clip(32, 224, 224))
 
 
-def mvitv2_s_16x4(clip: Clip, num_classes: int) -> Built:
+def mvitv2_s_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViTv2-S."""
     return _built(_SMALL_V2, clip, num_classes, Clip(16, 224, 224))
 
 
-def mvitv2_b_32x3(clip: Clip, num_classes: int) -> Built:
+def mvitv2_b_32x3(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViTv2-B: the blocks of MViT-B-24."""
     return _built(_BASE_V2, clip, num_classes, Clip(32, 224, 224))
 
 
-def mvitv2_l_40x3(clip: Clip, num_classes: int) -> Built:
+def mvitv2_l_40x3(clip: Clip, num_classes: int) -> SizedNetwork:
     """MViTv2-L: 48 blocks, heads of 72 channels."""
     return _built(_LARGE_V2, clip, num_classes, Clip(40, 312, 312))
 
 
-def maskfeat_mvit_s_16x4(clip: Clip, num_classes: int) -> Built:
+def maskfeat_mvit_s_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """MaskFeat's MViT-S, fine-tuned."""
     return _built(_SMALL_MASKFEAT, clip, num_classes, Clip(16, 224, 224))
 
 
-def maskfeat_mvit_l_16x4(clip: Clip, num_classes: int) -> Built:
+def maskfeat_mvit_l_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """MaskFeat's MViT-L, fine-tuned."""
     return _built(_LARGE_MASKFEAT, clip, num_classes, Clip(16, 224, 224))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["TVL1", "optical_flow_tvl1"]
 
@@ -155,14 +155,14 @@ def optical_flow_tvl1(
     tau: float = TAU,
     weight: float = LAMBDA,
     theta: float = THETA,
-) -> Built:
+) -> SizedNetwork:
     """Flow between the frames of a clip; there are no classes."""
     if clip.frames < 2 or min(clip.height, clip.width) < 2:
         raise InputError(f"optical flow needs two frames of 2×2 pixels, the clip is {clip}", [("fix", "give more")])
     if min(scales, warps, iterations) < 1 or not 0 < scale_step < 1:
-        given = f"scales={scales}, warps={warps}, iterations={iterations}, scale_step={scale_step}"
-        raise InputError(f"not a schedule: {given}", [("fix", "counts of at least 1, a scale step between 0 and 1")])
-    return Built(
+        schedule = f"scales={scales}, warps={warps}, iterations={iterations}, scale_step={scale_step}"
+        raise InputError(f"not a schedule: {schedule}", [("fix", "counts of at least 1, a scale step between 0 and 1")])
+    return SizedNetwork(
         TVL1(
             clip,
             scales=scales,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["VideoResNet", "mc3_18", "r2plus1d_18", "r3d_18"]
 
@@ -124,16 +124,17 @@ class VideoResNet(nn.Module):
         return scores
 
 
-def r3d_18(clip: Clip, num_classes: int) -> Built:
+def r3d_18(clip: Clip, num_classes: int) -> SizedNetwork:
     """All convolutions 3×3×3."""
-    return Built(VideoResNet(num_classes, stem3d(), [conv3d] * 4))
+    return SizedNetwork(VideoResNet(num_classes, stem3d(), [conv3d] * 4))
 
 
-def mc3_18(clip: Clip, num_classes: int) -> Built:
+def mc3_18(clip: Clip, num_classes: int) -> SizedNetwork:
     """3×3×3 in the first stage, 1×3×3 behind it."""
-    return Built(VideoResNet(num_classes, stem3d(), [conv3d, conv_no_temporal, conv_no_temporal, conv_no_temporal]))
+    convs = [conv3d, conv_no_temporal, conv_no_temporal, conv_no_temporal]
+    return SizedNetwork(VideoResNet(num_classes, stem3d(), convs))
 
 
-def r2plus1d_18(clip: Clip, num_classes: int) -> Built:
+def r2plus1d_18(clip: Clip, num_classes: int) -> SizedNetwork:
     """All convolutions split into space and time."""
-    return Built(VideoResNet(num_classes, stem2plus1d(), [conv2plus1d] * 4))
+    return SizedNetwork(VideoResNet(num_classes, stem2plus1d(), [conv2plus1d] * 4))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import one_frame
 
 __all__ = ["Bottleneck", "ResNet50", "resnet50"]
@@ -77,6 +77,6 @@ class ResNet50(nn.Module):
         return scores
 
 
-def resnet50(clip: Clip, num_classes: int) -> Built:
+def resnet50(clip: Clip, num_classes: int) -> SizedNetwork:
     """ResNet-50 for one image."""
-    return Built(ResNet50(num_classes), inputs=(one_frame(clip),))
+    return SizedNetwork(ResNet50(num_classes), inputs=(one_frame(clip),))

@@ -19,7 +19,7 @@ from ...core.errors import InputError
 from ...core.protocol import Clip
 from ...core.units import times
 from .nonlocal_block import insert_nonlocal
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import sizes_after
 
 __all__ = ["STAGE_DEPTHS", "Head", "ResStage", "Stem", "c2d_nl_r50", "c2d_r50", "i3d_nl_r50", "i3d_r50", "slow_r50_8x8"]
@@ -226,28 +226,30 @@ class ResNet3d(nn.Module):
         return x
 
 
-def _pooled_in_time(clip: Clip, num_classes: int, stem_kernel: int, temporal_kernels: Sequence[Sequence[int]]) -> Built:
+def _pooled_in_time(
+    clip: Clip, num_classes: int, stem_kernel: int, temporal_kernels: Sequence[Sequence[int]]
+) -> SizedNetwork:
     left = sizes_after({"blocks.2": nn.MaxPool3d((2, 1, 1))}, clip.sizes, clip)
     pool, departures = head_pool(left[0], clip, (4, POOLED, POOLED))
     model = ResNet3d(num_classes, pool, stem_kernel=stem_kernel, temporal_kernels=temporal_kernels, pool_time=True)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)
 
 
-def c2d_r50(clip: Clip, num_classes: int) -> Built:
+def c2d_r50(clip: Clip, num_classes: int) -> SizedNetwork:
     """C2D: no convolution sees more than one frame; time is pooled behind res2 and in the head."""
     return _pooled_in_time(clip, num_classes, 1, ((1,), (1,), (1,), (1,)))
 
 
-def i3d_r50(clip: Clip, num_classes: int) -> Built:
+def i3d_r50(clip: Clip, num_classes: int) -> SizedNetwork:
     """I3D on ResNet-50: every second conv_a (every one in res2) sees three frames, the first convolution five."""
     return _pooled_in_time(clip, num_classes, 5, ((3,), (3, 1), (3, 1), (1, 3)))
 
 
-def slow_r50_8x8(clip: Clip, num_classes: int) -> Built:
+def slow_r50_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
     """Slow, the slow pathway of SlowFast alone: conv_a of res4 and res5 sees three frames."""
     pool, departures = head_pool(clip.frames, clip, (8, POOLED, POOLED))
     model = ResNet3d(num_classes, pool, stem_kernel=1, temporal_kernels=((1,), (1,), (3,), (3,)), pool_time=False)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)
 
 
 def _nonlocal_places(model: ResNet3d, blocks: int) -> dict[str, int]:
@@ -271,15 +273,15 @@ def _nonlocal_places(model: ResNet3d, blocks: int) -> dict[str, int]:
 
 
 def _with_nonlocal(
-    built: Built, clip: Clip, nonlocal_blocks: int, *, pairwise: str, pool_keys: bool, pool_after: bool
-) -> Built:
-    assert isinstance(built.module, ResNet3d)
-    places = _nonlocal_places(built.module, nonlocal_blocks)
+    network: SizedNetwork, clip: Clip, nonlocal_blocks: int, *, pairwise: str, pool_keys: bool, pool_after: bool
+) -> SizedNetwork:
+    assert isinstance(network.module, ResNet3d)
+    places = _nonlocal_places(network.module, nonlocal_blocks)
     if pool_keys and min(clip.height, clip.width) <= 16:
         fix = "give larger frames, or --set pool_keys=false"
         raise InputError(f"clip {clip} leaves 1 row or column in res4, where non-local blocks pool 2×2", [("fix", fix)])
-    insert_nonlocal(built.module, places, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
-    departures = built.departures
+    insert_nonlocal(network.module, places, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
+    departures = network.departures
     if nonlocal_blocks != 5:
         departures += (f"{nonlocal_blocks} non-local blocks, released with 5",)
     if pairwise != "embedded_gaussian":
@@ -288,7 +290,7 @@ def _with_nonlocal(
         departures += ("non-local blocks see every key, released with keys pooled 2×2",)
     elif pool_after:
         departures += ("keys pooled behind φ and g, as the paper draws it; released with the pool before them",)
-    return Built(built.module, departures)
+    return SizedNetwork(network.module, departures)
 
 
 def c2d_nl_r50(
@@ -299,10 +301,10 @@ def c2d_nl_r50(
     pairwise: str = "embedded_gaussian",
     pool_keys: bool = True,
     pool_after: bool = False,
-) -> Built:
+) -> SizedNetwork:
     """C2D with 1, 5 or 10 non-local blocks (1711.07971, section 5.1)."""
-    built = c2d_r50(clip, num_classes)
-    return _with_nonlocal(built, clip, nonlocal_blocks, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
+    network = c2d_r50(clip, num_classes)
+    return _with_nonlocal(network, clip, nonlocal_blocks, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
 
 
 def i3d_nl_r50(
@@ -313,7 +315,7 @@ def i3d_nl_r50(
     pairwise: str = "embedded_gaussian",
     pool_keys: bool = True,
     pool_after: bool = False,
-) -> Built:
+) -> SizedNetwork:
     """I3D with 1, 5 or 10 non-local blocks (1711.07971, section 5.1; PySlowFast's I3D_NLN_8x8_R50)."""
-    built = i3d_r50(clip, num_classes)
-    return _with_nonlocal(built, clip, nonlocal_blocks, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
+    network = i3d_r50(clip, num_classes)
+    return _with_nonlocal(network, clip, nonlocal_blocks, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)

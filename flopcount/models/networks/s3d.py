@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from ...core.units import times
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import sizes_after
 
 __all__ = ["S3D", "s3d"]
@@ -89,12 +89,12 @@ class S3D(nn.Module):
         return scores.mean((2, 3, 4))
 
 
-def s3d(clip: Clip, num_classes: int) -> Built:
+def s3d(clip: Clip, num_classes: int) -> SizedNetwork:
     """S3D; a clip that leaves less than 2×7×7 is pooled over what it leaves."""
     frames, height, width = _left(clip)
     pool = (min(frames, RELEASED_POOL[0]), min(height, RELEASED_POOL[1]), min(width, RELEASED_POOL[2]))
     departure = f"head pools {times(pool)} of {clip}, released with {times(RELEASED_POOL)}"
-    return Built(S3D(num_classes, pool), () if pool == RELEASED_POOL else (departure,))
+    return SizedNetwork(S3D(num_classes, pool), () if pool == RELEASED_POOL else (departure,))
 
 
 def _left(clip: Clip) -> tuple[int, ...]:

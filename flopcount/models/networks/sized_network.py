@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["Built"]
+__all__ = ["SizedNetwork"]
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class SizedNetwork:
     """A network sized for a clip.
 
     `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the

@@ -19,7 +19,7 @@ from ...core.errors import InputError
 from ...core.protocol import Clip
 from .nonlocal_block import insert_nonlocal
 from .resnet3d import POOLED, STAGE_DEPTHS, Head, ResStage, Sizes, Stem, head_pool
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = [
     "SlowFast",
@@ -159,7 +159,7 @@ def _slowfast(
     alpha: int,
     fusion_kernel: int,
     temporal_kernels: Sequence[Sequence[Sequence[int]]] = THROUGHOUT,
-) -> Built:
+) -> SizedNetwork:
     """A SlowFast network released for clips of so many frames."""
     if clip.frames % alpha:
         nearest = max(alpha, clip.frames // alpha * alpha)
@@ -168,7 +168,7 @@ def _slowfast(
             f"clip {clip} has {clip.frames} frames, and the slow pathway takes every {alpha}th",
             [("in", f"slow_frames: {clip.frames}/{alpha} is no whole number"), ("fix", fix)],
         )
-    slow, departed = head_pool(clip.frames // alpha, clip, (frames // alpha, POOLED, POOLED))
+    slow, departures = head_pool(clip.frames // alpha, clip, (frames // alpha, POOLED, POOLED))
     pools = slow, (clip.frames, *slow[1:])
     model = SlowFast(
         clip.frames,
@@ -179,40 +179,40 @@ def _slowfast(
         fusion_kernel=fusion_kernel,
         temporal_kernels=temporal_kernels,
     )
-    return Built(model, departed)
+    return SizedNetwork(model, departures)
 
 
-def slowfast_r50_4x16(clip: Clip, num_classes: int) -> Built:
+def slowfast_r50_4x16(clip: Clip, num_classes: int) -> SizedNetwork:
     """ResNet-50, slow pathway of 4 frames (SLOWFAST_4x16_R50.yaml)."""
     return _slowfast(clip, num_classes, frames=32, depth=50, alpha=8, fusion_kernel=5)
 
 
-def slowfast_r50_8x8(clip: Clip, num_classes: int) -> Built:
+def slowfast_r50_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
     """ResNet-50, slow pathway of 8 frames (SLOWFAST_8x8_R50.yaml)."""
     return _slowfast(clip, num_classes, frames=32, depth=50, alpha=4, fusion_kernel=7)
 
 
-def slowfast_r101_8x8(clip: Clip, num_classes: int) -> Built:
+def slowfast_r101_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
     """ResNet-101 with temporal kernels in all blocks of res4 (SLOWFAST_8x8_R101_101_101.yaml), not the paper's."""
     return _slowfast(clip, num_classes, frames=32, depth=101, alpha=4, fusion_kernel=5)
 
 
-def slowfast_r101_50_50_8x8(clip: Clip, num_classes: int) -> Built:
+def slowfast_r101_50_50_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
     """ResNet-101 with as many temporal kernels as ResNet-50: the paper's 8×8 (SLOWFAST_8x8_R101_50_50.yaml)."""
     return _slowfast(clip, num_classes, frames=32, depth=101, alpha=4, fusion_kernel=5, temporal_kernels=AS_IN_R50)
 
 
-def slowfast_r101_50_50_16x8(clip: Clip, num_classes: int) -> Built:
+def slowfast_r101_50_50_16x8(clip: Clip, num_classes: int) -> SizedNetwork:
     """The paper's 16×8 (SLOWFAST_16x8_R101_50_50.yaml)."""
     return _slowfast(clip, num_classes, frames=64, depth=101, alpha=4, fusion_kernel=5, temporal_kernels=AS_IN_R50)
 
 
-def slowfast_r101_16x8_nl(clip: Clip, num_classes: int) -> Built:
+def slowfast_r101_16x8_nl(clip: Clip, num_classes: int) -> SizedNetwork:
     """The paper's 16×8 with three non-local blocks in the slow pathway's res4 (SLOWFAST_NLN_16x8_R101_50_50.yaml)."""
     if min(clip.height, clip.width) <= 16:
         fix = "give larger frames, or choose slowfast_r101_50_50_16x8"
         raise InputError(f"clip {clip} leaves 1 row or column in res4, where non-local blocks pool 2×2", [("fix", fix)])
-    built = slowfast_r101_50_50_16x8(clip, num_classes)
+    network = slowfast_r101_50_50_16x8(clip, num_classes)
     places = {f"blocks.3.multipathway_blocks.0.res_blocks.{block}": 1024 for block in (6, 13, 20)}
-    insert_nonlocal(built.module, places, pairwise="dot_product")
-    return built
+    insert_nonlocal(network.module, places, pairwise="dot_product")
+    return network

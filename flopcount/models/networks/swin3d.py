@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ...core.errors import InputError
 from ...core.protocol import Clip
 from .feed_forward import mlp
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["SwinTransformer3d", "swin3d_b", "swin3d_l", "swin3d_l_384", "swin3d_s", "swin3d_t"]
 
@@ -205,7 +205,7 @@ def _swin(
     num_classes: int,
     window_frames: int,
     window_side: int = WINDOW[1],
-) -> Built:
+) -> SizedNetwork:
     if window_frames < 1:
         raise InputError(
             f"windows of {window_frames} frames", [("fix", "give window_frames 1 or more, counted in pairs")]
@@ -215,29 +215,29 @@ def _swin(
     model = SwinTransformer3d(dim, depths, num_heads, num_classes, window)
     if window_frames != WINDOW[0]:
         departures = (f"windows of {window_frames} pairs of frames, the paper's have {WINDOW[0]} on Kinetics",)
-    return Built(model, departures)
+    return SizedNetwork(model, departures)
 
 
-def swin3d_t(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+def swin3d_t(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
     """Swin-T; `window_frames` counts positions, each of which holds two frames."""
     return _swin(96, (2, 2, 6, 2), (3, 6, 12, 24), num_classes, window_frames)
 
 
-def swin3d_s(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+def swin3d_s(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
     """Swin-S: three times the blocks of Swin-T in the third stage."""
     return _swin(96, (2, 2, 18, 2), (3, 6, 12, 24), num_classes, window_frames)
 
 
-def swin3d_b(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+def swin3d_b(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
     """Swin-B: Swin-S with 4/3 of the channels; 16 in `window_frames` is the paper's network for SSv2."""
     return _swin(128, (2, 2, 18, 2), (4, 8, 16, 32), num_classes, window_frames)
 
 
-def swin3d_l(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+def swin3d_l(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
     """Swin-L: Swin-S with twice the channels."""
     return _swin(192, (2, 2, 18, 2), (6, 12, 24, 48), num_classes, window_frames)
 
 
-def swin3d_l_384(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> Built:
+def swin3d_l_384(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
     """Swin-L for frames of 384×384, with windows of 12×12 as the image network that it begins from."""
     return _swin(192, (2, 2, 18, 2), (6, 12, 24, 48), num_classes, window_frames, 12)

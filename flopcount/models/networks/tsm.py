@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .resnet import Bottleneck, ResNet50
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .streamable import ALL, latest
 
 __all__ = ["TSM", "OnlineShift", "OnlineTSM", "TemporalShift", "tsm_r50"]
@@ -130,8 +130,8 @@ def _resumed(shifts: Sequence[OnlineShift], pasts: Sequence[Tensor | None], fram
             shift.in_step, shift.segments, shift.past, shift.left = False, built_for, None, None
 
 
-def tsm_r50(clip: Clip, num_classes: int, *, online: bool = False) -> Built:
+def tsm_r50(clip: Clip, num_classes: int, *, online: bool = False) -> SizedNetwork:
     """One frame of each of `clip.frames` segments, shifted between them; `online` from the past alone."""
     if online:
-        return Built(OnlineTSM(clip.frames, num_classes), ("online: channels come from the frame before alone",))
-    return Built(TSM(clip.frames, num_classes))
+        return SizedNetwork(OnlineTSM(clip.frames, num_classes), ("online: channels come from the frame before alone",))
+    return SizedNetwork(TSM(clip.frames, num_classes))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .resnet import ResNet50
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .streamable import WINDOW, latest
 
 __all__ = ["TSN", "tsn_r50"]
@@ -47,6 +47,6 @@ class TSN(nn.Module):
         return of_frames
 
 
-def tsn_r50(clip: Clip, num_classes: int) -> Built:
+def tsn_r50(clip: Clip, num_classes: int) -> SizedNetwork:
     """One frame of each of `clip.frames` segments."""
-    return Built(TSN(clip.frames, num_classes))
+    return SizedNetwork(TSN(clip.frames, num_classes))

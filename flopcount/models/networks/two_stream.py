@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...core.errors import InputError, UnknownNameError
 from ...core.protocol import Clip
 from .optical_flow_tvl1 import TVL1
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import sizes_after
 
 __all__ = ["CNNM2048", "TwoStream", "two_stream"]
@@ -106,11 +106,11 @@ def _stacked(flow: Tensor) -> Tensor:
     return (flow - flow.mean((3, 4), keepdim=True)).transpose(1, 2).flatten(1, 2)
 
 
-def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> Built:
+def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> SizedNetwork:
     """The streams for a clip of L + 1 frames, between which there are L fields of flow."""
-    for option, value, known in (("stream", stream, STREAMS), ("flow", flow, FLOW_SOURCES)):
-        if value not in known:
-            raise UnknownNameError(f"{option} of two_stream", str(value), known, f"choose {', '.join(known)}")
+    for option, value, choices in (("stream", stream, STREAMS), ("flow", flow, FLOW_SOURCES)):
+        if value not in choices:
+            raise UnknownNameError(f"{option} of two_stream", str(value), choices, f"choose {', '.join(choices)}")
     if stream == "spatial" and flow == "tvl1":
         raise InputError("the spatial stream takes no flow", [("fix", "leave flow out, or choose stream=both")])
     if stream != "spatial" and clip.frames < 2:
@@ -119,9 +119,11 @@ def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str 
     departures = []
     if stream != "spatial" and clip.frames - 1 != FLOWS:
         departures.append(f"{clip.frames - 1} fields of flow for {clip}, the paper stacks {FLOWS}")
-    built = model.spatial or model.temporal
-    if built is not None and built.fc6.in_features != FC6_INPUTS:
-        departures.append(f"fc6 sized for {clip}: {built.fc6.in_features} inputs, the paper's has {FC6_INPUTS}")
+    stream_network = model.spatial or model.temporal
+    if stream_network is not None and stream_network.fc6.in_features != FC6_INPUTS:
+        departures.append(
+            f"fc6 sized for {clip}: {stream_network.fc6.in_features} inputs, the paper's has {FC6_INPUTS}"
+        )
     frame, stack = (3, clip.height, clip.width), (2 * (clip.frames - 1), clip.height, clip.width)
     inputs: dict[str, tuple[tuple[int, ...], ...]] = {
         "both": (frame, stack),
@@ -129,4 +131,4 @@ def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str 
         "temporal": (stack,),
     }
     apart = ("spatial", "temporal") if stream == "both" else ()
-    return Built(model, tuple(departures), inputs[stream] if flow == "given" else None, apart)
+    return SizedNetwork(model, tuple(departures), inputs[stream] if flow == "given" else None, apart)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .sized_network import Built
+from .sized_network import SizedNetwork
 from .sizing import one_frame, sizes_after
 
 __all__ = ["VGG16", "vgg16"]
@@ -56,9 +56,9 @@ class VGG16(nn.Module):
         sizes_after(pools, (clip.height, clip.width), clip)
 
 
-def vgg16(clip: Clip, num_classes: int) -> Built:
+def vgg16(clip: Clip, num_classes: int) -> SizedNetwork:
     """VGG-16 for one image."""
     inputs = (one_frame(clip),)
     model = VGG16(num_classes)
     model.check(clip)
-    return Built(model, inputs=inputs)
+    return SizedNetwork(model, inputs=inputs)

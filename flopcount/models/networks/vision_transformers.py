@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.protocol import Clip
-from ..libraries.adapters import transformers_library
-from .sized_network import Built
+from ..libraries.transformers import transformers_library
+from .sized_network import SizedNetwork
 from .vit import BASE, HUGE, LARGE, PATCH, SMALL, Size, patch_grid, resized_positions
 
 __all__ = [
@@ -64,7 +64,7 @@ def _widths(size: Size) -> dict[str, int]:
     }
 
 
-def _timesformer(clip: Clip, num_classes: int, attention: str, paper: Clip, size: Size = BASE) -> Built:
+def _timesformer(clip: Clip, num_classes: int, attention: str, paper: Clip, size: Size = BASE) -> SizedNetwork:
     if attention not in ATTENTIONS:
         raise UnknownNameError("attention", attention, ATTENTIONS, f"choose {', '.join(ATTENTIONS)}")
     patch_grid(clip, 1)
@@ -74,30 +74,30 @@ def _timesformer(clip: Clip, num_classes: int, attention: str, paper: Clip, size
     departures = resized_positions(clip, paper)
     if attention != "divided":
         departures += (f"{attention} attention, the paper's best is divided",)
-    return Built(FromClip(library.TimesformerForVideoClassification(config)), departures)
+    return SizedNetwork(FromClip(library.TimesformerForVideoClassification(config)), departures)
 
 
-def timesformer_b(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+def timesformer_b(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
     """TimeSformer-B with divided, joint or space-only attention (section 3, figure 1 of the paper)."""
     return _timesformer(clip, num_classes, attention, Clip(8, 224, 224))
 
 
-def timesformer_hr(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+def timesformer_hr(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
     """TimeSformer-HR: the same on 16 larger frames."""
     return _timesformer(clip, num_classes, attention, Clip(16, 448, 448))
 
 
-def timesformer_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+def timesformer_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
     """TimeSformer-L: the same on 96 frames; its L stands for long."""
     return _timesformer(clip, num_classes, attention, Clip(96, 224, 224))
 
 
-def timesformer_vit_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> Built:
+def timesformer_vit_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
     """TimeSformer-L made of a ViT-L, which VideoMAE's table 7 compares with."""
     return _timesformer(clip, num_classes, attention, Clip(96, 224, 224), size=LARGE)
 
 
-def _vivit(clip: Clip, num_classes: int, patch: int = PATCH, size: Size = BASE) -> Built:
+def _vivit(clip: Clip, num_classes: int, patch: int = PATCH, size: Size = BASE) -> SizedNetwork:
     if patch < 1:
         raise InputError(f"patches of {patch}×{patch}", [("fix", f"the paper's have {PATCH}×{PATCH}")])
     patch_grid(clip, 2, patch)
@@ -107,48 +107,49 @@ def _vivit(clip: Clip, num_classes: int, patch: int = PATCH, size: Size = BASE) 
     departures = resized_positions(clip, Clip(32, 224, 224))
     if patch != PATCH:
         departures += (f"patches of {patch}×{patch}, the paper's name says {PATCH}×{PATCH}",)
-    return Built(FromClip(library.VivitForVideoClassification(config)), departures)
+    return SizedNetwork(FromClip(library.VivitForVideoClassification(config)), departures)
 
 
-def vivit_b_16x2(clip: Clip, num_classes: int) -> Built:
+def vivit_b_16x2(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViViT-B/16x2, model 1: joint space-time attention over tubelets of 2×16×16."""
     return _vivit(clip, num_classes)
 
 
-def vivit_l_16x2(clip: Clip, num_classes: int) -> Built:
+def vivit_l_16x2(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViViT-L/16x2, model 1."""
     return _vivit(clip, num_classes, size=LARGE)
 
 
-def vivit_h_16x2(clip: Clip, num_classes: int, *, patch: int = PATCH) -> Built:
+def vivit_h_16x2(clip: Clip, num_classes: int, *, patch: int = PATCH) -> SizedNetwork:
     """ViViT-H/16x2, model 1; the paper prints about the cost of patches of 14×14, which ViT-H itself has."""
     return _vivit(clip, num_classes, patch, size=HUGE)
 
 
-def _videomae(clip: Clip, num_classes: int, size: Size = BASE) -> Built:
+def _videomae(clip: Clip, num_classes: int, size: Size = BASE) -> SizedNetwork:
     patch_grid(clip, 2)
     library = transformers_library()
     config = library.VideoMAEConfig(
         num_frames=clip.frames, image_size=_square(clip), num_labels=num_classes, **_widths(size)
     )
-    return Built(FromClip(library.VideoMAEForVideoClassification(config)))  # its positions are sines, for any clip
+    model = library.VideoMAEForVideoClassification(config)  # its positions are sines, for any clip
+    return SizedNetwork(FromClip(model))
 
 
-def videomae_s(clip: Clip, num_classes: int) -> Built:
+def videomae_s(clip: Clip, num_classes: int) -> SizedNetwork:
     """VideoMAE ViT-S."""
     return _videomae(clip, num_classes, size=SMALL)
 
 
-def videomae_b(clip: Clip, num_classes: int) -> Built:
+def videomae_b(clip: Clip, num_classes: int) -> SizedNetwork:
     """VideoMAE ViT-B: joint space-time attention over tubelets of 2×16×16, mean of the tokens."""
     return _videomae(clip, num_classes)
 
 
-def videomae_l(clip: Clip, num_classes: int) -> Built:
+def videomae_l(clip: Clip, num_classes: int) -> SizedNetwork:
     """VideoMAE ViT-L."""
     return _videomae(clip, num_classes, size=LARGE)
 
 
-def videomae_h(clip: Clip, num_classes: int) -> Built:
+def videomae_h(clip: Clip, num_classes: int) -> SizedNetwork:
     """VideoMAE ViT-H."""
     return _videomae(clip, num_classes, size=HUGE)

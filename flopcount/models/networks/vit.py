@@ -21,7 +21,7 @@ from ...core.protocol import Clip
 from ...core.units import times
 from .feed_forward import mlp
 from .mvit import EPS, PositionalEncoding, new_parameter
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = [
     "BASE",
@@ -168,27 +168,27 @@ def resized_positions(clip: Clip, paper: Clip) -> tuple[str, ...]:
     return () if clip == paper else (f"position embeddings sized for {clip}, the paper's for {paper}",)
 
 
-def vit_b_8f(clip: Clip, num_classes: int) -> Built:
+def vit_b_8f(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViT-B over 1569 tokens, which MViT is compared with."""
     model = JointViT(clip, num_classes, BASE, 1, mean_pooled=False)
-    return Built(model, resized_positions(clip, Clip(8, 224, 224)))
+    return SizedNetwork(model, resized_positions(clip, Clip(8, 224, 224)))
 
 
-def _mae(clip: Clip, num_classes: int, size: Size) -> Built:
+def _mae(clip: Clip, num_classes: int, size: Size) -> SizedNetwork:
     model = JointViT(clip, num_classes, size, 2, mean_pooled=True)
-    return Built(model, resized_positions(clip, Clip(16, 224, 224)))
+    return SizedNetwork(model, resized_positions(clip, Clip(16, 224, 224)))
 
 
-def mae_st_vit_b_16x4(clip: Clip, num_classes: int) -> Built:
+def mae_st_vit_b_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViT-B, pre-trained by MAE for video."""
     return _mae(clip, num_classes, BASE)
 
 
-def mae_st_vit_l_16x4(clip: Clip, num_classes: int) -> Built:
+def mae_st_vit_l_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViT-L, pre-trained by MAE for video."""
     return _mae(clip, num_classes, LARGE)
 
 
-def mae_st_vit_h_16x4(clip: Clip, num_classes: int) -> Built:
+def mae_st_vit_h_16x4(clip: Clip, num_classes: int) -> SizedNetwork:
     """ViT-H, pre-trained by MAE for video."""
     return _mae(clip, num_classes, HUGE)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from ...core.units import times
-from .sized_network import Built
+from .sized_network import SizedNetwork
 
 __all__ = ["X3D", "x3d_l", "x3d_m", "x3d_s", "x3d_xs"]
 
@@ -207,30 +207,30 @@ class X3D(nn.Module):
         return x
 
 
-def _x3d(clip: Clip, num_classes: int, *, trained: Clip, depth_factor: float = 2.2) -> Built:
+def _x3d(clip: Clip, num_classes: int, *, trained: Clip, depth_factor: float = 2.2) -> SizedNetwork:
     """A size of X3D, its head for all frames of `clip` and the trained crop, or what is left of a smaller one."""
     released = (trained.frames, -(-trained.height // 32), -(-trained.width // 32))
     pool = (clip.frames, min(released[1], -(-clip.height // 32)), min(released[2], -(-clip.width // 32)))
     departure = f"head pools {times(pool)} of {clip}, released with {times(released)}"
     model = X3D(num_classes, pool, depth_factor=depth_factor)
-    return Built(model, () if pool == released else (departure,))
+    return SizedNetwork(model, () if pool == released else (departure,))
 
 
-def x3d_xs(clip: Clip, num_classes: int) -> Built:
+def x3d_xs(clip: Clip, num_classes: int) -> SizedNetwork:
     """4 frames of 160×160."""
     return _x3d(clip, num_classes, trained=Clip(4, 160, 160))
 
 
-def x3d_s(clip: Clip, num_classes: int) -> Built:
+def x3d_s(clip: Clip, num_classes: int) -> SizedNetwork:
     """13 frames of 160×160."""
     return _x3d(clip, num_classes, trained=Clip(13, 160, 160))
 
 
-def x3d_m(clip: Clip, num_classes: int) -> Built:
+def x3d_m(clip: Clip, num_classes: int) -> SizedNetwork:
     """16 frames of 224×224."""
     return _x3d(clip, num_classes, trained=Clip(16, 224, 224))
 
 
-def x3d_l(clip: Clip, num_classes: int) -> Built:
+def x3d_l(clip: Clip, num_classes: int) -> SizedNetwork:
     """16 frames of 312×312, and more than twice as deep."""
     return _x3d(clip, num_classes, trained=Clip(16, 312, 312), depth_factor=5.0)

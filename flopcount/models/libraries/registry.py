@@ -1,0 +1,75 @@
+"""Libraries by prefix: torchvision:, pytorchvideo:, timm: and transformers:.
+
+What enters is a name such as "timm:resnet50"; what leaves is the model as that library builds it without weights, with
+the input it expects. Each prefix has the file of its name, which holds a `Library` and is imported when it is asked
+for. A new library is such a file, and its prefix in PREFIXES.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ...core.errors import FlopcountError, InputError
+from ...core.protocol import Clip
+from ..recipe import Recipe
+from .library import Library, error_text, options_text
+
+__all__ = ["PREFIXES", "find_library", "library_model", "model_names", "options_to_try"]
+
+PREFIXES = ("torchvision", "pytorchvideo", "timm", "transformers")
+
+
+def find_library(prefix: str) -> Library:
+    """The library of a prefix, installed or not."""
+    library: Library = importlib.import_module(f".{prefix}", __package__).LIBRARY
+    return library
+
+
+def library_model(
+    prefix: str, name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]
+) -> Callable[[], nn.Module]:
+    """A callable that builds the model; everything that can be missing or unknown is found out now.
+
+    Arguments:
+        prefix: one of PREFIXES.
+        name: as the library names it.
+        clip: T×H×W of the input where the model takes one; of an image network H×W count.
+        num_classes: of the last layer.
+        options: further arguments of the library's own builder or configuration.
+
+    Raises:
+        InputError: the library is not installed, or broken, or cannot build the model with these options.
+        UnknownNameError: no such model, with near names.
+    """
+    model = find_library(prefix).model(name, clip, num_classes, options)
+
+    def build() -> nn.Module:
+        try:
+            module = model.build()
+        except FlopcountError:
+            raise
+        except Exception as error:  # a library may raise anything over an option it does not like
+            text = f"{prefix}:{name} raised {error_text(error)}"
+            raise InputError(text, [("given", options_text(options))]) from error
+        module.recipe = Recipe(f"{prefix}:{name}", model.clip, 1, (), model.inputs)  # type: ignore[assignment]
+        return module
+
+    return build
+
+
+def model_names(prefix: str) -> list[str]:
+    """Names that follow the prefix.
+
+    Raises:
+        InputError: the library is not installed, or does not fit the installed torch.
+    """
+    return sorted(find_library(prefix).model_names())
+
+
+def options_to_try(prefix: str, name: str) -> tuple[dict[str, Any], ...]:
+    """Options to count a model with, the next where the one before does not serve."""
+    return find_library(prefix).options_to_try(name)
