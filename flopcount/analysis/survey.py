@@ -102,7 +102,7 @@ class Survey:
         for row in self.rows:
             libraries.setdefault(row.library, []).append(row)
         columns = (Column("library", "text"), Column("attempted"), Column("counted"), Column("failed"))
-        rows = tuple((library, *_tally(found)) for library, found in libraries.items())
+        rows = tuple((library, *_tally(group)) for library, group in libraries.items())
         return Table(f"survey of {self.what}", columns, rows, ("total", *_tally(self.rows)), tuple(self._reasons()))
 
     def _notes(self) -> Iterator[str]:
@@ -139,10 +139,10 @@ def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
     library, _, pattern = what.partition(":")
     if library not in (ZOO, *LISTED):
         raise UnknownNameError("library", library, (ZOO, *LISTED), f"choose {', '.join((ZOO, *LISTED))}")
-    offered = list(CARDS) if library == ZOO else names_offered(library)
-    matching = [name for name in offered if fnmatch.fnmatchcase(name, pattern or "*")]
+    names = list(CARDS) if library == ZOO else names_offered(library)
+    matching = [name for name in names if fnmatch.fnmatchcase(name, pattern or "*")]
     if not matching:
-        fix = f"{library} has {len(offered)} models, such as {', '.join(offered[:3])}"
+        fix = f"{library} has {len(names)} models, such as {', '.join(names[:3])}"
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
         return [(name, ({},)) for name in matching]
@@ -170,7 +170,7 @@ def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
         if row.counted:
             return row
         rows.append((len(options), row))
-    return min(rows, key=lambda tried: tried[0])[1]
+    return min(rows, key=lambda entry: entry[0])[1]
 
 
 def _row(name: str, options: dict[str, Any]) -> SurveyRow:
