@@ -52,22 +52,22 @@ def find_model(
         return library_model(source, attribute, clip, num_classes, options)
     if num_classes is not None:
         options["num_classes"] = num_classes
-    found = _attribute(_import(source, name), attribute, name)
-    return lambda: _built(found, options, name)
+    target = _attribute(_import(source, name), attribute, name)
+    return lambda: _built(target, options, name)
 
 
-def _built(found: Any, options: dict[str, Any], name: str) -> nn.Module:
-    if not isinstance(found, nn.Module):
-        if not callable(found):
+def _built(target: Any, options: dict[str, Any], name: str) -> nn.Module:
+    if not isinstance(target, nn.Module):
+        if not callable(target):
             raise InputError(
-                f"{name} is of type {type(found).__name__}, not a model", [("fix", "name a module or what builds one")]
+                f"{name} is of type {type(target).__name__}, not a model", [("fix", "name a module or what builds one")]
             )
-        found = _called(found, options, name)
-    if not isinstance(found, nn.Module):
+        target = _called(target, options, name)
+    if not isinstance(target, nn.Module):
         raise InputError(
-            f"{name} gave a {type(found).__name__}, not a torch.nn.Module", [("fix", "return the module itself")]
+            f"{name} gave a {type(target).__name__}, not a torch.nn.Module", [("fix", "return the module itself")]
         )
-    return found
+    return target
 
 
 def _import(source: str, name: str) -> ModuleType:
@@ -84,7 +84,7 @@ def _import(source: str, name: str) -> ModuleType:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         here = path.parent if path.parent.is_dir() else Path()
-        files = [str(found) for found in here.glob("*.py")]
+        files = [str(file) for file in here.glob("*.py")]
         raise UnknownNameError("file", str(path), files, "write file.py:callable with a path from here")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -116,9 +116,9 @@ def _attribute(module: ModuleType, attribute: str, name: str) -> Any:
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            known = [key for key, found in vars(value).items() if callable(found) and not key.startswith("_")]
+            names = [key for key, member in vars(value).items() if callable(member) and not key.startswith("_")]
             raise UnknownNameError(
-                f"callable in {name.rpartition(':')[0]}", attribute, known, "name what builds the model"
+                f"callable in {name.rpartition(':')[0]}", attribute, names, "name what builds the model"
             )
         value = getattr(value, part)
     return value
@@ -132,8 +132,8 @@ def _called(build: Any, options: dict[str, Any], name: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code may raise anything, SystemExit included
-        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        settings = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} raised {type(error).__name__}: {error}",
-            [("given", given or "no arguments"), ("fix", "give its arguments with --set key=value")],
+            [("given", settings or "no arguments"), ("fix", "give its arguments with --set key=value")],
         ) from error

@@ -70,11 +70,11 @@ def create_model(
     try:
         built: Built = builder(built_for, classes, **options)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # sizes that no layer can have
-        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        settings = "".join(f", {key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} cannot be built: {type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}",
             [
-                ("given", f"clip {built_for}, {classes} classes{given}"),
+                ("given", f"clip {built_for}, {classes} classes{settings}"),
                 ("fix", "give sizes and options nearer the paper's"),
             ],
         ) from error
@@ -89,7 +89,7 @@ def create_model(
 
 def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:
     parameters = inspect.signature(builder).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    names = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for option in options:
-        if option not in known:
-            raise UnknownNameError(f"option of {name}", option, known, f"choose {', '.join(known) or 'none'}")
+        if option not in names:
+            raise UnknownNameError(f"option of {name}", option, names, f"choose {', '.join(names) or 'none'}")

@@ -110,6 +110,6 @@ def alexnet(clip: Clip, num_classes: int, *, two_towers: bool = False) -> Built:
         sizes_after(layers, (clip.height, clip.width), clip)  # refuses images that are too small
         return Built(model, inputs=inputs)
     towers = TwoTowerAlexNet(clip, num_classes)
-    seen, released = towers.fc6.in_features, TWO_TOWER_FC6_INPUTS
-    departures = () if seen == released else (f"fc6 sized for {clip}: {seen} inputs, released with {released}",)
+    width, released = towers.fc6.in_features, TWO_TOWER_FC6_INPUTS
+    departures = () if width == released else (f"fc6 sized for {clip}: {width} inputs, released with {released}",)
     return Built(towers, departures, inputs)

@@ -52,8 +52,8 @@ class Warp(nn.Module):
         x = flow[:, 0] + torch.arange(width, device=flow.device)
         y = flow[:, 1] + torch.arange(height, device=flow.device)[:, None]
         grid = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=-1)
-        stacked = torch.cat((second, along_x, along_y), dim=1)
-        warped = F.grid_sample(stacked, grid, mode="bicubic", padding_mode="border", align_corners=True)
+        planes = torch.cat((second, along_x, along_y), dim=1)
+        warped = F.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=True)
         gradient = warped[:, 1:]
         return gradient, warped[:, :1] - first - (gradient * flow).sum(1, keepdim=True)
 
@@ -160,8 +160,8 @@ def optical_flow_tvl1(
     if clip.frames < 2 or min(clip.height, clip.width) < 2:
         raise InputError(f"optical flow needs two frames of 2×2 pixels, the clip is {clip}", [("fix", "give more")])
     if min(scales, warps, iterations) < 1 or not 0 < scale_step < 1:
-        given = f"scales={scales}, warps={warps}, iterations={iterations}, scale_step={scale_step}"
-        raise InputError(f"not a schedule: {given}", [("fix", "counts of at least 1, a scale step between 0 and 1")])
+        schedule = f"scales={scales}, warps={warps}, iterations={iterations}, scale_step={scale_step}"
+        raise InputError(f"not a schedule: {schedule}", [("fix", "counts of at least 1, a scale step between 0 and 1")])
     return Built(
         TVL1(
             clip,

@@ -56,23 +56,23 @@ class Recurrence(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """States (B, T, S, H, W), and the last state and memory; they start from those `before`, or from zeros."""
         batch, frames, _, height, width = x.shape
-        given = self.input(x.flatten(0, 1))
+        inputs = self.input(x.flatten(0, 1))
         if self.below is not None and below is not None:
             from_below = self.below(F.adaptive_max_pool2d(below.flatten(0, 1), (height, width)))
-            sees, rest = given.split((from_below.shape[1], given.shape[1] - from_below.shape[1]), dim=1)
-            given = torch.cat((sees + from_below, rest), dim=1)
-        given = given.unflatten(0, (batch, frames))
+            sees, rest = inputs.split((from_below.shape[1], inputs.shape[1] - from_below.shape[1]), dim=1)
+            inputs = torch.cat((sees + from_below, rest), dim=1)
+        inputs = inputs.unflatten(0, (batch, frames))
         if before is None:
-            zeros = given.new_zeros((batch, self.states, height, width))
+            zeros = inputs.new_zeros((batch, self.states, height, width))
             before = zeros, zeros
         state, memory = before
         states = []
-        for frame in given.unbind(1):
+        for frame in inputs.unbind(1):
             state, memory = self.step(frame, state, memory)
             states.append(state)
         return torch.stack(states, dim=1), (state, memory)
 
-    def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, inputs: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state and memory (B, S, H, W)."""
         raise NotImplementedError
 
@@ -84,9 +84,9 @@ class ConvRNN(Recurrence):
         super().__init__(channels, states, kernel, gates=1, below=below, gates_below=1)
         self.hidden = nn.Conv2d(states, states, kernel, padding=kernel // 2, bias=False)
 
-    def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, inputs: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state; there is no memory."""
-        return torch.tanh(given + self.hidden(state)), memory
+        return torch.tanh(inputs + self.hidden(state)), memory
 
 
 class ConvGRU(Recurrence):
@@ -100,9 +100,9 @@ class ConvGRU(Recurrence):
         self.hidden = nn.Conv2d(states, 2 * states, kernel, padding=kernel // 2, bias=False)
         self.candidate = nn.Conv2d(states, states, kernel, padding=kernel // 2, bias=False)
 
-    def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, inputs: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state; there is no memory."""
-        z, r, candidate = given.chunk(3, dim=1)
+        z, r, candidate = inputs.chunk(3, dim=1)
         z_state, r_state = self.hidden(state).chunk(2, dim=1)
         z, r = torch.sigmoid(z + z_state), torch.sigmoid(r + r_state)
         return (1 - z) * state + z * torch.tanh(candidate + self.candidate(r * state)), memory
@@ -118,9 +118,9 @@ class ConvLSTM(Recurrence):
         super().__init__(channels, states, kernel, gates=4, below=below, gates_below=4)
         self.hidden = nn.Conv2d(states, 4 * states, kernel, padding=kernel // 2, bias=False)
 
-    def step(self, given: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, inputs: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The next state and memory."""
-        i, f, o, candidate = (given + self.hidden(state)).chunk(4, dim=1)
+        i, f, o, candidate = (inputs + self.hidden(state)).chunk(4, dim=1)
         memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(candidate)
         return torch.sigmoid(o) * torch.tanh(memory), memory
 
@@ -177,15 +177,15 @@ class RecurrentCNN(nn.Module):
         """Probabilities after these frames; keeps state and memory of every level."""
         batch, count = frames.shape[0], frames.shape[2]
         states: Tensor | None = None
-        scores, kept = [], {}
+        scores, after = [], {}
         for level, maps in zip(LEVELS, self.cnn(frames.transpose(1, 2).flatten(0, 1)), strict=True):
             below = states if self.stacked else None
             before = state[level] if state is not None else None
-            states, kept[level] = self.recurrent[level](maps.unflatten(0, (batch, count)), below, before)
+            states, after[level] = self.recurrent[level](maps.unflatten(0, (batch, count)), below, before)
             assert states is not None
             last = states[:, -1].mean((2, 3))
             scores.append(self.classifier[level](self.dropout(last)).softmax(1))
-        return torch.stack(scores).mean(0), kept
+        return torch.stack(scores).mean(0), after
 
 
 def recurrent_cnn(clip: Clip, num_classes: int, *, cell: str = "gru", stacked: bool = False) -> Built:

@@ -227,8 +227,8 @@ class ResNet3d(nn.Module):
 
 
 def _pooled_in_time(clip: Clip, num_classes: int, stem_kernel: int, temporal_kernels: Sequence[Sequence[int]]) -> Built:
-    left = sizes_after({"blocks.2": nn.MaxPool3d((2, 1, 1))}, clip.sizes, clip)
-    pool, departures = head_pool(left[0], clip, (4, POOLED, POOLED))
+    sizes = sizes_after({"blocks.2": nn.MaxPool3d((2, 1, 1))}, clip.sizes, clip)
+    pool, departures = head_pool(sizes[0], clip, (4, POOLED, POOLED))
     model = ResNet3d(num_classes, pool, stem_kernel=stem_kernel, temporal_kernels=temporal_kernels, pool_time=True)
     return Built(model, departures)
 

@@ -168,7 +168,7 @@ def _slowfast(
             f"clip {clip} has {clip.frames} frames, and the slow pathway takes every {alpha}th",
             [("in", f"slow_frames: {clip.frames}/{alpha} is no whole number"), ("fix", fix)],
         )
-    slow, departed = head_pool(clip.frames // alpha, clip, (frames // alpha, POOLED, POOLED))
+    slow, departures = head_pool(clip.frames // alpha, clip, (frames // alpha, POOLED, POOLED))
     pools = slow, (clip.frames, *slow[1:])
     model = SlowFast(
         clip.frames,
@@ -179,7 +179,7 @@ def _slowfast(
         fusion_kernel=fusion_kernel,
         temporal_kernels=temporal_kernels,
     )
-    return Built(model, departed)
+    return Built(model, departures)
 
 
 def slowfast_r50_4x16(clip: Clip, num_classes: int) -> Built:

@@ -86,11 +86,11 @@ class TwoStream(nn.Module):
         self.spatial = CNNM2048(3, clip, num_classes, second_norm=True) if has_spatial else None
         self.temporal = CNNM2048(channels, clip, num_classes, second_norm=False) if has_temporal else None
 
-    def forward(self, *given: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Scores (B, num_classes)."""
-        frame, stack = given[0], given[-1]
+        frame, stack = inputs[0], inputs[-1]
         if self.flow is not None:
-            frame, stack = given[0][:, :, 0], _stacked(self.flow(given[0]))
+            frame, stack = inputs[0][:, :, 0], _stacked(self.flow(inputs[0]))
         scores: list[Tensor] = []
         if self.spatial is not None:
             scores.append(self.spatial(frame))
@@ -108,9 +108,9 @@ def _stacked(flow: Tensor) -> Tensor:
 
 def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> Built:
     """The streams for a clip of L + 1 frames, between which there are L fields of flow."""
-    for option, value, known in (("stream", stream, STREAMS), ("flow", flow, FLOW_SOURCES)):
-        if value not in known:
-            raise UnknownNameError(f"{option} of two_stream", str(value), known, f"choose {', '.join(known)}")
+    for option, value, choices in (("stream", stream, STREAMS), ("flow", flow, FLOW_SOURCES)):
+        if value not in choices:
+            raise UnknownNameError(f"{option} of two_stream", str(value), choices, f"choose {', '.join(choices)}")
     if stream == "spatial" and flow == "tvl1":
         raise InputError("the spatial stream takes no flow", [("fix", "leave flow out, or choose stream=both")])
     if stream != "spatial" and clip.frames < 2:
@@ -119,9 +119,9 @@ def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str 
     departures = []
     if stream != "spatial" and clip.frames - 1 != FLOWS:
         departures.append(f"{clip.frames - 1} fields of flow for {clip}, the paper stacks {FLOWS}")
-    built = model.spatial or model.temporal
-    if built is not None and built.fc6.in_features != FC6_INPUTS:
-        departures.append(f"fc6 sized for {clip}: {built.fc6.in_features} inputs, the paper's has {FC6_INPUTS}")
+    network = model.spatial or model.temporal
+    if network is not None and network.fc6.in_features != FC6_INPUTS:
+        departures.append(f"fc6 sized for {clip}: {network.fc6.in_features} inputs, the paper's has {FC6_INPUTS}")
     frame, stack = (3, clip.height, clip.width), (2 * (clip.frames - 1), clip.height, clip.width)
     inputs: dict[str, tuple[tuple[int, ...], ...]] = {
         "both": (frame, stack),
