@@ -110,10 +110,10 @@ def _forward(
     sampling: tuple[int | None, float | None, int | None],
 ) -> Result:
     """The straight line: trace, cost, result."""
-    owned = Inventory.of(module)
-    traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow, owned=owned)
+    inventory = Inventory.of(module)
+    traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops, fast=fast)
-    tree = module_tree(owned, traced.settled)
+    tree = module_tree(inventory, traced.settled)
     recipe = recipe_of(module)
     return Result(
         model=recipe.name if recipe else type(module).__name__,
@@ -140,21 +140,21 @@ def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fa
         return error.message
 
 
-def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
     `settled` has the sizes of lazy parameters, which are not the module's own to tell.
     """
-    sizes = {id(p): (p.numel(), p.requires_grad) for p in owned.parameters if id(p) not in owned.lazy}
-    if owned.lazy:
-        sizes |= _settled_sizes(owned, settled)
+    sizes = {id(p): (p.numel(), p.requires_grad) for p in inventory.parameters if id(p) not in inventory.lazy}
+    if inventory.lazy:
+        sizes |= _settled_sizes(inventory, settled)
     tree = []
-    for path, part in owned.modules:
+    for path, part in inventory.modules:
         params = trainable = 0
         for parameter in part._parameters.values():
-            size, wanted = sizes.pop(id(parameter), _NOT_AGAIN)
+            size, requires_grad = sizes.pop(id(parameter), _NOT_AGAIN)
             params += size
-            trainable += size if wanted else 0
+            trainable += size if requires_grad else 0
         tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
     return tuple(tree)
 
@@ -162,12 +162,12 @@ def module_tree(owned: Inventory, settled: Mapping[str, int] = MappingProxyType(
 _NOT_AGAIN = (0, False)  # a parameter that another module has had before
 
 
-def _settled_sizes(owned: Inventory, settled: Mapping[str, int]) -> dict[int, tuple[int, bool]]:
+def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int, tuple[int, bool]]:
     """Elements of every lazy parameter, and whether it is trained, by identity."""
     sizes: dict[int, tuple[int, bool]] = {}
-    for path, part in owned.modules:
+    for path, part in inventory.modules:
         for name, parameter in part._parameters.items():
-            if parameter is not None and id(parameter) in owned.lazy and id(parameter) not in sizes:
+            if parameter is not None and id(parameter) in inventory.lazy and id(parameter) not in sizes:
                 full = f"{path}.{name}".lstrip(".")
                 if full not in settled:
                     why = f"lazy parameter {full} has no size, since this input never reaches it"

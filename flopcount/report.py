@@ -122,7 +122,7 @@ class Report(Result):
             return self
         counted = self._counted_again("the data of every operation")
         with counted.prepared():
-            followed = count(
+            result = count(
                 counted.module,
                 counted.input,
                 batch=self.input.batch,
@@ -130,9 +130,9 @@ class Report(Result):
                 fast=counted.fast,
                 dataflow=True,
             )
-        if _calls(followed) != _calls(self):
+        if _calls(result) != _calls(self):
             raise InputError(f"{self.model} is another module than was counted", [("fix", "count it again")])
-        return replace(self, dataflow=followed.dataflow, saving=followed.saving)
+        return replace(self, dataflow=result.dataflow, saving=result.saving)
 
     def with_receptive_field(self) -> Report:
         """The same with what each layer sees of the clip, in its tables and in its JSON.
@@ -292,9 +292,9 @@ def count_flops(
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
-    asked = _asked(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    keywords = _asked(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
     protocol = {"views": views, "stride": stride, "fps": fps, "batch": batch}
-    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), asked)
+    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), keywords)
 
 
 def count_model(
@@ -343,12 +343,12 @@ def count_model(
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
     """
-    asked = _asked(dataflow=dataflow, receptive_field=receptive_field)
+    keywords = _asked(dataflow=dataflow, receptive_field=receptive_field)
     protocol = {"views": views, "stride": stride, "fps": fps}
     training = mode, optimizer, freeze
     return with_model(
         name,
-        lambda module, input: _report(module, input, protocol, strict, "auto", True, training, asked),
+        lambda module, input: _report(module, input, protocol, strict, "auto", True, training, keywords),
         clip=clip,
         batch=batch,
         num_classes=num_classes,
@@ -367,21 +367,21 @@ def _report(
     engine: str,
     fast: bool,
     training: tuple[str, str | None, str | Sequence[str]],
-    asked: Mapping[str, Any],
+    keywords: Mapping[str, Any],
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
     require_module(module)
     plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
     with TURN, counted.prepared():
-        result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(asked.get("dataflow")))
+        result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(keywords.get("dataflow")))
         step = _training(result, module, input, plan, engine, fast) if plan else None
     if strict:
         refuse_uncosted(step.step.ops if step else result.ops)
     report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, training=step, counted=counted)
-    if asked.get("symbolic") is not None:
-        report = replace(report, closed_form=report.formula(asked["symbolic"], layout=asked.get("layout")))
-    return report.with_receptive_field() if asked.get("receptive_field") else report
+    if keywords.get("symbolic") is not None:
+        report = replace(report, closed_form=report.formula(keywords["symbolic"], layout=keywords.get("layout")))
+    return report.with_receptive_field() if keywords.get("receptive_field") else report
 
 
 _NEW_CALLS = {
@@ -394,14 +394,14 @@ _NEW_CALLS = {
 
 def _asked(**keywords: Any) -> dict[str, Any]:
     """The old keywords that were given, each with a warning that names the new call."""
-    asked = {name: value for name, value in keywords.items() if value is not None}
-    for name in asked:
+    present = {name: value for name, value in keywords.items() if value is not None}
+    for name in present:
         warnings.warn(
             f"{name}= is deprecated and goes with the next release: count first, then {_NEW_CALLS[name]}",
             DeprecationWarning,
             stacklevel=3,
         )
-    return asked
+    return present
 
 
 def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:

@@ -108,8 +108,8 @@ def _field(row: ModuleRow, fields: Fields) -> str:
 
 def _field_lines(fields: Fields) -> Iterable[str]:
     yield "field: positions of the clip that the unit in the middle of an output sees; global is all of them"
-    for lost in dict.fromkeys(field.lost for of_module in fields.values() for field in of_module if field.lost):
-        yield f"field unknown: since {lost}, whose dependences are not known"
+    for cause in dict.fromkeys(field.lost for of_module in fields.values() for field in of_module if field.lost):
+        yield f"field unknown: since {cause}, whose dependences are not known"
 
 
 def by_operator(result: Result, fields: Fields | None = None) -> Table:

@@ -92,8 +92,8 @@ class Diff:
         that cost nothing and have no parameters are no rows; a note names those that are others now. Every count
         column sums to its total row.
         """
-        shown = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
-        rows = [_Row.of(layer, depth, self._inside) for layer in shown]
+        layers = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
+        rows = [_Row.of(layer, depth, self._inside) for layer in layers]
         differing = [row for row in rows if row.change is not Change.UNCHANGED]
         cells = [row.cells(self._name(row.path)) for row in differing if row.counts]
         silent = [self._name(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
@@ -107,13 +107,13 @@ class Diff:
     @cached_property
     def _inside(self) -> frozenset[str]:
         """Modules that a layer which differs is in."""
-        found: set[str] = set()
+        paths: set[str] = set()
         for layer in self.layers:
             path = layer.path
             while path and layer.change is not Change.UNCHANGED:
                 path = path.rpartition(".")[0]
-                found.add(path)
-        return frozenset(found)
+                paths.add(path)
+        return frozenset(paths)
 
     @property
     def _title(self) -> str:
@@ -177,11 +177,11 @@ def diff(old: Counted, new: Counted) -> Diff:
 
 def _merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
     """The new order, with what only the old one has behind what stood before it there."""
-    kept = set(new := list(new))
+    in_new = set(new := list(new))
     behind: dict[str, list[str]] = {}
     last = ""  # the root is in both
     for path in old:
-        if path in kept:
+        if path in in_new:
             last = path
         else:
             behind.setdefault(last, []).append(path)

@@ -68,8 +68,8 @@ class Explanation:
 
     def __str__(self) -> str:
         row = self.row
-        called = {0: "never called", 1: "called once"}.get(row.calls, f"called {row.calls} times")
-        lines = [f"{row.path or 'the model'} ({row.type}), {called}"]
+        calls = {0: "never called", 1: "called once"}.get(row.calls, f"called {row.calls} times")
+        lines = [f"{row.path or 'the model'} ({row.type}), {calls}"]
         module = row.path
         for op in self.ops:
             if op.module != module:

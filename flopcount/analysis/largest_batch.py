@@ -45,11 +45,11 @@ def parse_bytes(text: str | int) -> int:
     Raises:
         InputError: it is none of these, or 0.
     """
-    found = _BYTES.fullmatch(str(text).strip())
-    number = float(found[1]) if found else 0.0
-    if found is None or not number:
+    match = _BYTES.fullmatch(str(text).strip())
+    number = float(match[1]) if match else 0.0
+    if match is None or not number:
         raise InputError(f"memory {text!r} is no amount of bytes", [("fix", "write 80GB, 24GiB or 512MB")])
-    return int(number * (1024 if found[3] else 1000) ** _PREFIXES.index(found[2].lower() or " "))
+    return int(number * (1024 if match[3] else 1000) ** _PREFIXES.index(match[2].lower() or " "))
 
 
 def largest_batch(
@@ -76,8 +76,8 @@ def largest_batch(
     budget = parse_bytes(memory)
 
     def need(batch: int) -> int | None:
-        found = memory_of(count(batch), kernels=kernels)
-        return found.step(optimizer) if training else found.inference
+        usage = memory_of(count(batch), kernels=kernels)
+        return usage.step(optimizer) if training else usage.inference
 
     return largest(need, budget)
 
@@ -87,34 +87,34 @@ def largest(need: Callable[[int], int | None], budget: int) -> BatchFit:
 
     Where no need is known (None) for a single sample, two are tried: batch normalisation cannot train on one value.
     """
-    known: dict[int, int | None] = {}
+    needs: dict[int, int | None] = {}
 
     def fits(batch: int) -> bool:
-        if batch not in known:
-            known[batch] = need(batch)
-        found = known[batch]
-        return found is not None and found <= budget
+        if batch not in needs:
+            needs[batch] = need(batch)
+        nbytes = needs[batch]
+        return nbytes is not None and nbytes <= budget
 
     low = next((batch for batch in (1, 2) if fits(batch)), 0)
     if not low:
-        return BatchFit(budget, 0, None, known[1] if known[1] is not None else known[2])
+        return BatchFit(budget, 0, None, needs[1] if needs[1] is not None else needs[2])
     high = MOST + 1
     while high - low > 1:
-        guess = _secant(known, low, budget) if len(known) < _SECANTS else (low + high) // 2
+        guess = _secant(needs, low, budget) if len(needs) < _SECANTS else (low + high) // 2
         guess = min(max(guess, low + 1), high - 1)
         if fits(guess):
             low = guess
         else:
             high = guess
-    return BatchFit(budget, low, known[low], known.get(low + 1))
+    return BatchFit(budget, low, needs[low], needs.get(low + 1))
 
 
 _SECANTS = 12
 
 
-def _secant(known: dict[int, int | None], low: int, budget: int) -> int:
+def _secant(needs: dict[int, int | None], low: int, budget: int) -> int:
     """Where the line through two batches meets the budget; the nearest ones on either side of it, if there are."""
-    points = sorted((batch, n) for batch, n in known.items() if n is not None)
+    points = sorted((batch, n) for batch, n in needs.items() if n is not None)
     below = [point for point in points if point[0] <= low]
     above = [point for point in points if point[0] > low]
     first, second = (below[-1], above[0]) if above else (below[-2], below[-1]) if len(below) > 1 else (below[-1],) * 2

@@ -114,33 +114,33 @@ def largest_clips(
     if not within.any():
         least = f"{times((int(t[0]), int(s[0]), int(s[0])))} takes {si(int(macs[0, 0]) * views.count, 'MACs')}"
         raise InputError(f"no clip of {form.model} fits {budget.text}", [("seen", least), ("fix", "raise the budget")])
-    found: list[tuple[int, int, int]] = []
+    clips: list[tuple[int, int, int]] = []
     for row in reversed(range(len(t))):
         columns = np.flatnonzero(within[row])
-        if len(columns) and (not found or s[columns[-1]] > found[-1][1]):
-            found.append((int(t[row]), int(s[columns[-1]]), int(macs[row, columns[-1]])))
-    return Fit(form.model, budget, views, tuple(found), tuple(_notes(form, found, int(t[-1]), int(s[-1]))))
+        if len(columns) and (not clips or s[columns[-1]] > clips[-1][1]):
+            clips.append((int(t[row]), int(s[columns[-1]]), int(macs[row, columns[-1]])))
+    return Fit(form.model, budget, views, tuple(clips), tuple(_notes(form, clips, int(t[-1]), int(s[-1]))))
 
 
 def _choices(
-    form: ClosedForm, names: tuple[str, ...], given: Sequence[int] | None, usual: Sequence[int], what: str
+    form: ClosedForm, names: tuple[str, ...], sizes: Sequence[int] | None, usual: Sequence[int], what: str
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Sizes on which the form holds for all these axes, in order."""
     domains = [domain for domain in form.domains if domain.axis in names]
     pinned = [domain.base for domain in domains if domain.pinned]
-    candidates = sorted(set(given or (*usual, *pinned)))
-    held = [size for size in candidates if all(size in domain for domain in domains)]
-    if not held:
+    candidates = sorted(set(sizes or (*usual, *pinned)))
+    choices = [size for size in candidates if all(size in domain for domain in domains)]
+    if not choices:
         holds = ", ".join(map(str, domains))
         raise InputError(
             f"{form.model} takes none of the {what} {candidates[0]} to {candidates[-1]}", [("seen", holds)]
         )
-    return np.array(held, dtype=np.int64)
+    return np.array(choices, dtype=np.int64)
 
 
-def _notes(form: ClosedForm, found: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
+def _notes(form: ClosedForm, clips: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
     notes = ["no clip here can be longer or larger within the budget without giving up the other"]
-    if any(frames == most or side == largest for frames, side, _ in found):
+    if any(frames == most or side == largest for frames, side, _ in clips):
         notes.append(f"looked at up to {most} frames and {largest}×{largest}")
     notes += [f"{domain.axis} is pinned: {domain.pinned}" for domain in form.domains if domain.pinned]
     notes.append(f"from the closed form, which holds for {', '.join(str(domain) for domain in form.domains)}")

@@ -205,11 +205,11 @@ def _place(module: str) -> str:
 
 
 def _by_dtype(flow: Dataflow, storages: Iterable[int]) -> Bytes:
-    found: dict[str, int] = {}
+    nbytes: dict[str, int] = {}
     for serial in storages:
         storage = flow.storages[serial]
-        found[storage.dtype] = found.get(storage.dtype, 0) + storage.nbytes
-    return tuple(found.items())
+        nbytes[storage.dtype] = nbytes.get(storage.dtype, 0) + storage.nbytes
+    return tuple(nbytes.items())
 
 
 def _held(flow: Dataflow, *roles: Role) -> Bytes:
@@ -249,21 +249,21 @@ def _workspace(op: Op, data: Flow) -> int:
 def _training(trace: Trace, kernels: str) -> TrainingMemory:
     flow = trace.dataflow
     assert flow is not None
-    saved = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
-    kept = total(_by_dtype(flow, saved))
+    activations = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
+    at_rest = total(_by_dtype(flow, activations))
     forward = _peak(trace.ops, flow, kernels)
     flights = [_gradients(flow, data) for data in flow.flows]
     at = max(range(len(flights)), key=flights.__getitem__, default=-1)
-    if at < 0 or kept + flights[at] < forward.nbytes:
-        return TrainingMemory(_by_dtype(flow, saved), forward.nbytes - kept, forward.module, forward.op)
-    return TrainingMemory(_by_dtype(flow, saved), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
+    if at < 0 or at_rest + flights[at] < forward.nbytes:
+        return TrainingMemory(_by_dtype(flow, activations), forward.nbytes - at_rest, forward.module, forward.op)
+    return TrainingMemory(_by_dtype(flow, activations), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
 
 
 def _gradients(flow: Dataflow, data: Flow) -> int:
     """Bytes of the gradients of all activations that an op reads or writes."""
-    storages = {access.storage for access in data.reads + data.writes}
-    touched = (flow.storages[serial] for serial in storages)
-    return sum(s.nbytes for s in touched if s.role is Role.ACTIVATION and s.dtype.startswith(("float", "bfloat")))
+    serials = {access.storage for access in data.reads + data.writes}
+    storages = (flow.storages[serial] for serial in serials)
+    return sum(s.nbytes for s in storages if s.role is Role.ACTIVATION and s.dtype.startswith(("float", "bfloat")))
 
 
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:

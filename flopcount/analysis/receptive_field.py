@@ -78,10 +78,10 @@ def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, .
     """
     fields: dict[str, tuple[Field, ...]] = {}
     mode = follow(module, input)
-    for seen in mode.outputs:
-        field = _field(seen, mode.lengths)
-        if field is not None and field not in fields.get(seen.module, ()):
-            fields[seen.module] = (*fields.get(seen.module, ()), field)
+    for output in mode.outputs:
+        field = _field(output, mode.lengths)
+        if field is not None and field not in fields.get(output.module, ()):
+            fields[output.module] = (*fields.get(output.module, ()), field)
     return fields
 
 
@@ -103,23 +103,25 @@ def follow(module: nn.Module, input: Input) -> DependenceMode:
     return mode
 
 
-def _field(seen: Seen, clip: tuple[int, ...]) -> Field | None:
+def _field(output: Seen, clip: tuple[int, ...]) -> Field | None:
     """Of all outputs of a call the largest; None where none of them depends on the input."""
-    lost = next((state for state in seen.states if isinstance(state, Lost)), None)
+    lost = next((state for state in output.states if isinstance(state, Lost)), None)
     if lost is not None:
         return Field((), clip, f"{lost.op} in {lost.module or 'the model itself'}")
-    found = [[_size(reach) for reach in middle(state)] for state in seen.states if isinstance(state, InputDependence)]
-    if not found:
+    by_state = [
+        [_size(reach) for reach in middle(state)] for state in output.states if isinstance(state, InputDependence)
+    ]
+    if not by_state:
         return None
-    return Field(tuple(None if None in sizes else max(sizes) for sizes in zip(*found, strict=True)), clip)
+    return Field(tuple(None if None in sizes else max(sizes) for sizes in zip(*by_state, strict=True)), clip)
 
 
 def middle(lineage: InputDependence) -> list[Intervals]:
     """The unit in the middle of every axis of the tensor along which one axis of the clip is laid out."""
-    laid = [sum(map(bool, jumps)) for jumps in zip(*(reach.jumps for reach in lineage.reaches), strict=True)]
+    counts = [sum(map(bool, jumps)) for jumps in zip(*(reach.jumps for reach in lineage.reaches), strict=True)]
 
     def cut(x: Tensor) -> Tensor:
-        for axis, count in enumerate(laid):
+        for axis, count in enumerate(counts):
             if count == 1:
                 x = x.narrow(axis, x.shape[axis] // 2, 1)
         return x

@@ -107,7 +107,7 @@ def span_of(result: Result) -> Span:
     depths = [depth_of(costed) for costed in result.ops]
     ends, before = _deepest(depths, order)
     writes = [bool(data.writes) for data in flow.flows]
-    lengths, _ = _deepest([int(written) for written in writes], order)
+    lengths, _ = _deepest([int(write) for write in writes], order)
     return Span(
         model=result.model,
         work=result.total_flops,
@@ -139,16 +139,16 @@ def dependences(flow: Dataflow) -> list[tuple[int, ...]]:
     writers: dict[int, list[tuple[int, Access]]] = {}
     order = []
     for position, data in enumerate(flow.flows):
-        found = {
+        waits = {
             writer
             for access in data.reads
-            for writer, written in writers.get(access.storage, ())
-            if access.overlaps(written)
+            for writer, region in writers.get(access.storage, ())
+            if access.overlaps(region)
         }
-        order.append(tuple(sorted(found)))
+        order.append(tuple(sorted(waits)))
         for access in data.writes:
-            kept = writers.get(access.storage, []) if access.axes else []
-            writers[access.storage] = [(w, region) for w, region in kept if region != access] + [(position, access)]
+            earlier = writers.get(access.storage, []) if access.axes else []
+            writers[access.storage] = [(w, region) for w, region in earlier if region != access] + [(position, access)]
     return order
 
 
@@ -184,16 +184,16 @@ def recurrence(ops: Sequence[CostedOp], flow: Dataflow, order: Sequence[tuple[in
     """
     weights = _reused(ops, flow)
     at: list[int] = []
-    used: list[dict[tuple[int, str], int]] = []  # the latest step of each weight on the chains into an op
+    latest: list[dict[tuple[int, str], int]] = []  # the latest step of each weight on the chains into an op
     for costed, waits, mine in zip(ops, order, weights, strict=True):
-        seen: dict[tuple[int, str], int] = {}
+        past: dict[tuple[int, str], int] = {}
         for earlier in waits:
-            for weight, step in used[earlier].items():
-                seen[weight] = max(step, seen.get(weight, 0))
-        begins = max([1, *(at[earlier] for earlier in waits), *(seen[weight] + 1 for weight in mine if weight in seen)])
+            for weight, step in latest[earlier].items():
+                past[weight] = max(step, past.get(weight, 0))
+        begins = max([1, *(at[earlier] for earlier in waits), *(past[weight] + 1 for weight in mine if weight in past)])
         ends = begins + (steps.of(costed.op.signature) or 1) - 1
         at.append(ends)
-        used.append(seen | dict.fromkeys(mine, ends))
+        latest.append(past | dict.fromkeys(mine, ends))
     return at
 
 
@@ -201,14 +201,14 @@ def _reused(ops: Sequence[CostedOp], flow: Dataflow) -> list[tuple[tuple[int, st
     """For each op the weights it uses that the same operator uses again, or did before."""
     roles = (Role.PARAMETER, Role.FROZEN)
     uses: dict[tuple[int, str], int] = {}
-    found = []
+    by_op = []
     for costed, data in zip(ops, flow.flows, strict=True):
         storages = dict.fromkeys(a.storage for a in data.reads if flow.storages[a.storage].role in roles)
         mine = [(storage, costed.name) for storage in storages]
-        found.append(mine)
+        by_op.append(mine)
         for weight in mine:
             uses[weight] = uses.get(weight, 0) + 1
-    return [tuple(weight for weight in mine if uses[weight] > 1) for mine in found]
+    return [tuple(weight for weight in mine if uses[weight] > 1) for mine in by_op]
 
 
 def spans_table(spans: Iterable[Span]) -> Table:

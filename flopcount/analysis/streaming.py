@@ -1,8 +1,8 @@
 """Module + stride -> what a new frame of a video costs in steady state, against computing the whole clip again.
 
 What enters is a network with a `step` (models/streamable.py); what leaves is a Streaming: the cost of one step on S new
-frames, counted with the state that a whole clip leaves behind, beside the cost of one clip. A network without a step is
-told what prevents it: the first operator whose results depend on where the clip begins and ends.
+frames, counted with the state that a whole clip leaves behind, beside the cost of one clip. For a network without a
+step it says what prevents one: the first operator whose results depend on where the clip begins and ends.
 """
 
 from __future__ import annotations
@@ -137,12 +137,12 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     state = _state_after(module, first)
     new = TensorSpec((batch, channels, stride, height, width), first.dtype)
     step = count(_Step(module), (new, state), batch=batch)
-    kept = sum(spec.nbytes for spec in specs_of(state)) // batch
-    return _stepped(base, step.per_sample, kept, getattr(module, "step_sees", ""))
+    nbytes = sum(spec.nbytes for spec in specs_of(state)) // batch
+    return _stepped(base, step.per_sample, nbytes, getattr(module, "step_sees", ""))
 
 
-def _stepped(base: Streaming, step: Amount, kept: int, sees: str) -> Streaming:
-    return Streaming(base.model, base.clip, base.stride, base.window, step, kept, sees)
+def _stepped(base: Streaming, step: Amount, nbytes: int, sees: str) -> Streaming:
+    return Streaming(base.model, base.clip, base.stride, base.window, step, nbytes, sees)
 
 
 def _prevented(base: Streaming, reason: Prevented) -> Streaming:
@@ -168,17 +168,17 @@ class _Step(nn.Module):
 
 def _state_after(module: nn.Module, clip: TensorSpec) -> Any:
     """The specs of what a network keeps once it has seen a clip; nothing is computed."""
-    kept: list[Any] = []
+    states: list[Any] = []
 
     class FirstStep(_Step):
         def forward(self, frames: Tensor, state: Any) -> Any:
             output, after = super().forward(frames, state)
-            kept.append(map_tensors(tensor_spec, after))
+            states.append(map_tensors(tensor_spec, after))
             return output
 
     with TURN:
         trace(FirstStep(module), (clip, None))
-    return kept[-1]  # of the engine that served
+    return states[-1]  # of the engine that served
 
 
 # What prevents it
@@ -211,10 +211,10 @@ def _border(state: Any, mode: DependenceMode, stride: int) -> str:
     if bool((low <= -FAR // 2).any()):
         return SEES_ALL
     steps = _steps(low[windows], high[windows])
-    if any(len(found) > 1 for found in steps):
+    if any(len(jumps) > 1 for jumps in steps):
         return BY_PLACE
-    missed = next((found[0] for found in steps if found and stride % found[0]), 0)
-    return MOVES.format(missed) if missed else ""
+    jump = next((jumps[0] for jumps in steps if jumps and stride % jumps[0]), 0)
+    return MOVES.format(jump) if jump else ""
 
 
 def _steps(low: Tensor, high: Tensor) -> list[list[int]]:

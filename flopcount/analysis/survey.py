@@ -170,7 +170,7 @@ def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
         if row.counted:
             return row
         rows.append((len(options), row))
-    return min(rows, key=lambda tried: tried[0])[1]
+    return min(rows, key=lambda entry: entry[0])[1]
 
 
 def _row(name: str, options: dict[str, Any]) -> SurveyRow:

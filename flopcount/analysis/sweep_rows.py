@@ -30,7 +30,7 @@ Configuration: TypeAlias = Mapping[str, Any]
 """Names and values that a builder takes as keyword arguments."""
 
 CHUNK = 32  # configurations handed out at once: a second of work, so that handing out costs little
-_ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is told as a failure
+_ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is reported as a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +118,23 @@ def sweep_rows(
     configurations, total = _configurations(grid)
     chunks = enumerate(iter(lambda: tuple(islice(configurations, chunk)), ()))
     count = partial(_count_chunk, build)
-    found: dict[int, tuple[SweepRow, ...]] = {}
+    by_index: dict[int, tuple[SweepRow, ...]] = {}
     done = 0
     for index, rows in _results(count, chunks, executor):
-        found[index] = rows
+        by_index[index] = rows
         done += len(rows)
         progress(done, total)
-    if not found:
+    if not by_index:
         raise InputError("the grid is empty", [("fix", "give each name at least one value")])
-    return SweepRows(tuple(row for index in sorted(found) for row in found[index]))
+    return SweepRows(tuple(row for index in sorted(by_index) for row in by_index[index]))
 
 
 def _configurations(grid: Any) -> tuple[Iterator[Configuration], int | None]:
     if isinstance(grid, Mapping):
-        values = [tuple(given) for given in grid.values()]
+        values = [tuple(choices) for choices in grid.values()]
         total = 1
-        for given in values:
-            total *= len(given)
+        for choices in values:
+            total *= len(choices)
         return (dict(zip(grid, point, strict=True)) for point in product(*values)), total
     if isinstance(grid, Iterable) and not isinstance(grid, str):
         return iter(grid), len(grid) if isinstance(grid, Sequence) else None
@@ -181,8 +181,8 @@ _AT_ONCE = 256  # chunks
 
 
 def _next_job(chunks: _Chunks) -> tuple[int, tuple[Configuration, ...], int] | None:
-    found = next(chunks, None)
-    return None if found is None else (*found, 1)
+    entry = next(chunks, None)
+    return None if entry is None else (*entry, 1)
 
 
 def _failed(chunk: tuple[Configuration, ...], error: BaseException) -> tuple[SweepRow, ...]:
@@ -206,15 +206,15 @@ def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
 
 
 def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
-    built = weightless(build, **configuration)
-    if isinstance(built, Result):
-        return built
-    if not (isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], nn.Module)):
-        raise InputError(f"the builder gave a {type(built).__name__}", [("fix", "return (module, input)")])
+    answer = weightless(build, **configuration)
+    if isinstance(answer, Result):
+        return answer
+    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], nn.Module)):
+        raise InputError(f"the builder gave a {type(answer).__name__}", [("fix", "return (module, input)")])
     try:
-        return count(*built)
+        return count(*answer)
     except TraceError as error:  # it needs its weights
-        require_room(built[0], error)
+        require_room(answer[0], error)
         return count(*build(**configuration))
 
 

@@ -127,9 +127,9 @@ def training_arguments(
     from ..core.errors import InputError
     from ..training.optimizers import find_optimizer
 
-    given = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}
+    options = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}
     if not train:
-        for option, value in given.items():
+        for option, value in options.items():
             if value is not None:
                 raise InputError(
                     f"{option} is of no use without --train", [("fix", f"add --train, or leave {option} out")]

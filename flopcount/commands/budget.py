@@ -52,13 +52,13 @@ def budget(
     """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
     from ..publishing.budget import Budget, check_budgets, parse_limit
 
-    written = {
+    texts = {
         "max-gmacs": max_gmacs,
         "max-gflops": max_gflops,
         "max-params": max_params,
         "max-gmacs-per-video": max_gmacs_per_video,
     }
-    limits = {key: parse_limit(key, text) for key, text in written.items() if text is not None}
+    limits = {key: parse_limit(key, text) for key, text in texts.items() if text is not None}
     if name is None or not limits:
         options: dict[str, object] = {
             "--clip": clip,
@@ -67,11 +67,11 @@ def budget(
             "--input": input,
             "--set": set,
         }
-        options |= {"--num-classes": num_classes, **{f"--{key}": text for key, text in written.items()}}
-        given = [option for option, value in options.items() if value is not None]
-        if given:
+        options |= {"--num-classes": num_classes, **{f"--{key}": text for key, text in texts.items()}}
+        names = [option for option, value in options.items() if value is not None]
+        if names:
             missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
-            raise InputError(f"{given[0]} without {missing}", [("fix", "see flopcount budget --help")])
+            raise InputError(f"{names[0]} without {missing}", [("fix", "see flopcount budget --help")])
         budgets = _from_file(config, name)
     else:
         if config is not None:
@@ -81,7 +81,7 @@ def budget(
         arguments["inputs"] = tuple(arguments["inputs"])
         budgets = [Budget(model=arguments.pop("name"), name=name, limits=limits, views=views_of(views), **arguments)]
     with working("counting") as say:
-        result = check_budgets(budgets, lambda counted: say(f"counting {counted}"))
+        result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()
     show(table, format.value)
     for note in table.notes if format is TableFormat.csv else ():  # which has no place for them

@@ -49,7 +49,7 @@ def rules_table() -> Table:
         Column("counts", "prose"),
         Column("source", "prose", drop=1),
     )
-    names = {id(rule): [op for op, found in RULES.items() if found is rule] for rule in distinct}
+    names = {id(rule): [op for op, entry in RULES.items() if entry is rule] for rule in distinct}
     order = sorted(distinct, key=lambda rule: (rule.kind.value, rule.name))
     rows = tuple((_named(names[id(rule)]), rule.kind.value, rule.counts, rule.source) for rule in order)
     notes = (f"{len(RULES)} operator names, {len(rows)} rules", "an operator that is not here is listed as uncosted")

@@ -47,22 +47,22 @@ def diff(
     Layers are matched by path. The options go to every side that is a model.
     """
     options = {"--clip": clip, "--dtype": dtype, "--input": input, "--num-classes": num_classes, "--set": set}
-    given = [name for name, value in options.items() if value is not None] + ["--batch"] * (batch != 1)
-    if _is_file(old) and _is_file(new) and given:
-        raise InputError(f"{given[0]} is for models, and both sides are saved reports", [("fix", f"drop {given[0]}")])
+    names = [name for name, value in options.items() if value is not None] + ["--batch"] * (batch != 1)
+    if _is_file(old) and _is_file(new) and names:
+        raise InputError(f"{names[0]} is for models, and both sides are saved reports", [("fix", f"drop {names[0]}")])
 
     def arguments(side: str) -> dict[str, Any]:
         name, own = _clip_apart(side)
         return arguments_of(name, own or clip, batch, num_classes, set, input, dtype)
 
-    asked = {side: arguments(side) for side in (old, new) if not _is_file(side)}
+    models = {side: arguments(side) for side in (old, new) if not _is_file(side)}
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared
         from ..output.report_json_reader import read_report
         from ..report import count_model
 
         def counted(side: str) -> Counted:
-            return count_model(**asked[side]) if side in asked else read_report(side)
+            return count_model(**models[side]) if side in models else read_report(side)
 
         result = compared(counted(old), counted(new))
     show(result.table(depth), format.value)

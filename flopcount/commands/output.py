@@ -18,7 +18,7 @@ __all__ = ["progress", "show", "working", "write"]
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on stderr while a person waits, told how far it is; nothing where stderr is no terminal.
+    """A spinner on stderr while a person waits, which says how far it is; nothing where stderr is no terminal.
 
     What a user's model prints meanwhile goes to stderr too: stdout is for the answer.
     """

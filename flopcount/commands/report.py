@@ -60,8 +60,8 @@ def report(
 
     names = list(dict.fromkeys(names))
     for name in names:
-        asked = arguments_of(name, clip, 1, num_classes, set, None, None)
-    model = {key: asked[key] for key in ("clip", "num_classes", "options")} | {"views": views_of(views)}
+        arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
+    model = {key: arguments[key] for key in ("clip", "num_classes", "options")} | {"views": views_of(views)}
     classes_of(dataset)
     require_folder(out)
     command = _command(names, clip, views, num_classes, set, depth, dataset, check, format)
@@ -92,11 +92,11 @@ def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) 
     from ..models import CARDS
     from ..publishing.comparison import compare
 
-    known = [name for name in names if name in CARDS]
-    if len(names) < 2 or not known:
+    of_zoo = [name for name in names if name in CARDS]
+    if len(names) < 2 or not of_zoo:
         return None
-    found = compare(known, dataset=dataset, progress=say)
-    return found if found.rows else None
+    comparison = compare(of_zoo, dataset=dataset, progress=say)
+    return comparison if comparison.rows else None
 
 
 def _files(
@@ -127,8 +127,8 @@ def _command(
 ) -> str:
     """The command that makes the same pages anywhere."""
     words = ["flopcount", "report", *names]
-    given = {"--clip": clip, "--views": views, "--num-classes": num_classes}
-    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    options = {"--clip": clip, "--views": views, "--num-classes": num_classes}
+    words += [word for option, value in options.items() if value is not None for word in (option, str(value))]
     words += [word for setting in settings or () for word in ("--set", setting)]
     words += ["--depth", str(depth)] if depth != 2 else []
     words += ["--dataset", dataset] if len(names) > 1 else []

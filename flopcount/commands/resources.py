@@ -86,11 +86,11 @@ def _clips(name: str, clip: str | None, frames: str | None) -> list[Clip | None]
     from ..core.protocol import Clip
     from ..models import CARDS
 
-    given = Clip.parse(clip) if clip is not None else None
+    own = Clip.parse(clip) if clip is not None else None
     if frames is None:
-        return [given]
+        return [own]
     card = CARDS.get(name)
-    base = given or (card.clip if card is not None else None)
+    base = own or (card.clip if card is not None else None)
     if base is None:
         raise InputError(f"{name} does not say how large its frames are", [("fix", "give --clip 16x112x112 as well")])
     lengths = frames.split(",")
@@ -134,8 +134,8 @@ def memory(
         from ..analysis.memory import memory_of
         from ..counting import count_named
 
-        found = memory_of(count_named(**arguments, dataflow=True), kernels=kernels.value)
-        table = found.table(optimizer.value)
+        usage = memory_of(count_named(**arguments, dataflow=True), kernels=kernels.value)
+        table = usage.table(optimizer.value)
         if memory is not None:
             fits = _fits(arguments, memory, optimizer.value, kernels.value, say)
             lines = [f"largest batch in {memory}, {what}: {fit}" for what, fit in fits.items()]

@@ -65,7 +65,7 @@ def _page(result: Survey, what: list[str]) -> str:
     from ..core.made_by import made_by
     from ..output import render
 
-    made = made_by(f"flopcount survey {' '.join(what)}")
+    origin = made_by(f"flopcount survey {' '.join(what)}")
     return (
-        f"# Survey\n\n{made} A model counts if nothing of it is uncosted.\n\n{render(result.summary(), 'markdown')}\n"
+        f"# Survey\n\n{origin} A model counts if nothing of it is uncosted.\n\n{render(result.summary(), 'markdown')}\n"
     )

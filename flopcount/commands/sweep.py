@@ -85,8 +85,8 @@ def fit(
             "sizes": numbers_of(size, "--size") if size else None,
         }
         form = closed_form_of(**arguments, rebuild=True, progress=lambda at: say(f"counting {name} at {at}"))
-        found = largest_clips(form, amount, views=protocol, **choices)
-    show(found.table(), format.value)
+        result = largest_clips(form, amount, views=protocol, **choices)
+    show(result.table(), format.value)
 
 
 def numbers_of(text: str, option: str) -> list[int]:

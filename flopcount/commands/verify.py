@@ -58,8 +58,8 @@ def verify(
     from ..facts import Printed
 
     if what in ("lecture", "published"):
-        given = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
-        _refuse(what, given if what == "published" else {**given, "--family": family})
+        claim = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
+        _refuse(what, claim if what == "published" else {**claim, "--family": family})
         if write is None:
             show(_printed_table(what, family), format.value)
         else:

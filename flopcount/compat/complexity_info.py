@@ -1,4 +1,4 @@
-"""`get_model_complexity_info`, which ptflops and mmengine both have: told apart by their keywords."""
+"""`get_model_complexity_info`, which ptflops and mmengine both have, distinguished by their keywords."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def counted_in_eval(
     """
     with _evaluated(model):
         report = count_flops(model, input)
-        said: dict[str, float] = {}
+        amounts: dict[str, float] = {}
         if hooks:
             parts = dict(model.named_modules())
             args, kwargs = arguments_of(input, model)
@@ -40,18 +40,18 @@ def counted_in_eval(
                 hook = hooks.get(type(parts[call.module]))
                 if hook is not None:
                     amount = _asked(hook, parts[call.module], call.inputs, call.outputs, attribute, zero())
-                    said[call.module] = said.get(call.module, 0.0) + amount
-    return report, said
+                    amounts[call.module] = amounts.get(call.module, 0.0) + amount
+    return report, amounts
 
 
 def _asked(hook: Hook, part: nn.Module, inputs: Any, outputs: Any, attribute: str, zero: Any) -> float:
     """What a hook adds in one call; the module keeps no trace of it."""
-    given = tuple(torch.empty(shape, device="meta") for shape in inputs)
+    tensors = tuple(torch.empty(shape, device="meta") for shape in inputs)
     result = tuple(torch.empty(shape, device="meta") for shape in outputs)
     before = part.__dict__.copy()
     part.__dict__[attribute] = zero
     try:
-        hook(part, given, result[0] if len(result) == 1 else result)
+        hook(part, tensors, result[0] if len(result) == 1 else result)
         return float(part.__dict__[attribute])
     finally:
         part.__dict__.clear()

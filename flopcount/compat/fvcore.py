@@ -122,9 +122,9 @@ class _Analysis:
         """
         first: dict[int, str] = {}
         for path, module in self._model.named_modules(remove_duplicate=False):
-            known = first.setdefault(id(module), path)
+            canonical = first.setdefault(id(module), path)
             if path == name:
-                return known
+                return canonical
         raise KeyError(f"Requested module name {name!r} is not among the descendants of the analyzed model.")
 
     def copy(self, new_model: nn.Module | None = None, new_inputs: Input = None) -> Self:
@@ -172,10 +172,10 @@ class _Analysis:
         counts: dict[str, Counter[str]] = {row.path: Counter() for row in rows}
         unsupported: dict[str, Counter[str]] = {row.path: Counter() for row in rows}
         for costed in self.report.ops:
-            found = self._counted(costed)
-            missing = costed.kind is Kind.UNCOSTED and found is None
+            amounts = self._counted(costed)
+            missing = costed.kind is Kind.UNCOSTED and amounts is None
             for path in _owners(costed.op.module):
-                counts[path] += found or Counter()
+                counts[path] += amounts or Counter()
                 if missing:
                     unsupported[path][handle_names(costed)[0]] += 1
         called = {owner for row in rows if row.calls for owner in _owners(row.path)}
@@ -188,8 +188,8 @@ class _Analysis:
             return Counter()
         name = next((name for name in names if name in self._handles), None)
         if name is not None:
-            found = self._handles[name](*values_of(costed, name))
-            return found if isinstance(found, Counter) else Counter({name.partition("::")[2]: found})
+            answer = self._handles[name](*values_of(costed, name))
+            return answer if isinstance(answer, Counter) else Counter({name.partition("::")[2]: answer})
         amount = self._amount(costed)
         return Counter({_short(costed): amount}) if amount else None
 

@@ -60,11 +60,11 @@ class Value:
 def values_of(costed: CostedOp, name: str) -> tuple[list[Value], list[Value]]:
     """Inputs and outputs of a call in the order of the schema of `name`, a convolution in that of aten::convolution."""
     signature = costed.op.signature
-    given = signature.arguments
+    arguments = signature.arguments
     if name in ("aten::_convolution", "aten::convolution"):
-        known = {"transposed": "transpose" in signature.op, **given}
-        given = {key: known.get(key) for key in _CONVOLUTION} | (_FLAGS if name == "aten::_convolution" else {})
-    return [Value(value) for value in given.values()], [Value(output) for output in signature.outputs]
+        by_name = {"transposed": "transpose" in signature.op, **arguments}
+        arguments = {key: by_name.get(key) for key in _CONVOLUTION} | (_FLAGS if name == "aten::_convolution" else {})
+    return [Value(value) for value in arguments.values()], [Value(output) for output in signature.outputs]
 
 
 def handle_names(costed: CostedOp) -> tuple[str, ...]:

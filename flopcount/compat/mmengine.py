@@ -96,14 +96,14 @@ def _size(count: int) -> str:
 def _boxed(table: str) -> str:
     """The table of fvcore in the frame that mmengine draws, each row as deep as it has ancestors above it."""
     heading, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
-    framed = Table(*heading, box=box.ASCII2)
+    frame = Table(*heading, box=box.ASCII2)
     names = {row[0] for row in rows[1:]}
     for position, row in enumerate(rows):
         parts = row[0].split(".")
         above = sum(".".join(parts[:length]) in names for length in range(1, len(parts)))
         indent = " " * (above + 1 if position else 0)
-        framed.add_row(*(indent + cell if cell else "" for cell in row))
+        frame.add_row(*(indent + cell if cell else "" for cell in row))
     console = Console(file=io.StringIO(), width=max(map(len, table.splitlines())) + len(rows))
-    console.print(framed, end="")
+    console.print(frame, end="")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -53,7 +53,7 @@ def get_model_complexity_info(
         as_strings: ("4.09 GMac", "25.56 M") instead of integers.
         input_constructor: given `input_res`, returns the one argument of the model or a dict of named ones.
         ost: where to print; stdout where not given.
-        verbose: without effect: operators without a rule are always told, as a warning.
+        verbose: without effect: operators without a rule are always named in a warning.
         ignore_modules: module types that count nothing.
         custom_modules_hooks: module type -> function(module, inputs, output) that adds to `module.__flops__`; it
             replaces the count of such modules. Inputs and output are meta tensors.
@@ -67,15 +67,15 @@ def get_model_complexity_info(
         FlopcountError: the model cannot be counted, where ptflops prints the exception and returns (None, None).
     """
     FLOPS_BACKEND(backend)  # a wrong name is a ValueError there too
-    given: Any = input_constructor(input_res) if input_constructor else (1, *input_res)
-    batch = 1 if isinstance(given, dict) or not input_constructor else len(given)
+    inputs: Any = input_constructor(input_res) if input_constructor else (1, *input_res)
+    batch = 1 if isinstance(inputs, dict) or not input_constructor else len(inputs)
     hooks = dict.fromkeys(ignore_modules, _nothing) | dict(custom_modules_hooks or {})
     for kind in hooks:
         if not isinstance(kind, type):
             raise InputError(f"{kind} is no type of module", [("fix", "ignore or hook subclasses of torch.nn.Module")])
-    report, said = counted_in_eval(model, given if isinstance(given, dict) else (given,), hooks, "__flops__", int)
+    report, amounts = counted_in_eval(model, inputs if isinstance(inputs, dict) else (inputs,), hooks, "__flops__", int)
     tell_uncosted(report, "get_model_complexity_info")
-    whole = inclusive_macs(report, said)
+    whole = inclusive_macs(report, amounts)
     total = int(whole[""]) // batch
     flops = partial(flops_to_string, units=flops_units, precision=output_precision)
     params = partial(params_to_string, units=param_units, precision=output_precision)
@@ -132,14 +132,14 @@ _PARAM_UNITS = {"B": 10**9, "M": 10**6, "K": 10**3}
 
 def flops_to_string(flops: float, units: str | None = None, precision: int = 2) -> str:
     """MACs as ptflops writes them: "4.09 GMac"."""
-    chosen = units if units is not None else next((u for u, scale in _MAC_UNITS.items() if flops >= scale), "Mac")
-    return f"{round(flops / _MAC_UNITS[chosen], precision)} {chosen}" if chosen in _MAC_UNITS else f"{flops} Mac"
+    unit = units if units is not None else next((u for u, scale in _MAC_UNITS.items() if flops >= scale), "Mac")
+    return f"{round(flops / _MAC_UNITS[unit], precision)} {unit}" if unit in _MAC_UNITS else f"{flops} Mac"
 
 
 def params_to_string(params_num: int, units: str | None = None, precision: int = 2) -> str:
     """Parameters as ptflops writes them: "25.56 M", or without a unit "25.56 k"."""
     if units is None:
         scales = {"M": 10**6, "k": 10**3}
-        chosen = next((unit for unit, scale in scales.items() if params_num >= scale), "")
-        return f"{round(params_num / scales[chosen], precision)} {chosen}" if chosen else str(params_num)
+        unit = next((unit for unit, scale in scales.items() if params_num >= scale), "")
+        return f"{round(params_num / scales[unit], precision)} {unit}" if unit else str(params_num)
     return f"{round(params_num / _PARAM_UNITS[units], precision)} {units}" if units in _PARAM_UNITS else str(params_num)

@@ -37,18 +37,18 @@ def profile(
             count of such modules, what is in them included. Inputs and output are meta tensors.
         verbose: print one line about the count.
         ret_layer_info: give a third result, {name: (macs, params, {...})} for every child.
-        report_missing: without effect, since what is missing is always told, as a warning.
+        report_missing: without effect, since what is missing is always named in a warning.
 
     Returns:
         (macs, params), or (macs, params, layers), as floats.
     """
-    report, said = counted_in_eval(
+    report, amounts = counted_in_eval(
         model, inputs, custom_ops or {}, "total_ops", lambda: torch.zeros(1, dtype=torch.float64)
     )
     tell_uncosted(report, "profile")
     if verbose:
         print(f"[INFO] {report.sentence()}; counted by flopcount, nothing was run")
-    macs = inclusive_macs(report, said)
+    macs = inclusive_macs(report, amounts)
     if ret_layer_info:
         return float(macs[""]), float(report.params), _layers(report, macs, "")
     return float(macs[""]), float(report.params)
@@ -69,8 +69,8 @@ _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
 def clever_format(nums: float | Iterable[float], format: str = "%.2f") -> str | tuple[str, ...]:
     """Numbers as thop writes them: `clever_format([4089184256.0, 25557032.0])` is ("4.09G", "25.56M")."""
     several = tuple(nums) if isinstance(nums, Iterable) else (nums,)
-    written = tuple(_written(number, format) for number in several)
-    return written[0] if len(written) == 1 else written
+    texts = tuple(_written(number, format) for number in several)
+    return texts[0] if len(texts) == 1 else texts
 
 
 def _written(number: float, form: str) -> str:

@@ -34,8 +34,8 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], fix: str) -> None:
         known = list(known)
-        lowered = {candidate.lower(): candidate for candidate in known}
-        near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+        by_lowercase = {candidate.lower(): candidate for candidate in known}
+        near = [by_lowercase[match] for match in difflib.get_close_matches(name.lower(), by_lowercase, n=3, cutoff=0.6)]
         details = [("near", ", ".join(near))] if near else []
         super().__init__(f"no {what} named {name!r}", [*details, ("fix", fix)])
 

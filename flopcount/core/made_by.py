@@ -11,5 +11,5 @@ def made_by(command: str) -> str:
     """One line: the command, our version and torch's."""
     from torch import __version__ as torch_version
 
-    built = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
-    return f"Made by `{command}`, flopcount {__version__}, torch {built}."
+    version = torch_version.partition("+")[0]  # CPU or CUDA makes no difference to a count
+    return f"Made by `{command}`, flopcount {__version__}, torch {version}."

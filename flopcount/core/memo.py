@@ -1,4 +1,4 @@
-"""What one count worked out, kept for the next: the only state of flopcount that outlives a count.
+"""What one count worked out, kept for the next: which results calls have, and what they cost.
 
 Networks repeat their blocks, and programs count the same networks again, so nearly every operator asks what has been
 asked before: what comes out of this call, and what does it cost? The first depends on the operator, on its arguments
@@ -8,6 +8,10 @@ and integers, never a tensor or a module.
 
 Operators outside of torch's own are asked anew in each count: whoever wrote them may change them. Failures are not
 kept. `count_flops(..., fast=False)` neither reads nor writes any of this.
+
+Other state outlives a count too, and stays with who keeps it: the registered rules, and caches of what torch says of an
+operator (tracing), of the tables of facts, of candidates for a fit (symbolic) and of counts that are compared with
+several claims (verification).
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ _works: dict[Signature, tuple[object, Work]] = {}
 
 def calls(default_dtype: Any) -> dict[Any, Any]:
     """Call -> its signature and how to make its result again, where torch's default dtype is this."""
-    known = _calls.setdefault(default_dtype, {})
-    if len(known) > LIMIT:
-        known.clear()
-    return known
+    answers = _calls.setdefault(default_dtype, {})
+    if len(answers) > LIMIT:
+        answers.clear()
+    return answers
 
 
 def works() -> dict[Signature, tuple[object, Work]]:

@@ -92,14 +92,14 @@ def tensors_in(value: Any) -> list[TensorSpec]:
     """Every TensorSpec inside nested tuples and mappings, in order."""
     if isinstance(value, TensorSpec):
         return [value]
-    found: list[TensorSpec] = []
+    specs: list[TensorSpec] = []
     if isinstance(value, (tuple, Mapping)):
         for item in value.values() if isinstance(value, Mapping) else value:
             if type(item) is TensorSpec:
-                found.append(item)
+                specs.append(item)
             elif type(item) is not int and item is not None:  # as most are, and whether they map takes long to ask
-                found += tensors_in(item)
-    return found
+                specs += tensors_in(item)
+    return specs
 
 
 class Kind(Enum):
@@ -159,8 +159,8 @@ class Signature:
         return tuple(tensors_in(self.arguments))
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name} {_text(value)}" for name, value in self.arguments.items() if tensors_in(value))
-        return f"{self.op}({given}) -> {_text(self.outputs[0] if len(self.outputs) == 1 else self.outputs)}"
+        tensors = ", ".join(f"{name} {_text(value)}" for name, value in self.arguments.items() if tensors_in(value))
+        return f"{self.op}({tensors}) -> {_text(self.outputs[0] if len(self.outputs) == 1 else self.outputs)}"
 
 
 def _text(value: Any) -> str:

@@ -52,8 +52,8 @@ def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
     kind = parts[1] if len(parts) == 2 else dtype
     kind = DTYPES.get(kind, kind)
     if kind not in _INPUT_DTYPES:
-        known = tuple(dict.fromkeys(_INPUT_DTYPES))
-        raise UnknownNameError(f"dtype of input {text!r}", kind, known, f"choose {', '.join(known)}")
+        dtypes = tuple(dict.fromkeys(_INPUT_DTYPES))
+        raise UnknownNameError(f"dtype of input {text!r}", kind, dtypes, f"choose {', '.join(dtypes)}")
     return name, TensorSpec(tuple(int(size) for size in re.split("[x×]", parts[0])), kind)
 
 
@@ -63,17 +63,17 @@ def _is_shape(text: str) -> bool:
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     """Read "key=value" pairs; a value is JSON where it can be (true, 3, 0.5, [1, 2], null), else text."""
-    read: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.isidentifier():
             raise InputError(
                 f"setting {setting!r} is not key=value", [("fix", "write --set pool5_padding=false, one --set each")]
             )
-        if key in read:
+        if key in values:
             raise InputError(f"setting {key} is given twice", [("seen", setting)])
         try:
-            read[key] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
+            values[key] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
         except json.JSONDecodeError:
-            read[key] = value
-    return read
+            values[key] = value
+    return values

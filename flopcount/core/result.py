@@ -316,9 +316,9 @@ def _module_rows(
         path, work = costed.op.module if costed.op.module in own_macs else "", costed.work
         own_macs[path] += work.macs
         own_other[path] += work.other_flops
-    called: dict[str, list[ModuleCall]] = {}
+    by_module: dict[str, list[ModuleCall]] = {}
     for call in calls:
-        called.setdefault(call.module, []).append(call)
+        by_module.setdefault(call.module, []).append(call)
     macs, other = own_macs.copy(), own_other.copy()
     params = {info.path: info.params for info in tree}
     for info in reversed(tree):  # a module stands behind the one that holds it
@@ -332,9 +332,9 @@ def _module_rows(
             path=info.path,
             type=info.type,
             depth=info.depth,
-            calls=len(called.get(info.path, ())),
-            input_shapes=_distinct(call.inputs for call in called.get(info.path, ())),
-            output_shapes=_distinct(call.outputs for call in called.get(info.path, ())),
+            calls=len(by_module.get(info.path, ())),
+            input_shapes=_distinct(call.inputs for call in by_module.get(info.path, ())),
+            output_shapes=_distinct(call.outputs for call in by_module.get(info.path, ())),
             params=params[info.path],
             own_params=info.params,
             cost=Amount(macs[info.path], other[info.path]),

@@ -31,8 +31,8 @@ class Printed:
         if match is None or not any(c.isdigit() for c in self.text):
             raise InputError(f"{self.text!r} is not a printed number", [("fix", "write digits, such as 27.6 or 27.6G")])
         if self.scale not in SCALES:
-            known = ", ".join(filter(None, SCALES))
-            raise InputError(f"no scale {self.scale!r} of {self.text!r}", [("fix", f"choose {known} or none")])
+            scales = ", ".join(filter(None, SCALES))
+            raise InputError(f"no scale {self.scale!r} of {self.text!r}", [("fix", f"choose {scales} or none")])
 
     @classmethod
     def parse(cls, text: str, scale: str = "G") -> Printed:

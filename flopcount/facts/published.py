@@ -56,8 +56,8 @@ class Published:
     @property
     def accuracy_frames(self) -> int | None:
         """Frames of the clip that the accuracy is of, where the source counted its cost at another (torchvision's)."""
-        said = re.search(r"accuracy is for clip_len=(\d+)", self.notes)
-        return int(said[1]) if said else self.frames
+        match = re.search(r"accuracy is for clip_len=(\d+)", self.notes)
+        return int(match[1]) if match else self.frames
 
     @property
     def source(self) -> str:
@@ -124,6 +124,6 @@ def _int(place: str, row: dict[str, str], column: str) -> int | None:
     return int(text) if text else None
 
 
-def _one_of(place: str, column: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise InputError(f"{column} is {value!r}", [("in", place), ("fix", f"choose {', '.join(known)}")])
+def _one_of(place: str, column: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{column} is {value!r}", [("in", place), ("fix", f"choose {', '.join(choices)}")])

@@ -54,9 +54,9 @@ class Frames:
         """Frames (B, C, T, H, W) with those before and behind them that T/stride windows, rounded up, reach."""
         if self.native:
             return x
-        reached = (x.shape[2] - 1) // self.stride * self.stride + self.span
+        extent = (x.shape[2] - 1) // self.stride * self.stride + self.span
         front = (self.span - 1) // 2
-        back = reached - x.shape[2] - front
+        back = extent - x.shape[2] - front
         if back < 0:  # a pool that rounds up would make one more window of them
             x, back = x[:, :, :back], 0
         if not front and not back:
@@ -139,8 +139,8 @@ def _conv(layer: nn.Conv2d, time: Time) -> nn.Module:
         padding_mode=layer.padding_mode,
         device="meta",  # its weights follow
     )
-    repeated = weight[:, :, None].repeat(1, 1, frames.kernel, 1, 1) / frames.kernel
-    inflated.weight = nn.Parameter(repeated, requires_grad=layer.weight.requires_grad)
+    copies = weight[:, :, None].repeat(1, 1, frames.kernel, 1, 1) / frames.kernel
+    inflated.weight = nn.Parameter(copies, requires_grad=layer.weight.requires_grad)
     if layer.bias is not None:
         inflated.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=layer.bias.requires_grad)
     inflated.frames = frames

@@ -199,8 +199,8 @@ class _Inflation:
         return VIDEO
 
     def _flatten(self, node: fx.Node) -> str:
-        given = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | dict(node.kwargs)
-        if given.get("start_dim", 0) != 1 or given.get("end_dim", -1) not in (-1, 3):
+        arguments = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | dict(node.kwargs)
+        if arguments.get("start_dim", 0) != 1 or arguments.get("end_dim", -1) not in (-1, 3):
             self._refuse(node, "flatten, except from axis 1 to the last")
         return self._average_frames(node)
 
@@ -220,10 +220,10 @@ class _Inflation:
         return OTHER
 
     def _mean(self, node: fx.Node) -> str:
-        given = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | dict(node.kwargs)
-        axes: Any = given.get("dim", ())
+        arguments = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | dict(node.kwargs)
+        axes: Any = arguments.get("dim", ())
         over = {axis % 4 for axis in (axes if isinstance(axes, tuple | list) else (axes,))}
-        keepdim = bool(given.get("keepdim", False))
+        keepdim = bool(arguments.get("keepdim", False))
         if over in ({2}, {3}) and not keepdim:
             return self._average_frames(node)
         if over != {2, 3}:
@@ -267,10 +267,10 @@ class _Inflation:
         self._refuse(node, f"the index {index}")
 
     def _pad(self, node: fx.Node) -> str:
-        given = dict(zip(("pad", "mode", "value"), node.args[1:], strict=False)) | dict(node.kwargs)
-        if given.get("mode", "constant") != "constant":  # other modes want every axis but samples and channels
-            given["pad"] = (*tuple(given["pad"]), 0, 0)  # type: ignore[arg-type]
-        node.args, node.kwargs = (node.args[0],), given
+        arguments = dict(zip(("pad", "mode", "value"), node.args[1:], strict=False)) | dict(node.kwargs)
+        if arguments.get("mode", "constant") != "constant":  # other modes want every axis but samples and channels
+            arguments["pad"] = (*tuple(arguments["pad"]), 0, 0)  # type: ignore[arg-type]
+        node.args, node.kwargs = (node.args[0],), arguments
         return VIDEO
 
     def _dropout(self, node: fx.Node) -> str:
@@ -283,16 +283,16 @@ class _Inflation:
     def _behind(self, node: fx.Node, kind: str, method: str, *args: int) -> None:
         """Call a method on what a node gives, for all who use it."""
         with self.graph.inserting_after(node):
-            added = self.graph.call_method(method, (node, *args))
-        node.replace_all_uses_with(added, delete_user_cb=lambda user: user is not added)
-        self.kinds[added] = kind
+            call = self.graph.call_method(method, (node, *args))
+        node.replace_all_uses_with(call, delete_user_cb=lambda user: user is not call)
+        self.kinds[call] = kind
 
     def _refuse(self, node: fx.Node, what: str) -> NoReturn:
-        found = re.findall(r'File "(.+)", line (\d+), in (.+)\n +(.+)', node.stack_trace or "")
+        stack = re.findall(r'File "(.+)", line (\d+), in (.+)\n +(.+)', node.stack_trace or "")
         raise InputError(
             f"inflate has no 3D counterpart of {what}",
             [
-                ("in", _users_line(found)),
+                ("in", _users_line(stack)),
                 ("fix", "write it with the layers of torch.nn for images, or inflate the part before it"),
             ],
         )

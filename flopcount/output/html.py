@@ -40,8 +40,8 @@ def _content(column: Column, value: Any, *, bar: bool) -> str:
     part, whole = value
     number = f'<span style="display:inline-block;width:3.6em;text-align:right">{text}</span>'
     length = f"width:{100 * part / whole:.1f}px;min-width:1px"
-    drawn = f' <span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span>'
-    return number + (drawn if bar else "")
+    rectangle = f' <span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span>'
+    return number + (rectangle if bar else "")
 
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:

@@ -22,18 +22,18 @@ def to_json(result: Result, *, training: Step | None = None, fields: Fields | No
 
 def report_data(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> dict[str, Any]:
     """The same in plain types, keys as in the schema flopcount/1."""
-    given = result.input
+    input = result.input
     step = {"training": _training(training)} if training else {}
     return {
         "schema": SCHEMA,
         "model": result.model,
         "departures": list(result.departures),
         "input": {
-            "clip": given.clip.code if given.clip else None,
-            "stride": given.stride,
-            "shapes": [list(shape) for shape in given.shapes],
-            "batch": given.batch,
-            "dtype": given.dtype,
+            "clip": input.clip.code if input.clip else None,
+            "stride": input.stride,
+            "shapes": [list(shape) for shape in input.shapes],
+            "batch": input.batch,
+            "dtype": input.dtype,
         },
         "convention": CONVENTION,
         "total": _amount(result.total)

@@ -36,8 +36,8 @@ def read_report(path: str | Path) -> SavedReport:
         raise InputError(f"{path} is no JSON: {error}", fix) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
-        seen = repr(schema) if schema is not None else "no schema"
-        raise InputError(f"{path} is no report of schema {SCHEMA}", [("seen", seen), *fix])
+        other = repr(schema) if schema is not None else "no schema"
+        raise InputError(f"{path} is no report of schema {SCHEMA}", [("seen", other), *fix])
     try:
         return _report(_Node(data))
     except (_Malformed, InputError) as error:  # an InputError is that of a clip, or of views

@@ -64,9 +64,9 @@ class _Fitted:
 def _fitted(table: Table, width: int) -> _Fitted:
     columns = list(table.columns)
     while True:
-        kept = [table.columns.index(column) for column in columns]
-        rows = [_pick(cells(table.columns, row), kept) for row in table.rows]
-        total = _pick(cells(table.columns, table.total), kept) if table.total is not None else None
+        places = [table.columns.index(column) for column in columns]
+        rows = [_pick(cells(table.columns, row), places) for row in table.rows]
+        total = _pick(cells(table.columns, table.total), places) if table.total is not None else None
         gap, spare = _spacing(columns, [*rows, *([total] if total else [])], width)
         path = max((len(row[0]) for row in rows), default=0)
         leaving = min((column for column in columns if column.drop), key=lambda column: column.drop, default=None)
@@ -76,7 +76,7 @@ def _fitted(table: Table, width: int) -> _Fitted:
     if spare < 0:
         for row in rows:
             row[0] = _shorten(row[0], max(path + spare, _SHORTEST_PATH))
-    shares = [row[kept[-1]] for row in table.rows] if columns[-1].kind == "share" else []
+    shares = [row[places[-1]] for row in table.rows] if columns[-1].kind == "share" else []
     bar = min(spare - gap, _WIDEST_BAR) if shares and spare >= _NARROWEST_BAR + gap else 0
     return _Fitted(columns, rows, total, shares, bar, gap)
 
@@ -108,8 +108,8 @@ def _grid(fitted: _Fitted) -> RichTable:
     return grid
 
 
-def _pick(row: Row, kept: list[int]) -> Row:
-    return [row[position] for position in kept]
+def _pick(row: Row, places: list[int]) -> Row:
+    return [row[position] for position in places]
 
 
 def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, int]:

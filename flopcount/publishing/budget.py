@@ -141,8 +141,8 @@ class BudgetCheck:
         for verdict in self.verdicts:
             if verdict.exceeded_by:
                 yield f"EXCEEDED {verdict.budget.name}: {_excess(verdict)}"
-        kept = sum(verdict.holds for verdict in self.verdicts)
-        yield f"limits: {kept} of {len(self.verdicts)} hold"
+        holds = sum(verdict.holds for verdict in self.verdicts)
+        yield f"limits: {holds} of {len(self.verdicts)} hold"
 
     def __str__(self) -> str:
         return str(self.table())
@@ -194,7 +194,7 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
 
 
 def _counted(budget: Budget) -> Result:
-    from ..counting import count_named  # torch, which a budget mistyped is told without
+    from ..counting import count_named  # torch, which a mistyped budget is refused without
 
     try:
         return count_named(

@@ -81,7 +81,7 @@ def _budget(name: str, table: Any, path: Path) -> Budget:
 
 
 def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
-    def value(key: str, kind: type, parse: Callable[[Any], Any] = lambda given: given, default: Any = None) -> Any:
+    def value(key: str, kind: type, parse: Callable[[Any], Any] = lambda raw: raw, default: Any = None) -> Any:
         if key not in table:
             return default
         if type(table[key]) is not kind:

@@ -154,7 +154,7 @@ def compare(
         dataset: as in datasets.csv, such as "kinetics400".
         source: a part of the url the accuracy is to come from; the paper's own where not given.
         points: models of the user's, counted here.
-        progress: told what is being counted.
+        progress: called with what is being counted.
 
     Raises:
         UnknownNameError: no such network or data set, or no row from that source.
@@ -167,26 +167,26 @@ def compare(
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
     accuracies = _accuracies(dataset)
-    if source is not None and not any(source in row.url for found in accuracies.values() for row, _ in found):
-        sources = {row.source for found in accuracies.values() for row, _ in found}
+    if source is not None and not any(source in row.url for pairs in accuracies.values() for row, _ in pairs):
+        sources = {row.source for pairs in accuracies.values() for row, _ in pairs}
         raise UnknownNameError(
             "source", source, sources, f"choose a part of the url of one: {', '.join(sorted(sources))}"
         )
     for name in dict.fromkeys(names) if names else accuracies:
         progress(f"counting {name}")
-        found = accuracies.get(name, [])
-        chosen = [pair for pair in found if source is None or source in pair[0].url]
-        if not chosen:
-            others = ", ".join(dict.fromkeys(row.source for row, _ in found))
+        pairs = accuracies.get(name, [])
+        candidates = [pair for pair in pairs if source is None or source in pair[0].url]
+        if not candidates:
+            others = ", ".join(dict.fromkeys(row.source for row, _ in pairs))
             why = f"no accuracy from {source}, but from {others}" if others else f"no accuracy on {dataset} is known"
             unplotted.append(Unplotted(name, why))
             continue
-        row, model = min(chosen, key=lambda pair: _preference(CARDS[name], *pair))
-        judged = _row(CARDS[name], row, model)
-        if isinstance(judged, Row):
-            rows.append(judged)
+        row, model = min(candidates, key=lambda pair: _preference(CARDS[name], *pair))
+        outcome = _row(CARDS[name], row, model)
+        if isinstance(outcome, Row):
+            rows.append(outcome)
         else:
-            unplotted.append(judged)
+            unplotted.append(outcome)
     for point in points:
         progress(f"counting {point.model}")
         rows.append(_own(point, classes))
@@ -196,7 +196,7 @@ def compare(
 
 def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
     """Network of the zoo -> its rows with an accuracy on the data set, in the order of the zoo."""
-    found: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
+    accuracies: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
     for row in published():
         if row.dataset == dataset and (row.top1 is not None or row.top5 is not None):
             model = zoo_model(row)
@@ -206,8 +206,8 @@ def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
                         f"its source counts the cost at {row.frames} frames, its accuracy is at {row.accuracy_frames}"
                     )
                     model = replace(model, clip=replace(model.clip, frames=row.accuracy_frames), note=note)
-                found[model.name].append((row, model))
-    return {name: rows for name, rows in found.items() if rows}
+                accuracies[model.name].append((row, model))
+    return {name: rows for name, rows in accuracies.items() if rows}
 
 
 def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
@@ -261,8 +261,8 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
 
 def _own(point: Point, classes: int) -> Row:
     """The user's own: counted strictly, since a point that lacks an operator would be a better one than it is."""
-    given = classes if point.model in CARDS else None  # code of the user's knows its own
-    report = count_named(point.model, clip=point.clip, num_classes=given, views=point.views, strict=True)
+    num_classes = classes if point.model in CARDS else None  # code of the user's knows its own
+    report = count_named(point.model, clip=point.clip, num_classes=num_classes, views=point.views, strict=True)
     if report.input.clip is None:
         raise InputError(
             f"{point.model} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")]

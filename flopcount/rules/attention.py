@@ -77,11 +77,11 @@ def native_multi_head_attention(
         score one scaling, one add where masked, and a softmax of 5.
     Source: https://arxiv.org/abs/1706.03762, section 3.2
     """
-    projected = query.numel * 2 + key.numel + value.numel
+    elements = query.numel * 2 + key.numel + value.numel
     pairs = query.shape[0] * query.shape[1] * key.shape[1]
     return Work(
-        macs=projected * embed_dim + pairs * embed_dim * 2,
-        other_flops=projected + pairs * (num_head * (1 + (mask is not None) + SOFTMAX_PER_ELEMENT)),
+        macs=elements * embed_dim + pairs * embed_dim * 2,
+        other_flops=elements + pairs * (num_head * (1 + (mask is not None) + SOFTMAX_PER_ELEMENT)),
     )
 
 

@@ -38,8 +38,8 @@ def convolution_backward(
     forward = convolution(input, weight, None, transposed, out=grad_output)
     by_input, by_weight, by_bias = output_mask
     channels = weight.shape[1] if transposed else weight.shape[0]
-    summed = grad_output.numel - channels if by_bias else 0
-    return Work(macs=forward.macs * (bool(by_input) + bool(by_weight)), other_flops=summed)
+    sums = grad_output.numel - channels if by_bias else 0
+    return Work(macs=forward.macs * (bool(by_input) + bool(by_weight)), other_flops=sums)
 
 
 @rule("aten.conv_tbc_backward", kind=Kind.CONV)
@@ -74,8 +74,8 @@ def trilinear(
         axes = [axis for axis in range(spec.ndim + len(missing)) if axis not in missing]
         sizes.update(zip(axes, spec.shape, strict=True))
     pair = [axis for axis in sizes if axis not in expand1 or axis not in expand2]
-    left = [axis for axis in sizes if axis not in sumdim or axis not in expand3]
-    return Work(macs=products(i1) * (prod(sizes[axis] for axis in pair) + prod(sizes[axis] for axis in left)))
+    rest = [axis for axis in sizes if axis not in sumdim or axis not in expand3]
+    return Work(macs=products(i1) * (prod(sizes[axis] for axis in pair) + prod(sizes[axis] for axis in rest)))
 
 
 @rule(
@@ -133,8 +133,8 @@ def layer_norm_backward(input: TensorSpec, weight: TensorSpec | None, output_mas
     Source: https://arxiv.org/abs/1607.06450, equation 4, and the chain rule
     """
     by_input, by_weight, by_bias = output_mask
-    normalised = 2 * (by_input or by_weight)
-    per_element = normalised + by_input * (7 + (weight is not None)) + by_weight * 2 + by_bias
+    normalise = 2 * (by_input or by_weight)
+    per_element = normalise + by_input * (7 + (weight is not None)) + by_weight * 2 + by_bias
     return Work(other_flops=input.numel * per_element)
 
 

@@ -68,5 +68,5 @@ def deform_conv2d(input: TensorSpec, weight: TensorSpec, use_mask: bool = False,
         output.
     Source: https://arxiv.org/abs/1811.11168
     """
-    sampled = out.shape[0] * input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:])
-    return Work(macs=out.numel * prod(weight.shape[1:]), other_flops=sampled * (_SAMPLE + bool(use_mask)) + out.numel)
+    samples = out.shape[0] * input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:])
+    return Work(macs=out.numel * prod(weight.shape[1:]), other_flops=samples * (_SAMPLE + bool(use_mask)) + out.numel)

@@ -16,23 +16,23 @@ _VIEW = Work(bytes_read=0, bytes_written=0)
 
 def cost(ops: Sequence[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
     """The cost of every op, in order; each distinct signature is computed once, or was before (if `fast`)."""
-    remembered = works() if fast else {}
-    known: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
+    answers = works() if fast else {}
+    costs: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
     for op in ops:
-        if op.signature not in known:
-            known[op.signature] = _work_of(op.signature, remembered)
-    return tuple([CostedOp(op, *known[op.signature]) for op in ops])
+        if op.signature not in costs:
+            costs[op.signature] = _work_of(op.signature, answers)
+    return tuple([CostedOp(op, *costs[op.signature]) for op in ops])
 
 
-def _work_of(signature: Signature, remembered: dict[Signature, tuple[object, Work]]) -> tuple[str, Kind, Work]:
+def _work_of(signature: Signature, answers: dict[Signature, tuple[object, Work]]) -> tuple[str, Kind, Work]:
     """Canonical name, kind and work of one call."""
     if signature.is_view:
         return signature.op, Kind.VIEW, _VIEW
     rule = find_rule(signature)
     if rule is not None:
-        answer = remembered.get(signature)
+        answer = answers.get(signature)
         if answer is None or answer[0] is not rule:
-            answer = remembered[signature] = rule, _with_traffic(rule.work(signature), signature)
+            answer = answers[signature] = rule, _with_traffic(rule.work(signature), signature)
         return rule.name, rule.kind, answer[1]
     by_torch = torch_work(signature)
     if by_torch is not None:

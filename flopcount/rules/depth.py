@@ -235,8 +235,8 @@ def _recurrence(steps: int, params: Params, layers: int, directions: int, step: 
     projections = [spec for spec in params[:per_layer] if spec.ndim == 2][2:]
     behind = step + biased + sum(reduction(spec.shape[-1]) for spec in projections)
     hidden = reduction(params[1].shape[-1])
-    given = [reduction(weight.shape[-1]) for weight in params[:: per_layer * directions]]  # the products with inputs
-    firsts = [max(products, hidden) + behind for products in given]
+    reductions = [reduction(weight.shape[-1]) for weight in params[:: per_layer * directions]]  # of inputs
+    firsts = [max(products, hidden) + behind for products in reductions]
     waits = layers if directions > 1 else 1
     return sum(firsts) + waits * (steps - 1) * (hidden + behind)
 

@@ -42,16 +42,16 @@ class Formulas:
         """What the formula says of one call; None where the operator has none."""
         op = signature.op
         names = (f"{op}.{signature.overload}", op, op[:-1] if op.endswith("_") else op)
-        found = next((self._formulas[name] for name in names if name in self._formulas), None)
-        if found is None:
+        entry = next((self._formulas[name] for name in names if name in self._formulas), None)
+        if entry is None:
             return None
-        function, defaults = found
-        given = {name: signature.arguments.get(name, default) for name, default in defaults.items()}
-        missing = [name for name, value in given.items() if value is inspect.Parameter.empty]
+        function, defaults = entry
+        arguments = {name: signature.arguments.get(name, default) for name, default in defaults.items()}
+        missing = [name for name, value in arguments.items() if value is inspect.Parameter.empty]
         if missing:
             raise InputError(
                 f"the {self.what} of {op} asks for {', '.join(missing)}, which it does not have",
                 [("seen", ", ".join(signature.arguments)), ("fix", "name arguments as in the operator's schema")],
             )
         outputs = signature.outputs
-        return function(**given, out=outputs[0] if len(outputs) == 1 else outputs)
+        return function(**arguments, out=outputs[0] if len(outputs) == 1 else outputs)

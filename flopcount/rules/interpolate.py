@@ -128,8 +128,8 @@ def grid_sampler_backward(
     """
     by_image, by_grid = output_mask
     d = grid.ndim - 2
-    reached: Dim = prod(grid.shape[:-1]) * 3 * d
+    reach: Dim = prod(grid.shape[:-1]) * 3 * d
     if _MODES[interpolation_mode] == "nearest":
-        return Work(other_flops=reached + grad_output.numel * by_image)
+        return Work(other_flops=reach + grad_output.numel * by_image)
     taps = (4 if _MODES[interpolation_mode] == "bicubic" else 2) ** d
-    return Work(other_flops=reached + grad_output.numel * taps * (2 * by_image + 3 * d * by_grid))
+    return Work(other_flops=reach + grad_output.numel * taps * (2 * by_image + 3 * d * by_grid))

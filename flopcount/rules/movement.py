@@ -106,9 +106,9 @@ def embedding_bag(
         indices.
     Source: PyTorch documentation of torch.nn.EmbeddingBag
     """
-    picked = indices.numel * weight.shape[-1]
+    elements = indices.numel * weight.shape[-1]
     weighted = per_sample_weights is not None
-    return Work(other_flops=picked * (1 + weighted), bytes_read=picked * weight.itemsize + indices.nbytes)
+    return Work(other_flops=elements * (1 + weighted), bytes_read=elements * weight.itemsize + indices.nbytes)
 
 
 @rule("aten.index", "aten.index_select", "aten.gather", "aten.take", "aten.take_along_dim", "aten._unsafe_index",
@@ -140,8 +140,8 @@ def scatter_add(index: TensorSpec, source: TensorSpec | None = None, *, out: Ten
     Counts: one per element that is scattered.
     Source: PyTorch documentation of torch.Tensor.scatter_add
     """
-    scattered = index if source is None else source  # index_add picks whole slices, the others single elements
-    return Work(other_flops=scattered.numel * parts(out) if out.is_floating else 0)
+    addends = index if source is None else source  # index_add picks whole slices, the others single elements
+    return Work(other_flops=addends.numel * parts(out) if out.is_floating else 0)
 
 
 @rule("aten.col2im", kind=Kind.REDUCE)

@@ -104,8 +104,8 @@ def _totient(d: int) -> int:
 
 def _register_adaptive(axes: int) -> None:
     def read(x: TensorSpec, out: TensorSpec) -> Dim:
-        kept = prod(x.shape[:-axes])
-        return kept * prod(_covered(n, m) for n, m in zip(_axes(x, axes), _axes(out, axes), strict=True))
+        outer = prod(x.shape[:-axes])
+        return outer * prod(_covered(n, m) for n, m in zip(_axes(x, axes), _axes(out, axes), strict=True))
 
     def adaptive_avg_pool(self: TensorSpec, *, out: TensorSpec) -> Work:
         """Mean of windows chosen to give the wanted output size.

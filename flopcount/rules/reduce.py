@@ -25,8 +25,8 @@ def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> W
     result = first(out)
     if not is_floating(self, other, result):
         return Work()
-    folded = result.numel if other is not None else self.numel - result.numel
-    return Work(other_flops=folded * parts(result))
+    operations = result.numel if other is not None else self.numel - result.numel
+    return Work(other_flops=operations * parts(result))
 
 
 @rule("aten.aminmax", kind=Kind.REDUCE)

@@ -41,13 +41,13 @@ class Rule:
 
     def work(self, signature: Signature) -> Work:
         """The work of one call."""
-        given = signature.arguments
-        arguments = {name: given.get(name, default) for name, default in self.defaults.items()}
+        of_call = signature.arguments
+        arguments = {name: of_call.get(name, default) for name, default in self.defaults.items()}
         missing = [name for name, value in arguments.items() if value is _EMPTY]
         if missing:
             raise InputError(
                 f"the rule for {self.name} asks for {', '.join(missing)}, which {signature.op} does not have",
-                [("seen", ", ".join(given)), ("fix", "name a rule's arguments as in the operator's schema")],
+                [("seen", ", ".join(of_call)), ("fix", "name a rule's arguments as in the operator's schema")],
             )
         outputs = signature.outputs
         work = self.function(**arguments, out=outputs[0] if len(outputs) == 1 else outputs)
@@ -96,11 +96,11 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
             defaults={name: parameter.default for name, parameter in parameters.items() if name != "out"},
         )
         for name in names:
-            known = _RULES.get(name)
-            if known is not None and _origin(known.function) != _origin(function):
+            earlier = _RULES.get(name)
+            if earlier is not None and _origin(earlier.function) != _origin(function):
                 raise InputError(
                     f"{name} has a cost rule already",
-                    [("seen", _origin(known.function)), ("fix", "remove one of them")],
+                    [("seen", _origin(earlier.function)), ("fix", "remove one of them")],
                 )
             _RULES[name] = entry
         return function
@@ -112,9 +112,9 @@ def find_rule(signature: Signature) -> Rule | None:
     """The rule of exactly this overload, else of the operator, else of its out-of-place twin (`relu_` -> `relu`)."""
     op = signature.op
     for name in (op, op[:-1]) if op.endswith("_") else (op,):
-        found = _RULES.get(f"{name}.{signature.overload}") or _RULES.get(name)
-        if found is not None:
-            return found
+        entry = _RULES.get(f"{name}.{signature.overload}") or _RULES.get(name)
+        if entry is not None:
+            return entry
     return None
 
 
@@ -127,10 +127,10 @@ def _section(function: Callable[..., Work], title: str) -> str:
     lines = iter(inspect.cleandoc(function.__doc__ or "").splitlines())
     for line in lines:
         if line.startswith(f"{title}: "):
-            found = [line.removeprefix(f"{title}: ")]
+            texts = [line.removeprefix(f"{title}: ")]
             for more in lines:
                 if not more.startswith("    "):
                     break
-                found.append(more.strip())
-            return " ".join(found)
+                texts.append(more.strip())
+            return " ".join(texts)
     return ""

@@ -72,10 +72,10 @@ def convolution(
         return _columns(input, weight, stride, padding, out)
     if groups == input.shape[1] > 1 and input.ndim == 5:
         return max(input.nbytes + weight.nbytes, 2 * out.nbytes)
-    copied = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
-    weights = _blocked(weight, 0, 1) if copied and groups == 1 else _blocked(weight, 0)
+    inputs = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
+    weights = _blocked(weight, 0, 1) if inputs and groups == 1 else _blocked(weight, 0)
     result = _blocked(out, 1)
-    return max(copied + weights + result - out.nbytes, result)
+    return max(inputs + weights + result - out.nbytes, result)
 
 
 @channels_last_workspaces(*_CONVOLUTIONS)
@@ -84,10 +84,10 @@ def channels_last_convolution(
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
     """The weights with their channels innermost, unless they are so anyway, and again in oneDNN's layout."""
-    moved = 0 if 1 in (weight.shape[1], prod(weight.shape[2:])) else weight.nbytes
+    nbytes = 0 if 1 in (weight.shape[1], prod(weight.shape[2:])) else weight.nbytes
     if not _by_onednn(input, weight, groups):
-        return moved + _columns(input, weight, stride, padding, out)
-    return moved + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
+        return nbytes + _columns(input, weight, stride, padding, out)
+    return nbytes + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
 
 
 @workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
@@ -119,9 +119,9 @@ ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flas
 
 def attention_kernel(signature: Signature) -> str:
     """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores."""
-    given = signature.arguments
-    query, key, value, mask = (given[name] for name in ("query", "key", "value", "attn_mask"))
-    return "flash" if takes_flash(query, key, value, mask, given["dropout_p"]) else "math"
+    arguments = signature.arguments
+    query, key, value, mask = (arguments[name] for name in ("query", "key", "value", "attn_mask"))
+    return "flash" if takes_flash(query, key, value, mask, arguments["dropout_p"]) else "math"
 
 
 def takes_flash(

@@ -59,20 +59,20 @@ def _counted(row: Sequence[tuple[Entry, int]]) -> list[tuple[Entry, int]]:
 
 def numbers(signature: Signature) -> list[int]:
     """Every whole number in a call: sizes of tensors and whole arguments, in order."""
-    found: list[int] = []
+    values: list[int] = []
 
     def note(number: int) -> int:
-        found.append(number)
+        values.append(number)
         return number
 
     _mapped((tuple(signature.arguments.values()), signature.outputs), note)
-    return found
+    return values
 
 
 def with_numbers(signature: Signature, others: Sequence[int]) -> Signature:
     """The same call with other numbers in the same places."""
-    left = iter(others)
-    values, outputs = _mapped((tuple(signature.arguments.values()), signature.outputs), lambda _: next(left))
+    rest = iter(others)
+    values, outputs = _mapped((tuple(signature.arguments.values()), signature.outputs), lambda _: next(rest))
     arguments: Mapping[str, Any] = dict(zip(signature.arguments, values, strict=True))
     return Signature(signature.op, signature.overload, arguments, outputs, signature.is_view)
 

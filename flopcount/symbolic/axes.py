@@ -47,12 +47,12 @@ class Axes:
         layouts = _layouts(specs, layout)
         if names is not None and SQUARE in names and layout is None:
             layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
-        known = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
+        letters = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
         if names is None:
-            names = [name for name in "THW" if name in known]
+            names = [name for name in "THW" if name in letters]
         for name in names:
-            if name not in known:
-                raise UnknownNameError("axis", name, known, f"name some of {', '.join(known)}, or give a layout")
+            if name not in letters:
+                raise UnknownNameError("axis", name, letters, f"name some of {', '.join(letters)}, or give a layout")
         if not names:
             raise InputError("no axis to vary", [("fix", "name some of T, H, W, B")])
         return cls(tuple(dict.fromkeys(names)), layouts, map_tensors(tensor_spec, inputs))
@@ -86,22 +86,22 @@ class Axes:
         Raises:
             InputError: a tensor that has a share of an axis would have no whole number of it.
         """
-        wanted, layouts = dict(zip(self.names, sizes, strict=True)), iter(self.layouts)
-        given = dict(zip(self.names, self.base, strict=True))
+        new, layouts = dict(zip(self.names, sizes, strict=True)), iter(self.layouts)
+        base = dict(zip(self.names, self.base, strict=True))
 
         def resize(spec: TensorSpec) -> TensorSpec:
-            shape = [_share(wanted, given, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
+            shape = [_share(new, base, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
             return TensorSpec(tuple(shape), spec.dtype)
 
         return map_tensors(resize, self.inputs)
 
 
-def _share(wanted: Mapping[str, int], given: Mapping[str, int], letter: str, size: int) -> int:
-    if letter not in wanted:
+def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: int) -> int:
+    if letter not in new:
         return size
-    share, rest = divmod(wanted[letter] * size, given[letter])
+    share, rest = divmod(new[letter] * size, base[letter])
     if rest:
-        raise InputError(f"{letter} = {wanted[letter]} gives an input no whole number of {size} in {given[letter]}")
+        raise InputError(f"{letter} = {new[letter]} gives an input no whole number of {size} in {base[letter]}")
     return share
 
 

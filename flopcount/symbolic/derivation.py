@@ -26,24 +26,24 @@ __all__ = ["derived"]
 def derived(name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[str] | None, *, rebuilt: bool) -> Form:
     """The form of a model, from clips that a sampler of these axes looks at; errors as `closed_form`."""
     sampler = sampled(names)
-    seen = sampler.at(sampler.base)
-    if isinstance(seen, Refused):
-        if isinstance(seen.error, TraceError):  # it needs its weights, and another caller may have them
-            raise seen.error
+    entries = sampler.at(sampler.base)
+    if isinstance(entries, Refused):
+        if isinstance(entries.error, TraceError):  # it needs its weights, and another caller may have them
+            raise entries.error
         at = sampler.sizes(sampler.base)
-        raise InputError(f"{name} does not run at {at}", [("seen", seen.why), ("fix", "begin with a clip it takes")])
+        raise InputError(f"{name} does not run at {at}", [("seen", entries.why), ("fix", "begin with a clip it takes")])
     axes, points = _free(sampler)
     if names is None and {axis.name for axis in axes if axis.pinned} >= {"H", "W"}:
         square = sampled([*(axis.name for axis in axes if axis.name not in "HW"), "S"])
         if not isinstance(square.at(square.base), Refused):
-            found = _free(square)
-            if not found[0][-1].pinned:
-                sampler, (axes, points) = square, found
+            of_square = _free(square)
+            if not of_square[0][-1].pinned:
+                sampler, (axes, points) = square, of_square
     clips = Clips(sampler.names, tuple(axis.steps for axis in axes), tuple(points))
     parts, missing = _parts(sampler, clips)
     domains = _domains(sampler, axes, parts)
     checked = _checked(sampler, domains, parts, missing)
-    uncosted = tuple(dict.fromkeys(entry.name for entry in seen if entry.kind is Kind.UNCOSTED))
+    uncosted = tuple(dict.fromkeys(entry.name for entry in entries if entry.kind is Kind.UNCOSTED))
     return Form(name, sampler.model.input, domains, parts, missing, uncosted, rebuilt, checked)
 
 
@@ -63,9 +63,9 @@ def _free(sampler: Sampler) -> tuple[list[Axis], list[Clip]]:
 def _parts(sampler: Sampler, clips: Clips) -> tuple[dict[str, dict[str, Polynomial]], dict[str, str]]:
     """Each quantity's polynomials by module, or why it has none."""
     parts, missing = {}, {}
-    seen = sampler.entries(clips.seen)
+    entries = sampler.entries(clips.seen)
     for index, quantity in enumerate(QUANTITIES):
-        columns = aligned(seen, index)
+        columns = aligned(entries, index)
         try:
             if columns is None:
                 raise Resists(f"other operators run on other clips ({_first_difference(sampler, clips, index)})")
@@ -91,11 +91,11 @@ def _says(parts: dict[str, dict[str, Polynomial]], names: Sequence[str], clip: C
 
 def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip) -> list[str] | None:
     """Quantities of which the form says other than a count of this clip; None where the model does not run there."""
-    seen = sampler.at(clip)
-    if isinstance(seen, Refused):
+    entries = sampler.at(clip)
+    if isinstance(entries, Refused):
         return None
-    counted = {q: sum(entry.amounts[index] for entry in seen) for index, q in enumerate(QUANTITIES)}
-    return [quantity for quantity, said in _says(parts, sampler.names, clip).items() if said != counted[quantity]]
+    totals = {q: sum(entry.amounts[index] for entry in entries) for index, q in enumerate(QUANTITIES)}
+    return [quantity for quantity, amount in _says(parts, sampler.names, clip).items() if amount != totals[quantity]]
 
 
 def _domains(sampler: Sampler, axes: Sequence[Axis], parts: dict[str, dict[str, Polynomial]]) -> tuple[Domain, ...]:
@@ -152,7 +152,7 @@ def _checked(
             why = "it does not run" if wrong is None else "a count says otherwise"
             missing[quantity] = f"{why} at {sampler.sizes(clip)}"
             del parts[quantity]
-    return sum(_wrong(sampler, parts, clip) == [] for clip in sampler.looked) if parts else 0
+    return sum(_wrong(sampler, parts, clip) == [] for clip in sampler.outcomes) if parts else 0
 
 
 def _drawn(domain: Domain, draw: random.Random) -> int:

@@ -66,7 +66,7 @@ class Steps:
     powers: tuple[int, ...] = (1,)
 
 
-_MOVED = (0, 1, -1, 2, -2)  # steps that padding or a kernel may move a square by
+_MOVES = (0, 1, -1, 2, -2)  # steps that padding or a kernel may move a square by
 
 
 @lru_cache(maxsize=8)
@@ -88,8 +88,8 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
     low, high = int(n.argmin()), int(n.argmax())
     step, shift = _staircases(steps)
     if power > 1:  # (q + 1)² is no multiple of q² and a number, as q + 1 is of q
-        shift = np.concatenate([shift + moved * step for moved in _MOVED])
-        step = np.tile(step, len(_MOVED))
+        shift = np.concatenate([shift + move * step for move in _MOVES])
+        step = np.tile(step, len(_MOVES))
     rise = ((n[high] + shift) // step) ** power - ((n[low] + shift) // step) ** power
     keep = rise > 0
     step, shift, rise = step[keep], shift[keep], rise[keep]
@@ -104,12 +104,12 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
 def disagreement(fits: Sequence[Sequence[Line]], sizes: Sequence[int]) -> int | None:
     """The size at which most of the candidates part; None where those of each fit say the same at all of them."""
     n = np.array(sizes, dtype=np.int64)
-    parted = np.zeros(len(n), dtype=np.int64)
+    partings = np.zeros(len(n), dtype=np.int64)
     for lines in fits:
         if sum(map(len, lines)) > 1:
-            said = np.sort(np.concatenate([_some(line).at(n) for line in lines]), axis=0)
-            parted += (np.diff(said, axis=0) != 0).sum(axis=0)
-    return int(n[parted.argmax()]) if parted.any() else None
+            values = np.sort(np.concatenate([_some(line).at(n) for line in lines]), axis=0)
+            partings += (np.diff(values, axis=0) != 0).sum(axis=0)
+    return int(n[partings.argmax()]) if partings.any() else None
 
 
 def _some(line: Line) -> Line:
@@ -130,10 +130,10 @@ def fit_sizes(
             p[index]: v for p, v in values.items() if p[:index] + p[index + 1 :] == base[:index] + base[index + 1 :]
         }
         if len(set(on_line.values())) > 1:
-            found = fit_line(list(on_line), list(on_line.values()), steps[index])
-            if not found:
+            fits = fit_line(list(on_line), list(on_line.values()), steps[index])
+            if not fits:
                 return None
-            lines[index] = found[0]
+            lines[index] = fits[0]
     at_base = values[base]
     for constant in _constants(values, base, list(lines)) if len(lines) > 1 else [0]:
         polynomial = _product(at_base, constant, {axes[index]: line for index, line in lines.items()})
@@ -146,17 +146,17 @@ def fit_sizes(
 
 def _constants(values: Mapping[tuple[int, ...], int], base: tuple[int, ...], moving: list[int]) -> list[int]:
     """What may stand beside the product: k of (v - k)(v₀ - k) = (v₁ - k)(v₂ - k) at clips that leave two lines."""
-    found = [0]
+    constants = [0]
     for clip, value in values.items():
-        moved = [index for index in moving if clip[index] != base[index]]
-        if len(moved) == 2 and all(clip[i] == base[i] for i in range(len(base)) if i not in moved):
-            first, second = (values.get(_moved(base, index, clip[index])) for index in moved)
+        off_base = [index for index in moving if clip[index] != base[index]]
+        if len(off_base) == 2 and all(clip[i] == base[i] for i in range(len(base)) if i not in off_base):
+            first, second = (values.get(_moved(base, index, clip[index])) for index in off_base)
             if first is None or second is None:
                 continue
             below = value + values[base] - first - second
             if below and (value * values[base] - first * second) % below == 0:
-                found.append((value * values[base] - first * second) // below)
-    return list(dict.fromkeys(found))
+                constants.append((value * values[base] - first * second) // below)
+    return list(dict.fromkeys(constants))
 
 
 def _moved(base: tuple[int, ...], index: int, size: int) -> tuple[int, ...]:

@@ -121,8 +121,8 @@ class Form:
             InputError: a size at which the form does not hold.
         """
         polynomial = self.polynomial(quantity)
-        given = {name: _whole(name, size) for name, size in sizes.items()}
-        for name, size in given.items():
+        point = {name: _whole(name, size) for name, size in sizes.items()}
+        for name, size in point.items():
             domain = next((domain for domain in self.domains if domain.axis == name), None)
             if domain is None:
                 raise UnknownNameError("axis", name, list(self.base), f"the form is in {', '.join(self.base)}")
@@ -136,12 +136,12 @@ class Form:
                 raise InputError(
                     f"the form of {self.model} holds for {domain}, not for {_shown(size)}", [*why, ("fix", fix)]
                 )
-        largest = _bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | given).items()})
+        largest = _bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | point).items()})
         if largest > _LARGEST:  # beyond what an array of int64 holds; Python's integers are exact, and slower
-            given = {
-                name: size.astype(object) if isinstance(size, np.ndarray) else size for name, size in given.items()
+            point = {
+                name: size.astype(object) if isinstance(size, np.ndarray) else size for name, size in point.items()
             }
-        return polynomial.at(self.base | given) + _zeros(given.values())
+        return polynomial.at(self.base | point) + _zeros(point.values())
 
     def macs(self, **sizes: Any) -> Any:
         """Multiply-accumulates; arguments and errors as `at`."""
@@ -183,9 +183,9 @@ def _whole(name: str, size: Any) -> Any:
     return whole.astype(np.int64) if whole.ndim else int(size)
 
 
-def _zeros(given: Any) -> Any:
+def _zeros(sizes: Any) -> Any:
     """So that a constant has the shape of what it was asked for."""
-    shapes = [size.shape for size in given if isinstance(size, np.ndarray)]
+    shapes = [size.shape for size in sizes if isinstance(size, np.ndarray)]
     return np.zeros(np.broadcast_shapes(*shapes), dtype=np.int64) if shapes else 0
 
 

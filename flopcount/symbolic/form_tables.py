@@ -52,8 +52,8 @@ def _formula(form: Form, quantity: str, path: str = "", depth: int | None = None
 
 
 def _title(form: Form) -> str:
-    built = "built anew for each clip" if form.rebuilt else "one built module"
-    return f"{form.model} on {form.input} as a function of {', '.join(form.base)}; {built}"
+    origin = "built anew for each clip" if form.rebuilt else "one built module"
+    return f"{form.model} on {form.input} as a function of {', '.join(form.base)}; {origin}"
 
 
 def _notes(form: Form) -> Iterator[str]:

@@ -65,14 +65,14 @@ def sympified(polynomial: Polynomial) -> Any:
 def _written(polynomial: Polynomial, base: Mapping[str, int], notation: Notation) -> Any:
     if not polynomial.terms:
         return notation.number(0)
-    shared = _shared(polynomial)
-    terms = [(_without(monomial, shared), number) for monomial, number in polynomial.terms.items()]
+    common = _shared(polynomial)
+    terms = [(_without(monomial, common), number) for monomial, number in polynomial.terms.items()]
     if base:
         terms.sort(key=lambda term: -abs(Polynomial({term[0]: term[1]}).at(base)))
     if len(terms) == 1:
-        return _term(shared, terms[0][1], notation)
+        return _term(common, terms[0][1], notation)
     inner = notation.sum([_term(monomial, number, notation) for monomial, number in terms])
-    return notation.product([*_factors(shared, notation), ("(", inner)]) if shared else inner
+    return notation.product([*_factors(common, notation), ("(", inner)]) if common else inner
 
 
 def _shared(polynomial: Polynomial) -> Monomial:
@@ -84,16 +84,16 @@ def _shared(polynomial: Polynomial) -> Monomial:
     return tuple(sorted(common.elements()))
 
 
-def _without(monomial: Monomial, shared: Monomial) -> Monomial:
-    return tuple(sorted((Counter(monomial) - Counter(shared)).elements()))
+def _without(monomial: Monomial, common: Monomial) -> Monomial:
+    return tuple(sorted((Counter(monomial) - Counter(common)).elements()))
 
 
 _ORDER = "BTHWS"
 
 
 def _factors(monomial: Monomial, notation: Notation) -> list[Any]:
-    ordered = sorted(monomial, key=lambda stair: (_ORDER.find(stair.axis) % 9, stair))
-    groups = [(stair, len(list(same))) for stair, same in groupby(ordered)]
+    stairs = sorted(monomial, key=lambda stair: (_ORDER.find(stair.axis) % 9, stair))
+    groups = [(stair, len(list(same))) for stair, same in groupby(stairs)]
     return [notation.power(notation.staircase(stair), times) for stair, times in groups]
 
 

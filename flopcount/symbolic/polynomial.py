@@ -73,12 +73,12 @@ class Polynomial:
 
     def __mul__(self, other: Polynomial | int) -> Polynomial:
         factors = other.terms if isinstance(other, Polynomial) else Polynomial.constant(other).terms
-        found: dict[Monomial, int] = {}
+        terms: dict[Monomial, int] = {}
         for left, a in self.terms.items():
             for right, b in factors.items():
                 monomial = tuple(sorted(left + right))
-                found[monomial] = found.get(monomial, 0) + a * b
-        return _without_zeros(found)
+                terms[monomial] = terms.get(monomial, 0) + a * b
+        return _without_zeros(terms)
 
     def divided(self, other: Polynomial) -> Polynomial | None:
         """The quotient where it comes out even: by a number, by one product of staircases, or by itself."""
@@ -87,7 +87,7 @@ class Polynomial:
         if len(other.terms) != 1:
             return None
         ((divisor, number),) = other.terms.items()
-        found = {}
+        terms = {}
         for monomial, coefficient in self.terms.items():
             rest = list(monomial)
             for stair in divisor:
@@ -96,17 +96,17 @@ class Polynomial:
                 rest.remove(stair)
             if coefficient % number:
                 return None
-            found[tuple(rest)] = coefficient // number
-        return Polynomial(found)
+            terms[tuple(rest)] = coefficient // number
+        return Polynomial(terms)
 
 
 def total(polynomials: Iterable[Polynomial]) -> Polynomial:
     """The sum of all."""
-    found: dict[Monomial, int] = {}
+    terms: dict[Monomial, int] = {}
     for polynomial in polynomials:
         for monomial, coefficient in polynomial.terms.items():
-            found[monomial] = found.get(monomial, 0) + coefficient
-    return _without_zeros(found)
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+    return _without_zeros(terms)
 
 
 def _without_zeros(terms: dict[Monomial, int]) -> Polynomial:

@@ -49,7 +49,7 @@ class Sampler:
 
     model: Observation
     progress: Callable[[str], None]
-    looked: dict[Clip, tuple[Entry, ...] | Refused] = field(default_factory=dict)
+    outcomes: dict[Clip, tuple[Entry, ...] | Refused] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,10 +63,10 @@ class Sampler:
 
     def at(self, clip: Clip) -> tuple[Entry, ...] | Refused:
         """What the model does there, or why it does nothing."""
-        if clip not in self.looked:
+        if clip not in self.outcomes:
             self.progress("×".join(map(str, clip)))
-            self.looked[clip] = self.model.observe(clip)
-        return self.looked[clip]
+            self.outcomes[clip] = self.model.observe(clip)
+        return self.outcomes[clip]
 
     def runs(self, clip: Clip) -> bool:
         """Whether the model runs there."""
@@ -74,8 +74,8 @@ class Sampler:
 
     def why(self, clip: Clip) -> str:
         """Why it does not run there; nothing where it does."""
-        seen = self.at(clip)
-        return seen.why if isinstance(seen, Refused) else ""
+        outcome = self.at(clip)
+        return outcome.why if isinstance(outcome, Refused) else ""
 
     def sizes(self, clip: Clip) -> str:
         """As a person reads it."""
@@ -117,16 +117,16 @@ class Sampler:
         Raises:
             InputError: it does not run at one of them, though it does on sizes around.
         """
-        found = []
+        by_clip = []
         for clip in clips:
-            seen = self.at(clip)
-            if isinstance(seen, Refused):
+            entries = self.at(clip)
+            if isinstance(entries, Refused):
                 raise InputError(
                     f"no closed form: the model runs on sizes around {self.sizes(clip)}, and not there",
-                    [("seen", seen.why), ("fix", "name fewer axes, or give a clip of sizes that it takes")],
+                    [("seen", entries.why), ("fix", "name fewer axes, or give a clip of sizes that it takes")],
                 )
-            found.append(seen)
-        return found
+            by_clip.append(entries)
+        return by_clip
 
     def crossings(self, lines: Sequence[Sequence[Clip]]) -> list[Clip]:
         """Clips that leave two lines and all lines, where products show."""
@@ -136,25 +136,25 @@ class Sampler:
             [(index, lines[index][place]) for index in pair] for pair in combinations(moving, 2) for place in (1, 4)
         ]
         anywhere = [[(index, draw.choice(lines[index])) for index in moving] for _ in range(4)]
-        found = {self.base: None}
+        clips = {self.base: None}
         for moves in (*corners, *anywhere):
             clip = list(self.base)
             for index, on_line in moves:
                 clip[index] = on_line[index]
-            found[tuple(clip)] = None
-        return list(found)[1:]
+            clips[tuple(clip)] = None
+        return list(clips)[1:]
 
 
-def _moving(seen: Sequence[Sequence[Entry]]) -> list[tuple[int, ...]]:
+def _moving(by_clip: Sequence[Sequence[Entry]]) -> list[tuple[int, ...]]:
     """Sizes that are not the same at all clips, each distinct column once."""
-    found: dict[tuple[int, ...], None] = {}
-    known: set[tuple[int, ...]] = set()
+    sizes: dict[tuple[int, ...], None] = {}
+    keys: set[tuple[int, ...]] = set()
     for quantity in range(len(QUANTITIES)):
-        for column in aligned(seen, quantity) or ():
+        for column in aligned(by_clip, quantity) or ():
             key = tuple(map(id, column.signatures))
-            if key not in known:
-                known.add(key)
+            if key not in keys:
+                keys.add(key)
                 for values in zip(*map(numbers, column.signatures), strict=False):
-                    found[values] = None
-            found[column.times] = None
-    return [values for values in found if len(set(values)) > 1]
+                    sizes[values] = None
+            sizes[column.times] = None
+    return [values for values in sizes if len(set(values)) > 1]

@@ -52,16 +52,16 @@ def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[st
         Resists: an operator's amount is no polynomial in staircases.
     """
     sizes: dict[tuple[int, ...], Polynomial | None] = {}
-    known: dict[tuple[int, ...], Polynomial] = {}
+    amounts: dict[tuple[int, ...], Polynomial] = {}
     by_module: dict[str, list[Polynomial]] = {}
     for column in columns:
         key = tuple(map(id, column.signatures))
-        if key not in known:
-            known[key] = _amount(column, QUANTITIES.index(quantity), clips, sizes)
+        if key not in amounts:
+            amounts[key] = _amount(column, QUANTITIES.index(quantity), clips, sizes)
         times = clips.fit(column.times)
         if times is None:
             raise Resists(f"{column.name} in {column.module or 'the model itself'} is called irregularly often")
-        by_module.setdefault(column.module, []).append(known[key] * times)
+        by_module.setdefault(column.module, []).append(amounts[key] * times)
     return {module: total(polynomials) for module, polynomials in by_module.items()}
 
 

@@ -41,10 +41,10 @@ class Plan:
             raise InputError(f"freeze is {freeze!r}", [("fix", "give globs of layers or parameters, such as 'cnn.*'")])
         if mode == "train":
             return cls(globs, find_optimizer(optimizer))
-        for name, given in (("optimizer", optimizer), ("freeze", globs)):
-            if given:
+        for name, value in (("optimizer", optimizer), ("freeze", globs)):
+            if value:
                 raise InputError(
-                    f"{name} is {given!r}, but only the forward is counted", [("fix", 'give mode="train"')]
+                    f"{name} is {value!r}, but only the forward is counted", [("fix", 'give mode="train"')]
                 )
         return None
 
@@ -57,11 +57,11 @@ class Plan:
         Raises:
             UnknownNameError: a glob that matches nothing, with near names.
         """
-        matched = [_matching(module, glob) for glob in self.freeze]
+        by_glob = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
         with preserved(module, real=False):
             try:
-                for parameter in (parameter for found in matched for parameter in found):
+                for parameter in (parameter for parameters in by_glob for parameter in parameters):
                     parameter.requires_grad_(False)
                 if not module.training:
                     with suppress(NotImplementedError):  # an exported program has one mode
@@ -74,15 +74,15 @@ class Plan:
 
 
 def _matching(module: nn.Module, glob: str) -> list[nn.Parameter]:
-    named = list(module.named_parameters(remove_duplicate=False))
-    found = [parameter for name, parameter in named if any(fnmatchcase(part, glob) for part in _prefixes(name))]
-    if not found:
-        layers = list(dict.fromkeys(prefix for name, _ in named for prefix in _prefixes(name)[:-1]))
-        known = [*layers, *(f"{layer}.*" for layer in layers), *(name for name, _ in named)]
+    parameters = list(module.named_parameters(remove_duplicate=False))
+    matches = [parameter for name, parameter in parameters if any(fnmatchcase(part, glob) for part in _prefixes(name))]
+    if not matches:
+        layers = list(dict.fromkeys(prefix for name, _ in parameters for prefix in _prefixes(name)[:-1]))
+        candidates = [*layers, *(f"{layer}.*" for layer in layers), *(name for name, _ in parameters)]
         raise UnknownNameError(
-            "parameter or layer to freeze", glob, known, "name layers as in `named_modules()`, such as 'layer1.*'"
+            "parameter or layer to freeze", glob, candidates, "name layers as in `named_modules()`, such as 'layer1.*'"
         )
-    return found
+    return matches
 
 
 def _prefixes(name: str) -> list[str]:

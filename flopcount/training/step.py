@@ -176,7 +176,7 @@ def _total(amounts: Mapping[Phase, Amount]) -> Amount:
 def _by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:
     amounts = {phase: [0, 0] for phase in Phase}
     for op in ops:
-        found = amounts[op.phase]
-        found[0] += op.costed.work.macs
-        found[1] += op.costed.work.other_flops
+        amount = amounts[op.phase]
+        amount[0] += op.costed.work.macs
+        amount[1] += op.costed.work.other_flops
     return {phase: Amount(macs, other) for phase, (macs, other) in amounts.items()}

@@ -164,8 +164,8 @@ def _parameter_lines(training: Step, result: Result) -> Iterable[str]:
 
 
 def _run_lines(run: Run, batch: int) -> Iterable[str]:
-    seen = f"{exact(run.epochs)} epochs of {exact(run.samples)} samples"
-    yield f"whole run: {seen} = {exact(run.epochs * run.samples)} samples in {exact(run.steps)} steps of batch {batch}"
+    size = f"{exact(run.epochs)} epochs of {exact(run.samples)} samples"
+    yield f"whole run: {size} = {exact(run.epochs * run.samples)} samples in {exact(run.steps)} steps of batch {batch}"
     yield (
         f"whole run: {exact(run.cost.flops)} FLOPs (2 × {exact(run.cost.macs)} MACs) = "
         f"{run.petaflop_days:.3g} PFLOP-days, and {si(run.cost.other_flops)} other FLOPs"

@@ -63,10 +63,10 @@ def training_of(
     )
 
 
-def _split(noted: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
+def _split(ops: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
     """Everything behind the forward; what makes both gradients at once becomes one operation for each."""
     weight_alone: dict[Signature, Signature] = {}
-    for costed, note in noted:
+    for costed, note in ops:
         if note.phase is Phase.FORWARD:
             continue
         signature = costed.op.signature

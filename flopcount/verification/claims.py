@@ -79,18 +79,16 @@ class ClaimVerdict:
             Column("gives", "text"),
             Column("parameters", "text", drop=1),
         )
-        rows = tuple(_cells(found) for found in self.readings)
-        asked = f"{self.printed}" + (f" and {self.params} parameters" if self.params else "")
-        return Table(f"{self.name}: readings of {asked}", columns, rows, None, tuple(self._notes()))
+        rows = tuple(_cells(match) for match in self.readings)
+        claim = f"{self.printed}" + (f" and {self.params} parameters" if self.params else "")
+        return Table(f"{self.name}: readings of {claim}", columns, rows, None, tuple(self._notes()))
 
     def _notes(self) -> list[str]:
         own = self.plain
         if self.holds:
             changes = self.readings[0].changes
-            said = "as it is" if not changes else f"with {changes} change{'s' * (changes > 1)}"
-            verdict = (
-                f"{len(self.readings)} reading{'s' * (len(self.readings) > 1)} {said}; more changes were not tried"
-            )
+            how = "as it is" if not changes else f"with {changes} change{'s' * (changes > 1)}"
+            verdict = f"{len(self.readings)} reading{'s' * (len(self.readings) > 1)} {how}; more changes were not tried"
         else:
             verdict = f"none: no reading with up to {MAX_CHANGES} changes gives {self.printed}"
             verdict += f" and {self.params} parameters" if self.params else ""
@@ -107,11 +105,11 @@ class ClaimVerdict:
         return lines
 
 
-def _cells(found: ClaimReading) -> tuple[str, ...]:
-    reading = found.reading
-    params = "" if found.classes is None else si(reading.counted.params)
-    if found.classes:
-        params = f"with {found.classes} classes"
+def _cells(match: ClaimReading) -> tuple[str, ...]:
+    reading = match.reading
+    params = "" if match.classes is None else si(reading.counted.params)
+    if match.classes:
+        params = f"with {match.classes} classes"
     unit = "FLOPs" if reading.per_mac == 2 else "MACs"
     return unit, str(reading.clip), str(reading.views), reading.term.text, exact(reading.value), params
 
@@ -135,7 +133,7 @@ def verify_claim(
         clip: T×H×W if it is known; other frames and crops are then not tried.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
-        progress: told what is being counted.
+        progress: called with what is being counted.
 
     Raises:
         InputError: no clip given for a model that is not of the zoo, or one that the model cannot take.
@@ -146,27 +144,27 @@ def verify_claim(
     plain = count(name, own, num_classes, options)
     classes = num_classes or (CARDS[name].num_classes if name in CARDS else None)
     clips = [own] if clip is not None else _clips(own)
-    counted: list[Reading] = []
+    readings: list[Reading] = []
     refused = 0
     for changes in range(MAX_CHANGES + 1):
         nearer = [candidate for candidate in clips if _moved(candidate, own) == changes]
         for number, candidate in enumerate(nearer, 1):
             progress(f"{name} on {candidate}, {number} of {len(nearer)}")
             try:
-                counted += _readings(candidate, count(name, candidate, num_classes, options))
+                readings += _readings(candidate, count(name, candidate, num_classes, options))
             except FlopcountError:
                 refused += 1  # not every network takes every clip: a note says how many
-        found = []
-        for reading in counted:
+        matches = []
+        for reading in readings:
             if _changes(reading, own) == changes and printed.matches(reading.value):
                 fits, fitting = _classes(params, name, reading, classes, options)
                 if fits:
-                    found.append(ClaimReading(reading, changes, fitting))
-        if found:
+                    matches.append(ClaimReading(reading, changes, fitting))
+        if matches:
             break
-    tried = [reading for reading in counted if _changes(reading, own) <= changes]
-    near = sum(abs(reading.value - printed.value) <= _NEAR * printed.value for reading in tried)
-    return ClaimVerdict(name, own, plain, printed, params, tuple(found), len(tried), near, refused)
+    attempts = [reading for reading in readings if _changes(reading, own) <= changes]
+    near = sum(abs(reading.value - printed.value) <= _NEAR * printed.value for reading in attempts)
+    return ClaimVerdict(name, own, plain, printed, params, tuple(matches), len(attempts), near, refused)
 
 
 def _clips(own: Clip) -> list[Clip]:

@@ -68,8 +68,8 @@ def _layer(fact: LectureFact, report: Result) -> LectureRow:
     )
     for reading, factor in slips:
         if fact.printed.matches(factor * macs):
-            shown = f"{op.macs}; ·{factor} = {exact(factor * macs)}"
-            return LectureRow(fact, _giga(macs), False, shown, reading)
+            working = f"{op.macs}; ·{factor} = {exact(factor * macs)}"
+            return LectureRow(fact, _giga(macs), False, working, reading)
     return LectureRow(fact, _giga(macs), False, op.macs)
 
 
@@ -78,62 +78,62 @@ def _total(fact: LectureFact, layers: Iterable[LectureFact], report: Result) -> 
     if fact.printed.matches(macs):
         return LectureRow(fact, _giga(macs), True, f"{exact(macs)} MACs in all layers")
     column = [layer.printed for layer in layers]
-    summed = sum((printed.value for printed in column), Fraction())
-    connected = sum(row.cost.macs for row in report.modules if row.type == "Linear")
-    slipped = macs + (prod(KERNEL) - 1) * connected
+    column_sum = sum((printed.value for printed in column), Fraction())
+    linear_macs = sum(row.cost.macs for row in report.modules if row.type == "Linear")
+    slip = macs + (prod(KERNEL) - 1) * linear_macs
     terms = " + ".join(printed.text for printed in column)
-    shown = f"{exact(macs)} MACs in all layers; the column sums to {terms} = {_decimal(summed / SCALES['G'])}"
-    if fact.printed.matches(slipped):
-        shown += f"; with {prod(KERNEL)} times the fully connected {exact(connected)}: {exact(slipped)}"
+    working = f"{exact(macs)} MACs in all layers; the column sums to {terms} = {_decimal(column_sum / SCALES['G'])}"
+    if fact.printed.matches(slip):
+        working += f"; with {prod(KERNEL)} times the fully connected {exact(linear_macs)}: {exact(slip)}"
         reading = f"the sum of its column, which holds the fully connected layers times {prod(KERNEL)}"
-        return LectureRow(fact, _giga(macs), False, shown, reading)
-    reading = "the sum of its column" if fact.printed.matches(summed) else ""
-    return LectureRow(fact, _giga(macs), False, shown, reading)
+        return LectureRow(fact, _giga(macs), False, working, reading)
+    reading = "the sum of its column" if fact.printed.matches(column_sum) else ""
+    return LectureRow(fact, _giga(macs), False, working, reading)
 
 
 def _image(fact: LectureFact, report: Result | None) -> LectureRow:
     if report is None:
         return LectureRow(fact, "", None, f"not in the zoo: {fact.layer}")
     macs = report.macs
-    shown = f"{exact(macs)} MACs in all layers"
+    working = f"{exact(macs)} MACs in all layers"
     if fact.printed.matches(macs):
-        return LectureRow(fact, _giga(macs), True, shown)
+        return LectureRow(fact, _giga(macs), True, working)
     if fact.printed.matches(2 * macs):
-        return LectureRow(fact, _giga(macs), False, f"{shown}; ·2 = {exact(2 * macs)}", "twice, as FLOPs")
+        return LectureRow(fact, _giga(macs), False, f"{working}; ·2 = {exact(2 * macs)}", "twice, as FLOPs")
     missing: dict[int, list[str]] = {}
     for row in report.modules:
         if row.own.macs and fact.printed.matches(macs - row.own.macs):
             missing.setdefault(row.own.macs, []).append(row.path)
     if not missing:
-        return LectureRow(fact, _giga(macs), False, shown)
+        return LectureRow(fact, _giga(macs), False, working)
     cost, paths = next(iter(missing.items()))
-    shown += f" − {exact(cost)} = {exact(macs - cost)}"
+    working += f" − {exact(cost)} = {exact(macs - cost)}"
     reading = (
         f"without one convolution of {_giga(cost)}; {len(paths)} layers cost that, and which it was cannot be told"
     )
-    return LectureRow(fact, _giga(macs), False, shown, reading)
+    return LectureRow(fact, _giga(macs), False, working, reading)
 
 
 def _ratio(fact: LectureFact, facts: dict[str, LectureFact], c3d: Result, vgg: Result | None) -> LectureRow:
     total, image = facts["total"].printed, facts["VGG-16"].printed
-    printed = f"{total.text} / {image.text} = {_decimal(total.value / image.value)}"
+    division = f"{total.text} / {image.text} = {_decimal(total.value / image.value)}"
     reading = "the ratio of the two printed numbers" if fact.printed.matches(total.value / image.value) else ""
     if vgg is None:
-        return LectureRow(fact, "", None, f"{printed}; not in the zoo: vgg16", reading)
+        return LectureRow(fact, "", None, f"{division}; not in the zoo: vgg16", reading)
     ratio = Fraction(c3d.macs, vgg.macs)
-    shown = f"{_giga(c3d.macs)} / {_giga(vgg.macs)} = {_decimal(ratio)}"
+    working = f"{_giga(c3d.macs)} / {_giga(vgg.macs)} = {_decimal(ratio)}"
     if fact.printed.matches(ratio):
-        return LectureRow(fact, _decimal(ratio), True, shown)
-    return LectureRow(fact, _decimal(ratio), False, f"{shown}; {printed}", reading)
+        return LectureRow(fact, _decimal(ratio), True, working)
+    return LectureRow(fact, _decimal(ratio), False, f"{working}; {division}", reading)
 
 
 def _heading(fact: LectureFact, report: Result) -> LectureRow:
     """The column is headed MFLOPs: its first number as such, against the FLOPs of that layer."""
     cost = report.module(fact.layer).cost
     in_billions = Printed(fact.printed.text, "G")
-    shown = f"{fact.layer} takes {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs"
+    working = f"{fact.layer} takes {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs"
     reading = f"{in_billions} MACs: billions, and each multiply-add once" if in_billions.matches(cost.macs) else ""
-    return LectureRow(fact, decimals(cost.flops, places=3), fact.printed.matches(cost.flops), shown, reading)
+    return LectureRow(fact, decimals(cost.flops, places=3), fact.printed.matches(cost.flops), working, reading)
 
 
 def _giga(macs: int) -> str:

@@ -109,8 +109,8 @@ class Reading:
     @property
     def value(self) -> int:
         """(MACs, or twice as many, + the term) * views; what LAYERS leaves out and XLA's halves count twice too."""
-        added = self.counted.added.get(self.term, 0) * (self.per_mac if self.term in (LAYERS, XLA) else 1)
-        return (self.per_mac * self.counted.macs + added) * self.views
+        extra = self.counted.added.get(self.term, 0) * (self.per_mac if self.term in (LAYERS, XLA) else 1)
+        return (self.per_mac * self.counted.macs + extra) * self.views
 
 
 def count(

@@ -82,9 +82,9 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
 
 def lecture_page(progress: Callable[[str], None] = lambda text: None) -> str:
     """The page reports/lecture.md."""
-    made = made_by("flopcount verify lecture --write FILE")
+    origin = made_by("flopcount verify lecture --write FILE")
     systems = systems_table(count_systems(progress=progress)).to_markdown()
     corrections = lecture_table(verify_lecture()).to_markdown()
     return "\n\n".join(
-        ("# The lecture's systems, and its slide", made, "## Systems", systems, "## The slide", corrections + "\n")
+        ("# The lecture's systems, and its slide", origin, "## Systems", systems, "## The slide", corrections + "\n")
     )

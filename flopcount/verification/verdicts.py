@@ -143,27 +143,27 @@ def _cost_verdict(row: Published, printed: Printed, model: ZooModel, classes: in
         views=(row.views or 1) if row.scope == "video" else 1,
     )
     # what the source itself says of its number, and what its parameters say, is no change to the plain reading
-    said = [
+    premises = [
         *(["a multiply-add counts twice"] * (plain.per_mac == 2)),
         *([f"{plain.views} views multiplied in"] * (plain.views > 1)),
     ]
     candidates = list(_readings(plain, counted_as, row.views or 1, count))
     for reading, changes in candidates:
         if printed.matches(reading.value):
-            return _explained(said, changes, model)
+            return _explained(premises, changes, model)
     for reading, changes in candidates:
         if len(changes) < _MAX_CHANGES and printed.cut_from(reading.value):
-            return _explained(said, [*changes, "digits cut off, not rounded"], model)
-    nearest, changes = min(candidates, key=lambda found: abs(found[0].value - printed.value))
-    why = [*said, *_assumed(model)]
+            return _explained(premises, [*changes, "digits cut off, not rounded"], model)
+    nearest, changes = min(candidates, key=lambda entry: abs(entry[0].value - printed.value))
+    why = [*premises, *_assumed(model)]
     if changes:
-        left = round(printed.value) - nearest.value
-        why.append(f"nearest: {', '.join(changes)}, which leaves {_signed(left)}")
+        rest = round(printed.value) - nearest.value
+        why.append(f"nearest: {', '.join(changes)}, which leaves {_signed(rest)}")
     return Verdict(Finding.UNEXPLAINED, "; ".join(why), round(printed.value) - plain.value)
 
 
-def _explained(said: list[str], changes: list[str], model: ZooModel) -> Verdict:
-    causes = [*said, *changes]
+def _explained(premises: list[str], changes: list[str], model: ZooModel) -> Verdict:
+    causes = [*premises, *changes]
     return Verdict(Finding.CAUSE if causes else Finding.MATCH, "; ".join([*causes, *_assumed(model)]))
 
 
@@ -176,9 +176,9 @@ def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iter
     terms = (PLAIN, EVAL_NORM, TRAIN_NORM, MMCV_NORM, LAYERS, XLA, OTHER)
     conventions = (plain.per_mac, 3 - plain.per_mac)
     protocols = dict.fromkeys((plain.views, views))
-    found = []
+    readings = []
     for clip, counted in _counted_clips(plain, model, count):
-        for term, per_mac, shown in product(terms, conventions, protocols):
+        for term, per_mac, times in product(terms, conventions, protocols):
             changes = []
             if clip != plain.clip:
                 changes.append(f"counted at {clip.height}×{clip.width}, not {plain.clip.height}×{plain.clip.width}")
@@ -186,12 +186,12 @@ def _readings(plain: Reading, model: ZooModel, views: int, count: Count) -> Iter
                 changes.append(term.text)
             if per_mac != plain.per_mac:
                 changes.append(f"a multiply-add counts {'twice' if per_mac == 2 else 'once'}")
-            if shown != plain.views:
-                changes.append(f"{shown} views multiplied in")
+            if times != plain.views:
+                changes.append(f"{times} views multiplied in")
             adds = term is PLAIN or counted.added.get(term, 0) != 0
             if adds and len(changes) <= _MAX_CHANGES:
-                found.append((Reading(counted, clip, per_mac, term, shown), changes))
-    yield from sorted(found, key=lambda entry: len(entry[1]))
+                readings.append((Reading(counted, clip, per_mac, term, times), changes))
+    yield from sorted(readings, key=lambda entry: len(entry[1]))
 
 
 def _counted_clips(plain: Reading, model: ZooModel, count: Count) -> Iterator[tuple[Clip, Counted]]:
@@ -232,7 +232,7 @@ def verify_published(
     Arguments:
         family: only the rows of one family.
         network: only the rows that speak of this network of the zoo.
-        progress: told what is being counted.
+        progress: called with what is being counted.
 
     Raises:
         UnknownNameError: no row is of that family.
@@ -321,8 +321,8 @@ def _notes(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
 
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
-    found = Counter(verdict.kind for verdict in verdicts)
-    return f"{len(verdicts)} rows: " + ", ".join(f"{found[kind]} {kind.value}" for kind in Finding)
+    tally = Counter(verdict.kind for verdict in verdicts)
+    return f"{len(verdicts)} rows: " + ", ".join(f"{tally[kind]} {kind.value}" for kind in Finding)
 
 
 def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
@@ -332,5 +332,5 @@ def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
 
 def published_report(verdicts: Sequence[RowVerdict]) -> str:
     """The page reports/published.md: how it was made, the summary, and the table."""
-    made = made_by("flopcount verify published --write FILE")
-    return f"# Published numbers against our counts\n\n{made}\n\n{verdicts_table(verdicts).to_markdown()}\n"
+    origin = made_by("flopcount verify published --write FILE")
+    return f"# Published numbers against our counts\n\n{origin}\n\n{verdicts_table(verdicts).to_markdown()}\n"

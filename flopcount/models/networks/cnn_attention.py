@@ -170,8 +170,8 @@ class CnnAttention(nn.Module):
 
         Attention is computed anew: a frame's position in the clip, and with it all it attends to, changes every step.
         """
-        kept = latest(state, self._of_frames(frames), self.frames)
-        return self._scores(kept) if kept.shape[1] == self.frames else None, kept
+        window = latest(state, self._of_frames(frames), self.frames)
+        return self._scores(window) if window.shape[1] == self.frames else None, window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Features of every frame (B, T, 512)."""

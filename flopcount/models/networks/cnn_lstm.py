@@ -98,8 +98,8 @@ class CnnLstm(nn.Module):
         """Probabilities averaged over the last clip; keeps those of its frames, and the state of the LSTM."""
         past, memory = state if state is not None else (None, None)
         probabilities, memory = self._of_frames(frames, memory)
-        kept = latest(past, probabilities, self.frames)
-        return kept.mean(1), (kept, memory)
+        window = latest(past, probabilities, self.frames)
+        return window.mean(1), (window, memory)
 
     def _of_frames(self, x: Tensor, memory: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Probabilities of every frame (B, T, num_classes), and the state behind the last."""
@@ -119,8 +119,8 @@ def cnn_lstm(clip: Clip, num_classes: int, *, backbone: str = "caffenet", freeze
         caffenet = CaffeNet(clip)
         model = CnnLstm(clip.frames, caffenet, caffenet.features, num_classes, freeze_cnn=freeze_cnn)
         if caffenet.fc6.in_features != FC6_INPUTS:
-            seen = caffenet.fc6.in_features
-            departures.append(f"fc6 sized for {clip}: {seen} inputs, released with {FC6_INPUTS}")
+            width = caffenet.fc6.in_features
+            departures.append(f"fc6 sized for {clip}: {width} inputs, released with {FC6_INPUTS}")
     else:
         resnet = ResNet50(num_classes)
         resnet.fc = nn.Identity()

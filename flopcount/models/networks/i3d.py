@@ -149,8 +149,8 @@ class TwoStreamI3d(nn.Module):
 
 
 def _pool(clip: Clip) -> tuple[_Sizes, tuple[str, ...]]:
-    left = -(-clip.frames // 8), -(-clip.height // 32), -(-clip.width // 32)
-    pool = (min(left[0], RELEASED_POOL[0]), min(left[1], RELEASED_POOL[1]), min(left[2], RELEASED_POOL[2]))
+    sizes = -(-clip.frames // 8), -(-clip.height // 32), -(-clip.width // 32)
+    pool = (min(sizes[0], RELEASED_POOL[0]), min(sizes[1], RELEASED_POOL[1]), min(sizes[2], RELEASED_POOL[2]))
     if pool == RELEASED_POOL:
         return pool, ()
     return pool, (f"head pools {times(pool)} of {clip}, released with {times(RELEASED_POOL)}",)

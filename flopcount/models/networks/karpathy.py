@@ -143,8 +143,8 @@ class SingleFrame(nn.Module):
 
     def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores of the last clip; keeps those of its frames (B, T, num_classes)."""
-        kept = latest(state, self._of_frames(frames), self.frames)
-        return kept.mean(1), kept
+        window = latest(state, self._of_frames(frames), self.frames)
+        return window.mean(1), window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Scores of every frame (B, T, num_classes)."""
@@ -181,11 +181,11 @@ class LateFusion(nn.Module):
 
     def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor | None, Tensor]:
         """Scores of the last clip, once there is one; keeps the maps of its frames (B, T, 256, h, w)."""
-        kept = latest(state, self._of_frames(frames), self.frames)
-        if kept.shape[1] < self.frames:
-            return None, kept
-        seen = kept[:, :: self.frames - 1] if self.two_frames else kept
-        return self.classifier(seen.flatten(1)), kept
+        window = latest(state, self._of_frames(frames), self.frames)
+        if window.shape[1] < self.frames:
+            return None, window
+        maps = window[:, :: self.frames - 1] if self.two_frames else window
+        return self.classifier(maps.flatten(1)), window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Maps of every frame (B, T, 256, h, w)."""
@@ -213,8 +213,8 @@ class LateFusionPooled(nn.Module):
 
     def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores of the last clip; keeps the features of its frames (B, T, 256), averaged over space."""
-        kept = latest(state, self._of_frames(frames).mean((3, 4)), self.frames)
-        return self.fc(kept.mean(1)), kept
+        window = latest(state, self._of_frames(frames).mean((3, 4)), self.frames)
+        return self.fc(window.mean(1)), window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Maps of every frame (B, T, 256, h, w)."""

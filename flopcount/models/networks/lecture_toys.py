@@ -42,8 +42,8 @@ class ToyLateFusion(nn.Module):
 
     def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores of the last clip; keeps the features of its frames (B, T, 24), averaged over space."""
-        kept = latest(state, self._of_frames(frames).mean((3, 4)).transpose(1, 2), self.frames)
-        return self.fc(kept.mean(1)), kept
+        window = latest(state, self._of_frames(frames).mean((3, 4)).transpose(1, 2), self.frames)
+        return self.fc(window.mean(1)), window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Maps of every frame (B, 24, T, h, w)."""

@@ -111,6 +111,6 @@ def insert_nonlocal(
         owner = model.get_submodule(parent)
         sequence = nn.Sequential()
         sequence.add_module("block", owner.get_submodule(name))
-        added = NonLocal(channels, dimensions=dimensions, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
-        sequence.add_module("nonlocal", added)
+        block = NonLocal(channels, dimensions=dimensions, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
+        sequence.add_module("nonlocal", block)
         owner.add_module(name, sequence)

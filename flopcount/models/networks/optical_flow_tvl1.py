@@ -52,8 +52,8 @@ class Warp(nn.Module):
         x = flow[:, 0] + torch.arange(width, device=flow.device)
         y = flow[:, 1] + torch.arange(height, device=flow.device)[:, None]
         grid = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=-1)
-        stacked = torch.cat((second, along_x, along_y), dim=1)
-        warped = F.grid_sample(stacked, grid, mode="bicubic", padding_mode="border", align_corners=True)
+        planes = torch.cat((second, along_x, along_y), dim=1)
+        warped = F.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=True)
         gradient = warped[:, 1:]
         return gradient, warped[:, :1] - first - (gradient * flow).sum(1, keepdim=True)
 

@@ -177,15 +177,15 @@ class RecurrentCNN(nn.Module):
         """Probabilities after these frames; keeps state and memory of every level."""
         batch, count = frames.shape[0], frames.shape[2]
         states: Tensor | None = None
-        scores, kept = [], {}
+        scores, after = [], {}
         for level, maps in zip(LEVELS, self.cnn(frames.transpose(1, 2).flatten(0, 1)), strict=True):
             below = states if self.stacked else None
             before = state[level] if state is not None else None
-            states, kept[level] = self.recurrent[level](maps.unflatten(0, (batch, count)), below, before)
+            states, after[level] = self.recurrent[level](maps.unflatten(0, (batch, count)), below, before)
             assert states is not None
             last = states[:, -1].mean((2, 3))
             scores.append(self.classifier[level](self.dropout(last)).softmax(1))
-        return torch.stack(scores).mean(0), kept
+        return torch.stack(scores).mean(0), after
 
 
 def recurrent_cnn(clip: Clip, num_classes: int, *, cell: str = "gru", stacked: bool = False) -> SizedNetwork:

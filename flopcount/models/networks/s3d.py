@@ -99,5 +99,5 @@ def s3d(clip: Clip, num_classes: int) -> SizedNetwork:
 
 def _left(clip: Clip) -> tuple[int, ...]:
     """(T, H, W) before the head: halved, rounded up, by all strides but the last pool's, which rounds down."""
-    halved = -(-clip.frames // 4), -(-clip.height // 16), -(-clip.width // 16)
-    return sizes_after({"features.13": nn.MaxPool3d(2)}, halved, clip)
+    sizes = -(-clip.frames // 4), -(-clip.height // 16), -(-clip.width // 16)
+    return sizes_after({"features.13": nn.MaxPool3d(2)}, sizes, clip)

@@ -48,9 +48,9 @@ def out_of_windows(x: Tensor, window: Sizes, sizes: Sizes) -> Tensor:
 def strangers(sizes: Sizes, window: Sizes, shift: Sizes, device: torch.device) -> Tensor:
     """Pairs of one window that only the cyclic shift has brought together: (windows, 1, positions, positions)."""
     regions = torch.zeros(1, 1, 1, dtype=torch.int64, device=device)
-    for axis, (size, n, moved) in enumerate(zip(sizes, window, shift, strict=True)):
+    for axis, (size, n, offset) in enumerate(zip(sizes, window, shift, strict=True)):
         places = torch.arange(size, device=device)
-        region = (places >= size - n).long() + (places >= size - moved).long()  # the last window is of two regions
+        region = (places >= size - n).long() + (places >= size - offset).long()  # the last window is of two regions
         regions = 3 * regions + region.view([-1 if other == axis else 1 for other in range(3)])
     of_window = into_windows(regions[None, ..., None], window)[0]  # (windows, positions, 1)
     return (of_window != of_window.transpose(1, 2)).unsqueeze(1)

@@ -112,9 +112,9 @@ class OnlineTSM(TSM):
         shifts = [part for part in self.modules() if isinstance(part, OnlineShift)]
         scores, pasts = state if state is not None else (None, [None] * len(shifts))
         with _resumed(shifts, pasts, frames.shape[2]):
-            kept = latest(scores, self._of_frames(frames), self.segments)
+            window = latest(scores, self._of_frames(frames), self.segments)
             left = [shift.left for shift in shifts]
-        return kept.mean(1), (kept, left)
+        return window.mean(1), (window, left)
 
 
 @contextmanager

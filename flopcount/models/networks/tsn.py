@@ -37,8 +37,8 @@ class TSN(nn.Module):
 
     def step(self, frames: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores of the last T frames; keeps their features (B, T, 2048)."""
-        kept = latest(state, self._of_frames(frames), self.segments)
-        return self.fc_cls(self.dropout(kept.mean(1))), kept
+        window = latest(state, self._of_frames(frames), self.segments)
+        return self.fc_cls(self.dropout(window.mean(1))), window
 
     def _of_frames(self, x: Tensor) -> Tensor:
         """Features of every frame (B, T, 2048)."""

@@ -86,11 +86,11 @@ class TwoStream(nn.Module):
         self.spatial = CNNM2048(3, clip, num_classes, second_norm=True) if has_spatial else None
         self.temporal = CNNM2048(channels, clip, num_classes, second_norm=False) if has_temporal else None
 
-    def forward(self, *given: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Scores (B, num_classes)."""
-        frame, stack = given[0], given[-1]
+        frame, stack = inputs[0], inputs[-1]
         if self.flow is not None:
-            frame, stack = given[0][:, :, 0], _stacked(self.flow(given[0]))
+            frame, stack = inputs[0][:, :, 0], _stacked(self.flow(inputs[0]))
         scores: list[Tensor] = []
         if self.spatial is not None:
             scores.append(self.spatial(frame))

@@ -63,9 +63,9 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        reduced = _to_eights(channels / 16)
+        narrow = _to_eights(channels / 16)
         self.block = nn.Sequential(
-            nn.Conv3d(channels, reduced, 1), nn.ReLU(), nn.Conv3d(reduced, channels, 1), nn.Sigmoid()
+            nn.Conv3d(channels, narrow, 1), nn.ReLU(), nn.Conv3d(narrow, channels, 1), nn.Sigmoid()
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,8 +76,8 @@ class SqueezeExcitation(nn.Module):
 
 def _to_eights(width: float) -> int:
     """The multiple of 8 next to a width, at least 8, and never a tenth below it."""
-    rounded = max(8, int(width + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * width else rounded
+    nearest = max(8, int(width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * width else nearest
 
 
 class Bottleneck(nn.Module):

@@ -31,22 +31,22 @@ def breakdown(
     bars = [(str(row[0]), int(row[column])) for row in table.rows if row[column]]
     if not bars:
         raise InputError(f"{report.model} has no contraction to draw", [("fix", "see its table by kind")])
-    kept = set(sorted(range(len(bars)), key=lambda index: -bars[index][1])[:BARS])
-    shown = [bar for index, bar in enumerate(bars) if index in kept]
-    if len(shown) < len(bars):
-        rest = [macs for index, (_, macs) in enumerate(bars) if index not in kept]
-        shown.append((f"{len(rest)} others", sum(rest)))
+    largest = set(sorted(range(len(bars)), key=lambda index: -bars[index][1])[:BARS])
+    selection = [bar for index, bar in enumerate(bars) if index in largest]
+    if len(selection) < len(bars):
+        rest = [macs for index, (_, macs) in enumerate(bars) if index not in largest]
+        selection.append((f"{len(rest)} others", sum(rest)))
     theme = DARK if dark else LIGHT
     if ax is None:
-        ax = plt.subplots(figsize=(7.0, 1.2 + 0.27 * len(shown)), layout="constrained")[1]
+        ax = plt.subplots(figsize=(7.0, 1.2 + 0.27 * len(selection)), layout="constrained")[1]
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.set_facecolor(theme.ground)
-    names, costs = zip(*shown, strict=True)
-    places = range(len(shown))
-    drawn = ax.barh(places, [macs / _GIGA for macs in costs], color=STYLES["3D CNN"][dark], height=0.72)
+    names, costs = zip(*selection, strict=True)
+    places = range(len(selection))
+    container = ax.barh(places, [macs / _GIGA for macs in costs], color=STYLES["3D CNN"][dark], height=0.72)
     texts = [f"{si(macs)}  {percent(macs, report.macs)}" for macs in costs]
-    ax.bar_label(drawn, texts, padding=3, fontsize=8, color=theme.ink)
+    ax.bar_label(container, texts, padding=3, fontsize=8, color=theme.ink)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.margins(x=0.22)

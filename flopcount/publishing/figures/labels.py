@@ -76,23 +76,23 @@ def place(
         taken: what else they must not cover, such as a line (`trail`).
     """
     bubbles = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(points, radii, strict=True)]
-    blocked = [*bubbles, *taken]
+    obstacles = [*bubbles, *taken]
     labels: list[Box] = []
-    placed: list[Box | None] = []
+    boxes: list[Box | None] = []
     for index, (point, radius, size) in enumerate(zip(points, radii, sizes, strict=True)):
         near = [box for ring in _RINGS for box in _around(point, radius + ring, size)]
-        free = [box for box in near if box.within(bounds) and not any(map(box.overlaps, blocked))]
+        free = [box for box in near if box.within(bounds) and not any(map(box.overlaps, obstacles))]
         others = [*bubbles[:index], *bubbles[index + 1 :]]
         # a line to the label may pass behind another point where there is no better way, but never behind a label
         best, enough = [*labels, *others, *taken], labels
-        clear = (box for passed in (best, enough) for box in free if not _passes(point, radius, box, passed))
-        chosen = next(clear, None)
-        placed.append(chosen)
-        if chosen is not None:
-            line = leader(point, radius, chosen)
-            labels.append(chosen)
-            blocked += [chosen, *(trail(*line) if line else ())]
-    return placed
+        clear = (box for barriers in (best, enough) for box in free if not _passes(point, radius, box, barriers))
+        choice = next(clear, None)
+        boxes.append(choice)
+        if choice is not None:
+            line = leader(point, radius, choice)
+            labels.append(choice)
+            obstacles += [choice, *(trail(*line) if line else ())]
+    return boxes
 
 
 def _passes(point: Spot, radius: float, box: Box, others: Sequence[Box]) -> bool:

@@ -144,7 +144,7 @@ def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, th
     assert figure is not None
     figure.draw_without_rendering()  # settles the layout, so that pixels mean something
     to_points = 72 / figure.dpi
-    ordered = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
+    best_first = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
     texts = [
         ax.text(
             0,
@@ -156,22 +156,22 @@ def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, th
             zorder=5,
             gid=f"label {row.name}",
         )
-        for row in ordered
+        for row in best_first
     ]
     sizes = []
     for text in texts:
         extent = text.get_window_extent()
         sizes.append((extent.width + 3, extent.height + 1))
-    spots = ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in ordered])
+    spots = ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in best_first])
     centres = [(float(x), float(y)) for x, y in spots]
-    radii = [_area(row.params) ** 0.5 / 2 / to_points for row in ordered]
+    radii = [_area(row.params) ** 0.5 / 2 / to_points for row in best_first]
     inside = ax.get_window_extent()
     bounds = Box(inside.x0 + 2, inside.y0 + 2, inside.x1 - 2, inside.y1 - 2)
     along = [
         (float(x), float(y)) for x, y in ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in front])
     ]
-    taken = [dot for start, end in pairwise(along) for dot in trail(start, end)]
-    boxes = place(centres, radii, sizes, bounds, taken)
+    dots = [dot for start, end in pairwise(along) for dot in trail(start, end)]
+    boxes = place(centres, radii, sizes, bounds, dots)
     back = ax.transData.inverted()
     for text, box, centre, radius in zip(texts, boxes, centres, radii, strict=True):
         if box is None:

@@ -59,9 +59,9 @@ def sweep_lines(sweep: SweepRows, x: str, ax: Axes | None = None, *, dark: bool 
     ax.set_ylabel("GMACs per forward pass (GFLOPs = 2 × GMACs)", fontsize=9)
     dress(ax, theme)
     if any(any(label) for label in lines):
-        drawn, labels = ax.get_legend_handles_labels()
+        handles, labels = ax.get_legend_handles_labels()
         ax.legend(
-            drawn[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8,
+            handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8,
             labelcolor=theme.ink,
         )  # fmt: skip
     return ax

@@ -53,8 +53,8 @@ def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
     """Modules that cost something or have parameters, alone or in what they hold, here or at another clip."""
     elsewhere = {path for parts in cost.form.parts.values() for path in parts} if cost.form else set()
     holders = {path[:at] for path in elsewhere for at, letter in enumerate(path) if letter == "."} | {""}
-    kept = elsewhere | holders
-    return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in kept)
+    paths = elsewhere | holders
+    return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in paths)
 
 
 def _counted(report: Result, quantity: str) -> int:
@@ -71,9 +71,9 @@ def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
     if quantity not in form.parts:
         return False
     parts = form.parts[quantity]
-    counted = {row.path: _own(row, quantity) for row in report.modules}
-    return set(parts) <= set(counted) and all(
-        form.own(quantity, path).at(form.base) == amount for path, amount in counted.items()
+    amounts = {row.path: _own(row, quantity) for row in report.modules}
+    return set(parts) <= set(amounts) and all(
+        form.own(quantity, path).at(form.base) == amount for path, amount in amounts.items()
     )
 
 

@@ -96,12 +96,12 @@ def table_of(table: Table, urls: Sequence[str] = ()) -> dict[str, Any]:
     rows = [[_cell(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
     for row, url in zip(rows, urls or [""] * len(rows), strict=True):
         row[-1] = Cell(row[-1].text, row[-1].key, linked(url))
-    kept = [index for index in range(len(table.columns)) if any(row[index].text for row in rows)]
-    total = None if table.total is None else [_cell(table.columns[i], table.total[i]).text for i in kept]
+    indices = [index for index in range(len(table.columns)) if any(row[index].text for row in rows)]
+    total = None if table.total is None else [_cell(table.columns[i], table.total[i]).text for i in indices]
     return {
         "title": table.title,
-        "columns": [(table.columns[i].name, table.columns[i].kind) for i in kept],
-        "rows": [[row[i] for i in kept] for row in rows],
+        "columns": [(table.columns[i].name, table.columns[i].kind) for i in indices],
+        "rows": [[row[i] for i in indices] for row in rows],
         "total": total,
         "notes": table.notes,
     }
@@ -122,12 +122,12 @@ def _number(text: str) -> str:
 
 
 def _sliders(form: ClosedForm) -> list[Slider]:
-    found = []
+    sliders = []
     for domain in form.domains:
         least, most = axis_range(domain.base, domain.minimum, domain.step)
         what = _WHAT.get(domain.axis, "size")
-        found.append(Slider(domain.axis, what, domain.base, least, most, domain.step, domain.pinned))
-    return found
+        sliders.append(Slider(domain.axis, what, domain.base, least, most, domain.step, domain.pinned))
+    return sliders
 
 
 def _views(report: Result) -> list[Slider]:

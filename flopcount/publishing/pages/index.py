@@ -63,6 +63,6 @@ def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
 
 
 def _judged(cost: CostReport) -> tuple[str, str]:
-    checked = "not run" if cost.check is None else "agrees" if cost.check.agrees else "DOES NOT AGREE"
-    found = Counter(verdict.cost.kind for verdict in cost.verdicts if verdict.cost)
-    return checked, ", ".join(f"{found[kind]} {kind.value}" for kind in Finding if found[kind])
+    check = "not run" if cost.check is None else "agrees" if cost.check.agrees else "DOES NOT AGREE"
+    tally = Counter(verdict.cost.kind for verdict in cost.verdicts if verdict.cost)
+    return check, ", ".join(f"{tally[kind]} {kind.value}" for kind in Finding if tally[kind])

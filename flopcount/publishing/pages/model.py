@@ -88,8 +88,8 @@ def asked_table(cost: CostReport) -> Table:
         rows.append(("source", f"[paper]({card.paper}), [code]({card.code})"))
     rows.append(("input", f"{shapes} {report.input.dtype}"))
     if clip is not None:
-        said = describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
-        rows += [(name, text) for name, _, text in (line.partition(": ") for line in said)]
+        lines = describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
+        rows += [(name, text) for name, _, text in (line.partition(": ") for line in lines)]
     count = report.views.count
     rows.append(("views", f"{report.views} = {count} views of a video" if count > 1 else "one view of a video"))
     rows += [("departs from the paper", text) for text in report.departures]
