@@ -203,9 +203,9 @@ def test_names_that_make_the_same_file_do_not_overwrite_each_other(r3d):
 
 def test_html_is_one_page(run, tmp_path, monkeypatch):
     heard = []
-    fake = ModuleType("flopcount.interactive")
+    fake = ModuleType("flopcount.publishing.interactive")
     fake.page = lambda reports, comparison, command: heard.append((reports, comparison, command)) or "<html>×</html>"
-    monkeypatch.setitem(sys.modules, "flopcount.interactive", fake)
+    monkeypatch.setitem(sys.modules, "flopcount.publishing.interactive", fake)
     result = run("tiny_nets.py:build --clip 2x4x6 --no-check --format html --out site")
     assert result.exit_code == 0, result.stderr
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
