@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from .claims import visits
-from .peers import PeerCount, quiet
+from .peer import PeerCount, quiet
 from .ptflops_run import name_of
 from .watched import Journal, Watched, watch
 

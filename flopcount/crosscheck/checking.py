@@ -27,7 +27,7 @@ from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
 from ..tracing.inputs import Input, arguments_of, map_tensors
-from .peers import Cause, PeerCount
+from .peer import Cause, PeerCount
 from .tools import DEFAULT, TOOLS, Subject, chosen
 
 __all__ = ["Check", "CheckRow", "check", "check_model"]

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ..core.ops import CostedOp, ModuleCall
-from .peers import CONTRACTIONS, Cause
+from .peer import CONTRACTIONS, Cause
 from .watched import Watched
 
 __all__ = ["Claim", "explain", "positions", "unrecognised", "visits", "weights"]

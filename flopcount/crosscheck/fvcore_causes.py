@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from .fvcore_formulas import Reading, Traced, read
-from .fvcore_run import FvcoreRun
-from .peers import Cause, Observed
+from .peer import Cause, Observed
+from .peers.fvcore import FvcoreRun
+from .peers.fvcore_formulas import Reading, Traced, read
 
 __all__ = ["fvcore_causes"]
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from .claims import visits
-from .peers import PeerCount, quiet
+from .peer import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["batch_of", "name_of", "run_ptflops"]

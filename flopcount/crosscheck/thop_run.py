@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from .peers import PeerCount, quiet
+from .peer import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["run_thop"]

@@ -18,18 +18,18 @@ from torch import nn
 from ..core.errors import InputError, UnknownNameError
 from ..core.result import Result
 from ..models.libraries.adapters import ready_torchvision
-from .calflops_causes import calflops_causes
 from .calflops_run import run_calflops
 from .fvcore_causes import fvcore_causes
-from .fvcore_run import run_fvcore
-from .peers import Cause, Observed, PeerCount, failure_of
-from .ptflops_causes import ptflops_causes
+from .peer import Cause, Observed, PeerCount, failure_of
+from .peers.calflops import calflops_causes
+from .peers.fvcore import run_fvcore
+from .peers.ptflops import ptflops_causes
+from .peers.thop import thop_causes
+from .peers.torch import run_torch
+from .peers.torchinfo import torchinfo_causes
 from .ptflops_run import batch_of, run_ptflops
-from .thop_causes import thop_causes
 from .thop_run import run_thop
 from .torch_causes import torch_causes
-from .torch_run import run_torch
-from .torchinfo_causes import torchinfo_causes
 from .torchinfo_run import run_torchinfo
 from .watched import Watched
 

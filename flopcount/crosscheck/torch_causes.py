@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ..core.ops import Kind
 from ..rules import RULES
 from ..rules.matmul import products
-from .peers import COMPLEX, CONTRACTIONS, THREE_REAL, Cause, Observed
+from .peer import COMPLEX, CONTRACTIONS, THREE_REAL, Cause, Observed
 
 __all__ = ["torch_causes"]
 

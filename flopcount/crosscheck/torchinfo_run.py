@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from .peers import PeerCount, quiet
+from .peer import PeerCount, quiet
 from .watched import Journal, Watched, watch
 
 __all__ = ["run_torchinfo"]

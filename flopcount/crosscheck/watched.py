@@ -24,7 +24,7 @@ from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from .peers import quiet
+from .peer import quiet
 
 __all__ = ["Asked", "Journal", "Watched", "watch"]
 

@@ -18,10 +18,10 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from ..tracing.guard.preserve import preserved
-from ..tracing.results import drain
+from ...tracing.guard.preserve import preserved
+from ...tracing.results import drain
+from ..peer import PeerCount, failure_of, quiet
 from .fvcore_formulas import refusal
-from .peers import PeerCount, failure_of, quiet
 
 __all__ = ["FvcoreCall", "FvcoreRun", "run_fvcore"]
 

@@ -14,10 +14,10 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from ..core.ops import CostedOp, ModuleCall
-from .claims import Claim, explain, positions, unrecognised, visits, weights
-from .peers import Cause, quiet
-from .watched import Watched
+from ...core.ops import CostedOp, ModuleCall
+from ..claims import Claim, explain, positions, unrecognised, visits, weights
+from ..peer import Cause, quiet
+from ..watched import Watched
 
 __all__ = ["thop_causes"]
 

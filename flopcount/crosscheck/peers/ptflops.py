@@ -15,10 +15,10 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..core.ops import CostedOp, ModuleCall
-from .claims import Claim, explain, positions, unrecognised, visits, weights
-from .peers import CONTRACTIONS, Cause, quiet
-from .watched import Asked, Watched
+from ...core.ops import CostedOp, ModuleCall
+from ..claims import Claim, explain, positions, unrecognised, visits, weights
+from ..peer import CONTRACTIONS, Cause, quiet
+from ..watched import Asked, Watched
 
 __all__ = ["broadcast", "product", "ptflops_causes"]
 

@@ -12,10 +12,10 @@ from math import prod
 
 from torch import nn
 
-from ..core.ops import CostedOp, ModuleCall
-from .claims import Claim, explain, positions
-from .peers import Cause
-from .watched import Watched
+from ...core.ops import CostedOp, ModuleCall
+from ..claims import Claim, explain, positions
+from ..peer import Cause
+from ..watched import Watched
 
 __all__ = ["torchinfo_causes"]
 

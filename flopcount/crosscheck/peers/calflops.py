@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import nn
 
-from ..core.ops import CostedOp, Kind
-from .claims import Claim, explain, visits
-from .peers import CONTRACTIONS, Cause
-from .ptflops_causes import product
-from .watched import Asked, Watched
+from ...core.ops import CostedOp, Kind
+from ..claims import Claim, explain, visits
+from ..peer import CONTRACTIONS, Cause
+from ..watched import Asked, Watched
+from .ptflops import product
 
 __all__ = ["calflops_causes"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import broadcast_shapes
 
-from ..core.ops import CostedOp, Signature, TensorSpec, tensors_in
-from ..rules.matmul import products
-from .peers import COMPLEX, CONTRACTIONS, THREE_REAL
+from ...core.ops import CostedOp, Signature, TensorSpec, tensors_in
+from ...rules.matmul import products
+from ..peer import COMPLEX, CONTRACTIONS, THREE_REAL
 
 __all__ = ["Reading", "Traced", "read", "refusal"]
 

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..core.ops import Op, Signature
-from ..rules.costing import cost
-from ..tracing.attribution import ModulePath
-from ..tracing.guard.preserve import preserved
-from ..tracing.mode import SILENT, NativeMode, make_signature
-from ..tracing.results import drain
-from .peers import Observed, PeerCount, failure_of, quiet
+from ...core.ops import Op, Signature
+from ...rules.costing import cost
+from ...tracing.attribution import ModulePath
+from ...tracing.guard.preserve import preserved
+from ...tracing.mode import SILENT, NativeMode, make_signature
+from ...tracing.results import drain
+from ..peer import Observed, PeerCount, failure_of, quiet
 
 __all__ = ["FLOPS_PER_MAC", "run_torch"]
 
