@@ -27,8 +27,8 @@ from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
 from ..tracing.inputs import Input, arguments_of, map_tensors
-from .peers import Cause, PeerCount
-from .tools import DEFAULT, TOOLS, Subject, chosen
+from .peer import Cause, PeerCount, Subject
+from .tools import DEFAULT, chosen
 
 __all__ = ["Check", "CheckRow", "check", "check_model"]
 
@@ -146,8 +146,8 @@ def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, int, int]]:
     groups: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
         groups.setdefault((cause.op, cause.why), []).append(cause)
-    for key, found in groups.items():
-        yield *key, sum(cause.amount for cause in found), sum(cause.calls for cause in found)
+    for key, group in groups.items():
+        yield *key, sum(cause.amount for cause in group), sum(cause.calls for cause in group)
 
 
 def _calls(count: int) -> str:
@@ -182,7 +182,7 @@ def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEF
     with TURN, _on(module, where):  # tools follow modules as a count does
         args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
         subject = Subject(module, args, kwargs, report)
-        answers = [TOOLS[tool].answer(subject) for tool in tools]
+        answers = [tool.answer(subject) for tool in tools]
     peers = tuple(answer.count for answer in answers)
     return Check(report, device, peers, _rows(report, peers, [cause for answer in answers for cause in answer.causes]))
 
@@ -205,7 +205,9 @@ def check_model(
     module = load_model(name, clip=clip, num_classes=num_classes, options=options).eval()
     if dtype is not None:
         module = module.to(getattr(torch, dtype))
-    return check(module, input_of(module, name, clip, batch, inputs), against=tools, device=device)
+    return check(
+        module, input_of(module, name, clip, batch, inputs), against=[tool.name for tool in tools], device=device
+    )
 
 
 def _device(name: str) -> torch.device:
@@ -238,12 +240,12 @@ def _rows(report: Result, peers: Sequence[PeerCount], causes: Iterable[Cause]) -
     for cause in causes:
         same = by_path.setdefault(cause.path, {})
         key = cause.tool, cause.op, cause.why
-        known = same.get(key, replace(cause, amount=0, calls=0))
-        same[key] = replace(known, amount=known.amount + cause.amount, calls=known.calls + cause.calls)
+        total = same.get(key, replace(cause, amount=0, calls=0))
+        same[key] = replace(total, amount=total.amount + cause.amount, calls=total.calls + cause.calls)
     rows = []
     for module in report.modules:
         counts = {peer.tool: peer.by_module.get(module.path, 0) for peer in peers if peer.failure is None}
-        found = tuple(by_path.get(module.path, {}).values())
-        if module.own.macs or any(counts.values()) or found:
-            rows.append(CheckRow(module.path, module.own.macs, counts, found))
+        own = tuple(by_path.get(module.path, {}).values())
+        if module.own.macs or any(counts.values()) or own:
+            rows.append(CheckRow(module.path, module.own.macs, counts, own))
     return tuple(rows)

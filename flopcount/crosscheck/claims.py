@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ..core.ops import CostedOp, ModuleCall
-from .peers import CONTRACTIONS, Cause
+from .peer import CONTRACTIONS, Cause
 from .watched import Watched
 
-__all__ = ["Claim", "explain", "positions", "unrecognised", "visits", "weights"]
+__all__ = ["Claim", "Extras", "explain", "positions", "product", "unrecognised", "visits", "weights"]
+
+Extras = tuple[tuple[str, int], ...]
+"""What a formula gives beyond our products: why, and how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Claim:
 
     path: str
     op: str
-    extras: tuple[tuple[str, int], ...] = ()
+    extras: Extras = ()
     covers: bool = False
     at: int | None = None
     products: int = 0
@@ -84,27 +88,27 @@ def _type(module: nn.Module) -> str:
 
 def unrecognised(module: nn.Module, hooks: Any) -> str:
     """Why a tool that goes by exact types does not count what a module does."""
-    known = next((base for base in type(module).__mro__ if base in hooks), None)
-    if known is type(module):
-        return f"counts no products in a {known.__name__}"
-    if known is not None:
-        return f"does not recognise {type(module).__name__}, a subclass of {known.__name__}"
+    base = next((kind for kind in type(module).__mro__ if kind in hooks), None)
+    if base is type(module):
+        return f"counts no products in a {base.__name__}"
+    if base is not None:
+        return f"does not recognise {type(module).__name__}, a subclass of {base.__name__}"
     return f"has no hook for {type(module).__name__}"
 
 
 def visits(root: nn.Module, stops: Callable[[nn.Module], bool] = lambda module: False) -> Counter[str]:
     """How often a walk through `children()` comes to each module: once per parent that holds it, never below a stop."""
     names = {id(module): name for name, module in root.named_modules()}
-    found: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
+    places: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
 
     def walk(module: nn.Module) -> None:
-        found[names[id(module)]] += 1
+        places[names[id(module)]] += 1
         if not stops(module):
             for child in module.children():
                 walk(child)
 
     walk(root)
-    return found
+    return places
 
 
 def weights(module: nn.Module) -> int:
@@ -114,11 +118,21 @@ def weights(module: nn.Module) -> int:
 
 def positions(module: nn.Module, call: ModuleCall) -> int | None:
     """How often a call of a known layer multiplies each of its weights; None for any other module."""
-    given = call.inputs[0] if call.inputs else ()
+    first = call.inputs[0] if call.inputs else ()
     if isinstance(module, _ConvNd):
         rank = len(module.kernel_size)
-        shape = given if isinstance(module, _ConvTransposeNd) else call.outputs[0]
+        shape = first if isinstance(module, _ConvTransposeNd) else call.outputs[0]
         return prod(shape[: len(shape) - rank - 1]) * prod(shape[len(shape) - rank :])
     if isinstance(module, (nn.Linear, nn.RNNBase, nn.RNNCellBase)):
-        return prod(given[:-1])
+        return prod(first[:-1])
     return None
+
+
+def product(first: Any, second: Any) -> tuple[int, Extras]:
+    """The products of a matmul, and what `prod(first) * second[-1]` adds for a vector or leaves out of a broadcast."""
+    claimed = prod(first) * second[-1]
+    rows = first[-2] if len(first) > 1 else 1
+    columns = second[-1] if len(second) > 1 else 1
+    true = prod(torch.broadcast_shapes(first[:-2], second[:-2])) * rows * first[-1] * columns
+    why = "counts a vector's length as columns" if len(second) == 1 else "does not repeat what is broadcast"
+    return true, ((why, claimed - true),)

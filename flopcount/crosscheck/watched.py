@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from types import ModuleType
@@ -20,17 +21,18 @@ from torch import nn
 from torch.nn import functional
 
 from ..core.ops import CostedOp, ModuleCall
+from ..models.libraries.torchvision_operators import ready_torchvision
 from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from .peers import quiet
+from .peer import Answer, Cause, Peer, PeerCount, Subject, failure_of, quiet
 
-__all__ = ["Asked", "Journal", "Watched", "watch"]
+__all__ = ["FormulaCall", "Journal", "Watched", "name_of", "watch", "watched_peer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FormulaCall:
     """One call of a tool's formula for a function: in which module, before which operator, with which shapes."""
 
     function: str
@@ -48,11 +50,7 @@ class Watched:
     modules: dict[str, nn.Module]
     ops: tuple[CostedOp, ...]
     calls: tuple[ModuleCall, ...]
-    asked: tuple[Asked, ...]
-
-    def called(self, path: str) -> list[ModuleCall]:
-        """Every call of a module."""
-        return [call for call in self.calls if call.module == path]
+    formula_calls: tuple[FormulaCall, ...]
 
 
 class Journal:
@@ -62,13 +60,19 @@ class Journal:
         self._path = path
         self._listener = listener
         self.output = output
-        self.asked: list[Asked] = []
+        self.formula_calls: list[FormulaCall] = []
 
     def note(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], amount: int) -> None:
         """A formula for `function` gave this amount, just before the function ran."""
         at = len(self._listener.ops)
         shapes = tuple(map(_shape, args)), {name: _shape(value) for name, value in kwargs.items()}
-        self.asked.append(Asked(function, self._path.path, at, *shapes, amount))
+        self.formula_calls.append(FormulaCall(function, self._path.path, at, *shapes, amount))
+
+
+def name_of(function: Any) -> str:
+    """A function's name; those of torch.nn.functional that choose by an argument are called otherwise inside."""
+    public = (name for name, value in vars(functional).items() if value is function and not name.startswith("_"))
+    return f"F.{name}" if (name := next(public, "")) else f"torch.{function.__name__}"
 
 
 def _shape(value: Any) -> Any:
@@ -98,7 +102,7 @@ def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) ->
         listener,
     ):
         answer = call(journal)
-    return answer, Watched(modules, tuple(cost(listener.ops)), tuple(path.calls), tuple(journal.asked))
+    return answer, Watched(modules, tuple(cost(listener.ops)), tuple(path.calls), tuple(journal.formula_calls))
 
 
 @contextmanager
@@ -130,3 +134,35 @@ def _silence(output: io.StringIO) -> Iterator[None]:
     finally:
         logging.root.handlers[:] = handlers
         logging.disable(level)
+
+
+def watched_peer(
+    name: str,
+    run: Callable[[Subject], tuple[PeerCount, Watched]],
+    causes: Callable[[Subject, Watched], Iterable[Cause]],
+) -> Peer:
+    """A tool that runs beside our listener, in eval mode."""
+
+    def answer(subject: Subject) -> Answer:
+        try:
+            ready_torchvision()  # ptflops and calflops import libraries that import it, if it is there
+            count, watched = run(subject)
+        except Exception as error:  # whatever its import, its hooks, its formulas or the module under them raise
+            return Answer(PeerCount(name, peer.version, failure=failure_of(error)))
+        return Answer(count, (*causes(subject, watched), *_in_eval_mode(name, subject, watched)))
+
+    peer = Peer(name, answer)
+    return peer
+
+
+def _in_eval_mode(tool: str, subject: Subject, watched: Watched) -> Iterator[Cause]:
+    """What a module in training does otherwise than in eval mode, into which the tool puts it."""
+    if not any(part.training for part in subject.module.modules()):
+        return
+    theirs: Counter[str] = Counter()
+    for op in watched.ops:
+        theirs[op.op.module] += op.work.macs
+    for module in subject.report.modules:
+        amount = theirs[module.path] - module.own.macs
+        if amount:
+            yield Cause(tool, module.path, module.type, "switches to eval mode", amount)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import flopcount.compat
 from flopcount import InputError, count_flops
 from flopcount.compat import FlopCountAnalysis, fvcore, mmengine, profile, ptflops, thop
-from flopcount.crosscheck.peers import quiet
+from flopcount.crosscheck.peer import quiet
 from flopcount.models.libraries.torchvision_operators import ready_torchvision
 
 

@@ -3,8 +3,12 @@
 import copy
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,7 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import InputError, UnknownNameError, Work, check
-from flopcount.crosscheck import check_model, tools
+from flopcount.crosscheck import check_model, peers
+from flopcount.crosscheck.tools import TOOLS
 from flopcount.rules import registry
 
 PEERS = ("thop", "torchinfo", "ptflops", "calflops")
@@ -417,13 +422,29 @@ def test_after_a_failure_the_next_count_is_right(peer):
 # Names
 
 
+def test_every_tool_has_a_file_that_offers_it():
+    files = {path.stem for path in Path(peers.__file__).parent.glob("*.py")}
+    assert files - {"__init__", "fvcore_formulas"} == set(TOOLS)
+    for name in TOOLS:
+        assert import_module(f"flopcount.crosscheck.peers.{name}").PEER.name == name
+
+
+def test_our_files_import_no_tool():
+    code = (
+        "import sys; from importlib import import_module; from flopcount.crosscheck.tools import TOOLS\n"
+        "for name in TOOLS: import_module(f'flopcount.crosscheck.peers.{name}')\n"
+        "assert set(TOOLS) & set(sys.modules) == {'torch'}, set(TOOLS) & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_tools_by_name(monkeypatch):
     module = nn.Sequential(nn.Linear(3, 4))
     with pytest.raises(UnknownNameError, match=r"no tool named 'thopp'(.|\n)*near +thop"):
         check(module, (2, 3), against="fvcore,thopp")
     with pytest.raises(InputError, match="no tool to check against"):
         check(module, (2, 3), against=[])
-    monkeypatch.setattr(tools, "find_spec", lambda name: None)
+    monkeypatch.setattr("flopcount.crosscheck.peer.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"calflops is not installed(.|\n)*pip install 'flopcount\[peers\]'"):
         check(module, (2, 3), against=("calflops",))
 

@@ -13,18 +13,18 @@ from typing import Any
 
 from torch import broadcast_shapes
 
-from ..core.ops import CostedOp, Signature, TensorSpec, tensors_in
-from ..rules.charges import products
-from .peers import COMPLEX, CONTRACTIONS, THREE_REAL
+from ...core.ops import CostedOp, Signature, TensorSpec, tensors_in
+from ...rules.charges import products
+from ..peer import COMPLEX, CONTRACTIONS, THREE_REAL
 
-__all__ = ["Reading", "Traced", "read", "refusal"]
+__all__ = ["ExpectedNodes", "TracedCall", "expected_nodes", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TracedCall:
     """One operator of fvcore's trace: the call, and the operators of ours that it consists of (itself, or parts)."""
 
-    call: Signature
+    signature: Signature
     parts: tuple[CostedOp, ...]
 
     @property
@@ -35,11 +35,11 @@ class Traced:
     @property
     def op(self) -> str:
         """The name that our tables show."""
-        return self.parts[0].name if self.parts[0].op.signature is self.call else self.call.op
+        return self.parts[0].name if self.parts[0].op.signature is self.signature else self.signature.op
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExpectedNodes:
     """What fvcore's trace has for a call: nodes of this kind and what each counts.
 
     `why` names the reason where that is not our count, and `ours` what we ought to count by the shapes: what our rule
@@ -53,7 +53,7 @@ class Reading:
     raises: bool = False
 
 
-Formula = Callable[[Traced], Reading]
+_Formula = Callable[[TracedCall], ExpectedNodes]
 
 _MIN_AXES, _MAX_AXES = 2, 5
 _NORMS = ("aten::layer_norm", "aten::group_norm", "aten::instance_norm")
@@ -72,69 +72,71 @@ def refusal(kind: str, shapes: Sequence[tuple[int, ...] | None]) -> str | None:
     return None
 
 
-def read(traced: Traced) -> Reading:
+def expected_nodes(call: TracedCall) -> ExpectedNodes:
     """What fvcore makes of a call; what it has no handle for counts nothing."""
-    formula = _FORMULAS.get(_ALIASES.get(traced.call.op, traced.call.op))
-    if formula is not None and traced.call.overload != "padding":
-        return formula(traced)
-    kind = "aten::_convolution_mode" if traced.call.overload == "padding" else traced.call.op.replace(".", "::", 1)
-    ours = sum(part.work.macs for part in traced.parts if part.kind in CONTRACTIONS)
-    return Reading(kind, (), ours, f"has no handle for {kind}")
+    formula = _FORMULAS.get(_ALIASES.get(call.signature.op, call.signature.op))
+    if formula is not None and call.signature.overload != "padding":
+        return formula(call)
+    kind = (
+        "aten::_convolution_mode" if call.signature.overload == "padding" else call.signature.op.replace(".", "::", 1)
+    )
+    ours = sum(part.work.macs for part in call.parts if part.kind in CONTRACTIONS)
+    return ExpectedNodes(kind, (), ours, f"has no handle for {kind}")
 
 
 _ALIASES = {"aten.linalg_matmul": "aten.matmul"}  # which torch's tracer writes for it
 
 
-def _kind(traced: Traced) -> str:
-    return _ALIASES.get(traced.call.op, traced.call.op).replace(".", "::", 1)
+def _kind(call: TracedCall) -> str:
+    return _ALIASES.get(call.signature.op, call.signature.op).replace(".", "::", 1)
 
 
-def _input(traced: Traced) -> TensorSpec:
-    return traced.call.inputs[0]
+def _input(call: TracedCall) -> TensorSpec:
+    return call.signature.inputs[0]
 
 
-def _convolution(traced: Traced) -> Reading:
+def _convolution(call: TracedCall) -> ExpectedNodes:
     """`conv_flop_jit`: ours; a complex one is three nodes."""
-    if products(_input(traced)) == 1:
-        return Reading("aten::_convolution", (traced.macs,), traced.macs)
-    return Reading("aten::_convolution", (traced.macs // 4,) * 3, traced.macs, THREE_REAL)
+    if products(_input(call)) == 1:
+        return ExpectedNodes("aten::_convolution", (call.macs,), call.macs)
+    return ExpectedNodes("aten::_convolution", (call.macs // 4,) * 3, call.macs, THREE_REAL)
 
 
-def _product(traced: Traced) -> Reading:
+def _product(call: TracedCall) -> ExpectedNodes:
     """`linear_flop_jit`, `addmm_flop_jit`, `bmm_flop_jit`: ours, in real numbers."""
-    real = products(_input(traced))
-    return Reading(_kind(traced), (traced.macs // real,), traced.macs, COMPLEX if real > 1 else "")
+    real = products(_input(call))
+    return ExpectedNodes(_kind(call), (call.macs // real,), call.macs, COMPLEX if real > 1 else "")
 
 
-def _cell(traced: Traced) -> Reading:
+def _cell(call: TracedCall) -> ExpectedNodes:
     """Recurrent cells are traced as two linear layers: of the input and of the state."""
-    arguments = traced.call.arguments
+    arguments = call.signature.arguments
     x, w_ih, w_hh = arguments["input"], arguments["w_ih"], arguments["w_hh"]
     rows = prod(x.shape[:-1])
-    return Reading("aten::linear", (rows * w_ih.numel, rows * w_hh.numel), rows * (w_ih.numel + w_hh.numel))
+    return ExpectedNodes("aten::linear", (rows * w_ih.numel, rows * w_hh.numel), rows * (w_ih.numel + w_hh.numel))
 
 
-def _matmul(traced: Traced) -> Reading:
+def _matmul(call: TracedCall) -> ExpectedNodes:
     """`matmul_flop_jit`: elements of the first operand times the last size of the second."""
-    first, second = (tuple(spec.shape) for spec in traced.call.inputs[:2])
-    refused = refusal(_kind(traced), [first, second, ()] if traced.call.overload == "out" else [first, second])
-    if refused:
-        return Reading(_kind(traced), (0,), traced.macs, refused, raises=True)
+    first, second = (tuple(spec.shape) for spec in call.signature.inputs[:2])
+    objection = refusal(_kind(call), [first, second, ()] if call.signature.overload == "out" else [first, second])
+    if objection:
+        return ExpectedNodes(_kind(call), (0,), call.macs, objection, raises=True)
     batches = prod(broadcast_shapes(first[:-2], second[:-2]))
     if batches == prod(first[:-2]):
-        return _product(traced)
-    ours = batches * prod(first[-2:]) * second[-1] * products(_input(traced))
-    return Reading(_kind(traced), (prod(first) * second[-1],), ours, "does not broadcast the first operand")
+        return _product(call)
+    ours = batches * prod(first[-2:]) * second[-1] * products(_input(call))
+    return ExpectedNodes(_kind(call), (prod(first) * second[-1],), ours, "does not broadcast the first operand")
 
 
 _EXACT_EINSUMS = {"abc,abd->acd": -1, "abc,adc->adb": 1}  # equation -> axis of the last operand in the product
 
 
-def _einsum(traced: Traced) -> Reading:
+def _einsum(call: TracedCall) -> ExpectedNodes:
     """`einsum_flop_jit`: two equations by hand, else half of numpy's estimate, which it reads from a printed text."""
     from numpy import broadcast_to, einsum_path
 
-    arguments: Any = traced.call.arguments
+    arguments: Any = call.signature.arguments
     shapes = [tuple(spec.shape) for spec in tensors_in(arguments["tensors"])]
     equation = arguments["equation"].replace(" ", "")
     letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
@@ -142,48 +144,48 @@ def _einsum(traced: Traced) -> Reading:
     axis = _EXACT_EINSUMS.get(renamed)
     if axis is not None:
         amount, why = prod(shapes[0]) * shapes[-1][axis], "does not broadcast the first operand"
-        return Reading("aten::einsum", (amount,), traced.macs, why)
+        return ExpectedNodes("aten::einsum", (amount,), call.macs, why)
     text = einsum_path(renamed, *(broadcast_to(0.0, shape) for shape in shapes), optimize="optimal")[1]
     flops = next(line for line in text.splitlines() if "optimized flop" in line.lower()).split(":")[-1]
     order = "in numpy's order" if len(shapes) > 2 else "by numpy"
     why = f"halves FLOPs estimated {order} and printed with 4 digits"
-    return Reading("aten::einsum", (int(float(flops) // 2),), traced.macs, why)
+    return ExpectedNodes("aten::einsum", (int(float(flops) // 2),), call.macs, why)
 
 
-def _norm(traced: Traced) -> Reading:
+def _norm(call: TracedCall) -> ExpectedNodes:
     """`norm_flop_counter`: 5 per element with an affine weight, 4 without."""
-    spec, weight = _input(traced), traced.call.arguments.get("weight")
-    refused = refusal(_kind(traced), [tuple(spec.shape)])
-    if refused:
-        return Reading(_kind(traced), (0,), 0, refused, raises=True)
+    spec, weight = _input(call), call.signature.arguments.get("weight")
+    objection = refusal(_kind(call), [tuple(spec.shape)])
+    if objection:
+        return ExpectedNodes(_kind(call), (0,), 0, objection, raises=True)
     per_element = 5 if weight is not None else 4
-    return Reading(_kind(traced), (spec.numel * per_element,), 0, f"adds {per_element} per element")
+    return ExpectedNodes(_kind(call), (spec.numel * per_element,), 0, f"adds {per_element} per element")
 
 
-def _batch_norm(traced: Traced) -> Reading:
+def _batch_norm(call: TracedCall) -> ExpectedNodes:
     """`batchnorm_flop_jit`: as other norms in training, else 2 per element with an affine weight, 1 without."""
-    if traced.call.arguments["training"]:
-        return _norm(traced)
-    per_element = 2 if traced.call.arguments["weight"] is not None else 1
-    return Reading(_kind(traced), (_input(traced).numel * per_element,), 0, f"adds {per_element} per element")
+    if call.signature.arguments["training"]:
+        return _norm(call)
+    per_element = 2 if call.signature.arguments["weight"] is not None else 1
+    return ExpectedNodes(_kind(call), (_input(call).numel * per_element,), 0, f"adds {per_element} per element")
 
 
-def _per_input(traced: Traced) -> Reading:
+def _per_input(call: TracedCall) -> ExpectedNodes:
     """`elementwise_flop_counter(1, 0)`."""
-    return Reading(_kind(traced), (_input(traced).numel,), 0, "adds 1 per input element")
+    return ExpectedNodes(_kind(call), (_input(call).numel,), 0, "adds 1 per input element")
 
 
-def _per_output(scale: int) -> Formula:
+def _per_output(scale: int) -> _Formula:
     """`elementwise_flop_counter(0, scale)`."""
 
-    def count(traced: Traced) -> Reading:
-        (out,) = traced.call.outputs
-        return Reading(_kind(traced), (out.numel * scale,), 0, f"adds {scale} per output element")
+    def count(call: TracedCall) -> ExpectedNodes:
+        (out,) = call.signature.outputs
+        return ExpectedNodes(_kind(call), (out.numel * scale,), 0, f"adds {scale} per output element")
 
     return count
 
 
-_FORMULAS: dict[str, Formula] = {
+_FORMULAS: dict[str, _Formula] = {
     **dict.fromkeys(("aten.convolution", "aten._convolution"), _convolution),
     **dict.fromkeys(("aten.conv1d", "aten.conv2d", "aten.conv3d"), _convolution),
     **dict.fromkeys(("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d"), _convolution),

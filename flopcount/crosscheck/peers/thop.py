@@ -1,7 +1,9 @@
-"""Why thop says something else: the formulas of thop/vision/calc_func.py and thop/rnn_hooks.py on our module calls.
+"""thop's `profile`, run for real, and why it says something else: MACs, and arithmetic of norms, pooling and gates.
 
-thop hooks modules by their exact type and sees nothing else. Its products are ours but for transposed convolutions and
-unbatched input; what it adds to them, and counts for layers without products, is in `_ADDS`.
+What enters is a real module with real tensors; what leaves is thop's count of each module and the causes, by the
+formulas of thop/vision/calc_func.py and thop/rnn_hooks.py on our module calls. thop hooks modules by their exact type
+and sees nothing else. Its products are ours but for transposed convolutions and unbatched input; what it adds to them,
+and counts for layers without products, is in `_ADDS`.
 """
 
 from __future__ import annotations
@@ -14,17 +16,43 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from ..core.ops import CostedOp, ModuleCall
-from .claims import Claim, explain, positions, unrecognised, visits, weights
-from .peers import Cause, quiet
-from .watched import Watched
+from ...core.ops import CostedOp, ModuleCall
+from ..claims import Claim, Extras, explain, positions, unrecognised, visits, weights
+from ..peer import Cause, PeerCount, Subject, quiet
+from ..watched import Journal, Watched, watch, watched_peer
 
-__all__ = ["thop_causes"]
-
-Extras = tuple[tuple[str, int], ...]
+__all__ = ["PEER"]
 
 
-def thop_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
+def _run(subject: Subject) -> tuple[PeerCount, Watched]:
+    """What thop says of one forward pass in eval mode, which it takes positional arguments for."""
+    if subject.kwargs:
+        raise TypeError(f"it takes no keyword arguments ({', '.join(subject.kwargs)})")
+    with quiet():  # it imports distutils
+        from thop import profile
+
+    def call(journal: Journal) -> Any:
+        return profile(subject.module, inputs=subject.args, verbose=False, ret_layer_info=True)
+
+    names = {id(part): name for name, part in subject.module.named_modules()}
+    (total, _, layers), watched = watch(subject.module, call)
+    macs: Counter[str] = Counter()
+    for part, amount in _own(subject.module, layers):
+        macs[names[id(part)]] += int(amount)
+    macs[""] += int(total) - sum(macs.values())  # the root's own, which the layers do not show
+    return PeerCount(PEER.name, PEER.version, dict(macs), printed=int(total), unit="MACs"), watched
+
+
+def _own(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[nn.Module, float]]:
+    """What each module below this one adds itself: its entry less those of its own layers."""
+    for name, child in module.named_children():
+        amount, _, inner = layers[name]
+        yield child, amount - sum(entry[0] for entry in inner.values())
+        if inner:
+            yield from _own(child, inner)
+
+
+def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     """One cause per formula that gives something else, per operator that no hook sees, per shared module."""
     with quiet():
         from thop.profile import register_hooks
@@ -37,10 +65,12 @@ def thop_causes(root: nn.Module, watched: Watched) -> Iterator[Cause]:
         for call in watched.calls
         if type(module := watched.modules[call.module]) in register_hooks and call.inputs and call.outputs
     ]
-    hooked = visits(root)  # `apply` hooks a module once per place,
-    summed = visits(root, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential))
+    hooked = visits(subject.module)  # `apply` hooks a module once per place,
+    summed = visits(
+        subject.module, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential)
+    )
     places = Counter({path: hooked[path] * summed[path] for path in hooked})  # and its sum comes by once per place
-    yield from explain("thop", watched, claims, places, absence, lambda path, times: _repeated(hooked[path]))
+    yield from explain(PEER.name, watched, claims, places, absence, lambda path, times: _repeated(hooked[path]))
 
 
 def _repeated(places: int) -> str:
@@ -61,10 +91,10 @@ def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
 
 def _convolution(module: Any, call: ModuleCall) -> Extras:
     """`prod(output) * (input_size[1] // groups) * prod(kernel)`, whatever kind of convolution it is."""
-    given, out = call.inputs[0], call.outputs[0]
-    claimed = prod(out) * (given[1] // module.groups) * prod(module.kernel_size)
+    shape, out = call.inputs[0], call.outputs[0]
+    claimed = prod(out) * (shape[1] // module.groups) * prod(module.kernel_size)
     true = weights(module) * (positions(module, call) or 0)
-    unbatched = len(given) == len(module.kernel_size) + 1
+    unbatched = len(shape) == len(module.kernel_size) + 1
     if not unbatched and not isinstance(module, _ConvTransposeNd):
         return ()
     why = "takes the second axis for channels" if unbatched else "counts a transposed convolution per output position"
@@ -97,11 +127,11 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
 
 def _rows(module: Any, call: ModuleCall) -> int:
     """Steps × samples as thop takes them: of a PackedSequence its steps times its largest batch."""
-    given = call.inputs[0]
+    shape = call.inputs[0]
     if isinstance(module, nn.RNNCellBase):
-        return given[0]
+        return shape[0]
     batch_sizes = call.inputs[1] if len(call.inputs) > 1 else ()
-    return batch_sizes[0] * call.outputs[-1][-2] if len(batch_sizes) == 1 else given[0] * given[1]
+    return batch_sizes[0] * call.outputs[-1][-2] if len(batch_sizes) == 1 else shape[0] * shape[1]
 
 
 def _steps(module: nn.Module, call: ModuleCall) -> int:
@@ -128,8 +158,8 @@ def _average(module: Any, call: ModuleCall) -> Extras:
 
 
 def _adaptive_average(module: Any, call: ModuleCall) -> Extras:
-    given, out = call.inputs[0], call.outputs[0]
-    window = prod(before / after for before, after in zip(given[2:], out[2:], strict=True))
+    shape, out = call.inputs[0], call.outputs[0]
+    window = prod(before / after for before, after in zip(shape[2:], out[2:], strict=True))
     return (("adds the window and 1 per output element", int((window + 1) * prod(out))),)
 
 
@@ -151,3 +181,6 @@ _ADDS: dict[type[nn.Module], Callable[[Any, ModuleCall], Extras]] = {
     **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptive_average),
     **dict.fromkeys((nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d), _upsample),
 }
+
+
+PEER = watched_peer("thop", _run, _causes)

@@ -1,16 +1,36 @@
-"""What a counter said: the nouns that running one leaves and that the causes read."""
+"""A counter that a check asks: how it is asked, what it is given, what it said, and the causes of its difference."""
 
 from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from torch import nn
 
 from ..core.ops import CostedOp, Kind, Signature
+from ..core.result import Result
 
-__all__ = ["COMPLEX", "CONTRACTIONS", "THREE_REAL", "Cause", "Observed", "PeerCount", "failure_of", "quiet"]
+__all__ = [
+    "COMPLEX",
+    "CONTRACTIONS",
+    "THREE_REAL",
+    "Answer",
+    "Cause",
+    "Peer",
+    "PeerCount",
+    "RealOperator",
+    "Subject",
+    "failure_of",
+    "quiet",
+]
+
+T = TypeVar("T")
 
 COMPLEX = "counts a complex product as a real one"
 THREE_REAL = "sees a complex convolution as three real ones"  # as torch computes it (Gauss), where four are written
@@ -52,7 +72,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class RealOperator:
     """One operator of the real forward pass, with our cost.
 
     `part_of` is the composite call that it came out of (one object per call), where that call has no rule of ours;
@@ -63,6 +83,51 @@ class Observed:
     part_of: Signature | None = None
     kernels: tuple[Signature, ...] = ()
     has_formula: bool = True
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What every tool is given: the module with its arguments, and our own report of it."""
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    report: Result
+    _passes: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, run: Callable[[Subject], T]) -> T:
+        """What a run of this subject gives, made for the first tool that asks for it."""
+        if run not in self._passes:
+            self._passes[run] = run(self)
+        result: T = self._passes[run]
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool counted and why that is not ours."""
+
+    count: PeerCount
+    causes: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A tool under the name of its package: how it answers, and where its version stands."""
+
+    name: str
+    answer: Callable[[Subject], Answer]
+    version_of: Callable[[str], str] = version
+
+    @property
+    def version(self) -> str:
+        """The installed one."""
+        return self.version_of(self.name)
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be asked at all."""
+        return find_spec(self.name) is not None
 
 
 def failure_of(error: Exception) -> str:

@@ -1,0 +1,270 @@
+"""ptflops' default backend (`pytorch`), run for real, and why it says something else: MACs per sample, with bias.
+
+What enters is a real module with real tensors; what leaves is ptflops' count of each module, that of the functions it
+patches (charged to the module that ran), and the causes, by the formulas of ptflops/pytorch_ops.py on our module calls.
+ptflops hooks modules by their exact type and patches some functions of torch besides, so that a module which calls one
+is counted twice; it gives one per element to much else. It sums modules, a shared one once per place and none below a
+hooked one, divides that by the batch and adds the functions undivided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from ...core.ops import CostedOp, ModuleCall
+from ..claims import Claim, Extras, explain, positions, product, unrecognised, visits, weights
+from ..peer import CONTRACTIONS, Cause, PeerCount, Subject, quiet
+from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
+
+__all__ = ["PEER"]
+
+
+def _run(subject: Subject) -> tuple[PeerCount, Watched]:
+    """What ptflops says of one forward pass in eval mode."""
+    with quiet():  # it imports timm and torchvision, if they are there
+        from ptflops import get_model_complexity_info, pytorch_ops
+
+    module = subject.module
+    hooks: dict[Any, Callable[..., None]] = pytorch_ops.MODULES_MAPPING
+    macs: Counter[str] = Counter()
+    names = {id(part): name for name, part in module.named_modules()}
+
+    def recording(hook: Callable[..., None]) -> Callable[..., None]:
+        def recording_hook(part: Any, inputs: Any, result: Any) -> None:
+            before = part.__flops__
+            hook(part, inputs, result)
+            macs[names[id(part)]] += part.__flops__ - before
+
+        return recording_hook
+
+    def call(journal: Journal) -> Any:
+        macs.clear()
+        with _noting_functions(pytorch_ops, journal):
+            return get_model_complexity_info(
+                module,
+                (1,),  # which the constructor below does not need
+                as_strings=False,
+                print_per_layer_stat=False,
+                backend="pytorch",
+                input_constructor=lambda _: _input(module, subject.args, subject.kwargs),
+                custom_modules_hooks={kind: recording(hook) for kind, hook in hooks.items()},
+            )[0]
+
+    printed, watched = watch(module, lambda journal: _number(call(journal), journal.output.getvalue()))
+    places = visits(module, lambda part: type(part) in hooks)
+    total = Counter({path: amount * places[path] for path, amount in macs.items()})
+    functions: Counter[str] = Counter()
+    for formula_call in watched.formula_calls:
+        functions[formula_call.path] += formula_call.amount
+    batch = _batch(subject)
+    samples = f"per sample: modules' counts divided by {batch}, the length of the first argument" if batch > 1 else ""
+    total[""] += printed - sum(total.values()) - sum(functions.values())  # the division, and what is unknown
+    total.update(functions)
+    count = PeerCount(PEER.name, PEER.version, dict(total), printed=printed, unit="MACs", remark=samples)
+    return count, watched
+
+
+def _batch(subject: Subject) -> int:
+    """What ptflops takes for the batch: the length of a lone positional argument, of a list its number of tensors."""
+    return len(subject.args[0]) if len(subject.args) == 1 and not subject.kwargs else 1
+
+
+_APOLOGY = "the following exception:"
+
+
+def _number(count: int | None, printed: str) -> int:
+    """The number; where ptflops swallowed an exception, what it printed of it."""
+    if count is None:
+        raise RuntimeError(f"it swallowed {printed.partition(_APOLOGY)[2].strip()}")
+    return count
+
+
+def _input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """One positional argument or a dictionary of named ones: ptflops calls a module in no other way."""
+    if len(args) == 1 and not kwargs:
+        return args[0]
+    signature = inspect.signature(module.forward)
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values()):
+        raise TypeError("it gives a module one positional argument or named ones, and these have no names")
+    return {**signature.bind_partial(*args).arguments, **kwargs}
+
+
+@contextlib.contextmanager
+def _noting_functions(operators: Any, journal: Journal) -> Iterator[None]:
+    """Every formula for a function, each noting its calls, in the tables that it patches torch from."""
+    tables = (operators.FUNCTIONAL_MAPPING, operators.TENSOR_OPS_MAPPING)
+    before = [dict(table) for table in tables]
+    for table in tables:
+        for function, formula in table.items():
+            table[function] = _noting(name_of(function), formula, journal)
+    try:
+        yield
+    finally:
+        for table, formulas in zip(tables, before, strict=True):
+            table.update(formulas)
+
+
+def _noting(name: str, formula: Callable[..., Any], journal: Journal) -> Callable[..., int]:
+    def noting_formula(*args: Any, **kwargs: Any) -> int:
+        amount = int(formula(*args, **kwargs))
+        journal.note(name, args, kwargs, amount)
+        return amount
+
+    return noting_formula
+
+
+def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
+    """One cause per formula that gives something else, per operator that none is for, and one for the division."""
+    with quiet():
+        from ptflops.pytorch_ops import MODULES_MAPPING
+
+    def absence(module: nn.Module, op: CostedOp) -> str:
+        return f"{unrecognised(module, MODULES_MAPPING)}, and patches no function that it calls for this"
+
+    modules = [
+        Claim(call.module, type(module).__name__, *_formula(module, call))
+        for call in watched.calls
+        if type(module := watched.modules[call.module]) in MODULES_MAPPING and call.inputs and call.outputs
+    ]
+    functions = [_function(call) for call in watched.formula_calls]
+    places = visits(subject.module, lambda module: type(module) in MODULES_MAPPING)
+    causes = list(explain(PEER.name, watched, [*modules, *functions], places, absence, _repetition))
+    yield from causes
+    ours = sum(op.work.macs for op in watched.ops if op.kind in CONTRACTIONS)
+    undivided = ours + sum(cause.amount for cause in causes)
+    added = sum(claim.products + sum(amount for _, amount in claim.extras) for claim in functions)
+    batch = _batch(subject)
+    divided = int((undivided - added) / batch + added)
+    if divided != undivided:
+        why = f"divides what modules count by the length of the first argument, {batch}"
+        yield Cause(PEER.name, "", type(subject.module).__name__, why, divided - undivided)
+
+
+def _repetition(path: str, places: int) -> str:
+    return (
+        f"adds a shared module once for each of its {places} places" if places else "adds nothing below a hooked module"
+    )
+
+
+def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
+    """What ptflops adds to the products of one call, and whether there are products in its formula at all."""
+    kind, shape, out = type(module), call.inputs[0], call.outputs[0]
+    if isinstance(module, _ConvNd):
+        return _convolution(module, call), True
+    if isinstance(module, nn.Linear):
+        return (("adds the bias", prod(out) if module.bias is not None else 0),), True
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        return _recurrence(module, call), True
+    if isinstance(module, nn.MultiheadAttention):
+        return _attention(module, call), True
+    if kind.__name__ == "Attention":  # of timm's vision transformer
+        samples, tokens, _ = shape
+        heads = module.num_heads
+        scaling, softmax = tokens * module.head_dim * heads, heads * tokens * tokens
+        return (("adds the scaling", samples * scaling), ("adds 1 per score", samples * softmax)), True
+    if kind.__name__.startswith(("MaxPool", "AvgPool", "Adaptive")):
+        return (("adds 1 per input element", prod(shape)),), False
+    if isinstance(module, nn.Upsample):
+        return (("adds 1 per output element of the first sample", prod(out[1:])),), False
+    if "Norm" in kind.__name__:
+        count = 2 if getattr(module, "affine", False) else 1
+        return ((f"adds {count} per element", count * prod(shape)),), False
+    return (("adds 1 per element", prod(out)),), False
+
+
+def _convolution(module: Any, call: ModuleCall) -> Extras:
+    shape, out = call.inputs[0], call.outputs[0]
+    spatial = shape[2:] if module.transposed else out[2:]
+    claimed = weights(module) * shape[0] * prod(spatial)
+    bias = shape[0] * prod(out[1:]) if module.bias is not None else 0
+    unbatched = claimed - weights(module) * (positions(module, call) or 0)
+    return (("adds the bias", bias), ("takes the first axis of unbatched input for the batch", unbatched))
+
+
+def _recurrence(module: Any, call: ModuleCall) -> Extras:
+    """Per layer, step and sample: products of one direction, so much per hidden unit, both biases; all × directions."""
+    shape, hidden = call.inputs[0], module.hidden_size
+    steps = shape[0] if isinstance(module, nn.RNNCellBase) else shape[0] * shape[1]
+    directions = 2 if getattr(module, "bidirectional", False) else 1
+    passes = steps * directions
+    forward = {name: p for name, p in module.named_parameters() if not name.endswith("_reverse")}
+    matrices = sum(p.numel() for name, p in forward.items() if "weight_ih" in name or "weight_hh" in name)
+    bias = sum(p.numel() for name, p in forward.items() if "bias" in name)
+    count = 1 if isinstance(module, (nn.RNN, nn.RNNCell)) else 7 if isinstance(module, (nn.GRU, nn.GRUCell)) else 10
+    true = weights(module) * (positions(module, call) or 0)
+    return (
+        ("assumes plain layers and sequences of full length", matrices * passes - true),
+        (f"adds {count} per hidden unit", count * hidden * getattr(module, "num_layers", 1) * passes),
+        ("adds the bias", bias * passes),
+    )
+
+
+def _attention(module: Any, call: ModuleCall) -> Extras:
+    """Four projections as if all were square, scores and weighted sum, and what is not a product."""
+    shapes = [shape if module.batch_first else (shape[1], shape[0], shape[2]) for shape in call.inputs[:3]]
+    (samples, queries, width), (_, keys, key_width), (_, values, value_width) = shapes
+    heads = module.num_heads
+    squares = keys * key_width * (key_width - width) + values * value_width * (value_width - width)
+    sums = heads * queries * keys * (value_width // heads) - queries * keys * width
+    out = queries * value_width * value_width - queries * width * width
+    bias = (queries + keys + values) * width if module.in_proj_bias is not None else 0
+    extras = {
+        "takes projections for square": squares + sums + out,
+        "adds the scaling": queries * width,
+        "adds 1 per score": heads * queries * keys,
+        "adds the bias": bias + queries * value_width,
+    }
+    return tuple((why, samples * amount) for why, amount in extras.items())
+
+
+def _function(call: FormulaCall) -> Claim:
+    """A patched function: products of ours, or one per element of something."""
+    name = call.function
+    args = (*call.args, *call.kwargs.values())
+    short = name.partition(".")[2]
+    if short in ("matmul", "mm", "bmm"):
+        claimed, extras = product(*args[:2])
+        return Claim(call.path, name, extras, covers=True, at=call.at, products=claimed, shared=False)
+    if short in ("addmm", "baddbmm"):
+        claimed, extras = product(*args[1:3])
+        summand = prod(args[0]) if call.kwargs.get("beta", 1) else 0
+        extras = (*extras, ("adds 1 per element of the summand", summand))
+        return Claim(call.path, name, extras, covers=True, at=call.at, products=claimed, shared=False)
+    if short in ("mul", "add"):
+        amount, why = _broadcast(*args[:2]), "adds 1 per element"
+    elif short in ("interpolate", "upsample"):
+        amount, why = _interpolated(call), "adds 1 per output element"
+    else:
+        amount, why = prod(args[0]), "adds 1 per input element"
+    return Claim(call.path, name, ((why, amount),), shared=False)
+
+
+def _broadcast(first: Any, second: Any) -> int:
+    """Elements of two operands side by side from the first axis on, which is where ptflops lines them up."""
+    shapes = [shape if isinstance(shape, torch.Size) else () for shape in (first, second)]
+    length = max(map(len, shapes))
+    padded = [(*shape, *[1] * (length - len(shape))) for shape in shapes]
+    return prod(map(max, *padded)) if length else 1
+
+
+def _interpolated(call: FormulaCall) -> int:
+    """Output elements: the size asked for, or the input scaled along each axis."""
+    shape: tuple[int, ...] = call.args[0] if call.args else call.kwargs["input"]
+    size: Any = call.args[1] if len(call.args) > 1 else call.kwargs.get("size")
+    scale: Any = call.args[2] if len(call.args) > 2 else call.kwargs.get("scale_factor")
+    rank = len(shape) - 2
+    if size is not None:
+        return prod(shape[:2]) * (prod(size) if isinstance(size, (tuple, list)) else int(size) ** rank)
+    return int(prod(shape) * (prod(scale) if isinstance(scale, tuple) and len(scale) == rank else scale**rank))
+
+
+PEER = watched_peer("ptflops", _run, _causes)
