@@ -127,6 +127,14 @@ class Kind(Enum):
     CUSTOM = "custom"
     UNCOSTED = "uncosted"
 
+    @property
+    def contracts(self) -> bool:
+        """Whether its operators may have MACs; MACs of any other kind would be a mistake of a rule."""
+        return self in _CONTRACTING
+
+
+_CONTRACTING = frozenset((Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT, Kind.CUSTOM))
+
 
 class Phase(Enum):
     """What a training step does with an operation; the order is the order of tables."""

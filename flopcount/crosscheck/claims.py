@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ..core.ops import CostedOp, ModuleCall
-from .peer import CONTRACTIONS, Cause
+from .peer import Cause
 from .watched import Watched
 
 __all__ = ["Claim", "Extras", "explain", "positions", "product", "unrecognised", "visits", "weights"]
@@ -55,7 +55,7 @@ def explain(
     """Every cause of one tool: what its formulas add, what it does not count, what it adds several times."""
     claims = list(claims)
     whole = {claim.path for claim in claims if claim.covers and claim.at is None}
-    products = {i: op for i, op in enumerate(watched.ops) if op.kind in CONTRACTIONS and op.work.macs}
+    products = {i: op for i, op in enumerate(watched.ops) if op.kind.contracts and op.work.macs}
     left = {i for i, op in products.items() if op.op.module not in whole}
     single = Counter(dict.fromkeys(places, 0))
     for i in products.keys() - left:

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from ..core.ops import CostedOp, Kind, Signature
+from ..core.ops import CostedOp, Signature
 from ..core.result import Result
 
 __all__ = [
     "COMPLEX",
-    "CONTRACTIONS",
     "THREE_REAL",
     "Answer",
     "Cause",
@@ -34,9 +33,6 @@ T = TypeVar("T")
 
 COMPLEX = "counts a complex product as a real one"
 THREE_REAL = "sees a complex convolution as three real ones"  # as torch computes it (Gauss), where four are written
-
-CONTRACTIONS = {Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT, Kind.CUSTOM}
-"""Kinds that may have MACs; MACs of any other kind would be a mistake of ours, which no cause may explain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def _by_kind(costed: CostedOp) -> int:
     """A contraction's length is its MACs per output element, a reduction's its inputs per output element."""
     outputs = max(first(costed.op.signature.outputs).numel, 1)
     work, kind = costed.work, costed.kind
-    if kind in _CONTRACTIONS:
+    if kind in _SUMS_OF_PRODUCTS:
         return reduction(-(-work.macs // outputs)) + bool(work.other_flops)
     if kind in _REDUCTIONS:
         return reduction(-(-costed.elements_read // outputs))
@@ -51,7 +51,7 @@ def _by_kind(costed: CostedOp) -> int:
     return 1
 
 
-_CONTRACTIONS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL)  # and a bias, where there is one
+_SUMS_OF_PRODUCTS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL)  # and a bias, where there is one
 _REDUCTIONS = (Kind.REDUCE,)
 _WEIGHTED = (Kind.POOL, Kind.INTERPOLATE, Kind.ATTENTION, Kind.RECURRENT, Kind.CUSTOM)  # a tree over all that is done
 

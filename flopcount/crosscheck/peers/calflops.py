@@ -18,7 +18,7 @@ from torch import nn
 
 from ...core.ops import CostedOp, Kind
 from ..claims import Claim, Extras, explain, product, visits
-from ..peer import CONTRACTIONS, Cause, PeerCount, Subject, quiet
+from ..peer import Cause, PeerCount, Subject, quiet
 from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
 
 __all__ = ["PEER"]
@@ -112,7 +112,7 @@ def _parts(call: FormulaCall, ops: Sequence[CostedOp]) -> Iterator[int]:
     """The products that a sum came apart into: one fewer than its operands, with nothing but moves between them."""
     expected = len(call.args) - 2
     for place in range(call.at, len(ops)):
-        if not expected or ops[place].kind not in (*CONTRACTIONS, Kind.VIEW, Kind.MOVEMENT):
+        if not expected or not (ops[place].kind.contracts or ops[place].kind in (Kind.VIEW, Kind.MOVEMENT)):
             return
         if ops[place].work.macs:
             expected -= 1

@@ -15,7 +15,7 @@ from torch import broadcast_shapes
 
 from ...core.ops import CostedOp, Signature, TensorSpec, tensors_in
 from ...rules.charges import products
-from ..peer import COMPLEX, CONTRACTIONS, THREE_REAL
+from ..peer import COMPLEX, THREE_REAL
 
 __all__ = ["ExpectedNodes", "TracedCall", "expected_nodes", "refusal"]
 
@@ -80,7 +80,7 @@ def expected_nodes(call: TracedCall) -> ExpectedNodes:
     kind = (
         "aten::_convolution_mode" if call.signature.overload == "padding" else call.signature.op.replace(".", "::", 1)
     )
-    ours = sum(part.work.macs for part in call.parts if part.kind in CONTRACTIONS)
+    ours = sum(part.work.macs for part in call.parts if part.kind.contracts)
     return ExpectedNodes(kind, (), ours, f"has no handle for {kind}")
 
 

@@ -22,7 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from ...core.ops import CostedOp, ModuleCall
 from ..claims import Claim, Extras, explain, positions, product, unrecognised, visits, weights
-from ..peer import CONTRACTIONS, Cause, PeerCount, Subject, quiet
+from ..peer import Cause, PeerCount, Subject, quiet
 from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
 
 __all__ = ["PEER"]
@@ -139,7 +139,7 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     places = visits(subject.module, lambda module: type(module) in MODULES_MAPPING)
     causes = list(explain(PEER.name, watched, [*modules, *functions], places, absence, _repetition))
     yield from causes
-    ours = sum(op.work.macs for op in watched.ops if op.kind in CONTRACTIONS)
+    ours = sum(op.work.macs for op in watched.ops if op.kind.contracts)
     undivided = ours + sum(cause.amount for cause in causes)
     added = sum(claim.products + sum(amount for _, amount in claim.extras) for claim in functions)
     batch = _batch(subject)

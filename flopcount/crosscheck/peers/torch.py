@@ -27,7 +27,6 @@ from ...tracing.mode import SILENT, NativeMode, make_signature
 from ...tracing.results import drain
 from ..peer import (
     COMPLEX,
-    CONTRACTIONS,
     THREE_REAL,
     Answer,
     Cause,
@@ -158,7 +157,7 @@ def _causes(operators: Iterable[RealOperator]) -> Iterator[Cause]:
 def _counted(operator: RealOperator) -> tuple[int, str]:
     """What torch makes of an operator, and why that is not ours."""
     costed = operator.costed
-    if costed.kind not in CONTRACTIONS or not costed.work.macs:
+    if not costed.kind.contracts or not costed.work.macs:
         return costed.work.macs, ""
     if not operator.has_formula:
         return 0, f"has no formula for {_without_formula(operator)}"
@@ -178,7 +177,7 @@ def _is_complex(operator: RealOperator) -> bool:
 def _without_formula(operator: RealOperator) -> str:
     """The kernel that did the work: one that contracts, or one of which we know nothing."""
     names = dict.fromkeys(kernel.op for kernel in operator.kernels)
-    working = [name for name in names if name not in RULES or RULES[name].kind in CONTRACTIONS]
+    working = [name for name in names if name not in RULES or RULES[name].kind.contracts]
     return ", ".join(working) or operator.costed.op.signature.op
 
 
