@@ -49,6 +49,7 @@ class RecordingMode(TorchDispatchMode):
         self.their_tensors: Callable[[], list[torch.Tensor]] = list  # what the module holds
         self.has_optimizer = False  # among it, which knows the module's own parameters and no stand-ins
         self.inference = True  # whether what is made here can be told by being made in inference mode
+        self.doubt: Exception | None = None  # what was raised here and perhaps would not be on other tensors
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
         self.follower: Follower | None = None  # only where somebody asks for the data of every op
@@ -366,7 +367,7 @@ class NativeMode(RecordingMode):
             if way in LOOKS and not self.sources.is_made_here(tensor):
                 self.keeper.values(tensor)
             self.sources.left(tensor, way)
-        elif way in LOOKS or way == "__format__":
+        elif way in LOOKS or way in ("__format__", "untyped_storage"):
             if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter):
                 raise Unknown(f"{way} asks for the values of a tensor")
             self.leaves_the_module(tensor, way)

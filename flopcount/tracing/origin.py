@@ -20,7 +20,7 @@ from torch import nn
 
 from .layout import row_major
 
-__all__ = ["Failure", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
+__all__ = ["Failure", "asks_for_data", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
 
 _OURS = str(Path(__file__).parent)
 _TORCHS = str(Path(torch.__file__).parent)
@@ -111,6 +111,11 @@ def lacks_data(failure: Failure) -> bool:
         return isinstance(error, RuntimeError) and not failure.by_python
     if says_that_data_is_missing(error):
         return failure.by_operator or failure.file == _OF_STORAGE
+    return asks_for_data(error)
+
+
+def asks_for_data(error: BaseException) -> bool:
+    """Whether torch says below its operators that a tensor has no data."""
     return _words(error) in _without_data()
 
 

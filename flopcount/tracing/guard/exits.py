@@ -121,13 +121,40 @@ def _number(name: str) -> Callable[..., Any]:
     return number
 
 
+def _whole(storage: torch.UntypedStorage) -> torch.Tensor:
+    """All that a storage holds."""
+    with out_of_sight(), torch.inference_mode(False):
+        return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
 def _address(self: torch.UntypedStorage) -> int:
     doorkeeper = _asked()
     if doorkeeper is not None:
-        with out_of_sight(), torch.inference_mode(False):
-            whole = torch.empty(0, dtype=torch.uint8, device=self.device).set_(self)
-        doorkeeper.leaves(whole, "data_ptr")
+        doorkeeper.leaves(_whole(self), "data_ptr")
     return _torchs[torch.UntypedStorage, "data_ptr"](self)  # type: ignore[no-any-return]
+
+
+def _device(self: torch.Tensor) -> Any:
+    """Asked before `__dlpack__`; of a meta tensor there is none."""
+    doorkeeper = _asked() if self.is_meta else None
+    if doorkeeper is not None:
+        doorkeeper.leaves(self, "__dlpack_device__")
+    return _torchs[torch.Tensor, "__dlpack_device__"](self)
+
+
+_STORAGES: tuple[Any, ...] = (torch.UntypedStorage, torch.TypedStorage)
+
+
+def _bytes(kind: Any, name: str) -> Callable[..., Any]:
+    """What a storage holds, number by number; of one on meta that is nothing."""
+
+    def read(self: Any, *args: Any) -> Any:
+        doorkeeper = _asked() if self.device.type == "meta" else None
+        if doorkeeper is not None:
+            doorkeeper.leaves(_whole(getattr(self, "_untyped_storage", self)), "untyped_storage")
+        return _torchs[kind, name](self, *args)
+
+    return read
 
 
 def _capsule(tensor: torch.Tensor) -> Any:
@@ -141,6 +168,8 @@ _OURS: dict[tuple[Any, str], Any] = {
     # up to torch 2.12 there is no const_data_ptr
     **{(torch.Tensor, name): _way_out(name) for name in (*LOOKS, "tolist") if hasattr(torch.Tensor, name)},
     **{(torch.Tensor, name): _number(name) for name in ("__int__", "__float__", "__complex__", "__index__")},
+    (torch.Tensor, "__dlpack_device__"): _device,
+    **{(kind, name): _bytes(kind, name) for kind in _STORAGES for name in ("__getitem__", "tolist")},
     (torch.UntypedStorage, "data_ptr"): _address,
     (torch.utils.dlpack, "to_dlpack"): _capsule,
     (torch.Tensor, "__format__"): _format,
