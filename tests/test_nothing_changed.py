@@ -29,6 +29,9 @@ SHARED = nn.Linear(8, 8).requires_grad_(False)
 TABLE, GENERATOR = torch.ones(8), torch.Generator()
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+
+
 class Plain:
     """An object of no library's."""
 
@@ -148,6 +151,24 @@ ACTS = {
     "writes by numpy": act(lambda m, x: m.layer.weight.detach().numpy().fill(0)),
     "writes to a counter by numpy": act(lambda m, x: m.steps.numpy().fill(7)),
     "writes to an address": act(lambda m, x: ctypes.memset(m.layer.weight.data_ptr(), 0, 64)),
+    "writes one by one": act(
+        lambda m, x: m.layer.weight.data.apply_(lambda number: 0.0),
+        lambda m, x: m.memory.map_(torch.ones(8), lambda mine, other: other),
+        lambda m, x: m.steps.apply_(lambda number: 7),
+    ),
+    "writes to storages": act(
+        lambda m, x: m.layer.weight.data.untyped_storage().copy_(torch.UntypedStorage(256)),
+        lambda m, x: m.memory.untyped_storage().fill_(7),
+        lambda m, x: m.table.untyped_storage().__setitem__(3, 9),
+        lambda m, x: m.steps.untyped_storage().byteswap(torch.int64),
+        lambda m, x: m.cache.storage().__setitem__(slice(2, 5), 9.0),
+    ),
+    "shares its memory": act(
+        lambda m, x: m.share_memory(),
+        lambda m, x: m.cache.share_memory_(),
+        lambda m, x: m.table.untyped_storage().share_memory_(),
+    ),
+    "hands its memory over": act(lambda m, x: m.memory.untyped_storage()._share_filename_cpu_()),
     "registers": act(
         lambda m, x: m.register_buffer("late", torch.zeros(2)),
         lambda m, x: m.layer.register_forward_hook(lambda *_: None),
@@ -183,7 +204,12 @@ def everything(value, path="", seen=None):
                 value.is_inference(),
             ),
             path + " autograd": (value._version, value.requires_grad, value.is_leaf, bool(value._backward_hooks)),
-            path + " memory": (value.data_ptr(), memory.nbytes(), id(value.grad) if value.is_leaf else None),
+            path + " memory": (
+                value.data_ptr(),
+                memory.nbytes(),
+                value.is_shared(),
+                id(value.grad) if value.is_leaf else None,
+            ),
         }
     if isinstance(value, torch.Generator):
         return {path: value.get_state().tolist()}
@@ -248,7 +274,11 @@ acts = st.lists(st.sampled_from([name for name in ACTS if name != "swaps"]), max
 def test_any_acts_in_any_order_are_undone(names, mode, training):
     module = Writer(*names).train(training)
     assert_untouched(module, mode=mode)
-    if not set(names) & {"raises", "stops"}:  # a module that runs is counted, and can be trained afterwards
+    if not set(names) & {
+        "raises",
+        "stops",
+        "hands its memory over",
+    }:  # a module that runs is counted, and can be trained afterwards
         assert not isinstance(counted(module, mode=mode), str)
         copied = copy.deepcopy(module)
         copied.layer(torch.randn(SHAPE)).sum().backward()
@@ -311,7 +341,8 @@ def test_what_hooks_and_odd_containers_hold():
 def test_counts_of_what_writes_to_itself():
     """MACs by hand: the layer's own 4·8·8, and what the act adds."""
     one = 4 * 64
-    added = {"learns": 2 * one, "asks who is hidden": one, "normalises": 0, "moves its teacher by data": 0, "swaps": 0}
+    added = dict.fromkeys(("writes to storages", "shares its memory", "writes one by one"), 0)
+    added |= {"learns": 2 * one, "asks who is hidden": one, "normalises": 0, "moves its teacher by data": 0, "swaps": 0}
     for name, more in added.items():
         for engine in ("auto", "real"):
             assert count_flops(Writer(name), SHAPE, engine=engine).macs == one + more, (name, engine)

@@ -73,6 +73,15 @@ def through_storage(x, w):
     return out
 
 
+def one_by_one(x, w):
+    """A function of Python's, number by number."""
+    return x.detach()[:, :8].clone().apply_(lambda number: number * number)
+
+
+def two_by_two(x, w):
+    return w.detach()[:, :10].t().clone().map_(x.detach()[:, :8], mul)
+
+
 WAYS = [through_storage, by_numpy, by_asarray, by_dlpack, by_copy, by_lists, into_zeros, by_pointer]
 
 
@@ -164,6 +173,14 @@ def test_layers_are_listed_apart():
     layers = nn.Sequential(Block(by_numpy), nn.Linear(4, 16), Block(by_numpy))
     (row,) = count_flops(layers, (10, 16)).uncosted
     assert (row.calls, row.modules, row.upper_macs) == (2, ("0", "2"), 2 * UNSEEN)
+
+
+@pytest.mark.parametrize("way", [one_by_one, two_by_two])
+def test_a_function_of_every_number_is_listed(way):
+    report = count_flops(Block(way), (10, 16))
+    assert (report.macs, report.engine) == (ENTER + LEAVE, "real")
+    (row,) = report.uncosted
+    assert (row.op, row.calls) == ("unknown.Block", 1)
 
 
 CONSTANTS = {

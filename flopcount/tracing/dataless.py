@@ -115,6 +115,11 @@ class DatalessMode(RecordingMode):
             self.keeper.then(lambda: storage)  # kept alive, so that no other storage gets its address
         return False
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Nothing is written; what was there is no longer known."""
+        self._unwritten.pop(storage._cdata, None)
+        return self.resizes(storage)
+
     # What is known
 
     def knows(self, tensor: torch.Tensor) -> bool:

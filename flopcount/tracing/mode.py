@@ -21,7 +21,7 @@ from ..ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
 from .following import Follower
-from .guard.exits import LOOKS
+from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper, swap_back
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import map_tensors
@@ -111,6 +111,10 @@ class RecordingMode(TorchDispatchMode):
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
         """Memory is let go or taken; whether torch shall do so."""
+        return True
+
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Bytes are written to memory itself; whether torch shall do so."""
         return True
 
     def given(self, values: Any) -> None:
@@ -391,6 +395,15 @@ class NativeMode(RecordingMode):
         if self.is_real:
             refuse_resizing(type(self.path.root).__name__)
         return False
+
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """For real, and undone where it was not made here."""
+        if self.is_real:
+            whole = whole_of(storage)
+            if storage._cdata not in self.sources:
+                self.keeper.values(whole)
+            self.sources.written([whole])
+        return self.is_real
 
     def given(self, values: Any) -> None:
         """The input is made here, too."""

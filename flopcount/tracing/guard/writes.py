@@ -147,6 +147,10 @@ class _Snapshot:
             refuse_resizing(self.model)
         return True
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Allowed, and undone."""
+        return True
+
 
 @contextmanager
 def watched_writes(model: str, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
