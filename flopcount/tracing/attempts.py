@@ -64,7 +64,7 @@ def attempt(
             before = Unknown.last.get(beside.owner)
             Unknown.last[beside.owner] = None
             try:
-                with leaving(begun.mode):
+                with leaving(begun.mode), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
                 _raise_what_was_caught(beside.owner)

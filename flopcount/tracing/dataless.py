@@ -120,6 +120,13 @@ class DatalessMode(RecordingMode):
         self._unwritten.pop(storage._cdata, None)
         return self.resizes(storage)
 
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What an operator gives, which is not written down."""
+        kind: Any = type(self)
+        mode = kind(self.path, self.known_limit, {}, self.keeper)
+        mode._unknown = self._unknown
+        return mode.__torch_dispatch__(func, (), args, kwargs)
+
     # What is known
 
     def knows(self, tensor: torch.Tensor) -> bool:

@@ -126,6 +126,10 @@ class RecordingMode(TorchDispatchMode):
     def suspects(self, refuse: Callable[[], object]) -> None:
         """Another thread may make tensors from now on; `refuse` is called where one of them is met."""
 
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What an operator gives in a thread beside the count, which is not written down."""
+        return func(*args, **kwargs)
+
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
         if isinstance(predicate, torch.Tensor):
@@ -417,6 +421,16 @@ class NativeMode(RecordingMode):
                     self.sources.read([leaf])
             else:
                 self.sources.array(leaf)
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What is written to is kept."""
+        for tensor in written(func, args, kwargs):
+            self.keeper.version(tensor)
+        if self.prepare is not None:
+            args, kwargs = self.prepare((args, kwargs))
+        else:
+            self._keep(func, args, kwargs)
+        return func(*args, **kwargs)
 
     def suspects(self, refuse: Callable[[], object]) -> None:
         """On fake tensors, all of which are made here, a strange one is another thread's."""

@@ -64,12 +64,31 @@ def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            mine = _doorkeepers[get_ident()]
-            mine.remove(doorkeeper)
-            if not mine:
-                del _doorkeepers[get_ident()]
+            for thread in [*_doorkeepers]:  # and those beside this one
+                _forget(thread, doorkeeper)
             if not _doorkeepers:
                 _uninstall()
+
+
+@contextmanager
+def looked_after(doorkeeper: Doorkeeper) -> Iterator[None]:
+    """Ask this one about what this thread does, too, as long as the thread that it belongs to does."""
+    with _lock:
+        if any(doorkeeper in others for others in _doorkeepers.values()):
+            _doorkeepers.setdefault(get_ident(), []).append(doorkeeper)
+    try:
+        yield
+    finally:
+        with _lock:
+            _forget(get_ident(), doorkeeper)
+
+
+def _forget(thread: int, doorkeeper: Doorkeeper) -> None:
+    mine = _doorkeepers.get(thread, [])
+    if doorkeeper in mine:
+        mine.remove(doorkeeper)
+        if not mine:
+            del _doorkeepers[thread]
 
 
 def _asked() -> Doorkeeper | None:
