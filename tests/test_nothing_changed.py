@@ -56,7 +56,9 @@ class Writer(nn.Module):
         self.state, self.array, self.bytes = Plain(), np.zeros(4), bytearray(b"abc")
         self.optimizer = torch.optim.Adam(self.layer.parameters())
         self.generator, self.drawn = torch.Generator(), random.Random(0)
-        self.numbers = [np.random.default_rng(0)]
+        self.numbers, self.first = [np.random.default_rng(0)], np.random.RandomState(0)
+        self.nothing = torch.empty(0)
+        self.objects = np.array([[], None], dtype=object)
 
     def forward(self, x):
         for act in self.acts:
@@ -142,6 +144,13 @@ ACTS = {
         lambda m, x: (m.drawn.random(), m.numbers[0].random(), random.random(), np.random.rand(), torch.rand(2)),
         lambda m, x: torch.empty(3).normal_(generator=m.generator),
     ),
+    "draws as numpy's first generator": act(lambda m, x: m.first.randn(3)),
+    "makes more generators": act(lambda m, x: m.numbers[0].spawn(2), lambda m, x: m.numbers[0].random()),
+    "gives an array another shape": act(lambda m, x: setattr(m.array, "shape", (2, 2)), lambda m, x: m.array.fill(1)),
+    "gives an array another size": act(lambda m, x: m.array.resize(9, refcheck=False)),
+    "gives an array another type": act(lambda m, x: setattr(m.array, "dtype", np.int32)),
+    "locks an array": act(lambda m, x: m.array.fill(1), lambda m, x: m.array.setflags(write=False)),
+    "writes to what an array holds": act(lambda m, x: m.objects[0].append(x)),
     "drops": lambda m, x: F.dropout(x, 0.5, training=True),
     "normalises": lambda m, x: m.norm(x),
     "asks who is hidden": lambda m, x: x + m.hidden[0].train()(x),
@@ -169,6 +178,12 @@ ACTS = {
         lambda m, x: m.table.untyped_storage().share_memory_(),
     ),
     "hands its memory over": act(lambda m, x: m.memory.untyped_storage()._share_filename_cpu_()),
+    "writes into what is too small": torch.no_grad()(
+        act(
+            lambda m, x: torch.add(x, 1, out=m.nothing),
+            lambda m, x: torch.mul(x, 2, out=m.frames[0]),
+        )
+    ),
     "registers": act(
         lambda m, x: m.register_buffer("late", torch.zeros(2)),
         lambda m, x: m.layer.register_forward_hook(lambda *_: None),
@@ -216,8 +231,12 @@ def everything(value, path="", seen=None):
     if isinstance(value, random.Random):
         return {path: value.getstate()}
     if isinstance(value, np.random.Generator):
-        return {path: str(value.bit_generator.state)}
-    if isinstance(value, (np.ndarray, bytearray)):
+        return {path: (str(value.bit_generator.state), str(value.bit_generator.seed_seq))}
+    if isinstance(value, np.random.RandomState):
+        return {path: str(value.get_state(legacy=False))}
+    if isinstance(value, np.ndarray):
+        return {path: (id(value), value.tolist(), str(value.dtype), value.flags.writeable)}
+    if isinstance(value, bytearray):
         return {path: (id(value), list(value))}
     found = {path: (type(value), value if isinstance(value, (int, float, str)) else id(value))}
     inside = {}
@@ -336,6 +355,38 @@ def test_what_hooks_and_odd_containers_hold():
         assert module.private.advance() == 1
     finally:
         del ACTS["odd"]
+
+
+LOCKED = np.zeros(4)
+
+
+@pytest.mark.parametrize("engine", ["meta", "real"])
+def test_what_cannot_be_put_back_is_told_and_all_else_is_put_back(engine):
+    module = Writer("locks", "clamps its weights", "counts", "registers", "draws")
+    module.array = LOCKED[:]  # of a view nobody can take this back
+    ACTS["locks"] = act(lambda m, x: m.array.setflags(write=False), lambda m, x: LOCKED.setflags(write=False))
+    try:
+        before = state_of(module)
+        with pytest.raises(FlopcountError, match="could not all be put back: ValueError"):
+            count_flops(module, SHAPE, engine=engine)
+        LOCKED.setflags(write=True)
+        module.array.setflags(write=True)
+        assert state_of(module) == before
+    finally:
+        del ACTS["locks"]
+        LOCKED.setflags(write=True)
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+def test_an_out_that_grows_is_as_small_as_before():
+    module = Writer("grows")
+    ACTS["grows"] = torch.no_grad()(act(lambda m, x: torch.cat([m.memory, m.memory], out=m.pair[1][0])))
+    try:
+        count_flops(module, SHAPE, engine="real")
+    finally:
+        del ACTS["grows"]
+    held = module.pair[1][0]
+    assert (held.tolist(), held.untyped_storage().nbytes(), held._version) == ([0.0] * 3, 12, 0)
 
 
 def test_counts_of_what_writes_to_itself():

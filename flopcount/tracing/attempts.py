@@ -93,8 +93,8 @@ def attempt(
                     raise Unknown(str(failure)) from error
                 raise Failed(failure) from error
             finally:
-                keeper.restore()
                 Unknown.last[beside.owner] = before
+                keeper.restore()
     return result, begun.mode, settled
 
 

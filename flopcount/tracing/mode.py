@@ -355,9 +355,12 @@ class NativeMode(RecordingMode):
         """What the module holds, before it is written to."""
         for tensor in may_write(func, args, kwargs):
             if not self.sources.is_made_here(tensor):
-                if changes_layout(func):
+                out = any(tensor is value for value in kwargs.values())  # which may take another size
+                if out or changes_layout(func):
                     self.keeper.layout(tensor)
                 self.keeper.values(tensor)
+                if out:
+                    self.keeper.size(tensor)
         for value in kwargs.values():
             if isinstance(value, torch.Generator):
                 self.keeper.generator(value)
