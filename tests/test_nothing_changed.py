@@ -485,3 +485,44 @@ def test_strict_and_errors_leave_it_too():
     with pytest.raises((UncostedError, ForwardError)):
         count_flops(module, SHAPE, strict=True)
     assert everything(module) == before
+
+
+# TorchScript
+
+
+class Recurrent(nn.Module):
+    """What it sets, it sets in C++."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.hidden, self.steps, self.pair = torch.zeros(4, 8), 0, (1, torch.zeros(4))
+        self.names, self.cache = ["a"], {"first": torch.zeros(2)}
+        self.register_buffer("memory", torch.zeros(8))
+
+    def forward(self, x):
+        self.steps += 1
+        self.names.append("b")
+        self.cache["later"] = x
+        self.hidden = torch.tanh(self.norm(self.layer(x)) + self.hidden)
+        self.memory = self.memory + 1
+        self.pair[1].add_(1)
+        return self.hidden
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+@pytest.mark.parametrize("options", [{}, {"engine": "real"}, {"mode": "train"}], ids=str)
+def test_what_a_scripted_module_sets_is_put_back(options):
+    scripted = torch.jit.script(Recurrent())
+
+    def state():
+        tensors = {"memory": scripted.memory, "hidden": scripted.hidden, "of a pair": scripted.pair[1]}
+        plain = scripted.steps, scripted.names, {name: value.tolist() for name, value in scripted.cache.items()}
+        return plain, scripted.training, {name: (id(t), t.tolist(), t._version) for name, t in tensors.items()}
+
+    held = scripted.memory, scripted.hidden, scripted.pair
+    before = state()
+    assert count_flops(scripted, SHAPE, **options).macs == 4 * 64
+    assert state() == before
+    assert held[0] is scripted.memory
+    assert scripted(torch.randn(SHAPE)).shape == SHAPE

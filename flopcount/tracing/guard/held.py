@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from ..slots import slots_of
+from ..torch_private import scripted_attributes
 from .keeper import put_back
 
 __all__ = ["Held"]
@@ -125,6 +126,8 @@ class Held:
             return value
         if isinstance(value, (FunctionType, MethodType, partial)):
             return self._keep_function(value)
+        if isinstance(value, torch._C.ScriptModule):
+            return self._keep_scripted(value)
         if isinstance(value, _CONTAINERS):
             return self._keep_container(value)
         if _keep_state(value, self._undo):
@@ -159,6 +162,12 @@ class Held:
                 continue
             self._undo.append(partial(setattr, cell, "cell_contents", cell.cell_contents))
         return inside
+
+    def _keep_scripted(self, value: Any) -> Iterable[Any]:
+        """Attributes of a module of TorchScript's, which are C++'s; containers are copied from there each time."""
+        inside = [(name, value.getattr(name)) for name in scripted_attributes(value)]
+        self._undo.append(partial(_scripted_back, value, inside))
+        return [item for _, item in inside]
 
     def _keep_container(self, value: Any) -> Iterable[Any]:
         if isinstance(value, dict):
@@ -234,6 +243,13 @@ def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
     else:
         return False
     return True
+
+
+def _scripted_back(scripted: Any, attributes: list[tuple[str, Any]]) -> None:
+    for name, item in attributes:
+        now = scripted.getattr(name)
+        if now is not item and (type(now) not in _PLAIN or now != item):
+            scripted.setattr(name, item)
 
 
 def _array_back(array: Any, before: Any, was_writable: bool) -> None:
