@@ -192,7 +192,21 @@ def test_advice_fits_or_is_absent():
     assert advice(nn.BatchNorm2d(4), (2, 4, 8)) == ["check the input's shape against what this layer needs"]
     (several,) = advice(nn.BatchNorm1d(4), (1, 4))
     assert "several values per channel" in several
+    assert (
+        advice(nn.LSTM(4, 4), (2, 3, 8))
+        == advice(Apply(lambda x: x.view(5)), (2, 3))
+        == advice(nn.Linear(16, 4), (2, 8))
+    )
     assert advice(Apply(lambda x: x / {}["norm"]), (2, 3)) == []
+    for unfit in (
+        lambda x, layer: layer.nope(x),
+        lambda x, layer: F.linear(x, None),
+        lambda x, layer: nn.ModuleList()[0](x),
+        lambda x, layer: nn.Module()(x),
+        lambda x, layer: layer.register_parameter("a.b", None),
+        lambda x, layer: setattr(layer.weight, "data", torch.zeros(8, 8, dtype=torch.int64)),
+    ):
+        assert advice(Apply(unfit, nn.Linear(8, 8)), (2, 8)) == []
     (in_words,) = [advice(Apply(raising(ValueError("more than 1 value per channel"))), (2, 3))]
     assert in_words == []
 
