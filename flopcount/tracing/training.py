@@ -113,7 +113,7 @@ def _step(
         step.path.mark()
         with _outputs_of(module, streams) as apart, begun.mode, journal:
             output = module(*given, **keywords)
-            output = output, drain(output, type(module).__name__)
+            output = output, drain(output, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(output)
             journal.rest()
             journal.enter(Phase.LOSS, LOSS)
