@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
 
+STAND_INS = (torch.Tensor, torch.UntypedStorage, torch.TypedStorage, threading.Thread)
+
 
 def _namespace(owner):
     """Without what Python's copying of objects keeps there."""
@@ -29,7 +31,7 @@ def global_state():
         "function modes": torch._C._len_torch_function_stack(),
         "compiled roads": getattr(torch._higher_order_ops.utils, "_hop_compile_and_call", None),  # not in each torch
         "transforms": torch._functorch.eager_transforms.grad_increment_nesting,
-        "namespaces": {owner: _namespace(owner) for owner in (torch.Tensor, torch.UntypedStorage, threading.Thread)},
+        "namespaces": {owner: _namespace(owner) for owner in STAND_INS},
         "swapping": torch._C._swap_tensor_impl,
         "waiting": (threading.Condition.wait, ThreadPoolExecutor.submit),
         **hooks,

@@ -25,7 +25,7 @@ from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, watched_threads
 from .inputs import map_tensors
 from .mode import RecordingMode, Unknown
-from .origin import failure_of, lacks_data
+from .origin import failure_of, first_line, lacks_data
 from .uncountable import Uncountable, are_countable, refuse_tensor
 from .walk import Inventory
 
@@ -64,10 +64,13 @@ def attempt(
             before = Unknown.last.get(beside.owner)
             Unknown.last[beside.owner] = None
             try:
-                with leaving(begun.mode):
+                with leaving(begun.mode), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
                 _raise_what_was_caught(beside.owner)
+                doubt = begun.mode.doubt
+                if doubt is not None:
+                    raise Unknown(f"the module caught {type(doubt).__name__}: {first_line(doubt)}")
                 if lazy:
                     named = module.named_parameters()
                     settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
@@ -80,23 +83,26 @@ def attempt(
                 raise
             except BaseException as error:  # whatever a user's module raises, SystemExit included, told with its place
                 beside.refuse()
-                _raise_what_was_caught(beside.owner)
+                try:
+                    _raise_what_was_caught(beside.owner)
+                except Uncountable as uncountable:
+                    raise _uncountable(module, uncountable, "") from None
                 layer, part, given = path.failure or ("", module, ())
                 failure = failure_of(error, layer, part, given)
                 if not rung.real and lacks_data(failure):
                     raise Unknown(str(failure)) from error
                 raise Failed(failure) from error
             finally:
-                keeper.restore()
                 Unknown.last[beside.owner] = before
+                keeper.restore()
     return result, begun.mode, settled
 
 
 def _raise_what_was_caught(thread: int) -> None:
     """A module that catches what an engine raises goes on with other numbers than it would have."""
-    unknown = Unknown.last.get(thread)
-    if unknown is not None:
-        raise unknown
+    caught = Unknown.last.get(thread)
+    if caught is not None:
+        raise caught
 
 
 def _set_aside() -> Any:

@@ -13,6 +13,7 @@ from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..core.ops import ModuleCall
+from .results import contents_of
 from .walk import Inventory
 
 __all__ = ["ModulePath"]
@@ -101,8 +102,4 @@ def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, 
     if not isinstance(value, (tuple, list, Mapping)) or id(value) in within:
         return []
     inside = (*within, id(value))
-    return [
-        shape
-        for item in (value.values() if isinstance(value, Mapping) else value)
-        for shape in _nested_shapes(item, inside)
-    ]
+    return [shape for item in contents_of(value) for shape in _nested_shapes(item, inside)]

@@ -119,7 +119,7 @@ def forward_error(module: nn.Module, failure: Failure) -> ForwardError:
     if failure.function == _NORMS:
         fix = "a norm in training needs several values per channel: give a larger batch (or clip), or .eval() the norm"
         details.append(("fix", fix))
-    elif not failure.by_caller:
+    elif failure.refuses_input:
         details.append(("fix", "check the input's shape against what this layer needs"))
     message = f"{type(module).__name__} raised {type(failure.error).__name__}: {first_line(failure.error)}"
     return ForwardError(message, details)

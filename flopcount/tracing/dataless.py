@@ -115,6 +115,18 @@ class DatalessMode(RecordingMode):
             self.keeper.then(lambda: storage)  # kept alive, so that no other storage gets its address
         return False
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Nothing is written; what was there is no longer known."""
+        self._unwritten.pop(storage._cdata, None)
+        return self.resizes(storage)
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What an operator gives, which is not written down."""
+        kind: Any = type(self)
+        mode = kind(self.path, self.known_limit, {}, self.keeper)
+        mode._unknown = self._unknown
+        return mode.__torch_dispatch__(func, (), args, kwargs)
+
     # What is known
 
     def knows(self, tensor: torch.Tensor) -> bool:

@@ -112,7 +112,7 @@ def _run(
                 module.train()
             with begun.mode, watch(path, given) if watch else nullcontext():
                 result = module(*given[0], **given[1])
-                result = result, drain(result, type(module).__name__)
+                result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)
         return specs_of(*given), result, follower
 

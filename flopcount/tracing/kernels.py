@@ -11,6 +11,7 @@ import torch
 
 from .layout import Layout, layout_of
 from .mode import Unknown
+from .origin import asks_for_data
 from .uncountable import refuse_tensor
 
 __all__ = ["factory_size", "meta_like", "on_cpu", "outgrows", "rebuild", "run_kernel", "sizes", "with_device"]
@@ -83,13 +84,13 @@ def _takes_device(func: Any) -> bool:
 
 
 def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Torch's meta kernel; an operator that has none becomes Unknown, what it rejects stays an error."""
+    """Torch's meta kernel; one that is missing or asks for a number becomes Unknown, what it rejects stays an error."""
     try:
         return func(*args, **kwargs)
     except NotImplementedError as error:
         raise Unknown(f"{func} has no meta kernel") from error
     except Exception as error:
-        if func.namespace == "aten":
+        if func.namespace == "aten" and not asks_for_data(error):
             raise
         # whoever wrote it may not have thought of tensors without data
         raise Unknown(f"{func} cannot do without data: {type(error).__name__}") from error

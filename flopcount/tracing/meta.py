@@ -37,7 +37,8 @@ _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
 _PICKS = ("aten.index", "aten._unsafe_index")
-_NUMBER = "aten._local_scalar_dense"  # of `.item()`, `float(x)`, `bool(x)`
+_NUMBERS = ("aten._local_scalar_dense", "aten.allclose")  # the first of `.item()`, `float(x)`, `bool(x)`
+_ITEM = "aten.item"  # which is made of the first, but torch refuses it of a meta tensor before that
 _PACKED = {
     *("aten._pack_padded_sequence", "aten._pad_packed_sequence"),
     *("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data", "aten.rnn_relu.data"),
@@ -92,8 +93,10 @@ def _treatment(func: Any) -> str:
         return "_out" if any(a.kwarg_only for a in written) else "_in_place"
     if name in _ASSUMED:
         return "_assumed"
-    if name == _NUMBER:
+    if name in _NUMBERS:
         return "_number"
+    if name == _ITEM:
+        return "_item"
     if name in _PICKS:
         return "_pick"
     if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
@@ -139,7 +142,7 @@ class MetaMode(DatalessMode):
     def _handler_of(self, func: Any) -> Handler:
         """The method that runs an overload; what is made of others is taken apart unless there is a rule for it."""
         treatment = _treatment(func)
-        if treatment not in ("_higher_order", "_native", "_cast", "_view") and self.decomposes(func):
+        if treatment not in ("_higher_order", "_native", "_cast", "_view", "_item") and self.decomposes(func):
             treatment = "_decompose"
         handler: Handler = getattr(self, treatment)
         handler = handler if self.follower is None else partial(self.follower.follow, handler)
@@ -180,8 +183,12 @@ class MetaMode(DatalessMode):
         return result
 
     def _take_apart(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        with self:
-            parts = func.decompose(*args, **kwargs)
+        try:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+        except Exception as error:
+            self.doubt = error  # torch looks at devices and values here, before it asks us
+            raise
         return self._functional(func, args, kwargs) if parts is NotImplemented else parts
 
     def _shapes_decide(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
@@ -255,6 +262,12 @@ class MetaMode(DatalessMode):
         result = func(*map_tensors(on_cpu, args), **kwargs)
         self._record_call(func, args, kwargs, result)
         return result
+
+    def _item(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """As `_number`; that several numbers are none torch says itself."""
+        if args[0].is_meta and args[0].numel() == 1:
+            raise Unknown("a number is asked of a tensor whose values are not known")
+        return self._take_apart(func, args, kwargs)
 
     def _pick(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`x[mask]`: a known mask says how many elements there are, whatever is picked from."""

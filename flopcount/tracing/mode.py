@@ -21,7 +21,7 @@ from ..core.ops import Op, Signature, TensorSpec
 from ..rules import find_rule
 from .attribution import ModulePath
 from .dataflow import DataflowRecorder
-from .guard.exits import LOOKS
+from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper, swap_back
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import map_tensors
@@ -49,6 +49,7 @@ class RecordingMode(TorchDispatchMode):
         self.their_tensors: Callable[[], list[torch.Tensor]] = list  # what the module holds
         self.has_optimizer = False  # among it, which knows the module's own parameters and no stand-ins
         self.inference = True  # whether what is made here can be told by being made in inference mode
+        self.doubt: Exception | None = None  # what was raised here and perhaps would not be on other tensors
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
         self.follower: DataflowRecorder | None = None  # only where somebody asks for the data of every op
@@ -112,6 +113,10 @@ class RecordingMode(TorchDispatchMode):
         """Memory is let go or taken; whether torch shall do so."""
         return True
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Bytes are written to memory itself; whether torch shall do so."""
+        return True
+
     def given(self, values: Any) -> None:
         """These are the input."""
 
@@ -120,6 +125,10 @@ class RecordingMode(TorchDispatchMode):
 
     def suspects(self, refuse: Callable[[], object]) -> None:
         """Another thread may make tensors from now on; `refuse` is called where one of them is met."""
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What an operator gives in a thread beside the count, which is not written down."""
+        return func(*args, **kwargs)
 
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
@@ -346,9 +355,12 @@ class NativeMode(RecordingMode):
         """What the module holds, before it is written to."""
         for tensor in may_write(func, args, kwargs):
             if not self.sources.is_made_here(tensor):
-                if changes_layout(func):
+                out = any(tensor is value for value in kwargs.values())  # which may take another size
+                if out or changes_layout(func):
                     self.keeper.layout(tensor)
                 self.keeper.values(tensor)
+                if out:
+                    self.keeper.size(tensor)
         for value in kwargs.values():
             if isinstance(value, torch.Generator):
                 self.keeper.generator(value)
@@ -366,7 +378,7 @@ class NativeMode(RecordingMode):
             if way in LOOKS and not self.sources.is_made_here(tensor):
                 self.keeper.values(tensor)
             self.sources.left(tensor, way)
-        elif way in LOOKS or way == "__format__":
+        elif way in LOOKS or way in ("__format__", "untyped_storage"):
             if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter):
                 raise Unknown(f"{way} asks for the values of a tensor")
             self.leaves_the_module(tensor, way)
@@ -391,6 +403,15 @@ class NativeMode(RecordingMode):
             refuse_resizing(type(self.path.root).__name__)
         return False
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """For real, and undone where it was not made here."""
+        if self.is_real:
+            whole = whole_of(storage)
+            if storage._cdata not in self.sources:
+                self.keeper.values(whole)
+            self.sources.written([whole])
+        return self.is_real
+
     def given(self, values: Any) -> None:
         """The input is made here, too."""
         self.sources.made(_tensors(values))
@@ -403,6 +424,16 @@ class NativeMode(RecordingMode):
                     self.sources.read([leaf])
             else:
                 self.sources.array(leaf)
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What is written to is kept."""
+        for tensor in written(func, args, kwargs):
+            self.keeper.version(tensor)
+        if self.prepare is not None:
+            args, kwargs = self.prepare((args, kwargs))
+        else:
+            self._keep(func, args, kwargs)
+        return func(*args, **kwargs)
 
     def suspects(self, refuse: Callable[[], object]) -> None:
         """On fake tensors, all of which are made here, a strange one is another thread's."""

@@ -20,10 +20,15 @@ from torch import nn
 
 from .layout import row_major
 
-__all__ = ["Failure", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
+__all__ = ["Failure", "asks_for_data", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
 
 _OURS = str(Path(__file__).parent)
 _TORCHS = str(Path(torch.__file__).parent)
+
+
+_LAYERS = (str(Path(_TORCHS) / "functional.py"), *(str(Path(_TORCHS) / "nn" / n) for n in ("functional.py", "modules")))
+_NO_LAYERS = (str(Path("modules") / "module.py"), str(Path("modules") / "container.py"))
+_OF_SHAPES = (RuntimeError, ValueError, IndexError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,13 @@ class Failure:
     def is_same_place_as(self, other: Failure) -> bool:
         """Whether both happened in the same line of the same layer."""
         return (self.layer, self.code, self.line) == (other.layer, other.code, other.line)
+
+    @property
+    def refuses_input(self) -> bool:
+        """Whether an operator raised it, or a layer of torch's, and of a kind that a wrong shape has."""
+        if not isinstance(self.error, _OF_SHAPES) or isinstance(self.error, NotImplementedError):
+            return False
+        return self.by_operator or (self.file.startswith(_LAYERS) and not self.file.endswith(_NO_LAYERS))
 
     def is_same_as(self, other: Failure) -> bool:
         """Whether both are the same error of the module's own, that every engine meets.
@@ -111,6 +123,11 @@ def lacks_data(failure: Failure) -> bool:
         return isinstance(error, RuntimeError) and not failure.by_python
     if says_that_data_is_missing(error):
         return failure.by_operator or failure.file == _OF_STORAGE
+    return asks_for_data(error)
+
+
+def asks_for_data(error: BaseException) -> bool:
+    """Whether torch says below its operators that a tensor has no data."""
     return _words(error) in _without_data()
 
 

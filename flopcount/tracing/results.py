@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from functools import partial
+from contextlib import contextmanager
+from functools import cached_property, partial
 from itertools import count, islice, repeat
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -23,37 +25,41 @@ from ..core.errors import FlopcountError, InputError
 from .slots import slots_of
 from .uncountable import Uncountable, Unknown
 
-__all__ = ["MOST_ITEMS", "drain", "leaves_of"]
+__all__ = ["MOST_ITEMS", "contents_of", "drain", "leaves_of"]
 
 MOST_ITEMS = 10_000
 """Items that a lazy result may give; a minute of video has fewer frames."""
 
 _DEPTH = 100  # objects within objects
 _PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, torch.Tensor, nn.Parameter, torch.Size, range))
-_OPEN = (list, tuple, set, frozenset, deque)
-_WITHOUT_WORK = (io.IOBase, count, repeat, type, ModuleType, nn.Module, memoryview, bytearray)
+_OPEN: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
+_WITHOUT_WORK = (io.IOBase, count, type, ModuleType, nn.Module, memoryview, bytearray)
 _FIX = "return what it gives, a list of tensors for one, while it is counted: the amount of work does not change"
 
 
-def drain(result: Any, model: str) -> list[Any]:
+def drain(result: Any, model: str, done: Callable[[], int] | None = None) -> list[Any]:
     """Take everything that is lazy in a result, to its end.
 
     Arguments:
         result: tensors, containers, dataclasses and other objects, generators and other iterators among them.
         model: what returned it, for errors.
+        done: how many operations were written down so far; without it, what gave tensors counts as having worked.
 
     Raises:
         InputError: it has no end, or needs a caller who awaits it or calls it.
     """
     if type(result) is torch.Tensor:
         return []
-    return _Drain(model).all_of(result)
+    return _Drain(model, done).all_of(result)
 
 
 class _Drain:
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, done: Callable[[], int] | None) -> None:
         self.model = model
         self.taken: list[Any] = []
+        self.tensors = 0  # among what was taken
+        self.done = done or (lambda: self.tensors)
+        self.asks = False  # whether what a property gave is gone through
         self.seen: set[int] = set()
         self.alive: list[Any] = []  # so that no id is used again
 
@@ -61,7 +67,10 @@ class _Drain:
         self._visit(value, 0)
         return self.taken
 
-    def _visit(self, value: Any, depth: int) -> None:
+    def _visit(self, value: Any, depth: int, *, again: bool = True) -> None:
+        """Take what is lazy in a value; without `again` only what can be taken once, since the rest was asked for."""
+        if type(value) is repeat:
+            value = next(value, None)
         if type(value) in _PLAIN or isinstance(value, (torch.Tensor, *_WITHOUT_WORK)) or depth > _DEPTH:
             return
         if id(value) in self.seen:
@@ -71,32 +80,41 @@ class _Drain:
         self._refuse_endless(value)
         if isinstance(value, (Future, torch.futures.Future)):
             self._take([value.result() if isinstance(value, Future) else value.wait()], depth)
-        elif isinstance(value, Mapping):
-            self._each(value.values() if isinstance(value, dict) else self._items(value.values(), value), depth)
-        elif isinstance(value, _OPEN):
-            self._each(value, depth)
         elif hasattr(type(value), "__next__"):
             self._take(self._items(value, value), depth)
-        elif _is_lazy(value):
-            self._try(value, depth)
-        self._each(_attributes(value), depth)
+        else:
+            before = self.done()
+            if again:
+                self._try(value, depth)
+            again = again and self.done() == before  # otherwise it is from there that it takes what it gives
+            self._each(contents_of(value), depth, again=again)
+        self._each(_attributes(value), depth, again=again)
+        if again and not self.asks and _holds_modules(value):
+            self._ask(value, depth)
 
     def _try(self, value: Any, depth: int) -> None:
         """What can be gone through, but perhaps is not meant to be: nobody may ever do so."""
-        try:
-            self._take(self._items(value, value), depth)
-        except (FlopcountError, Uncountable, Unknown):
-            raise
-        except Exception:
-            return
+        with _unmeant():
+            way = _way_through(value)
+            if way is not None:
+                self._take(self._items(way(), value), depth)
 
-    def _each(self, values: Iterable[Any], depth: int) -> None:
+    def _ask(self, value: Any, depth: int) -> None:
+        """What computes when somebody asks for an attribute; of what that gives nothing is asked."""
+        self.asks = True
+        for name in _computed(type(value)):
+            with _unmeant():
+                self._take([getattr(value, name)], depth)
+        self.asks = False
+
+    def _each(self, values: Iterable[Any], depth: int, *, again: bool = True) -> None:
         for value in list(values):
-            self._visit(value, depth + 1)
+            self._visit(value, depth + 1, again=again)
 
     def _take(self, values: Iterable[Any], depth: int) -> None:
         for value in values:
             self.taken.append(value)
+            self.tensors += isinstance(value, torch.Tensor)
             self._visit(value, depth + 1)
 
     def _items(self, values: Iterable[Any], source: Any) -> Iterator[Any]:
@@ -122,12 +140,73 @@ class _Drain:
         raise InputError(f"{self.model} returns something lazy, a {name}: {why}", [("fix", _FIX)])
 
 
-def _is_lazy(value: Any) -> bool:
-    """Whether a value gives items one by one, and is none of the containers that have them all."""
-    kind = type(value)
+@contextmanager
+def _unmeant() -> Iterator[None]:
+    """Whatever raises here may be asked for by nobody."""
+    try:
+        yield
+    except (FlopcountError, Uncountable, Unknown):
+        raise
+    except Exception:
+        return
+
+
+def _way_through(value: Any) -> Callable[[], Iterable[Any]] | None:
+    """How a value gives items one by one, where it is none of the containers that have them all."""
+    kind, held = type(value), value
     if kind.__module__ == "numpy" or isinstance(value, (str, bytes)):
-        return False
-    return hasattr(kind, "__iter__") or (hasattr(kind, "__getitem__") and hasattr(kind, "__len__"))
+        return None
+    if not isinstance(value, (Mapping, *_OPEN)):
+        return partial(iter, value) if hasattr(kind, "__iter__") or hasattr(kind, "__getitem__") else None
+    own = [
+        name for name in ("values", "items", "__iter__", "__getitem__") if not _is_pythons(getattr(kind, name, None))
+    ]
+    if not own:
+        return None
+    if own[0] != "__getitem__":
+        return getattr(value, own[0])  # type: ignore[no-any-return]
+    places: Iterable[Any] = [*value] if isinstance(value, Mapping) else range(len(held))
+    return partial(map, held.__getitem__, places)
+
+
+def _is_pythons(method: Any) -> bool:
+    """Whether a method of a container is that of Python's own classes."""
+    home = getattr(method, "__objclass__", None)
+    module = getattr(method, "__module__", None) or getattr(home, "__module__", "builtins")
+    return module in _PYTHONS
+
+
+_PYTHONS = ("builtins", "collections", "collections.abc", "_collections_abc", "types")
+
+
+def contents_of(value: Any) -> Iterable[Any]:
+    """What a container holds, keys included, as Python's own classes give it, whatever its class makes of it."""
+    if isinstance(value, dict):
+        return (*dict.keys(value), *dict.values(value))
+    for kind in _OPEN:
+        if isinstance(value, kind):
+            items: Iterable[Any] = kind.__iter__(value)
+            return items
+    if isinstance(value, Mapping) and _is_pythons(type(value).__getitem__):
+        return value.values()
+    if type(value).__module__ == "numpy" and str(getattr(value, "dtype", "")) == "object":
+        return value.ravel().tolist()  # type: ignore[no-any-return]
+    return ()
+
+
+def _holds_modules(value: Any) -> bool:
+    """Whether an object has modules among its attributes, and so may compute with them."""
+    held = _attributes(value)
+    return any(isinstance(item, nn.Module) for item in held)
+
+
+def _computed(kind: type) -> list[str]:
+    """Names that a class computes where somebody asks for them."""
+    names: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if base.__module__.partition(".")[0] not in (*sys.stdlib_module_names, "torch", "numpy"):
+            names |= vars(base)
+    return [name for name, member in names.items() if isinstance(member, (property, cached_property))]
 
 
 def _attributes(value: Any) -> Iterable[Any]:
@@ -179,10 +258,5 @@ def leaves_of(value: Any, depth: int = _DEPTH) -> Iterator[Any]:
     if isinstance(value, torch.Tensor) or (kind.__module__ == "numpy" and hasattr(value, "shape")):
         yield value
     elif kind not in _PLAIN and depth and not isinstance(value, _WITHOUT_WORK):
-        inside: Iterable[Any] = ()
-        if isinstance(value, Mapping):
-            inside = value.values()
-        elif isinstance(value, _OPEN):
-            inside = value
-        for item in (*inside, *_attributes(value)):
+        for item in (*contents_of(value), *_attributes(value)):
             yield from leaves_of(item, depth - 1)

@@ -17,6 +17,7 @@ __all__ = [
     "out_of_sight",
     "refuse_data_pointer",
     "refuse_data_pointers",
+    "scripted_attributes",
     "set_version",
 ]
 
@@ -43,6 +44,12 @@ refuse_data_pointer = torch._C._set_throw_on_mutable_data_ptr
 def refuse_data_pointers(fake_mode: Any) -> None:
     """The same for every fake tensor of a mode, which otherwise gives compiled code the address of nothing."""
     fake_mode._allow_unsafe_data_ptr_access = False
+
+
+def scripted_attributes(scripted: Any) -> list[str]:
+    """What a compiled module (`_c` of TorchScript's) has in C++: numbers, tensors and containers, by name."""
+    kind: Any = torch._C.ConcreteModuleType
+    return [*kind.from_jit_type(scripted._type()).get_attributes()]
 
 
 def applied_code() -> CodeType | None:

@@ -113,7 +113,7 @@ def _step(
         step.path.mark()
         with _outputs_of(module, streams) as apart, begun.mode, recorder:
             output = module(*given, **keywords)
-            output = output, drain(output, type(module).__name__)
+            output = output, drain(output, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(output)
             recorder.rest()
             recorder.enter(Phase.LOSS, LOSS)

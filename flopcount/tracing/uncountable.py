@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-__all__ = ["Uncountable", "Unknown", "are_countable", "refuse_operator", "refuse_tensor"]
+__all__ = ["Uncountable", "Unknown", "are_countable", "noted", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
@@ -24,14 +24,21 @@ _DENSE = {torch.strided}
 class Unknown(Exception):
     """The module asked for a value, or for an operator, that this engine does not have; the next one may.
 
-    The module may catch it, and go on with something else: `last` has the last one of each thread all the same.
+    The module may catch it, and go on with something else: `last` has the last one of each thread all the same, and
+    whatever else refuses a count from within the forward pass.
     """
 
-    last: ClassVar[dict[int, Unknown | None]] = {}
+    last: ClassVar[dict[int, Exception | None]] = {}
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self.last[get_ident()] = self
+        noted(self)
+
+
+def noted(error: Exception) -> Exception:
+    """The same error, which ends the count of this thread although the module may catch it."""
+    Unknown.last[get_ident()] = error
+    return error
 
 
 class Uncountable(Exception):
@@ -40,6 +47,7 @@ class Uncountable(Exception):
     def __init__(self, what: str, kind: str) -> None:
         self.what, self.fix = what, _FIXES[kind]
         super().__init__(what)
+        noted(self)
 
 
 def refuse_tensor(tensor: torch.Tensor, what: str) -> None:

@@ -5,16 +5,18 @@ from array import array
 from collections import UserList
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
+from torch.utils.data import DataLoader, Subset
 
 from flopcount import InputError, check, count_flops
 from flopcount.core.errors import ForwardError
@@ -111,6 +113,108 @@ WRAPS = {
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_what_is_lazy_is_taken(wrap, engine):
     assert count_flops(per_frame(WRAPS[wrap]), CLIP, engine=engine).macs == 4 * FRAME
+
+
+class Computes:
+    """Holds the layer and the clip, and does the work of four frames when it is asked to."""
+
+    def __init__(self, conv, clip):
+        self.conv, self.clip = conv, clip
+
+    def frame(self, number):
+        return self.conv(self.clip[:, :, number])
+
+
+class ByIndex(Computes):
+    """Nothing but this: Python goes through it until it raises."""
+
+    def __getitem__(self, index):
+        return self.frame(index)
+
+
+class DataSet(ByIndex):
+    def __len__(self):
+        return 4
+
+
+class ByProperty(Computes):
+    @property
+    def frames(self):
+        return [self.frame(number) for number in range(4)]
+
+    @property
+    def missing(self):
+        raise KeyError("missing")
+
+
+class Cached(ByProperty):
+    @cached_property
+    def frames(self):
+        return [self.frame(number) for number in range(4)]
+
+
+class Values(dict, Computes):
+    def __init__(self, conv, clip):
+        super().__init__(frames=None)
+        Computes.__init__(self, conv, clip)
+
+    def values(self):
+        return map(self.frame, range(4))
+
+
+class Items(Values):
+    values = dict.values
+
+    def __getitem__(self, name):
+        return [self.frame(number) for number in range(4)]
+
+
+class Listed(list, Computes):
+    def __init__(self, conv, clip):
+        super().__init__([None])
+        Computes.__init__(self, conv, clip)
+
+    def __iter__(self):
+        return map(self.frame, range(4))
+
+
+class Told:
+    """Gone through it gives names; the work is in what it holds."""
+
+    def __init__(self, conv, clip):
+        self.frames = DataSet(conv, clip)
+
+    def __iter__(self):
+        yield "frames"
+
+
+def once(wrap):
+    """Of the frames as a map, which only one can take."""
+    return lambda conv, clip: wrap(map(conv, clip.unbind(2)))
+
+
+COMPUTING = {
+    "indices": ByIndex,
+    "a data set": DataSet,
+    "a loader": lambda conv, clip: DataLoader(DataSet(conv, clip)),
+    "a subset": lambda conv, clip: Subset(DataSet(conv, clip), range(4)),
+    "properties": ByProperty,
+    "cached properties": Cached,
+    "values": Values,
+    "items": Items,
+    "a list": Listed,
+    "names": Told,
+    "an array of objects": once(lambda frames: np.array([frames, None], dtype=object)),
+    "repeated": once(lambda frames: itertools.repeat(frames, 2)),
+    "as a key": once(lambda frames: {("frames", frames): 1}),
+}
+
+
+@pytest.mark.parametrize("engine", ["auto", "real"])
+@pytest.mark.parametrize("computes", COMPUTING.values(), ids=COMPUTING)
+def test_what_computes_when_it_is_asked_is_asked_once(computes, engine):
+    module = Apply(lambda clip, conv: computes(conv, clip), nn.Conv2d(3, 8, 3, padding=1))
+    assert count_flops(module, (2, 3, 4, 8, 8), engine=engine).macs == 2 * 4 * FRAME
 
 
 class Yields(nn.Module):

@@ -29,6 +29,9 @@ SHARED = nn.Linear(8, 8).requires_grad_(False)
 TABLE, GENERATOR = torch.ones(8), torch.Generator()
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+
+
 class Plain:
     """An object of no library's."""
 
@@ -53,7 +56,9 @@ class Writer(nn.Module):
         self.state, self.array, self.bytes = Plain(), np.zeros(4), bytearray(b"abc")
         self.optimizer = torch.optim.Adam(self.layer.parameters())
         self.generator, self.drawn = torch.Generator(), random.Random(0)
-        self.numbers = [np.random.default_rng(0)]
+        self.numbers, self.first = [np.random.default_rng(0)], np.random.RandomState(0)
+        self.nothing = torch.empty(0)
+        self.objects = np.array([[], None], dtype=object)
 
     def forward(self, x):
         for act in self.acts:
@@ -139,6 +144,13 @@ ACTS = {
         lambda m, x: (m.drawn.random(), m.numbers[0].random(), random.random(), np.random.rand(), torch.rand(2)),
         lambda m, x: torch.empty(3).normal_(generator=m.generator),
     ),
+    "draws as numpy's first generator": act(lambda m, x: m.first.randn(3)),
+    "makes more generators": act(lambda m, x: m.numbers[0].spawn(2), lambda m, x: m.numbers[0].random()),
+    "gives an array another shape": act(lambda m, x: setattr(m.array, "shape", (2, 2)), lambda m, x: m.array.fill(1)),
+    "gives an array another size": act(lambda m, x: m.array.resize(9, refcheck=False)),
+    "gives an array another type": act(lambda m, x: setattr(m.array, "dtype", np.int32)),
+    "locks an array": act(lambda m, x: m.array.fill(1), lambda m, x: m.array.setflags(write=False)),
+    "writes to what an array holds": act(lambda m, x: m.objects[0].append(x)),
     "drops": lambda m, x: F.dropout(x, 0.5, training=True),
     "normalises": lambda m, x: m.norm(x),
     "asks who is hidden": lambda m, x: x + m.hidden[0].train()(x),
@@ -148,6 +160,30 @@ ACTS = {
     "writes by numpy": act(lambda m, x: m.layer.weight.detach().numpy().fill(0)),
     "writes to a counter by numpy": act(lambda m, x: m.steps.numpy().fill(7)),
     "writes to an address": act(lambda m, x: ctypes.memset(m.layer.weight.data_ptr(), 0, 64)),
+    "writes one by one": act(
+        lambda m, x: m.layer.weight.data.apply_(lambda number: 0.0),
+        lambda m, x: m.memory.map_(torch.ones(8), lambda mine, other: other),
+        lambda m, x: m.steps.apply_(lambda number: 7),
+    ),
+    "writes to storages": act(
+        lambda m, x: m.layer.weight.data.untyped_storage().copy_(torch.UntypedStorage(256)),
+        lambda m, x: m.memory.untyped_storage().fill_(7),
+        lambda m, x: m.table.untyped_storage().__setitem__(3, 9),
+        lambda m, x: m.steps.untyped_storage().byteswap(torch.int64),
+        lambda m, x: m.cache.storage().__setitem__(slice(2, 5), 9.0),
+    ),
+    "shares its memory": act(
+        lambda m, x: m.share_memory(),
+        lambda m, x: m.cache.share_memory_(),
+        lambda m, x: m.table.untyped_storage().share_memory_(),
+    ),
+    "hands its memory over": act(lambda m, x: m.memory.untyped_storage()._share_filename_cpu_()),
+    "writes into what is too small": torch.no_grad()(
+        act(
+            lambda m, x: torch.add(x, 1, out=m.nothing),
+            lambda m, x: torch.mul(x, 2, out=m.frames[0]),
+        )
+    ),
     "registers": act(
         lambda m, x: m.register_buffer("late", torch.zeros(2)),
         lambda m, x: m.layer.register_forward_hook(lambda *_: None),
@@ -183,15 +219,24 @@ def everything(value, path="", seen=None):
                 value.is_inference(),
             ),
             path + " autograd": (value._version, value.requires_grad, value.is_leaf, bool(value._backward_hooks)),
-            path + " memory": (value.data_ptr(), memory.nbytes(), id(value.grad) if value.is_leaf else None),
+            path + " memory": (
+                value.data_ptr(),
+                memory.nbytes(),
+                value.is_shared(),
+                id(value.grad) if value.is_leaf else None,
+            ),
         }
     if isinstance(value, torch.Generator):
         return {path: value.get_state().tolist()}
     if isinstance(value, random.Random):
         return {path: value.getstate()}
     if isinstance(value, np.random.Generator):
-        return {path: str(value.bit_generator.state)}
-    if isinstance(value, (np.ndarray, bytearray)):
+        return {path: (str(value.bit_generator.state), str(value.bit_generator.seed_seq))}
+    if isinstance(value, np.random.RandomState):
+        return {path: str(value.get_state(legacy=False))}
+    if isinstance(value, np.ndarray):
+        return {path: (id(value), value.tolist(), str(value.dtype), value.flags.writeable)}
+    if isinstance(value, bytearray):
         return {path: (id(value), list(value))}
     found = {path: (type(value), value if isinstance(value, (int, float, str)) else id(value))}
     inside = {}
@@ -248,7 +293,11 @@ acts = st.lists(st.sampled_from([name for name in ACTS if name != "swaps"]), max
 def test_any_acts_in_any_order_are_undone(names, mode, training):
     module = Writer(*names).train(training)
     assert_untouched(module, mode=mode)
-    if not set(names) & {"raises", "stops"}:  # a module that runs is counted, and can be trained afterwards
+    if not set(names) & {
+        "raises",
+        "stops",
+        "hands its memory over",
+    }:  # a module that runs is counted, and can be trained afterwards
         assert not isinstance(counted(module, mode=mode), str)
         copied = copy.deepcopy(module)
         copied.layer(torch.randn(SHAPE)).sum().backward()
@@ -308,10 +357,43 @@ def test_what_hooks_and_odd_containers_hold():
         del ACTS["odd"]
 
 
+LOCKED = np.zeros(4)
+
+
+@pytest.mark.parametrize("engine", ["meta", "real"])
+def test_what_cannot_be_put_back_is_told_and_all_else_is_put_back(engine):
+    module = Writer("locks", "clamps its weights", "counts", "registers", "draws")
+    module.array = LOCKED[:]  # of a view nobody can take this back
+    ACTS["locks"] = act(lambda m, x: m.array.setflags(write=False), lambda m, x: LOCKED.setflags(write=False))
+    try:
+        before = state_of(module)
+        with pytest.raises(FlopcountError, match="could not all be put back: ValueError"):
+            count_flops(module, SHAPE, engine=engine)
+        LOCKED.setflags(write=True)
+        module.array.setflags(write=True)
+        assert state_of(module) == before
+    finally:
+        del ACTS["locks"]
+        LOCKED.setflags(write=True)
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+def test_an_out_that_grows_is_as_small_as_before():
+    module = Writer("grows")
+    ACTS["grows"] = torch.no_grad()(act(lambda m, x: torch.cat([m.memory, m.memory], out=m.pair[1][0])))
+    try:
+        count_flops(module, SHAPE, engine="real")
+    finally:
+        del ACTS["grows"]
+    held = module.pair[1][0]
+    assert (held.tolist(), held.untyped_storage().nbytes(), held._version) == ([0.0] * 3, 12, 0)
+
+
 def test_counts_of_what_writes_to_itself():
     """MACs by hand: the layer's own 4·8·8, and what the act adds."""
     one = 4 * 64
-    added = {"learns": 2 * one, "asks who is hidden": one, "normalises": 0, "moves its teacher by data": 0, "swaps": 0}
+    added = dict.fromkeys(("writes to storages", "shares its memory", "writes one by one"), 0)
+    added |= {"learns": 2 * one, "asks who is hidden": one, "normalises": 0, "moves its teacher by data": 0, "swaps": 0}
     for name, more in added.items():
         for engine in ("auto", "real"):
             assert count_flops(Writer(name), SHAPE, engine=engine).macs == one + more, (name, engine)
@@ -403,3 +485,44 @@ def test_strict_and_errors_leave_it_too():
     with pytest.raises((UncostedError, ForwardError)):
         count_flops(module, SHAPE, strict=True)
     assert everything(module) == before
+
+
+# TorchScript
+
+
+class Recurrent(nn.Module):
+    """What it sets, it sets in C++."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.hidden, self.steps, self.pair = torch.zeros(4, 8), 0, (1, torch.zeros(4))
+        self.names, self.cache = ["a"], {"first": torch.zeros(2)}
+        self.register_buffer("memory", torch.zeros(8))
+
+    def forward(self, x):
+        self.steps += 1
+        self.names.append("b")
+        self.cache["later"] = x
+        self.hidden = torch.tanh(self.norm(self.layer(x)) + self.hidden)
+        self.memory = self.memory + 1
+        self.pair[1].add_(1)
+        return self.hidden
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+@pytest.mark.parametrize("options", [{}, {"engine": "real"}, {"mode": "train"}], ids=str)
+def test_what_a_scripted_module_sets_is_put_back(options):
+    scripted = torch.jit.script(Recurrent())
+
+    def state():
+        tensors = {"memory": scripted.memory, "hidden": scripted.hidden, "of a pair": scripted.pair[1]}
+        plain = scripted.steps, scripted.names, {name: value.tolist() for name, value in scripted.cache.items()}
+        return plain, scripted.training, {name: (id(t), t.tolist(), t._version) for name, t in tensors.items()}
+
+    held = scripted.memory, scripted.hidden, scripted.pair
+    before = state()
+    assert count_flops(scripted, SHAPE, **options).macs == 4 * 64
+    assert state() == before
+    assert held[0] is scripted.memory
+    assert scripted(torch.randn(SHAPE)).shape == SHAPE

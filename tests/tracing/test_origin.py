@@ -11,7 +11,7 @@ from modules import TORCH, Apply
 from torch import nn
 from torch.nn import functional as F
 
-from flopcount import ForwardError, count_flops, count_model
+from flopcount import ForwardError, InputError, count_flops, count_model
 from flopcount.core.errors import TraceError
 from flopcount.core.ops import TensorSpec
 
@@ -192,7 +192,21 @@ def test_advice_fits_or_is_absent():
     assert advice(nn.BatchNorm2d(4), (2, 4, 8)) == ["check the input's shape against what this layer needs"]
     (several,) = advice(nn.BatchNorm1d(4), (1, 4))
     assert "several values per channel" in several
+    assert (
+        advice(nn.LSTM(4, 4), (2, 3, 8))
+        == advice(Apply(lambda x: x.view(5)), (2, 3))
+        == advice(nn.Linear(16, 4), (2, 8))
+    )
     assert advice(Apply(lambda x: x / {}["norm"]), (2, 3)) == []
+    for unfit in (
+        lambda x, layer: layer.nope(x),
+        lambda x, layer: F.linear(x, None),
+        lambda x, layer: nn.ModuleList()[0](x),
+        lambda x, layer: nn.Module()(x),
+        lambda x, layer: layer.register_parameter("a.b", None),
+        lambda x, layer: setattr(layer.weight, "data", torch.zeros(8, 8, dtype=torch.int64)),
+    ):
+        assert advice(Apply(unfit, nn.Linear(8, 8)), (2, 8)) == []
     (in_words,) = [advice(Apply(raising(ValueError("more than 1 value per channel"))), (2, 3))]
     assert in_words == []
 
@@ -258,6 +272,50 @@ def catches_what_fake_tensors_raise(x, layer):
         return layer(x) if bool(x.sum() < 1e9) else x
     except RuntimeError:
         return layer(layer(x))
+
+
+ASKS = {
+    "item": lambda x: x.sum().item(),
+    "bool": lambda x: bool(x.sum() > 9),
+    "nonzero": lambda x: x.sum().is_nonzero(),
+    "contains": lambda x: 1.0 in x,
+    "equal": lambda x: torch.equal(x, x),
+    "allclose": lambda x: torch.allclose(x, x),
+    "sorted": lambda x: sorted(x[0]),
+    "list": lambda x: x.tolist(),
+    "dlpack": torch.from_dlpack,
+    "one-hot": lambda x: F.one_hot(x.long().abs()),
+    "quantile": lambda x: x.quantile(0.5),
+    "storage": lambda x: x.untyped_storage().tolist(),
+    "typed storage": lambda x: x.storage()[0],
+}
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
+def test_every_way_to_ask_for_a_value_is_noted(ask):
+    """Who asks for one in a `try` takes the way of real tensors, and not that of the error."""
+
+    def forward(x, layer):
+        try:
+            ask(layer(x))
+        except Exception:
+            return x
+        return layer(x)
+
+    reports = [count_flops(Apply(forward, nn.Linear(8, 8)), SHAPE, engine=engine) for engine in ("auto", "real")]
+    assert [report.macs for report in reports] == [2 * MACS] * 2
+
+
+def test_what_a_count_refuses_cannot_be_caught_by_the_module():
+    def forward(x, layer):
+        try:
+            return layer(x).to_sparse().to_dense()
+        except Exception:
+            return x
+
+    with pytest.raises(InputError, match="is a sparse tensor, which cannot be counted"):
+        count_flops(Apply(forward, nn.Linear(8, 8)), SHAPE)
 
 
 @pytest.mark.parametrize("mode", MODES)

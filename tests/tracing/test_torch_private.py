@@ -15,6 +15,7 @@ from flopcount.tracing.torch_private import (
     out_of_sight,
     refuse_data_pointer,
     refuse_data_pointers,
+    scripted_attributes,
     set_version,
 )
 
@@ -123,3 +124,22 @@ def test_transforms_differentiate_in_inference_mode_or_say_that_they_cannot(monk
                     differentiate(given)
             else:
                 assert differentiate(given) == 6
+
+
+class Steps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.last, self.step = nn.Linear(2, 2), torch.zeros(2), 0
+
+    def forward(self, x):
+        self.last, self.step = self.layer(x + self.last), self.step + 1
+        return self.last
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+def test_attributes_of_a_scripted_module_are_named():
+    scripted = torch.jit.script(Steps())
+    assert {"last", "step", "training"} <= {*scripted_attributes(scripted._c)}
+    assert {"weight", "bias"} <= {*scripted_attributes(scripted.layer._c)}
+    scripted._c.setattr("step", 3)
+    assert scripted.step == scripted._c.getattr("step") == 3

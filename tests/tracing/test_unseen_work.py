@@ -1,10 +1,12 @@
 """Work that no operator of torch's does: listed with its size, an error under strict; threads are refused."""
 
+import _thread
 import asyncio
 import ctypes
 import json
 import multiprocessing
 import queue
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
@@ -71,6 +73,15 @@ def through_storage(x, w):
     product = np.ascontiguousarray(x.detach().numpy() @ w.detach().numpy().T)
     ctypes.memmove(out.untyped_storage().data_ptr(), product.ctypes.data, product.nbytes)
     return out
+
+
+def one_by_one(x, w):
+    """A function of Python's, number by number."""
+    return x.detach()[:, :8].clone().apply_(lambda number: number * number)
+
+
+def two_by_two(x, w):
+    return w.detach()[:, :10].t().clone().map_(x.detach()[:, :8], mul)
 
 
 WAYS = [through_storage, by_numpy, by_asarray, by_dlpack, by_copy, by_lists, into_zeros, by_pointer]
@@ -166,6 +177,14 @@ def test_layers_are_listed_apart():
     assert (row.calls, row.modules, row.upper_macs) == (2, ("0", "2"), 2 * UNSEEN)
 
 
+@pytest.mark.parametrize("way", [one_by_one, two_by_two])
+def test_a_function_of_every_number_is_listed(way):
+    report = count_flops(Block(way), (10, 16))
+    assert (report.macs, report.engine) == (ENTER + LEAVE, "real")
+    (row,) = report.uncosted
+    assert (row.op, row.calls) == ("unknown.Block", 1)
+
+
 CONSTANTS = {
     "a table of numpy's": lambda x: x + torch.from_numpy(np.sin(np.arange(16)).astype("float32")),
     "a literal": lambda x: x * torch.tensor([0.5] * 16),
@@ -254,6 +273,39 @@ def in_a_thread_that_answers(conv, frames):
     return answers.get()
 
 
+def in_a_thread_that_answers_simply(conv, frames):
+    """This queue waits in C, where nobody can look after it."""
+    answers = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(conv(frames[0])), daemon=True).start()
+    return answers.get()
+
+
+def in_a_thread_that_opens_a_lock(conv, frames):
+    lock, results = threading.Lock(), []
+    lock.acquire()
+    threading.Thread(target=lambda: (results.append(conv(frames[0])), lock.release()), daemon=True).start()
+    lock.acquire()
+    return results
+
+
+def in_a_bare_thread(conv, frames):
+    answers = queue.SimpleQueue()
+    _thread.start_new_thread(lambda frame: answers.put(conv(frame)), (frames[0],))
+    return answers.get()
+
+
+def writing(conv, frames):
+    answers = queue.SimpleQueue()
+
+    def work():
+        conv.parts[0].weight.data.mul_(0)
+        conv.parts[0].bias.data = torch.zeros(8)
+        answers.put(conv(frames[0]))
+
+    threading.Thread(target=work, daemon=True).start()
+    return answers.get()
+
+
 def asynchronously(conv, frames):
     async def work():
         return await asyncio.to_thread(conv, frames[0])
@@ -313,7 +365,8 @@ def there_before():
 @pytest.mark.parametrize(
     "run",
     [
-        *(in_a_pool, in_another_pool, in_a_thread, in_a_thread_that_answers),
+        *(in_a_pool, in_another_pool, in_a_thread, in_a_thread_that_answers, in_a_thread_that_answers_simply),
+        *(in_a_thread_that_opens_a_lock, in_a_bare_thread),
         *(asynchronously, handed_over, functionally, in_a_count),
     ],
 )
@@ -322,6 +375,41 @@ def test_work_in_other_threads_is_refused_with_its_reason(run, mode):
         count_flops(in_threads(run), VIEWS, mode=mode)
     assert "\n  fix     let it do the same work in one thread" in str(caught.value)
     assert count_flops(nn.Linear(3, 4), (2, 3)).macs == 24
+
+
+def test_what_a_thread_that_goes_on_writes_is_put_back():
+    """On every engine; and where the count itself runs in a thread, which no signal reaches."""
+
+    def forward(clip, conv):
+        return writing(Apply(lambda frame, layer: layer(frame), conv), list(clip.unbind(2)))
+
+    module = Apply(torch.no_grad()(forward), nn.Conv2d(3, 8, 3))
+    before = [parameter.clone() for parameter in module.parameters()]
+    with ThreadPoolExecutor(1) as pool:
+        for engine in ("meta", "fake", "real"):
+            for run in (lambda *given, **options: pool.submit(count_flops, *given, **options).result(), count_flops):
+                with pytest.raises(InputError, match="Apply works in another thread"):
+                    run(module, VIEWS, engine=engine)
+    assert all(map(torch.equal, before, module.parameters()))
+
+
+def test_a_thread_that_cannot_go_on_ends_the_wait_too():
+    def forward(conv, frames):
+        answers = queue.SimpleQueue()
+        threading.Thread(target=lambda: answers.put(float(conv(frames[0]).sum())), daemon=True).start()
+        return answers.get()
+
+    def catches(conv, frames):
+        try:
+            return forward(conv, frames)
+        except Exception:
+            return conv(frames[0])
+
+    before = signal.getsignal(signal.SIGURG)
+    for run in (forward, catches):
+        with pytest.raises(InputError, match="Apply works in another thread"):
+            count_flops(in_threads(run), VIEWS)
+    assert signal.getsignal(signal.SIGURG) == before
 
 
 def test_work_in_threads_that_were_there_before_is_refused(there_before):

@@ -1,4 +1,4 @@
-"""Ways past torch's operators: data that leaves, data that is exchanged, memory taken away; the engine is asked.
+"""Ways past torch's operators: data that leaves or is exchanged, memory written or taken away; the engine is asked.
 
 No operator is dispatched for `.numpy()`, `.data_ptr()`, `.data = other` or `untyped_storage().resize_()`, so while a
 count runs these are attributes of ours, which ask whoever counts in this very thread and then do as torch does. Torch's
@@ -17,11 +17,14 @@ import torch
 import torch.utils.dlpack
 from torch.nn.parameter import is_lazy
 
+from ...core.errors import InputError
 from ..torch_private import out_of_sight
+from ..uncountable import noted
 
-__all__ = ["LOOKS", "Doorkeeper", "leaving"]
+__all__ = ["LOOKS", "Doorkeeper", "leaving", "whole_of"]
 
-LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr"))
+_BY_ONE = ("apply_", "map_", "map2_")  # a function of Python's reads and writes one number after another
+LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr", *_BY_ONE))
 """Ways out that hand over the memory itself, to be read and written; `tolist` copies numbers."""
 
 _BASE: Any = torch._C.TensorBase
@@ -42,6 +45,9 @@ class Doorkeeper(Protocol):
     def resizes(self, storage: torch.UntypedStorage) -> bool:
         """`storage.resize_()`; whether torch shall do so."""
 
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Bytes are about to be written to a storage itself; whether torch shall do so."""
+
 
 _doorkeepers: dict[int, list[Doorkeeper]] = {}  # by thread; of nested counts the innermost is asked
 _lock = Lock()
@@ -58,12 +64,31 @@ def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            mine = _doorkeepers[get_ident()]
-            mine.remove(doorkeeper)
-            if not mine:
-                del _doorkeepers[get_ident()]
+            for thread in [*_doorkeepers]:  # and those beside this one
+                _forget(thread, doorkeeper)
             if not _doorkeepers:
                 _uninstall()
+
+
+@contextmanager
+def looked_after(doorkeeper: Doorkeeper) -> Iterator[None]:
+    """Ask this one about what this thread does, too, as long as the thread that it belongs to does."""
+    with _lock:
+        if any(doorkeeper in others for others in _doorkeepers.values()):
+            _doorkeepers.setdefault(get_ident(), []).append(doorkeeper)
+    try:
+        yield
+    finally:
+        with _lock:
+            _forget(get_ident(), doorkeeper)
+
+
+def _forget(thread: int, doorkeeper: Doorkeeper) -> None:
+    mine = _doorkeepers.get(thread, [])
+    if doorkeeper in mine:
+        mine.remove(doorkeeper)
+        if not mine:
+            del _doorkeepers[thread]
 
 
 def _asked() -> Doorkeeper | None:
@@ -76,6 +101,9 @@ def _way_out(name: str) -> Callable[..., Any]:
         doorkeeper = _asked()
         if doorkeeper is not None:
             doorkeeper.leaves(self, name)
+            for other in args if name in _BY_ONE else ():
+                if isinstance(other, torch.Tensor):
+                    doorkeeper.leaves(other, name)
         return _torchs[torch.Tensor, name](self, *args, **kwargs)
 
     return way
@@ -102,6 +130,42 @@ def _resize(self: torch.UntypedStorage, size: int) -> Any:
     return self
 
 
+_FILLS = ("__setitem__", "fill_", "copy_", "byteswap", "_set_from_file")
+
+
+def _fill(kind: Any, name: str) -> Callable[..., Any]:
+    """Of a storage, by itself or as one of numbers; torch does that with operators on tensors of its own."""
+
+    def fill(self: Any, *args: Any, **kwargs: Any) -> Any:
+        doorkeeper, torchs = _asked(), _torchs[kind, name]
+        if doorkeeper is None:
+            return torchs(self, *args, **kwargs)
+        if not doorkeeper.fills(getattr(self, "_untyped_storage", self)):
+            return self
+        with out_of_sight(), torch.inference_mode():
+            return torchs(self, *args, **kwargs)
+
+    return fill
+
+
+def _share(self: torch.UntypedStorage) -> Any:
+    """Nobody else looks on during a count, and torch would move what is there."""
+    return self if _asked() is not None else _torchs[torch.UntypedStorage, "share_memory_"](self)
+
+
+def _handle(name: str) -> Callable[..., Any]:
+    """What another process would need to have the same memory."""
+
+    def handle(self: torch.UntypedStorage, *args: Any, **kwargs: Any) -> Any:
+        if _asked() is not None:
+            fix = "let it do the same work in one process while it is counted: the amount does not change"
+            what = "memory is handed to another process, which a count does not follow"
+            raise noted(InputError(what, [("fix", fix)]))
+        return _torchs[torch.UntypedStorage, name](self, *args, **kwargs)
+
+    return handle
+
+
 def _swap(one: torch.Tensor, other: torch.Tensor) -> None:
     doorkeeper = _asked()
     if doorkeeper is not None:
@@ -121,13 +185,37 @@ def _number(name: str) -> Callable[..., Any]:
     return number
 
 
+def whole_of(storage: torch.UntypedStorage) -> torch.Tensor:
+    """All that a storage holds."""
+    with out_of_sight(), torch.inference_mode(False):
+        return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
 def _address(self: torch.UntypedStorage) -> int:
     doorkeeper = _asked()
     if doorkeeper is not None:
-        with out_of_sight(), torch.inference_mode(False):
-            whole = torch.empty(0, dtype=torch.uint8, device=self.device).set_(self)
-        doorkeeper.leaves(whole, "data_ptr")
+        doorkeeper.leaves(whole_of(self), "data_ptr")
     return _torchs[torch.UntypedStorage, "data_ptr"](self)  # type: ignore[no-any-return]
+
+
+def _device(self: torch.Tensor) -> Any:
+    """Asked before `__dlpack__`; of a meta tensor there is none."""
+    doorkeeper = _asked() if self.is_meta else None
+    if doorkeeper is not None:
+        doorkeeper.leaves(self, "__dlpack_device__")
+    return _torchs[torch.Tensor, "__dlpack_device__"](self)
+
+
+def _read(kind: Any, name: str) -> Callable[..., Any]:
+    """What a storage holds, number by number; of one on meta that is nothing."""
+
+    def read(self: Any, *args: Any) -> Any:
+        doorkeeper = _asked() if self.device.type == "meta" else None
+        if doorkeeper is not None:
+            doorkeeper.leaves(whole_of(getattr(self, "_untyped_storage", self)), "untyped_storage")
+        return _torchs[kind, name](self, *args)
+
+    return read
 
 
 def _capsule(tensor: torch.Tensor) -> Any:
@@ -139,13 +227,20 @@ def _capsule(tensor: torch.Tensor) -> Any:
 
 _OURS: dict[tuple[Any, str], Any] = {
     # up to torch 2.12 there is no const_data_ptr
-    **{(torch.Tensor, name): _way_out(name) for name in (*LOOKS, "tolist") if hasattr(torch.Tensor, name)},
+    **{(torch.Tensor, name): _way_out(name) for name in sorted((*LOOKS, "tolist")) if hasattr(torch.Tensor, name)},
     **{(torch.Tensor, name): _number(name) for name in ("__int__", "__float__", "__complex__", "__index__")},
+    (torch.Tensor, "__dlpack_device__"): _device,
+    (torch.UntypedStorage, "__getitem__"): _read(torch.UntypedStorage, "__getitem__"),
+    (torch.TypedStorage, "_getitem"): _read(torch.TypedStorage, "_getitem"),
     (torch.UntypedStorage, "data_ptr"): _address,
     (torch.utils.dlpack, "to_dlpack"): _capsule,
     (torch.Tensor, "__format__"): _format,
     (torch.Tensor, "data"): property(_BASE.data.__get__, _assign, _BASE.data.__delete__),
     (torch.UntypedStorage, "resize_"): _resize,
+    (torch.UntypedStorage, "share_memory_"): _share,
+    **{(torch.UntypedStorage, name): _handle(name) for name in ("_share_fd_cpu_", "_share_filename_cpu_")},
+    **{(torch.UntypedStorage, name): _fill(torch.UntypedStorage, name) for name in _FILLS},
+    (torch.TypedStorage, "_setitem"): _fill(torch.TypedStorage, "_setitem"),
     (torch._C, "_swap_tensor_impl"): _swap,
 }
 _torchs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: torch's, or that of whoever was here before

@@ -23,6 +23,8 @@ import torch
 from torch import nn
 
 from ..slots import slots_of
+from ..torch_private import scripted_attributes
+from .keeper import put_back
 
 __all__ = ["Held"]
 
@@ -85,10 +87,15 @@ class Held:
 
     def restore(self) -> None:
         """Put back what differs; nearly always that is nothing, and looking is all."""
+        put_back(self._classes_back, self._tables_back, *self._undo)
+
+    def _classes_back(self) -> None:
         if list(map(type, self.modules)) != self.kinds:
             for module, kind in zip(self.modules, self.kinds, strict=True):
                 if type(module) is not kind:  # a lazy module that settled
                     module.__class__ = kind
+
+    def _tables_back(self) -> None:
         tables = [module.__dict__ for module in self.modules] + self.tables[len(self.modules) :]
         if not _are_the_same(tables, self.copies):
             for table, copy in zip(tables, self.copies, strict=True):
@@ -98,8 +105,6 @@ class Held:
                 container.clear()
         for container, copy in self.others:
             _restore(container, copy)
-        for undo in self._undo:
-            undo()
 
     def _walk(self, todo: list[Any]) -> None:
         """Keep what is reached from here, each object once."""
@@ -121,10 +126,12 @@ class Held:
             return value
         if isinstance(value, (FunctionType, MethodType, partial)):
             return self._keep_function(value)
+        if isinstance(value, torch._C.ScriptModule):
+            return self._keep_scripted(value)
         if isinstance(value, _CONTAINERS):
             return self._keep_container(value)
         if _keep_state(value, self._undo):
-            return ()
+            return value.tolist() if str(getattr(value, "dtype", "")) == "object" else ()
         self.has_optimizer |= isinstance(value, torch.optim.Optimizer)
         inside: list[Any] = []
         table = getattr(value, "__dict__", None)
@@ -155,6 +162,12 @@ class Held:
                 continue
             self._undo.append(partial(setattr, cell, "cell_contents", cell.cell_contents))
         return inside
+
+    def _keep_scripted(self, value: Any) -> Iterable[Any]:
+        """Attributes of a module of TorchScript's, which are C++'s; containers are copied from there each time."""
+        inside = [(name, value.getattr(name)) for name in scripted_attributes(value)]
+        self._undo.append(partial(_scripted_back, value, inside))
+        return [item for _, item in inside]
 
     def _keep_container(self, value: Any) -> Iterable[Any]:
         if isinstance(value, dict):
@@ -218,15 +231,39 @@ def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
         drawn = value.getstate()
         undo.append(lambda: value.setstate(drawn))
     elif numpy is not None and isinstance(value, numpy.ndarray):
-        before = value.copy()
-        undo.append(lambda: numpy.copyto(value, before) if value.flags.writeable else None)
-    elif numpy is not None and isinstance(value, (numpy.random.Generator, numpy.random.RandomState)):
-        bits = getattr(value, "bit_generator", None) or value._bit_generator
-        bit_state = bits.state
-        undo.append(lambda: setattr(bits, "state", bit_state))
+        undo.append(partial(_array_back, value, value.copy(), value.flags.writeable))
+    elif numpy is not None and isinstance(value, numpy.random.RandomState):
+        undo.append(partial(value.set_state, value.get_state(legacy=False)))
+    elif numpy is not None and isinstance(value, (numpy.random.Generator, numpy.random.BitGenerator)):
+        bits = getattr(value, "bit_generator", value)
+        undo.append(partial(setattr, bits, "state", bits.state))
+        _keep_state(getattr(bits, "seed_seq", None), undo)  # which counts the generators made of this one
+    elif numpy is not None and isinstance(value, numpy.random.SeedSequence):
+        undo.append(partial(value.__setstate__, value.__reduce__()[2]))
     else:
         return False
     return True
+
+
+def _scripted_back(scripted: Any, attributes: list[tuple[str, Any]]) -> None:
+    for name, item in attributes:
+        now = scripted.getattr(name)
+        if now is not item and (type(now) not in _PLAIN or now != item):
+            scripted.setattr(name, item)
+
+
+def _array_back(array: Any, before: Any, was_writable: bool) -> None:
+    """Numbers of NumPy's, and their shape and dtype, which may be set in place."""
+    if (array.dtype, array.shape, array.flags.writeable) != (before.dtype, before.shape, was_writable):
+        if array.dtype != before.dtype:
+            array.dtype = before.dtype
+        if array.size != before.size:
+            array.resize(before.shape, refcheck=False)
+        array.shape = before.shape
+        array.flags.writeable = True
+    if array.flags.writeable:
+        array[...] = before
+    array.flags.writeable = was_writable
 
 
 def _slot_back(owner: Any, name: str, value: Any) -> Callable[[], object]:

@@ -7,13 +7,15 @@ so that every view of it is covered; shape, strides and the storage itself by an
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
+from ...core.errors import FlopcountError
 from ..torch_private import out_of_sight, set_version
 
-__all__ = ["Keeper", "swap_back"]
+__all__ = ["Keeper", "put_back", "swap_back"]
 
 _DATA: Any = torch._C.TensorBase.data  # not the attribute of torch.Tensor, which is another one during a count
 
@@ -26,6 +28,7 @@ class Keeper:
         self._storages: dict[int, Any] = {}  # kept alive, so that no other storage gets its address
         self._versions: dict[int, torch.Tensor] = {}
         self._aliases: dict[int, torch.Tensor] = {}
+        self._sizes: dict[int, Any] = {}
         self._generators: dict[int, torch.Generator] = {}
 
     def values(self, tensor: torch.Tensor) -> None:
@@ -59,6 +62,13 @@ class Keeper:
             alias = self._aliases[id(tensor)] = _DATA.__get__(tensor)
         self._undo.append(lambda: _DATA.__set__(tensor, alias))
 
+    def size(self, tensor: torch.Tensor) -> None:
+        """The bytes of a tensor's storage, which may be resized; before its values, which need that room."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._sizes and storage.resizable():
+            self._sizes[storage._cdata] = storage
+            self._undo.append(partial(_size_back, storage, storage.nbytes()))
+
     def generator(self, generator: torch.Generator) -> None:
         """The state of a random generator, before it is drawn from."""
         if id(generator) not in self._generators:
@@ -73,13 +83,38 @@ class Keeper:
     def restore(self) -> None:
         """All as it was."""
         with out_of_sight(), torch.inference_mode():
-            while self._undo:
-                self._undo.pop()()
+            undo, self._undo = self._undo[::-1], []
+            put_back(*undo)
+
+
+def put_back(*steps: Callable[[], object]) -> None:
+    """Take every one of these steps, whichever of them raises.
+
+    Raises:
+        FlopcountError: one did, so that something is not as it was before the count.
+    """
+    failed: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            failed = failed or error
+    if isinstance(failed, FlopcountError):
+        raise failed
+    if failed is not None:
+        fix = "make the module anew: a part of it is not as it was before this count; all the rest is"
+        what = f"what the forward pass changed could not all be put back: {type(failed).__name__}: {failed}"
+        raise FlopcountError(what, [("fix", fix)]) from failed
 
 
 def _write_back(whole: torch.Tensor, before: torch.Tensor) -> None:
     if whole.untyped_storage().nbytes() == before.numel():  # otherwise somebody freed it, and wanted to
         whole.copy_(before)
+
+
+def _size_back(storage: torch.UntypedStorage, size: int) -> None:
+    if storage.nbytes() != size:
+        storage.resize_(size)
 
 
 def swap_back(one: torch.Tensor, other: torch.Tensor) -> None:

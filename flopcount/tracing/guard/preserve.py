@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from operator import is_
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..torch_private import blind_transforms, out_of_sight, set_version
 from ..walk import Inventory
 from .distributed import without_replicas
 from .held import Held
+from .keeper import put_back
 from .writes import watched_writes
 
 __all__ = ["collected", "preserved", "uncollected"]
@@ -89,10 +91,7 @@ def preserved(
         torch.set_default_dtype(dtype)
         for owner, name, compiled, _ in roads:
             setattr(owner, name, compiled)
-        for setter, state in random_states:
-            setter(state)
-        held.restore()
-        states.restore()
+        put_back(*(partial(setter, state) for setter, state in random_states), held.restore, states.restore)
 
 
 class _TensorStates:
@@ -118,17 +117,26 @@ class _TensorStates:
 
     def restore(self) -> None:
         """All as it was."""
+        put_back(self._wishes_back, self._gradients_back, self._hooks_back, self._versions_back)
+
+    def _wishes_back(self) -> None:
         if [t.requires_grad for t in self.tensors] != self.wanted:
             for tensor, wanted in zip(self.tensors, self.wanted, strict=True):
                 if tensor.requires_grad is not wanted:
                     _want_gradient(tensor, wanted)
+
+    def _gradients_back(self) -> None:
         if not all(map(is_, [leaf.grad for leaf in self.leaves], self.gradients)):
             for leaf, gradient in zip(self.leaves, self.gradients, strict=True):
                 leaf.grad = gradient
+
+    def _hooks_back(self) -> None:
         hooked = {id(leaf): hooks for leaf, hooks in self.hooked}
         for leaf in self.leaves:
             if leaf._backward_hooks:
                 _put_hooks_back(leaf, hooked.get(id(leaf)))
+
+    def _versions_back(self) -> None:
         if [t._version for t in self.versioned] != self.versions:
             for tensor, version in zip(self.versioned, self.versions, strict=True):
                 if tensor._version != version:

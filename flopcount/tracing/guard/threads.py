@@ -2,32 +2,51 @@
 
 The modes that write down belong to one thread, and operators come in another order each time where several run, so a
 forward pass that computes in others is refused, with the reason. Threads that do something else (a progress bar, a file
-that is read) run as they would. A wait that nobody is left to end, since who should answer died of it, ends in the
-same refusal and not in a hang.
+that is read) run as they would. One that computes goes on meanwhile, beside what is written down, so that whoever waits
+for it has an answer; the count is refused then. A wait that nobody is left to end, since who should answer died of it,
+ends in the same refusal and not in a hang: waits of Python's own are looked after, and others, which are in C, are
+interrupted where a signal can do that.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from multiprocessing.process import BaseProcess
 from threading import get_ident
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Protocol
 
+import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...core.errors import InputError
+from ..uncountable import noted
+from .exits import Doorkeeper, looked_after
 
 __all__ = ["TURN", "Beside", "watched_threads"]
 
 _SLICE = 0.05  # seconds of a wait, until we look whether somebody is left who can end it
 _PATIENCE = 2.0  # seconds without such a one
 _LINGER = 10.0  # seconds for work that a forward pass has handed over and does not wait for
+
+
+_WAKES = getattr(signal, "SIGURG", None)  # a signal that does nothing where nobody listens, as after the count
+
+
+class Engine(Doorkeeper, Protocol):
+    """What writes down the count, and runs what goes on beside it."""
+
+    inference: bool
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What an operator gives, which is not written down."""
 
 
 class Beside:
@@ -37,11 +56,14 @@ class Beside:
         self.model = model
         self.owner = get_ident()
         self.over = False
+        self.engine: Engine | None = None  # while the forward pass runs; what works beside it goes on as long as that
+        self.heard: Any = None  # what listened to the signal before
         self.worked = ""  # the name of a thread that did
         self.died = False  # whether a thread it started ended in an error
         self.hands_over = False
         self.threads: list[threading.Thread] = []
         self.futures: list[Future[Any]] = []
+        self.bare: list[Future[Any]] = []  # threads that are no objects of Python's
         self.on_answer: Callable[[], None] = lambda: None
         """Called where a wait was ended by none of ours: what comes of it is not known."""
 
@@ -52,10 +74,7 @@ class Beside:
             InputError: it did.
         """
         if self.worked:
-            raise InputError(
-                f"{self.model} works in another thread ({self.worked}), which a count does not follow",
-                [("fix", "let it do the same work in one thread while it is counted: the amount does not change")],
-            )
+            raise _refusal(f"{self.model} works in another thread ({self.worked}), which a count does not follow")
 
     def refuse_waiting(self) -> None:
         """Raise since nobody is left to end a wait.
@@ -64,24 +83,64 @@ class Beside:
             InputError: always.
         """
         self.refuse()
-        raise InputError(
-            f"{self.model} waits for another thread or process, which a count does not follow",
-            [("fix", "let it do the same work in one thread while it is counted: the amount does not change")],
-        )
+        raise _refusal(f"{self.model} waits for another thread or process, which a count does not follow")
 
-    def found_working(self) -> None:
+    def found_working(self, *, goes_on: bool = True) -> None:
         """The thread that runs this computes.
 
         Raises:
-            InputError: so that it ends.
+            InputError: so that it ends, unless it may go on.
         """
-        self.worked = self.worked or threading.current_thread().name
-        self.refuse()
+        name = next((thread.name for thread in threading.enumerate() if thread.ident == get_ident()), "a bare thread")
+        self.worked = self.worked or name
+        if not goes_on or self.engine is None:
+            self.refuse()
+
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """An operator of the thread that runs this."""
+        engine = None if self.over else self.engine
+        return func(*args, **kwargs) if engine is None else engine.aside(func, args, kwargs)
+
+    def as_the_owner(self) -> AbstractContextManager[Any]:
+        """In inference mode, if the forward pass runs in it, as what it made can be used in no other."""
+        engine = None if self.over else self.engine
+        return nullcontext() if engine is None else torch.inference_mode(engine.inference)
+
+    @contextmanager
+    def going_on(self, engine: Engine) -> Iterator[None]:
+        """While the forward pass runs, what works beside it goes on."""
+        self.engine = engine
+        try:
+            yield
+        finally:
+            self.engine = None
+
+    def listen(self) -> None:
+        """Have the owner interrupted where a thread of its dies: only Python's first thread can be."""
+        first = threading.current_thread() is threading.main_thread() and self.owner == get_ident()
+        if first and self.heard is None and _WAKES and signal.getsignal(_WAKES) is signal.SIG_DFL:
+            self.heard = signal.signal(_WAKES, self._woken)
+
+    def wake(self) -> None:
+        """End what the owner waits for, since nobody else will."""
+        if self.heard is not None and self.engine is not None and _WAKES:
+            signal.pthread_kill(self.owner, _WAKES)
+
+    def _woken(self, *_: object) -> None:
+        if self.engine is not None:
+            self.engine = None  # once
+            self.refuse()
+
+    def listen_no_more(self) -> None:
+        """Leave the signal as it was."""
+        if self.heard is not None and _WAKES:
+            signal.signal(_WAKES, self.heard)
 
     @property
     def is_busy(self) -> bool:
         """Whether something that the forward pass started is under way."""
-        return any(map(threading.Thread.is_alive, self.threads)) or not all(future.done() for future in self.futures)
+        pieces = (*self.futures, *self.bare)
+        return any(map(threading.Thread.is_alive, self.threads)) or not all(future.done() for future in pieces)
 
     def end(self) -> None:
         """Wait for what was handed over, and refuse if it computed.
@@ -100,6 +159,11 @@ class Beside:
         self.refuse()
 
 
+def _refusal(what: str) -> Exception:
+    fix = "let it do the same work in one thread while it is counted: the amount does not change"
+    return noted(InputError(what, [("fix", fix)]))
+
+
 class _NoFunction(TorchFunctionMode):
     """In a thread beside a count: any function of torch is work; after the count it is as if this were not there."""
 
@@ -110,7 +174,8 @@ class _NoFunction(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.beside.over:
             self.beside.found_working()
-        return func(*args, **(kwargs or {}))
+        with self.beside.as_the_owner():
+            return func(*args, **(kwargs or {}))
 
 
 class _NoOperator(TorchDispatchMode):
@@ -127,7 +192,7 @@ class _NoOperator(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.beside.over:
             self.beside.found_working()
-        return func(*args, **(kwargs or {}))
+        return self.beside.run(func, args, kwargs or {})
 
 
 _running: dict[int, Beside] = {}  # by thread: of the count in it, or of the count that it runs beside
@@ -146,7 +211,7 @@ class _Turn:
     def __enter__(self) -> None:
         beside = _running.get(get_ident())
         if beside is not None and beside.owner != get_ident() and not beside.over:
-            beside.found_working()
+            beside.found_working(goes_on=False)
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
@@ -168,6 +233,7 @@ def watched_threads(model: str) -> Iterator[Beside]:
         yield beside
     finally:
         beside.over = True
+        beside.listen_no_more()
         _counts.remove(beside)
         if not _counts:
             _uninstall()
@@ -186,7 +252,11 @@ def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]
         before = _running.get(get_ident())
         _running[get_ident()] = beside
         try:
-            with _NoFunction(beside), _NoOperator(beside):
+            with ExitStack() as entered:
+                if beside.engine is not None:
+                    entered.enter_context(looked_after(beside.engine))
+                entered.enter_context(_NoFunction(beside))
+                entered.enter_context(_NoOperator(beside))
                 return function(*args, **kwargs)
         finally:
             if before is None:
@@ -212,19 +282,35 @@ def _start(self: threading.Thread) -> None:
     if beside is not None and not beside.over and not beside.hands_over:
         self.run = _ending_quietly(beside, _adopted(beside, self.run))  # type: ignore[method-assign]
         beside.threads.append(self)
+        beside.listen()
     _theirs[threading.Thread, "start"](self)
 
 
-def _ending_quietly(beside: Beside, run: Callable[[], Any]) -> Callable[[], None]:
+def _start_bare(function: Any, args: Any, kwargs: Any = None) -> Any:
+    beside = _running.get(get_ident())
+    if beside is not None and not beside.over:
+        ended: Future[None] = Future()
+        beside.bare.append(ended)
+        beside.listen()
+        function = _ending_quietly(beside, _adopted(beside, function), lambda: ended.set_result(None))
+    return _theirs[_thread, "start_new_thread"](function, args, kwargs or {})
+
+
+def _ending_quietly(
+    beside: Beside, run: Callable[..., Any], ended: Callable[[], object] = lambda: None
+) -> Callable[..., None]:
     """A thread that is refused ends; that is told by the count and not on standard error."""
 
-    def quiet() -> None:
+    def quiet(*args: Any, **kwargs: Any) -> None:
         try:
-            run()
+            run(*args, **kwargs)
         except BaseException:
             beside.died = True
             if not beside.worked:
                 raise
+            beside.wake()
+        finally:
+            ended()
 
     return quiet
 
@@ -254,7 +340,7 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     while True:
         left = _SLICE if until is None else min(_SLICE, until - monotonic())
         if left > 0 and wait(self, left):
-            if not beside.threads and not beside.futures:
+            if not beside.threads and not beside.futures and not beside.bare:
                 beside.on_answer()
             return True
         if until is not None and monotonic() >= until:
@@ -268,6 +354,7 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 _OURS: dict[tuple[Any, str], Any] = {
     (threading.Thread, "start"): _start,
+    (_thread, "start_new_thread"): _start_bare,
     (ThreadPoolExecutor, "submit"): _submit,
     (threading.Condition, "wait"): _wait,
     (BaseProcess, "start"): _start_process,

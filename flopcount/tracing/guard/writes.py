@@ -10,6 +10,7 @@ import torch
 
 from ...core.errors import InputError
 from ..inputs import map_tensors
+from ..uncountable import noted
 from .exits import leaving
 from .keeper import Keeper, swap_back
 
@@ -112,10 +113,8 @@ def refuse_resizing(model: str) -> None:
     Raises:
         InputError: always.
     """
-    raise InputError(
-        f"{model} resizes the storage of a tensor that it holds (untyped_storage().resize_), which cannot be undone",
-        [("fix", "count the module without that: freeing memory is no work")],
-    )
+    what = "resizes the storage of a tensor that it holds (untyped_storage().resize_), which cannot be undone"
+    raise noted(InputError(f"{model} {what}", [("fix", "count the module without that: freeing memory is no work")]))
 
 
 class _Snapshot:
@@ -146,6 +145,10 @@ class _Snapshot:
         """Refused for what is the module's."""
         if storage._cdata in self.storages:
             refuse_resizing(self.model)
+        return True
+
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Allowed, and undone."""
         return True
 
 
