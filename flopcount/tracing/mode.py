@@ -427,8 +427,6 @@ class NativeMode(RecordingMode):
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What is written to is kept."""
-        for tensor in written(func, args, kwargs):
-            self.keeper.version(tensor)
         if self.prepare is not None:
             args, kwargs = self.prepare((args, kwargs))
         else:
