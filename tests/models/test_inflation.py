@@ -290,7 +290,7 @@ def test_what_cannot_be_inflated_is_refused_with_its_line(code, message, line):
         inflate(Refused(code))
     assert str(raised.value).startswith(message)
     where = dict(raised.value.details)["in"]
-    assert where.startswith("test_inflate.py:")
+    assert where.startswith("test_inflation.py:")
     assert f" in forward: {line}" in where
 
 
