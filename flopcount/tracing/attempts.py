@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from threading import get_ident
 from typing import Any, TypeVar
 
 import torch
@@ -124,6 +125,7 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
     """
     given: list[Any] = []
     map_tensors(given.append, (args, kwargs))
+    before = Unknown.last.get(get_ident())  # of the count that this one is nested in, whose module may catch a refusal
     refuse_shards(module, owned, given, of_parts=False)
     try:
         for position, tensor in enumerate(given):
@@ -134,6 +136,7 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
             for tensor in held:
                 refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
+        Unknown.last[get_ident()] = before
         raise _uncountable(module, error, "") from None
 
 

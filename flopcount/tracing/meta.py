@@ -265,6 +265,8 @@ class MetaMode(DatalessMode):
 
     def _item(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """As `_number`; that several numbers are none torch says itself."""
+        if self._knows_all(args, kwargs):
+            return self._functional(func, args, kwargs)
         if args[0].is_meta and args[0].numel() == 1:
             raise Unknown("a number is asked of a tensor whose values are not known")
         return self._take_apart(func, args, kwargs)

@@ -287,8 +287,12 @@ def test_each_act_is_undone(name, options):
     assert_untouched(Writer(name), **options)
 
 
-# torch swaps no tensor that anything has a weak reference to, as fake tensors keep for what they stand for
-acts = st.lists(st.sampled_from([name for name in ACTS if name != "swaps"]), max_size=5)
+# torch swaps no tensor that anything has a weak reference to, as fake tensors keep for what they stand for; some acts
+# are refused, and behind others an array is none that the next act can write to
+ALONE = {"swaps", "hands its memory over", "locks an array"} | {
+    f"gives an array another {what}" for what in ("shape", "size", "type")
+}
+acts = st.lists(st.sampled_from([name for name in ACTS if name not in ALONE]), max_size=5)
 
 
 @given(acts, st.sampled_from(["forward", "train"]), st.booleans())
@@ -296,12 +300,7 @@ acts = st.lists(st.sampled_from([name for name in ACTS if name != "swaps"]), max
 def test_any_acts_in_any_order_are_undone(names, mode, training):
     module = Writer(*names).train(training)
     assert_untouched(module, mode=mode)
-    if not set(names) & {
-        "raises",
-        "stops",
-        "hands its memory over",
-        "locks an array",  # which whoever writes to it afterwards raises on
-    }:  # a module that runs is counted, and can be trained afterwards
+    if not set(names) & {"raises", "stops"}:  # a module that runs is counted, and can be trained afterwards
         assert not isinstance(counted(module, mode=mode), str)
         copied = copy.deepcopy(module)
         copied.layer(torch.randn(SHAPE)).sum().backward()

@@ -325,6 +325,18 @@ def test_what_an_engine_raises_cannot_be_caught_by_the_module(forward, times, mo
     assert (report.macs, report.engine) == (times * MACS, "real")
 
 
+def test_a_refusal_of_a_count_within_a_forward_may_be_caught():
+    sparse = nn.Linear(8, 8)
+    sparse.weight = nn.Parameter(sparse.weight.detach().to_sparse())
+
+    def forward(x, layer):
+        with pytest.raises(InputError, match="sparse"):
+            count_flops(sparse, SHAPE)
+        return layer(x)
+
+    assert count_flops(Apply(forward, nn.Linear(8, 8)), SHAPE).macs == MACS
+
+
 def test_what_torch_says_before_any_value_is_asked_is_the_users_error():
     for wrong, told in (
         (lambda y: bool(y > 0), "RuntimeError: Boolean value of Tensor with more than one value is ambiguous"),

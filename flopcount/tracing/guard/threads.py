@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...core.errors import InputError
-from ..uncountable import noted
+from ..uncountable import Unknown, noted
 from .exits import Doorkeeper, looked_after
 
 __all__ = ["TURN", "Beside", "watched_threads"]
@@ -259,6 +259,7 @@ def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]
                 entered.enter_context(_NoOperator(beside))
                 return function(*args, **kwargs)
         finally:
+            Unknown.last.pop(get_ident(), None)
             if before is None:
                 del _running[get_ident()]
             else:
