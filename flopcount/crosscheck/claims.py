@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ..core.ops import CostedOp, ModuleCall
+from ..tracing.torch_private import ConvNd, ConvTransposeNd
 from .peer import Cause
 from .watched import Watched
 
@@ -119,9 +119,9 @@ def weights(module: nn.Module) -> int:
 def positions(module: nn.Module, call: ModuleCall) -> int | None:
     """How often a call of a known layer multiplies each of its weights; None for any other module."""
     first = call.inputs[0] if call.inputs else ()
-    if isinstance(module, _ConvNd):
+    if isinstance(module, ConvNd):
         rank = len(module.kernel_size)
-        shape = first if isinstance(module, _ConvTransposeNd) else call.outputs[0]
+        shape = first if isinstance(module, ConvTransposeNd) else call.outputs[0]
         return prod(shape[: len(shape) - rank - 1]) * prod(shape[len(shape) - rank :])
     if isinstance(module, (nn.Linear, nn.RNNBase, nn.RNNCellBase)):
         return prod(first[:-1])

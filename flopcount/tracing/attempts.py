@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
 
 from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
@@ -27,6 +26,7 @@ from .guard.threads import TURN, watched_threads
 from .inputs import map_tensors
 from .mode import RecordingMode, Unknown
 from .origin import failure_of, first_line, lacks_data
+from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
 from .uncountable import Uncountable, are_countable, refuse_tensor
 from .walk import Inventory
 
@@ -108,13 +108,13 @@ def _raise_what_was_caught(thread: int) -> None:
 
 def _set_aside() -> Any:
     """Without the modes of a count that this one is nested in; a caller's own modes stay."""
-    modes = _get_current_dispatch_mode_stack()
-    return _disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+    modes = current_dispatch_modes()
+    return disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
 
 
 def _uncompiled() -> Any:
     """Compiled modules run as they were written; Dynamo would trace through this very trace."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    return torch.compiler.set_stance("force_eager") if DYNAMO in sys.modules else nullcontext()
 
 
 def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

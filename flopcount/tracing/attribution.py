@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_modules
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..core.ops import ModuleCall
 from .results import contents_of
+from .torch_private import hooks_with_kwargs
 from .walk import Inventory
 
 __all__ = ["ModulePath"]
@@ -57,7 +57,7 @@ class ModulePath:
         self._running.remove(self)
         for hook in self._hooks:
             hook.remove()
-            torch_modules._global_forward_hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
+            hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if get_ident() == self._thread and self._running[-1] is self:

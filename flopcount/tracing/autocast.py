@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from .inputs import map_tensors
+from .torch_private import is_any_autocast_enabled
 
 __all__ = ["autocast_arguments", "cacheless", "is_cast", "under_autocast"]
 
@@ -44,13 +45,12 @@ def is_cast(func: Any) -> bool:
 
 def under_autocast() -> bool:
     """Whether any autocast is on, or a region that turned it off."""
-    if _is_any_enabled():
+    if is_any_autocast_enabled():
         return True
     _increment_nesting()
     return bool(_decrement_nesting())
 
 
-_is_any_enabled = torch._C._is_any_autocast_enabled
 _increment_nesting, _decrement_nesting = torch.autocast_increment_nesting, torch.autocast_decrement_nesting
 
 

@@ -21,6 +21,7 @@ from ..core.ops import Op, Signature
 from .guard.writes import taken_and_written
 from .inputs import map_tensors
 from .layout import layout_of, like_channels_last
+from .torch_private import memory_id, storage_id
 
 __all__ = ["DataflowRecorder"]
 
@@ -96,7 +97,7 @@ class DataflowRecorder:
             self._stand_in(tensor, target, same=True)
         writes = [self._access(tensor) for tensor in written]
         for tensor in results:
-            if tensor.untyped_storage()._cdata not in self._places:
+            if memory_id(tensor) not in self._places:
                 writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
         if op.op.startswith("aten.conv") and reads[0].ndim in (4, 5):
             channels_last = not reads[0].is_contiguous() and like_channels_last(layout_of(reads[0]))
@@ -105,7 +106,7 @@ class DataflowRecorder:
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
     def _access(self, tensor: torch.Tensor) -> Access:
-        place = self._places.get(tensor.untyped_storage()._cdata)
+        place = self._places.get(memory_id(tensor))
         if place is None:  # made out of sight: a literal, or a tensor that the module keeps
             role = Role.PARAMETER if isinstance(tensor, nn.Parameter) else Role.CONSTANT
             return Access(self._add(tensor, role))
@@ -118,7 +119,7 @@ class DataflowRecorder:
     def _add(self, tensor: torch.Tensor, role: Role, born: int = -1) -> int:
         """A storage not seen before gets a number."""
         storage = tensor.untyped_storage()
-        place = self._places.get(storage._cdata)
+        place = self._places.get(storage_id(storage))
         if place is None:
             serial = len(self.storages)
             self.storages.append(Storage(storage.nbytes(), str(tensor.dtype).removeprefix("torch."), role, born))
@@ -131,15 +132,15 @@ class DataflowRecorder:
 
         `same` where it is laid out as the source, without what lies before that one.
         """
-        address = source.untyped_storage()._cdata
-        if tensor.untyped_storage()._cdata not in self._places:
+        address = memory_id(source)
+        if memory_id(tensor) not in self._places:
             serial = self._access(source).storage
             placed = self._places[address].exact and not source.storage_offset()
             self._hold(tensor, serial, exact=placed and (same or tensor.stride() == source.stride()))
 
     def _hold(self, tensor: torch.Tensor, serial: int, *, exact: bool) -> _Place:
         storage = tensor.untyped_storage()
-        address = storage._cdata
+        address = storage_id(storage)
         self._holders[serial] += 1
         place = _Place(serial, exact, weakref.ref(storage, lambda _: self._let_go(address, serial)))
         self._places[address] = place

@@ -21,6 +21,7 @@ from .inputs import tensor_spec
 from .mode import RecordingMode, Unknown, has_layout_of
 from .results import leaves_of
 from .sources import Scope, scope, unseen
+from .torch_private import memory_id, storage_id
 
 __all__ = ["DatalessMode", "Handler"]
 
@@ -50,14 +51,14 @@ class DatalessMode(RecordingMode):
         for tensor in read:
             self._look(tensor)
         for tensor in targets:
-            self._unwritten.pop(tensor.untyped_storage()._cdata, None)
+            self._unwritten.pop(memory_id(tensor), None)
         if not self._watches:
             self._handlers.clear()
         return handler(func, args, kwargs)
 
     def _look(self, tensor: torch.Tensor) -> None:
         """Whoever filled memory without an operator, or made this tensor in another thread, did so out of sight."""
-        _, taken_in = self._unwritten.pop(tensor.untyped_storage()._cdata, (None, None))
+        _, taken_in = self._unwritten.pop(memory_id(tensor), (None, None))
         if taken_in is not None:
             self.record_unseen(unseen(taken_in.name, taken_in.given, tensor_spec(tensor)), taken_in.path)
         elif self._strangers is not None and self.inference and self._is_strange(tensor):
@@ -66,16 +67,16 @@ class DatalessMode(RecordingMode):
     def _is_strange(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor without data was neither made by this trace nor is the module's."""
         ours = not tensor.is_meta or tensor.is_inference() or isinstance(tensor, nn.Parameter)
-        return not ours and tensor.untyped_storage()._cdata not in self.theirs
+        return not ours and memory_id(tensor) not in self.theirs
 
     def _has_no_values(self, tensor: torch.Tensor) -> None:
         """Remember memory that was just taken, until an operator writes to it."""
         storage = tensor.untyped_storage()
-        address = storage._cdata
+        address = storage_id(storage)
         reference = weakref.ref(storage, lambda _: self._unwritten.pop(address, None))
         if not self._watches:
             self._handlers.clear()
-        self._unwritten[storage._cdata] = reference, scope(self.path.path)
+        self._unwritten[storage_id(storage)] = reference, scope(self.path.path)
 
     def returned(self, result: Any) -> None:
         """What is returned is read by the caller."""
@@ -105,19 +106,19 @@ class DatalessMode(RecordingMode):
             return True
         if not has_layout_of(tensor, value):
             raise Unknown("a tensor gets data of another shape")
-        self._unknown[tensor.untyped_storage()._cdata] = tensor
+        self._unknown[memory_id(tensor)] = tensor
         return False
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
         """Nothing is let go or taken; what was there is no longer known."""
         if storage.device.type != "meta":
-            self._unknown[storage._cdata] = torch.empty(0)
+            self._unknown[storage_id(storage)] = torch.empty(0)
             self.keeper.then(lambda: storage)  # kept alive, so that no other storage gets its address
         return False
 
     def fills(self, storage: torch.UntypedStorage) -> bool:
         """Nothing is written; what was there is no longer known."""
-        self._unwritten.pop(storage._cdata, None)
+        self._unwritten.pop(storage_id(storage), None)
         return self.resizes(storage)
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -135,7 +136,7 @@ class DatalessMode(RecordingMode):
             not tensor.is_meta
             and tensor.numel() <= self.known_limit
             and not isinstance(tensor, nn.Parameter)
-            and (not self._unknown or tensor.untyped_storage()._cdata not in self._unknown)
+            and (not self._unknown or memory_id(tensor) not in self._unknown)
             and (tensor.untyped_storage().nbytes() > 0 or not tensor.numel())
         )
 

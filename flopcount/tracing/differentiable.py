@@ -13,11 +13,11 @@ import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import _disable_current_modes
 
 from ..rules.workspace import takes_flash
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
+from .torch_private import disable_current_modes
 
 __all__ = ["Differentiable", "plain_kernels"]
 
@@ -72,7 +72,7 @@ _RECURRENT = frozenset(f"{net}{cell}" for net in ("lstm", "gru", "rnn_tanh", "rn
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_meta or not tensor.is_floating_point():
         return tensor
-    with _disable_current_modes():  # a new small tensor would be real
+    with disable_current_modes():  # a new small tensor would be real
         return meta_like(tensor).requires_grad_(tensor.requires_grad)  # type: ignore[no-any-return]
 
 

@@ -25,7 +25,7 @@ from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import NativeMode, RecordingMode, Unknown
-from .torch_private import refuse_data_pointers
+from .torch_private import FAKE_TENSOR_LOG, fake_tensors, refuse_data_pointers
 from .uncountable import refuse_tensor
 
 __all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "real_input"]
@@ -107,7 +107,7 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
 
 def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Fake tensors: a device without data. Real ones are not passed on, since torch would write to them."""
-    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # over a second to import
+    FakeTensor, FakeTensorMode = fake_tensors()
 
     device = _device_of(module)
     fakes: dict[int, tuple[Any, Any]] = {}
@@ -129,7 +129,7 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 @contextmanager
 def _silently(below: AbstractContextManager[Any]) -> Iterator[None]:
     """Without what fake tensors log of an operator that raises: the module may mean it to, or another engine serves."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
+    log = logging.getLogger(FAKE_TENSOR_LOG)
     before, log.disabled = log.disabled, True
     try:
         with below:

@@ -16,13 +16,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from .attribution import ModulePath
 from .dependences import Call, Rule, rule_of
 from .inputs import map_tensors
 from .intervals import Intervals, laid_out, placed
 from .mode import SILENT, is_composite
+from .torch_private import OpOverload, TorchDispatchMode, disable_current_modes
 
 __all__ = ["AXES", "DependenceMode", "InputDependence", "Lost", "Seen"]
 
@@ -119,7 +119,7 @@ class DependenceMode(TorchDispatchMode):
 
     def _leave_module(self, module: nn.Module, args: Any, result: Any) -> None:
         if id(module) in self.path.names:
-            with _disable_current_modes():
+            with disable_current_modes():
                 states = tuple(self.state(tensor) for tensor in _tensors(_plain(result)))
             self.outputs.append(Seen(self.path.names[id(module)], "", states))
 
@@ -134,13 +134,13 @@ class DependenceMode(TorchDispatchMode):
             if parts is not NotImplemented:
                 return parts
         result = func(*args, **kwargs)
-        with _disable_current_modes():
+        with disable_current_modes():
             self._follow(func, args, kwargs, result)
         return result
 
     def _rule(self, func: Any) -> Rule | None:
         if id(func) not in self._rules:
-            self._rules[id(func)] = rule_of(func) if isinstance(func, torch._ops.OpOverload) else None
+            self._rules[id(func)] = rule_of(func) if isinstance(func, OpOverload) else None
         return self._rules[id(func)]
 
     # What is known of a tensor, kept on it as an attribute
@@ -163,7 +163,7 @@ class DependenceMode(TorchDispatchMode):
         if not results:
             return
         states = self._states(func, args, kwargs, results)
-        written = isinstance(func, torch._ops.OpOverload) and func._schema.is_mutable
+        written = isinstance(func, OpOverload) and func._schema.is_mutable
         for index, (tensor, state) in enumerate(zip(results, states, strict=True)):
             if written:
                 self._write(tensor, state)
@@ -267,7 +267,7 @@ def _plain(result: Any) -> Any:
 
 def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
     """Calls that no dependence is written for: results elsewhere, changed shapes, nothing in a tensor."""
-    if not isinstance(func, torch._ops.OpOverload) or any(0 in r.shape for r in (*results, *_tensors(args))):
+    if not isinstance(func, OpOverload) or any(0 in r.shape for r in (*results, *_tensors(args))):
         return True
     in_place_view = torch.Tag.inplace_view in func.tags and str(func.overloadpacket) != "aten.detach_"
     out = any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
@@ -288,7 +288,7 @@ def _seed(tensors: Sequence[Tensor]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if not count:
         return (), ()
     lengths = [max((t.shape[dims[a - count]] for t, dims in places if a >= count - len(dims))) for a in range(count)]
-    with _disable_current_modes():
+    with disable_current_modes():
         for tensor, dims in places:
             reaches = []
             for axis, length in enumerate(lengths):

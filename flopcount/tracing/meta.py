@@ -25,7 +25,7 @@ from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_ker
 from .layout import Layout, layout_of
 from .mode import SILENT, Unknown, call_key, is_empty, is_view_of, make_signature
 from .shapes import SHAPES
-from .torch_private import refuse_data_pointer
+from .torch_private import OpOverload, memory_id, refuse_data_pointer
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 
@@ -75,7 +75,7 @@ Calls: TypeAlias = dict[Any, Any] | None
 @cache  # which also keeps each operator alive, so that its id stays its own
 def _treatment(func: Any) -> str:
     """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
-    if not isinstance(func, torch._ops.OpOverload):
+    if not isinstance(func, OpOverload):
         return "_higher_order"
     name, schema = str(func.overloadpacket), func._schema
     if func.namespace in SILENT:
@@ -113,8 +113,8 @@ def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     given: list[torch.Tensor] = []
     map_tensors(made.append, result)
     map_tensors(given.append, (args, kwargs))
-    storages = {tensor.untyped_storage()._cdata for tensor in given}
-    return all(tensor.is_meta and tensor.untyped_storage()._cdata not in storages for tensor in made)
+    storages = {memory_id(tensor) for tensor in given}
+    return all(tensor.is_meta and memory_id(tensor) not in storages for tensor in made)
 
 
 class MetaMode(DatalessMode):
@@ -371,7 +371,7 @@ class MetaMode(DatalessMode):
             for tensor in tensors:
                 self._keep_version(tensor)
                 if not tensor.is_meta and self.knows(tensor):
-                    self._unknown[tensor.untyped_storage()._cdata] = tensor
+                    self._unknown[memory_id(tensor)] = tensor
         self._record_in_place(func, args, kwargs)
         return target
 
@@ -403,7 +403,7 @@ class MetaMode(DatalessMode):
                 if known:
                     self._keep(tensor)
                 else:
-                    self._unknown[tensor.untyped_storage()._cdata] = tensor
+                    self._unknown[memory_id(tensor)] = tensor
         return self._functional(func, args, kwargs)
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -413,7 +413,7 @@ class MetaMode(DatalessMode):
         for tensor in targets:
             self._keep_version(tensor)
             if not tensor.is_meta:
-                self._unknown[tensor.untyped_storage()._cdata] = tensor
+                self._unknown[memory_id(tensor)] = tensor
         run_kernel(func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta"))
         self._record_call(func, args, kwargs, targets)
         return targets[0] if len(targets) == 1 else tuple(targets)

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..core.ops import Op, Signature, TensorSpec
 from ..rules import find_rule
@@ -29,6 +28,7 @@ from .layout import Layout
 from .origin import first_line, says_that_data_is_missing
 from .results import leaves_of
 from .sources import Sources
+from .torch_private import OpOverload, TorchDispatchMode, has_kernel, memory_id, storage_id
 from .uncountable import Unknown, refuse_operator, refuse_tensor
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
@@ -85,11 +85,11 @@ class RecordingMode(TorchDispatchMode):
     @cached_property
     def theirs(self) -> frozenset[int]:
         """Addresses of the memory that the module holds."""
-        return frozenset(t.untyped_storage()._cdata for t in self.their_tensors() if t.layout == torch.strided)
+        return frozenset(memory_id(t) for t in self.their_tensors() if t.layout == torch.strided)
 
     def is_theirs(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor was there before the trace, as far as that can be told."""
-        return (self.inference and not tensor.is_inference()) or tensor.untyped_storage()._cdata in self.theirs
+        return (self.inference and not tensor.is_inference()) or memory_id(tensor) in self.theirs
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
         """Data of a tensor is about to leave torch, without an operator that says so."""
@@ -151,9 +151,8 @@ def is_composite(func: Any) -> bool:
     """Whether torch makes this operator of others."""
     known = _composites.get(func)
     if known is None:
-        has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-        counts = isinstance(func, torch._ops.OpOverload) and func.namespace not in SILENT
-        known = _composites[func] = counts and bool(has_kernel(func.name(), "CompositeImplicitAutograd"))
+        counts = isinstance(func, OpOverload) and func.namespace not in SILENT
+        known = _composites[func] = counts and has_kernel(func, "CompositeImplicitAutograd")
     return known
 
 
@@ -166,7 +165,7 @@ def make_signature(
     func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool
 ) -> Signature:
     """Name, arguments by schema name (defaults filled in) and outputs of one call."""
-    if not isinstance(func, torch._ops.OpOverload):  # a higher-order operator has no schema
+    if not isinstance(func, OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
     name, overload, defaults = _schema(func)
     arguments = defaults.copy()
@@ -261,7 +260,7 @@ def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
     source = args[0] if args else None
     if not isinstance(first, torch.Tensor) or not isinstance(source, torch.Tensor):
         return False
-    return bool(first.untyped_storage()._cdata == source.untyped_storage()._cdata)
+    return bool(memory_id(first) == memory_id(source))
 
 
 _EMPTY = {
@@ -308,7 +307,7 @@ class NativeMode(RecordingMode):
         return self._run(func, args, kwargs or {})
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if not isinstance(func, torch._ops.OpOverload) and func.name() == "cond":
+        if not isinstance(func, OpOverload) and func.name() == "cond":
             return self.branch_of(*args, **kwargs)
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
@@ -397,7 +396,7 @@ class NativeMode(RecordingMode):
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
         """Only what was made here: memory of the module's own could not be given back as it was."""
-        if storage._cdata in self.sources:
+        if storage_id(storage) in self.sources:
             return True
         if self.is_real:
             refuse_resizing(type(self.path.root).__name__)
@@ -407,7 +406,7 @@ class NativeMode(RecordingMode):
         """For real, and undone where it was not made here."""
         if self.is_real:
             whole = whole_of(storage)
-            if storage._cdata not in self.sources:
+            if storage_id(storage) not in self.sources:
                 self.keeper.values(whole)
             self.sources.written([whole])
         return self.is_real

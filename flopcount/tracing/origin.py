@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from .layout import row_major
+from .torch_private import WITHOUT_VALUES, TensorBase, out_of_sight
 
 __all__ = ["Failure", "asks_for_data", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
 
@@ -103,14 +104,13 @@ def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple
     )
 
 
-_SAYS_SO = ("torch._subclasses", "torch.fx.experimental")  # whose exceptions say that a value is not there
 _OF_STORAGE = str(Path(_TORCHS) / "storage.py")
 _DISPATCH = "__torch_dispatch__"
 
 
 def says_that_data_is_missing(error: BaseException) -> bool:
     """Whether an operator says by the kind of its exception that it needs values, or is not made for no values."""
-    return isinstance(error, NotImplementedError) or type(error).__module__.startswith(_SAYS_SO)
+    return isinstance(error, NotImplementedError) or type(error).__module__.startswith(WITHOUT_VALUES)
 
 
 def lacks_data(failure: Failure) -> bool:
@@ -182,8 +182,12 @@ def _opcodes(code: CodeType) -> dict[int, str]:
 def _without_data() -> tuple[tuple[type, str], ...]:
     """What torch itself says, below Python and its operators, to who asks for data that is not there."""
     tensor = row_major((), torch.float32).empty()
-    asked: tuple[Callable[[torch.Tensor], object], ...] = (torch._C.TensorBase.data_ptr, float)
-    return tuple(words for ask in asked if (words := _refusal(ask, tensor)) is not None)
+    asks: tuple[Any, ...] = (
+        TensorBase.data_ptr,
+        TensorBase.item,
+    )  # not those of torch.Tensor, which are ours in a count
+    with out_of_sight():
+        return tuple(words for ask in asks if (words := _refusal(ask, tensor)) is not None)
 
 
 def _refusal(ask: Callable[[torch.Tensor], object], tensor: torch.Tensor) -> tuple[type, str] | None:

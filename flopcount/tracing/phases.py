@@ -13,13 +13,20 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..core.ops import Op, Phase
 from .attribution import ModulePath
 from .inputs import map_tensors
 from .meta import MetaMode
 from .mode import SILENT, RecordingMode
+from .torch_private import (
+    TorchDispatchMode,
+    current_node,
+    disable_current_modes,
+    memory_id,
+    next_node_number,
+    number_of_node,
+)
 
 __all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
 
@@ -45,7 +52,7 @@ class TrainingPath(ModulePath):
 
     def mark(self, back: int = 0) -> None:
         """From here on (or from `back` nodes before) they are made in `path`."""
-        number = torch._C._autograd._get_sequence_nr() - back
+        number = next_node_number() - back
         self._starts.append(max(number, self._starts[-1]))
         self._paths.append(self.path)
 
@@ -141,7 +148,7 @@ class PhaseRecorder(TorchDispatchMode):
         return self._forward(func, args, kwargs, self.phase)
 
     def _forward(self, func: Any, args: Any, kwargs: dict[str, Any], phase: Phase) -> Any:
-        number = torch._C._autograd._get_sequence_nr() - 1  # the node of this operation, if it has one, is the newest
+        number = next_node_number() - 1  # the node of this operation, if it has one, is the newest
         operands = self._operands(args, kwargs)
         if number not in self._nodes:
             self._nodes[number] = _Node(_WEIGHT in self._levels(_factors(func, args)), _DATA in operands.values())
@@ -153,7 +160,7 @@ class PhaseRecorder(TorchDispatchMode):
         return result
 
     def _backward(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        node = torch._C._current_autograd_node()
+        node = current_node()
         if node is not None and (torch.is_grad_enabled() or self.path.is_running):
             return self._again(func, args, kwargs, self._place_of(node))
         operands = self._operands(args, kwargs)
@@ -192,7 +199,7 @@ class PhaseRecorder(TorchDispatchMode):
             if _DATA in weight:  # a kernel that the network itself computes
                 return PhaseNote(Phase.BACKWARD_INPUT, place)
             return PhaseNote(Phase.BACKWARD_INPUT if _DATA in data else Phase.BACKWARD_WEIGHT, place, _DATA in data)
-        made = self._nodes.get(node._sequence_nr()) if node is not None else None
+        made = self._nodes.get(number_of_node(node)) if node is not None else None
         by_weight = made is not None and made.has_weight and (_WEIGHT not in operands.values() or not made.has_data)
         return PhaseNote(Phase.BACKWARD_WEIGHT if by_weight else Phase.BACKWARD_INPUT, place)
 
@@ -200,7 +207,7 @@ class PhaseRecorder(TorchDispatchMode):
         if node is None:
             return LOSS
         leaf = getattr(node, "variable", None)
-        return self._owners.get(id(leaf), "") if leaf is not None else self.path.place_of(node._sequence_nr())
+        return self._owners.get(id(leaf), "") if leaf is not None else self.path.place_of(number_of_node(node))
 
     def _operands(self, *values: Any) -> dict[int, int]:
         """Storages among the arguments, and what each is made of."""
@@ -230,12 +237,12 @@ def _has_mask(func: Any) -> bool:
 
 
 def _storage(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+    return memory_id(tensor)
 
 
 def _without_value(tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
     """A floating-point number that was just made, as a meta tensor."""
     if tensor.is_meta or not tensor.is_floating_point() or _storage(tensor) in operands:
         return tensor
-    with _disable_current_modes():  # the mode below would make a small one for real
+    with disable_current_modes():  # the mode below would make a small one for real
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -17,13 +17,12 @@ from inspect import getargvalues
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from ..core.ops import Signature, TensorSpec
 from .attribution import ModulePath
 from .guard.exits import LOOKS
 from .inputs import specs_of, tensor_spec
-from .torch_private import applied_code, function_with_forward, out_of_sight
+from .torch_private import TensorBase, applied_code, call_module, function_with_forward, memory_id, out_of_sight
 
 __all__ = ["Scope", "Sources", "scope", "unseen"]
 
@@ -41,7 +40,7 @@ class Scope:
 
 
 _APPLY = applied_code()
-_CALL = nn.Module._call_impl.__code__
+_CALL = call_module.__code__
 _AMONG = 200  # frames
 
 
@@ -240,7 +239,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
 
 
 def _address(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+    return memory_id(tensor)
 
 
 def _handed(tensor: torch.Tensor, *, left: bool) -> _Handed:
@@ -251,7 +250,7 @@ def _handed(tensor: torch.Tensor, *, left: bool) -> _Handed:
 
     tensor_dtype = tensor.dtype
     with out_of_sight():
-        start = torch._C.TensorBase.data_ptr(tensor)
+        start = TensorBase.data_ptr(tensor)
         return _Handed(view, tensor_spec(tensor), start, tensor.detach().clone(), left)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import unwrap
@@ -9,17 +10,139 @@ from types import CodeType
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules import module as torch_modules
+from torch.nn.modules.conv import _ConvNd as ConvNd
+from torch.nn.modules.conv import _ConvTransposeNd as ConvTransposeNd
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes as disable_current_modes
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as current_dispatch_modes
 
 __all__ = [
+    "ATTRIBUTES",
+    "DYNAMO",
+    "FAKE_TENSOR_LOG",
+    "SHARDED",
+    "SWAP",
+    "WITHOUT_VALUES",
+    "ConvNd",
+    "ConvTransposeNd",
+    "OpOverload",
+    "ScriptModule",
+    "TensorBase",
+    "TorchDispatchMode",
     "applied_code",
     "blind_transforms",
+    "call_module",
+    "compiled_code_paths",
+    "current_dispatch_modes",
+    "current_node",
+    "disable_current_modes",
+    "fake_tensors",
     "function_with_forward",
+    "has_kernel",
+    "hooks_with_kwargs",
+    "is_any_autocast_enabled",
+    "memory_id",
+    "next_node_number",
+    "number_of_node",
     "out_of_sight",
+    "pytree",
     "refuse_data_pointer",
     "refuse_data_pointers",
     "scripted_attributes",
     "set_version",
+    "storage_id",
 ]
+
+ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_schema", "_overloadname")
+"""Private attributes of torch's modules, tensors and operators, which are read where these are."""
+
+OpOverload = torch._ops.OpOverload
+"""An operator with one of its signatures, as modes are given it."""
+
+TensorBase: Any = torch._C.TensorBase
+"""Tensors in C, whose methods stay torch's own while those of `torch.Tensor` are ours."""
+
+ScriptModule = torch._C.ScriptModule
+SWAP = (torch._C, "_swap_tensor_impl")
+"""Where two tensors exchange all they are."""
+
+DYNAMO = "torch._dynamo"  # takes a second to load, and what is not loaded compiles nothing
+FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
+WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
+"""Where exceptions come from that say that a value is not there."""
+
+SHARDED = (
+    ("torch.distributed.fsdp", "FSDPModule"),
+    ("torch.distributed.fsdp", "FullyShardedDataParallel"),
+    ("torch.distributed.tensor", "DTensor"),
+    ("torch.distributed._tensor", "DTensor"),  # where it was until torch 2.5, and may be loaded from still
+)
+"""Classes of what belongs to several processes, by the module that has to be loaded for there to be one."""
+
+call_module: Any = nn.Module._call_impl
+"""What runs a module's hooks and its forward."""
+
+hooks_with_kwargs: dict[int, bool] = torch_modules._global_forward_hooks_with_kwargs
+"""Global forward hooks that take keyword arguments, by number; `remove()` forgets them here."""
+
+is_any_autocast_enabled = torch._C._is_any_autocast_enabled
+
+
+def fake_tensors() -> tuple[Any, Any]:
+    """`FakeTensor` and `FakeTensorMode`, which take over a second to load."""
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+    return FakeTensor, FakeTensorMode
+
+
+def has_kernel(operator: OpOverload, key: str) -> bool:
+    """Whether an operator has a kernel of its own under a dispatch key."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key))
+
+
+def memory_id(tensor: torch.Tensor) -> int:
+    """Which memory a tensor looks at: the same for all its views, another's once it is let go."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def storage_id(storage: torch.UntypedStorage) -> int:
+    """As `memory_id` of the tensors in it."""
+    return int(storage._cdata)
+
+
+def next_node_number() -> int:
+    """The number that the next node of the autograd graph gets in this thread; they rise as nodes are made."""
+    return int(torch._C._autograd._get_sequence_nr())
+
+
+def current_node() -> Any:
+    """The node of the autograd graph that runs backward; None where none does."""
+    return torch._C._current_autograd_node()
+
+
+def number_of_node(node: Any) -> int:
+    """The number that a node was given."""
+    return int(node._sequence_nr())
+
+
+def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
+    """Where torch compiles a higher-order operator (`cond`, flex attention) although it could call it.
+
+    Each place as its owner, name, what is there, and what calls the operator.
+    """
+    places = (
+        ("torch._higher_order_ops.utils", "_hop_compile_and_call", _call),
+        ("torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True),
+    )
+    loaded = [(sys.modules[owner], name, plain) for owner, name, plain in places if owner in sys.modules]
+    return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
+
+
+def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))
 
 
 def set_version(tensor: torch.Tensor, version: int) -> None:

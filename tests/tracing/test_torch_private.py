@@ -1,14 +1,18 @@
 """What flopcount takes from torch beyond its public names does what is promised, in the version that is installed."""
 
+import ast
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcount.tracing import torch_private
 from flopcount.tracing.torch_private import (
+    TorchDispatchMode,
     applied_code,
     blind_transforms,
     function_with_forward,
@@ -143,3 +147,144 @@ def test_attributes_of_a_scripted_module_are_named():
     assert {"weight", "bias"} <= {*scripted_attributes(scripted.layer._c)}
     scripted._c.setattr("step", 3)
     assert scripted.step == scripted._c.getattr("step") == 3
+
+
+def test_an_operator_has_its_schema_its_signature_and_its_kernels():
+    relu = torch.ops.aten.relu.default
+    assert isinstance(relu, torch_private.OpOverload)
+    assert (relu._schema.name, relu._overloadname) == ("aten::relu", "default")
+    assert torch_private.has_kernel(torch.ops.aten.linear.default, "CompositeImplicitAutograd")
+    assert not torch_private.has_kernel(relu, "CompositeImplicitAutograd")
+
+
+def test_the_base_of_tensors_keeps_its_methods(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "item", lambda self: "ours")
+    assert torch.ones(()).item() == "ours"
+    assert torch_private.TensorBase.item(torch.ones(())) == 1.0
+
+
+def test_modes_are_left_and_come_back():
+    with Operators() as mode:
+        assert torch_private.current_dispatch_modes() == [mode]
+        with torch_private.disable_current_modes():
+            torch.zeros(2) + 1
+            assert torch_private.current_dispatch_modes() == []
+        assert mode.seen == 0
+        torch.zeros(2) + 1
+    assert mode.seen > 0
+
+
+def test_memory_is_the_same_for_all_views_and_of_a_storage():
+    x, other = torch.zeros(4), torch.zeros(4)
+    assert torch_private.memory_id(x) == torch_private.memory_id(x[1:]) != torch_private.memory_id(other)
+    assert torch_private.memory_id(x) == torch_private.storage_id(x.untyped_storage())
+
+
+def test_nodes_are_numbered_as_they_are_made():
+    x = torch.ones(2, requires_grad=True)
+    first = torch_private.next_node_number()
+    y = x * 2
+    assert torch_private.number_of_node(y.grad_fn) == first
+    assert torch_private.next_node_number() == first + 1
+    seen = []
+    y.register_hook(lambda gradient: seen.append(torch_private.current_node()))
+    assert torch_private.current_node() is None
+    y.sum().backward()
+    assert seen
+
+
+def test_hooks_with_keyword_arguments_are_known_by_number():
+    hook = register_module_forward_hook(lambda *_: None, with_kwargs=True)
+    assert torch_private.hooks_with_kwargs[hook.id]
+    hook.remove()
+    torch_private.hooks_with_kwargs.pop(hook.id, None)
+
+
+def test_a_call_of_a_module_runs_its_hooks_and_its_forward():
+    module = nn.ReLU()
+    heard = []
+    module.register_forward_hook(lambda *_: heard.append(1))
+    assert torch_private.call_module(module, torch.ones(1)).item() == 1
+    assert heard == [1]
+
+
+def test_autocast_is_seen_wherever_it_is_on():
+    assert not torch_private.is_any_autocast_enabled()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch_private.is_any_autocast_enabled()
+
+
+def test_two_tensors_exchange_all_they_are():
+    owner, name = torch_private.SWAP
+    one, other = torch.ones(1), torch.zeros(2)
+    getattr(owner, name)(one, other)
+    assert (one.tolist(), other.tolist()) == ([0, 0], [1])
+
+
+def test_bases_of_convolutions_and_of_scripted_modules():
+    assert isinstance(nn.Conv3d(1, 1, 1), torch_private.ConvNd)
+    assert isinstance(nn.ConvTranspose2d(1, 1, 1), torch_private.ConvTransposeNd)
+    assert not isinstance(nn.Conv2d(1, 1, 1), torch_private.ConvTransposeNd)
+    assert not isinstance(nn.ReLU(), torch_private.ScriptModule)
+
+
+def test_trees_are_flattened():
+    assert torch_private.pytree.tree_leaves({"a": [1, (2,)], "b": None}) == [1, 2, None]
+
+
+def test_fake_tensors_say_where_a_value_is_missing():
+    fake_tensor, fake_mode = torch_private.fake_tensors()
+    mode = fake_mode()
+    with mode:
+        x = torch.ones(2)
+    assert isinstance(x, fake_tensor)
+    assert fake_tensor.__module__ == torch_private.FAKE_TENSOR_LOG
+    with mode, pytest.raises(Exception, match="nonzero") as raised:
+        x.nonzero()
+    assert type(raised.value).__module__.startswith(torch_private.WITHOUT_VALUES)
+
+
+def test_operators_of_functions_can_be_called_instead_of_compiled():
+
+    for owner, name, compiled, plain in torch_private.compiled_code_paths():
+        assert getattr(owner, name) is compiled
+        if callable(plain):
+            assert plain(max, (1, 2)) == 2
+
+
+def test_what_is_sharded_is_known_by_class():
+
+    names = {name for module, name in torch_private.SHARDED if hasattr(sys.modules.get(module), name)}
+    assert names == {name for _, name in torch_private.SHARDED}
+    assert torch_private.DYNAMO == "torch._dynamo"
+
+
+def test_attributes_of_modules_and_tensors():
+    module, x = nn.Linear(2, 2), torch.ones(1)
+    assert all(isinstance(getattr(module, name), dict) for name in ("_parameters", "_buffers", "_modules"))
+    assert (x._version, x._backward_hooks) == (0, None)
+
+
+def private_names(tree):
+    """Names of torch that begin with an underscore: imported, or asked of `torch` itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "torch":
+            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+            yield from (part for part in parts if part.startswith("_") and part != "__version__")
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            owner = ast.unparse(node)
+            if owner.startswith(("torch.", "nn.")) and not owner.startswith("torch.ops."):
+                yield node.attr
+
+
+def test_no_other_file_takes_a_private_name_of_torch():
+    package = Path(torch_private.__file__).parent.parent
+    for path in package.rglob("*.py"):
+        if path != Path(torch_private.__file__):
+            assert [*private_names(ast.parse(path.read_text()))] == [], path
+
+
+def test_every_private_name_has_a_test():
+    tested = Path(__file__).read_text()
+    for name in (*torch_private.__all__, *torch_private.ATTRIBUTES):
+        assert name in tested.partition(")\n")[2], name

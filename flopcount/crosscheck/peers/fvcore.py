@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from ...tracing.guard.preserve import preserved
 from ...tracing.results import drain
+from ...tracing.torch_private import pytree
 from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, failure_of, quiet
 from .fvcore_formulas import ExpectedNodes, TracedCall, expected_nodes, refusal
 from .torch import run_torch

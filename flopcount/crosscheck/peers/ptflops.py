@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 from ...core.ops import CostedOp, ModuleCall
+from ...tracing.torch_private import ConvNd
 from ..claims import Claim, Extras, explain, positions, product, unrecognised, visits, weights
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
@@ -158,7 +158,7 @@ def _repetition(path: str, places: int) -> str:
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
     """What ptflops adds to the products of one call, and whether there are products in its formula at all."""
     kind, shape, out = type(module), call.inputs[0], call.outputs[0]
-    if isinstance(module, _ConvNd):
+    if isinstance(module, ConvNd):
         return _convolution(module, call), True
     if isinstance(module, nn.Linear):
         return (("adds the bias", prod(out) if module.bias is not None else 0),), True

@@ -14,9 +14,9 @@ from math import prod
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ...core.ops import CostedOp, ModuleCall
+from ...tracing.torch_private import ConvNd, ConvTransposeNd
 from ..claims import Claim, Extras, explain, positions, unrecognised, visits, weights
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..watched import Journal, Watched, watch, watched_peer
@@ -79,7 +79,7 @@ def _repeated(places: int) -> str:
 
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
     """What thop adds to the products of one call, and whether there are products in its formula at all."""
-    if isinstance(module, _ConvNd):
+    if isinstance(module, ConvNd):
         return _convolution(module, call), True
     if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return _recurrence(module, call), True
@@ -95,7 +95,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     claimed = prod(out) * (shape[1] // module.groups) * prod(module.kernel_size)
     true = weights(module) * (positions(module, call) or 0)
     unbatched = len(shape) == len(module.kernel_size) + 1
-    if not unbatched and not isinstance(module, _ConvTransposeNd):
+    if not unbatched and not isinstance(module, ConvTransposeNd):
         return ()
     why = "takes the second axis for channels" if unbatched else "counts a transposed convolution per output position"
     return ((why, claimed - true),)

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...core.ops import Kind, Op, Signature
 from ...rules import RULES
@@ -25,6 +24,7 @@ from ...tracing.attribution import ModulePath
 from ...tracing.guard.preserve import preserved
 from ...tracing.mode import SILENT, NativeMode, make_signature
 from ...tracing.results import drain
+from ...tracing.torch_private import TorchDispatchMode
 from ..peer import (
     COMPLEX,
     THREE_REAL,

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from ...core.ops import CostedOp, ModuleCall
+from ...tracing.torch_private import pytree
 from ..claims import Claim, explain, positions
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..watched import Journal, Watched, watch, watched_peer

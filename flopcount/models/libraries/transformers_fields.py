@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from ...tracing.torch_private import ConvNd
+
 __all__ = ["SAMPLES", "SPECTRA", "field_of", "parts_of", "picture_of", "sound_of", "takes"]
 
 SIDE = 224  # pixels of a picture whose size the configuration leaves open
@@ -97,7 +99,7 @@ def _hears_samples(layer: nn.Module) -> bool:
 
 
 def _first_layer(encoder: nn.Module) -> nn.Module | None:
-    return next((part for part in encoder.modules() if isinstance(part, (nn.Linear, nn.modules.conv._ConvNd))), None)
+    return next((part for part in encoder.modules() if isinstance(part, (nn.Linear, ConvNd))), None)
 
 
 def _encoder_of_sound(module: nn.Module) -> nn.Module:

@@ -14,16 +14,10 @@ from typing import Any
 from torch import nn
 
 from ...core.errors import InputError
+from ..torch_private import SHARDED
 from ..walk import Inventory
 
 __all__ = ["refuse_shards", "without_replicas"]
-
-_SHARDED = (
-    ("torch.distributed.fsdp", "FSDPModule"),
-    ("torch.distributed.fsdp", "FullyShardedDataParallel"),
-    ("torch.distributed.tensor", "DTensor"),
-    ("torch.distributed._tensor", "DTensor"),  # where it was until torch 2.5, and may be loaded from still
-)
 
 
 def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *, of_parts: bool) -> None:
@@ -32,7 +26,7 @@ def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *
     Raises:
         InputError: one does.
     """
-    kinds = tuple(getattr(sys.modules[name], kind) for name, kind in _SHARDED if hasattr(sys.modules.get(name), kind))
+    kinds = tuple(getattr(sys.modules[name], kind) for name, kind in SHARDED if hasattr(sys.modules.get(name), kind))
     if not kinds:  # what is not loaded nobody has
         return
     parts = owned.modules if of_parts else []

@@ -18,7 +18,7 @@ import torch.utils.dlpack
 from torch.nn.parameter import is_lazy
 
 from ...core.errors import InputError
-from ..torch_private import out_of_sight
+from ..torch_private import SWAP, TensorBase, out_of_sight
 from ..uncountable import noted
 
 __all__ = ["LOOKS", "Doorkeeper", "leaving", "whole_of"]
@@ -27,7 +27,7 @@ _BY_ONE = ("apply_", "map_", "map2_")  # a function of Python's reads and writes
 LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr", *_BY_ONE))
 """Ways out that hand over the memory itself, to be read and written; `tolist` copies numbers."""
 
-_BASE: Any = torch._C.TensorBase
+_BASE: Any = TensorBase
 
 
 class Doorkeeper(Protocol):
@@ -170,7 +170,7 @@ def _swap(one: torch.Tensor, other: torch.Tensor) -> None:
     doorkeeper = _asked()
     if doorkeeper is not None:
         doorkeeper.swaps(one, other)
-    _torchs[torch._C, "_swap_tensor_impl"](one, other)
+    _torchs[SWAP](one, other)
 
 
 def _number(name: str) -> Callable[..., Any]:
@@ -241,7 +241,7 @@ _OURS: dict[tuple[Any, str], Any] = {
     **{(torch.UntypedStorage, name): _handle(name) for name in ("_share_fd_cpu_", "_share_filename_cpu_")},
     **{(torch.UntypedStorage, name): _fill(torch.UntypedStorage, name) for name in _FILLS},
     (torch.TypedStorage, "_setitem"): _fill(torch.TypedStorage, "_setitem"),
-    (torch._C, "_swap_tensor_impl"): _swap,
+    SWAP: _swap,
 }
 _torchs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: torch's, or that of whoever was here before
 _inherited: set[tuple[Any, str]] = set()

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from ..slots import slots_of
-from ..torch_private import scripted_attributes
+from ..torch_private import ScriptModule, scripted_attributes
 from .keeper import put_back
 
 __all__ = ["Held"]
@@ -126,7 +126,7 @@ class Held:
             return value
         if isinstance(value, (FunctionType, MethodType, partial)):
             return self._keep_function(value)
-        if isinstance(value, torch._C.ScriptModule):
+        if isinstance(value, ScriptModule):
             return self._keep_scripted(value)
         if isinstance(value, _CONTAINERS):
             return self._keep_container(value)

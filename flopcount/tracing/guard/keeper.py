@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from ...core.errors import FlopcountError
-from ..torch_private import out_of_sight, set_version
+from ..torch_private import TensorBase, out_of_sight, set_version, storage_id
 
 __all__ = ["Keeper", "put_back", "swap_back"]
 
-_DATA: Any = torch._C.TensorBase.data  # not the attribute of torch.Tensor, which is another one during a count
+_DATA: Any = TensorBase.data  # not the attribute of torch.Tensor, which is another one during a count
 
 
 class Keeper:
@@ -35,9 +35,9 @@ class Keeper:
         """The values of a tensor, and its version, before an operator writes to it."""
         self.version(tensor)
         storage = tensor.untyped_storage()
-        if storage._cdata in self._storages:
+        if storage_id(storage) in self._storages:
             return
-        self._storages[storage._cdata] = storage
+        self._storages[storage_id(storage)] = storage
         if storage.device.type == "meta" or not storage.nbytes():
             return
         with out_of_sight(), torch.inference_mode():
@@ -65,8 +65,8 @@ class Keeper:
     def size(self, tensor: torch.Tensor) -> None:
         """The bytes of a tensor's storage, which may be resized; before its values, which need that room."""
         storage = tensor.untyped_storage()
-        if storage._cdata not in self._sizes and storage.resizable():
-            self._sizes[storage._cdata] = storage
+        if storage_id(storage) not in self._sizes and storage.resizable():
+            self._sizes[storage_id(storage)] = storage
             self._undo.append(partial(_size_back, storage, storage.nbytes()))
 
     def generator(self, generator: torch.Generator) -> None:

@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from ..autocast import cacheless
-from ..torch_private import blind_transforms, out_of_sight, set_version
+from ..torch_private import blind_transforms, compiled_code_paths, out_of_sight, set_version
 from ..walk import Inventory
 from .distributed import without_replicas
 from .held import Held
@@ -73,13 +73,13 @@ def preserved(
     parts = [part for _, part in owned.modules]
     held = held or Held(parts, (*owned.parameters, *owned.buffers))
     states = _TensorStates(owned, held)
-    roads = [*_compiled_roads(), *blind_transforms()]
+    code_paths = [*compiled_code_paths(), *blind_transforms()]
     random_states = _random_states()
     dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    # the fused kernels take other roads on other devices and in training: the plain road is the same everywhere
+    # the fused kernels take other code paths on other devices and in training: the plain one is the same everywhere
     torch.backends.mha.set_fastpath_enabled(False)
-    for owner, name, _, plain in roads:
+    for owner, name, _, plain in code_paths:
         setattr(owner, name, plain)
     writes = watched_writes(type(module).__name__, states.tensors) if real and watches else nullcontext()
     try:
@@ -89,7 +89,7 @@ def preserved(
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
         torch.set_default_dtype(dtype)
-        for owner, name, compiled, _ in roads:
+        for owner, name, compiled, _ in code_paths:
             setattr(owner, name, compiled)
         put_back(*(partial(setter, state) for setter, state in random_states), held.restore, states.restore)
 
@@ -186,20 +186,6 @@ def _settle(module: nn.Module, args: Any) -> None:
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         with out_of_sight(), torch.inference_mode(False), torch.no_grad():
             module.initialize_parameters(*args)
-
-
-def _compiled_roads() -> list[tuple[Any, str, Any, Any]]:
-    """Where torch compiles a higher-order operator (`cond`, flex attention) although it could call it."""
-    places = (
-        ("torch._higher_order_ops.utils", "_hop_compile_and_call", _call),
-        ("torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True),
-    )
-    loaded = [(sys.modules[owner], name, plain) for owner, name, plain in places if owner in sys.modules]
-    return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
-
-
-def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
-    return function(*args, **(kwargs or {}))
 
 
 def _random_states() -> list[tuple[Any, Any]]:

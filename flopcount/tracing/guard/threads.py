@@ -24,9 +24,9 @@ from typing import Any, Protocol
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...core.errors import InputError
+from ..torch_private import TorchDispatchMode
 from ..uncountable import Unknown, noted
 from .exits import Doorkeeper, looked_after
 

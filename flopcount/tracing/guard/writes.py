@@ -10,6 +10,7 @@ import torch
 
 from ...core.errors import InputError
 from ..inputs import map_tensors
+from ..torch_private import OpOverload, memory_id, storage_id
 from ..uncountable import noted
 from .exits import leaving
 from .keeper import Keeper, swap_back
@@ -27,7 +28,7 @@ __all__ = [
 
 def written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """Tensors that the operator's schema says it writes to."""
-    if not isinstance(func, torch._ops.OpOverload):
+    if not isinstance(func, OpOverload):
         return []
     found: list[torch.Tensor] = []
     for position, argument in enumerate(func._schema.arguments):
@@ -42,7 +43,7 @@ _STATISTICS = ("running_mean", "running_var")  # which norms write to, though th
 def may_write(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """Tensors that an operator writes to, says so or not; one that is not torch's own is not trusted with any."""
     found = written(func, args, kwargs)
-    if not isinstance(func, torch._ops.OpOverload) or func.namespace != "aten":
+    if not isinstance(func, OpOverload) or func.namespace != "aten":
         map_tensors(found.append, (args, kwargs))
         return found
     for position, argument in enumerate(func._schema.arguments):
@@ -91,7 +92,7 @@ _FILLS_PARTS = frozenset(
 
 def reads_no_values(func: Any) -> bool:
     """Whether an operator looks at shape and dtype of its arguments alone."""
-    if not isinstance(func, torch._ops.OpOverload):
+    if not isinstance(func, OpOverload):
         return False
     name = str(func.overloadpacket).removeprefix("aten.")
     return func.is_view or name.startswith("new_") or name.endswith("_like") or torch.Tag.inplace_view in func.tags
@@ -99,9 +100,7 @@ def reads_no_values(func: Any) -> bool:
 
 def changes_layout(func: Any) -> bool:
     """Whether an operator gives its first argument another shape, other strides or other memory."""
-    return isinstance(func, torch._ops.OpOverload) and (
-        torch.Tag.inplace_view in func.tags or func.overloadpacket in _NEW_MEMORY
-    )
+    return isinstance(func, OpOverload) and (torch.Tag.inplace_view in func.tags or func.overloadpacket in _NEW_MEMORY)
 
 
 _NEW_MEMORY = (torch.ops.aten.set_, torch.ops.aten.resize_, torch.ops.aten.resize_as_)
@@ -126,7 +125,7 @@ class _Snapshot:
         self.storages: set[int] = set()
         for tensor in tensors:
             if tensor.layout == torch.strided:
-                self.storages.add(tensor.untyped_storage()._cdata)
+                self.storages.add(memory_id(tensor))
                 self.keeper.values(tensor)
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
@@ -143,7 +142,7 @@ class _Snapshot:
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
         """Refused for what is the module's."""
-        if storage._cdata in self.storages:
+        if storage_id(storage) in self.storages:
             refuse_resizing(self.model)
         return True
 
