@@ -19,11 +19,10 @@ from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import chart_data
 from .model_data import model_data
+from .scripts import one_script
 from .sections import comparison_section, model_section
 
 __all__ = ["page"]
-
-_SCRIPTS = ("exact", "tables", "drawing", "icicle", "scatter", "model", "page")
 
 
 def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str) -> str:
@@ -52,7 +51,7 @@ def page(reports: Sequence[CostReport], comparison: Comparison | None, command: 
         versions={"flopcount": __version__, **reports[0].report.versions} if reports else {"flopcount": __version__},
         data=_script_safe(data),
         style=_asset("page.css"),
-        scripts="\n".join(_asset(f"{name}.js") for name in _SCRIPTS),
+        script=one_script("page", _asset),
         plotly=_packed(plotly.get_plotlyjs()),
     )
     return text

@@ -1,12 +1,16 @@
 // One model's panel: sliders -> sizes -> every polynomial -> totals, formulas, layers and the icicle.
 
+import { evaluate, exact, percent, si, stairsAt } from "./exact.js";
+import { Icicle } from "./icicle.js";
+import { filtered, sorted } from "./tables.js";
+
 const COUNTED = ["macs", "other_flops", "params", "bytes_read", "bytes_written"];
 
 // The table of layers: name, type and output, then these
 const FIRST = 3;
 const COLUMNS = ["params", "macs", "flops", "other_flops"];
 
-class Model {
+export class Model {
   constructor(panel, data) {
     this.panel = panel;
     this.data = data;
@@ -35,7 +39,7 @@ class Model {
         this.moved();
       });
     }
-    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("submit", (submission) => submission.preventDefault());
     this.form.addEventListener("reset", () => setTimeout(() => this.moved()));
     this.depth.addEventListener("change", () => this.showLayers());
     this.exact.addEventListener("change", () => this.showLayers());
@@ -101,8 +105,8 @@ class Model {
     }
     for (const entry of this.panel.querySelectorAll("[data-formula]")) {
       const numbers = entry.querySelector(".numbers"), formula = entry.querySelector(".formula").textContent;
-      const put = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
-      if (numbers) numbers.textContent = put === formula ? "" : put;
+      const inNumbers = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
+      if (numbers) numbers.textContent = inNumbers === formula ? "" : inNumbers;
       entry.querySelector(".value").textContent = exact(this.totals[entry.dataset.formula]);
     }
     this.showLayers();
@@ -170,13 +174,13 @@ function write(cell, value, unit) {
   cell.replaceChildren(big, small);
 }
 
-function withTree(paths, name) {
+function withTree(paths, root) {
   const at = new Map(paths.map((path, index) => [path, index]));
   const found = paths.map((path) => {
     const parts = path.split(".");
     return {
       path,
-      label: path.match(/[^.]*(\.\d+)*$/)[0] || name, // "conv1.0": a number alone says nothing
+      label: path.match(/[^.]*(\.\d+)*$/)[0] || root, // "conv1.0": a number alone says nothing
       depth: path ? parts.length : 0,
       parent: path ? at.get(parts.slice(0, -1).join(".")) : -1,
       children: [],

@@ -1,13 +1,17 @@
 // Cost against accuracy: families by colour and marker, the Pareto front, details and source of a point on demand.
 
+import { CONFIG, font, hoverLabel, ink, isDark, roving } from "./drawing.js";
+import { exact, si } from "./exact.js";
+
 const GIGA = 1e9;
 
-class Scatter {
+export class Scatter {
   constructor(section, data) {
     this.chart = section.querySelector(".scatter");
     this.per = section.querySelector(".per");
     this.picked = section.querySelector(".picked");
     this.data = data;
+    this.plotly = null; // until it is unpacked
     this.per.addEventListener("change", () => this.draw());
   }
 
@@ -16,7 +20,7 @@ class Scatter {
   }
 
   draw(width = this.chart.clientWidth) {
-    if (!window.Plotly || !width) return;
+    if (!this.plotly || !width) return;
     const { points, families, fronts, dataset } = this.data;
     const narrow = width < 620, height = narrow ? 460 : 560;
     const front = fronts[this.per.value].map((index) => points[index]);
@@ -46,12 +50,12 @@ class Scatter {
       xaxis: this.axis(`GMACs per ${this.per.value} (papers’ GFLOPs)`, { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
       yaxis: this.axis(`top-1 on ${dataset} (%), as printed`, {}),
     };
-    Plotly.react(this.chart, [line, ...this.traces], layout, CONFIG).then(() => {
+    this.plotly.react(this.chart, [line, ...this.traces], layout, CONFIG).then(() => {
       this.name(front);
       this.reach();
     });
     this.chart.removeAllListeners?.("plotly_click");
-    this.chart.on("plotly_click", (event) => this.pick(event.points[0].customdata));
+    this.chart.on("plotly_click", (click) => this.pick(click.points[0].customdata));
   }
 
   reaches(narrow) {
@@ -121,7 +125,7 @@ class Scatter {
         standoff: 4, borderpad: 0, font: { ...font(11.5), weight: point.reported ? 700 : 400 }, captureevents: false,
       });
     }
-    Plotly.relayout(this.chart, { annotations: notes }).then(() => this.reach());
+    this.plotly.relayout(this.chart, { annotations: notes }).then(() => this.reach());
   }
 
   reach() {
@@ -131,10 +135,10 @@ class Scatter {
     });
     marks.sort((a, b) => this.cost(a.point) - this.cost(b.point));
     roving(marks, {
-      name: ({ point }) => `${point.name}, ${point.top1} % top-1, ${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`,
+      label: ({ point }) => `${point.name}, ${point.top1} % top-1, ${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`,
       step: (mark, way) => marks[marks.indexOf(mark) + (way === "Right" || way === "Up" ? 1 : -1)],
       enter: ({ point }) => this.pick(point),
-      seen: ({ curve, i }) => Plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),
+      seen: ({ curve, i }) => this.plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),
     });
   }
 }
