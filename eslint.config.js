@@ -6,6 +6,7 @@ import globals from "globals";
 const rules = {
   ...js.configs.recommended.rules,
   "eqeqeq": "error",
+  "max-len": ["error", 120],
   "no-implicit-globals": "error",
   "no-shadow": ["error", { builtinGlobals: true, hoist: "all" }],
   "no-undef": "error",

@@ -30,6 +30,7 @@ from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
+from flopcount.symbolic.quantities import TABLE
 
 ASSETS = Path(flopcount.publishing.interactive.__file__).parent / "assets"
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"
@@ -154,6 +155,26 @@ def test_every_number_is_a_string_of_digits(text):
         assert all(re.fullmatch(r"\d+", value) for value in model["counted"].values())
         for form in model["forms"].values():
             assert all(re.fullmatch(r"-?\d+", number) for number, _ in form["terms"])
+
+
+def test_the_scripts_know_quantities_from_the_data_alone(text):
+    quantities = Tags(text).data["quantities"]
+    assert [entry["key"] for entry in quantities["table"]] == list(TABLE)
+    assert {*quantities["columns"], *quantities["shares"]} <= set(TABLE)
+    for path in ASSETS.glob("*.js"):
+        if path.name != "scatter.js":  # whose points have their MACs and parameters alone
+            assert not re.findall(rf"\b({'|'.join(TABLE)})\b", path.read_text()), path
+
+
+@pytest.mark.parametrize("quantity", TABLE.values(), ids=list(TABLE))
+def test_what_multiplies_a_quantity(costs, quantity):
+    alone = getattr(costs[0].report, quantity.key)
+    several = getattr(count_model("c3d", clip=Clip(16, 16, 16), batch=3), quantity.key)
+    assert (several == 3 * alone) == ("batch" in quantity.grows_with)
+    if quantity.twice:
+        assert alone == 2 * getattr(costs[0].report, quantity.twice)
+    if hasattr(costs[0].report.per_video, quantity.key):
+        assert "views" in quantity.grows_with
 
 
 def test_sliders_keep_to_the_domain():
@@ -340,6 +361,26 @@ def test_sliders_say_what_a_count_says_of_parts_sized_to_the_clip(opened, text):
         assert assert_counts(panel, "c3d") == Clip(16, 16, 16)
         assert len(clips) == 4
         assert panel.locator(".icicle").inner_text() == "Charts need a newer browser; the tables have every number."
+
+
+def test_a_total_is_written_as_the_data_says(opened, costs, monkeypatch):
+    monkeypatch.setitem(TABLE, "macs", replace(TABLE["macs"], title="products", unit="x", grows_with=()))
+    monkeypatch.setitem(TABLE, "params", replace(TABLE["params"], grows_with=("views",)))
+    with opened(page(costs[:1], None, COMMAND), charts=False) as tab:
+        panel = tab.locator("#model-0")
+        move(panel, "T", "ArrowRight")
+        move(panel, "clips", "Home")
+        move(panel, "clips", "ArrowRight")
+        report = count_model("c3d", clip=Clip(17, 16, 16))
+        assert totals(panel)["macs"] == [report.macs]
+        assert totals(panel)["params"] == [report.params, 2 * report.params]
+        row = panel.locator("[data-total=macs]")
+        assert row.locator("th").inner_text().startswith("products")
+        assert row.locator(".view b").inner_text() == si(report.macs, "x")
+        assert panel.locator("[data-total=flops] th small").inner_text() == "2 × products"
+        assert panel.locator("select.measure option").first.inner_text() == "products"
+        panel.locator("input.filter").fill("conv1")
+        assert panel.locator(".found").inner_text().split(", ")[0].endswith(" products")
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ export class Icicle {
     if (!this.plotly || !width) return;
     const measure = this.measure.value;
     const { whole, own } = this.amounts(measure);
-    const unit = { macs: "MACs", other_flops: "other FLOPs", params: "params" }[measure];
+    const unit = this.measure.selectedOptions[0].text;
     const used = this.layers.map((_, index) => index).filter((index) => whole[index]);
     const colours = this.colours(whole), columns = Math.min(5, Math.max(3, Math.floor(width / COLUMN)));
     const pen = document.createElement("canvas").getContext("2d");

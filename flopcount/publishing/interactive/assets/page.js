@@ -3,13 +3,15 @@
 import { isDark } from "./drawing.js";
 import { Model } from "./model.js";
 import { unpackedPlotly } from "./plotly.js";
+import { Quantities } from "./quantities.js";
 import { Scatter } from "./scatter.js";
 import { filtered, sorted } from "./tables.js";
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const panels = [...document.querySelectorAll("[data-model]")];
-const models = panels.map((panel, index) => new Model(panel, data.models[index]));
+const quantities = new Quantities(data.quantities);
+const models = panels.map((panel, index) => new Model(panel, data.models[index], quantities));
 const section = document.querySelector(".comparison");
 const scatter = section?.querySelector(".scatter") ? new Scatter(section, data.comparison) : null;
 
@@ -17,7 +19,8 @@ document.querySelectorAll("table.sortable:not(.layers)").forEach((table) => sort
 if (section) {
   const found = section.querySelector(".found");
   filtered(section.querySelector("table"), section.querySelector(".filter"), (shown, rows) => {
-    found.textContent = shown.length === rows.length ? `${rows.length} networks` : `${shown.length} of ${rows.length} networks`;
+    const some = shown.length === rows.length ? "" : `${shown.length} of `;
+    found.textContent = `${some}${rows.length} networks`;
   })();
 }
 
@@ -41,7 +44,8 @@ tabs.forEach((tab, index) => {
   tab.addEventListener("click", () => choose(index));
   tab.addEventListener("keydown", (press) => {
     const last = tabs.length - 1;
-    const next = { ArrowRight: index === last ? 0 : index + 1, ArrowLeft: index ? index - 1 : last, Home: 0, End: last }[press.key];
+    const right = index === last ? 0 : index + 1, left = index ? index - 1 : last;
+    const next = { ArrowRight: right, ArrowLeft: left, Home: 0, End: last }[press.key];
     if (next === undefined) return;
     press.preventDefault();
     choose(next);
