@@ -14,17 +14,11 @@ from .notation import sympified
 from .notation import text as in_text
 from .observing import QUANTITIES
 from .polynomial import Polynomial, Staircase, total
+from .quantities import TABLE
 
 __all__ = ["TITLES", "Domain", "Form"]
 
-TITLES = {
-    "macs": "MACs",
-    "flops": "FLOPs",
-    "other_flops": "other FLOPs",
-    "params": "params",
-    "bytes_read": "bytes read",
-    "bytes_written": "bytes written",
-}
+TITLES = {key: quantity.title for key, quantity in TABLE.items()}
 _LARGEST = 2**62
 
 

@@ -18,10 +18,12 @@ from ..tracing import trace, weightless
 from ..tracing.inputs import arguments_of
 from ..tracing.walk import named_modules
 from .axes import SQUARE, Axes
+from .quantities import TABLE
 
 __all__ = ["QUANTITIES", "Clip", "Entry", "Observation", "Refused", "amounts", "of_model", "of_module"]
 
-QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
+QUANTITIES = tuple(key for key, quantity in TABLE.items() if not quantity.twice)
+"""Those that are counted, not twice another."""
 _PARAMETER = "parameter"
 
 

@@ -1,5 +1,6 @@
 """The page as text, and as headless Chromium shows it."""
 
+import base64
 import json
 import os
 import random
@@ -9,12 +10,14 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
 from made_up_rows import made_up
 from torch import nn
 
+import flopcount.publishing.interactive
 from flopcount.analysis.cost_tables import by_module
 from flopcount.core.errors import InputError
 from flopcount.core.protocol import Clip, Views
@@ -25,8 +28,11 @@ from flopcount.publishing.comparison_rows import Unplotted
 from flopcount.publishing.cost_report import CostReport, cost_report
 from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
+from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
+from flopcount.symbolic.quantities import TABLE
 
+ASSETS = Path(flopcount.publishing.interactive.__file__).parent / "assets"
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"
 EVIL = "</script><img src=x onerror=alert(1)>&amp;\u2028"
 ROWS = (
@@ -151,6 +157,26 @@ def test_every_number_is_a_string_of_digits(text):
             assert all(re.fullmatch(r"-?\d+", number) for number, _ in form["terms"])
 
 
+def test_the_scripts_know_quantities_from_the_data_alone(text):
+    quantities = Tags(text).data["quantities"]
+    assert [entry["key"] for entry in quantities["table"]] == list(TABLE)
+    assert {*quantities["columns"], *quantities["shares"]} <= set(TABLE)
+    for path in ASSETS.glob("*.js"):
+        if path.name != "scatter.js":  # whose points have their MACs and parameters alone
+            assert not re.findall(rf"\b({'|'.join(TABLE)})\b", path.read_text()), path
+
+
+@pytest.mark.parametrize("quantity", TABLE.values(), ids=list(TABLE))
+def test_what_multiplies_a_quantity(costs, quantity):
+    alone = getattr(costs[0].report, quantity.key)
+    several = getattr(count_model("c3d", clip=Clip(16, 16, 16), batch=3), quantity.key)
+    assert (several == 3 * alone) == ("batch" in quantity.grows_with)
+    if quantity.twice:
+        assert alone == 2 * getattr(costs[0].report, quantity.twice)
+    if hasattr(costs[0].report.per_video, quantity.key):
+        assert "views" in quantity.grows_with
+
+
 def test_sliders_keep_to_the_domain():
     assert axis_range(32, 8, 8) == (8, 128)
     assert axis_range(30, 6, 8) == (6, 118)  # 126 is beyond four times 30
@@ -166,6 +192,53 @@ def test_a_missing_library_is_told(library, monkeypatch):
         InputError, match=rf"needs {library}, which is not installed\n.*pip install 'flopcount\[html\]'"
     ):
         page([uncounted()], None, COMMAND)
+
+
+def modules(**texts):
+    return lambda name: texts[name.removesuffix(".js")]
+
+
+def test_scripts_are_put_together_after_what_they_import():
+    script = one_script(
+        "top",
+        modules(
+            top='import { left, LEFT } from "./left.js";\nimport {\n  right,\n} from "./right.js";\n\nleft(right);\n',
+            left='import { right } from "./right.js";\n\nexport const LEFT = 1;\nexport function left() {}\n',
+            right="const own = 2;\nexport async function right() {}\n",
+        ),
+    )
+    assert script == "\n".join(
+        [
+            "const $right = (() => {\nconst own = 2;\nasync function right() {}\nreturn { right };\n})();",
+            "const $left = (() => {\nconst { right } = $right;\n\nconst LEFT = 1;\nfunction left() {}",
+            "return { LEFT, left };\n})();",
+            "const $top = (() => {\nconst { left, LEFT } = $left;\nconst { right } = $right;\n\nleft(right);\n})();",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        ({"a": 'import { b } from "./b.js";', "b": 'import { a } from "./a.js";'}, "in a circle: a -> b -> a"),
+        ({"a": 'import { a } from "./a.js";'}, "in a circle: a -> a"),
+        ({"a": 'import { b, c } from "./b.js";', "b": "export class c {}"}, "what b.js does not export: b"),
+        ({"a": 'import * as b from "./b.js";'}, r"form of import or export that is not known: import \*"),
+        ({"a": 'import { c as b } from "./b.js";', "b": "export class c {}"}, "what b.js does not export: as, b"),
+        ({"a": "export let a = 1;"}, "not known: export let"),
+        ({"a": "export default 1;"}, "not known: export default"),
+        ({"a": "  export const a = 1;"}, "not known: export const"),
+    ],
+)
+def test_scripts_that_cannot_be_put_together_are_told(texts, why):
+    with pytest.raises(ValueError, match=why):
+        one_script("a", modules(**texts))
+
+
+def test_every_script_is_in_the_page(text):
+    script = Tags(text).inside["script", ""]
+    for path in ASSETS.glob("*.js"):
+        assert path.read_text().partition("\n")[0] in script, path  # its title
 
 
 # The page in a browser
@@ -290,6 +363,26 @@ def test_sliders_say_what_a_count_says_of_parts_sized_to_the_clip(opened, text):
         assert panel.locator(".icicle").inner_text() == "Charts need a newer browser; the tables have every number."
 
 
+def test_a_total_is_written_as_the_data_says(opened, costs, monkeypatch):
+    monkeypatch.setitem(TABLE, "macs", replace(TABLE["macs"], title="products", unit="x", grows_with=()))
+    monkeypatch.setitem(TABLE, "params", replace(TABLE["params"], grows_with=("views",)))
+    with opened(page(costs[:1], None, COMMAND), charts=False) as tab:
+        panel = tab.locator("#model-0")
+        move(panel, "T", "ArrowRight")
+        move(panel, "clips", "Home")
+        move(panel, "clips", "ArrowRight")
+        report = count_model("c3d", clip=Clip(17, 16, 16))
+        assert totals(panel)["macs"] == [report.macs]
+        assert totals(panel)["params"] == [report.params, 2 * report.params]
+        row = panel.locator("[data-total=macs]")
+        assert row.locator("th").inner_text().startswith("products")
+        assert row.locator(".view b").inner_text() == si(report.macs, "x")
+        assert panel.locator("[data-total=flops] th small").inner_text() == "2 × products"
+        assert panel.locator("select.measure option").first.inner_text() == "products"
+        panel.locator("input.filter").fill("conv1")
+        assert panel.locator(".found").inner_text().split(", ")[0].endswith(" products")
+
+
 @pytest.mark.slow
 def test_sliders_take_the_steps_of_the_domain(opened, costs, text):
     (frames,) = (domain for domain in costs[1].form.domains if domain.axis == "T")
@@ -310,17 +403,34 @@ def test_sliders_take_the_steps_of_the_domain(opened, costs, text):
         assert number.input_value() == str(frames.minimum + frames.step)
 
 
-def test_numbers_are_written_as_python_writes_them(opened, text):
+def test_numbers_are_written_as_python_writes_them(chromium):
     draw = random.Random(1)
     values = [0, 1, 999, 1000, 999_499, 999_500, 999_999, 40_250_000_000, 40_350_000_000, 1_005_000, 10**16, 2**70]
     values += [draw.randrange(10 ** draw.randint(1, 18)) for _ in range(500)]
     values += [5 * 10**k * n for k in range(2, 12) for n in (201, 2013, 20131)]  # ties
-    with opened(text, charts=False) as tab:
-        strings = [str(value) for value in values]
-        seen = tab.evaluate(
-            "values => values.map((v) => [flopcount.si(BigInt(v)), flopcount.exact(BigInt(v))])", strings
+    module = base64.b64encode((ASSETS / "exact.js").read_bytes()).decode()
+    with chromium.new_context() as context:
+        seen = context.new_page().evaluate(
+            """async ([module, values]) => {
+                const { exact, si } = await import(`data:text/javascript;base64,${module}`);
+                return values.map(BigInt).map((value) => [si(value), exact(value)]);
+            }""",
+            [module, [str(value) for value in values]],
         )
     assert [tuple(pair) for pair in seen] == [(si(value), exact(value)) for value in values]
+
+
+@pytest.mark.parametrize("charts", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_scripts_leave_nothing_on_the_window(opened, text, charts):
+    keys = "Object.getOwnPropertyNames(window).sort()"
+    bare = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    with opened(bare.replace("<html ", f"<html data-drawn={'yes' if charts else 'no'} "), charts) as tab:
+        before = tab.evaluate(keys)
+    with opened(text, charts) as tab:
+        move(tab.locator("#model-0"), "T", "ArrowRight")
+        assert tab.evaluate(keys) == before
+        # nor in the scope of constants and classes that all scripts of a page share
+        assert tab.evaluate("[typeof models, typeof si, typeof $exact, typeof Model]") == ["undefined"] * 4
 
 
 def test_layers_sort_and_filter(opened, costs, text):

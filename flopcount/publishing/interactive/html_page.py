@@ -15,15 +15,15 @@ from typing import Any
 
 from ..._version import __version__
 from ...core.errors import InputError
+from ...symbolic.quantities import TABLE
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import chart_data
-from .model_data import model_data
+from .model_data import COLUMNS, MEASURES, model_data, quantities_data
+from .scripts import one_script
 from .sections import comparison_section, model_section
 
 __all__ = ["page"]
-
-_SCRIPTS = ("exact", "tables", "drawing", "icicle", "scatter", "model", "page")
 
 
 def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str) -> str:
@@ -42,17 +42,20 @@ def page(reports: Sequence[CostReport], comparison: Comparison | None, command: 
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     data = {
+        "quantities": quantities_data(),
         "models": [model_data(cost) for cost in reports],
         "comparison": chart_data(comparison, [cost.name for cost in reports]) if comparison else None,
     }
     text: str = environment.from_string(_asset("page.html.j2")).render(
         models=[model_section(cost) for cost in reports],
+        columns=[TABLE[key] for key in COLUMNS],
+        measures=[TABLE[key] for key in MEASURES],
         comparison=comparison_section(comparison) if comparison else None,
         command=command,
         versions={"flopcount": __version__, **reports[0].report.versions} if reports else {"flopcount": __version__},
         data=_script_safe(data),
         style=_asset("page.css"),
-        scripts="\n".join(_asset(f"{name}.js") for name in _SCRIPTS),
+        script=one_script("page", _asset),
         plotly=_packed(plotly.get_plotlyjs()),
     )
     return text

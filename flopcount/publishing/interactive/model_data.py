@@ -5,22 +5,33 @@ Whole numbers are strings, since JSON's are read as floats in a browser. Stairca
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from ...core.result import ModuleRow, Result
 from ...symbolic import ClosedForm
+from ...symbolic.observing import QUANTITIES
 from ...symbolic.polynomial import Polynomial, Staircase
+from ...symbolic.quantities import TABLE
 from ..cost_report import CostReport
 
-__all__ = ["FARTHEST", "LAYER_QUANTITIES", "QUANTITIES", "axis_range", "layers_of", "model_data"]
+__all__ = ["COLUMNS", "FARTHEST", "MEASURES", "axis_range", "layers_of", "model_data", "own_amount", "quantities_data"]
 
-QUANTITIES = ("macs", "other_flops", "params", "bytes_read", "bytes_written")
-"""Of the whole model, in the order of the page; FLOPs are twice the MACs and need no form."""
-LAYER_QUANTITIES = ("macs", "other_flops", "params")
+COLUMNS = ("params", "macs", "flops", "other_flops")
+"""Of each layer, in the order of their table."""
+MEASURES = tuple(quantity for quantity in QUANTITIES if quantity in COLUMNS)
+"""What of each layer is handed over, and what the chart of layers can be sized by."""
+SHARES = ("macs", "other_flops")
+"""A layer has a share of the first of these of which the model has any."""
 FARTHEST = 4
 """A slider ends at this many times the size the form is made from."""
 
 Terms: TypeAlias = list[tuple[str, list[int]]]
+
+
+def quantities_data() -> dict[str, Any]:
+    """Every quantity in its order, and which of them a layer has; JSON-able; assets/quantities.js reads it."""
+    return {"table": [asdict(quantity) for quantity in TABLE.values()], "columns": COLUMNS, "shares": SHARES}
 
 
 def model_data(cost: CostReport) -> dict[str, Any]:
@@ -31,15 +42,15 @@ def model_data(cost: CostReport) -> dict[str, Any]:
     amounts = {
         quantity: {"terms": [_terms(form.own(quantity, row.path), stairs) for row in layers]}
         if form is not None and _follows(form, report, quantity)
-        else {"counted": [str(_own(row, quantity)) for row in layers]}
-        for quantity in LAYER_QUANTITIES
+        else {"counted": [str(own_amount(row, quantity)) for row in layers]}
+        for quantity in MEASURES
     }
     return {
         "name": cost.name,
         "base": {} if form is None else form.base,
-        "counted": {quantity: str(_counted(report, quantity)) for quantity in QUANTITIES},
+        "counted": {quantity: str(getattr(report, quantity)) for quantity in QUANTITIES},
         "forms": {} if form is None else {q: _form(form, q, stairs) for q in QUANTITIES if q in form.parts},
-        "layers": {"paths": [row.path for row in layers], **amounts},
+        "layers": {"paths": [row.path for row in layers], "amounts": amounts},
         "stairs": [(stair.axis, stair.shift, stair.step) for stair in stairs],
     }
 
@@ -57,12 +68,8 @@ def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
     return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in paths)
 
 
-def _counted(report: Result, quantity: str) -> int:
-    value: int = getattr(report, quantity)
-    return value
-
-
-def _own(row: ModuleRow, quantity: str) -> int:
+def own_amount(row: ModuleRow, quantity: str) -> int:
+    """Of a module without what is in it."""
     return row.own_params if quantity == "params" else getattr(row.own, quantity)
 
 
@@ -71,7 +78,7 @@ def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
     if quantity not in form.parts:
         return False
     parts = form.parts[quantity]
-    amounts = {row.path: _own(row, quantity) for row in report.modules}
+    amounts = {row.path: own_amount(row, quantity) for row in report.modules}
     return set(parts) <= set(amounts) and all(
         form.own(quantity, path).at(form.base) == amount for path, amount in amounts.items()
     )

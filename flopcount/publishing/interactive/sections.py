@@ -13,16 +13,17 @@ from ...core.units import exact, percent, si, times
 from ...core.wording import missing_lines, sentence
 from ...output.cells import cell
 from ...symbolic import ClosedForm
-from ...symbolic.form import TITLES
+from ...symbolic.quantities import TABLE
 from ...verification import verdicts_table
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import linked
-from .model_data import QUANTITIES, axis_range, layers_of
+from .model_data import COLUMNS, axis_range, layers_of, own_amount
 
 __all__ = ["comparison_section", "model_section"]
 
 _WHAT = {"T": "frames", "H": "height", "W": "width", "S": "side, H = W", "B": "batch"}
+_ASIDES = {"macs": "papers’ “FLOPs”"}
 _MOST_CLIPS, _MOST_CROPS = 30, 10
 
 
@@ -67,6 +68,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "totals": list(_totals(report, form)),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),
+        "layer_totals": [si(getattr(report, key)) for key in COLUMNS],
         "layers": [_layer(row, report) for row in layers_of(cost)],
         "depths": range(1, max((row.depth for row in layers_of(cost)), default=0)),
         "operators": table_of(operators),
@@ -139,19 +141,20 @@ def _views(report: Result) -> list[Slider]:
 
 
 def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
-    """MACs, FLOPs and the others; `why` says what there is no form of."""
-    for name in (QUANTITIES[0], "flops", *QUANTITIES[1:]):
-        source = "macs" if name == "flops" else name
-        value = getattr(report, name)
+    """Of every quantity; `why` says why there is no form."""
+    for key, quantity in TABLE.items():
+        source = quantity.twice or key
+        value = getattr(report, key)
         video = value * report.views.count
         text = "" if form is None or source not in form.parts else form.text(source)
         yield {
-            "name": name,
-            "title": TITLES[name],
-            "unit": "B" if name.startswith("bytes") else "",
+            "key": key,
+            "title": quantity.title,
+            "aside": f"2 × {TABLE[source].title}" if quantity.twice else _ASIDES.get(key, ""),
             "view": (si(value), exact(value)),
-            "video": None if name == "params" else (si(video), exact(video)),
-            "form": "2·MACs" if text and name == "flops" else text,
+            "video": (si(video), exact(video)) if "views" in quantity.grows_with else None,
+            "form": f"2·{TABLE[source].title}" if text and quantity.twice else text,
+            "twice": bool(quantity.twice),
             "why": "" if form is None else form.missing.get(source, ""),
         }
 
@@ -164,9 +167,7 @@ def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
         "type": row.type,
         "output": output_of(row),
         "own": bool(row.own.total_flops or row.own_params),
-        "counts": [
-            si(value, blank=True) for value in (row.own_params, row.own.macs, row.own.flops, row.own.other_flops)
-        ],
+        "counts": [si(own_amount(row, key), blank=True) for key in COLUMNS],
         "share": percent(part, whole) if part else "",
     }
 

@@ -1,13 +1,13 @@
-// Whole numbers, exactly: BigInt from the data to the screen. `si` writes what flopcount/units.py writes.
+// Whole numbers, exactly: BigInt from the data to the screen. `si` writes what flopcount/core/units.py writes.
 
 const PREFIXES = [[10n ** 15n, "P"], [10n ** 12n, "T"], [10n ** 9n, "G"], [10n ** 6n, "M"], [10n ** 3n, "k"]];
 const DIGITS = 3;
 
-function exact(value) {
+export function exact(value) {
   return value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-function si(value, unit = "") {
+export function si(value, unit = "") {
   for (const [scale, prefix] of PREFIXES) {
     if (Number(value) >= Number(scale) * (1 - 0.5 * 10 ** -DIGITS)) {
       return `${significant(Number(value) / Number(scale))} ${prefix}${unit}`;
@@ -31,7 +31,7 @@ function fixed(value, decimals) {
   return value.toFixed(decimals + 50).slice(0, -50).replace(/\.$/, "");
 }
 
-function percent(part, whole) {
+export function percent(part, whole) {
   return part && whole ? `${(100 * Number(part) / Number(whole)).toFixed(1)}%` : "";
 }
 
@@ -41,11 +41,11 @@ function floorDivided(a, b) {
 }
 
 // ⌊(n + shift) / step⌋ of each staircase, once for all polynomials
-function stairsAt(stairs, sizes) {
+export function stairsAt(stairs, sizes) {
   return stairs.map(([axis, shift, step]) => floorDivided(BigInt(sizes[axis] + shift), BigInt(step)));
 }
 
-function evaluate(terms, stairs) {
+export function evaluate(terms, stairs) {
   return terms.reduce(
     (sum, [number, factors]) => sum + factors.reduce((product, stair) => product * stairs[stair], BigInt(number)), 0n);
 }

@@ -1,11 +1,14 @@
 // Cost by module as an icicle: each bar is a module with all that is in it, opened by click or Enter.
 
+import { CONFIG, font, hoverLabel, ink, isDark, mixed, readable, roving } from "./drawing.js";
+import { exact, percent, si } from "./exact.js";
+
 const PARTS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D00", "#7F7F7F"];
 const NEARLY_ALL = 0.85;
 const COLUMN = 130; // px that most names with their numbers need
 const TEXT = 12.5; // px
 
-class Icicle {
+export class Icicle {
   // layers: [{path, label, parent, children}] and their types; `amounts(measure)` has each one's whole and own cost
   constructor(panel, layers, types, amounts) {
     this.types = types;
@@ -15,6 +18,7 @@ class Icicle {
     this.layers = layers;
     this.amounts = amounts;
     this.level = 0;
+    this.plotly = null; // until it is unpacked
     this.measure.addEventListener("change", () => { this.level = 0; this.draw(); });
     for (const option of [...this.measure.options]) {
       if (!this.amounts(option.value).whole[0]) option.remove();
@@ -40,10 +44,10 @@ class Icicle {
   }
 
   draw(width = this.chart.clientWidth) {
-    if (!window.Plotly || !width) return;
+    if (!this.plotly || !width) return;
     const measure = this.measure.value;
     const { whole, own } = this.amounts(measure);
-    const unit = { macs: "MACs", other_flops: "other FLOPs", params: "params" }[measure];
+    const unit = this.measure.selectedOptions[0].text;
     const used = this.layers.map((_, index) => index).filter((index) => whole[index]);
     const colours = this.colours(whole), columns = Math.min(5, Math.max(3, Math.floor(width / COLUMN)));
     const pen = document.createElement("canvas").getContext("2d");
@@ -83,10 +87,10 @@ class Icicle {
       uniformtext: { minsize: 11, mode: "hide" },
     };
     this.trail();
-    Plotly.react(this.chart, [trace], layout, CONFIG).then(() => this.reach(whole, unit));
+    this.plotly.react(this.chart, [trace], layout, CONFIG).then(() => this.reach(whole, unit));
     this.chart.removeAllListeners?.("plotly_icicleclick");
-    this.chart.on("plotly_icicleclick", (event) => {
-      const id = event.points?.[0]?.id;
+    this.chart.on("plotly_icicleclick", (click) => {
+      const id = click.points?.[0]?.id;
       if (id !== undefined) this.open(Number(id));
       return false; // plotly would animate by itself, and know nothing of the crumbs
     });
@@ -123,7 +127,7 @@ class Icicle {
     const focused = this.focus;
     this.focus = undefined;
     roving(marks, {
-      name: ({ index }) => `${this.layers[index].path || this.layers[index].label}, ${si(whole[index])} ${unit}, `
+      label: ({ index }) => `${this.layers[index].path || this.layers[index].label}, ${si(whole[index])} ${unit}, `
         + `${percent(whole[index], whole[0])}${this.layers[index].children.length ? ", opens" : ""}`,
       step: (mark, way) => {
         if (way === "Left") return by.get(this.layers[mark.index].parent);
@@ -132,7 +136,7 @@ class Icicle {
         return row[row.indexOf(mark) + (way === "Down" ? 1 : -1)];
       },
       enter: ({ index }) => { this.focus = index; this.open(index); },
-      escape: () => { this.focus = this.level; if (this.level) this.open(this.level); },
+      leave: () => { this.focus = this.level; if (this.level) this.open(this.level); },
     });
     if (focused !== undefined) (by.get(focused) ?? marks[0])?.element.focus();
   }

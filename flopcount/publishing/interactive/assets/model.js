@@ -1,15 +1,16 @@
 // One model's panel: sliders -> sizes -> every polynomial -> totals, formulas, layers and the icicle.
 
-const COUNTED = ["macs", "other_flops", "params", "bytes_read", "bytes_written"];
+import { evaluate, exact, percent, si, stairsAt } from "./exact.js";
+import { Icicle } from "./icicle.js";
+import { filtered, sorted } from "./tables.js";
 
-// The table of layers: name, type and output, then these
-const FIRST = 3;
-const COLUMNS = ["params", "macs", "flops", "other_flops"];
+const FIRST = 3; // cells of a layer before its quantities: name, type and output
 
-class Model {
-  constructor(panel, data) {
+export class Model {
+  constructor(panel, data, quantities) {
     this.panel = panel;
     this.data = data;
+    this.quantities = quantities;
     this.form = panel.querySelector(".controls");
     this.layers = withTree(data.layers.paths, data.name);
     this.table = panel.querySelector(".layers");
@@ -35,7 +36,7 @@ class Model {
         this.moved();
       });
     }
-    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("submit", (submission) => submission.preventDefault());
     this.form.addEventListener("reset", () => setTimeout(() => this.moved()));
     this.depth.addEventListener("change", () => this.showLayers());
     this.exact.addEventListener("change", () => this.showLayers());
@@ -62,12 +63,10 @@ class Model {
     const { base, forms, stairs, counted } = this.data;
     this.atBase = Object.keys(base).every((axis) => this.at[axis] === base[axis]);
     this.stairs = stairsAt(stairs, this.at);
-    this.totals = Object.fromEntries(COUNTED.map((quantity) => [quantity,
-      forms[quantity] ? evaluate(forms[quantity].terms, this.stairs) : this.atBase ? BigInt(counted[quantity]) : null]));
-    this.totals.flops = this.totals.macs === null ? null : 2n * this.totals.macs;
+    this.totals = this.quantities.completed(Object.fromEntries(Object.entries(counted).map(([key, seen]) => [key,
+      forms[key] ? evaluate(forms[key].terms, this.stairs) : this.atBase ? BigInt(seen) : null])));
     this.amounts = {};
-    for (const measure of ["macs", "other_flops", "params"]) {
-      const { terms, counted: seen } = this.data.layers[measure];
+    for (const [measure, { terms, counted: seen }] of Object.entries(this.data.layers.amounts)) {
       const own = terms ? terms.map((form) => evaluate(form, this.stairs)) : this.atBase ? seen.map(BigInt) : null;
       this.amounts[measure] = own && this.summed(own);
     }
@@ -75,7 +74,7 @@ class Model {
 
   // Of a quantity without a form: as counted, wherever the sliders are
   counted(measure) {
-    return this.summed(this.data.layers[measure].counted.map(BigInt));
+    return this.summed(this.data.layers.amounts[measure].counted.map(BigInt));
   }
 
   summed(own) {
@@ -87,58 +86,65 @@ class Model {
   show() {
     const { at } = this;
     const views = BigInt(at.clips) * BigInt(at.crops);
-    this.panel.querySelector(".now .how").textContent = this.atBase ? "as counted" : "by the closed form";
-    this.panel.querySelector(".now .views").textContent = `${at.clips}×${at.crops} = ${views} view${views > 1n ? "s" : ""}`;
+    const now = this.panel.querySelector(".now");
+    now.querySelector(".how").textContent = this.atBase ? "as counted" : "by the closed form";
+    now.querySelector(".views").textContent = `${at.clips}×${at.crops} = ${views} view${views > 1n ? "s" : ""}`;
     if (Object.keys(this.data.base).length) {
       const square = "S" in at;
-      this.panel.querySelector(".now .clip").textContent = [at.T, square ? at.S : at.H, square ? at.S : at.W]
+      now.querySelector(".clip").textContent = [at.T, square ? at.S : at.H, square ? at.S : at.W]
         .filter((size) => size !== undefined).join("×");
     }
     for (const row of this.panel.querySelectorAll("[data-total]")) {
-      const value = this.totals[row.dataset.total], { unit } = row.dataset;
+      const key = row.dataset.total, value = this.totals[key], { unit } = this.quantities.of(key);
       write(row.querySelector(".view"), value, unit);
-      if (row.dataset.total !== "params") write(row.querySelector(".video"), value === null ? null : value * views, unit);
+      if (this.quantities.growsWithViews(key)) {
+        write(row.querySelector(".video"), value === null ? null : value * views, unit);
+      }
     }
     for (const entry of this.panel.querySelectorAll("[data-formula]")) {
       const numbers = entry.querySelector(".numbers"), formula = entry.querySelector(".formula").textContent;
-      const put = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
-      if (numbers) numbers.textContent = put === formula ? "" : put;
+      const inNumbers = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
+      if (numbers) numbers.textContent = inNumbers === formula ? "" : inNumbers;
       entry.querySelector(".value").textContent = exact(this.totals[entry.dataset.formula]);
     }
     this.showLayers();
   }
 
   showLayers() {
+    const { columns } = this.quantities, last = FIRST + columns.length;
     const depth = Number(this.depth.value);
     this.rows.forEach((row, index) => this.showLayer(row, index, depth));
-    const shares = this.rows.map((row) => row.cells[FIRST + COLUMNS.length]);
-    const largest = Math.max(...shares.filter((_, index) => !("away" in this.rows[index].dataset)).map((cell) => Number(cell.dataset.key)));
+    const shares = this.rows.map((row) => row.cells[last]);
+    const there = shares.filter((_, index) => !("away" in this.rows[index].dataset));
+    const largest = Math.max(...there.map((cell) => Number(cell.dataset.key)));
     shares.forEach((cell) => cell.style.setProperty("--share", largest ? Number(cell.dataset.key) / largest : 0));
     const foot = this.table.tFoot.rows[0];
-    COLUMNS.forEach((quantity, column) => { foot.cells[FIRST + column].textContent = this.text(this.totals[quantity]); });
-    foot.cells[FIRST + COLUMNS.length].textContent = this.totals[this.basis()] ? "100.0%" : "";
+    columns.forEach((key, column) => { foot.cells[FIRST + column].textContent = this.text(this.totals[key]); });
+    foot.cells[last].textContent = this.totals[this.basis()] ? "100.0%" : "";
     this.place();
     this.filter();
   }
 
   basis() {
-    return this.totals.macs === 0n ? "other_flops" : "macs";
+    return this.quantities.basis(this.totals);
   }
 
   showLayer(row, index, depth) {
     const level = this.layers[index].depth;
     const of = (measure) => this.amounts[measure]?.[level === depth ? "whole" : "own"][index] ?? null;
-    const values = { params: of("params"), macs: of("macs"), other_flops: of("other_flops") };
-    values.flops = values.macs === null ? null : 2n * values.macs;
+    const measures = Object.keys(this.amounts);
+    const values = this.quantities.completed(Object.fromEntries(measures.map((measure) => [measure, of(measure)])));
     const empty = Object.values(values).every((value) => value === 0n);
     row.toggleAttribute("data-away", empty || (depth >= 0 && level > depth));
     row.hidden = "away" in row.dataset;
-    COLUMNS.forEach((quantity, column) => {
-      const value = values[quantity];
+    const { columns } = this.quantities;
+    columns.forEach((key, column) => {
+      const value = values[key];
       put(row.cells[FIRST + column], this.text(value), value === null ? "" : value.toString());
     });
-    const share = row.cells[FIRST + COLUMNS.length], part = values[this.basis()], all = this.totals[this.basis()];
-    put(share, part === null ? "–" : percent(part, all), part === null || !all ? "0" : String(Number(part) / Number(all)));
+    const share = row.cells[FIRST + columns.length], part = values[this.basis()], all = this.totals[this.basis()];
+    const ratio = part === null || !all ? "0" : String(Number(part) / Number(all));
+    put(share, part === null ? "–" : percent(part, all), ratio);
   }
 
   text(value) {
@@ -149,10 +155,11 @@ class Model {
   tell(shown, rows) {
     const found = this.panel.querySelector(".found");
     if (shown.length === rows.length) { found.textContent = `${rows.length} layers.`; return; }
-    const basis = this.basis(), column = FIRST + COLUMNS.indexOf(basis);
+    const basis = this.basis(), column = FIRST + this.quantities.columns.indexOf(basis);
     const cells = shown.map((row) => row.cells[column].dataset.key);
     const sum = cells.includes("") ? null : cells.reduce((total, text) => total + BigInt(text), 0n);
-    const cost = sum === null ? "" : `: ${si(sum)} ${basis === "macs" ? "MACs" : "other FLOPs"}, ${percent(sum, this.totals[basis]) || "0%"}`;
+    const { title } = this.quantities.of(basis), whole = this.totals[basis];
+    const cost = sum === null ? "" : `: ${si(sum)} ${title}, ${percent(sum, whole) || "0%"}`;
     found.textContent = `${shown.length} of ${rows.length} layers${cost}.`;
   }
 }
@@ -170,13 +177,13 @@ function write(cell, value, unit) {
   cell.replaceChildren(big, small);
 }
 
-function withTree(paths, name) {
+function withTree(paths, root) {
   const at = new Map(paths.map((path, index) => [path, index]));
   const found = paths.map((path) => {
     const parts = path.split(".");
     return {
       path,
-      label: path.match(/[^.]*(\.\d+)*$/)[0] || name, // "conv1.0": a number alone says nothing
+      label: path.match(/[^.]*(\.\d+)*$/)[0] || root, // "conv1.0": a number alone says nothing
       depth: path ? parts.length : 0,
       parent: path ? at.get(parts.slice(0, -1).join(".")) : -1,
       children: [],

@@ -1,9 +1,17 @@
 // The page: tabs, theme, print, and every chart where it can be seen.
 
+import { isDark } from "./drawing.js";
+import { Model } from "./model.js";
+import { unpackedPlotly } from "./plotly.js";
+import { Quantities } from "./quantities.js";
+import { Scatter } from "./scatter.js";
+import { filtered, sorted } from "./tables.js";
+
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const panels = [...document.querySelectorAll("[data-model]")];
-const models = panels.map((panel, index) => new Model(panel, data.models[index]));
+const quantities = new Quantities(data.quantities);
+const models = panels.map((panel, index) => new Model(panel, data.models[index], quantities));
 const section = document.querySelector(".comparison");
 const scatter = section?.querySelector(".scatter") ? new Scatter(section, data.comparison) : null;
 
@@ -11,19 +19,16 @@ document.querySelectorAll("table.sortable:not(.layers)").forEach((table) => sort
 if (section) {
   const found = section.querySelector(".found");
   filtered(section.querySelector("table"), section.querySelector(".filter"), (shown, rows) => {
-    found.textContent = shown.length === rows.length ? `${rows.length} networks` : `${shown.length} of ${rows.length} networks`;
+    const some = shown.length === rows.length ? "" : `${shown.length} of `;
+    found.textContent = `${some}${rows.length} networks`;
   })();
 }
 
-// Plotly comes packed, and last: numbers need not wait for charts
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
+const charts = [...models.map(({ icicle }) => icicle), ...(scatter ? [scatter] : [])];
 
+// as wide as each has room, unless told
 function draw(width) {
-  models.forEach((model) => model.icicle.draw(width));
-  scatter?.draw(width);
+  charts.forEach((chart) => chart.draw(width));
 }
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -37,11 +42,12 @@ function choose(index) {
 }
 tabs.forEach((tab, index) => {
   tab.addEventListener("click", () => choose(index));
-  tab.addEventListener("keydown", (event) => {
+  tab.addEventListener("keydown", (press) => {
     const last = tabs.length - 1;
-    const next = { ArrowRight: index === last ? 0 : index + 1, ArrowLeft: index ? index - 1 : last, Home: 0, End: last }[event.key];
+    const right = index === last ? 0 : index + 1, left = index ? index - 1 : last;
+    const next = { ArrowRight: right, ArrowLeft: left, Home: 0, End: last }[press.key];
     if (next === undefined) return;
-    event.preventDefault();
+    press.preventDefault();
     choose(next);
     tabs[next].focus();
   });
@@ -60,31 +66,29 @@ button.addEventListener("click", () => {
 system.addEventListener("change", dress);
 
 const PAPER = 680; // px between the margins of a page
-const print = matchMedia("print");
+const onPaper = matchMedia("print");
 let printing = false;
 function paper(on) {
   if (on === printing) return;
   printing = on;
   draw(on ? PAPER : undefined);
 }
-print.addEventListener("change", () => paper(print.matches));
+onPaper.addEventListener("change", () => paper(onPaper.matches));
 addEventListener("beforeprint", () => { root.dataset.printing = ""; paper(true); });
 addEventListener("afterprint", () => { delete root.dataset.printing; paper(false); });
 
-let width = innerWidth, later;
+let windowWidth = innerWidth, later;
 addEventListener("resize", () => {
-  if (innerWidth === width || printing) return;
-  width = innerWidth;
+  if (innerWidth === windowWidth || printing) return;
+  windowWidth = innerWidth;
   clearTimeout(later);
   later = setTimeout(() => draw(), 120);
 });
 
-window.flopcount = Object.freeze({ exact, si, models });
 button.setAttribute("aria-pressed", String(isDark()));
-unpacked("plotly").then((text) => {
-  const script = document.createElement("script");
-  script.textContent = text;
-  document.head.append(script);
+// numbers need not wait for charts
+unpackedPlotly(document.getElementById("plotly").textContent).then((plotly) => {
+  charts.forEach((chart) => { chart.plotly = plotly; });
   draw();
   root.dataset.drawn = "yes";
 }, () => {

@@ -1,13 +1,17 @@
 // Cost against accuracy: families by colour and marker, the Pareto front, details and source of a point on demand.
 
+import { CONFIG, font, hoverLabel, ink, isDark, roving } from "./drawing.js";
+import { exact, si } from "./exact.js";
+
 const GIGA = 1e9;
 
-class Scatter {
+export class Scatter {
   constructor(section, data) {
     this.chart = section.querySelector(".scatter");
     this.per = section.querySelector(".per");
     this.picked = section.querySelector(".picked");
     this.data = data;
+    this.plotly = null; // until it is unpacked
     this.per.addEventListener("change", () => this.draw());
   }
 
@@ -16,7 +20,7 @@ class Scatter {
   }
 
   draw(width = this.chart.clientWidth) {
-    if (!window.Plotly || !width) return;
+    if (!this.plotly || !width) return;
     const { points, families, fronts, dataset } = this.data;
     const narrow = width < 620, height = narrow ? 460 : 560;
     const front = fronts[this.per.value].map((index) => points[index]);
@@ -33,7 +37,8 @@ class Scatter {
       };
     });
     const line = {
-      type: "scatter", mode: "lines", name: "Pareto front", x: front.map((p) => this.cost(p)), y: front.map((p) => p.top1),
+      type: "scatter", mode: "lines", name: "Pareto front",
+      x: front.map((p) => this.cost(p)), y: front.map((p) => p.top1),
       line: { color: ink("faded"), width: 1.3, dash: "dash" }, hoverinfo: "skip",
     };
     const layout = {
@@ -43,36 +48,38 @@ class Scatter {
       hoverlabel: hoverLabel(), hovermode: "closest", dragmode: false,
       showlegend: true,
       legend: narrow ? { orientation: "h", y: -0.2, x: 0 } : { x: 1.02, y: 0.5, yanchor: "middle" },
-      xaxis: this.axis(`GMACs per ${this.per.value} (papers’ GFLOPs)`, { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
+      xaxis: this.axis(`GMACs per ${this.per.value} (papers’ GFLOPs)`,
+        { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
       yaxis: this.axis(`top-1 on ${dataset} (%), as printed`, {}),
     };
-    Plotly.react(this.chart, [line, ...this.traces], layout, CONFIG).then(() => {
+    this.plotly.react(this.chart, [line, ...this.traces], layout, CONFIG).then(() => {
       this.name(front);
       this.reach();
     });
     this.chart.removeAllListeners?.("plotly_click");
-    this.chart.on("plotly_click", (event) => this.pick(event.points[0].customdata));
+    this.chart.on("plotly_click", (click) => this.pick(click.points[0].customdata));
   }
 
   reaches(narrow) {
     const costs = this.data.points.map((point) => Math.log10(this.cost(point)));
-    const least = Math.min(...costs), most = Math.max(...costs), room = Math.max(0.12, (most - least) * (narrow ? 0.12 : 0.07));
+    const least = Math.min(...costs), most = Math.max(...costs);
+    const room = Math.max(0.12, (most - least) * (narrow ? 0.12 : 0.07));
     return { range: [least - room, most + room] };
   }
 
   axis(title, more) {
     return {
-      title: { text: title, standoff: 10 }, gridcolor: ink("line"), linecolor: ink("faded"), showline: true, zeroline: false,
+      title: { text: title, standoff: 10 },
+      gridcolor: ink("line"), linecolor: ink("faded"), showline: true, zeroline: false,
       ticks: "outside", tickcolor: ink("faded"), fixedrange: true, automargin: false, ...more,
     };
   }
 
   details(point) {
-    const safe = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
     const accuracy = `${point.top1} % top-1${point.top5 === null ? "" : `, ${point.top5} % top-5`}`;
     const cost = `${si(BigInt(point.macs.view))}MACs per view, ${si(BigInt(point.macs.video))}MACs per video`;
-    return [`<b>${safe(point.name)}</b> · ${safe(point.family)}`, accuracy, cost,
-      safe(`${point.clip}, ${point.views}; ${point.params_si} params`), safe(point.source)].join("<br>");
+    return [`<b>${safeText(point.name)}</b> · ${safeText(point.family)}`, accuracy, cost,
+      safeText(`${point.clip}, ${point.views}; ${point.params_si} params`), safeText(point.source)].join("<br>");
   }
 
   pick(point) {
@@ -105,9 +112,13 @@ class Scatter {
     const notes = [];
     for (const point of wanted) {
       const [x, y] = at(point), wide = point.name.length * 6.4 + 4, high = 14;
-      const spots = [[-wide / 2 - 8, -12], [0, -17], [wide / 2 + 12, -10], [wide / 2 + 14, 6], [-wide / 2 - 12, 8], [0, 19],
-        [0, -32], [-wide / 2 - 20, -26], [wide / 2 + 20, 22], [0, 34]];
-      const box = ([dx, dy]) => ({ left: x + dx - wide / 2, right: x + dx + wide / 2, top: y + dy - high / 2, bottom: y + dy + high / 2 });
+      const spots = [
+        [-wide / 2 - 8, -12], [0, -17], [wide / 2 + 12, -10], [wide / 2 + 14, 6], [-wide / 2 - 12, 8], [0, 19],
+        [0, -32], [-wide / 2 - 20, -26], [wide / 2 + 20, 22], [0, 34],
+      ];
+      const box = ([dx, dy]) => ({
+        left: x + dx - wide / 2, right: x + dx + wide / 2, top: y + dy - high / 2, bottom: y + dy + high / 2,
+      });
       const spot = spots.find((offset) => {
         const b = box(offset);
         return b.left > 0 && b.right < xaxis._length && b.top > 0 && b.bottom < yaxis._length
@@ -117,11 +128,12 @@ class Scatter {
       taken.push(box(spot));
       notes.push({
         x: Math.log10(this.cost(point)), y: point.top1, ax: spot[0], ay: spot[1], text: safeText(point.name),
-        showarrow: true, arrowhead: 0, arrowwidth: 0.6, arrowcolor: Math.abs(spot[1]) > 20 ? ink("faded") : "rgba(0,0,0,0)",
+        showarrow: true, arrowhead: 0, arrowwidth: 0.6,
+        arrowcolor: Math.abs(spot[1]) > 20 ? ink("faded") : "rgba(0,0,0,0)",
         standoff: 4, borderpad: 0, font: { ...font(11.5), weight: point.reported ? 700 : 400 }, captureevents: false,
       });
     }
-    Plotly.relayout(this.chart, { annotations: notes }).then(() => this.reach());
+    this.plotly.relayout(this.chart, { annotations: notes }).then(() => this.reach());
   }
 
   reach() {
@@ -131,10 +143,11 @@ class Scatter {
     });
     marks.sort((a, b) => this.cost(a.point) - this.cost(b.point));
     roving(marks, {
-      name: ({ point }) => `${point.name}, ${point.top1} % top-1, ${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`,
+      label: ({ point }) => `${point.name}, ${point.top1} % top-1, `
+        + `${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`,
       step: (mark, way) => marks[marks.indexOf(mark) + (way === "Right" || way === "Up" ? 1 : -1)],
       enter: ({ point }) => this.pick(point),
-      seen: ({ curve, i }) => Plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),
+      seen: ({ curve, i }) => this.plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),
     });
   }
 }

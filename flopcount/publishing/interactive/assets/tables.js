@@ -13,7 +13,7 @@ function compared(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function sorted(table) {
+export function sorted(table) {
   const headings = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
   const given = [...body.rows];
@@ -39,7 +39,7 @@ function sorted(table) {
 }
 
 // `away` rows are not there at all (deeper than asked for); says how many of the others are shown
-function filtered(table, input, tell) {
+export function filtered(table, input, tell) {
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...table.tBodies[0].rows].filter((row) => !("away" in row.dataset));

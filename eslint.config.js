@@ -1,0 +1,22 @@
+// The scripts of the HTML page: ES modules that a browser runs.
+
+import js from "@eslint/js";
+import globals from "globals";
+
+const rules = {
+  ...js.configs.recommended.rules,
+  "eqeqeq": "error",
+  "max-len": ["error", 120],
+  "no-implicit-globals": "error",
+  "no-shadow": ["error", { builtinGlobals: true, hoist: "all" }],
+  "no-undef": "error",
+  "no-unused-vars": "error",
+  "no-use-before-define": ["error", { functions: false }],
+  "no-var": "error",
+  "prefer-const": "error",
+};
+
+export default [
+  { linterOptions: { reportUnusedDisableDirectives: "error" }, rules },
+  { files: ["flopcount/publishing/interactive/assets/*.js"], languageOptions: { globals: globals.browser } },
+];
