@@ -23,7 +23,7 @@ from .guard.held import Held
 from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, watched_threads
-from .inputs import map_tensors
+from .inputs import tensors_of
 from .mode import RecordingMode, Unknown
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
@@ -88,8 +88,8 @@ def attempt(
                     _raise_what_was_caught(beside.owner)
                 except Uncountable as uncountable:
                     raise _uncountable(module, uncountable, "") from None
-                layer, part, given = path.failure or ("", module, ())
-                failure = failure_of(error, layer, part, given)
+                layer, part, inputs = path.failure or ("", module, ())
+                failure = failure_of(error, layer, part, inputs)
                 if not rung.real and lacks_data(failure):
                     raise Unknown(str(failure)) from error
                 raise Failed(failure) from error
@@ -123,12 +123,11 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
     Raises:
         InputError: there is one.
     """
-    given: list[Any] = []
-    map_tensors(given.append, (args, kwargs))
+    tensors: list[Any] = tensors_of(args, kwargs)
     before = Unknown.last.get(get_ident())  # of the count that this one is nested in, whose module may catch a refusal
-    refuse_shards(module, owned, given, of_parts=False)
+    refuse_shards(module, owned, tensors, of_parts=False)
     try:
-        for position, tensor in enumerate(given):
+        for position, tensor in enumerate(tensors):
             if isinstance(tensor, torch.Tensor):
                 refuse_tensor(tensor, f"input {position}")
         held = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy]

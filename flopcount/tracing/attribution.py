@@ -72,8 +72,8 @@ class ModulePath:
             if raised is not self._raised:
                 self._raised, self.failure = raised, (self.path, module, args)
         elif id(module) in self.names:
-            given = (args, kwargs) if kwargs else args
-            self.calls.append(ModuleCall(self.path, self._shapes(given), self._shapes(result)))
+            inputs = (args, kwargs) if kwargs else args
+            self.calls.append(ModuleCall(self.path, self._shapes(inputs), self._shapes(result)))
         if self._outer:  # nothing was entered where a hook before ours raised
             self.path = self._outer.pop()
 
@@ -86,10 +86,10 @@ class ModulePath:
         if kind is not torch.Tensor and not isinstance(value, torch.Tensor):
             return tuple(_nested_shapes(value))
         shape = value.shape
-        known = self._single.get(shape)
-        if known is None:
-            known = self._single[shape] = (tuple(shape),)
-        return known
+        shapes = self._single.get(shape)
+        if shapes is None:
+            shapes = self._single[shape] = (tuple(shape),)
+        return shapes
 
 
 def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:

@@ -19,7 +19,7 @@ from torch.nn.parameter import is_lazy
 from ..core.dataflow import Access, Dataflow, Flow, Role, Storage, region
 from ..core.ops import Op, Signature
 from .guard.writes import taken_and_written
-from .inputs import map_tensors
+from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
 from .torch_private import memory_id, storage_id
 
@@ -84,9 +84,9 @@ class DataflowRecorder:
 
     def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
         op = self.ops[-1].signature
-        results = _tensors(result)
+        results = tensors_of(result)
         if op.is_view or _returns_input(op):
-            source = next(iter(_tensors(args)), None)
+            source = next(iter(tensors_of(args)), None)
             for tensor in results:
                 if source is not None:
                     self._stand_in(tensor, source, same=op.is_view)
@@ -155,8 +155,8 @@ class DataflowRecorder:
 
 def _returns_input(signature: Signature) -> bool:
     """Dropout at test time is its input, whatever tensor the engine made for it."""
-    given = signature.arguments
-    return signature.op in _DROPOUTS and (given["train"] is False or given["p"] == 0)
+    arguments = signature.arguments
+    return signature.op in _DROPOUTS and (arguments["train"] is False or arguments["p"] == 0)
 
 
 def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
@@ -169,9 +169,3 @@ def _scattered(x: torch.Tensor) -> int:
     """Bytes that a product of batches of matrices copies, where all axes but the last two cannot be one axis."""
     axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
     return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(axes)) else x.nbytes
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
-    map_tensors(found.append, value)
-    return found

@@ -70,15 +70,15 @@ def trace(
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     owned = owned or Inventory.of(module)
-    given = args, kwargs or {}
-    refuse_uncountable(module, owned, *given)
+    arguments = args, kwargs or {}
+    refuse_uncountable(module, owned, *arguments)
 
     def run(rung: Rung) -> Trace:
         loaded = len(sys.modules)
-        traced = _run(module, owned, *given, rung, fast, dataflow, watch)
+        traced = _run(module, owned, *arguments, rung, fast, dataflow, watch)
         if dataflow and len(sys.modules) > loaded:
             # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
-            traced = _run(module, owned, *given, rung, fast, dataflow, watch)
+            traced = _run(module, owned, *arguments, rung, fast, dataflow, watch)
         return traced
 
     return climb(module, SAVING if saving else LADDER, engine, run)
@@ -100,21 +100,21 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            given = map_tensors(begun.make, (args, kwargs))
-            begun.mode.given(given)
+            inputs = map_tensors(begun.make, (args, kwargs))
+            begun.mode.given(inputs)
             if follower is not None:
-                follower.inputs(given)
+                follower.inputs(inputs)
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("an optimizer of the module's knows its own parameters alone")
                 stand_in(module, rung.name, begun.make)
             if begun.training:
                 module.train()
-            with begun.mode, watch(path, given) if watch else nullcontext():
-                result = module(*given[0], **given[1])
+            with begun.mode, watch(path, inputs) if watch else nullcontext():
+                result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)
-        return specs_of(*given), result, follower
+        return specs_of(*inputs), result, follower
 
     (inputs, result, follower), mode, settled = attempt(module, path, rung, fast, forward)
     followed = follower.dataflow() if follower is not None else None

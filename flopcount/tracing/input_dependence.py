@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from .attribution import ModulePath
 from .dependences import Call, Rule, rule_of
-from .inputs import map_tensors
+from .inputs import tensors_of
 from .intervals import Intervals, laid_out, placed
 from .mode import SILENT, is_composite
 from .torch_private import OpOverload, TorchDispatchMode, disable_current_modes
@@ -90,7 +90,7 @@ class DependenceMode(TorchDispatchMode):
         self._rules: dict[int, Rule | None] = {}
         self._depth = 0
         self._written: list[weakref.ref[Tensor]] = []
-        self.axes, self.lengths = _seed(_tensors(inputs))
+        self.axes, self.lengths = _seed(tensors_of(inputs))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -120,7 +120,7 @@ class DependenceMode(TorchDispatchMode):
     def _leave_module(self, module: nn.Module, args: Any, result: Any) -> None:
         if id(module) in self.path.names:
             with disable_current_modes():
-                states = tuple(self.state(tensor) for tensor in _tensors(_plain(result)))
+                states = tuple(self.state(tensor) for tensor in tensors_of(_plain(result)))
             self.outputs.append(Seen(self.path.names[id(module)], "", states))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -182,12 +182,12 @@ class DependenceMode(TorchDispatchMode):
         name = str(getattr(func, "overloadpacket", func))
         if _NEW.match(name):
             return none
-        known = [state for tensor in _tensors((args, kwargs)) if (state := self.state(tensor)) is not None]
-        if not known:
+        states = [state for tensor in tensors_of((args, kwargs)) if (state := self.state(tensor)) is not None]
+        if not states:
             return none
-        lost = next((state for state in known if isinstance(state, Lost)), None) or Lost(name, self.path.path)
+        lost = next((state for state in states if isinstance(state, Lost)), None) or Lost(name, self.path.path)
         rule = self._rule(func)
-        if rule is None or any(isinstance(state, Lost) for state in known) or _beyond(func, args, results):
+        if rule is None or any(isinstance(state, Lost) for state in states) or _beyond(func, args, results):
             return (lost,) * len(results)
         columns = [self._along(axis, rule, func, args, kwargs, results) for axis in range(len(self.axes))]
         if any(column is None for column in columns):
@@ -209,10 +209,10 @@ class DependenceMode(TorchDispatchMode):
         names = [argument.name for argument in func._schema.arguments]
         defaults = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
         named = dict(zip(names, args, strict=False)) | kwargs
-        given = {name: named.get(name, defaults.get(name)) for name in names}
-        unread = [given.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
-        answer = rule(Call(func, given, args, kwargs, see, results))
-        rest = (t for t in _tensors((args, kwargs)) if id(t) not in asked and not any(t is one for one in unread))
+        arguments = {name: named.get(name, defaults.get(name)) for name in names}
+        unread = [arguments.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
+        answer = rule(Call(func, arguments, args, kwargs, see, results))
+        rest = (t for t in tensors_of((args, kwargs)) if id(t) not in asked and not any(t is one for one in unread))
         if answer is None or any(self.state(tensor) is not None for tensor in rest):
             return None  # beyond the rule, or something it does not look at depends on the clip too
         return [answer] * len(results) if isinstance(answer, Intervals) else list(answer)
@@ -254,12 +254,6 @@ def _writes(tensor: Tensor) -> int:
     return getattr(tensor, "_flopcount_writes", 0)
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-    map_tensors(found.append, value)
-    return found
-
-
 def _plain(result: Any) -> Any:
     """Dataclass-like outputs of transformers as the dictionaries they are."""
     return dict(result) if isinstance(result, dict) else result
@@ -267,7 +261,7 @@ def _plain(result: Any) -> Any:
 
 def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
     """Calls that no dependence is written for: results elsewhere, changed shapes, nothing in a tensor."""
-    if not isinstance(func, OpOverload) or any(0 in r.shape for r in (*results, *_tensors(args))):
+    if not isinstance(func, OpOverload) or any(0 in r.shape for r in (*results, *tensors_of(args))):
         return True
     in_place_view = torch.Tag.inplace_view in func.tags and str(func.overloadpacket) != "aten.detach_"
     out = any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)

@@ -18,7 +18,7 @@ from torch import nn
 from ..core.errors import InputError, UnknownNameError
 from ..core.ops import TensorSpec
 
-__all__ = ["Input", "arguments_of", "map_tensors", "specs_of", "tensor_spec"]
+__all__ = ["Input", "arguments_of", "map_tensors", "specs_of", "tensor_spec", "tensors_of"]
 
 Input: TypeAlias = Any
 """Tensor | shape | TensorSpec | tuple of arguments | list | dict of keyword arguments, nested."""
@@ -138,6 +138,13 @@ def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
 _SCALARS = frozenset((int, float, bool, str))
 
 
+def tensors_of(*values: Any) -> list[torch.Tensor]:
+    """All tensors among the values, in order."""
+    tensors: list[torch.Tensor] = []
+    map_tensors(tensors.append, values)
+    return tensors
+
+
 def tensor_spec(tensor: torch.Tensor | TensorSpec) -> TensorSpec:
     """Shape and dtype of a tensor."""
     return tensor if isinstance(tensor, TensorSpec) else TensorSpec(tuple(tensor.shape), str(tensor.dtype))
@@ -145,6 +152,6 @@ def tensor_spec(tensor: torch.Tensor | TensorSpec) -> TensorSpec:
 
 def specs_of(*values: Any) -> tuple[TensorSpec, ...]:
     """Specs of all tensors among the arguments, in order."""
-    found: list[TensorSpec] = []
-    map_tensors(lambda tensor: found.append(tensor_spec(tensor)), values)
-    return tuple(found)
+    specs: list[TensorSpec] = []
+    map_tensors(lambda tensor: specs.append(tensor_spec(tensor)), values)
+    return tuple(specs)

@@ -122,8 +122,8 @@ def reduced(reach: Intervals, axes: Sequence[int]) -> Intervals:
         return reach
     sees_positions = any(reach.jumps[axis] for axis in axes)
     jumps = tuple(NOWHERE if axis in axes else jump for axis, jump in enumerate(reach.jumps))
-    found = reach.map(lambda x: x.amin(axes, keepdim=True), jumps)
-    return _whole(found) if sees_positions else found
+    result = reach.map(lambda x: x.amin(axes, keepdim=True), jumps)
+    return _whole(result) if sees_positions else result
 
 
 def _whole(reach: Intervals) -> Intervals:
@@ -189,10 +189,10 @@ def picked(reach: Intervals, axis: int, first: Sequence[int], last: Sequence[int
     none = (ends < starts).reshape(shape)
 
     def pick(x: Tensor) -> Tensor:
-        found = x.index_select(axis, starts.clamp(0, x.shape[axis] - 1))
+        result = x.index_select(axis, starts.clamp(0, x.shape[axis] - 1))
         for step in range(1, int((ends - starts).max()) + 1):
-            found = torch.minimum(found, x.index_select(axis, torch.minimum(starts + step, ends).clamp(min=0)))
-        return torch.where(none, torch.full_like(found, FAR), found)
+            result = torch.minimum(result, x.index_select(axis, torch.minimum(starts + step, ends).clamp(min=0)))
+        return torch.where(none, torch.full_like(result, FAR), result)
 
     return reach.map(pick, jumps)
 
@@ -220,8 +220,8 @@ def side_by_side(reaches: Sequence[Intervals], sizes: Sequence[int], axis: int) 
     ends = zip(reaches, sizes, strict=True)
     low, high = zip(*((laid(r.low, n), laid(r.minus_high, n)) for r, n in ends), strict=True)
     jumps = [max(js) for js in zip(*(reach.jumps for reach in reaches), strict=True)]
-    found = _tight(Intervals(torch.cat(low, axis), torch.cat(high, axis), tuple(jumps), reaches[0].length))
-    return found if any(jumps) else replace(found, jumps=_along(jumps, axis, Jump(_distance(found, axis))))
+    result = _tight(Intervals(torch.cat(low, axis), torch.cat(high, axis), tuple(jumps), reaches[0].length))
+    return result if any(jumps) else replace(result, jumps=_along(jumps, axis, Jump(_distance(result, axis))))
 
 
 def _distance(reach: Intervals, axis: int) -> int:
@@ -275,15 +275,15 @@ def reshaped(reach: Intervals, old: Sequence[int], new: Sequence[int]) -> Interv
         varies = any(reach.shape[axis] > 1 for axis in before)
         kept += [old[axis] if varies else 1 for axis in before]
         wanted += [new[axis] if varies else 1 for axis in behind]
-    found = reach.map(lambda x: x.expand(kept).reshape(wanted), (NOWHERE,) * len(new))
+    result = reach.map(lambda x: x.expand(kept).reshape(wanted), (NOWHERE,) * len(new))
     jumps: list[Jump] = [NOWHERE] * len(new)
     for before, behind in groups:
-        for axis, jump in zip(behind, _regrouped(reach, found, before, behind), strict=True):
+        for axis, jump in zip(behind, _regrouped(reach, result, before, behind), strict=True):
             jumps[axis] = jump
     return (
-        _tight(replace(found, jumps=tuple(jumps)))
+        _tight(replace(result, jumps=tuple(jumps)))
         if any(len(a) != len(b) for a, b in groups)
-        else replace(found, jumps=tuple(jumps))
+        else replace(result, jumps=tuple(jumps))
     )
 
 
@@ -349,7 +349,9 @@ def placed(reach: Intervals, part: Intervals, shape: Sequence[int], view: Callab
     jumps: tuple[Jump, ...] = reach.jumps
     if view(whole).ndim == len(shape):
         jumps = tuple(map(max, jumps, broadcast(part, len(shape)).jumps))
-    found = _tight(Intervals(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length))
+    result = _tight(
+        Intervals(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length)
+    )
     if not any(jumps):  # frames written one by one
-        found = replace(found, jumps=tuple(Jump(_distance(found, axis)) for axis in range(len(shape))))
-    return found
+        result = replace(result, jumps=tuple(Jump(_distance(result, axis)) for axis in range(len(shape))))
+    return result

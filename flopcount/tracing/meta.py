@@ -20,7 +20,7 @@ from .autocast import autocast_arguments, is_cast, under_autocast
 from .dataless import DatalessMode, Handler
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout
-from .inputs import map_tensors
+from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
 from .mode import SILENT, Unknown, call_key, is_empty, is_view_of, make_signature
@@ -109,12 +109,8 @@ def _treatment(func: Any) -> str:
 
 def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether a result has no data, and none of its tensors is (a view of) an argument."""
-    made: list[torch.Tensor] = []
-    given: list[torch.Tensor] = []
-    map_tensors(made.append, result)
-    map_tensors(given.append, (args, kwargs))
-    storages = {memory_id(tensor) for tensor in given}
-    return all(tensor.is_meta and memory_id(tensor) not in storages for tensor in made)
+    storages = {memory_id(tensor) for tensor in tensors_of(args, kwargs)}
+    return all(tensor.is_meta and memory_id(tensor) not in storages for tensor in tensors_of(result))
 
 
 class MetaMode(DatalessMode):
@@ -170,11 +166,11 @@ class MetaMode(DatalessMode):
         if not self._shapes_decide(func, args, kwargs):
             return self._take_apart(func, args, kwargs)
         key = Parts, call_key(func, args, kwargs)
-        known = self.aten_calls.get(key)
-        if known is not None:
-            for signature in known.signatures:
+        answer = self.aten_calls.get(key)
+        if answer is not None:
+            for signature in answer.signatures:
                 self.record(signature)
-            return rebuild(known.result)
+            return rebuild(answer.result)
         begun = len(self.ops)
         result = self._take_apart(func, args, kwargs)
         if _is_new(result, args, kwargs):
@@ -197,19 +193,18 @@ class MetaMode(DatalessMode):
             return False
         if under_autocast():  # which has a say in the parts
             return False
-        tensors: list[torch.Tensor] = []
-        map_tensors(tensors.append, (args, kwargs))
+        tensors = tensors_of(args, kwargs)
         return not any(map(self.knows, tensors))
 
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self._knows_all(args, kwargs) and not outgrows(func, args, self.known_limit):
             return self._compute(func, args, kwargs)
         calls, key = self._place(func, args, kwargs)
-        known = calls.get(key)
-        if known is None:
-            known = calls[key] = self._first_time(func, args, kwargs)
-        self.record(known.signature)
-        result = known.result
+        answer = calls.get(key)
+        if answer is None:
+            answer = calls[key] = self._first_time(func, args, kwargs)
+        self.record(answer.signature)
+        result = answer.result
         if type(result) is Layout:
             return result.empty()
         return args[result.position] if isinstance(result, Argument) else rebuild(result)
@@ -318,11 +313,11 @@ class MetaMode(DatalessMode):
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
         calls, key = self._place(func, args, kwargs)
-        known = calls.get(key)
-        if known is None:
+        answer = calls.get(key)
+        if answer is None:
             is_view = is_view_of(func, result, args)
-            known = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
-        self.record(known.signature)
+            answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
+        self.record(answer.signature)
         return result
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -377,10 +372,10 @@ class MetaMode(DatalessMode):
 
     def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
         calls, key = self._place(func, args, kwargs)
-        known = calls.get(key)
-        if known is None:
-            known = calls[key] = self._first_write(func, args, kwargs)
-        self.record(known.signature)
+        answer = calls.get(key)
+        if answer is None:
+            answer = calls[key] = self._first_write(func, args, kwargs)
+        self.record(answer.signature)
 
     def _first_write(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         target = args[0]
@@ -393,14 +388,14 @@ class MetaMode(DatalessMode):
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A new result, and statistics that are written beside it."""
         names = [a.name for a in func._schema.arguments]
-        given = dict(zip(names, args, strict=False)) | kwargs
+        arguments = dict(zip(names, args, strict=False)) | kwargs
         written = [
-            given.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
+            arguments.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
         ]
-        known = self._knows_all(args, kwargs)
+        all_known = self._knows_all(args, kwargs)
         for tensor in written:
             if isinstance(tensor, torch.Tensor) and not tensor.is_meta and self.knows(tensor):
-                if known:
+                if all_known:
                     self._keep(tensor)
                 else:
                     self._unknown[memory_id(tensor)] = tensor
@@ -438,7 +433,7 @@ class MetaMode(DatalessMode):
         """Record a call whose result is at hand; the result's shape is part of the key, since values may decide it."""
         calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
         key = call_key(func, args, kwargs), is_view, sizes(result)
-        known = calls.get(key)
-        if known is None:
-            known = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
-        self.record(known.signature)
+        answer = calls.get(key)
+        if answer is None:
+            answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
+        self.record(answer.signature)

@@ -23,7 +23,7 @@ from .dataflow import DataflowRecorder
 from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper, swap_back
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
-from .inputs import map_tensors
+from .inputs import tensors_of
 from .layout import Layout
 from .origin import first_line, says_that_data_is_missing
 from .results import leaves_of
@@ -62,13 +62,13 @@ class RecordingMode(TorchDispatchMode):
 
     def decomposes(self, func: Any) -> bool:
         """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
-        known = self._composite.get(id(func))
-        if known is None:
+        composite = self._composite.get(id(func))
+        if composite is None:
             if id(func) not in _countable:
                 refuse_operator(func)
                 _countable[id(func)] = func
-            known = self._composite[id(func)] = is_composite(func) and not _has_rule(func)
-        return known
+            composite = self._composite[id(func)] = is_composite(func) and not _has_rule(func)
+        return composite
 
     def record(self, signature: Signature) -> None:
         """One more operation in the module that is running."""
@@ -149,11 +149,11 @@ _schemas: dict[Any, tuple[str, str, dict[str, Any]]] = {}
 
 def is_composite(func: Any) -> bool:
     """Whether torch makes this operator of others."""
-    known = _composites.get(func)
-    if known is None:
+    composite = _composites.get(func)
+    if composite is None:
         counts = isinstance(func, OpOverload) and func.namespace not in SILENT
-        known = _composites[func] = counts and has_kernel(func, "CompositeImplicitAutograd")
-    return known
+        composite = _composites[func] = counts and has_kernel(func, "CompositeImplicitAutograd")
+    return composite
 
 
 def _has_rule(func: Any) -> bool:
@@ -176,11 +176,11 @@ def make_signature(
 
 def _schema(func: Any) -> tuple[str, str, dict[str, Any]]:
     """Name, overload, and every argument in order with its default (None where it has none)."""
-    known = _schemas.get(func)
-    if known is None:
+    schema = _schemas.get(func)
+    if schema is None:
         defaults = {a.name: _frozen(a.default_value) if a.has_default_value() else None for a in func._schema.arguments}
-        known = _schemas[func] = str(func.overloadpacket), func._overloadname, defaults
-    return known
+        schema = _schemas[func] = str(func.overloadpacket), func._overloadname, defaults
+    return schema
 
 
 _FLEX_ATTENTION = ("query", "key", "value")
@@ -328,7 +328,7 @@ class NativeMode(RecordingMode):
             self._keep(func, args, kwargs)
         result = self._call(func, args, kwargs)
         self.sources.written(targets)
-        self.sources.made(_tensors(result), of=_tensors((args, kwargs)), empty=is_empty(func))
+        self.sources.made(tensors_of(result), of=tensors_of((args, kwargs)), empty=is_empty(func))
         if self.is_real and is_constant(func):
             self.sources.filled(result)
         view = is_view_of(func, result, args)
@@ -413,7 +413,7 @@ class NativeMode(RecordingMode):
 
     def given(self, values: Any) -> None:
         """The input is made here, too."""
-        self.sources.made(_tensors(values))
+        self.sources.made(tensors_of(values))
 
     def returned(self, result: Any) -> None:
         """What is returned is read by the caller."""
@@ -441,9 +441,3 @@ class NativeMode(RecordingMode):
 def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:
     """Whether other data leaves shape, strides and dtype of a tensor as they are."""
     return (tensor.shape, tensor.stride(), tensor.dtype) == (value.shape, value.stride(), value.dtype)
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = []
-    map_tensors(found.append, value)
-    return found

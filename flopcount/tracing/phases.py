@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -33,8 +34,15 @@ __all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
 LOSS = "(loss)"
 """Stands for a module's path where an operation belongs to the loss."""
 
-_NEITHER, _WEIGHT, _DATA = range(3)  # what a tensor is made of: constants alone, parameters, the input
 _NO_VALUES = -1  # a gradient has the device of its tensor, so that nothing in a backward pass is known
+
+
+class _MadeOf(IntEnum):
+    """What a tensor is made of: constants alone, parameters too, or the input too."""
+
+    CONSTANTS = 0
+    PARAMETERS = 1
+    INPUT = 2
 
 
 class TrainingPath(ModulePath):
@@ -121,11 +129,11 @@ class PhaseRecorder(TorchDispatchMode):
 
     def inputs(self, values: Any) -> None:
         """These tensors are the input."""
-        map_tensors(lambda tensor: self._made_of.__setitem__(_storage(tensor), _DATA), values)
+        map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), _MadeOf.INPUT), values)
 
     def parameter(self, leaf: torch.Tensor, owner: str) -> None:
         """This tensor is a parameter of the module `owner`."""
-        self._made_of[_storage(leaf)] = _WEIGHT
+        self._made_of[memory_id(leaf)] = _MadeOf.PARAMETERS
         self._owners[id(leaf)] = owner
 
     def rest(self) -> None:
@@ -151,12 +159,14 @@ class PhaseRecorder(TorchDispatchMode):
         number = next_node_number() - 1  # the node of this operation, if it has one, is the newest
         operands = self._operands(args, kwargs)
         if number not in self._nodes:
-            self._nodes[number] = _Node(_WEIGHT in self._levels(_factors(func, args)), _DATA in operands.values())
+            self._nodes[number] = _Node(
+                _MadeOf.PARAMETERS in self._levels(_factors(func, args)), _MadeOf.INPUT in operands.values()
+            )
         result = self._run(func, args, kwargs, lambda: PhaseNote(phase, self.path.path))
         if self._hides_floats:
             result = map_tensors(lambda tensor: _without_value(tensor, operands), result)
-        level = max(operands.values(), default=_NEITHER)
-        map_tensors(lambda tensor: self._made_of.__setitem__(_storage(tensor), level), result)
+        level = max(operands.values(), default=_MadeOf.CONSTANTS)
+        map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), level), result)
         return result
 
     def _backward(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -167,8 +177,8 @@ class PhaseRecorder(TorchDispatchMode):
         result = self._run(func, args, kwargs, lambda: self._gradient(func, args, node, operands))
 
         def made(tensor: torch.Tensor) -> None:
-            if _storage(tensor) not in operands:  # a view of a parameter is one still
-                self._made_of[_storage(tensor)] = _DATA
+            if memory_id(tensor) not in operands:  # a view of a parameter is one still
+                self._made_of[memory_id(tensor)] = _MadeOf.INPUT
 
         map_tensors(made, result)
         return result
@@ -196,11 +206,15 @@ class PhaseRecorder(TorchDispatchMode):
         place = self._place_of(node)
         if _has_mask(func):
             data, weight = self._levels(args[1]), self._levels(args[2])
-            if _DATA in weight:  # a kernel that the network itself computes
+            if _MadeOf.INPUT in weight:  # a kernel that the network itself computes
                 return PhaseNote(Phase.BACKWARD_INPUT, place)
-            return PhaseNote(Phase.BACKWARD_INPUT if _DATA in data else Phase.BACKWARD_WEIGHT, place, _DATA in data)
+            return PhaseNote(
+                Phase.BACKWARD_INPUT if _MadeOf.INPUT in data else Phase.BACKWARD_WEIGHT, place, _MadeOf.INPUT in data
+            )
         made = self._nodes.get(number_of_node(node)) if node is not None else None
-        by_weight = made is not None and made.has_weight and (_WEIGHT not in operands.values() or not made.has_data)
+        by_weight = (
+            made is not None and made.has_weight and (_MadeOf.PARAMETERS not in operands.values() or not made.has_data)
+        )
         return PhaseNote(Phase.BACKWARD_WEIGHT if by_weight else Phase.BACKWARD_INPUT, place)
 
     def _place_of(self, node: Any) -> str:
@@ -211,13 +225,13 @@ class PhaseRecorder(TorchDispatchMode):
 
     def _operands(self, *values: Any) -> dict[int, int]:
         """Storages among the arguments, and what each is made of."""
-        found: dict[int, int] = {}
+        levels: dict[int, int] = {}
 
         def add(tensor: torch.Tensor) -> None:
-            found[_storage(tensor)] = self._made_of.get(_storage(tensor), _NEITHER)
+            levels[memory_id(tensor)] = self._made_of.get(memory_id(tensor), _MadeOf.CONSTANTS)
 
         map_tensors(add, values)
-        return found
+        return levels
 
     def _levels(self, *values: Any) -> set[int]:
         return set(self._operands(*values).values())
@@ -236,13 +250,9 @@ def _has_mask(func: Any) -> bool:
     return schema is not None and any(argument.name == "output_mask" for argument in schema.arguments)
 
 
-def _storage(tensor: torch.Tensor) -> int:
-    return memory_id(tensor)
-
-
 def _without_value(tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
     """A floating-point number that was just made, as a meta tensor."""
-    if tensor.is_meta or not tensor.is_floating_point() or _storage(tensor) in operands:
+    if tensor.is_meta or not tensor.is_floating_point() or memory_id(tensor) in operands:
         return tensor
     with disable_current_modes():  # the mode below would make a small one for real
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

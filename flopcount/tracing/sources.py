@@ -49,22 +49,23 @@ def scope(path: str) -> Scope:
     frame = sys._getframe(1)
     for _ in range(_AMONG):
         if frame.f_code in (_APPLY, _CALL):
-            given = frame.f_locals
-            owner = given["cls"] if frame.f_code is _APPLY else type(given["self"])
-            return Scope(owner.__name__, specs_of(given["args"], given["kwargs"]), path)
+            names = frame.f_locals
+            owner = names["cls"] if frame.f_code is _APPLY else type(names["self"])
+            return Scope(owner.__name__, specs_of(names["args"], names["kwargs"]), path)
         function = None if _APPLY else function_with_forward(frame.f_code)
         if function is not None:
-            names, more, _, given = getargvalues(frame)
-            return Scope(function.__name__, specs_of([given.get(name) for name in (*names, more) if name]), path)
+            parameters, more, _, values = getargvalues(frame)
+            inputs = [values.get(name) for name in (*parameters, more) if name]
+            return Scope(function.__name__, specs_of(inputs), path)
         if frame.f_back is None:
             break
         frame = frame.f_back
     return Scope("forward", (), path)
 
 
-def unseen(name: str, given: Iterable[TensorSpec], result: TensorSpec) -> Signature:
+def unseen(name: str, taken: Iterable[TensorSpec], result: TensorSpec) -> Signature:
     """Work out of sight, as an operation that no rule knows."""
-    return Signature(f"unknown.{name}", "", {f"left{i}": spec for i, spec in enumerate(given)}, (result,))
+    return Signature(f"unknown.{name}", "", {f"left{i}": spec for i, spec in enumerate(taken)}, (result,))
 
 
 class _Handed(NamedTuple):
@@ -226,11 +227,11 @@ class Sources:
         self._came_back = True
         left = [exit for exit in self._exits if exit.storage != address]
         if left:
-            where, given = left[-1].scope, tuple(exit.spec for exit in left)
+            where, specs = left[-1].scope, tuple(exit.spec for exit in left)
         else:
             where = made_in or (self._exits[-1].scope if self._exits else scope(self._path.path))
-            given = where.given
-        self._record(unseen(where.name, given, result), where.path)
+            specs = where.given
+        self._record(unseen(where.name, specs, result), where.path)
 
 
 def _has_memory(tensor: torch.Tensor) -> bool:

@@ -185,11 +185,11 @@ def function_with_forward(code: CodeType) -> type[torch.autograd.Function] | Non
     """The function that runs where its `apply` has no frame: the one that this code is the `forward` of."""
     if code.co_name != "forward":
         return None
-    known: list[type[torch.autograd.Function]] = [torch.autograd.Function]
-    for function in known:
+    functions: list[type[torch.autograd.Function]] = [torch.autograd.Function]
+    for function in functions:
         if getattr(unwrap(function.forward), "__code__", None) is code:
             return function
-        known += function.__subclasses__()
+        functions += function.__subclasses__()
     return None
 
 
@@ -204,8 +204,8 @@ def blind_transforms() -> list[tuple[Any, str, Any, Any]]:
     if _DIFFERENTIATES:
         return []
     owner = torch._functorch.eager_transforms
-    found = [(name, getattr(owner, name)) for name in ("grad_increment_nesting", "jvp_increment_nesting")]
-    return [(owner, name, begin, _seeing(begin)) for name, begin in found]
+    places = [(name, getattr(owner, name)) for name in ("grad_increment_nesting", "jvp_increment_nesting")]
+    return [(owner, name, begin, _seeing(begin)) for name, begin in places]
 
 
 def _seeing(begin: Any) -> Any:

@@ -131,8 +131,8 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
     """What each stream returned, call by call."""
     outputs: list[list[Any]] = [[] for _ in streams]
     hooks = [
-        module.get_submodule(stream).register_forward_hook(lambda _, __, out, found=found: found.append(out))
-        for stream, found in zip(streams, outputs, strict=True)
+        module.get_submodule(stream).register_forward_hook(lambda _, __, out, calls=calls: calls.append(out))
+        for stream, calls in zip(streams, outputs, strict=True)
     ]
     try:
         yield outputs
@@ -143,17 +143,17 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
 
 def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
     """Cross entropy on what looks like class scores, else the sum of all that is returned."""
-    found = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
-    scores = [tensor for tensor in found if tensor.ndim == 2 and tensor.shape[0] == batch]
+    floats = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
+    scores = [tensor for tensor in floats if tensor.ndim == 2 and tensor.shape[0] == batch]
     if scores:
         first = scores[0].shape
         alike = [tensor for tensor in scores if tensor.shape == first]  # auxiliary heads have the same classes
         target = torch.zeros(first[0], dtype=torch.int64, device=scores[0].device)
         several = f", of {len(alike)} heads" if len(alike) > 1 else ""
         return _total([F.cross_entropy(t, target) for t in alike]), f"cross entropy on scores {tuple(first)}{several}"
-    if not found:
+    if not floats:
         return None, "none: nothing it returns is a floating-point number"
-    sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in found]
+    sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in floats]
     return _total(sums), "sum of the outputs, none of which has the form (batch, classes)"
 
 

@@ -16,13 +16,13 @@ __all__ = ["Inventory", "named_modules"]
 def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
     """As `list(root.named_modules())`: each module once, under its first name, before the modules it holds."""
     seen: set[int] = set()
-    found: list[tuple[str, nn.Module]] = []
+    modules: list[tuple[str, nn.Module]] = []
 
     def visit(path: str, module: nn.Module) -> None:
         if id(module) in seen:
             return
         seen.add(id(module))
-        found.append((path, module))
+        modules.append((path, module))
         children = module._modules
         if children:
             prefix = f"{path}." if path else ""
@@ -31,7 +31,7 @@ def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
                     visit(prefix + name, child)
 
     visit("", root)
-    return found
+    return modules
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ _SETTLED = frozenset((torch.Tensor, nn.Parameter))
 
 
 def _distinct(tables: list[Mapping[str, Any]]) -> list[Any]:
-    found: dict[int, Any] = {}
+    tensors: dict[int, Any] = {}
     for table in tables:
         if table:
             for tensor in table.values():
                 if tensor is not None:
-                    found.setdefault(id(tensor), tensor)
-    return list(found.values())
+                    tensors.setdefault(id(tensor), tensor)
+    return list(tensors.values())

@@ -43,10 +43,10 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """All tensors among the arguments."""
-        found: list[Tensor] = []
+        tensors: list[Tensor] = []
         for value in self.given.values():
-            found += [v for v in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(v, Tensor)]
-        return found
+            tensors += [v for v in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(v, Tensor)]
+        return tensors
 
     def seen(self) -> list[Intervals]:
         """The reaches of all arguments that have one."""

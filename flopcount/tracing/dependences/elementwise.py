@@ -48,9 +48,9 @@ def reduction(call: Call) -> Answer:
         return pointwise(call)
     ndim = len(reach.shape)
     axes = axes_of(call.given.get("dim"), ndim)
-    found = reduced(reach, axes)
+    result = reduced(reach, axes)
     if len(call.out) == ndim:
-        return [found] * len(call.results)
+        return [result] * len(call.results)
     kept = [axis for axis in range(ndim) if axis not in axes]
-    gone = found.map(lambda x: x.squeeze(axes), [found.jumps[axis] for axis in kept])
+    gone = result.map(lambda x: x.squeeze(axes), [result.jumps[axis] for axis in kept])
     return [gone] * len(call.results)

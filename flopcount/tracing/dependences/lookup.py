@@ -18,9 +18,9 @@ _MIXING = ("aten.kron", "aten.linalg_cross", "aten.addr", "aten.isin", "aten._fo
 def rule_of(func: Any) -> Rule | None:
     """The dependence of an operator: by name, else that of an elementwise operator if its cost rule is of one."""
     name = str(func.overloadpacket)
-    found = RULES.get(name) or RULES.get(name[:-1] if name.endswith("_") else name)
-    if found is not None:
-        return found
+    rule = RULES.get(name) or RULES.get(name[:-1] if name.endswith("_") else name)
+    if rule is not None:
+        return rule
     cost = find_rule(Signature(name, func._overloadname, {}, ()))
     by_element = cost is not None and cost.kind in (Kind.ACTIVATION, Kind.ELEMENTWISE)
     return elementwise.pointwise if by_element and not name.startswith(_MIXING) else None

@@ -20,30 +20,30 @@ def pad(call: Call) -> Answer:
     """Zeros count as the positions that a longer input would have there; mirrored ones are what they mirror."""
     name, x = str(call.func.overloadpacket).removeprefix("aten."), next(iter(call.given.values()))
     mode = call.given.get("mode") or ("reflect" if "reflect" in name else "replicate" if "repl" in name else "constant")
-    found = call.reach()
-    if found is None or mode == "circular":
+    result = call.reach()
+    if result is None or mode == "circular":
         return None
     amounts = call.given.get("pad") or call.given["padding"]
     for k, (before, behind) in enumerate(zip(amounts[::2], amounts[1::2], strict=True)):
         axis = x.ndim - 1 - k
         n = x.shape[axis]
         if mode == "constant":
-            found = padded(found, axis, n, before, behind)
+            result = padded(result, axis, n, before, behind)
         else:
             places = [min(max(i, 0), n - 1) if mode == "replicate" else n - 1 - abs(n - 1 - abs(i))
                       for i in range(-before, n + behind)]  # fmt: skip
-            found = picked(found, axis, places, None, found.jumps[axis])
-    return found
+            result = picked(result, axis, places, None, result.jumps[axis])
+    return result
 
 
 @dependence("cat", "concat", "concatenate", "stack")
 def cat(call: Call) -> Answer:
     """Tensors side by side; constants among them see nothing."""
     tensors = call["tensors"]
-    known = call.seen()[0]
+    seen = call.seen()[0]
     new_axis = str(call.func.overloadpacket) == "aten.stack"
     tensors = [tensor for tensor in tensors if new_axis or tuple(tensor.shape) != (0,)]
-    reaches = [call.see(tensor) or known.nothing(tensor.ndim) for tensor in tensors]
+    reaches = [call.see(tensor) or seen.nothing(tensor.ndim) for tensor in tensors]
     if not new_axis:
         return side_by_side(reaches, [tensor.shape[call["dim"]] for tensor in tensors], call["dim"])
     axis = call["dim"] % len(call.out)
@@ -117,8 +117,8 @@ def repeat(call: Call) -> Answer:
     ndim = len(call.out)
     times = list(call.given.get("repeats") or call.given["dims"])
     times = [1] * (ndim - len(times)) + times
-    found = broadcast(reach, ndim)
-    return found.map(lambda x: x.repeat([t if n > 1 else 1 for t, n in zip(times, x.shape, strict=True)]))
+    result = broadcast(reach, ndim)
+    return result.map(lambda x: x.repeat([t if n > 1 else 1 for t, n in zip(times, x.shape, strict=True)]))
 
 
 @dependence("repeat_interleave")
@@ -142,11 +142,11 @@ def index(call: Call) -> Answer:
     reach, x = call.reach("self"), call["self"]
     places = call.given.get("index") if "dim" in call.given else None
     if places is None:
-        given = call["indices"]
-        axes = [axis for axis, value in enumerate(given) if value is not None]
-        if len(axes) != 1 or given[axes[0]].ndim != 1 or given[axes[0]].dtype in (torch.bool, torch.uint8):
+        indices = call["indices"]
+        axes = [axis for axis, value in enumerate(indices) if value is not None]
+        if len(axes) != 1 or indices[axes[0]].ndim != 1 or indices[axes[0]].dtype in (torch.bool, torch.uint8):
             return None
-        axis, places = axes[0], given[axes[0]]
+        axis, places = axes[0], indices[axes[0]]
     else:
         axis = call["dim"] % x.ndim
     if reach is None:

@@ -24,7 +24,7 @@ def convolution(call: Call) -> Answer:
     stride, dilation = (sizes_of(call[name], axes) for name in ("stride", "dilation"))
     padding = call["padding"]
     channel = len(reach.shape) - axes - 1
-    found = mixed_channels(reach, channel, call["groups"], weight.shape[0])
+    result = mixed_channels(reach, channel, call["groups"], weight.shape[0])
     for k in range(axes):
         axis, kernel = channel + 1 + k, weight.shape[2 + k]
         if isinstance(padding, str):  # of an even kernel's padding, torch puts the odd one behind
@@ -32,8 +32,8 @@ def convolution(call: Call) -> Answer:
         else:
             before = sizes_of(padding, axes)[k]
         size, out = call["input"].shape[axis], call.out[axis]
-        found = windowed(found, axis, size, out, kernel, stride[k], before, dilation[k])
-    return found
+        result = windowed(result, axis, size, out, kernel, stride[k], before, dilation[k])
+    return result
 
 
 @dependence("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -44,7 +44,7 @@ def transposed(call: Call) -> Answer:
         return None
     axes = weight.ndim - 2
     channel = len(reach.shape) - axes - 1
-    found = mixed_channels(reach, channel, call["groups"], weight.shape[1] * call["groups"])
+    result = mixed_channels(reach, channel, call["groups"], weight.shape[1] * call["groups"])
     sizes = zip(*(sizes_of(call[name], axes) for name in ("stride", "padding", "dilation")), strict=True)
     for k, (stride, padding, dilation) in enumerate(sizes):
         axis, span = channel + 1 + k, (weight.shape[2 + k] - 1) * dilation
@@ -52,10 +52,10 @@ def transposed(call: Call) -> Answer:
         places = [o + padding for o in range(call.out[axis])]
         first, last = [-((span - p) // stride) for p in places], [p // stride for p in places]
         before, behind = max(-min(first), 0), max(max(last) + 1 - size, 0)
-        found = padded(found, axis, size, before, behind)  # what a longer input would have there
+        result = padded(result, axis, size, before, behind)  # what a longer input would have there
         first, last = [p + before for p in first], [p + before for p in last]
-        found = picked(found, axis, first, last, found.jumps[axis].upsampled(stride))
-    return found
+        result = picked(result, axis, first, last, result.jumps[axis].upsampled(stride))
+    return result
 
 
 def _pool(axes: int, *, mean: bool) -> Rule:
@@ -67,15 +67,15 @@ def _pool(axes: int, *, mean: bool) -> Rule:
         kernel = sizes_of(call["kernel_size"], axes)
         stride = sizes_of(call["stride"] or kernel, axes)
         padding, dilation = sizes_of(call["padding"], axes), sizes_of(call.given.get("dilation", 1), axes)
-        found = reach
+        result = reach
         for k in range(axes):
             axis = x.ndim - axes + k
             size, out = x.shape[axis], call.out[axis]
             if mean and out == 1 and kernel[k] >= size and not padding[k]:
-                found = reduced(found, [axis]) if kernel[k] > 1 else found
+                result = reduced(result, [axis]) if kernel[k] > 1 else result
             else:
-                found = windowed(found, axis, size, out, kernel[k], stride[k], padding[k], dilation[k])
-        return [found] * len(call.results)
+                result = windowed(result, axis, size, out, kernel[k], stride[k], padding[k], dilation[k])
+        return [result] * len(call.results)
 
     return pool
 
@@ -86,15 +86,15 @@ def _adaptive(axes: int) -> Rule:
         reach, x = call.reach("self"), call["self"]
         if reach is None:
             return None
-        found = reach
+        result = reach
         for axis in range(x.ndim - axes, x.ndim):
             n, m = x.shape[axis], call.out[axis]
             if m == 1:
-                found = reduced(found, [axis])
+                result = reduced(result, [axis])
             elif m != n:
                 first, last = [i * n // m for i in range(m)], [-(-(i + 1) * n // m) - 1 for i in range(m)]
-                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
-        return [found] * len(call.results)
+                result = picked(result, axis, first, last, result.jumps[axis].resized(n, m))
+        return [result] * len(call.results)
 
     return adaptive
 
@@ -111,20 +111,20 @@ def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
     def upsample(call: Call) -> Answer:
         """Each output sees the neighbours of the place it is sampled at."""
         x = call.reach()
-        given = next(iter(call.given.values()))
+        source = next(iter(call.given.values()))
         if x is None:
             return None
-        found = x
+        result = x
         for k in range(axes):
-            axis = given.ndim - axes + k
-            n, m = given.shape[axis], call.out[axis]
+            axis = source.ndim - axes + k
+            n, m = source.shape[axis], call.out[axis]
             if n != m:
                 places = _places(call, k, n, m, half=half)
                 first = [min(max(floor(p) + taps[0], 0), n - 1) for p in places]
                 last = [min(max((floor(p) if p == floor(p) and taps == (0, 1) else floor(p) + taps[1]), 0), n - 1)
                         for p in places]  # fmt: skip
-                found = picked(found, axis, first, last, found.jumps[axis].resized(n, m))
-        return found
+                result = picked(result, axis, first, last, result.jumps[axis].resized(n, m))
+        return result
 
     return upsample
 

@@ -293,8 +293,8 @@ def _parted(tables: list[dict[str, Any]]) -> tuple[list[Any], list[Any], list[An
     for place in _TABLES:
         torchs += filter(None, first[place::_SIZE])
     tables_of_torch = [value for value in torchs if type(value) in _EXACT]
-    known = {*map(id, tables_of_torch)}
-    others += [value for value in filter(None, chain(first, torchs)) if id(value) not in known]
+    ids = {*map(id, tables_of_torch)}
+    others += [value for value in filter(None, chain(first, torchs)) if id(value) not in ids]
     return tables_of_torch, [*filterfalse(None, first)], others
 
 

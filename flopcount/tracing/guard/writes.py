@@ -30,11 +30,11 @@ def written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """Tensors that the operator's schema says it writes to."""
     if not isinstance(func, OpOverload):
         return []
-    found: list[torch.Tensor] = []
+    tensors: list[torch.Tensor] = []
     for position, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
-            map_tensors(found.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
-    return found
+            map_tensors(tensors.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
+    return tensors
 
 
 _STATISTICS = ("running_mean", "running_var")  # which norms write to, though their schemas do not say so
@@ -42,14 +42,14 @@ _STATISTICS = ("running_mean", "running_var")  # which norms write to, though th
 
 def may_write(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """Tensors that an operator writes to, says so or not; one that is not torch's own is not trusted with any."""
-    found = written(func, args, kwargs)
+    tensors = written(func, args, kwargs)
     if not isinstance(func, OpOverload) or func.namespace != "aten":
-        map_tensors(found.append, (args, kwargs))
-        return found
+        map_tensors(tensors.append, (args, kwargs))
+        return tensors
     for position, argument in enumerate(func._schema.arguments):
         if argument.name in _STATISTICS:
-            map_tensors(found.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
-    return found
+            map_tensors(tensors.append, kwargs.get(argument.name, args[position] if position < len(args) else None))
+    return tensors
 
 
 def taken_and_written(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
