@@ -30,7 +30,8 @@ def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *
     if not kinds:  # what is not loaded nobody has
         return
     parts = owned.modules if of_parts else []
-    if not any(issubclass(kind, kinds) for kind in {*map(type, tensors), *(type(part) for _, part in parts)}):
+    sharded = frozenset(kinds)
+    if all(sharded.isdisjoint(kind.__mro__) for kind in {*map(type, tensors), *[type(part) for _, part in parts]}):
         return  # of thousands there are few classes
     for path, part in parts:
         if isinstance(part, kinds):

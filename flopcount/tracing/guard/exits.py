@@ -173,18 +173,6 @@ def _swap(one: torch.Tensor, other: torch.Tensor) -> None:
     _torchs[SWAP](one, other)
 
 
-def _number(name: str) -> Callable[..., Any]:
-    """Of one number; that several are none torch says itself."""
-
-    def number(self: torch.Tensor) -> Any:
-        doorkeeper = _asked() if self.numel() == 1 else None
-        if doorkeeper is not None:
-            doorkeeper.leaves(self, name)
-        return _torchs[torch.Tensor, name](self)
-
-    return number
-
-
 def whole_of(storage: torch.UntypedStorage) -> torch.Tensor:
     """All that a storage holds."""
     with out_of_sight(), torch.inference_mode(False):
@@ -228,7 +216,6 @@ def _capsule(tensor: torch.Tensor) -> Any:
 _OURS: dict[tuple[Any, str], Any] = {
     # up to torch 2.12 there is no const_data_ptr
     **{(torch.Tensor, name): _way_out(name) for name in sorted((*LOOKS, "tolist")) if hasattr(torch.Tensor, name)},
-    **{(torch.Tensor, name): _number(name) for name in ("__int__", "__float__", "__complex__", "__index__")},
     (torch.Tensor, "__dlpack_device__"): _device,
     (torch.UntypedStorage, "__getitem__"): _read(torch.UntypedStorage, "__getitem__"),
     (torch.TypedStorage, "_getitem"): _read(torch.TypedStorage, "_getitem"),
@@ -243,16 +230,16 @@ _OURS: dict[tuple[Any, str], Any] = {
     (torch.TypedStorage, "_setitem"): _fill(torch.TypedStorage, "_setitem"),
     SWAP: _swap,
 }
+_PLACES = [(*place, place, ours) for place, ours in _OURS.items()]
 _torchs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: torch's, or that of whoever was here before
 _inherited: set[tuple[Any, str]] = set()
 
 
 def _install() -> None:
-    for place, ours in _OURS.items():
-        owner, name = place
-        _torchs[place] = getattr(owner, name)
+    for owner, name, place, ours in _PLACES:
         if name not in owner.__dict__:
             _inherited.add(place)
+        _torchs[place] = getattr(owner, name)
         setattr(owner, name, ours)
 
 
