@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.ops import Kind, TensorSpec, Work
+from ..core.ops import Kind, TensorSpec, Work, tensors_in
 from .charges import gathered, parts
 from .registry import rule
 
@@ -77,13 +77,13 @@ _register(
 
 
 @rule("aten.copy", kind=Kind.MOVEMENT)
-def copy(src: TensorSpec, *, out: object) -> Work:
-    """Overwrites a tensor with another.
+def copy(src: TensorSpec | float, *, out: object) -> Work:
+    """Overwrites a tensor with another, or with a number.
 
     Counts: no FLOPs; what is overwritten is not read.
     Source: PyTorch documentation of torch.Tensor.copy_
     """
-    return Work(bytes_read=src.nbytes)
+    return Work(bytes_read=sum(spec.nbytes for spec in tensors_in(src)))
 
 
 @rule("aten.embedding", kind=Kind.EMBEDDING)

@@ -917,3 +917,11 @@ def test_formulas_for_torchs_counter_are_accepted_unchanged(raw):
         assert (report.macs, report.other_flops) == (20, 1)
     finally:
         del flop_counter.flop_registry[packet]
+
+
+@pytest.mark.parametrize("number", [0, 1.5, True])
+def test_a_number_overwrites_a_tensor(number):
+    report = count_flops(Apply(lambda x: x.clone().copy_(number)), (2, 3))
+    (copied,) = (op for op in report.ops if op.name == "aten.copy")
+    assert (copied.work.macs, copied.work.other_flops) == (0, 0)
+    assert (copied.work.bytes_read, copied.work.bytes_written) == (0, 2 * 3 * 4)  # a number is no tensor to be read
