@@ -99,28 +99,15 @@ def sweep_rows(
     chunk: int = CHUNK,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> SweepRows:
-    """Count every configuration of a grid.
-
-    Arguments:
-        build: takes a configuration as keyword arguments and returns (module, input), or a Report. It runs without
-            weights where it can. Where an executor of processes is given it must be importable there.
-        grid: names with their values, of which every combination is counted; or configurations.
-        executor: any `concurrent.futures.Executor`: a process pool, or a Dask cluster by `Client.get_executor()`; this
-            process where None. It is the caller's to shut down.
-        chunk: configurations handed out at once.
-        progress: hears how many are done, and of how many (None where `grid` is an iterator).
-
-    Raises:
-        InputError: an empty grid, or one that is neither of both.
-    """
+    """The rows of a sweep; arguments and errors as `flopcount.sweep`."""
     if chunk < 1:
         raise InputError(f"chunk is {chunk}", [("fix", "hand out at least one configuration at a time")])
     configurations, total = _configurations(grid)
     chunks = enumerate(iter(lambda: tuple(islice(configurations, chunk)), ()))
-    count = partial(_count_chunk, build)
+    count_chunk = partial(_count_chunk, build)
     by_index: dict[int, tuple[SweepRow, ...]] = {}
     done = 0
-    for index, rows in _results(count, chunks, executor):
+    for index, rows in _results(count_chunk, chunks, executor):
         by_index[index] = rows
         done += len(rows)
         progress(done, total)
