@@ -6,11 +6,11 @@ Readers are loaded when they are asked for: counting needs none of them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
 
@@ -31,40 +31,40 @@ if TYPE_CHECKING:
 
     from .analysis.explanation import Explanation
     from .analysis.memory import Memory
-    from .analysis.receptive_field import Field
+    from .analysis.receptive_field import Fields, FieldsByModule
     from .analysis.span import Span
     from .core.table import Table
     from .symbolic import ClosedForm
     from .training.plan import Plan
     from .training.training import Training
 
-__all__ = ["FieldsByModule", "Report", "count_flops", "count_model"]
+__all__ = ["Report", "count_flops", "count_model"]
 
 
-class FieldsByModule(dict[str, "tuple[Field, ...]"]):
-    """The distinct receptive fields of each module's outputs by its path; called, it gives itself.
+class _Counted:
+    """What a report is of, so that its readers can look at it again; copies share it, pickles have none of it."""
 
-    `report.receptive_field` was a mapping before it was a method, and serves as both.
-    """
+    def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
+        self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
 
-    def __call__(self) -> FieldsByModule:
-        """The same."""
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """The module as it was while it was counted: trained, or as it is. Counts of other threads wait."""
+        with TURN, self.plan.applied(self.module) if self.plan else nullcontext():
+            yield
+
+    def __copy__(self) -> _Counted:
         return self
 
+    def __deepcopy__(self, memo: object) -> _Counted:
+        return self
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What a report is of, so that its readers can look at it again."""
+    def __reduce__(self) -> Any:
+        return _nothing, ()
 
-    module: nn.Module
-    input: Input
-    engine: str
-    fast: bool
-    plan: Plan | None
 
-    def prepared(self) -> AbstractContextManager[None]:
-        """The module as it was while it was counted: trained, or as it is."""
-        return self.plan.applied(self.module) if self.plan else nullcontext()
+def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,14 @@ class Report(Result):
     """What one forward pass of a module costs, with its reasons; the numbers are those of `Result`.
 
     `training` is the whole step, where it was counted. What else can be said of the module is found out when it is
-    asked for: `span`, `memory`, `formula`, `receptive_field`. The module must be as it was when it was counted; a
-    report that was pickled no longer has it.
+    asked for: `span`, `memory`, `formula`, `receptive_field`. For that a report holds on to the module and its input,
+    which must be as they were when they were counted; `released()` and a pickled report do not have them.
     """
 
     training: Training | None = None
     closed_form: ClosedForm | None = None
     fields: FieldsByModule | None = None  # shown in tables and in JSON
     counted: _Counted | None = field(default=None, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"counted": None}
 
     def by_module(self, depth: int = 2) -> Table:
         """One row per module down to `depth` (-1: all); rows sum to the total."""
@@ -118,21 +115,21 @@ class Report(Result):
         Raises:
             InputError: the module is no longer there, or is another than was counted.
         """
-        if self.dataflow is not None:
-            return self
+        return self if self.dataflow is not None else self._followed
+
+    @cached_property
+    def _followed(self) -> Report:
         counted = self._counted_again("the data of every operation")
+        options: dict[str, Any] = {"batch": self.input.batch, "engine": counted.engine, "fast": counted.fast}
         with counted.prepared():
-            result = count(
-                counted.module,
-                counted.input,
-                batch=self.input.batch,
-                engine=counted.engine,
-                fast=counted.fast,
-                dataflow=True,
-            )
-        if _calls(result) != _calls(self):
-            raise InputError(f"{self.model} is another module than was counted", [("fix", "count it again")])
-        return replace(self, dataflow=result.dataflow, saving=result.saving)
+            followed = count(counted.module, counted.input, **options, dataflow=True)
+        if _calls(followed) != _calls(self):
+            self._refuse_another()
+        return replace(self, dataflow=followed.dataflow, saving=followed.saving)
+
+    def released(self) -> Report:
+        """The same without the module and its input, which may then be let go; numbers and tables stay."""
+        return replace(self, counted=None)
 
     def with_receptive_field(self) -> Report:
         """The same with what each layer sees of the clip, in its tables and in its JSON.
@@ -140,7 +137,7 @@ class Report(Result):
         Raises:
             InputError: no input has height and width, or the module is no longer there.
         """
-        return replace(self, fields=self.receptive_field)
+        return replace(self, fields=self.receptive_field())
 
     @cached_property
     def span(self) -> Span:
@@ -163,12 +160,15 @@ class Report(Result):
         Raises:
             InputError: no input has height and width, or the module is no longer there.
         """
+        from .analysis.receptive_field import FieldsByModule
+
+        return self.fields if self.fields is not None else FieldsByModule(self._find_fields)
+
+    def _find_fields(self) -> Fields:
         from .analysis.receptive_field import receptive_field
 
-        if self.fields is not None:
-            return self.fields
         counted = self._counted_again("its receptive field")
-        return FieldsByModule(receptive_field(counted.module, counted.input))
+        return receptive_field(counted.module, counted.input)
 
     def formula(
         self, axes: str | Sequence[str] | None = None, *, layout: str | Sequence[str] | None = None
@@ -179,7 +179,10 @@ class Report(Result):
         if axes is None and layout is None and self.closed_form is not None:
             return self.closed_form
         counted = self._counted_again("its closed form")
-        return closed_form(counted.module, counted.input, axes, layout=layout)
+        form = closed_form(counted.module, counted.input, axes, layout=layout)
+        if "macs" in form.parts and form.macs() != self.macs:
+            self._refuse_another()
+        return form
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""
@@ -226,6 +229,10 @@ class Report(Result):
             raise InputError(f"this report of {self.model} has no module to find {what}", [("fix", "count it again")])
         return self.counted
 
+    def _refuse_another(self) -> NoReturn:
+        why = f"{self.model} does something else by now than what was counted"
+        raise InputError(why, [("fix", "count it again, in the same mode and under the same autocast")])
+
     def __str__(self) -> str:
         return str(self.table_by())
 
@@ -237,9 +244,9 @@ class Report(Result):
 
 
 def _calls(result: Result) -> list[tuple[Any, ...]]:
-    """What ran, where and on what; the very objects differ between two traces."""
+    """What ran, where and on what tensors; numbers among the arguments may be NaN, which equals nothing."""
     ops = [costed.op for costed in result.ops]
-    return [(op.module, op.signature.op, op.signature.arguments, op.signature.outputs) for op in ops]
+    return [(op.module, op.signature.op, op.signature.inputs, op.signature.outputs) for op in ops]
 
 
 _OF_RESULT = tuple(entry.name for entry in fields(Result))
@@ -373,12 +380,14 @@ def _report(
     require_module(module)
     plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
-    with TURN, counted.prepared():
+    with counted.prepared():
         result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(keywords.get("dataflow")))
-        step = _training(result, module, input, plan, engine, fast) if plan else None
+        report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
+        if plan:
+            step = _training(report.released(), module, input, plan, engine, fast)
+            report = replace(report, training=step)
     if strict:
-        refuse_uncosted(step.step.ops if step else result.ops)
-    report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, training=step, counted=counted)
+        refuse_uncosted(report.training.step.ops if report.training else report.ops)
     if keywords.get("symbolic") is not None:
         report = replace(report, closed_form=report.formula(keywords["symbolic"], layout=keywords.get("layout")))
     return report.with_receptive_field() if keywords.get("receptive_field") else report
@@ -394,7 +403,7 @@ _NEW_CALLS = {
 
 def _asked(**keywords: Any) -> dict[str, Any]:
     """The old keywords that were given, each with a warning that names the new call."""
-    present = {name: value for name, value in keywords.items() if value is not None}
+    present = {name: value for name, value in keywords.items() if value}
     for name in present:
         warnings.warn(
             f"{name}= is deprecated and goes with the next release: count first, then {_NEW_CALLS[name]}",

@@ -1,5 +1,10 @@
+import copy
+import dataclasses
+import gc
 import json
 import pickle
+import threading
+import weakref
 
 import pandas
 import pytest
@@ -296,12 +301,84 @@ def test_what_is_asked_for_later_is_what_was_counted():
     assert new == count_flops(net(), (1, 3, 4, 8, 8))  # asking leaves the report as it is
 
 
+class Odd(nn.Module):
+    """Arguments that equal nothing, themselves included."""
+
+    def forward(self, x):
+        return x.masked_fill(x > 0, float("nan")) + torch.rand(x.shape, generator=torch.Generator())
+
+
+def test_arguments_that_equal_nothing_do_not_make_it_another_module():
+    report = count_flops(Odd(), (2, 3))
+    assert report.span.chain > 1
+    assert report.memory.inference > 0
+
+
+def test_a_report_without_height_and_width_has_no_receptive_field_when_it_is_looked_at():
+    report = count_flops(nn.Linear(2, 2), (1, 2))
+    assert report.receptive_field is not None
+    with pytest.raises(InputError, match="no receptive field"):
+        report.receptive_field()
+
+
+def test_copies_know_the_module_and_what_is_released_does_not():
+    report = count_flops(net(), (1, 3, 4, 8, 8))
+    for again in (copy.copy(report), copy.deepcopy(report), dataclasses.replace(report)):
+        assert again.counted is report.counted
+        assert again.span == report.span
+    assert dataclasses.asdict(report)["counted"] is report.counted  # and no copy of the module
+    with pytest.raises(InputError, match="has no module"):
+        _ = report.released().memory
+    assert report.released().to_json() == report.to_json()
+
+
+def test_a_released_report_lets_the_module_go():
+    module = net()
+    reference = weakref.ref(module)
+    report = count_flops(module, (1, 3, 4, 8, 8)).released()
+    del module
+    gc.collect()
+    assert reference() is None
+    assert report.macs
+
+
+def test_the_step_of_a_training_has_the_readers_of_a_report():
+    report = count_flops(net(), (2, 3, 4, 8, 8), mode="train")
+    assert report.training.step.by_operator().rows
+    assert report.training.step.macs == report.training.total.macs
+    assert report.training.forward_report.by_module() == report.released().by_module()
+
+
+def test_counts_in_other_threads_wait_while_a_trained_module_is_looked_at_again():
+    module = net().eval()
+    expected = count_flops(module, (2, 3, 4, 8, 8)).total
+    totals = []
+
+    def train():
+        for _ in range(5):
+            _ = count_flops(module, (2, 3, 4, 8, 8), mode="train").span
+
+    def evaluate():
+        totals.extend(count_flops(module, (2, 3, 4, 8, 8)).total for _ in range(10))
+
+    threads = [threading.Thread(target=work) for work in (train, evaluate)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals == [expected] * 10
+    assert not module.training
+
+
 def test_a_module_that_is_another_by_now_is_refused():
     module = net()
     report = count_flops(module, (1, 3, 4, 8, 8))
     module[2] = nn.Sigmoid()
-    with pytest.raises(InputError, match="another module than was counted"):
+    with pytest.raises(InputError, match="something else by now"):
         _ = report.span
+    module[0] = nn.Conv3d(3, 4, 1)
+    with pytest.raises(InputError, match="something else by now"):
+        report.formula("T")
 
 
 def test_a_pickled_report_has_its_numbers_and_no_module():

@@ -9,8 +9,9 @@ operator is named. Zeros in weights and in attention masks are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lo
 from ..tracing.inputs import Input, arguments_of
 from ..tracing.intervals import FAR, Intervals
 
-__all__ = ["Field", "Fields", "receptive_field"]
+__all__ = ["Field", "Fields", "FieldsByModule", "receptive_field"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,53 @@ class Field:
 
 Fields: TypeAlias = Mapping[str, tuple[Field, ...]]
 """The distinct fields of each module's output by its path ("" is the root)."""
+
+
+class FieldsByModule(Mapping[str, tuple[Field, ...]]):
+    """The distinct receptive fields of each module's outputs by its path, found when they are first looked at.
+
+    `report.receptive_field` was a mapping before it was a method, and serves as both.
+    """
+
+    def __init__(self, find: Callable[[], Fields]) -> None:
+        self._find = find
+
+    @cached_property
+    def _fields(self) -> Fields:
+        return self._find()
+
+    def __call__(self) -> FieldsByModule:
+        """The same, found by now.
+
+        Raises:
+            InputError: no input has height and width, or the report has no module.
+        """
+        len(self._fields)
+        return self
+
+    def __getitem__(self, path: str) -> tuple[Field, ...]:
+        return self._fields[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self._fields))
+
+    def __reduce__(self) -> Any:
+        return _fields_found, (dict(self._fields),)
+
+
+def _fields_found(fields: dict[str, tuple[Field, ...]]) -> FieldsByModule:
+    return FieldsByModule(lambda: fields)
 
 
 def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:

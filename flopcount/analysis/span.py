@@ -129,7 +129,7 @@ def required_dataflow(result: Result, what: str) -> Dataflow:
     """
     if result.dataflow is None:
         raise InputError(
-            f"this result has no {what}: its data was not followed", [("fix", "count(..., dataflow=True)")]
+            f"this result has no {what}: its data was not followed", [("fix", "count_flops(...).with_dataflow()")]
         )
     return result.dataflow
 

@@ -145,7 +145,7 @@ class UncostedWork:
     upper_macs: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What one forward pass of a module costs, with its reasons.
 
@@ -170,6 +170,9 @@ class Result:
     versions: dict[str, str]
     dataflow: Dataflow | None = None
     saving: Trace | str = ""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"
 
     @cached_property
     def total(self) -> Amount:

@@ -67,7 +67,7 @@ class Step:
     the count's unless the module takes another path with gradients. `run` is there where `over` said how long.
     """
 
-    forward_result: Result
+    forward_report: Result
     ops: tuple[PhasedOp, ...]
     losses: tuple[str, ...]
     streams: tuple[str, ...]
@@ -127,7 +127,7 @@ class Step:
     @cached_property
     def step(self) -> Result:
         """All operations as a result of their own; loss and optimizer are the model's."""
-        return replace(self.forward_result, ops=tuple(op.costed for op in self.ops))
+        return replace(self.forward_report, ops=tuple(op.costed for op in self.ops))
 
     @cached_property
     def rows(self) -> tuple[StepRow, ...]:
@@ -135,7 +135,7 @@ class Step:
         groups: dict[str, list[PhasedOp]] = {}
         for op in self.ops:
             groups.setdefault(op.costed.op.module, []).append(op)
-        modules = self.forward_result.modules
+        modules = self.forward_report.modules
         own = {path: _by_phase(groups.get(path, ())) for path in (*(row.path for row in modules), LOSS, OPTIMIZER)}
         whole = {path: dict(amounts) for path, amounts in own.items()}
         for row in reversed(modules):  # a module stands behind the one that holds it
@@ -151,7 +151,7 @@ class Step:
         """The whole run, where epochs and samples are known: every sample once an epoch, a step per batch begun."""
         if self.epochs is None or self.samples is None:
             return None
-        batch = self.forward_result.input.batch
+        batch = self.forward_report.input.batch
         steps = self.epochs * -(-self.samples // batch)
         per_batch = sum((self.phases[phase] for phase in Phase if phase is not Phase.OPTIMIZER), Amount())
         cost = per_batch * (self.epochs * self.samples) // batch + self.optimizer_step * steps

@@ -48,7 +48,7 @@ def by_module(training: Step, depth: int = 2) -> Table:
             continue
         amounts = row.cost if row.depth == depth else row.own
         if any(amount.total_flops for amount in amounts.values()):
-            name = row.path or f"({training.forward_result.model})"
+            name = row.path or f"({training.forward_report.model})"
             rows.append((name, row.type, ratio(amounts), *_cells(training, amounts)))
     labels = (Column("layer", "text"), Column("type", "text", drop=1), Column("ratio", "text", drop=4))
     return _table(training, labels, rows, ratio(training.phases))
@@ -109,13 +109,13 @@ def _table(training: Step, labels: tuple[Column, ...], rows: list[tuple[Any, ...
     phases = (Column(_HEADINGS[phase]) for phase in _shown(training))
     columns = (*labels, *phases, Column("other", drop=3), Column("share", "share", drop=7))
     total = ("total", *("" for _ in labels[2:]), *([whole] if labels[1:] else []), *_cells(training, training.phases))
-    heading = f"{title(training.forward_result)}: MACs of a training step"
+    heading = f"{title(training.forward_report)}: MACs of a training step"
     return Table(heading, columns, tuple(rows), total, notes(training))
 
 
 def notes(training: Step) -> tuple[str, ...]:
     """What stands under every table: gaps, totals, what was trained on what, the whole run, the convention."""
-    result = training.forward_result
+    result = training.forward_report
     lines = [*missing_lines(training.step), f"step: {cost_text(training.total)}", *_phase_lines(training)]
     if result.input.batch > 1:
         lines.append(f"per sample (batch {result.input.batch}): {cost_text(training.total // result.input.batch)}")

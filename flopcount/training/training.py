@@ -49,7 +49,7 @@ def training_of(
     steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else (), fast=fast)
     update = [PhasedOp(op._replace(op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
     return Training(
-        forward_result=result,
+        forward_report=result,
         ops=(*forward, *_split(zip(costed, trace.notes, strict=True)), *update),
         losses=trace.losses,
         streams=streams,

@@ -333,7 +333,9 @@ def test_following_changes_nothing_that_is_counted():
 
 
 def test_without_dataflow_a_result_has_no_span():
-    with pytest.raises(InputError, match=r"no span: its data was not followed\n  fix     count\(..., dataflow=True"):
+    with pytest.raises(
+        InputError, match=r"no span: its data was not followed\n  fix     count_flops\(...\).with_dataflow"
+    ):
         span_of(count(nn.Linear(2, 2), (1, 2)))
 
 
