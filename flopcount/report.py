@@ -168,18 +168,23 @@ class Report(Result):
         from .analysis.receptive_field import receptive_field
 
         counted = self._counted_again("its receptive field")
-        return receptive_field(counted.module, counted.input)
+        with counted.prepared():
+            return receptive_field(counted.module, counted.input)
 
     def formula(
         self, axes: str | Sequence[str] | None = None, *, layout: str | Sequence[str] | None = None
     ) -> ClosedForm:
-        """The cost as a function of the clip: `report.formula("THW")`; arguments and errors as `closed_form`."""
+        """The cost as a function of the clip: `report.formula("THW")`; arguments and errors as `closed_form`.
+
+        Of a module that was counted in training it is the forward pass in training, as the report's own numbers are.
+        """
         from .symbolic import closed_form
 
         if axes is None and layout is None and self.closed_form is not None:
             return self.closed_form
         counted = self._counted_again("its closed form")
-        form = closed_form(counted.module, counted.input, axes, layout=layout)
+        with counted.prepared():
+            form = closed_form(counted.module, counted.input, axes, layout=layout)
         if "macs" in form.parts and form.macs() != self.macs:
             self._refuse_another()
         return form
@@ -299,7 +304,7 @@ def count_flops(
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
-    keywords = _asked(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    keywords = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
     protocol = {"views": views, "stride": stride, "fps": fps, "batch": batch}
     return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), keywords)
 
@@ -350,7 +355,7 @@ def count_model(
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
     """
-    keywords = _asked(dataflow=dataflow, receptive_field=receptive_field)
+    keywords = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
     protocol = {"views": views, "stride": stride, "fps": fps}
     training = mode, optimizer, freeze
     return with_model(
@@ -384,8 +389,7 @@ def _report(
         result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(keywords.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
-            step = _training(report.released(), module, input, plan, engine, fast)
-            report = replace(report, training=step)
+            report = replace(report, training=_training(report.released(), counted, plan))
     if strict:
         refuse_uncosted(report.training.step.ops if report.training else report.ops)
     if keywords.get("symbolic") is not None:
@@ -401,7 +405,7 @@ _NEW_CALLS = {
 }
 
 
-def _asked(**keywords: Any) -> dict[str, Any]:
+def _old_keywords(**keywords: Any) -> dict[str, Any]:
     """The old keywords that were given, each with a warning that names the new call."""
     present = {name: value for name, value in keywords.items() if value}
     for name in present:
@@ -422,20 +426,15 @@ def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan
     return Plan.of(mode, optimizer, freeze)
 
 
-def _training(
-    result: Result,
-    module: nn.Module,
-    input: Input,
-    plan: Plan,
-    engine: str,
-    fast: bool,
-) -> Training:
+def _training(result: Result, counted: _Counted, plan: Plan) -> Training:
     """The training step of a module that is set up for it, on what its forward was counted on."""
     from .tracing.training import trace_training
     from .training.training import training_of
 
-    args, kwargs = arguments_of(input, module)
+    module = counted.module
+    args, kwargs = arguments_of(counted.input, module)
     recipe = recipe_of(module)
     streams = recipe.streams if recipe else ()
-    step = trace_training(module, args, kwargs, batch=result.input.batch, streams=streams, engine=engine, fast=fast)
-    return training_of(result, step, plan, streams, fast=fast)
+    options: dict[str, Any] = {"batch": result.input.batch, "engine": counted.engine, "fast": counted.fast}
+    step = trace_training(module, args, kwargs, streams=streams, **options)
+    return training_of(result, step, plan, streams, fast=counted.fast)

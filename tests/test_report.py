@@ -349,6 +349,27 @@ def test_the_step_of_a_training_has_the_readers_of_a_report():
     assert report.training.forward_report.by_module() == report.released().by_module()
 
 
+class WithHead(nn.Module):
+    """In training it has an output more, as networks with auxiliary heads do."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv3d(3, 4, 3), nn.Conv3d(4, 4, 3)
+
+    def forward(self, x):
+        y = self.body(x)
+        scores = y.mean((2, 3, 4))
+        return (scores, self.head(y).mean((2, 3, 4))) if self.training else scores
+
+
+def test_the_form_of_a_trained_module_is_that_of_its_forward_in_training():
+    module = WithHead().eval()
+    plain, trained = (count_flops(module, (2, 3, 5, 9, 9), mode=mode) for mode in ("forward", "train"))
+    assert plain.formula("THW").macs() == plain.macs < trained.macs == trained.formula("THW").macs()
+    assert (plain.receptive_field().get("head"), str(trained.receptive_field()["head"][0])) == (None, "5×5×5")
+    assert not module.training
+
+
 def test_counts_in_other_threads_wait_while_a_trained_module_is_looked_at_again():
     module = net().eval()
     expected = count_flops(module, (2, 3, 4, 8, 8)).total

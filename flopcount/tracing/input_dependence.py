@@ -182,7 +182,7 @@ class DependenceMode(TorchDispatchMode):
         name = str(getattr(func, "overloadpacket", func))
         if _NEW.match(name):
             return none
-        states = [state for tensor in tensors_of((args, kwargs)) if (state := self.state(tensor)) is not None]
+        states = [state for tensor in tensors_of(args, kwargs) if (state := self.state(tensor)) is not None]
         if not states:
             return none
         lost = next((state for state in states if isinstance(state, Lost)), None) or Lost(name, self.path.path)
@@ -212,7 +212,7 @@ class DependenceMode(TorchDispatchMode):
         arguments = {name: named.get(name, defaults.get(name)) for name in names}
         unread = [arguments.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
         answer = rule(Call(func, arguments, args, kwargs, see, results))
-        rest = (t for t in tensors_of((args, kwargs)) if id(t) not in asked and not any(t is one for one in unread))
+        rest = (t for t in tensors_of(args, kwargs) if id(t) not in asked and not any(t is one for one in unread))
         if answer is None or any(self.state(tensor) is not None for tensor in rest):
             return None  # beyond the rule, or something it does not look at depends on the clip too
         return [answer] * len(results) if isinstance(answer, Intervals) else list(answer)

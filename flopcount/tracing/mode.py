@@ -260,7 +260,7 @@ def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
     source = args[0] if args else None
     if not isinstance(first, torch.Tensor) or not isinstance(source, torch.Tensor):
         return False
-    return bool(memory_id(first) == memory_id(source))
+    return memory_id(first) == memory_id(source)
 
 
 _EMPTY = {
@@ -328,7 +328,7 @@ class NativeMode(RecordingMode):
             self._keep(func, args, kwargs)
         result = self._call(func, args, kwargs)
         self.sources.written(targets)
-        self.sources.made(tensors_of(result), of=tensors_of((args, kwargs)), empty=is_empty(func))
+        self.sources.made(tensors_of(result), of=tensors_of(args, kwargs), empty=is_empty(func))
         if self.is_real and is_constant(func):
             self.sources.filled(result)
         view = is_view_of(func, result, args)

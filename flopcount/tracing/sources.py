@@ -123,7 +123,7 @@ class Sources:
         """Whether an operator of this trace made the memory of a tensor."""
         if not _has_memory(tensor):
             return True
-        place = self._places.get(_address(tensor))
+        place = self._places.get(memory_id(tensor))
         return place is not None and place.by_operator
 
     def made(
@@ -138,9 +138,9 @@ class Sources:
 
         A view `of` what the operator took belongs where that does.
         """
-        taken = set(map(_address, filter(_has_memory, of)))
+        taken = set(map(memory_id, filter(_has_memory, of)))
         for tensor in filter(_has_memory, tensors):
-            address = _address(tensor)
+            address = memory_id(tensor)
             if address not in self._places and address not in taken:
                 storage = tensor.untyped_storage()
                 reference = weakref.ref(storage, partial(self._let_go, address))
@@ -164,17 +164,17 @@ class Sources:
         if self._came_back and (last.name, last.path) != (here.name, here.path):  # another layer begins
             self._exits.clear()
         self._came_back = False
-        leaving = _Exit(tensor_spec(tensor), here, _address(tensor), looks)
+        leaving = _Exit(tensor_spec(tensor), here, memory_id(tensor), looks)
         if not any((exit.spec, exit.storage) == (leaving.spec, leaving.storage) for exit in self._exits):
             self._exits.append(leaving)
-        place = self._places.get(_address(tensor))
+        place = self._places.get(memory_id(tensor))
         if looks and place is not None:
             place.handed.append(_handed(tensor, left=True))
 
     def read(self, tensors: Iterable[torch.Tensor]) -> None:
         """An operator is about to read these, or they are the result."""
         for tensor in filter(_has_memory, tensors):
-            address = _address(tensor)
+            address = memory_id(tensor)
             place = self._places.get(address)
             if place is None:
                 if self._is_ours(tensor):
@@ -195,7 +195,7 @@ class Sources:
 
     def filled(self, tensor: torch.Tensor) -> None:
         """An operator made this of one number, for somebody to fill: an operator, or compiled code out of sight."""
-        place = self._places.get(_address(tensor)) if _has_memory(tensor) and tensor.numel() else None
+        place = self._places.get(memory_id(tensor)) if _has_memory(tensor) and tensor.numel() else None
         if place is not None:
             place.handed.append(_handed(tensor, left=False))
 
@@ -216,7 +216,7 @@ class Sources:
     def written(self, tensors: Iterable[torch.Tensor]) -> None:
         """An operator wrote to these."""
         for tensor in filter(_has_memory, tensors):
-            place = self._places.get(_address(tensor))
+            place = self._places.get(memory_id(tensor))
             if place is not None:
                 place.made_in = None
                 place.handed = [handed for handed in place.handed if handed.left]
@@ -237,10 +237,6 @@ class Sources:
 def _has_memory(tensor: torch.Tensor) -> bool:
     """Whether a tensor is dense; others are refused where they are written down."""
     return tensor.layout is torch.strided and not tensor.is_nested
-
-
-def _address(tensor: torch.Tensor) -> int:
-    return memory_id(tensor)
 
 
 def _handed(tensor: torch.Tensor, *, left: bool) -> _Handed:

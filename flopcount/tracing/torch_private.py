@@ -23,9 +23,13 @@ __all__ = [
     "ATTRIBUTES",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
+    "READ_NUMBER",
     "SHARDED",
+    "STORAGE_FILLS",
+    "STORAGE_HANDLES",
     "SWAP",
     "WITHOUT_VALUES",
+    "WRITE_NUMBER",
     "ConvNd",
     "ConvTransposeNd",
     "OpOverload",
@@ -68,6 +72,15 @@ TensorBase: Any = torch._C.TensorBase
 ScriptModule = torch._C.ScriptModule
 SWAP = (torch._C, "_swap_tensor_impl")
 """Where two tensors exchange all they are."""
+
+STORAGE_FILLS = ("__setitem__", "fill_", "copy_", "byteswap", "_set_from_file")
+"""How bytes are written to a storage itself."""
+
+STORAGE_HANDLES = ("_share_fd_cpu_", "_share_filename_cpu_")
+"""What another process needs to have the same memory."""
+
+READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
+"""How a typed storage reads and writes one of its numbers."""
 
 DYNAMO = "torch._dynamo"  # takes a second to load, and what is not loaded compiles nothing
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"

@@ -1,6 +1,7 @@
 """What flopcount takes from torch beyond its public names does what is promised, in the version that is installed."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -259,6 +260,26 @@ def test_what_is_sharded_is_known_by_class():
     assert torch_private.DYNAMO == "torch._dynamo"
 
 
+def written_and_read(tensor):
+    numbers = tensor.storage()
+    numbers[0] = 7.0
+    return numbers[0]
+
+
+def test_storages_are_written_and_handed_over_by_these_methods(monkeypatch):
+    names = {*torch_private.STORAGE_FILLS, *torch_private.STORAGE_HANDLES}
+    assert all(callable(getattr(torch.UntypedStorage, name)) for name in names)
+    calls = []
+    for name in (torch_private.READ_NUMBER, torch_private.WRITE_NUMBER):
+        torchs = getattr(torch.TypedStorage, name)
+        monkeypatch.setattr(
+            torch.TypedStorage, name, lambda self, *a, n=name, torchs=torchs: calls.append(n) or torchs(self, *a)
+        )
+    with pytest.warns(UserWarning, match="TypedStorage is deprecated"):
+        assert written_and_read(torch.zeros(2)) == 7.0
+    assert calls == [torch_private.WRITE_NUMBER, torch_private.READ_NUMBER]
+
+
 def test_attributes_of_modules_and_tensors():
     module, x = nn.Linear(2, 2), torch.ones(1)
     assert all(isinstance(getattr(module, name), dict) for name in ("_parameters", "_buffers", "_modules"))
@@ -275,6 +296,10 @@ def private_names(tree):
             owner = ast.unparse(node)
             if owner.startswith(("torch.", "nn.")) and not owner.startswith("torch.ops."):
                 yield node.attr
+        if isinstance(node, ast.Constant) and re.fullmatch(r"_[a-z]\w*", str(node.value)):  # for getattr and setattr
+            owners = (torch._C, torch.Tensor, torch.UntypedStorage, torch.TypedStorage, torch.nn.Module)
+            if node.value not in torch_private.ATTRIBUTES and any(hasattr(owner, node.value) for owner in owners):
+                yield node.value
 
 
 def test_no_other_file_takes_a_private_name_of_torch():

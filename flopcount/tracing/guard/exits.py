@@ -18,7 +18,15 @@ import torch.utils.dlpack
 from torch.nn.parameter import is_lazy
 
 from ...core.errors import InputError
-from ..torch_private import SWAP, TensorBase, out_of_sight
+from ..torch_private import (
+    READ_NUMBER,
+    STORAGE_FILLS,
+    STORAGE_HANDLES,
+    SWAP,
+    WRITE_NUMBER,
+    TensorBase,
+    out_of_sight,
+)
 from ..uncountable import noted
 
 __all__ = ["LOOKS", "Doorkeeper", "leaving", "whole_of"]
@@ -26,8 +34,6 @@ __all__ = ["LOOKS", "Doorkeeper", "leaving", "whole_of"]
 _BY_ONE = ("apply_", "map_", "map2_")  # a function of Python's reads and writes one number after another
 LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr", *_BY_ONE))
 """Ways out that hand over the memory itself, to be read and written; `tolist` copies numbers."""
-
-_BASE: Any = TensorBase
 
 
 class Doorkeeper(Protocol):
@@ -120,7 +126,7 @@ def _format(self: torch.Tensor, spec: str) -> Any:
 def _assign(self: torch.Tensor, value: Any) -> None:
     doorkeeper = None if is_lazy(self) else _asked()
     if doorkeeper is None or doorkeeper.assigns(self, value):
-        _BASE.data.__set__(self, value)
+        TensorBase.data.__set__(self, value)
 
 
 def _resize(self: torch.UntypedStorage, size: int) -> Any:
@@ -128,9 +134,6 @@ def _resize(self: torch.UntypedStorage, size: int) -> Any:
     if doorkeeper is None or doorkeeper.resizes(self):
         return _torchs[torch.UntypedStorage, "resize_"](self, size)
     return self
-
-
-_FILLS = ("__setitem__", "fill_", "copy_", "byteswap", "_set_from_file")
 
 
 def _fill(kind: Any, name: str) -> Callable[..., Any]:
@@ -218,16 +221,16 @@ _OURS: dict[tuple[Any, str], Any] = {
     **{(torch.Tensor, name): _way_out(name) for name in sorted((*LOOKS, "tolist")) if hasattr(torch.Tensor, name)},
     (torch.Tensor, "__dlpack_device__"): _device,
     (torch.UntypedStorage, "__getitem__"): _read(torch.UntypedStorage, "__getitem__"),
-    (torch.TypedStorage, "_getitem"): _read(torch.TypedStorage, "_getitem"),
+    (torch.TypedStorage, READ_NUMBER): _read(torch.TypedStorage, READ_NUMBER),
     (torch.UntypedStorage, "data_ptr"): _address,
     (torch.utils.dlpack, "to_dlpack"): _capsule,
     (torch.Tensor, "__format__"): _format,
-    (torch.Tensor, "data"): property(_BASE.data.__get__, _assign, _BASE.data.__delete__),
+    (torch.Tensor, "data"): property(TensorBase.data.__get__, _assign, TensorBase.data.__delete__),
     (torch.UntypedStorage, "resize_"): _resize,
     (torch.UntypedStorage, "share_memory_"): _share,
-    **{(torch.UntypedStorage, name): _handle(name) for name in ("_share_fd_cpu_", "_share_filename_cpu_")},
-    **{(torch.UntypedStorage, name): _fill(torch.UntypedStorage, name) for name in _FILLS},
-    (torch.TypedStorage, "_setitem"): _fill(torch.TypedStorage, "_setitem"),
+    **{(torch.UntypedStorage, name): _handle(name) for name in STORAGE_HANDLES},
+    **{(torch.UntypedStorage, name): _fill(torch.UntypedStorage, name) for name in STORAGE_FILLS},
+    (torch.TypedStorage, WRITE_NUMBER): _fill(torch.TypedStorage, WRITE_NUMBER),
     SWAP: _swap,
 }
 _PLACES = [(*place, place, ours) for place, ours in _OURS.items()]
