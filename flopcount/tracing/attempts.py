@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from .guard.exits import leaving
 from .guard.held import Held
 from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
-from .guard.threads import TURN, watched_threads
+from .guard.threads import TURN, Beside, watched_threads
 from .inputs import tensors_of
 from .mode import RecordingMode, Unknown
 from .origin import failure_of, first_line, lacks_data
@@ -62,9 +62,7 @@ def attempt(
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
-            before = Unknown.last.get(beside.owner)
-            Unknown.last[beside.owner] = None
-            try:
+            with _undone(keeper, beside.owner), _told(module, path, rung, beside):
                 with leaving(begun.mode), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
@@ -75,28 +73,44 @@ def attempt(
                 if lazy:
                     named = module.named_parameters()
                     settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
-            except (FlopcountError, Unknown):
-                beside.refuse()
-                raise
-            except Uncountable as error:
-                raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
-            except KeyboardInterrupt:  # the caller's own
-                raise
-            except BaseException as error:  # whatever a user's module raises, SystemExit included, told with its place
-                beside.refuse()
-                try:
-                    _raise_what_was_caught(beside.owner)
-                except Uncountable as uncountable:
-                    raise _uncountable(module, uncountable, "") from None
-                layer, part, inputs = path.failure or ("", module, ())
-                failure = failure_of(error, layer, part, inputs)
-                if not rung.real and lacks_data(failure):
-                    raise Unknown(str(failure)) from error
-                raise Failed(failure) from error
-            finally:
-                Unknown.last[beside.owner] = before
-                keeper.restore()
     return result, begun.mode, settled
+
+
+@contextmanager
+def _undone(keeper: Keeper, thread: int) -> Iterator[None]:
+    """Whatever was written to is as before, and what an outer count noted is noted still."""
+    before = Unknown.last.get(thread)
+    Unknown.last[thread] = None
+    try:
+        yield
+    finally:
+        Unknown.last[thread] = before
+        keeper.restore()
+
+
+@contextmanager
+def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> Iterator[None]:
+    """Whatever a user's module raises, SystemExit included, is told with its place; ours is ours, as `attempt` says."""
+    try:
+        yield
+    except (FlopcountError, Unknown):
+        beside.refuse()
+        raise
+    except Uncountable as error:
+        raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
+    except KeyboardInterrupt:  # the caller's own
+        raise
+    except BaseException as error:
+        beside.refuse()
+        try:
+            _raise_what_was_caught(beside.owner)
+        except Uncountable as uncountable:
+            raise _uncountable(module, uncountable, "") from None
+        layer, part, inputs = path.failure or ("", module, ())
+        failure = failure_of(error, layer, part, inputs)
+        if not rung.real and lacks_data(failure):
+            raise Unknown(str(failure)) from error
+        raise Failed(failure) from error
 
 
 def _raise_what_was_caught(thread: int) -> None:
