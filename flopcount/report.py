@@ -81,6 +81,9 @@ class Report(Result):
     fields: FieldsByModule | None = None  # shown in tables and in JSON
     counted: _Counted | None = field(default=None, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}  # what readers found is found again
+
     def by_module(self, depth: int = 2) -> Table:
         """One row per module down to `depth` (-1: all); rows sum to the total."""
         from .analysis.cost_tables import by_module
@@ -185,7 +188,7 @@ class Report(Result):
         counted = self._counted_again("its closed form")
         with counted.prepared():
             form = closed_form(counted.module, counted.input, axes, layout=layout)
-        if "macs" in form.parts and form.macs() != self.macs:
+        if any(quantity in form.parts and form.at(quantity) != getattr(self, quantity) for quantity in _OF_FORWARD):
             self._refuse_another()
         return form
 
@@ -255,6 +258,7 @@ def _calls(result: Result) -> list[tuple[Any, ...]]:
 
 
 _OF_RESULT = tuple(entry.name for entry in fields(Result))
+_OF_FORWARD = ("macs", "other_flops")  # which a form must say as they were counted
 
 
 def count_flops(

@@ -308,6 +308,15 @@ class Odd(nn.Module):
         return x.masked_fill(x > 0, float("nan")) + torch.rand(x.shape, generator=torch.Generator())
 
 
+def test_another_mode_than_was_counted_is_refused():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout()).eval()
+    report = count_flops(module, (2, 3, 8, 8))
+    assert report.formula("B").other_flops() == report.other_flops
+    module.train()
+    with pytest.raises(InputError, match="something else by now"):
+        report.formula("B")
+
+
 def test_arguments_that_equal_nothing_do_not_make_it_another_module():
     report = count_flops(Odd(), (2, 3))
     assert report.span.chain > 1
@@ -317,6 +326,7 @@ def test_arguments_that_equal_nothing_do_not_make_it_another_module():
 def test_a_report_without_height_and_width_has_no_receptive_field_when_it_is_looked_at():
     report = count_flops(nn.Linear(2, 2), (1, 2))
     assert report.receptive_field is not None
+    assert copy.deepcopy(report).macs == report.macs
     with pytest.raises(InputError, match="no receptive field"):
         report.receptive_field()
 
@@ -335,11 +345,11 @@ def test_copies_know_the_module_and_what_is_released_does_not():
 def test_a_released_report_lets_the_module_go():
     module = net()
     reference = weakref.ref(module)
-    report = count_flops(module, (1, 3, 4, 8, 8)).released()
+    report = count_flops(module, (1, 3, 4, 8, 8)).with_receptive_field().released()
     del module
     gc.collect()
     assert reference() is None
-    assert report.macs
+    assert report.receptive_field()["0"]
 
 
 def test_the_step_of_a_training_has_the_readers_of_a_report():

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -73,11 +72,14 @@ class FieldsByModule(Mapping[str, tuple[Field, ...]]):
     """
 
     def __init__(self, find: Callable[[], Fields]) -> None:
-        self._find = find
+        self._find: Callable[[], Fields] | None = find
+        self._found: Fields = {}
 
-    @cached_property
+    @property
     def _fields(self) -> Fields:
-        return self._find()
+        if self._find is not None:
+            self._found, self._find = self._find(), None  # and so lets go of the module
+        return self._found
 
     def __call__(self) -> FieldsByModule:
         """The same, found by now.

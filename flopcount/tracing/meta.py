@@ -409,7 +409,11 @@ class MetaMode(DatalessMode):
             self._keep_version(tensor)
             if not tensor.is_meta:
                 self._unknown[memory_id(tensor)] = tensor
-        run_kernel(func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        result = run_kernel(
+            func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta")
+        )
+        if [tensor.shape for tensor in tensors_of(result)] != [tensor.shape for tensor in targets]:
+            raise Unknown("out= gives a tensor another size")
         self._record_call(func, args, kwargs, targets)
         return targets[0] if len(targets) == 1 else tuple(targets)
 

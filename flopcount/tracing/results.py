@@ -28,6 +28,7 @@ from .uncountable import Uncountable, Unknown
 __all__ = ["MOST_ITEMS", "contents_of", "drain", "leaves_of"]
 
 MOST_ITEMS = 10_000
+_MOST_SIZED = 1_000_000  # of what says how long it is, as arrays of numbers do
 """Items that a lazy result may give; a minute of video has fewer frames."""
 
 _DEPTH = 100  # objects within objects
@@ -79,6 +80,8 @@ class _Drain:
         self.alive.append(value)
         self._refuse_endless(value)
         if isinstance(value, (Future, torch.futures.Future)):
+            if isinstance(value, torch.futures.Future) and not value.done():
+                self._refuse(value, "it waits for somebody else's answer")
             self._take([value.result() if isinstance(value, Future) else value.wait()], depth)
         elif hasattr(type(value), "__next__"):
             self._take(self._items(value, value), depth)
@@ -120,10 +123,11 @@ class _Drain:
     def _items(self, values: Iterable[Any], source: Any) -> Iterator[Any]:
         sized = hasattr(type(source), "__len__")
         length = len(source) if sized and not hasattr(type(source), "__iter__") else None
+        most = _MOST_SIZED if sized else MOST_ITEMS
         for number, item in enumerate(islice(iter(values), length)):
-            if number >= MOST_ITEMS and not sized:
+            if number >= most:
                 getattr(source, "close", lambda: None)()
-                self._refuse(source, f"it did not end within {MOST_ITEMS:,} items")
+                self._refuse(source, f"it did not end within {most:,} items")
             yield item
 
     def _refuse_endless(self, value: Any) -> None:
@@ -163,7 +167,7 @@ def _way_through(value: Any) -> Callable[[], Iterable[Any]] | None:
     ]
     if not own:
         return None
-    if own[0] != "__getitem__":
+    if own[0] != "__getitem__" and not (own[0] == "__iter__" and "__getitem__" in own and isinstance(value, Mapping)):
         return getattr(value, own[0])  # type: ignore[no-any-return]
     places: Iterable[Any] = [*value] if isinstance(value, Mapping) else range(len(held))
     return partial(map, held.__getitem__, places)

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import TORCH
+from modules import TORCH, Apply
 from torch import nn
 
 from flopcount import count_flops
@@ -457,3 +457,15 @@ def test_a_literal_beside_a_tensor_without_data():
     report = count_flops(Module(lambda m, x: m.a(x).quantile(0.5), a=nn.Linear(8, 8)), (64, 8))
     assert report.macs == 64 * 64
     assert report.engine in ("meta", "fake", *(("real",) if TORCH < (2, 12) else ()))  # which compared the number
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+@pytest.mark.parametrize("sizes", [(0,), (3, 8), (5, 8)])
+def test_out_takes_the_size_of_the_result(sizes):
+    def scaled(x, layer):
+        out = x.new_empty(sizes)
+        torch.mul(x, 2, out=out)
+        return layer(out)
+
+    for engine in ("auto", "fake", "real"):
+        assert count_flops(Apply(scaled, nn.Linear(8, 8)), (5, 8), engine=engine).macs == 5 * 8 * 8

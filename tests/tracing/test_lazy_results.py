@@ -435,3 +435,48 @@ def test_any_nesting_counts_every_frame(shape):
     _, frames = made_of(shape, lambda: None)
     report = count_flops(Apply(lambda x, part: made_of(shape, lambda: part(x))[0], layer), (2, 4))
     assert report.macs == frames * 2 * 4 * 3
+
+
+class Endless:
+    """Says how long it is, and does not end all the same."""
+
+    def __init__(self, layer, x):
+        self.layer, self.x = layer, x
+
+    def __len__(self):
+        return 10**12
+
+    def __getitem__(self, place):
+        return place
+
+
+@pytest.mark.parametrize(
+    ("give", "why"),
+    [
+        (lambda layer, x: torch.futures.Future(), "waits for somebody else's answer"),
+        (Endless, "did not end within"),
+    ],
+)
+def test_what_nobody_answers_or_ends_is_refused(give, why):
+    module = Apply(lambda x, layer: (layer(x), give(layer, x)), nn.Linear(8, 8))
+    with pytest.raises(InputError, match=why):
+        count_flops(module, (4, 8))
+
+
+class Computed(dict):
+    """Keys are its own, values are computed for whoever asks."""
+
+    def __init__(self, layer, x):
+        super().__init__(a=None)
+        self.layer, self.x = layer, x
+
+    def __iter__(self):
+        return super().__iter__()
+
+    def __getitem__(self, key):
+        return self.layer(self.x)
+
+
+def test_a_mapping_that_computes_its_values_and_names_its_keys_is_asked_for_them():
+    module = Apply(lambda x, layer: Computed(layer, x), nn.Linear(8, 8))
+    assert count_flops(module, (4, 8)).macs == 4 * 8 * 8

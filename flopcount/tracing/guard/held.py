@@ -231,7 +231,7 @@ def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
         drawn = value.getstate()
         undo.append(lambda: value.setstate(drawn))
     elif numpy is not None and isinstance(value, numpy.ndarray):
-        undo.append(partial(_array_back, value, value.copy(), value.flags.writeable))
+        undo.append(partial(_array_back, value, value.copy(), value.strides, value.flags.writeable))
     elif numpy is not None and isinstance(value, numpy.random.RandomState):
         undo.append(partial(value.set_state, value.get_state(legacy=False)))
     elif numpy is not None and isinstance(value, (numpy.random.Generator, numpy.random.BitGenerator)):
@@ -252,8 +252,8 @@ def _scripted_back(scripted: Any, attributes: list[tuple[str, Any]]) -> None:
             scripted.setattr(name, item)
 
 
-def _array_back(array: Any, before: Any, was_writable: bool) -> None:
-    """Numbers of NumPy's, and their shape and dtype, which may be set in place."""
+def _array_back(array: Any, before: Any, strides: tuple[int, ...], was_writable: bool) -> None:
+    """Numbers of NumPy's, and their shape, strides and dtype, which may be set in place."""
     if (array.dtype, array.shape, array.flags.writeable) != (before.dtype, before.shape, was_writable):
         if array.dtype != before.dtype:
             array.dtype = before.dtype
@@ -261,6 +261,8 @@ def _array_back(array: Any, before: Any, was_writable: bool) -> None:
             array.resize(before.shape, refcheck=False)
         array.shape = before.shape
         array.flags.writeable = True
+    if array.strides != strides:
+        array.strides = strides
     if array.flags.writeable:
         array[...] = before
     array.flags.writeable = was_writable
