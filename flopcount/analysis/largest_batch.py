@@ -32,6 +32,8 @@ class BatchFit:
     next_needs: int | None
 
     def __str__(self) -> str:
+        if not self.batch and self.next_needs is None:
+            return "unknown"
         if not self.batch:
             return "none" + (f" (1 needs {si(self.next_needs, 'B', digits=4)})" if self.next_needs else "")
         needs = "" if self.needs is None else f" ({si(self.needs, 'B', digits=4)}"

@@ -16,7 +16,7 @@ from ..models.loading import find_model
 from ..rules.costing import cost, work_of
 from ..tracing import trace, weightless
 from ..tracing.inputs import arguments_of
-from ..tracing.walk import named_modules
+from ..tracing.walk import Inventory, named_modules
 from .axes import SQUARE, Axes
 from .quantities import TABLE
 
@@ -75,6 +75,9 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observ
     """One built module, its parameters as they are, on inputs of other sizes."""
     args, kwargs = arguments_of(inputs, module)
     axes = Axes.of((args, kwargs), names, layout)
+    if Inventory.of(module).lazy:
+        why = "its lazy parameters have no size yet, so there is no closed form"
+        raise InputError(why, [("in", type(module).__name__), ("fix", "run it once on an input first")])
     parameters = tuple(_parameters(module))
 
     def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ..core.errors import InputError, UnknownNameError
 from ..tracing.guard.preserve import preserved
@@ -56,6 +57,7 @@ class Plan:
 
         Raises:
             UnknownNameError: a glob that matches nothing, with near names.
+            InputError: it matches a lazy parameter.
         """
         by_glob = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
@@ -82,6 +84,9 @@ def _matching(module: nn.Module, glob: str) -> list[nn.Parameter]:
         raise UnknownNameError(
             "parameter or layer to freeze", glob, candidates, "name layers as in `named_modules()`, such as 'layer1.*'"
         )
+    if any(map(is_lazy, matches)):
+        why = f"freeze={glob!r} names a lazy parameter, which torch cannot freeze before it has a size"
+        raise InputError(why, [("fix", "run the module once on an input first")])
     return matches
 
 

@@ -453,3 +453,8 @@ def test_bad_input(words, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert not result.stdout
+
+
+def test_a_need_that_is_not_known_is_no_batch_of_none():
+    assert str(largest(lambda batch: None, 10)) == "unknown"
+    assert str(largest(lambda batch: 11, 10)) == "none (1 needs 11 B)"

@@ -413,3 +413,8 @@ def test_a_model_that_needs_its_weights_is_built_with_them():
 def test_unknown_modules_get_near_names():
     with pytest.raises(UnknownNameError, match="conv1"):
         closed_form_of("c3d", "T", clip=Clip(16, 32, 32)).polynomial("macs", "conv")
+
+
+def test_a_lazy_module_has_no_form_yet():
+    with pytest.raises(InputError, match="its lazy parameters have no size yet"):
+        closed_form(nn.LazyConv2d(4, 3), (1, 3, 8, 8), "HW")

@@ -744,3 +744,8 @@ def test_an_optimizer_keeps_as_many_numbers_as_is_said(optimizer):
     torchs.step()
     kept = [value for value in torchs.state[parameter].values() if isinstance(value, torch.Tensor) and value.ndim]
     assert sum(value.numel() for value in kept) == 10 * optimizer.state
+
+
+def test_a_lazy_parameter_cannot_be_frozen():
+    with pytest.raises(InputError, match=r"freeze='\*' names a lazy parameter"):
+        count_flops(nn.LazyLinear(4), (2, 3), mode="train", freeze="*")
