@@ -123,8 +123,6 @@ def _forward(
         ops=ops,
         tree=tree,
         calls=traced.calls,
-        params=sum(info.params for info in tree),
-        trainable_params=sum(info.trainable_params for info in tree),
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,

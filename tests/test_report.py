@@ -67,7 +67,7 @@ def test_modules_and_operators_sum_to_the_total(report):
 def test_every_printed_column_sums_to_its_total(report, by, depth):
     table = table_by(report, by, depth)
     for position, column in enumerate(table.columns):
-        if column.kind in ("count", "bytes"):
+        if column.kind == "count":
             assert sum(row[position] for row in table.rows) == table.total[position], column.name
         if column.kind == "share":
             assert sum(row[position][0] for row in table.rows) == table.total[position][0]
@@ -122,13 +122,17 @@ def test_json_has_the_keys_of_the_design(report):
         *("macs", "flops", "other_flops", "total_flops", "params", "trainable_params", "bytes_read", "bytes_written")
     ]
     assert list(data["modules"][0]) == [
-        *("path", "type", "depth", "calls", "input_shapes", "output_shapes", "params"),
-        *("macs", "flops", "other_flops", "self_macs", "self_flops", "self_other_flops"),
+        *("path", "type", "depth", "calls", "input_shapes", "output_shapes"),
+        *(amounts := ["macs", "flops", "other_flops", "params", "trainable_params", "bytes_read", "bytes_written"]),
+        *(f"self_{name}" for name in amounts),
     ]
-    assert list(data["operators"][0]) == ["op", "kind", "calls", "macs", "flops", "other_flops"]
-    for key in ("macs", "flops", "other_flops"):
+    costs = ["macs", "flops", "other_flops", "bytes_read", "bytes_written"]
+    assert list(data["operators"][0]) == ["op", "kind", "calls", *costs]
+    assert list(data["per_sample"]) == list(data["per_video"]) == [*costs[:3], costs[-1]]
+    for key in costs:
         assert sum(row[f"self_{key}"] for row in data["modules"]) == data["total"][key]
         assert sum(row[key] for row in data["operators"]) == data["total"][key]
+    assert sum(row["self_params"] for row in data["modules"]) == data["total"]["params"]
     assert all(isinstance(value, int) for value in data["total"].values())
 
 
@@ -141,13 +145,12 @@ def test_pandas_has_exact_integers(report):
     assert operators["other_flops"].sum() == report.other_flops
     assert operators["bytes_read"].sum() == report.bytes_read
     text, number = "string", "int64"
-    costs = {"macs": number, "flops": number, "other_flops": number}
+    costs = dict.fromkeys(("macs", "flops", "other_flops", "bytes_read", "bytes_written"), number)
     assert dict(frame.dtypes.astype(str)) == {
         "layer": text, "type": text, "output": text, "params": number, **costs, "share": "float64"
     }  # fmt: skip
     assert dict(operators.dtypes.astype(str)) == {
-        "operator": text, "kind": text, "calls": number, **costs, "bytes_read": number, "bytes_written": number,
-        "share": "float64",
+        "operator": text, "kind": text, "calls": number, **costs, "share": "float64",
     }  # fmt: skip
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..core.amount import Amount, summed
+from ..core.cost_table import Measure, cost_table, measures_of, shown_modules
 from ..core.errors import UnknownNameError
 from ..core.ops import Kind
 from ..core.protocol import describe_clip
-from ..core.result import CONVENTION, Amount, ModuleRow, Result
+from ..core.quantity import of_modules, of_operators
+from ..core.result import CONVENTION, ModuleRow, Result
 from ..core.table import Column, Table
 from ..core.units import si, times
 from ..core.wording import cost_text, missing_lines, title
@@ -26,10 +29,6 @@ __all__ = [
 ]
 
 BY = ("module", "operator", "kind")
-
-
-_SHARE = Column("share", "share", drop=7)
-_COST = (Column("MACs"), Column("FLOPs", drop=5), Column("other", drop=3))
 
 
 def table_by(
@@ -59,31 +58,31 @@ def table_by(
 def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> Table:
     """One row per module down to `depth` (-1: all levels); a row above that depth holds only its own operators.
 
-    Modules that neither cost anything nor have parameters are left out; a module that has parameters and was never
+    Modules of which there is nothing to count are left out; a module that has parameters and was never
     called says so. Every count column sums to its total row.
     """
-    columns = (
-        Column("layer", "text"),
-        Column("type", "text", drop=1),
-        Column("output", "text", drop=4),
-        *([Column("field", "text")] if fields is not None else []),
-        Column("params", drop=2),
-        *_COST,
-        _SHARE,
-    )
-    rows = []
-    for row in result.modules:
-        if depth >= 0 and row.depth > depth:
-            continue
-        whole = row.depth == depth
-        cost, params = (row.cost, row.params) if whole else (row.own, row.own_params)
-        if not (cost.total_flops or params):
-            continue
-        field = () if fields is None else (_field(row, fields),)
-        rows.append((_layer(row, result), row.type, output_of(row), *field, params, *_amount(cost, result)))
-    blank = ("",) * (len(columns) - 1 - len((_SHARE, *_COST, "params")))
-    total = ("total", *blank, result.params, *_amount(result.total, result))
-    return Table(title(result), columns, tuple(rows), total, notes(result, fields))
+    labels = [Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"), Column("output", "text", drop=4)]
+    if fields is not None:
+        labels.append(Column("field", "text"))
+    rows = [
+        ((_layer(row, result), row.type, output_of(row), *([] if fields is None else [_field(row, fields)])), cost)
+        for row, cost in shown_modules(result.modules, depth)
+        if cost
+    ]
+    return _table(result, labels, rows, measures_of((*of_modules(), *of_operators()), minor=True), fields)
+
+
+def _table(
+    result: Result,
+    labels: Sequence[Column],
+    rows: Iterable[tuple[tuple[Any, ...], Amount]],
+    measures: Sequence[Measure[Amount]],
+    fields: Fields | None,
+) -> Table:
+    """With the share of all MACs, or of all FLOPs where nothing is a contraction."""
+    of = "macs" if result.macs else "total_flops"
+    share: Measure[Amount] = Measure(Column("share", "share", drop=7), lambda cost: (cost[of], result.total[of]))
+    return cost_table(title(result), labels, rows, (*measures, share), result.total, notes(result, fields))
 
 
 def _layer(row: ModuleRow, result: Result) -> str:
@@ -114,57 +113,20 @@ def _field_lines(fields: Fields) -> Iterable[str]:
 
 def by_operator(result: Result, fields: Fields | None = None) -> Table:
     """One row per operator under its canonical name; views, which cost and move nothing, are left out."""
-    columns = (
-        Column("operator", "text"),
-        Column("kind", "text", drop=1),
-        Column("calls"),
-        *_COST,
-        Column("read", "bytes", drop=2),
-        Column("written", "bytes", drop=2),
-        _SHARE,
-    )
-    rows = [
-        (row.op, row.kind.value, row.calls, *_traffic(row.cost, row.bytes_read, row.bytes_written, result))
-        for row in result.operators
-        if row.kind is not Kind.VIEW
-    ]
-    return Table(title(result), columns, tuple(rows), _total(result, rows, "total", ""), notes(result, fields))
+    labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls"))
+    rows = [((row.op, row.kind.value, row.calls), row.cost) for row in result.operators if row.kind is not Kind.VIEW]
+    return _table(result, labels, rows, measures_of(of_operators()), fields)
 
 
 def by_kind(result: Result, fields: Fields | None = None) -> Table:
     """One row per kind of operator."""
-    columns = (
-        Column("kind", "text"),
-        Column("calls"),
-        *_COST,
-        Column("read", "bytes", drop=2),
-        Column("written", "bytes", drop=2),
-        _SHARE,
-    )
     rows = []
     for kind in Kind:
         same = [row for row in result.operators if row.kind is kind]
         if same and kind is not Kind.VIEW:
-            cost = sum((row.cost for row in same), Amount())
-            read, written = sum(row.bytes_read for row in same), sum(row.bytes_written for row in same)
-            rows.append((kind.value, sum(row.calls for row in same), *_traffic(cost, read, written, result)))
-    return Table(title(result), columns, tuple(rows), _total(result, rows, "total"), notes(result, fields))
-
-
-def _total(result: Result, rows: list[tuple[Any, ...]], *labels: str) -> tuple[Any, ...]:
-    calls = sum(row[len(labels)] for row in rows)
-    return (*labels, calls, *_traffic(result.total, result.bytes_read, result.bytes_written, result))
-
-
-def _traffic(cost: Amount, read: int, written: int, result: Result) -> tuple[Any, ...]:
-    *work, share = _amount(cost, result)
-    return (*work, read, written, share)
-
-
-def _amount(cost: Amount, result: Result) -> tuple[Any, ...]:
-    """MACs, FLOPs, other, and the share of all MACs (of all FLOPs where nothing is a contraction)."""
-    share = (cost.macs, result.macs) if result.macs else (cost.total_flops, result.total_flops)
-    return cost.macs, cost.flops, cost.other_flops, share
+            rows.append(((kind.value, sum(row.calls for row in same)), summed(row.cost for row in same)))
+    labels = (Column("kind", "text", tone="quiet"), Column("calls"))
+    return _table(result, labels, rows, measures_of(of_operators()), fields)
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:

@@ -7,12 +7,14 @@ path alone: one that was renamed is removed under one name and added under the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from ..core.result import Amount, ModuleRow, Result, SavedReport
+from ..core.amount import Amount, summed
+from ..core.quantity import Quantity, of_layers, of_modules, of_operators, quantity_column
+from ..core.result import ModuleRow, Result, SavedReport
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
 from ..core.wording import uncosted_lines
@@ -44,12 +46,13 @@ class LayerDiff:
         """What became of it."""
         if self.old is None or self.new is None:
             return Change.ADDED if self.old is None else Change.REMOVED
-        return Change.UNCHANGED if _told(self.old) == _told(self.new) else Change.CHANGED
+        both = self.old.own.counts.keys() & self.new.own.counts.keys()  # an older version saved fewer quantities
+        return Change.UNCHANGED if _says(self.old, both) == _says(self.new, both) else Change.CHANGED
 
 
-def _told(row: ModuleRow) -> tuple[Any, ...]:
+def _says(row: ModuleRow, quantities: Iterable[str]) -> tuple[Any, ...]:
     """All that a report says of a layer itself."""
-    return row.type, row.calls, row.input_shapes, row.output_shapes, row.own_params, row.own
+    return row.type, row.calls, row.input_shapes, row.output_shapes, row.own.only(quantities)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,12 @@ class Diff:
         """Parameters that the new one has more than the old one."""
         return self.new.params - self.old.params
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Those of layers that both reports know, in the order of columns."""
+        totals = (self.old.total, self.new.total)
+        return tuple(q for q in (*of_modules(), *of_operators()) if all(total.knows(q) for total in totals))
+
     def table(self, depth: int = -1) -> Table:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
 
@@ -94,15 +103,17 @@ class Diff:
         """
         layers = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
         rows = [_Row.of(layer, depth, self._inside) for layer in layers]
+        steps = [quantity for quantity in self.quantities if not quantity.made_of]
         differing = [row for row in rows if row.change is not Change.UNCHANGED]
-        cells = [row.cells(self._name(row.path)) for row in differing if row.counts]
+        cells = [row.cells(self._name(row.path), steps) for row in differing if row.counts]
         silent = [self._name(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
         same = [row for row in rows if row.change is Change.UNCHANGED and row.counts]
         if same:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
-            cells.append((label, "", "", "", *_summed(same)))
-        total = ("total", "", "", "", *_summed(rows))
-        return Table(self._title, _COLUMNS, tuple(cells), total, tuple(self._notes(silent)))
+            cells.append((label, "", "", "", *_numbers(same, steps)))
+        total = ("total", "", "", "", *_numbers(rows, steps))
+        columns = (*_LABELS, *(column for quantity in steps for column in _columns(quantity)))
+        return Table(self._title, columns, tuple(cells), total, tuple(self._notes(silent)))
 
     @cached_property
     def _inside(self) -> frozenset[str]:
@@ -130,11 +141,10 @@ class Diff:
         if silent:
             more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
             yield f"differing too, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
-        old, new = self.old.total, self.new.total
-        yield f"MACs: {_step(old.macs, new.macs)}"
-        yield f"FLOPs: {_step(old.flops, new.flops)}"
-        yield f"other FLOPs: {_step(old.other_flops, new.other_flops)}"
-        yield f"parameters: {_step(self.old.params, self.new.params)}"
+        for quantity in of_layers():
+            if quantity in self.quantities:
+                old, new = (report.total[quantity.name] for report in (self.old, self.new))
+                yield f"{quantity.title}: {_step(old, new, quantity.unit)}"
         if self.old.views != self.new.views:
             yield f"views: {self.old.views} → {self.new.views}, of which the table shows one"
         for name in sorted({*self.old.versions, *self.new.versions}):
@@ -153,19 +163,22 @@ class Diff:
 
 
 _NAMED = 3
-_COLUMNS = (
+_LABELS = (
     Column("layer", "text"),
     Column("change", "text"),
-    Column("type", "text", drop=3),
+    Column("type", "text", drop=3, tone="quiet"),
     Column("output", "text", drop=4),
-    Column("old params", drop=1),
-    Column("new params", drop=1),
-    Column("Δ params", "delta", drop=5),
-    Column("old MACs"),
-    Column("new MACs"),
-    Column("Δ MACs", "delta"),
-    Column("Δ other", "delta", drop=2),
 )
+
+
+def _columns(quantity: Quantity) -> Iterator[Column]:
+    """Old, new and the difference where the steps are of interest, else the difference alone."""
+    column = replace(quantity_column(quantity, minor=quantity.minor), key="", tone="")
+    if quantity.stepwise:
+        for age in ("old", "new"):
+            yield replace(column, name=f"{age} {column.name}", drop=min(quantity.drop, 1))
+    drop = 5 if quantity.stepwise else 2
+    yield replace(column, name=f"Δ {column.name}", kind="delta", drop=drop if quantity.drop else 0)
 
 
 def diff(old: Counted, new: Counted) -> Diff:
@@ -196,8 +209,8 @@ class _Row:
     change: Change
     old: ModuleRow | None
     new: ModuleRow | None
-    old_cost: tuple[int, Amount]
-    new_cost: tuple[int, Amount]
+    old_cost: Amount
+    new_cost: Amount
 
     @classmethod
     def of(cls, layer: LayerDiff, depth: int, inside: frozenset[str]) -> _Row:
@@ -215,24 +228,17 @@ class _Row:
     @property
     def counts(self) -> bool:
         """Whether there is anything to show in numbers."""
-        return any(params or cost.total_flops for params, cost in (self.old_cost, self.new_cost))
+        return bool(self.old_cost or self.new_cost)
 
     @property
     def rebuilt(self) -> bool:
         """Whether it is another module, where otherwise it was given another shape."""
         return self.old is None or self.new is None or self.old.type != self.new.type
 
-    def cells(self, name: str) -> tuple[Any, ...]:
+    def cells(self, name: str, quantities: Iterable[Quantity]) -> tuple[Any, ...]:
         types = [row.type for row in (self.old, self.new) if row is not None]
         outputs = [row.output_shapes[0] if row.output_shapes else () for row in (self.old, self.new) if row is not None]
-        return (name, self.change.value, _turned(*types), _shape_turned(*outputs), *self.numbers)
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Parameters and MACs, old, new and the difference; other FLOPs, the difference alone."""
-        (old_params, old), (new_params, new) = self.old_cost, self.new_cost
-        params = (old_params, new_params, new_params - old_params)
-        return (*params, old.macs, new.macs, new.macs - old.macs, new.other_flops - old.other_flops)
+        return (name, self.change.value, _turned(*types), _shape_turned(*outputs), *_numbers([self], quantities))
 
 
 def _row(layer: LayerDiff) -> ModuleRow:
@@ -241,14 +247,18 @@ def _row(layer: LayerDiff) -> ModuleRow:
     return row
 
 
-def _cost(row: ModuleRow | None, whole: bool) -> tuple[int, Amount]:
+def _cost(row: ModuleRow | None, whole: bool) -> Amount:
     if row is None:
-        return 0, Amount()
-    return (row.params, row.cost) if whole else (row.own_params, row.own)
+        return Amount()
+    return row.cost if whole else row.own
 
 
-def _summed(rows: list[_Row]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*(row.numbers for row in rows), strict=True)))
+def _numbers(rows: Iterable[_Row], quantities: Iterable[Quantity]) -> Iterator[int]:
+    """Of each quantity what its columns show, of all rows together."""
+    old, new = summed(row.old_cost for row in rows), summed(row.new_cost for row in rows)
+    for quantity in quantities:
+        before, after = old[quantity.name], new[quantity.name]
+        yield from (before, after, after - before) if quantity.stepwise else (after - before,)
 
 
 def _turned(old: str, new: str | None = None) -> str:
@@ -268,8 +278,8 @@ def _titled(report: Counted) -> str:
     return f"{report.model} on {', '.join(times(shape) for shape in report.input.shapes)}"
 
 
-def _step(old: int, new: int) -> str:
+def _step(old: int, new: int, unit: str) -> str:
     if old == new:
-        return f"{si(old)}, the same"
+        return f"{si(old, unit)}, the same"
     relative = f", {100 * (new - old) / old:+.1f}%".replace("-", "−") if old else ""
-    return f"{si(old)} → {si(new)} ({signed(new - old)}{relative})"
+    return f"{si(old, unit)} → {si(new, unit)} ({signed(new - old, unit)}{relative})"

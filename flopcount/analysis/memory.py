@@ -136,8 +136,9 @@ class Memory:
         if step is None:
             rows = [(what, dtype, inference, "") for what, dtype, inference, _ in rows if inference]
         columns = (
-            Column("memory", "text"), Column("dtype", "text"), Column("inference", "bytes"), Column("training", "bytes")
-        )  # fmt: skip
+            *(Column("memory", "text"), Column("dtype", "text")),
+            *(Column("inference", unit="B"), Column("training", unit="B")),
+        )
         total_row = ("total", "", self.inference, step if step is not None else "unknown")
         return Table(f"{self.title}: memory at the peak", columns, tuple(rows), total_row, self.notes)
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..core.amount import Amount
 from ..core.errors import InputError
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip
-from ..core.result import Amount, Result
+from ..core.result import Result
 from ..core.table import Column, Table
 from ..counting import count
 from ..models.by_name import input_of
@@ -264,7 +265,7 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
         Column("MACs per clip"),
         Column("per step"),
         Column("saved", "text"),
-        Column("kept", "bytes", drop=2),
+        Column("kept", unit="B", drop=2),
         Column("result is of", "prose" if any(row.prevented for row in rows) else "text"),
     )
     cells = [

@@ -77,8 +77,8 @@ class Survey:
             Column("model", "text"),
             Column("input", "text", drop=3),
             Column("params", drop=2),
-            Column("MACs"),
-            Column("other", drop=4),
+            Column("MACs", tone="strong"),
+            Column("other", drop=4, tone="quiet"),
             Column("engine", "text", drop=1),
             Column("problem", "prose"),
         )

@@ -17,8 +17,10 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
+from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, TraceError
 from ..core.protocol import Clip
+from ..core.quantity import of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..counting import count, count_named
@@ -38,11 +40,24 @@ class SweepRow:
     """One configuration: its cost, or the error."""
 
     configuration: Configuration
-    macs: int | None = None
-    other_flops: int | None = None
-    params: int | None = None
+    cost: Amount | None = None
     uncosted: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates, where it could be counted."""
+        return None if self.cost is None else self.cost.macs
+
+    @property
+    def other_flops(self) -> int | None:
+        """FLOPs that are no contraction, where it could be counted."""
+        return None if self.cost is None else self.cost.other_flops
+
+    @property
+    def params(self) -> int | None:
+        """Parameters, where it could be counted."""
+        return None if self.cost is None else self.cost.params
 
     @property
     def problem(self) -> str:
@@ -65,13 +80,10 @@ class SweepRows:
         """One row per configuration."""
         columns = (
             *(Column(name, "text") for name in self.names),
-            Column("MACs"),
-            Column("FLOPs", drop=1),
-            Column("other", drop=2),
-            Column("params", drop=3),
+            *(quantity_column(quantity, minor=quantity.minor) for quantity in of_layers()),
             *((Column("problem", "prose"),) if any(row.problem for row in self.rows) else ()),
         )
-        rows = tuple(tuple(_cells(row, self.names, len(columns) - len(self.names) == 5)) for row in self.rows)
+        rows = tuple(tuple(_cells(row, self.names))[: len(columns)] for row in self.rows)
         failed = sum(bool(row.problem) for row in self.rows)
         notes = (f"{len(self.rows)} configurations, {len(self.rows) - failed} counted, {failed} failed",)
         return Table("sweep", columns, rows, None, notes)
@@ -83,12 +95,10 @@ class SweepRows:
         return self.table()._repr_html_()
 
 
-def _cells(row: SweepRow, names: Sequence[str], with_problem: bool) -> Iterator[Any]:
+def _cells(row: SweepRow, names: Sequence[str]) -> Iterator[Any]:
     yield from (str(row.configuration.get(name, "")) for name in names)
-    flops = None if row.macs is None else 2 * row.macs
-    yield from ("" if value is None else value for value in (row.macs, flops, row.other_flops, row.params))
-    if with_problem:
-        yield row.problem
+    yield from ("" if row.cost is None else row.cost[quantity.name] for quantity in of_layers())
+    yield row.problem
 
 
 def sweep_rows(
@@ -189,7 +199,7 @@ def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
     except Exception as error:  # of a builder with values it does not take
         return SweepRow(configuration, error=next(iter(f"{type(error).__name__}: {error}".splitlines())))
     uncosted = tuple(row.op for row in report.uncosted)
-    return SweepRow(configuration, report.macs, report.other_flops, report.params, uncosted)
+    return SweepRow(configuration, report.total, uncosted)
 
 
 def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:

@@ -25,7 +25,7 @@ def models_table(family: str | None = None) -> Table:
         Column("year", "text", drop=2),
         Column("clip", "text"),
         Column("params"),
-        Column("MACs"),
+        Column("MACs", tone="strong"),
         Column("family", "text", drop=3),
         Column("paper", "text", drop=1),
     )
@@ -45,9 +45,9 @@ def rules_table() -> Table:
     distinct = {id(rule): rule for rule in RULES.values()}.values()
     columns = (
         Column("operator", "text"),
-        Column("kind", "text"),
+        Column("kind", "text", tone="quiet"),
         Column("counts", "prose"),
-        Column("source", "prose", drop=1),
+        Column("source", "prose", drop=1, tone="quiet"),
     )
     names = {id(rule): [op for op, entry in RULES.items() if entry is rule] for rule in distinct}
     order = sorted(distinct, key=lambda rule: (rule.kind.value, rule.name))

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from .amount import Amount, amount_of
 from .dataflow import Dataflow
 from .errors import UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
 from .protocol import Clip, Views
+from .quantity import Quantity, counted
 
 __all__ = [
     "CONVENTION",
-    "Amount",
     "ModuleInfo",
     "ModuleRow",
     "OperatorRow",
@@ -29,33 +30,6 @@ __all__ = [
 ]
 
 CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of work. `flops` is always twice `macs`; `other_flops` is everything that is no contraction."""
-
-    macs: int = 0
-    other_flops: int = 0
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of all contractions."""
-        return 2 * self.macs
-
-    @property
-    def total_flops(self) -> int:
-        """Contractions and everything else."""
-        return self.flops + self.other_flops
-
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(self.macs + other.macs, self.other_flops + other.other_flops)
-
-    def __mul__(self, times: int) -> Amount:
-        return Amount(self.macs * times, self.other_flops * times)
-
-    def __floordiv__(self, parts: int) -> Amount:
-        return Amount(self.macs // parts, self.other_flops // parts)
 
 
 class ModuleInfo(NamedTuple):
@@ -86,7 +60,7 @@ class ResultInput:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRow:
-    """Cost of a module with its children (`cost`, `params`) and of its own operators and parameters (`own*`).
+    """Cost of a module with its children (`cost`, `params`) and of itself without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
     """
@@ -97,10 +71,18 @@ class ModuleRow:
     calls: int
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
-    params: int
-    own_params: int
     cost: Amount
     own: Amount
+
+    @property
+    def params(self) -> int:
+        """Parameters, its children's included."""
+        return self.cost.params
+
+    @property
+    def own_params(self) -> int:
+        """Parameters that it owns itself."""
+        return self.own.params
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +93,16 @@ class OperatorRow:
     kind: Kind
     calls: int
     cost: Amount
-    bytes_read: int
-    bytes_written: int
+
+    @property
+    def bytes_read(self) -> int:
+        """Compulsory reads of all calls."""
+        return self.cost.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """Compulsory writes of all calls."""
+        return self.cost.bytes_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +139,10 @@ class UncostedWork:
 class Result:
     """What one forward pass of a module costs, with its reasons.
 
-    Attributes are exact integers; `macs`, `flops`, `other_flops`, `total_flops`, `params`, `trainable_params`,
-    `bytes_read` and `bytes_written` are of the input as given. `per_sample` divides by the batch (rounded down),
-    `per_video` is that times the views. All of these are the forward pass's.
+    `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
+    `trainable_params`, `bytes_read` and `bytes_written` are the same as attributes, exact integers of the input as
+    given. Of what grows with the batch, `per_sample` divides by it (rounded down), `per_video` is that times the views.
+    All of these are the forward pass's.
 
     There only where asked for: `dataflow`, which span and memory read, and `saving`, the forward pass of a training
     step, or why there is none.
@@ -164,8 +155,6 @@ class Result:
     ops: tuple[CostedOp, ...]
     tree: tuple[ModuleInfo, ...]
     calls: tuple[ModuleCall, ...]
-    params: int
-    trainable_params: int
     engine: str
     versions: dict[str, str]
     dataflow: Dataflow | None = None
@@ -176,8 +165,9 @@ class Result:
 
     @cached_property
     def total(self) -> Amount:
-        """All operations."""
-        return _sum(self.ops)
+        """Of every quantity, all of it."""
+        tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
+        return Amount({**amount_of(self.ops).counts, **tree})
 
     @property
     def macs(self) -> int:
@@ -199,25 +189,35 @@ class Result:
         """Contractions and everything else: flops + other_flops."""
         return self.total.total_flops
 
-    @cached_property
+    @property
+    def params(self) -> int:
+        """Elements of distinct parameters."""
+        return self.total.params
+
+    @property
+    def trainable_params(self) -> int:
+        """Of those, the ones that require a gradient."""
+        return self.total.trainable_params
+
+    @property
     def bytes_read(self) -> int:
         """Compulsory reads of every operation run one by one."""
-        return sum(costed.work.bytes_read or 0 for costed in self.ops)
+        return self.total.bytes_read
 
-    @cached_property
+    @property
     def bytes_written(self) -> int:
         """Compulsory writes of every operation run one by one."""
-        return sum(costed.work.bytes_written or 0 for costed in self.ops)
+        return self.total.bytes_written
 
     @property
     def per_sample(self) -> Amount:
         """Cost of one sample of the batch: one clip, one view."""
-        return self.total // self.input.batch
+        return self.total.growing("batch") // self.input.batch
 
     @property
     def per_video(self) -> Amount:
         """Cost of all views of one video."""
-        return self.per_sample * self.views.count
+        return self.per_sample.growing("views") * self.views.count
 
     @cached_property
     def operators(self) -> tuple[OperatorRow, ...]:
@@ -225,17 +225,7 @@ class Result:
         groups: dict[tuple[str, Kind], list[CostedOp]] = {}
         for costed in self.ops:
             groups.setdefault((costed.name, costed.kind), []).append(costed)
-        rows = [
-            OperatorRow(
-                name,
-                kind,
-                len(ops),
-                _sum(ops),
-                sum(costed.work.bytes_read or 0 for costed in ops),
-                sum(costed.work.bytes_written or 0 for costed in ops),
-            )
-            for (name, kind), ops in groups.items()
-        ]
+        rows = [OperatorRow(name, kind, len(ops), amount_of(ops)) for (name, kind), ops in groups.items()]
         order = list(Kind)
         return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
 
@@ -288,8 +278,6 @@ class SavedReport:
     input: ResultInput
     views: Views
     total: Amount
-    params: int
-    trainable_params: int
     modules: tuple[ModuleRow, ...]
     uncosted: tuple[UncostedRow, ...]
     engine: str
@@ -300,36 +288,29 @@ class SavedReport:
         """Multiply-accumulates of all contractions."""
         return self.total.macs
 
+    @property
+    def params(self) -> int:
+        """Elements of distinct parameters."""
+        return self.total.params
 
-def _sum(ops: Iterable[CostedOp]) -> Amount:
-    macs = other = 0
-    for costed in ops:
-        macs += costed.work.macs
-        other += costed.work.other_flops
-    return Amount(macs, other)
+    @property
+    def trainable_params(self) -> int:
+        """Of those, the ones that require a gradient."""
+        return self.total.trainable_params
 
 
 def _module_rows(
-    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Iterable[CostedOp]
+    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp]
 ) -> tuple[ModuleRow, ...]:
     """Work outside of every module, as the loss of a training step is, is the root's."""
-    own_macs = {info.path: 0 for info in tree}
-    own_other = own_macs.copy()
-    for costed in ops:
-        path, work = costed.op.module if costed.op.module in own_macs else "", costed.work
-        own_macs[path] += work.macs
-        own_other[path] += work.other_flops
     by_module: dict[str, list[ModuleCall]] = {}
     for call in calls:
         by_module.setdefault(call.module, []).append(call)
-    macs, other = own_macs.copy(), own_other.copy()
-    params = {info.path: info.params for info in tree}
-    for info in reversed(tree):  # a module stands behind the one that holds it
-        if info.path:
-            parent = info.path.rpartition(".")[0]
-            macs[parent] += macs[info.path]
-            other[parent] += other[info.path]
-            params[parent] += params[info.path]
+    place = {info.path: index for index, info in enumerate(tree)}
+    places = [place.get(costed.op.module, 0) for costed in ops]
+    parents = [place[info.path.rpartition(".")[0]] for info in tree]
+    own = {quantity.name: _own(quantity, tree, ops, places) for quantity in counted()}
+    whole = {name: _with_children(amounts, parents) for name, amounts in own.items()}
     return tuple(
         ModuleRow(
             path=info.path,
@@ -338,13 +319,30 @@ def _module_rows(
             calls=len(by_module.get(info.path, ())),
             input_shapes=_distinct(call.inputs for call in by_module.get(info.path, ())),
             output_shapes=_distinct(call.outputs for call in by_module.get(info.path, ())),
-            params=params[info.path],
-            own_params=info.params,
-            cost=Amount(macs[info.path], other[info.path]),
-            own=Amount(own_macs[info.path], own_other[info.path]),
+            cost=Amount({name: amounts[index] for name, amounts in whole.items()}),
+            own=Amount({name: amounts[index] for name, amounts in own.items()}),
         )
-        for info in tree
+        for index, info in enumerate(tree)
     )
+
+
+def _own(quantity: Quantity, tree: Sequence[ModuleInfo], ops: Sequence[CostedOp], places: Sequence[int]) -> list[int]:
+    """Of each module without its children; `places` are those of the operators in the tree."""
+    if quantity.of_module is not None:
+        return [quantity.of_module(info) for info in tree]
+    amounts = [0] * len(tree)
+    if quantity.of_operator is not None:
+        for place, amount in zip(places, map(quantity.of_operator, ops), strict=True):
+            amounts[place] += amount
+    return amounts
+
+
+def _with_children(own: Sequence[int], parents: Sequence[int]) -> list[int]:
+    """Of each module with its children; a module stands behind the one that holds it."""
+    whole = list(own)
+    for index in range(len(whole) - 1, 0, -1):
+        whole[parents[index]] += whole[index]
+    return whole
 
 
 def _distinct(calls: Iterable[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:

@@ -11,14 +11,20 @@ __all__ = ["Column", "Formula", "Table", "render_with"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, what its values are ("text", "prose", "count", "bytes", "delta", "share"), when it goes.
+    """A column: its heading, and what its values are ("text", "prose", "count", "delta", "share").
 
-    `drop` says in which order columns leave a narrow terminal: 1 first, 0 never.
+    `drop` says in which order columns leave a narrow terminal: 1 first, 0 never; a `minor` one is there only where
+    nothing else has to give way for it. `unit` is that of its numbers. `key` is its name in data, the heading where not
+    given. `tone` is "strong" for what a reader looks for first and "quiet" for what stands beside it.
     """
 
     name: str
     kind: str = "count"
     drop: int = 0
+    unit: str = ""
+    key: str = ""
+    tone: str = ""
+    minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

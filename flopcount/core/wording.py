@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .result import Amount, Result, UncostedRow
+from .amount import Amount
+from .result import Result, UncostedRow
 from .units import decimals, si, times
 
 __all__ = ["cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]

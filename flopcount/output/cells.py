@@ -12,7 +12,7 @@ __all__ = ["cell", "cells"]
 
 
 def cell(column: Column, value: Any) -> str:
-    """Text as it is, counts, bytes and differences in SI, a share in percent; a zero leaves its cell empty."""
+    """Text as it is, counts and differences in SI, a share in percent; a zero leaves its cell empty."""
     if column.kind in ("text", "prose"):
         return str(value)
     if isinstance(value, str):  # why there is no number
@@ -21,8 +21,8 @@ def cell(column: Column, value: Any) -> str:
         part, whole = value
         return percent(part, whole) if part else ""
     if column.kind == "delta":
-        return signed(value, blank=True)
-    return si(value, "B" if column.kind == "bytes" else "", blank=True)
+        return signed(value, column.unit, blank=True)
+    return si(value, column.unit, blank=True)
 
 
 def cells(columns: Sequence[Column], row: Sequence[Any]) -> list[str]:

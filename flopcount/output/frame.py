@@ -12,26 +12,13 @@ from .csv import values
 
 __all__ = ["column_of", "to_frame"]
 
-_NAMES = {
-    "MACs": "macs",
-    "FLOPs": "flops",
-    "other": "other_flops",
-    "read": "bytes_read",
-    "written": "bytes_written",
-    "forward": "forward_macs",
-    "by input": "backward_by_input_macs",
-    "by weight": "backward_by_weight_macs",
-    "again": "recomputed_macs",
-}
-"""Headings that are short on paper; in data a name is an identifier and says its unit."""
-
 
 def to_frame(table: Table) -> pandas.DataFrame:
     """Exact integers, one row per row; text, counts, and shares as fractions of 1. The title is in `.attrs`."""
     rows = [values(row) for row in table.rows]
     frame = pandas.DataFrame(
         {
-            _NAMES.get(column.name, column.name): column_of([row[index] for row in rows])
+            column.key or column.name: column_of([row[index] for row in rows])
             for index, column in enumerate(table.columns)
         }
     )

@@ -45,6 +45,6 @@ def _content(column: Column, value: Any, *, bar: bool) -> str:
 
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:
-    align = "right" if column.kind in ("count", "bytes", "delta") else "left"
+    align = "right" if column.kind in ("count", "delta") else "left"
     wrap = "" if column.kind == "prose" else "white-space:nowrap;"
     return f'<{tag} style="{_CELL}{wrap}{style}text-align:{align}">{content}</{tag}>'

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ..analysis.receptive_field import Fields
+from ..core.amount import Amount
 from ..core.ops import Phase
-from ..core.result import CONVENTION, Amount, ModuleRow, Result
+from ..core.quantity import TABLE, Quantity
+from ..core.result import CONVENTION, ModuleRow, Result
 from ..training.step import Step
 
-__all__ = ["SCHEMA", "report_data", "to_json"]
+__all__ = ["SCHEMA", "amount_data", "report_data", "to_json"]
 
 SCHEMA = "flopcount/1"
 
@@ -36,17 +39,10 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
             "dtype": input.dtype,
         },
         "convention": CONVENTION,
-        "total": _amount(result.total)
-        | {
-            "total_flops": result.total_flops,
-            "params": result.params,
-            "trainable_params": result.trainable_params,
-            "bytes_read": result.bytes_read,
-            "bytes_written": result.bytes_written,
-        },
-        "per_sample": _amount(result.per_sample),
+        "total": amount_data(result.total, TABLE.values()),
+        "per_sample": amount_data(result.per_sample),
         "views": {"clips": result.views.clips, "crops": result.views.crops},
-        "per_video": _amount(result.per_video),
+        "per_video": amount_data(result.per_video),
         "uncosted": [
             {
                 "op": row.op,
@@ -64,7 +60,8 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
         },
         "modules": [_module(row) | _fields(row, fields) for row in result.modules],
         "operators": [
-            {"op": row.op, "kind": row.kind.value, "calls": row.calls} | _amount(row.cost) for row in result.operators
+            {"op": row.op, "kind": row.kind.value, "calls": row.calls} | amount_data(row.cost)
+            for row in result.operators
         ],
         "engine": result.engine,
         "versions": result.versions,
@@ -81,17 +78,22 @@ def _training(training: Step) -> dict[str, Any]:
         "frozen": list(training.frozen),
         "trained_params": training.trained_params,
         "optimizer": training.optimizer.name if training.optimizer else None,
-        "total": _amount(training.total),
-        "phases": {_key(phase): _amount(amount) for phase, amount in training.phases.items()},
+        "total": amount_data(training.total),
+        "phases": {_key(phase): amount_data(amount) for phase, amount in training.phases.items()},
         "modules": [
             {"path": row.path, "type": row.type, "depth": row.depth}
-            | {_key(phase): _amount(row.cost[phase]) | _amount(row.own[phase], "self_") for phase in Phase}
+            | {
+                _key(phase): amount_data(row.cost[phase]) | amount_data(row.own[phase], prefix="self_")
+                for phase in Phase
+            }
             for row in training.rows
         ],
         "uncosted": [
             {"op": row.op, "calls": row.calls, "modules": list(row.modules)} for row in training.step.uncosted
         ],
-        "run": {"epochs": run.epochs, "samples": run.samples, "steps": run.steps} | _amount(run.cost) if run else None,
+        "run": {"epochs": run.epochs, "samples": run.samples, "steps": run.steps} | amount_data(run.cost)
+        if run
+        else None,
         "engine": training.engine,
     }
 
@@ -108,9 +110,8 @@ def _module(row: ModuleRow) -> dict[str, Any]:
         "calls": row.calls,
         "input_shapes": [list(shape) for shape in row.input_shapes],
         "output_shapes": [list(shape) for shape in row.output_shapes],
-        "params": row.params,
-        **_amount(row.cost),
-        **_amount(row.own, "self_"),
+        **amount_data(row.cost),
+        **amount_data(row.own, prefix="self_"),
     }
 
 
@@ -121,9 +122,7 @@ def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
     return {"receptive_field": [field.data() for field in fields.get(row.path, ())]}
 
 
-def _amount(amount: Amount, prefix: str = "") -> dict[str, int]:
-    return {
-        f"{prefix}macs": amount.macs,
-        f"{prefix}flops": amount.flops,
-        f"{prefix}other_flops": amount.other_flops,
-    }
+def amount_data(amount: Amount, quantities: Iterable[Quantity] | None = None, prefix: str = "") -> dict[str, int]:
+    """What is known of these quantities, by name; where not given, of all that are counted, or that layers show."""
+    shown = [q for q in TABLE.values() if q.of_layers or not q.made_of] if quantities is None else quantities
+    return {f"{prefix}{quantity.name}": amount[quantity.name] for quantity in shown if amount.knows(quantity)}

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.amount import Amount, summed
 from ..core.errors import InputError
 from ..core.protocol import Clip, Views
-from ..core.result import Amount, ModuleRow, ResultInput, SavedReport, UncostedRow
+from ..core.quantity import counted
+from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
 from .report_json import SCHEMA
 
 __all__ = ["read_report"]
@@ -98,8 +100,10 @@ class _Node:
         return tuple(shape.shape() for shape in self.items())
 
     def amount(self, prefix: str = "") -> Amount:
-        """MACs and other FLOPs."""
-        return Amount(self[f"{prefix}macs"].whole(), self[f"{prefix}other_flops"].whole())
+        """Of each counted quantity that is there; MACs have to be."""
+        names = (quantity.name for quantity in counted())
+        there = [name for name in names if f"{prefix}{name}" in self.object() or name == "macs"]
+        return Amount({name: self[f"{prefix}{name}"].whole() for name in there})
 
 
 def _report(data: _Node) -> SavedReport:
@@ -108,15 +112,13 @@ def _report(data: _Node) -> SavedReport:
         input=_input(data["input"]),
         views=Views(data["views"]["clips"].whole(), data["views"]["crops"].whole()),
         total=data["total"].amount(),
-        params=data["total"]["params"].whole(),
-        trainable_params=data["total"]["trainable_params"].whole(),
         modules=_modules(data["modules"]),
         uncosted=tuple(_uncosted(row) for row in data["uncosted"].items()),
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
     )
-    own = sum((row.own for row in report.modules), Amount())
-    if own != report.total or sum(row.own_params for row in report.modules) != report.params:
+    own = summed(row.own for row in report.modules)
+    if own != report.total.only(own.counts):
         raise _Malformed(f"its modules sum to {own}, its total is {report.total}")
     return report
 
@@ -134,29 +136,27 @@ def _input(data: _Node) -> ResultInput:
 
 
 def _modules(data: _Node) -> tuple[ModuleRow, ...]:
-    """Rows with their own parameters, which the file does not have: those of a module less those of its children."""
-    rows = list(data.items())
-    inner: dict[str, int] = {}
-    for row in rows:
-        path = row["path"].text()
+    """Rows with their own cost; where the file lacks it, that of a module less those of the modules in it."""
+    rows = [(row, row["path"].text(), row.amount()) for row in data.items()]
+    inside: dict[str, Amount] = {}
+    for _, path, cost in rows:
         if path:
             parent = path.rpartition(".")[0]
-            inner[parent] = inner.get(parent, 0) + row["params"].whole()
-    return tuple(_module(row, row["params"].whole() - inner.get(row["path"].text(), 0)) for row in rows)
+            inside[parent] = inside.get(parent, Amount()) + cost
+    return tuple(_module(row, path, cost, inside.get(path, Amount())) for row, path, cost in rows)
 
 
-def _module(row: _Node, own_params: int) -> ModuleRow:
+def _module(row: _Node, path: str, cost: Amount, inside: Amount) -> ModuleRow:
+    own = Amount({**(cost - inside).counts, **row.amount("self_").counts})
     return ModuleRow(
-        path=row["path"].text(),
+        path=path,
         type=row["type"].text(),
         depth=row["depth"].whole(),
         calls=row["calls"].whole(),
         input_shapes=row["input_shapes"].shapes(),
         output_shapes=row["output_shapes"].shapes(),
-        params=row["params"].whole(),
-        own_params=own_params,
-        cost=row.amount(),
-        own=row.amount("self_"),
+        cost=cost,
+        own=own,
     )
 
 

@@ -1,7 +1,8 @@
 """Table -> a terminal, with rich: fitted to its width, colourless where it is piped.
 
-In a narrow terminal the bar goes first, then long paths are shortened in the middle, then columns leave in the order
-that `Column.drop` says: of a report by module type, parameters, other, output, FLOPs, and last the share.
+In a narrow terminal minor columns go first, then the bar, then long paths are shortened in the middle, then columns
+leave in the order that `Column.drop` says: of a report by module type, parameters, other, output, FLOPs, and last the
+share.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _SHORTEST_PATH = 14
 _NARROWEST_BAR, _WIDEST_BAR = 4, 16
 _NARROWEST_PROSE = 30
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
-_STYLES = {"MACs": "bold", "other": "dim", "type": "dim", "kind": "dim", "source": "dim"}
+_STYLES = {"strong": "bold", "quiet": "dim"}
 
 # A rule under the headings and one above the totals; the box itself puts one blank between columns
 _LINES = box.Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")
@@ -63,6 +64,11 @@ class _Fitted:
 
 def _fitted(table: Table, width: int) -> _Fitted:
     columns = list(table.columns)
+    if any(column.minor for column in columns):
+        texts = [cells(table.columns, row) for row in (*table.rows, *([table.total] if table.total else []))]
+        gap, spare = _spacing(columns, texts, width)
+        if spare < _needed(columns, gap):
+            columns = [column for column in columns if not column.minor]
     while True:
         places = [table.columns.index(column) for column in columns]
         rows = [_pick(cells(table.columns, row), places) for row in table.rows]
@@ -95,7 +101,7 @@ def _grid(fitted: _Fitted) -> RichTable:
             column.name,
             footer,
             justify="left" if column.kind in ("text", "prose") else "right",
-            style=_STYLES.get(column.name, ""),
+            style=_STYLES.get(column.tone, ""),
             header_style="bold",
             footer_style="bold",
             no_wrap=column.kind != "prose",
@@ -117,9 +123,14 @@ def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, i
     texts = sum(_text_width(column, [row[i] for row in rows]) for i, column in enumerate(columns))
     for gap in _GAPS:
         spare = width - texts - gap * (len(columns) - 1)
-        if spare >= (_NARROWEST_BAR + gap if columns[-1].kind == "share" else 0):
+        if spare >= _needed(columns, gap):
             break
     return gap, spare
+
+
+def _needed(columns: list[Column], gap: int) -> int:
+    """What a bar takes."""
+    return _NARROWEST_BAR + gap if columns[-1].kind == "share" else 0
 
 
 def _text_width(column: Column, texts: Row) -> int:

@@ -7,52 +7,65 @@ limit on computation undecided, which is not kept: a missing count is never take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from ..core.errors import FlopcountError, InputError
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip, Views
+from ..core.quantity import Quantity, of_layers
 from ..core.result import ModuleRow, Result
 from ..core.table import Column, Table
 from ..core.units import percent, si
 from ..core.wording import uncosted_lines
 from ..facts import Printed
 
-__all__ = ["MEASURES", "Budget", "BudgetCheck", "LimitVerdict", "Measure", "check_budgets", "parse_limit"]
+__all__ = ["Budget", "BudgetCheck", "LimitVerdict", "Measure", "check_budgets", "measures", "parse_limit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a limit limits: how it is called, in which scale a bare number is, and how it is read off a report.
+    """What a limit limits: a quantity, of the input as given or of a video."""
 
-    `own` is the part of one layer without its children, so that the layers sum to the whole.
+    quantity: Quantity
+    per_video: bool = False
+
+    @property
+    def what(self) -> str:
+        """How it is called."""
+        return f"{self.quantity.title} per video" if self.per_video else self.quantity.title
+
+    def of(self, report: Result) -> int:
+        """How much of it there is."""
+        return (report.per_video if self.per_video else report.total)[self.quantity.name]
+
+    def own(self, row: ModuleRow) -> int:
+        """The part of one layer without its children, so that the layers sum to the whole."""
+        return row.own[self.quantity.name]
+
+    def complete(self, report: Result) -> bool:
+        """Whether all of it is known."""
+        return self.quantity.complete or not report.uncosted
+
+
+def measures() -> dict[str, Measure]:
+    """Key of a limit, in pyproject.toml and as an option -> what it limits: every quantity of layers, and per video.
+
+    Flops are 2 * macs, as everywhere.
     """
-
-    what: str
-    scale: str
-    of: Callable[[Result], int]
-    own: Callable[[ModuleRow], int]
-    complete: Callable[[Result], bool] = lambda report: not report.uncosted
-
-
-MEASURES = {
-    "max-gmacs": Measure("MACs", "G", lambda report: report.macs, lambda row: row.own.macs),
-    "max-gflops": Measure("FLOPs", "G", lambda report: report.flops, lambda row: row.own.flops),
-    "max-params": Measure(
-        "params", "M", lambda report: report.params, lambda row: row.own_params, complete=lambda report: True
-    ),
-    "max-gmacs-per-video": Measure(
-        "MACs per video", "G", lambda report: report.per_video.macs, lambda row: row.own.macs
-    ),
-}
-"""Key of a limit, in pyproject.toml and as an option -> what it limits. As everywhere, flops are 2 * macs."""
+    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in of_layers()}
+    of_videos = {
+        f"{key}-per-video": replace(measure, per_video=True)
+        for key, measure in limited.items()
+        if {"views", "batch"} <= {*measure.quantity.grows_with}
+    }
+    return limited | of_videos
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A network, the input it is counted with, and `limits` by key of MEASURES: what it may cost at most."""
+    """A network, the input it is counted with, and `limits` by key of `measures`: what it may cost at most."""
 
     name: str
     model: str
@@ -66,7 +79,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not self.limits:
-            raise InputError(f"budget {self.name} has no limit", [("fix", f"give it some of {', '.join(MEASURES)}")])
+            raise InputError(f"budget {self.name} has no limit", [("fix", f"give it some of {', '.join(measures())}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ class LimitVerdict:
     @property
     def measure(self) -> Measure:
         """What is limited."""
-        return MEASURES[self.limit]
+        return measures()[self.limit]
 
     @property
     def allowed(self) -> int:
@@ -174,7 +187,9 @@ def parse_limit(key: str, value: object) -> int:
     """
     text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is no printed number
     try:
-        return int(Printed.parse(text, MEASURES[key].scale).value)  # a count is whole: below 40.5 is 40 at most
+        return int(
+            Printed.parse(text, measures()[key].quantity.scale).value
+        )  # a count is whole: below 40.5 is 40 at most
     except InputError as error:
         raise InputError(f"{key} is {value!r}, not a number", [("fix", "write 40, 38.5, '80M' or '1.5T'")]) from error
 
@@ -189,7 +204,7 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
     for budget in budgets:
         progress(budget.name)
         report = _counted(budget)
-        verdicts += [LimitVerdict(budget, limit, report) for limit in MEASURES if limit in budget.limits]
+        verdicts += [LimitVerdict(budget, limit, report) for limit in measures() if limit in budget.limits]
     return BudgetCheck(tuple(verdicts))
 
 

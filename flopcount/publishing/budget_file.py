@@ -24,12 +24,12 @@ from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.parsing import parse_dtype, parse_input
 from ..core.protocol import Clip, Views
 from ..models import require_known
-from .budget import MEASURES, Budget, parse_limit
+from .budget import Budget, measures, parse_limit
 
 __all__ = ["find_pyproject", "read_budgets"]
 
 _TABLE = "tool.flopcount.budgets"
-_KEYS = ("model", "clip", "views", "num-classes", "set", "input", "dtype", *MEASURES)
+_KEYS = ("model", "clip", "views", "num-classes", "set", "input", "dtype")
 _EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
 
 
@@ -72,8 +72,9 @@ def _budget(name: str, table: Any, path: Path) -> Budget:
     if not isinstance(table, dict):
         raise InputError(f"{where} of {path} is {table!r}, not a table", [("fix", _EXAMPLE)])
     for key in table:
-        if key not in _KEYS:
-            raise UnknownNameError(f"key in {where} of {path}", key, _KEYS, f"choose {', '.join(_KEYS)}")
+        keys = (*_KEYS, *measures())
+        if key not in keys:
+            raise UnknownNameError(f"key in {where} of {path}", key, keys, f"choose {', '.join(keys)}")
     try:
         return _read(name, table, path.parent)
     except FlopcountError as error:  # with its place
@@ -94,7 +95,7 @@ def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
     return Budget(
         name=name,
         model=_beside(model, folder),
-        limits={key: parse_limit(key, table[key]) for key in MEASURES if key in table},
+        limits={key: parse_limit(key, table[key]) for key in measures() if key in table},
         clip=value("clip", str, Clip.parse),
         views=value("views", str, Views.parse, Views()),
         num_classes=value("num-classes", int),

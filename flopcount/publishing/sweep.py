@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.sweep_rows import CHUNK, Configuration, SweepRows, sweep_rows
+from ..core.quantity import of_layers
 
 if TYPE_CHECKING:
     import pandas
@@ -24,14 +25,14 @@ class Sweep(SweepRows):
 
         from ..output.frame import column_of
 
-        flops = [None if row.macs is None else 2 * row.macs for row in self.rows]
+        costs = [row.cost for row in self.rows]
         return pandas.DataFrame(
             {
                 **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
-                "macs": pandas.array([row.macs for row in self.rows], dtype="Int64"),
-                "flops": pandas.array(flops, dtype="Int64"),
-                "other_flops": pandas.array([row.other_flops for row in self.rows], dtype="Int64"),
-                "params": pandas.array([row.params for row in self.rows], dtype="Int64"),
+                **{
+                    name: pandas.array([None if cost is None else cost[name] for cost in costs], dtype="Int64")
+                    for name in (quantity.name for quantity in of_layers())
+                },
                 "problem": column_of([row.problem for row in self.rows]),
             }
         )

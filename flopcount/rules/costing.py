@@ -9,7 +9,7 @@ from ..core.ops import CostedOp, Kind, Op, Signature, Work, tensors_in
 from .registry import find_rule
 from .torch_formulas import torch_work
 
-__all__ = ["cost", "work_of"]
+__all__ = ["cost", "costed_anew"]
 
 _VIEW = Work(bytes_read=0, bytes_written=0)
 
@@ -40,9 +40,9 @@ def _work_of(signature: Signature, answers: dict[Signature, tuple[object, Work]]
     return signature.op, Kind.UNCOSTED, _with_traffic(Work(), signature)
 
 
-def work_of(signature: Signature) -> Work:
-    """The work of one call that is no view, worked out anew; of sizes that know their arithmetic, amounts that do."""
-    return _work_of(signature, {})[2]
+def costed_anew(signature: Signature) -> CostedOp:
+    """The cost of one call, worked out anew; of sizes that know their arithmetic, amounts that do."""
+    return CostedOp(Op(signature, ""), *_work_of(signature, {}))
 
 
 def _with_traffic(work: Work, signature: Signature) -> Work:

@@ -15,7 +15,7 @@ from ..core.errors import InputError, TraceError
 from ..core.ops import Kind
 from .aligning import aligned
 from .form import Domain, Form
-from .observing import QUANTITIES, Clip, Refused
+from .observing import Clip, Refused, quantities
 from .polynomial import Polynomial, total
 from .sampling import Axis, Sampler
 from .solving import Clips, Resists, solved
@@ -64,7 +64,7 @@ def _parts(sampler: Sampler, clips: Clips) -> tuple[dict[str, dict[str, Polynomi
     """Each quantity's polynomials by module, or why it has none."""
     parts, missing = {}, {}
     entries = sampler.entries(clips.seen)
-    for index, quantity in enumerate(QUANTITIES):
+    for index, quantity in enumerate(quantities()):
         columns = aligned(entries, index)
         try:
             if columns is None:
@@ -94,7 +94,7 @@ def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip
     entries = sampler.at(clip)
     if isinstance(entries, Refused):
         return None
-    totals = {q: sum(entry.amounts[index] for entry in entries) for index, q in enumerate(QUANTITIES)}
+    totals = {q: sum(entry.amounts[index] for entry in entries) for index, q in enumerate(quantities())}
     return [quantity for quantity, amount in _says(parts, sampler.names, clip).items() if amount != totals[quantity]]
 
 

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.quantity import TABLE, of_layers
 from .notation import latex as in_latex
 from .notation import sympified
 from .notation import text as in_text
-from .observing import QUANTITIES
 from .polynomial import Polynomial, Staircase, total
-from .quantities import TABLE
 
-__all__ = ["TITLES", "Domain", "Form"]
+__all__ = ["Domain", "Form"]
 
-TITLES = {key: quantity.title for key, quantity in TABLE.items()}
 _LARGEST = 2**62
 
 
@@ -84,15 +82,14 @@ class Form:
             UnknownNameError: no such quantity or module.
             InputError: it has no closed form, with the reason.
         """
-        if quantity == "flops":
-            return self.polynomial("macs", module) * 2
-        if quantity not in QUANTITIES:
-            raise UnknownNameError(
-                "quantity", quantity, ("flops", *QUANTITIES), f"choose flops, {', '.join(QUANTITIES)}"
-            )
+        names = [entry.name for entry in of_layers()]
+        if quantity not in names:
+            raise UnknownNameError("quantity", quantity, names, f"choose {', '.join(names)}")
+        if TABLE[quantity].made_of:
+            return total([self.polynomial(part, module) * times for part, times in TABLE[quantity].made_of.items()])
         if quantity in self.missing:
             raise InputError(
-                f"no closed form of the {TITLES[quantity]} of {self.model}",
+                f"no closed form of the {TABLE[quantity].title} of {self.model}",
                 [("why", self.missing[quantity]), ("fix", "name fewer axes, or count each clip")],
             )
         parts = self.parts[quantity]
@@ -103,8 +100,8 @@ class Form:
 
     def own(self, quantity: str, module: str) -> Polynomial:
         """Of a module's own operators or parameters, without what is in it."""
-        if quantity == "flops":
-            return self.own("macs", module) * 2
+        if TABLE[quantity].made_of:
+            return total([self.own(part, module) * times for part, times in TABLE[quantity].made_of.items()])
         return self.parts[quantity].get(module, Polynomial({}))
 
     def at(self, quantity: str, **sizes: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._version import __version__
+from ..core.quantity import TABLE, of_layers
 from ..core.table import Column, Formula, Table
-from .form import TITLES, Form
+from .form import Form
 from .polynomial import Polynomial
 
 __all__ = ["by_module", "by_quantity", "to_json"]
@@ -23,24 +24,30 @@ def by_quantity(form: Form) -> Table:
 
 
 def _rows(form: Form) -> Iterator[tuple[str, Any]]:
-    for quantity, title in TITLES.items():
-        if quantity == "flops":
-            yield title, Formula("2·MACs", r"2\,\mathrm{MACs}")
-        elif quantity in form.missing:
-            yield title, f"none: {form.missing[quantity]}"
+    for quantity in of_layers():
+        if quantity.made_of:
+            yield quantity.title, _sum(quantity.made_of)
+        elif quantity.name in form.missing:
+            yield quantity.title, f"none: {form.missing[quantity.name]}"
         else:
-            yield title, _formula(form, quantity)
+            yield quantity.title, _formula(form, quantity.name)
+
+
+def _sum(parts: Mapping[str, int]) -> Formula:
+    titles = [(times, TABLE[name].title) for name, times in parts.items()]
+    latex = " + ".join(rf"{times}\,\mathrm{{{title}}}" for times, title in titles)
+    return Formula(" + ".join(f"{times}·{title}" for times, title in titles), latex)
 
 
 def by_module(form: Form, quantity: str, depth: int) -> Table:
     """What each module down to `depth` costs with all that is in it; what is above it alone, for itself."""
-    title = TITLES.get(quantity, quantity)
     form.polynomial(quantity)  # which refuses what has no form
     rows: dict[str, None] = {}
-    for path in form.parts["macs" if quantity == "flops" else quantity]:
-        rows[path if depth < 0 else ".".join(path.split(".")[:depth])] = None
+    for part in TABLE[quantity].made_of or (quantity,):
+        for path in form.parts[part]:
+            rows[path if depth < 0 else ".".join(path.split(".")[:depth])] = None
     body = tuple((path or f"({form.model})", _formula(form, quantity, path, depth)) for path in rows)
-    columns = (Column("layer", "text"), Column(title, "prose"))
+    columns = (Column("layer", "text"), Column(TABLE[quantity].title, "prose"))
     return Table(_title(form), columns, body, ("total", _formula(form, quantity)), tuple(_notes(form)))
 
 

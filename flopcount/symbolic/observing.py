@@ -9,27 +9,31 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
-from ..core.ops import Kind, Signature, TensorSpec, Work
+from ..core.ops import CostedOp, Kind, Signature, TensorSpec
 from ..core.protocol import Clip as VideoClip
+from ..core.quantity import TABLE, counted
+from ..core.result import ModuleInfo
 from ..models.by_name import input_of
 from ..models.loading import find_model
-from ..rules.costing import cost, work_of
+from ..rules.costing import cost, costed_anew
 from ..tracing import trace, weightless
 from ..tracing.inputs import arguments_of
 from ..tracing.walk import Inventory, named_modules
 from .axes import SQUARE, Axes
-from .quantities import TABLE
 
-__all__ = ["QUANTITIES", "Clip", "Entry", "Observation", "Refused", "amounts", "of_model", "of_module"]
+__all__ = ["Clip", "Entry", "Observation", "Refused", "amounts", "of_model", "of_module", "quantities"]
 
-QUANTITIES = tuple(key for key, quantity in TABLE.items() if not quantity.twice)
-"""Those that are counted, not twice another."""
-_PARAMETER = "parameter"
+_PARAMETER, _TRAINED = "parameter", "trained"
+
+
+def quantities() -> tuple[str, ...]:
+    """Those that have a form of their own: they are counted, and each layer shows them."""
+    return tuple(quantity.name for quantity in counted() if quantity.of_layers)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One operator call, or one parameter (no kind), of one module, and its amount of each of QUANTITIES."""
+    """One operator call, or one parameter (no kind), of one module, and its amount of each of `quantities`."""
 
     module: str
     name: str
@@ -61,14 +65,16 @@ class Observation:
 
 
 def amounts(signature: Signature) -> tuple[int, ...]:
-    """Of QUANTITIES; on symbols, symbols."""
+    """Of `quantities`; on symbols, symbols."""
     if signature.op == _PARAMETER:
-        return 0, 0, signature.arguments["self"].numel, 0, 0
-    return _amounts(work_of(signature))
+        elements = signature.arguments["self"].numel
+        owner = ModuleInfo("", "", elements, elements if signature.overload == _TRAINED else 0)
+        return tuple(0 if q.of_module is None else q.of_module(owner) for q in map(TABLE.__getitem__, quantities()))
+    return _amounts(costed_anew(signature))
 
 
-def _amounts(work: Work) -> tuple[int, ...]:
-    return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
+def _amounts(costed: CostedOp) -> tuple[int, ...]:
+    return tuple(0 if q.of_operator is None else q.of_operator(costed) for q in map(TABLE.__getitem__, quantities()))
 
 
 def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observation:
@@ -125,7 +131,7 @@ def of_model(
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
     for costed in cost(trace(module, args, kwargs).ops):
         if costed.kind is not Kind.VIEW:
-            yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed.work))
+            yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed))
 
 
 def _parameters(module: nn.Module) -> Iterable[Entry]:
@@ -136,9 +142,8 @@ def _parameters(module: nn.Module) -> Iterable[Entry]:
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
                 spec = TensorSpec(tuple(parameter.shape), str(parameter.dtype))
-                yield Entry(
-                    path, name, None, Signature(_PARAMETER, "", {"self": spec}, ()), (0, 0, parameter.numel(), 0, 0)
-                )
+                signature = Signature(_PARAMETER, _TRAINED if parameter.requires_grad else "", {"self": spec}, ())
+                yield Entry(path, name, None, signature, amounts(signature))
 
 
 def _refused(error: FlopcountError) -> Refused:

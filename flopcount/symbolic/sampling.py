@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from .aligning import aligned, numbers
 from .axes import SQUARE
 from .fitting import Steps, disagreement, fit_line
-from .observing import QUANTITIES, Clip, Entry, Observation, Refused
+from .observing import Clip, Entry, Observation, Refused, quantities
 
 __all__ = ["STEP_LIMITS", "Axis", "Sampler"]
 
@@ -149,7 +149,7 @@ def _moving(by_clip: Sequence[Sequence[Entry]]) -> list[tuple[int, ...]]:
     """Sizes that are not the same at all clips, each distinct column once."""
     sizes: dict[tuple[int, ...], None] = {}
     keys: set[tuple[int, ...]] = set()
-    for quantity in range(len(QUANTITIES)):
+    for quantity, _ in enumerate(quantities()):
         for column in aligned(by_clip, quantity) or ():
             key = tuple(map(id, column.signatures))
             if key not in keys:

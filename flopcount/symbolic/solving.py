@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .aligning import AlignedOp, numbers, with_numbers
 from .fitting import Steps, fit_sizes
-from .observing import QUANTITIES, Clip, amounts
+from .observing import Clip, amounts, quantities
 from .polynomial import Polynomial, total
 from .symbol import Symbol, polynomial_of
 
@@ -57,7 +57,7 @@ def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[st
     for column in columns:
         key = tuple(map(id, column.signatures))
         if key not in amounts:
-            amounts[key] = _amount(column, QUANTITIES.index(quantity), clips, sizes)
+            amounts[key] = _amount(column, quantities().index(quantity), clips, sizes)
         times = clips.fit(column.times)
         if times is None:
             raise Resists(f"{column.name} in {column.module or 'the model itself'} is called irregularly often")
@@ -72,7 +72,7 @@ def _amount(
     if not clips.holds(polynomial, column.amounts):
         polynomial = clips.fit(column.amounts)
     if polynomial is None or not clips.holds(polynomial, column.amounts):
-        what = QUANTITIES[quantity].replace("_", " ")
+        what = quantities()[quantity].replace("_", " ")
         raise Resists(f"the {what} of {column.name} in {column.module or 'the model itself'} follow no staircase")
     return polynomial
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
+from ..core.amount import Amount, amount_of, summed
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Phase
-from ..core.result import Amount, Result
+from ..core.result import Result
 from ..tracing.phases import LOSS
 from .optimizers import Optimizer
 
-__all__ = ["BACKWARD", "OPTIMIZER", "PhasedOp", "Run", "Step", "StepRow"]
+__all__ = ["BACKWARD", "OPTIMIZER", "PhasedOp", "Run", "Step", "StepRow", "by_phase"]
 
 OPTIMIZER = "(optimizer)"
 """Stands for a module's path where an operation belongs to the optimizer."""
@@ -82,7 +83,7 @@ class Step:
     @cached_property
     def phases(self) -> Mapping[Phase, Amount]:
         """Cost of every phase."""
-        return _by_phase(self.ops)
+        return by_phase(self.ops)
 
     @property
     def forward(self) -> Amount:
@@ -122,7 +123,7 @@ class Step:
     @cached_property
     def total(self) -> Amount:
         """The whole step."""
-        return _total(self.phases)
+        return summed(self.phases.values())
 
     @cached_property
     def step(self) -> Result:
@@ -136,7 +137,7 @@ class Step:
         for op in self.ops:
             groups.setdefault(op.costed.op.module, []).append(op)
         modules = self.forward_report.modules
-        own = {path: _by_phase(groups.get(path, ())) for path in (*(row.path for row in modules), LOSS, OPTIMIZER)}
+        own = {path: by_phase(groups.get(path, ())) for path in (*(row.path for row in modules), LOSS, OPTIMIZER)}
         whole = {path: dict(amounts) for path, amounts in own.items()}
         for row in reversed(modules):  # a module stands behind the one that holds it
             if row.path:
@@ -153,7 +154,7 @@ class Step:
             return None
         batch = self.forward_report.input.batch
         steps = self.epochs * -(-self.samples // batch)
-        per_batch = sum((self.phases[phase] for phase in Phase if phase is not Phase.OPTIMIZER), Amount())
+        per_batch = summed(self.phases[phase] for phase in Phase if phase is not Phase.OPTIMIZER).growing("batch")
         cost = per_batch * (self.epochs * self.samples) // batch + self.optimizer_step * steps
         return Run(self.epochs, self.samples, steps, cost)
 
@@ -169,14 +170,9 @@ class Step:
         return replace(self, epochs=epochs, samples=samples)
 
 
-def _total(amounts: Mapping[Phase, Amount]) -> Amount:
-    return sum(amounts.values(), Amount())
-
-
-def _by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:
-    amounts = {phase: [0, 0] for phase in Phase}
+def by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:
+    """What operations do together, in every phase."""
+    groups: dict[Phase, list[CostedOp]] = {phase: [] for phase in Phase}
     for op in ops:
-        amount = amounts[op.phase]
-        amount[0] += op.costed.work.macs
-        amount[1] += op.costed.work.other_flops
-    return {phase: Amount(macs, other) for phase, (macs, other) in amounts.items()}
+        groups[op.phase].append(op.costed)
+    return {phase: amount_of(costed) for phase, costed in groups.items()}

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
+from ..core.amount import Amount, summed
+from ..core.cost_table import Measure, cost_table, shown_modules
 from ..core.ops import Kind, Phase
-from ..core.result import CONVENTION, Amount, Result
+from ..core.quantity import Quantity, of_operators, quantity_column
+from ..core.result import CONVENTION, Result
 from ..core.table import Column, Table
 from ..core.units import exact, si
 from ..core.wording import cost_text, missing_lines, title
 from ..tracing.phases import LOSS
-from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step
+from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step, by_phase
 
 __all__ = ["by_kind", "by_module", "by_operator", "notes", "training_table"]
 
 _HEADINGS = {
-    Phase.FORWARD: "forward",
-    Phase.BACKWARD_INPUT: "by input",
-    Phase.BACKWARD_WEIGHT: "by weight",
-    Phase.RECOMPUTATION: "again",
+    Phase.FORWARD: ("forward", "forward"),
+    Phase.BACKWARD_INPUT: ("by input", "backward_by_input"),
+    Phase.BACKWARD_WEIGHT: ("by weight", "backward_by_weight"),
+    Phase.RECOMPUTATION: ("again", "recomputed"),
 }
-"""Phases that contract something; loss and optimizer have rows of their own."""
+"""Phases that contract something, as columns call them on paper and in data; loss and optimizer have rows."""
 
-Amounts = Mapping[Phase, Amount]
+Amounts: TypeAlias = Mapping[Phase, Amount]
 
 
 def training_table(training: Step, by: str, depth: int) -> Table:
@@ -42,16 +45,16 @@ def by_module(training: Step, depth: int = 2) -> Table:
 
     A row above that depth holds only its own operations; "ratio" is backward over forward.
     """
-    rows = []
-    for row in training.rows:
-        if 0 <= depth < row.depth and row.path not in (LOSS, OPTIMIZER):
-            continue
-        amounts = row.cost if row.depth == depth else row.own
-        if any(amount.total_flops for amount in amounts.values()):
-            name = row.path or f"({training.forward_report.model})"
-            rows.append((name, row.type, ratio(amounts), *_cells(training, amounts)))
-    labels = (Column("layer", "text"), Column("type", "text", drop=1), Column("ratio", "text", drop=4))
-    return _table(training, labels, rows, ratio(training.phases))
+    always = (LOSS, OPTIMIZER)
+    modules = [row for row in training.rows if row.path not in always]
+    others = [(row, row.own) for row in training.rows if row.path in always]
+    rows = [
+        ((row.path or f"({training.forward_report.model})", row.type), cost)
+        for row, cost in (*shown_modules(modules, depth), *others)
+        if _costs(cost)
+    ]
+    labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
+    return _table(training, labels, rows, [Measure(Column("ratio", "text", drop=4), ratio)])
 
 
 def by_operator(training: Step) -> Table:
@@ -59,42 +62,33 @@ def by_operator(training: Step) -> Table:
     groups = _grouped(training, lambda op: (op.costed.name, op.costed.kind.value))
     order = [kind.value for kind in Kind]
     keys = sorted(groups, key=lambda key: (order.index(key[1]), key[0]))
-    rows = [(*key, *_cells(training, groups[key])) for key in keys if _costs(groups[key])]
-    return _table(training, (Column("operator", "text"), Column("kind", "text", drop=1)), rows)
+    labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"))
+    return _table(training, labels, [(key, groups[key]) for key in keys if _costs(groups[key])])
 
 
 def by_kind(training: Step) -> Table:
     """One row per kind of operator."""
     groups = _grouped(training, lambda op: (op.costed.kind.value,))
     keys = [(kind.value,) for kind in Kind if (kind.value,) in groups]
-    rows = [(*key, *_cells(training, groups[key])) for key in keys if _costs(groups[key])]
-    return _table(training, (Column("kind", "text"),), rows)
+    rows = [(key, groups[key]) for key in keys if _costs(groups[key])]
+    return _table(training, (Column("kind", "text", tone="quiet"),), rows)
 
 
-def _grouped(training: Step, key: Callable[[PhasedOp], tuple[str, ...]]) -> dict[tuple[str, ...], dict[Phase, Amount]]:
-    groups: dict[tuple[str, ...], dict[Phase, Amount]] = {}
+def _grouped(training: Step, key: Callable[[PhasedOp], tuple[str, ...]]) -> dict[tuple[str, ...], Amounts]:
+    groups: dict[tuple[str, ...], list[PhasedOp]] = {}
     for op in training.ops:
-        amounts = groups.setdefault(key(op), dict.fromkeys(Phase, Amount()))
-        amounts[op.phase] += Amount(op.costed.work.macs, op.costed.work.other_flops)
-    return groups
+        groups.setdefault(key(op), []).append(op)
+    return {key: by_phase(ops) for key, ops in groups.items()}
 
 
 def _costs(amounts: Amounts) -> bool:
-    return any(amount.total_flops for amount in amounts.values())
+    return any(amounts.values())
 
 
 def _shown(training: Step) -> list[Phase]:
     """Columns; nothing is recomputed in most networks."""
     again = training.recomputation.total_flops
     return [phase for phase in _HEADINGS if again or phase is not Phase.RECOMPUTATION]
-
-
-def _cells(training: Step, amounts: Amounts) -> tuple[Any, ...]:
-    macs = sum(amount.macs for amount in amounts.values())
-    other = sum(amount.other_flops for amount in amounts.values())
-    whole = training.total
-    share = (macs, whole.macs) if whole.macs else (other, whole.other_flops)
-    return (*(amounts[phase].macs for phase in _shown(training)), other, share)
 
 
 def ratio(amounts: Amounts) -> str:
@@ -105,12 +99,32 @@ def ratio(amounts: Amounts) -> str:
     return f"{backward / forward:.2f}" if 200 * backward >= forward else "<0.01" if backward else "0"
 
 
-def _table(training: Step, labels: tuple[Column, ...], rows: list[tuple[Any, ...]], whole: str = "") -> Table:
-    phases = (Column(_HEADINGS[phase]) for phase in _shown(training))
-    columns = (*labels, *phases, Column("other", drop=3), Column("share", "share", drop=7))
-    total = ("total", *("" for _ in labels[2:]), *([whole] if labels[1:] else []), *_cells(training, training.phases))
+def _table(
+    training: Step,
+    labels: Sequence[Column],
+    rows: Iterable[tuple[tuple[str, ...], Amounts]],
+    first: Sequence[Measure[Amounts]] = (),
+) -> Table:
+    """MACs of each phase, what else of all phases together, and the share of all MACs (of all FLOPs without any)."""
+    total = summed(training.phases.values())
+    whole = "macs" if total.macs else "total_flops"
+    phases = [_of_phase(phase) for phase in _shown(training)]
+    others = [_of_all(quantity) for quantity in of_operators() if not (quantity.made_of or quantity.name == "macs")]
+    share: Measure[Amounts] = Measure(
+        Column("share", "share", drop=7), lambda cost: (summed(cost.values())[whole], total[whole])
+    )
     heading = f"{title(training.forward_report)}: MACs of a training step"
-    return Table(heading, columns, tuple(rows), total, notes(training))
+    measures = (*first, *phases, *others, share)
+    return cost_table(heading, labels, rows, measures, training.phases, notes(training))
+
+
+def _of_phase(phase: Phase) -> Measure[Amounts]:
+    heading, key = _HEADINGS[phase]
+    return Measure(Column(heading, key=f"{key}_macs"), lambda cost: cost[phase].macs)
+
+
+def _of_all(quantity: Quantity) -> Measure[Amounts]:
+    return Measure(quantity_column(quantity, minor=quantity.minor), lambda cost: summed(cost.values())[quantity.name])
 
 
 def notes(training: Step) -> tuple[str, ...]:

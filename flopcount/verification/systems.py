@@ -59,9 +59,9 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
         Column("family", "text", drop=2),
         Column("clip", "text"),
         Column("params", drop=3),
-        Column("MACs"),
+        Column("MACs", tone="strong"),
         Column("FLOPs", drop=4),
-        Column("other", drop=1),
+        Column("other", drop=1, tone="quiet"),
     )
     rows = tuple(
         (

@@ -275,14 +275,14 @@ def verdicts_table(verdicts: Sequence[RowVerdict]) -> Table:
         Column("clip", "text", drop=6),
         Column("zoo", "text", drop=7),
         Column("printed", "text"),
-        Column("MACs", "text", drop=8),
+        Column("MACs", "text", drop=8, tone="strong"),
         Column("cost", "text"),
         Column("because", "prose", drop=9),
         Column("printed params", "text", drop=4),
         Column("params", "text", drop=5),
         Column("params are", "text", drop=2),
         Column("because they", "prose", drop=1),
-        Column("source", "text", drop=10),
+        Column("source", "text", drop=10, tone="quiet"),
     )
     return Table("published numbers against our counts", columns, tuple(map(_cells, verdicts)), None, _notes(verdicts))
 

@@ -113,7 +113,7 @@ def test_equal_reports_do_not_differ():
     assert not result.different
     assert [row[0] for row in result.table().rows] == ["(all 1 unchanged)"]
     assert "no layer differs" in result.table().notes
-    assert "parameters: 36, the same" in result.table().notes
+    assert "params: 36, the same" in result.table().notes
 
 
 def test_what_was_removed_stands_behind_what_was_before_it():

@@ -116,7 +116,9 @@ def test_a_cluster_whose_worker_dies_half_way(tmp_path):
 def test_frames_and_tables_say_what_failed():
     result = sweep(build, {"width": [4, 13], "depth": [2]})
     frame = result.to_pandas()
-    assert list(frame.columns) == ["width", "depth", "macs", "flops", "other_flops", "params", "problem"]
+    assert list(frame.columns) == [
+        *("width", "depth", "macs", "flops", "other_flops", "params", "bytes_read", "bytes_written", "problem")
+    ]
     assert frame["macs"].dtype == pandas.Int64Dtype()
     assert frame["macs"].tolist() == [macs(4, 2), pandas.NA]
     assert frame["flops"].tolist() == [2 * macs(4, 2), pandas.NA]

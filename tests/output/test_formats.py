@@ -59,7 +59,7 @@ def test_columns_leave_in_their_order(report):
     texts = [terminal(report.by_module(), width) for width in range(100, 24, -1)]
     headings = [next(line for line in text.splitlines() if line.startswith("layer")).split() for text in texts]
     gone = list(dict.fromkeys(column for row in headings for column in headings[0] if column not in row))
-    assert gone == ["type", "params", "other", "output", "FLOPs"]
+    assert gone == ["read", "written", "type", "params", "other", "output", "FLOPs"]
 
 
 def test_long_paths_are_shortened_in_the_middle():

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_budgets, count_model, read_budgets
 from flopcount.cli import app
-from flopcount.publishing.budget import MEASURES, parse_limit
+from flopcount.publishing.budget import measures, parse_limit
 
 ROOT = Path(__file__).parent.parent.parent
 MACS, PARAMS = 8 * 4 + 4 * 2, 8 * 4 + 4 + 4 * 2 + 2  # of build() below, by hand
@@ -89,10 +89,24 @@ def test_what_is_no_limit(value):
         parse_limit("max-gmacs", value)
 
 
-@pytest.mark.parametrize("limit", MEASURES)
+NEEDED = {
+    "max-gmacs": MACS,
+    "max-gflops": 2 * MACS,
+    "max-other-flops": 4 + 4 + 2,  # bias, ReLU, bias
+    "max-params": PARAMS,
+    "max-bytes-read": 4 * (8 + 32 + 4 + 4 + 4 + 8 + 2),  # input, weight and bias of a layer; the ReLU's input; the same
+    "max-bytes-written": 4 * (4 + 4 + 2),
+    "max-gmacs-per-video": 6 * MACS,
+    "max-gflops-per-video": 6 * 2 * MACS,
+    "max-other-flops-per-video": 6 * 10,
+    "max-bytes-written-per-video": 6 * 4 * 10,
+}
+
+
+@pytest.mark.parametrize("limit", measures())
 @pytest.mark.parametrize("spare", [-1, 0, 1])
 def test_a_limit_holds_up_to_itself(folder, limit, spare):
-    needed = {"max-gmacs": MACS, "max-gflops": 2 * MACS, "max-params": PARAMS, "max-gmacs-per-video": 6 * MACS}[limit]
+    needed = NEEDED[limit]
     budget = Budget("net", "nets.py:build", {limit: needed + spare}, views=Views(2, 3), inputs=_input("1x8"))
     result = check_budgets([budget])
     (verdict,) = result.verdicts

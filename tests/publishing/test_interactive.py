@@ -21,6 +21,7 @@ import flopcount.publishing.interactive
 from flopcount.analysis.cost_tables import by_module
 from flopcount.core.errors import InputError
 from flopcount.core.protocol import Clip, Views
+from flopcount.core.quantity import TABLE, of_layers
 from flopcount.core.units import exact, si
 from flopcount.core.wording import sentence
 from flopcount.publishing.comparison import Comparison
@@ -30,7 +31,6 @@ from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
-from flopcount.symbolic.quantities import TABLE
 
 ASSETS = Path(flopcount.publishing.interactive.__file__).parent / "assets"
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"
@@ -159,21 +159,19 @@ def test_every_number_is_a_string_of_digits(text):
 
 def test_the_scripts_know_quantities_from_the_data_alone(text):
     quantities = Tags(text).data["quantities"]
-    assert [entry["key"] for entry in quantities["table"]] == list(TABLE)
+    assert [entry["name"] for entry in quantities["table"]] == [quantity.name for quantity in of_layers()]
     assert {*quantities["columns"], *quantities["shares"]} <= set(TABLE)
     for path in ASSETS.glob("*.js"):
         if path.name != "scatter.js":  # whose points have their MACs and parameters alone
             assert not re.findall(rf"\b({'|'.join(TABLE)})\b", path.read_text()), path
 
 
-@pytest.mark.parametrize("quantity", TABLE.values(), ids=list(TABLE))
+@pytest.mark.parametrize("quantity", of_layers(), ids=lambda quantity: quantity.name)
 def test_what_multiplies_a_quantity(costs, quantity):
-    alone = getattr(costs[0].report, quantity.key)
-    several = getattr(count_model("c3d", clip=Clip(16, 16, 16), batch=3), quantity.key)
+    alone = costs[0].report.total[quantity.name]
+    several = count_model("c3d", clip=Clip(16, 16, 16), batch=3).total[quantity.name]
     assert (several == 3 * alone) == ("batch" in quantity.grows_with)
-    if quantity.twice:
-        assert alone == 2 * getattr(costs[0].report, quantity.twice)
-    if hasattr(costs[0].report.per_video, quantity.key):
+    if costs[0].report.per_video.knows(quantity):
         assert "views" in quantity.grows_with
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 from ..._version import __version__
 from ...core.errors import InputError
-from ...symbolic.quantities import TABLE
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import chart_data
-from .model_data import COLUMNS, MEASURES, model_data, quantities_data
+from .model_data import columns, measures, model_data, quantities_data
 from .scripts import one_script
 from .sections import comparison_section, model_section
 
@@ -48,8 +47,8 @@ def page(reports: Sequence[CostReport], comparison: Comparison | None, command: 
     }
     text: str = environment.from_string(_asset("page.html.j2")).render(
         models=[model_section(cost) for cost in reports],
-        columns=[TABLE[key] for key in COLUMNS],
-        measures=[TABLE[key] for key in MEASURES],
+        columns=columns(),
+        measures=measures(),
         comparison=comparison_section(comparison) if comparison else None,
         command=command,
         versions={"flopcount": __version__, **reports[0].report.versions} if reports else {"flopcount": __version__},

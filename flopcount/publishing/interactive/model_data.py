@@ -5,22 +5,16 @@ Whole numbers are strings, since JSON's are read as floats in a browser. Stairca
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from ...core.quantity import Quantity, counted, of_layers, of_modules, of_operators
 from ...core.result import ModuleRow, Result
 from ...symbolic import ClosedForm
-from ...symbolic.observing import QUANTITIES
 from ...symbolic.polynomial import Polynomial, Staircase
-from ...symbolic.quantities import TABLE
 from ..cost_report import CostReport
 
-__all__ = ["COLUMNS", "FARTHEST", "MEASURES", "axis_range", "layers_of", "model_data", "own_amount", "quantities_data"]
+__all__ = ["FARTHEST", "axis_range", "columns", "layers_of", "measures", "model_data", "quantities_data"]
 
-COLUMNS = ("params", "macs", "flops", "other_flops")
-"""Of each layer, in the order of their table."""
-MEASURES = tuple(quantity for quantity in QUANTITIES if quantity in COLUMNS)
-"""What of each layer is handed over, and what the chart of layers can be sized by."""
 SHARES = ("macs", "other_flops")
 """A layer has a share of the first of these of which the model has any."""
 FARTHEST = 4
@@ -29,9 +23,23 @@ FARTHEST = 4
 Terms: TypeAlias = list[tuple[str, list[int]]]
 
 
+def columns() -> tuple[Quantity, ...]:
+    """Of each layer, in the order of their table."""
+    return (*of_modules(), *of_operators())
+
+
+def measures() -> tuple[Quantity, ...]:
+    """What of each layer is handed over, and what the chart of layers can be sized by."""
+    return tuple(quantity for quantity in counted() if quantity.of_layers)
+
+
 def quantities_data() -> dict[str, Any]:
     """Every quantity in its order, and which of them a layer has; JSON-able; assets/quantities.js reads it."""
-    return {"table": [asdict(quantity) for quantity in TABLE.values()], "columns": COLUMNS, "shares": SHARES}
+    table = [
+        {"name": q.name, "title": q.title, "unit": q.unit, "grows_with": q.grows_with, "made_of": dict(q.made_of)}
+        for q in of_layers()
+    ]
+    return {"table": table, "columns": [quantity.name for quantity in columns()], "shares": SHARES}
 
 
 def model_data(cost: CostReport) -> dict[str, Any]:
@@ -39,17 +47,18 @@ def model_data(cost: CostReport) -> dict[str, Any]:
     report, form = cost.report, cost.form
     stairs: dict[Staircase, int] = {}
     layers = layers_of(cost)
+    names = [quantity.name for quantity in measures()]
     amounts = {
         quantity: {"terms": [_terms(form.own(quantity, row.path), stairs) for row in layers]}
         if form is not None and _follows(form, report, quantity)
-        else {"counted": [str(own_amount(row, quantity)) for row in layers]}
-        for quantity in MEASURES
+        else {"counted": [str(row.own[quantity]) for row in layers]}
+        for quantity in names
     }
     return {
         "name": cost.name,
         "base": {} if form is None else form.base,
-        "counted": {quantity: str(getattr(report, quantity)) for quantity in QUANTITIES},
-        "forms": {} if form is None else {q: _form(form, q, stairs) for q in QUANTITIES if q in form.parts},
+        "counted": {quantity: str(report.total[quantity]) for quantity in names},
+        "forms": {} if form is None else {q: _form(form, q, stairs) for q in names if q in form.parts},
         "layers": {"paths": [row.path for row in layers], "amounts": amounts},
         "stairs": [(stair.axis, stair.shift, stair.step) for stair in stairs],
     }
@@ -65,12 +74,7 @@ def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
     elsewhere = {path for parts in cost.form.parts.values() for path in parts} if cost.form else set()
     holders = {path[:at] for path in elsewhere for at, letter in enumerate(path) if letter == "."} | {""}
     paths = elsewhere | holders
-    return tuple(row for row in cost.report.modules if row.cost.total_flops or row.params or row.path in paths)
-
-
-def own_amount(row: ModuleRow, quantity: str) -> int:
-    """Of a module without what is in it."""
-    return row.own_params if quantity == "params" else getattr(row.own, quantity)
+    return tuple(row for row in cost.report.modules if row.cost or row.path in paths)
 
 
 def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
@@ -78,7 +82,7 @@ def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
     if quantity not in form.parts:
         return False
     parts = form.parts[quantity]
-    amounts = {row.path: own_amount(row, quantity) for row in report.modules}
+    amounts = {row.path: row.own[quantity] for row in report.modules}
     return set(parts) <= set(amounts) and all(
         form.own(quantity, path).at(form.base) == amount for path, amount in amounts.items()
     )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...analysis.cost_tables import by_operator, output_of
+from ...core.quantity import TABLE, of_layers
 from ...core.result import ModuleRow, Result
 from ...core.table import Column, Table
 from ...core.units import exact, percent, si, times
 from ...core.wording import missing_lines, sentence
 from ...output.cells import cell
 from ...symbolic import ClosedForm
-from ...symbolic.quantities import TABLE
 from ...verification import verdicts_table
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import linked
-from .model_data import COLUMNS, axis_range, layers_of, own_amount
+from .model_data import axis_range, columns, layers_of
 
 __all__ = ["comparison_section", "model_section"]
 
@@ -68,7 +68,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "totals": list(_totals(report, form)),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),
-        "layer_totals": [si(getattr(report, key)) for key in COLUMNS],
+        "layer_totals": [si(report.total[q.name], q.unit) for q in columns()],
         "layers": [_layer(row, report) for row in layers_of(cost)],
         "depths": range(1, max((row.depth for row in layers_of(cost)), default=0)),
         "operators": table_of(operators),
@@ -142,21 +142,27 @@ def _views(report: Result) -> list[Slider]:
 
 def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
     """Of every quantity; `why` says why there is no form."""
-    for key, quantity in TABLE.items():
-        source = quantity.twice or key
-        value = getattr(report, key)
+    for quantity in of_layers():
+        name, parts = quantity.name, quantity.made_of
+        value = report.total[name]
         video = value * report.views.count
-        text = "" if form is None or source not in form.parts else form.text(source)
+        missing = [] if form is None else [form.missing[part] for part in parts or (name,) if part in form.missing]
+        text = "" if form is None or missing else _sum(parts, "·") if parts else form.text(name)
         yield {
-            "key": key,
+            "name": name,
             "title": quantity.title,
-            "aside": f"2 × {TABLE[source].title}" if quantity.twice else _ASIDES.get(key, ""),
-            "view": (si(value), exact(value)),
-            "video": (si(video), exact(video)) if "views" in quantity.grows_with else None,
-            "form": f"2·{TABLE[source].title}" if text and quantity.twice else text,
-            "twice": bool(quantity.twice),
-            "why": "" if form is None else form.missing.get(source, ""),
+            "aside": _sum(parts, " × ") if parts else _ASIDES.get(name, ""),
+            "view": (si(value, quantity.unit), exact(value)),
+            "video": (si(video, quantity.unit), exact(video)) if "views" in quantity.grows_with else None,
+            "form": text,
+            "derived": bool(parts),
+            "why": "".join(missing[:1]),
         }
+
+
+def _sum(parts: Mapping[str, int], times: str) -> str:
+    """What a quantity is made of: 2·MACs."""
+    return " + ".join(f"{count}{times}{TABLE[name].title}" for name, count in parts.items())
 
 
 def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
@@ -166,8 +172,8 @@ def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
         "path": row.path or f"({report.model})",
         "type": row.type,
         "output": output_of(row),
-        "own": bool(row.own.total_flops or row.own_params),
-        "counts": [si(own_amount(row, key), blank=True) for key in COLUMNS],
+        "own": bool(row.own),
+        "counts": [si(row.own[q.name], q.unit, blank=True) for q in columns()],
         "share": percent(part, whole) if part else "",
     }
 

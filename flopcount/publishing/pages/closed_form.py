@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...core.quantity import TABLE, counted
 from ...core.table import Column, Table
 from ...core.units import times
 from ...output.markdown import escaped
 from ...symbolic import ClosedForm
-from ...symbolic.form import TITLES
 from ..cost_report import CostReport
 
 __all__ = ["closed_form_section", "larger_clips", "larger_clips_section"]
@@ -25,17 +25,17 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         return
     table = form.table()
     yield f"As a function of {', '.join(form.base)}, the model built anew for each clip; for a batch of one."
-    has = [quantity for quantity in TITLES if quantity not in form.missing and quantity != "flops"]
+    has = [quantity.name for quantity in counted() if quantity.name in form.parts]
     if has:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])
-    notes = [f"no closed form of the {TITLES[quantity]}: {why}" for quantity, why in form.missing.items()]
+    notes = [f"no closed form of the {TABLE[quantity].title}: {why}" for quantity, why in form.missing.items()]
     yield "\n".join(f"- {escaped(note)}" for note in (*notes, *table.notes))
     yield f"Every term: [JSON]({stem}/closed_form.json); for a paper: [LaTeX]({stem}/closed_form.tex)."
 
 
 def _equation(form: ClosedForm, quantity: str) -> str:
     """One formula, broken before a plus or minus where it is too long for a line."""
-    name = TITLES[quantity]
+    name = TABLE[quantity].title
     lines = [f"{name} ="]
     for term in re.split(r" (?=[+−] )", form.text(quantity)):
         if len(lines[-1]) + len(term) < _WIDTH:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...core.made_by import made_by
+from ...core.quantity import of_modules, of_operators
 from ...core.table import Column, Table
 from ...core.wording import missing_lines
 from ...models import CARDS
@@ -34,15 +35,13 @@ def index_page(costs: Sequence[tuple[str, CostReport]], command: str, comparison
 
 def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
     """One row per model, in the order asked."""
+    quantities = (*of_modules(), *of_operators())
     several = any(cost.report.views.count > 1 for _, cost in costs)
     columns = (
         Column("model", "text"),
         Column("family", "text"),
         Column("clip", "text"),
-        Column("params"),
-        Column("MACs"),
-        Column("FLOPs"),
-        Column("other FLOPs"),
+        *(Column(q.title, unit=q.unit) for q in quantities),
         *((Column("views", "text"), Column("MACs per video")) if several else ()),
         Column("cross-check", "text"),
         Column("published costs", "prose"),
@@ -51,7 +50,7 @@ def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
     for stem, cost in costs:
         report = cost.report
         family = CARDS[cost.name].family if cost.name in CARDS else ""
-        amounts = (report.params, report.macs, report.flops, report.other_flops)
+        amounts = (report.total[quantity.name] for quantity in quantities)
         video = (str(report.views), report.per_video.macs) if several else ()
         rows.append(
             (f"[{cost.name}]({stem}.md)", family, str(report.input.clip or ""), *amounts, *video, *_judged(cost))

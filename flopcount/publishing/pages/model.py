@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...analysis.cost_tables import table_by
+from ...core.amount import Amount
 from ...core.made_by import made_by
 from ...core.protocol import describe_clip
-from ...core.result import CONVENTION, Amount, Result
+from ...core.quantity import of_operators
+from ...core.result import CONVENTION, Result
 from ...core.table import Column, Table
 from ...core.units import exact, si, times
 from ...core.wording import missing_lines, sentence
@@ -107,8 +109,9 @@ def cost_table(report: Result) -> Table:
     amounts.append(("one view", report.per_sample))
     if report.views.count > 1:
         amounts.append((f"a video, {report.views} = {report.views.count} views", report.per_video))
-    columns = (Column("cost of", "text"), Column("MACs"), Column("FLOPs"), Column("other FLOPs"), Column("MACs, exact"))
-    rows = tuple((name, a.macs, a.flops, a.other_flops, exact(a.macs)) for name, a in amounts)
+    shown = [quantity for quantity in of_operators() if report.per_sample.knows(quantity)]
+    columns = (Column("cost of", "text"), *(Column(q.title, unit=q.unit) for q in shown), Column("MACs, exact"))
+    rows = tuple((name, *(a[q.name] for q in shown), exact(a.macs)) for name, a in amounts)
     trainable = f", of which {exact(report.trainable_params)} are trainable"
     notes = (
         f"parameters: {exact(report.params)}{trainable if report.trainable_params != report.params else ''}",

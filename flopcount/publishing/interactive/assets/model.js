@@ -119,7 +119,9 @@ export class Model {
     const largest = Math.max(...there.map((cell) => Number(cell.dataset.key)));
     shares.forEach((cell) => cell.style.setProperty("--share", largest ? Number(cell.dataset.key) / largest : 0));
     const foot = this.table.tFoot.rows[0];
-    columns.forEach((key, column) => { foot.cells[FIRST + column].textContent = this.text(this.totals[key]); });
+    columns.forEach((name, column) => {
+      foot.cells[FIRST + column].textContent = this.text(this.totals[name], name);
+    });
     foot.cells[last].textContent = this.totals[this.basis()] ? "100.0%" : "";
     this.place();
     this.filter();
@@ -140,16 +142,16 @@ export class Model {
     const { columns } = this.quantities;
     columns.forEach((key, column) => {
       const value = values[key];
-      put(row.cells[FIRST + column], this.text(value), value === null ? "" : value.toString());
+      put(row.cells[FIRST + column], this.text(value, key), value === null ? "" : value.toString());
     });
     const share = row.cells[FIRST + columns.length], part = values[this.basis()], all = this.totals[this.basis()];
     const ratio = part === null || !all ? "0" : String(Number(part) / Number(all));
     put(share, part === null ? "–" : percent(part, all), ratio);
   }
 
-  text(value) {
+  text(value, name) {
     if (value === null) return "no form";
-    return value === 0n ? "" : this.exact.checked ? exact(value) : si(value);
+    return value === 0n ? "" : this.exact.checked ? exact(value) : si(value, this.quantities.of(name).unit);
   }
 
   tell(shown, rows) {

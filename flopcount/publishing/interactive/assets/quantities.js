@@ -1,32 +1,35 @@
-// What a cost is made of, as the page's data lists it: key, title, unit, what multiplies it, what it is twice of.
+// What a cost is made of, as the page's data lists it: name, title, unit, what multiplies it, what it is made of.
 
 export class Quantities {
-  // table: every quantity; columns: keys of those of a layer; shares: keys of those a layer can have a share of
+  // table: every quantity; columns: names of those of a layer; shares: names of those a layer can have a share of
   constructor({ table, columns, shares }) {
-    this.table = new Map(table.map((quantity) => [quantity.key, quantity]));
+    this.table = new Map(table.map((quantity) => [quantity.name, quantity]));
     this.columns = columns;
     this.shares = shares;
   }
 
-  of(key) {
-    return this.table.get(key);
+  of(name) {
+    return this.table.get(name);
   }
 
-  // With what is twice another; null is what is not known
+  // With what is made of others; null is what is not known
   completed(amounts) {
-    const found = { ...amounts };
-    for (const { key, twice } of this.table.values()) {
-      if (twice) found[key] = found[twice] === null ? null : 2n * found[twice];
+    const all = { ...amounts };
+    for (const { name, made_of: madeOf } of this.table.values()) {
+      const parts = Object.entries(madeOf);
+      if (!parts.length) continue;
+      const known = parts.every(([part]) => all[part] !== null);
+      all[name] = known ? parts.reduce((sum, [part, times]) => sum + BigInt(times) * all[part], 0n) : null;
     }
-    return found;
+    return all;
   }
 
-  growsWithViews(key) {
-    return this.of(key).grows_with.includes("views");
+  growsWithViews(name) {
+    return this.of(name).grows_with.includes("views");
   }
 
   // What shares are of: the first that there is any of
   basis(totals) {
-    return this.shares.find((key) => totals[key] !== 0n) ?? this.shares.at(-1);
+    return this.shares.find((name) => totals[name] !== 0n) ?? this.shares.at(-1);
   }
 }

@@ -1,0 +1,85 @@
+"""An amount of work: of each quantity of the table, how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .ops import CostedOp
+from .quantity import TABLE, Quantity, counted
+
+__all__ = ["Amount", "amount_of", "summed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Of each counted quantity how much, by name; as attributes, those made of others too: `flops` is 2 * `macs`.
+
+    A quantity that is not in it is not known, and asking for it is an error. `Amount()` is nothing of everything:
+    adding it changes nothing. Work done several times has its parameters once.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        """How much of one quantity of the table.
+
+        Raises:
+            KeyError: it is not known.
+        """
+        parts = TABLE[name].made_of
+        if parts:
+            return sum(times * self[part] for part, times in parts.items())
+        return self.counts[name] if self.counts else 0
+
+    def __getattr__(self, name: str) -> int:
+        if name in TABLE:
+            try:
+                return self[name]
+            except KeyError:
+                raise AttributeError(f"the {TABLE[name].title} of this are not known") from None
+        raise AttributeError(f"an amount has no {name}")
+
+    def __bool__(self) -> bool:
+        """Whether there is anything of any quantity."""
+        return any(self.counts.values())
+
+    def knows(self, quantity: Quantity) -> bool:
+        """Whether it says how much there is of a quantity."""
+        return not self.counts or all(name in self.counts for name in quantity.made_of or (quantity.name,))
+
+    def growing(self, unit: str) -> Amount:
+        """Of those quantities alone that "views", or a "batch", multiply."""
+        return self.only(name for name in self.counts if unit in TABLE[name].grows_with)
+
+    def only(self, names: Iterable[str]) -> Amount:
+        """Of these quantities alone."""
+        return Amount({name: self.counts[name] for name in names if name in self.counts})
+
+    def __add__(self, other: Amount) -> Amount:
+        if not (self.counts and other.counts):
+            return self if self.counts else other
+        return Amount({name: count + other.counts[name] for name, count in self.counts.items() if name in other.counts})
+
+    def __sub__(self, other: Amount) -> Amount:
+        return self + Amount({name: -count for name, count in other.counts.items()})
+
+    def __mul__(self, times: int) -> Amount:
+        return Amount({name: count * times if _grows(name) else count for name, count in self.counts.items()})
+
+    def __floordiv__(self, parts: int) -> Amount:
+        return Amount({name: count // parts if _grows(name) else count for name, count in self.counts.items()})
+
+
+def _grows(name: str) -> bool:
+    return bool(TABLE[name].grows_with)
+
+
+def amount_of(ops: Sequence[CostedOp]) -> Amount:
+    """What operators do together."""
+    return Amount({q.name: sum(map(q.of_operator, ops)) for q in counted() if q.of_operator is not None})
+
+
+def summed(amounts: Iterable[Amount]) -> Amount:
+    """All of them together."""
+    return sum(amounts, Amount())

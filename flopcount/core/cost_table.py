@@ -1,0 +1,68 @@
+"""Costs as a table: rows with labels, of each of which the same is measured, and a total that they sum to.
+
+A table of a count and one of a training step differ in what they measure, not in how they are laid out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+from .quantity import Quantity, quantity_column
+from .table import Column, Table
+
+__all__ = ["Measure", "cost_table", "measures_of", "shown_modules"]
+
+CostT = TypeVar("CostT")
+CostT_co = TypeVar("CostT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure(Generic[CostT]):
+    """A column, and its value for the cost of a row."""
+
+    column: Column
+    of: Callable[[CostT], Any]
+
+
+class CostedModule(Protocol[CostT_co]):
+    """What a table needs of a module: where it is, and its cost with its children and without."""
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def cost(self) -> CostT_co: ...
+    @property
+    def own(self) -> CostT_co: ...
+
+
+ModuleT = TypeVar("ModuleT", bound=CostedModule[Any])
+
+
+def measures_of(quantities: Iterable[Quantity], *, minor: bool = False) -> list[Measure[Any]]:
+    """The amounts of quantities; with `minor`, those that are so are shown where there is room for them."""
+    return [Measure(quantity_column(q, minor=minor and q.minor), itemgetter(q.name)) for q in quantities]
+
+
+def shown_modules(rows: Iterable[ModuleT], depth: int) -> Iterator[tuple[ModuleT, Any]]:
+    """Modules down to `depth` (-1: all levels), each with its cost: of one above that depth, its own operators'."""
+    for row in rows:
+        if depth < 0 or row.depth <= depth:
+            yield row, row.cost if row.depth == depth else row.own
+
+
+def cost_table(
+    title: str,
+    labels: Sequence[Column],
+    rows: Iterable[tuple[tuple[Any, ...], CostT]],
+    measures: Sequence[Measure[CostT]],
+    total: CostT,
+    notes: tuple[str, ...],
+) -> Table:
+    """The table; a label that counts has a total too."""
+    body = tuple((*names, *(measure.of(cost) for measure in measures)) for names, cost in rows)
+    sums = (sum(row[at] for row in body) if c.kind == "count" else "" for at, c in enumerate(labels) if at)
+    last = ("total", *sums, *(measure.of(total) for measure in measures))
+    return Table(title, (*labels, *(measure.column for measure in measures)), body, last, notes)

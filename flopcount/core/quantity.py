@@ -1,0 +1,126 @@
+"""THE table of quantities: what a cost is made of, and how each adds over operators, modules, views and a batch.
+
+What shows a cost goes through this table: tables, JSON, csv, pages and their scripts, closed forms, sweeps, diffs,
+budgets and saved reports. A new quantity is one row of it, with the function that says how much of it an operator (or a
+module) has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from .ops import CostedOp
+from .table import Column
+
+__all__ = ["TABLE", "Quantity", "counted", "of_layers", "of_modules", "of_operators", "quantity_column"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One quantity, under the name of the attribute of a result that has it; `title` is its name in words.
+
+    Exactly one of three says how much there is of it. `of_operator` takes a costed operator, whose sizes may be
+    symbols: it is for + - * // and prod alone. `of_module` takes what a module owns itself. `made_of` is a sum of other
+    quantities, each so many times; such a one has no closed form of its own. Operators sum to their module, modules
+    to the whole.
+
+    Arguments:
+        name: of the attribute, in JSON and in data frames.
+        title: in words, and as the heading where it stands alone.
+        heading: of a column among others; the title where not given.
+        unit: "B" for bytes; counts have none.
+        grows_with: what multiplies it, of "views" and "batch". What is not among them is either the same or unknown.
+        of_layers: whether each layer and operator shows it, or the whole alone.
+        minor: whether a table of layers shows it only where there is room for it.
+        stepwise: whether a diff shows old and new beside the difference.
+        limit: how a budget calls it ("max-gmacs"); its name where not given.
+        scale: which prefix a bare number of a budget has.
+        complete: whether it is known of operators that have no rule.
+        drop: when its column leaves a narrow terminal, as in `Column`.
+        tone: of its column, as in `Column`.
+    """
+
+    name: str
+    title: str
+    of_operator: Callable[[CostedOp], Any] | None = None
+    of_module: Callable[[Any], int] | None = None
+    made_of: Mapping[str, int] = field(default_factory=dict)
+    heading: str = ""
+    unit: str = ""
+    grows_with: tuple[str, ...] = ("views", "batch")
+    of_layers: bool = True
+    minor: bool = False
+    stepwise: bool = False
+    limit: str = ""
+    scale: str = ""
+    complete: bool = False
+    drop: int = 2
+    tone: str = ""
+
+
+TABLE: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(
+            "macs", "MACs", attrgetter("work.macs"), stepwise=True, limit="gmacs", scale="G", drop=0, tone="strong"
+        ),
+        Quantity("flops", "FLOPs", made_of={"macs": 2}, limit="gflops", scale="G", drop=5),
+        Quantity("other_flops", "other FLOPs", attrgetter("work.other_flops"), heading="other", drop=3, tone="quiet"),
+        Quantity("total_flops", "all FLOPs", made_of={"macs": 2, "other_flops": 1}, of_layers=False),
+        Quantity(
+            "params", "params", of_module=attrgetter("params"), grows_with=(), stepwise=True, scale="M", complete=True
+        ),
+        Quantity(
+            "trainable_params",
+            "trainable params",
+            of_module=attrgetter("trainable_params"),
+            grows_with=(),
+            of_layers=False,
+            scale="M",
+            complete=True,
+        ),
+        # of a batch weights are read once
+        Quantity(
+            "bytes_read",
+            "bytes read",
+            attrgetter("work.bytes_read"),
+            heading="read",
+            unit="B",
+            grows_with=("views",),
+            minor=True,
+        ),
+        Quantity(
+            "bytes_written", "bytes written", attrgetter("work.bytes_written"), heading="written", unit="B", minor=True
+        ),
+    )
+}
+"""By name, in the order in which they are shown."""
+
+
+def counted() -> tuple[Quantity, ...]:
+    """Those that are counted by themselves and not made of others."""
+    return tuple(quantity for quantity in TABLE.values() if not quantity.made_of)
+
+
+def of_layers() -> tuple[Quantity, ...]:
+    """What each layer shows."""
+    return tuple(quantity for quantity in TABLE.values() if quantity.of_layers)
+
+
+def of_modules() -> tuple[Quantity, ...]:
+    """Of that, what a module has, whatever is done with it."""
+    return tuple(quantity for quantity in of_layers() if quantity.of_module is not None)
+
+
+def of_operators() -> tuple[Quantity, ...]:
+    """Of that, what an operator does."""
+    return tuple(quantity for quantity in of_layers() if quantity.of_module is None)
+
+
+def quantity_column(quantity: Quantity, *, minor: bool = False) -> Column:
+    """Its column among others; a `minor` one shows where there is room for it."""
+    heading = quantity.heading or quantity.title
+    return Column(heading, drop=quantity.drop, unit=quantity.unit, key=quantity.name, tone=quantity.tone, minor=minor)
