@@ -1,0 +1,143 @@
+"""The proof of the table of quantities: one more row, with its function, is found in everything that shows a cost."""
+
+import json
+
+import pytest
+from torch import nn
+
+from flopcount import Budget, check_budgets, count_flops, diff, read_budgets, read_report, sweep
+from flopcount.core.protocol import Clip
+from flopcount.core.quantity import TABLE, Quantity
+from flopcount.output import FORMATS
+from flopcount.publishing.cost_report import cost_report
+from flopcount.publishing.interactive import page
+from flopcount.publishing.pages.files import report_texts
+
+WRITTEN = 2 * 4 * 6 * 6 + 2 * 4 * 6 * 6  # by the convolution, by the ReLU: batch, channels, height, width
+
+
+def net():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+
+@pytest.fixture(autouse=True)
+def elements(monkeypatch):
+    """What every operator writes, in elements instead of bytes."""
+    quantity = Quantity("elements", "elements written", lambda op: op.elements_written, heading="elements", unit="el")
+    monkeypatch.setitem(TABLE, quantity.name, quantity)
+    return quantity
+
+
+@pytest.fixture
+def report():
+    return count_flops(net(), (2, 3, 8, 8))
+
+
+def test_totals(report):
+    assert report.total["elements"] == report.total.elements == WRITTEN
+    assert report.per_sample["elements"] == WRITTEN // 2
+    assert [row.own["elements"] for row in report.modules] == [0, WRITTEN // 2, WRITTEN // 2]
+    assert [row.cost["elements"] for row in report.operators] == [WRITTEN // 2] * 2
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("by", ["module", "operator", "kind"])
+def test_tables(report, by, form):
+    table = report.table_by(by)
+    at = [column.name for column in table.columns].index("elements")
+    assert sum(row[at] for row in table.rows) == table.total[at] == WRITTEN
+    text = table._render(form)
+    assert "elements" in text
+    assert str(WRITTEN // 2) in text
+
+
+def test_training():
+    report = count_flops(net(), (2, 3, 8, 8), mode="train")
+    table = report.table_by()
+    at = [column.name for column in table.columns].index("elements")
+    assert sum(row[at] for row in table.rows) == table.total[at] == report.training.total["elements"] > WRITTEN
+    assert json.loads(report.to_json())["training"]["phases"]["forward"]["elements"] == WRITTEN
+
+
+def test_data(report):
+    data = json.loads(report.to_json())
+    assert data["total"]["elements"] == WRITTEN
+    assert data["per_sample"]["elements"] == data["per_video"]["elements"] == WRITTEN // 2
+    assert sum(row["self_elements"] for row in data["modules"]) == WRITTEN
+    assert sum(row["elements"] for row in data["operators"]) == WRITTEN
+    assert report.to_pandas()["elements"].sum() == report.to_pandas(by="kind")["elements"].sum() == WRITTEN
+
+
+def test_saved_reports_and_diffs(report, tmp_path):
+    (tmp_path / "report.json").write_text(report.to_json())
+    saved = read_report(tmp_path / "report.json")
+    assert saved.modules == report.modules
+    larger = count_flops(net(), (2, 3, 8, 10))
+    table = diff(saved, larger).table()
+    at = [column.name for column in table.columns].index("Δ elements")
+    assert table.total[at] == larger.total["elements"] - WRITTEN == WRITTEN // 3
+    assert "elements written: 576 el → 768 el (+192 el, +33.3%)" in table.notes
+
+
+def test_a_report_from_before_the_quantity(report, tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.delitem(TABLE, "elements")
+        (tmp_path / "report.json").write_text(count_flops(net(), (2, 3, 8, 8)).to_json())
+    saved = read_report(tmp_path / "report.json")
+    assert "elements" not in saved.total.counts
+    result = diff(saved, report)
+    assert not result.different
+    assert not any("elements" in column.name for column in result.table().columns)
+
+
+def test_closed_forms(report):
+    form = report.formula("BHW")
+    assert form.text("elements") == "8·B·(H−2)·(W−2)"
+    assert form.at("elements", B=3, H=9, W=8) == 3 * 4 * 7 * 6 * 2
+    assert "elements written" in str(form.table())
+    assert "elements" in json.loads(form.to_json())["forms"]
+    assert "elements written" in str(form.by_module("elements"))
+
+
+def test_sweeps():
+    result = sweep(lambda size: (net(), (2, 3, size, 8)), {"size": [8, 10]})
+    assert list(result.to_pandas()["elements"]) == [WRITTEN, WRITTEN * 4 // 3]
+    assert "elements" in result.table().to_csv()
+
+
+def test_budgets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text("from torch import nn\ndef build():\n    return nn.Linear(8, 4)\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.flopcount.budgets.net]\nmodel = "nets.py:build"\ninput = ["2x8"]\n'
+        "max-elements = 8\nmax-elements-per-video = 4\n"
+    )
+    result = check_budgets(read_budgets("pyproject.toml"))
+    assert [verdict.holds for verdict in result.verdicts] == [True, True]
+    assert [verdict.counted for verdict in result.verdicts] == [8, 4]
+    assert "elements written" in str(result)
+    (budget,) = read_budgets("pyproject.toml")
+    assert isinstance(budget, Budget)
+    assert not check_budgets([Budget(budget.name, budget.model, {"max-elements": 7}, inputs=budget.inputs)]).holds
+
+
+@pytest.fixture
+def cost():
+    return cost_report("toy_3d_cnn", clip=Clip(4, 8, 8), with_check=False)
+
+
+def test_the_page_with_scripts(cost):
+    text = page([cost], None, "flopcount report toy_3d_cnn")
+    assert 'data-total="elements"' in text
+    assert '<option value="elements">elements written</option>' in text
+    assert 'data-formula="elements"' in text
+    assert f'"elements":"{cost.report.total["elements"]}"' in text
+
+
+def test_the_pages_in_markdown(cost):
+    texts = report_texts([cost, cost], "flopcount report toy_3d_cnn toy_3d_cnn")
+    text = texts["toy_3d_cnn.md"]
+    assert "elements written = " in text  # the closed form
+    assert "| elements |" in text  # by layer
+    assert "| elements written |" in text  # of a view
+    assert "| elements written |" in texts["index.md"]
