@@ -82,7 +82,7 @@ TABLE: dict[str, Quantity] = {
             scale="M",
             complete=True,
         ),
-        # of a batch weights are read once
+        # of a batch weights are read once, and copies may be made that one sample needs not
         Quantity(
             "bytes_read",
             "bytes read",
@@ -93,7 +93,13 @@ TABLE: dict[str, Quantity] = {
             minor=True,
         ),
         Quantity(
-            "bytes_written", "bytes written", attrgetter("work.bytes_written"), heading="written", unit="B", minor=True
+            "bytes_written",
+            "bytes written",
+            attrgetter("work.bytes_written"),
+            heading="written",
+            unit="B",
+            grows_with=("views",),
+            minor=True,
         ),
     )
 }

@@ -99,7 +99,6 @@ NEEDED = {
     "max-gmacs-per-video": 6 * MACS,
     "max-gflops-per-video": 6 * 2 * MACS,
     "max-other-flops-per-video": 6 * 10,
-    "max-bytes-written-per-video": 6 * 4 * 10,
 }
 
 
