@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.registries import PREFIXES, any_of
 from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import TableFormat
@@ -28,9 +29,7 @@ __all__ = ["survey"]
 def survey(
     what: Annotated[
         list[str],
-        typer.Argument(
-            metavar="LIBRARY[:GLOB]...", help="zoo, torchvision, pytorchvideo, timm or transformers, or part of one."
-        ),
+        typer.Argument(metavar="LIBRARY[:GLOB]...", help=f"{any_of(('zoo', *PREFIXES))}, or part of one."),
     ],
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
     summary: Annotated[

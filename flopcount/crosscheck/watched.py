@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..core.ops import CostedOp, ModuleCall
-from ..models.libraries.torchvision_operators import ready_torchvision
+from ..models.torchvision_operators import ready_torchvision
 from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved

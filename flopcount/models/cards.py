@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -109,7 +109,7 @@ def _values(table: Any, place: str) -> dict[str, Any]:
 
 
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in read_cards(_text("zoo.toml"))})
