@@ -7,7 +7,6 @@ file imports its own only when something is asked of it.
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.installation import Installation
 from ..core.protocol import Clip
 from .torchvision_operators import ready_torchvision
 
@@ -47,29 +47,18 @@ def _no_options(name: str) -> tuple[dict[str, Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What a library is installed as, and what it answers.
+    """What a library is called in Python, how it is installed, and what it answers.
 
-    `requirement` is what pip takes, such as "timm>=1.0.15", and `extra` the extra of flopcount that brings it. `model`
-    looks a model up by its name, for a clip, a number of classes and options of the library's own; it raises what is
-    wrong with them. `model_names` are those that follow the prefix. `options_to_try` are the options to count a model
-    of that name with, the next where the one before does not serve.
+    `model` looks a model up by its name, for a clip, a number of classes and options of the library's own; it raises
+    what is wrong with them. `model_names` are those that follow the prefix. `options_to_try` are the options to count
+    a model of that name with, the next where the one before does not serve.
     """
 
-    requirement: str
-    extra: str
+    name: str
+    installation: Installation
     model: Callable[[str, Clip | None, int | None, dict[str, Any]], LibraryModel]
     model_names: Callable[[], Iterable[str]]
     options_to_try: Callable[[str], tuple[dict[str, Any], ...]] = _no_options
-
-    @property
-    def package(self) -> str:
-        """Its name, without a version."""
-        return re.split(r"[^\w.-]", self.requirement)[0]
-
-    @property
-    def installation(self) -> str:
-        """The commands that install it."""
-        return f"pip install {self.package}, or pip install 'flopcount[{self.extra}]'"
 
 
 def ready_library(library: Library, module: str) -> ModuleType:
@@ -89,9 +78,9 @@ def import_errors(library: Library) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a library that does not fit the installed torch may raise anything
-        name = library.package
+        name = library.name
         if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise InputError(f"{name} is not installed", [("fix", library.installation)]) from error
+            raise InputError(f"{name} is not installed", [("fix", str(library.installation))]) from error
         if isinstance(error, ModuleNotFoundError) and error.name is not None:
             fix = f"pip install {error.name}"
             raise InputError(f"{name} needs {error.name}, which is missing", [("fix", fix)]) from error

@@ -60,7 +60,7 @@ def create_model(
     if card.requires and importlib.util.find_spec(card.requires) is None:
         from .library_registry import find_library
 
-        fix = [("fix", find_library(card.requires).installation)]
+        fix = [("fix", str(find_library(card.requires).installation))]
         raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", fix)
     builder = getattr(importlib.import_module(f".networks.{card.file}", __package__), name)
     _check_options(name, builder, options)

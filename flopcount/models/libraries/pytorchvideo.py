@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.installation import Installation
 from ...core.protocol import Clip
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
@@ -64,4 +65,4 @@ def _model_names() -> Iterable[str]:
     return [name for name in _HUB_CLIPS if hasattr(hub, name)]
 
 
-LIBRARY = Library("pytorchvideo>=0.1.5", "libraries", _model, _model_names)
+LIBRARY = Library("pytorchvideo", Installation("libraries", ("pytorchvideo>=0.1.5",)), _model, _model_names)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from ...core.installation import Installation
 from ...core.protocol import Clip
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
@@ -42,4 +43,4 @@ def _model_names() -> Iterable[str]:
     return names
 
 
-LIBRARY = Library("timm>=1.0.15", "libraries", _model, _model_names)
+LIBRARY = Library("timm", Installation("libraries", ("timm>=1.0.15",)), _model, _model_names)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.installation import Installation
 from ...core.protocol import Clip
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
@@ -60,4 +61,4 @@ def _model_names() -> Iterable[str]:
         yield f"{name}.backbone" if kind == "detection" else name
 
 
-LIBRARY = Library("torchvision>=0.21", "libraries", _model, _model_names)
+LIBRARY = Library("torchvision", Installation("libraries", ("torchvision>=0.21",)), _model, _model_names)

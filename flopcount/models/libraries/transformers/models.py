@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ....core.errors import InputError, UnknownNameError
+from ....core.installation import Installation
 from ....core.protocol import Clip
 from ...library import (
     Library,
@@ -111,4 +112,6 @@ def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
         return options
 
 
-LIBRARY = Library("transformers>=4.57", "models", _model, _model_names, _options_to_try)
+LIBRARY = Library(
+    "transformers", Installation("models", ("transformers>=4.57",)), _model, _model_names, _options_to_try
+)
