@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.registries import DEFAULT_TOOLS, TOOLS
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
 from .output import show, working
@@ -17,7 +18,7 @@ __all__ = ["check"]
     epilog="[bold]Examples[/]\n\n"
     "flopcount check c3d\n\n"
     "flopcount check c3d --clip 16x32x32 --device cuda\n\n"
-    "flopcount check cnn_lstm --clip 3x49x49 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
+    f"flopcount check cnn_lstm --clip 3x49x49 --against {','.join(TOOLS)}"
 )
 def check(
     name: NameArg,
@@ -25,8 +26,8 @@ def check(
     batch: BatchOpt = 1,
     against: Annotated[
         str,
-        typer.Option(metavar="TOOL,...", help="Of fvcore, torch, ptflops, thop, torchinfo, calflops (extra: peers)."),
-    ] = "fvcore,torch",
+        typer.Option(metavar="TOOL,...", help=f"Of {', '.join(TOOLS)} (extra: peers)."),
+    ] = ",".join(DEFAULT_TOOLS),
     device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
     dtype: DtypeOpt = None,
     input: InputOpt = None,

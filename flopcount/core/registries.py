@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from pkgutil import iter_modules
 
-__all__ = ["FORMATS", "PREFIXES", "TOOLS", "any_of"]
+__all__ = ["DEFAULT_TOOLS", "FORMATS", "PREFIXES", "TOOLS", "any_of"]
 
 
 def _names(folder: str) -> tuple[str, ...]:
@@ -21,6 +21,9 @@ PREFIXES = _names("models/libraries")
 
 TOOLS = _names("crosscheck/peers")
 """The counters that a check can ask."""
+
+DEFAULT_TOOLS = ("fvcore", "torch")
+"""Those that it asks where none is named, which are installed with flopcount."""
 
 FORMATS = _names("output/formats")
 """In which a table is written."""
