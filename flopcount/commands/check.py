@@ -8,7 +8,7 @@ import typer
 
 from ..core.registries import DEFAULT_TOOLS, TOOLS
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormatOpt, arguments_of
 from .output import show, working
 
 __all__ = ["check"]
@@ -33,7 +33,7 @@ def check(
     input: InputOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Run the real model under other counters and explain every difference (exit code 1 if one is not)."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
@@ -41,6 +41,6 @@ def check(
         from ..crosscheck import check_model
 
         result = check_model(**arguments, against=against, device=device)
-    show(result.table(), format.value)
+    show(result.table(), format)
     if not result.agrees:
         raise typer.Exit(EXIT_FAILED_CHECK)
