@@ -46,7 +46,7 @@ def on_cpu(model: str, tool: str) -> dict[str, Any]:
     summed: dict[tuple[str, str], list[int]] = {}
     for row in result.rows:
         for cause in row.causes:
-            entry = summed.setdefault((cause.op, cause.why), [0, 0])
+            entry = summed.setdefault((cause.op, str(cause.why)), [0, 0])
             entry[0] += cause.amount
             entry[1] += cause.calls
     return {

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.registries import PREFIXES
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
 from ..counting import count_named
 from ..models import CARDS
-from ..models.libraries.registry import PREFIXES, model_names, options_to_try
+from ..models.library_registry import model_names, options_to_try
 
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.errors import UnknownNameError
+from ..output import command_formats
+
 if TYPE_CHECKING:
     from ..core.protocol import Clip
 
@@ -16,13 +19,14 @@ __all__ = [
     "ClassesOpt",
     "ClipOpt",
     "DtypeOpt",
-    "Format",
+    "FormatOpt",
     "InputOpt",
     "NameArg",
     "SetOpt",
-    "TableFormat",
+    "TableFormatOpt",
     "arguments_of",
     "clip_of",
+    "format_option",
     "training_arguments",
     "views_of",
 ]
@@ -36,25 +40,20 @@ class By(StrEnum):
     kind = "kind"
 
 
-class Format(StrEnum):
-    """How a table is written."""
+def format_option(*more: str, help: str = "How to write it.") -> Any:
+    """The option --format: every format that suits a command, and `more` that it has itself."""
+    names = sorted((*command_formats(), *more))
 
-    table = "table"
-    markdown = "markdown"
-    latex = "latex"
-    csv = "csv"
-    json = "json"
+    def parse(text: str) -> str:
+        if text not in names:
+            raise UnknownNameError("format", text, names, f"choose {', '.join(names)}")
+        return text
 
-
-class TableFormat(StrEnum):
-    """How a table that is no report is written."""
-
-    table = "table"
-    markdown = "markdown"
-    latex = "latex"
-    csv = "csv"
+    return typer.Option("--format", parser=parse, metavar=f"<{'|'.join(names)}>", help=help)
 
 
+TableFormatOpt = Annotated[str, format_option()]
+FormatOpt = Annotated[str, format_option("json")]
 NameArg = Annotated[
     str,
     typer.Argument(

@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import InputError, UnknownNameError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of, views_of
+from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormatOpt, arguments_of, views_of
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def budget(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; else the nearest, here or above.")
     ] = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
     from ..publishing.budget import Budget, check_budgets, parse_limit
@@ -83,8 +83,8 @@ def budget(
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()
-    show(table, format.value)
-    for note in table.notes if format is TableFormat.csv else ():  # which has no place for them
+    show(table, format)
+    for note in table.notes if format == "csv" else ():  # which has no place for them
         typer.echo(note, err=True)
     if not result.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .application import app
-from .arguments import TableFormat
+from .arguments import TableFormatOpt
 from .output import show
 
 __all__ = ["list_", "rules"]
@@ -16,17 +16,17 @@ __all__ = ["list_", "rules"]
 @app.command("list", epilog='[bold]Examples[/]\n\nflopcount list --format markdown\n\nflopcount list --family "3D CNN"')
 def list_(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only one family of networks.")] = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """List the networks of the zoo."""
     from .catalogue_tables import models_table
 
-    show(models_table(family), format.value)
+    show(models_table(family), format)
 
 
 @app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
-def rules(format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table) -> None:
+def rules(format: TableFormatOpt = "table") -> None:
     """Show what every operator is charged, and by which source."""
     from .catalogue_tables import rules_table
 
-    show(rules_table(), format.value)
+    show(rules_table(), format)

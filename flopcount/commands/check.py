@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ..core.registries import DEFAULT_TOOLS, TOOLS
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormatOpt, arguments_of
 from .output import show, working
 
 __all__ = ["check"]
@@ -17,7 +18,7 @@ __all__ = ["check"]
     epilog="[bold]Examples[/]\n\n"
     "flopcount check c3d\n\n"
     "flopcount check c3d --clip 16x32x32 --device cuda\n\n"
-    "flopcount check cnn_lstm --clip 3x49x49 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
+    f"flopcount check cnn_lstm --clip 3x49x49 --against {','.join(TOOLS)}"
 )
 def check(
     name: NameArg,
@@ -25,14 +26,14 @@ def check(
     batch: BatchOpt = 1,
     against: Annotated[
         str,
-        typer.Option(metavar="TOOL,...", help="Of fvcore, torch, ptflops, thop, torchinfo, calflops (extra: peers)."),
-    ] = "fvcore,torch",
+        typer.Option(metavar="TOOL,...", help=f"Of {', '.join(TOOLS)} (extra: peers)."),
+    ] = ",".join(DEFAULT_TOOLS),
     device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
     dtype: DtypeOpt = None,
     input: InputOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Run the real model under other counters and explain every difference (exit code 1 if one is not)."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
@@ -40,6 +41,6 @@ def check(
         from ..crosscheck import check_model
 
         result = check_model(**arguments, against=against, device=device)
-    show(result.table(), format.value)
+    show(result.table(), format)
     if not result.agrees:
         raise typer.Exit(EXIT_FAILED_CHECK)

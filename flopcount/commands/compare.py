@@ -11,7 +11,7 @@ import typer
 
 from ..output.atomic_files import write_files
 from .application import app
-from .arguments import TableFormat
+from .arguments import format_option
 from .output import show, working
 
 __all__ = ["Per", "compare"]
@@ -46,7 +46,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write the table.")] = TableFormat.table,
+    format: Annotated[str, format_option(help="How to write the table.")] = "table",
 ) -> None:
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
     with working("comparing") as say:
@@ -66,7 +66,7 @@ def compare(
                 comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER
             )
     if out is None:
-        show(comparison.table(), format.value)
+        show(comparison.table(), format)
         return
     write_files({out / path: content for path, content in files.items()}, folders=True)
     typer.echo(f"wrote {len(files)} files below {out}", err=True)

@@ -15,11 +15,11 @@ from .arguments import (
     ClassesOpt,
     ClipOpt,
     DtypeOpt,
-    Format,
     InputOpt,
     NameArg,
     SetOpt,
     arguments_of,
+    format_option,
     training_arguments,
     views_of,
 )
@@ -52,7 +52,7 @@ def model(
     set: SetOpt = None,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
-    format: Annotated[Format, typer.Option(help="How to write it; json is the whole report.")] = Format.table,
+    format: Annotated[str, format_option("json", help="How to write it; json is the whole report.")] = "table",
     strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
     plot: PlotOpt = None,
     train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward too.")] = False,
@@ -90,10 +90,10 @@ def model(
             report = replace(report, training=report.training.over(epochs, samples))
     if plot is not None:
         write_picture(plot, lambda: report.plot(by.value, depth=depth))
-    if format is Format.json:
+    if format == "json":
         write(report.to_json())
         return
-    show(report.table_by(by.value, depth), format.value)
+    show(report.table_by(by.value, depth), format)
 
 
 @app.command(

@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormat, arguments_of
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormatOpt, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def diff(
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = -1,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where a layer differs.")] = False,
 ) -> None:
     """Show layer by layer what changed between two models or saved reports (flopcount model --format json).
@@ -65,7 +65,7 @@ def diff(
             return count_model(**models[side]) if side in models else read_report(side)
 
         result = compared(counted(old), counted(new))
-    show(result.table(depth), format.value)
+    show(result.table(depth), format)
     if exit_code and result.different:
         raise typer.Exit(EXIT_FAILED_CHECK)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .application import app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, Format, InputOpt, NameArg, SetOpt, arguments_of
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, InputOpt, NameArg, SetOpt, arguments_of, format_option
 from .output import show, working, write
 
 __all__ = ["formula"]
@@ -52,7 +52,7 @@ def formula(
     input: InputOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[Format, typer.Option(help="How to write it; json has every term.")] = Format.table,
+    format: Annotated[str, format_option("json", help="How to write it; json has every term.")] = "table",
 ) -> None:
     """Show what a model costs as an exact function of the frames, height and width of its clip.
 
@@ -70,10 +70,10 @@ def formula(
             rebuild=rebuild,
             progress=lambda at: say(f"counting {name} at {at}"),
         )
-    if format is Format.json:
+    if format == "json":
         write(form.to_json())
     else:
-        show(form.table() if by is Rows.quantity else form.by_module(of, depth), format.value)
+        show(form.table() if by is Rows.quantity else form.by_module(of, depth), format)
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import InputError
 from .application import app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
+from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormatOpt, arguments_of
 from .output import progress, show, working
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def span(
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Show how parallel a network is: work, span, longest chain, sequential steps, and the critical path by module.
 
@@ -78,7 +78,7 @@ def span(
         for run in runs:
             step(run["name"])
             spans.append(span_of(count_named(**run, dataflow=True)))
-    show(spans[0].table(depth) if len(spans) == 1 else spans_table(spans), format.value)
+    show(spans[0].table(depth) if len(spans) == 1 else spans_table(spans), format)
 
 
 def _clips(name: str, clip: str | None, frames: str | None) -> list[Clip | None]:
@@ -118,7 +118,7 @@ def memory(
     input: InputOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Show what takes up memory at the peak of a forward pass, and of a training step."""
     arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
@@ -140,7 +140,7 @@ def memory(
             fits = _fits(arguments, memory, optimizer.value, kernels.value, say)
             lines = [f"largest batch in {memory}, {what}: {fit}" for what, fit in fits.items()]
             table = replace(table, notes=(*lines, *table.notes))
-    show(table, format.value)
+    show(table, format)
 
 
 def _fits(arguments: dict[str, Any], memory: str, optimizer: str, kernels: str, say: Any) -> dict[str, BatchFit]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .application import app
-from .arguments import ClassesOpt, ClipOpt, Format, SetOpt, clip_of
+from .arguments import ClassesOpt, ClipOpt, FormatOpt, SetOpt, clip_of
 from .output import progress, show, write
 
 __all__ = ["streaming"]
@@ -26,7 +26,7 @@ def streaming(
     clip: ClipOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.table,
+    format: FormatOpt = "table",
 ) -> None:
     """Count what a new frame costs once a clip has been seen, or say which layer prevents it."""
     from ..core.parsing import parse_settings
@@ -42,7 +42,7 @@ def streaming(
         for name in names:
             say(name)
             rows.append(stream_model(name, clip=window, num_classes=num_classes, options=options, stride=stride))
-    if format is Format.json:
+    if format == "json":
         write(json.dumps([row.data() for row in rows], indent=2, ensure_ascii=False))
         return
-    show(streaming_table(rows, stride), format.value)
+    show(streaming_table(rows, stride), format)

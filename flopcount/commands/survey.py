@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.registries import PREFIXES, any_of
 from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import TableFormat
+from .arguments import TableFormatOpt
 from .output import progress, show
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ __all__ = ["survey"]
 def survey(
     what: Annotated[
         list[str],
-        typer.Argument(
-            metavar="LIBRARY[:GLOB]...", help="zoo, torchvision, pytorchvideo, timm or transformers, or part of one."
-        ),
+        typer.Argument(metavar="LIBRARY[:GLOB]...", help=f"{any_of(('zoo', *PREFIXES))}, or part of one."),
     ],
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write how many were counted there, in markdown, and why not.")
     ] = None,
@@ -50,11 +49,11 @@ def survey(
     table = result.table()
     files = {summary: _page(result, what)} if summary is not None else {}
     if write is not None:
-        files[write] = render(table, format.value) + "\n"
+        files[write] = render(table, format) + "\n"
     write_files({path: text.encode() for path, text in files.items()})
     if write is None:
-        show(table, format.value)
-    for note in table.notes if write is not None or format is TableFormat.csv else ():
+        show(table, format)
+    for note in table.notes if write is not None or format == "csv" else ():
         typer.echo(note, err=True)
     if not result.complete:
         raise typer.Exit(EXIT_FAILED_CHECK)

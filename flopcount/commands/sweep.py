@@ -8,7 +8,7 @@ import typer
 
 from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormat, arguments_of, views_of
+from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormatOpt, arguments_of, views_of
 from .output import progress, show, working
 from .pictures import PlotOpt, require_picture, write_picture
 
@@ -29,7 +29,7 @@ def sweep(
     size: Annotated[str, typer.Option(metavar="RANGE", help=f"Height and width. {_RANGE}")],
     set: SetOpt = None,
     plot: PlotOpt = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
     from ..core.parsing import parse_settings
@@ -50,7 +50,7 @@ def sweep(
     if plot is not None:
         x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
         write_picture(plot, lambda: result.plot(x))
-    show(result.table(), format.value)
+    show(result.table(), format)
     if any(row.problem for row in result.rows):
         raise typer.Exit(EXIT_FAILED_CHECK)
 
@@ -70,7 +70,7 @@ def fit(
     clip: ClipOpt = None,
     num_classes: ClassesOpt = None,
     set: SetOpt = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Find the largest clips of a model within a budget, frames against size, from its closed form."""
     arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
@@ -86,7 +86,7 @@ def fit(
         }
         form = closed_form_of(**arguments, rebuild=True, progress=lambda at: say(f"counting {name} at {at}"))
         result = largest_clips(form, amount, views=protocol, **choices)
-    show(result.table(), format.value)
+    show(result.table(), format)
 
 
 def numbers_of(text: str, option: str) -> list[int]:

@@ -10,7 +10,7 @@ import typer
 from ..core.errors import InputError
 from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormat, arguments_of
+from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormatOpt, arguments_of
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def verify(
             metavar="FILE", help="Write lecture or published there as a page of markdown; whole or not at all."
         ),
     ] = None,
-    format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
+    format: TableFormatOpt = "table",
 ) -> None:
     """Compare printed numbers with counts: a claim about a network, the lecture's slide, or published tables.
 
@@ -61,7 +61,7 @@ def verify(
         claim = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
         _refuse(what, claim if what == "published" else {**claim, "--family": family})
         if write is None:
-            show(_printed_table(what, family), format.value)
+            show(_printed_table(what, family), format)
         else:
             require_writable(write)
             write_files({write: _printed_page(what, family).encode()})
@@ -77,7 +77,7 @@ def verify(
 
         options = {key: arguments[key] for key in ("name", "clip", "num_classes", "options")}
         verdict = verify_claim(printed=cost, params=size, progress=say, **options)
-    show(verdict.table(), format.value)
+    show(verdict.table(), format)
     if not verdict.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
 

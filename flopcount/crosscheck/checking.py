@@ -17,6 +17,8 @@ from torch import nn
 from ..core.errors import InputError
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip
+from ..core.reason import Reason
+from ..core.registries import DEFAULT_TOOLS
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import exact, si
@@ -28,7 +30,7 @@ from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
 from ..tracing.inputs import Input, arguments_of, map_tensors
 from .peer import Cause, PeerCount, Subject
-from .tools import DEFAULT, chosen
+from .tools import chosen
 
 __all__ = ["Check", "CheckRow", "check", "check_model"]
 
@@ -141,9 +143,9 @@ def _verdict(row: CheckRow) -> str:
     return f"explained: {', '.join(differing)}" if differing else "equal"
 
 
-def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, str, int, int]]:
+def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, Reason, int, int]]:
     """Operator and reason once, with amounts and calls summed over the model."""
-    groups: dict[tuple[str, str], list[Cause]] = {}
+    groups: dict[tuple[str, Reason], list[Cause]] = {}
     for cause in causes:
         groups.setdefault((cause.op, cause.why), []).append(cause)
     for key, group in groups.items():
@@ -160,13 +162,15 @@ def _signed(amount: int) -> str:
     return f"{sign}{exact(abs(amount))}" + (f" ({sign}{short})" if abs(amount) >= 1000 else "")
 
 
-def check(module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT, device: str = "cpu") -> Check:
+def check(
+    module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT_TOOLS, device: str = "cpu"
+) -> Check:
     """Run a real module under other counters and explain every difference from our count.
 
     Arguments:
         module: with real weights, in the mode to be checked; it is where and what it was afterwards.
         input: as count_flops takes it; shapes become random numbers.
-        against: some of fvcore, torch, thop, torchinfo, ptflops and calflops, in a list or with commas between them.
+        against: the files of `peers` by name, such as fvcore or thop, in a list or with commas between them.
         device: "cpu" or "cuda", where the module runs.
 
     Raises:
@@ -196,7 +200,7 @@ def check_model(
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
-    against: str | Sequence[str] = DEFAULT,
+    against: str | Sequence[str] = DEFAULT_TOOLS,
     device: str = "cpu",
 ) -> Check:
     """Check a model by name, built with weights and in eval mode; arguments as `count_model`."""
@@ -236,7 +240,7 @@ def _on(module: nn.Module, device: torch.device) -> Iterator[None]:
 
 def _rows(report: Result, peers: Sequence[PeerCount], causes: Iterable[Cause]) -> tuple[CheckRow, ...]:
     """One row per module in which any counter counts."""
-    by_path: dict[str, dict[tuple[str, str, str], Cause]] = {}
+    by_path: dict[str, dict[tuple[str, str, Reason], Cause]] = {}
     for cause in causes:
         same = by_path.setdefault(cause.path, {})
         key = cause.tool, cause.op, cause.why

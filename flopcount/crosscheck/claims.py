@@ -8,7 +8,7 @@ count at all, and what it reaches through several parents, or through none, it a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,13 +17,25 @@ import torch
 from torch import nn
 
 from ..core.ops import CostedOp, ModuleCall
+from ..core.reason import Reason
 from ..tracing.torch_private import ConvNd, ConvTransposeNd
 from .peer import Cause
 from .watched import Watched
 
-__all__ = ["Claim", "Extras", "explain", "positions", "product", "unrecognised", "visits", "weights"]
+__all__ = [
+    "Claim",
+    "Extras",
+    "explain",
+    "hooked",
+    "multiplied",
+    "positions",
+    "product",
+    "unrecognised",
+    "visits",
+    "weights",
+]
 
-Extras = tuple[tuple[str, int], ...]
+Extras = tuple[tuple[Reason, int], ...]
 """What a formula gives beyond our products: why, and how much."""
 
 
@@ -44,13 +56,16 @@ class Claim:
     shared: bool = True
 
 
+_TWICE = Reason("counts the same products a second time")
+
+
 def explain(
     tool: str,
     watched: Watched,
     claims: Iterable[Claim],
     places: Counter[str],
-    absence: Callable[[nn.Module, CostedOp], str],
-    repetition: Callable[[str, int], str],
+    absence: Callable[[nn.Module, CostedOp], Reason],
+    repetition: Callable[[str, int], Reason],
 ) -> Iterator[Cause]:
     """Every cause of one tool: what its formulas add, what it does not count, what it adds several times."""
     claims = list(claims)
@@ -64,7 +79,7 @@ def explain(
         extras = list(claim.extras)
         if claim.covers and claim.at is not None:
             if claim.path in whole:
-                extras = [("counts the same products a second time", claim.products), *extras]
+                extras = [(_TWICE, claim.products), *extras]
             elif claim.at in left:
                 left.remove(claim.at)
                 single[claim.path] += products[claim.at].work.macs * claim.shared
@@ -86,14 +101,25 @@ def _type(module: nn.Module) -> str:
     return type(module).__name__
 
 
-def unrecognised(module: nn.Module, hooks: Any) -> str:
-    """Why a tool that goes by exact types does not count what a module does."""
+def hooked(
+    watched: Watched, hooks: Container[Any], formula: Callable[[Any, ModuleCall], tuple[Extras, bool]]
+) -> list[Claim]:
+    """The claims of a tool that goes by exact types; `formula` gives a call's extras, and whether it covers ours."""
+    return [
+        Claim(call.module, _type(module), *formula(module, call))
+        for call in watched.calls
+        if type(module := watched.modules[call.module]) in hooks and call.inputs and call.outputs
+    ]
+
+
+def unrecognised(module: nn.Module, hooks: Container[Any]) -> Reason:
+    """Why such a tool does not count what a module does."""
     base = next((kind for kind in type(module).__mro__ if kind in hooks), None)
     if base is type(module):
-        return f"counts no products in a {base.__name__}"
+        return Reason("counts no products in a {}", (base.__name__,))
     if base is not None:
-        return f"does not recognise {type(module).__name__}, a subclass of {base.__name__}"
-    return f"has no hook for {type(module).__name__}"
+        return Reason("does not recognise {}, a subclass of {}", (_type(module), base.__name__))
+    return Reason("has no hook for {}", (_type(module),))
 
 
 def visits(root: nn.Module, stops: Callable[[nn.Module], bool] = lambda module: False) -> Counter[str]:
@@ -116,6 +142,11 @@ def weights(module: nn.Module) -> int:
     return sum(p.numel() for name, p in module.named_parameters(recurse=False) if "bias" not in name)
 
 
+def multiplied(module: nn.Module, call: ModuleCall) -> int:
+    """The products of a call of a known layer; 0 for any other module."""
+    return weights(module) * (positions(module, call) or 0)
+
+
 def positions(module: nn.Module, call: ModuleCall) -> int | None:
     """How often a call of a known layer multiplies each of its weights; None for any other module."""
     first = call.inputs[0] if call.inputs else ()
@@ -134,5 +165,8 @@ def product(first: Any, second: Any) -> tuple[int, Extras]:
     rows = first[-2] if len(first) > 1 else 1
     columns = second[-1] if len(second) > 1 else 1
     true = prod(torch.broadcast_shapes(first[:-2], second[:-2])) * rows * first[-1] * columns
-    why = "counts a vector's length as columns" if len(second) == 1 else "does not repeat what is broadcast"
-    return true, ((why, claimed - true),)
+    return true, ((_COLUMNS if len(second) == 1 else _NOT_REPEATED, claimed - true),)
+
+
+_COLUMNS = Reason("counts a vector's length as columns")
+_NOT_REPEATED = Reason("does not repeat what is broadcast")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,12 +14,12 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from ..core.installation import Installation
 from ..core.ops import CostedOp, Signature
+from ..core.reason import Reason
 from ..core.result import Result
 
 __all__ = [
-    "COMPLEX",
-    "THREE_REAL",
     "Answer",
     "Cause",
     "Peer",
@@ -30,9 +31,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-COMPLEX = "counts a complex product as a real one"
-THREE_REAL = "sees a complex convolution as three real ones"  # as torch computes it (Gauss), where four are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Cause:
     tool: str
     path: str
     op: str
-    why: str
+    why: Reason
     amount: int
     calls: int = 1
 
@@ -91,6 +89,11 @@ class Subject:
     report: Result
     _passes: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The first name of each part of the module, by its `id`."""
+        return {id(part): name for name, part in self.module.named_modules()}
+
     def once(self, run: Callable[[Subject], T]) -> T:
         """What a run of this subject gives, made for the first tool that asks for it."""
         if run not in self._passes:
@@ -109,10 +112,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A tool under the name of its package: how it answers, and where its version stands."""
+    """A tool under the name of its package: how it answers, how it is installed, and where its version stands.
+
+    `installation` is None for what flopcount itself is installed with.
+    """
 
     name: str
     answer: Callable[[Subject], Answer]
+    installation: Installation | None = None
     version_of: Callable[[str], str] = version
 
     @property
@@ -124,6 +131,16 @@ class Peer:
     def installed(self) -> bool:
         """Whether it can be asked at all."""
         return find_spec(self.name) is not None
+
+    def count(self, by_module: Mapping[str, int], printed: int, unit: str = "MACs", remark: str = "") -> PeerCount:
+        """What it counted in MACs; what it prints and charges to no module is the model's own."""
+        macs = Counter(by_module)
+        macs[""] += printed - sum(macs.values())
+        return PeerCount(self.name, self.version, dict(macs), printed=printed, unit=unit, remark=remark)
+
+    def failed(self, error: Exception) -> PeerCount:
+        """That it counted nothing, and why."""
+        return PeerCount(self.name, self.version, failure=failure_of(error))
 
 
 def failure_of(error: Exception) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.registries import DEFAULT_TOOLS, TOOLS
 from .peer import Peer
 
-__all__ = ["DEFAULT", "TOOLS", "chosen"]
-
-TOOLS = ("fvcore", "torch", "thop", "torchinfo", "calflops", "ptflops")
-DEFAULT = ("fvcore", "torch")
+__all__ = ["chosen", "find_peer"]
 
 
 def chosen(names: str | Sequence[str]) -> tuple[Peer, ...]:
@@ -19,14 +17,24 @@ def chosen(names: str | Sequence[str]) -> tuple[Peer, ...]:
     wanted = dict.fromkeys(name.strip() for name in (names.split(",") if isinstance(names, str) else names))
     if not wanted:
         raise InputError("no tool to check against", [("fix", f"name some of {', '.join(TOOLS)}")])
-    return tuple(map(_peer, wanted))
+    return tuple(map(_installed, wanted))
 
 
-def _peer(name: str) -> Peer:
+def _installed(name: str) -> Peer:
+    peer = find_peer(name)
+    if not peer.installed:
+        fix = f"{peer.installation}, or check against {', '.join(DEFAULT_TOOLS)}"
+        raise InputError(f"{name} is not installed", [("fix", fix)])
+    return peer
+
+
+def find_peer(name: str) -> Peer:
+    """A tool, installed or not.
+
+    Raises:
+        UnknownNameError: no such tool, with near names.
+    """
     if name not in TOOLS:
         raise UnknownNameError("tool", name, TOOLS, f"choose from {', '.join(TOOLS)}")
     peer: Peer = import_module(f".peers.{name}", __package__).PEER
-    if not peer.installed:
-        fix = f"pip install 'flopcount[peers]', or check against {', '.join(DEFAULT)}"
-        raise InputError(f"{name} is not installed", [("fix", fix)])
     return peer

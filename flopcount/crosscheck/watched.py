@@ -20,13 +20,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..core.installation import Installation
 from ..core.ops import CostedOp, ModuleCall
-from ..models.libraries.torchvision_operators import ready_torchvision
+from ..core.reason import Reason
+from ..models.torchvision_operators import ready_torchvision
 from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from .peer import Answer, Cause, Peer, PeerCount, Subject, failure_of, quiet
+from .peer import Answer, Cause, Peer, PeerCount, Subject, quiet
 
 __all__ = ["FormulaCall", "Journal", "Watched", "name_of", "watch", "watched_peer"]
 
@@ -140,19 +142,23 @@ def watched_peer(
     name: str,
     run: Callable[[Subject], tuple[PeerCount, Watched]],
     causes: Callable[[Subject, Watched], Iterable[Cause]],
+    *requirements: str,
 ) -> Peer:
-    """A tool that runs beside our listener, in eval mode."""
+    """A tool that runs beside our listener, in eval mode; `requirements` are what pip installs for it."""
 
     def answer(subject: Subject) -> Answer:
         try:
             ready_torchvision()  # ptflops and calflops import libraries that import it, if it is there
             count, watched = run(subject)
         except Exception as error:  # whatever its import, its hooks, its formulas or the module under them raise
-            return Answer(PeerCount(name, peer.version, failure=failure_of(error)))
+            return Answer(peer.failed(error))
         return Answer(count, (*causes(subject, watched), *_in_eval_mode(name, subject, watched)))
 
-    peer = Peer(name, answer)
+    peer = Peer(name, answer, Installation("peers", requirements))
     return peer
+
+
+_EVAL_MODE = Reason("switches to eval mode")
 
 
 def _in_eval_mode(tool: str, subject: Subject, watched: Watched) -> Iterator[Cause]:
@@ -165,4 +171,4 @@ def _in_eval_mode(tool: str, subject: Subject, watched: Watched) -> Iterator[Cau
     for module in subject.report.modules:
         amount = theirs[module.path] - module.own.macs
         if amount:
-            yield Cause(tool, module.path, module.type, "switches to eval mode", amount)
+            yield Cause(tool, module.path, module.type, _EVAL_MODE, amount)

@@ -17,6 +17,7 @@ from torch import nn
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.protocol import Clip
+from ..core.registries import PREFIXES
 from .cards import CARDS
 from .zoo import create_model
 
@@ -46,9 +47,9 @@ def find_model(
     source, colon, attribute = name.rpartition(":")
     if not colon:
         return lambda: create_model(name, clip=clip, num_classes=num_classes, **options)
-    from .libraries.registry import PREFIXES, library_model  # which a network of the zoo does without
-
     if source in PREFIXES:
+        from .library_registry import library_model  # which a network of the zoo does without
+
         return library_model(source, attribute, clip, num_classes, options)
     if num_classes is not None:
         options["num_classes"] = num_classes

@@ -58,10 +58,11 @@ def create_model(
     require_known(name)
     card = CARDS[name]
     if card.requires and importlib.util.find_spec(card.requires) is None:
-        fix = f"pip install {card.requires}, or pip install 'flopcount[models]'"
-        raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", [("fix", fix)])
-    module_name, _, function = card.builder.partition(":")
-    builder = getattr(importlib.import_module(f".networks.{module_name}", __package__), function)
+        from .library_registry import find_library
+
+        fix = [("fix", str(find_library(card.requires).installation))]
+        raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", fix)
+    builder = getattr(importlib.import_module(f".networks.{card.file}", __package__), name)
     _check_options(name, builder, options)
     built_for = Clip.parse(clip) if clip is not None else card.clip
     classes = card.num_classes if num_classes is None else num_classes

@@ -1,4 +1,4 @@
-"""Table -> text in one of the formats, each of which is one file and loaded when it is first asked for.
+"""Table -> text in one of the formats, each of which is one file of `formats`, loaded when it is first asked for.
 
 None of these files adds anything up: what stands in a table is given.
 """
@@ -6,27 +6,39 @@ None of these files adds anything up: what stands in a table is given.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 from ..core.errors import UnknownNameError
+from ..core.registries import FORMATS
 from ..core.table import Table, render_with
+from .format import Format
 
-__all__ = ["FORMATS", "render"]
+__all__ = ["FORMATS", "command_formats", "find_format", "render"]
 
-FORMATS = {"table": "terminal", "markdown": "markdown", "latex": "latex", "csv": "csv", "html": "html"}
-"""Names of formats, and the file of each, whose function has the file's name."""
+
+def find_format(form: str) -> Format:
+    """One of FORMATS.
+
+    Raises:
+        UnknownNameError: no such format, with near names.
+    """
+    if form not in FORMATS:
+        raise UnknownNameError("format", form, FORMATS, f"choose {', '.join(FORMATS)}")
+    definition: Format = import_module(f".formats.{form}", __name__).FORMAT
+    return definition
+
+
+def command_formats() -> tuple[str, ...]:
+    """Those that commands offer."""
+    return tuple(name for name in FORMATS if find_format(name).for_commands)
 
 
 def render(table: Table, form: str) -> str:
     """The table in one of FORMATS.
 
     Raises:
-        UnknownNameError: no such format.
+        UnknownNameError: no such format, with near names.
     """
-    if form not in FORMATS:
-        raise UnknownNameError("format", form, FORMATS, f"choose {', '.join(FORMATS)}")
-    write: Any = getattr(import_module(f".{FORMATS[form]}", __name__), FORMATS[form])
-    return str(write(table))
+    return find_format(form).write(table)
 
 
 render_with(render)

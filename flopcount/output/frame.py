@@ -8,7 +8,7 @@ from typing import Any
 import pandas
 
 from ..core.table import Table
-from .csv import values
+from .formats.csv import values
 
 __all__ = ["column_of", "to_frame"]
 

@@ -6,7 +6,8 @@ from .claims import ClaimReading, ClaimVerdict, verify_claim
 from .lecture import LectureRow, lecture_table, verify_lecture
 from .readings import Counted, Reading
 from .systems import LectureSystem, count_systems, lecture_page, systems_table
-from .verdicts import Finding, RowVerdict, Verdict, judge, published_report, verdicts_table, verify_published
+from .verdict_tables import published_report, verdicts_table
+from .verdicts import Finding, RowVerdict, Verdict, judge, verify_published
 
 __all__ = [
     "ClaimReading",

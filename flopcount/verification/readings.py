@@ -14,6 +14,7 @@ from ..core.ops import CostedOp, Kind
 from ..core.protocol import Clip
 from ..core.result import Result
 from ..counting import count_named
+from ..crosscheck.peers.fvcore.formulas import NORMS, norm_charge
 from .xla import xla_elementwise
 
 __all__ = [
@@ -48,7 +49,6 @@ XLA = AddedTerm("xla", "half of XLA's count, which adds every element of element
 OTHER = AddedTerm("other", "all other_flops added")
 
 _OF_ACTIVATIONS = (Kind.MATMUL, Kind.ATTENTION)
-_NORMS = ("aten.layer_norm", "aten.group_norm", "aten.instance_norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,13 @@ class Counted:
 
 
 def _fvcore_norm(costed: CostedOp, *, training: bool) -> int:
-    """What fvcore charges a normalisation (`norm_flop_counter` and `batchnorm_flop_jit` in fvcore/nn/jit_handles.py).
+    """What fvcore charges a normalisation.
 
-    5 per element with an affine weight, 4 without; BatchNorm in eval mode 2 and 1. Before fvcore knew of modes it
-    charged BatchNorm as the others, which is what `training` asks for.
+    Before it knew of modes it charged BatchNorm as the others, which is what `training` asks for.
     """
-    affine = costed.op.signature.arguments.get("weight") is not None
-    elements = costed.op.signature.inputs[0].numel
-    if costed.name == "aten.batch_norm":
-        return elements * (4 + affine if training else 1 + affine)
-    return elements * (4 + affine) if costed.name in _NORMS else 0
+    if costed.name not in NORMS:
+        return 0
+    return costed.op.signature.inputs[0].numel * norm_charge(costed.name, costed.op.signature, training=training)
 
 
 def _mmcv_norm(costed: CostedOp) -> int:

@@ -15,7 +15,6 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..counting import count_named
 from ..models import CARDS
-from ..models.cards.lecture import CARDS as LECTURE
 from .lecture import lecture_table, verify_lecture
 
 __all__ = ["COMMON_CLIP", "LectureSystem", "count_systems", "lecture_page", "systems_table"]
@@ -40,7 +39,7 @@ def count_systems(
     Raises:
         FlopcountError: a system cannot be counted at its own clip either.
     """
-    return tuple(_system(card.name, clip, progress) for card in LECTURE)
+    return tuple(_system(card.name, clip, progress) for card in CARDS.values() if card.lecture)
 
 
 def _system(name: str, clip: Clip, progress: Callable[[str], None]) -> LectureSystem:

@@ -19,7 +19,7 @@ import flopcount.compat
 from flopcount import InputError, count_flops
 from flopcount.compat import FlopCountAnalysis, fvcore, mmengine, profile, ptflops, thop
 from flopcount.crosscheck.peer import quiet
-from flopcount.models.libraries.torchvision_operators import ready_torchvision
+from flopcount.models.torchvision_operators import ready_torchvision
 
 
 def tool(name):

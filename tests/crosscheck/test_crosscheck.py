@@ -17,7 +17,8 @@ from flopcount.rules import registry
 
 def causes(result, tool):
     assert result.agrees, str(result.table())
-    return {(cause.op, cause.why): cause.amount for row in result.rows for cause in row.causes if cause.tool == tool}
+    of_tool = [cause for row in result.rows for cause in row.causes if cause.tool == tool]
+    return {(cause.op, str(cause.why)): cause.amount for cause in of_tool}
 
 
 def test_c3d_is_equal_layer_by_layer():

@@ -3,10 +3,11 @@
 import copy
 import logging
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +17,13 @@ import torch
 from modules import Apply
 from torch import nn
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 from flopcount import InputError, UnknownNameError, Work, check
+from flopcount.cli import app
+from flopcount.core.registries import DEFAULT_TOOLS, TOOLS
 from flopcount.crosscheck import check_model, peers
-from flopcount.crosscheck.tools import TOOLS
+from flopcount.crosscheck.tools import find_peer
 from flopcount.rules import registry
 
 PEERS = ("thop", "torchinfo", "ptflops", "calflops")
@@ -43,7 +47,7 @@ def causes(tool, module, shape):
     needed(tool)
     result = check(module, shape, against=tool)
     assert result.agrees, str(result.table())
-    return {(cause.op, cause.why): cause.amount for row in result.rows for cause in row.causes}
+    return {(cause.op, str(cause.why)): cause.amount for row in result.rows for cause in row.causes}
 
 
 class Subclassed(nn.Conv2d):
@@ -423,15 +427,29 @@ def test_after_a_failure_the_next_count_is_right(peer):
 
 
 def test_every_tool_has_a_file_that_offers_it():
-    files = {path.stem for path in Path(peers.__file__).parent.glob("*.py")}
-    assert files - {"__init__", "fvcore_formulas"} == set(TOOLS)
-    for name in TOOLS:
-        assert import_module(f"flopcount.crosscheck.peers.{name}").PEER.name == name
+    files = {path.stem for path in Path(peers.__file__).parent.iterdir()}
+    assert files - {"__init__", "__pycache__"} == set(TOOLS) > set(DEFAULT_TOOLS)
+    assert [find_peer(name).name for name in TOOLS] == list(TOOLS)
+
+
+def test_the_extra_installs_what_the_tools_need():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    installations = {name: find_peer(name).installation for name in TOOLS}
+    needed = {text for each in installations.values() if each is not None for text in each.requirements}
+    assert set(project["optional-dependencies"]["peers"]) == needed
+    always = {re.split(r"[^\w-]", text)[0] for text in project["dependencies"]}
+    assert set(DEFAULT_TOOLS) <= {name for name, each in installations.items() if each is None} <= always
+
+
+def test_help_names_every_tool():
+    text = " ".join(CliRunner().invoke(app, ["check", "--help"]).stdout.split())
+    assert f"--against {','.join(TOOLS)}" in text
+    assert "default: fvcore,torch" in text
 
 
 def test_our_files_import_no_tool():
     code = (
-        "import sys; from importlib import import_module; from flopcount.crosscheck.tools import TOOLS\n"
+        "import sys; from importlib import import_module; from flopcount.core.registries import TOOLS\n"
         "for name in TOOLS: import_module(f'flopcount.crosscheck.peers.{name}')\n"
         "assert set(TOOLS) & set(sys.modules) == {'torch'}, set(TOOLS) & set(sys.modules)"
     )
@@ -445,7 +463,9 @@ def test_tools_by_name(monkeypatch):
     with pytest.raises(InputError, match="no tool to check against"):
         check(module, (2, 3), against=[])
     monkeypatch.setattr("flopcount.crosscheck.peer.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"calflops is not installed(.|\n)*pip install 'flopcount\[peers\]'"):
+    with pytest.raises(
+        InputError, match=r"calflops is not installed\n  fix     pip install calflops, or .*\[peers\]', or"
+    ):
         check(module, (2, 3), against=("calflops",))
 
 

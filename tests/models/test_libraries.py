@@ -1,24 +1,30 @@
 """Models of other libraries by name. Broken and missing ones are made for the test."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
+import flopcount
 from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
-from flopcount.models.libraries.registry import PREFIXES
-from flopcount.models.libraries.torchvision_operators import declare_missing_operators, ready_torchvision
+from flopcount.core.installation import Installation
+from flopcount.core.registries import PREFIXES
+from flopcount.models.library_registry import find_library
 from flopcount.models.loading import find_model
+from flopcount.models.torchvision_operators import declare_missing_operators, ready_torchvision
 from flopcount.verification.readings import EVAL_NORM, count
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)  # as if it were not there
-    with pytest.raises(InputError, match="timm is not installed\n  fix     pip install timm"):
+    with pytest.raises(InputError, match=r"timm is not installed\n  fix     pip install timm, or .* 'flopcount\[libr"):
         count_model("timm:resnet50")
 
 
@@ -191,14 +197,45 @@ def test_declaring_twice_or_what_is_there_changes_nothing():
     assert torch.ops.flopcount_tests_library.answer is not None
 
 
-def test_prefixes_are_reserved():
-    assert set(PREFIXES) == {"torchvision", "pytorchvideo", "timm", "transformers"}
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_prefix_is_a_file_and_nothing_else_is_there():
+    folder = Path(flopcount.__file__).parent / "models" / "libraries"
+    assert {path.stem for path in folder.iterdir()} - {"__init__", "__pycache__"} == set(PREFIXES) >= {"timm"}
+    assert [find_library(prefix).name for prefix in PREFIXES] == list(PREFIXES)
+
+
+def test_the_extras_install_what_the_libraries_need():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    libraries = [find_library(prefix).installation for prefix in PREFIXES]
+    for extra in {each.extra for each in libraries}:
+        assert sorted(extras[extra]) == sorted(
+            r for each in libraries if each.extra == extra for r in each.requirements
+        )
+
+
+def test_the_readme_names_every_prefix():
+    (sentence,) = re.findall(r"Installed libraries\nhave a prefix: ([^.]*)\.", (ROOT / "README.md").read_text())
+    assert sorted(re.findall(r"`(\w+):\w+`", sentence)) == sorted(PREFIXES)
+
+
+def test_help_names_every_prefix():
+    text = " ".join(CliRunner().invoke(app, ["survey", "--help"]).stdout.replace("│", " ").split())
+    assert f"zoo, {', '.join(PREFIXES[:-1])} or {PREFIXES[-1]}" in text
+
+
+def test_what_a_library_is_installed_as():
+    installation = Installation("libraries", ("open_clip_torch[all]>=2.0", "setuptools"))
+    assert str(installation) == "pip install open_clip_torch setuptools, or pip install 'flopcount[libraries]'"
 
 
 LAZY = """
 import sys
 from flopcount.models.loading import find_model
-from flopcount.models.libraries.registry import PREFIXES, find_library
+from flopcount.core.installation import Installation
+from flopcount.core.registries import PREFIXES
+from flopcount.models.library_registry import find_library
 
 def imported(*packages):
     return [f"{package}{prefix}" for package in packages for prefix in PREFIXES if f"{package}{prefix}" in sys.modules]

@@ -11,7 +11,7 @@ from flopcount.crosscheck import check_model
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES, recorded_costs
 
-COSTS = Path(flopcount.__file__).parent / "models" / "cards" / "costs.json"
+COSTS = Path(flopcount.__file__).parent / "models" / "zoo_costs.json"
 
 
 def _with_cost(name, cost):

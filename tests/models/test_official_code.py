@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from flopcount import Clip, Kind, count_model, create_model, weightless
-from flopcount.models.libraries.registry import library_model
+from flopcount.models.library_registry import library_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, which torch deprecates much of
 CONTRACTIONS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT)

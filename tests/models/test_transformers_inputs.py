@@ -7,10 +7,10 @@ import pytest
 from torch import nn
 
 from flopcount import InputError, UnknownNameError, count_model
-from flopcount.models.libraries.transformers_configurations import completed, few_experts, shallow, shallowest
-from flopcount.models.libraries.transformers_fields import field_of, picture_of, sound_of, takes
-from flopcount.models.libraries.transformers_inputs import inputs_of
-from flopcount.models.libraries.transformers_placeholders import placeholder_tokens, plain_token
+from flopcount.models.libraries.transformers.configurations import completed, few_experts, shallow, shallowest
+from flopcount.models.libraries.transformers.fields import field_of, picture_of, sound_of, takes
+from flopcount.models.libraries.transformers.inputs import inputs_of
+from flopcount.models.libraries.transformers.placeholders import placeholder_tokens, plain_token
 
 library = pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs transformers")
 

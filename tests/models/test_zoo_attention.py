@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import Clip, InputError, Kind, count_flops, create_model, weightless
-from flopcount.models.libraries.registry import library_model
-from flopcount.models.libraries.torchvision_operators import ready_torchvision
+from flopcount.models.library_registry import library_model
 from flopcount.models.networks.cnn_attention import ResNet34, SelfAttention
 from flopcount.models.networks.mvit import Design, MultiscaleAttention, distances
 from flopcount.models.networks.swin3d import ShiftedWindowAttention3d
+from flopcount.models.torchvision_operators import ready_torchvision
 
 
 def count(name, **kwargs):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from flopcount import Clip, InputError, create_model
-from flopcount.models.libraries.library import ready_library
+from flopcount.models.library import ready_library
+from flopcount.models.library_registry import find_library
 from flopcount.models.networks.vit import JointViT, SelfAttention, Size
 from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA, count
 
@@ -87,7 +88,7 @@ def test_attention_is_torchs():
 
 def test_one_frame_is_timms_image_network():
     importlib.util.find_spec("timm") or pytest.skip("timm is not installed")
-    timm = ready_library("timm", "timm")
+    timm = ready_library(find_library("timm"), "timm")
     torch.manual_seed(0)
     reference = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=7).eval()
     ours = JointViT(Clip(1, 32, 32), 7, Size(192, 12, 3), 1, mean_pooled=False).eval()

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from flopcount import UnknownNameError, count_model
+from flopcount.cli import app
 from flopcount.commands.catalogue_tables import models_table
 from flopcount.core.table import Column, Table
-from flopcount.output import FORMATS, render
+from flopcount.output import FORMATS, command_formats, formats, render
 from flopcount.output.terminal import terminal
 
 
@@ -101,7 +104,7 @@ def test_markup_is_escaped():
     ],
 )
 def test_markdown_shows_what_would_be_markup(text, shown):
-    from flopcount.output.markdown import escaped
+    from flopcount.output.formats.markdown import escaped
 
     assert escaped(text) == shown
 
@@ -126,3 +129,25 @@ def test_uncosted_comes_first_and_is_never_hidden():
 def test_unknown_format():
     with pytest.raises(UnknownNameError, match="no format named 'markdwn'\n  near    markdown"):
         render(models_table(), "markdwn")
+
+
+def test_every_format_is_a_file_and_nothing_else_is_there():
+    files = {path.stem for path in Path(formats.__file__).parent.iterdir()}
+    assert files - {"__init__", "__pycache__"} == set(FORMATS) >= {"table", "markdown"}
+    assert set(FORMATS) - set(command_formats()) == {"html"}
+
+
+@pytest.mark.parametrize(("command", "more"), [(("list",), ()), (("model", "c3d"), ("json",))])
+def test_commands_offer_the_formats_that_suit_them(command, more):
+    names = sorted((*command_formats(), *more))
+    assert f"<{'|'.join(names)}>" in run(*command, "--help").stdout
+    for form in ("htm", "html", "jsn", ""):
+        result = run(*command, "--format", form)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: no format named {form!r}\n")
+        assert result.stderr.endswith(f"  fix     choose {', '.join(names)}\n")
+    assert "  near    markdown\n" in run(*command, "--format", "markdwn").stderr
+
+
+def run(*words):
+    return CliRunner(env={"COLUMNS": "160"}).invoke(app, words, catch_exceptions=False)

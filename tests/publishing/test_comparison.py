@@ -12,7 +12,7 @@ from flopcount.cli import app
 from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.core.protocol import Clip, Views
 from flopcount.facts import published
-from flopcount.models.cards import lecture as lecture_cards
+from flopcount.models import CARDS
 from flopcount.publishing.comparison import Comparison, Point, compare
 from flopcount.publishing.comparison_rows import OURS, pareto
 from flopcount.report import count_model
@@ -154,8 +154,7 @@ def test_a_comparison_without_a_point_has_a_table_and_no_chart():
 
 
 def test_a_system_that_refuses_the_common_clip_is_counted_at_its_own(monkeypatch):
-    cards = tuple(card for card in lecture_cards.CARDS if card.name in ("c3d", "x3d_s"))
-    monkeypatch.setattr(systems_module, "LECTURE", cards)
+    monkeypatch.setattr(systems_module, "CARDS", {"c3d": CARDS["c3d"]})
     (taken,) = count_systems(Clip(16, 112, 112))
     (refused,) = count_systems(Clip(1, 16, 16))
     assert taken.refused == ""

@@ -12,7 +12,7 @@ from torch import nn
 from flopcount import count_flops
 from flopcount.core.errors import ForwardError, TraceError
 from flopcount.core.ops import Kind, TensorSpec
-from flopcount.models.libraries.torchvision_operators import ready_torchvision
+from flopcount.models.torchvision_operators import ready_torchvision
 from flopcount.rules.costing import cost
 from flopcount.tracing import trace, weightless
 

@@ -9,6 +9,7 @@ from flopcount import count_flops
 from flopcount.cli import app
 from flopcount.core.errors import InputError
 from flopcount.core.protocol import Clip
+from flopcount.core.reason import Reason
 from flopcount.facts import Printed, Unmapped, ZooModel, published
 from flopcount.verification import (
     Counted,
@@ -44,38 +45,42 @@ def _verdict(printed, **changes):
     return judge(row, MODEL, _count).cost
 
 
+def told(verdict):
+    return verdict.kind, verdict.why, verdict.gap
+
+
 # 25 000 · 8 · 224² = 10.035 G; with 40 and 100 more per position 10.051 G and 10.075 G; at 256² 13.107 G
 VERDICTS = {
-    "10.04": Verdict(Finding.MATCH),
-    "10.0352": Verdict(Finding.MATCH),
-    "10.051": Verdict(Finding.CAUSE, EVAL_NORM.text),
-    "10.075": Verdict(Finding.CAUSE, TRAIN_NORM.text),
-    "14.05": Verdict(Finding.CAUSE, OTHER.text),
-    "20.07": Verdict(Finding.CAUSE, "a multiply-add counts twice"),
-    "13.1": Verdict(Finding.CAUSE, "counted at 256×256, not 224×224"),
-    "13.128": Verdict(Finding.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}"),
-    "301.1": Verdict(Finding.CAUSE, "30 views multiplied in"),
-    "10.03": Verdict(Finding.CAUSE, "digits cut off, not rounded"),
-    "11.0": Verdict(Finding.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
+    "10.04": (Finding.MATCH, "", 0),
+    "10.0352": (Finding.MATCH, "", 0),
+    "10.051": (Finding.CAUSE, EVAL_NORM.text, 0),
+    "10.075": (Finding.CAUSE, TRAIN_NORM.text, 0),
+    "14.05": (Finding.CAUSE, OTHER.text, 0),
+    "20.07": (Finding.CAUSE, "a multiply-add counts twice", 0),
+    "13.1": (Finding.CAUSE, "counted at 256×256, not 224×224", 0),
+    "13.128": (Finding.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}", 0),
+    "301.1": (Finding.CAUSE, "30 views multiplied in", 0),
+    "10.03": (Finding.CAUSE, "digits cut off, not rounded", 0),
+    "11.0": (Finding.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
 }
 
 
 @pytest.mark.parametrize("printed", VERDICTS)
 def test_verdicts_on_made_up_rows(printed):
-    assert _verdict(printed) == VERDICTS[printed]
+    assert told(_verdict(printed)) == VERDICTS[printed]
 
 
 def test_what_the_source_says_is_not_a_change():
-    assert _verdict("301.1", scope="video") == Verdict(Finding.CAUSE, "30 views multiplied in")
-    assert _verdict("20.07", convention="2mac") == Verdict(Finding.CAUSE, "a multiply-add counts twice")
+    assert told(_verdict("301.1", scope="video")) == (Finding.CAUSE, "30 views multiplied in", 0)
+    assert told(_verdict("20.07", convention="2mac")) == (Finding.CAUSE, "a multiply-add counts twice", 0)
     why = f"30 views multiplied in; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
-    assert _verdict("394.79", scope="video") == Verdict(Finding.CAUSE, why)
+    assert told(_verdict("394.79", scope="video")) == (Finding.CAUSE, why, 0)
 
 
 def test_unexplained_says_by_how_much():
     assert str(_verdict("11.0")) == "unexplained, +965 M"
-    assert str(Verdict(Finding.UNEXPLAINED, "", -3_150_000_000)) == "unexplained, −3.15 G"
-    assert str(Verdict(Finding.NOT_CHECKABLE, "no size")) == "not checkable"
+    assert str(Verdict(Finding.UNEXPLAINED, gap=-3_150_000_000)) == "unexplained, −3.15 G"
+    assert str(Verdict(Finding.NOT_CHECKABLE, (Reason("no size"),))) == "not checkable"
 
 
 def test_not_checkable():
@@ -87,7 +92,7 @@ def test_not_checkable():
         (replace(MODEL, options={"pool6": 1}), "no option of c3d named 'pool6'"),
     ):
         found = judge(row, model)
-        assert found.cost == found.params == Verdict(Finding.NOT_CHECKABLE, why)
+        assert told(found.cost) == told(found.params) == (Finding.NOT_CHECKABLE, why, 0)
     assert _verdict("10.04", convention="unknown").why == "the source's convention is unknown"
     assert _verdict("10.04", scope="video", views=None).kind is Finding.NOT_CHECKABLE
 
@@ -123,6 +128,20 @@ def test_a_number_of_another_network_is_a_copy():
     other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Finding.MATCH))
     assert _copied(mine, [mine]) == mine
     assert _copied(mine, [mine, other]).cost.why == "copied: the same page prints it of other, which it fits"
+
+
+def test_causes_are_grouped_by_what_they_are():
+    """Other numbers of one kind count apart, as do other causes beside it."""
+    found = judge(replace(MADE_UP, cost=Printed("301.1", "G")), MODEL, _count)
+    views = [Reason("{} views multiplied in", (number,)) for number in (30, 30, 10)]
+    verdicts = [replace(found, cost=Verdict(Finding.CAUSE, (view,))) for view in views]
+    verdicts.append(replace(found, cost=Verdict(Finding.CAUSE, (views[0], Reason("digits cut off, not rounded")))))
+    assert verdicts_table(verdicts).notes[1:4] == (
+        "cause of 2: 30 views multiplied in",
+        "cause of 1: 10 views multiplied in",
+        "cause of 1: 30 views multiplied in; digits cut off, not rounded",
+    )
+    assert found.cost.reasons == (views[0],)
 
 
 def test_published_rows_of_c3d_and_alexnet():

@@ -17,13 +17,19 @@ from typing import Any
 from torch import nn
 
 from ...core.ops import CostedOp, Kind
+from ...core.reason import Reason
 from ..claims import Claim, Extras, explain, product, visits
 from ..peer import Cause, PeerCount, Subject, quiet
+from ..reasons import repeats
 from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
 
 __all__ = ["PEER"]
 
 _EINSUM = "torch.einsum"
+_NO_MACS = "gives {} FLOPs and no MACs"
+_UNPATCHED = Reason("patches no function that computes this")
+_DIVIDED_TWICE = Reason("divides by the groups twice")
+_LOST = Reason("loses a position of padding='same' where the padding is odd")
 
 
 def _run(subject: Subject) -> tuple[PeerCount, Watched]:
@@ -33,7 +39,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
 
     module = subject.module
     macs: Counter[str] = Counter()
-    names = {id(part): name for name, part in module.named_modules()}
+    names = subject.names
 
     class Pipeline(calculate_pipline.CalFlopsPipline):  # type: ignore[misc]  # which is untyped
         """calflops' own, read before it takes its counts off the modules."""
@@ -59,9 +65,8 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
         calculate_pipline.module_mac_count.clear()
     places = visits(module)
     total = Counter({path: amount * places[path] for path, amount in macs.items()})
-    total[""] += int(printed) - sum(total.values())
     remark = f"and {int(flops):,} FLOPs" + (", which are not twice that" if flops != 2 * printed else "")
-    return PeerCount(PEER.name, PEER.version, dict(total), printed=int(printed), remark=remark), watched
+    return PEER.count(total, int(printed), remark=remark), watched
 
 
 @contextlib.contextmanager
@@ -97,15 +102,13 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     }
     without_macs = {id(watched.ops[place]) for place in einsum}
 
-    def absence(module: nn.Module, op: CostedOp) -> str:
+    def absence(module: nn.Module, op: CostedOp) -> Reason:
         if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
-            return f"gives {type(module).__name__} FLOPs and no MACs"
-        return (
-            f"gives {_EINSUM} FLOPs and no MACs" if id(op) in without_macs else "patches no function that computes this"
-        )
+            return Reason(_NO_MACS, (type(module).__name__,))
+        return Reason(_NO_MACS, (_EINSUM,)) if id(op) in without_macs else _UNPATCHED
 
     claims = [claim for call in watched.formula_calls if (claim := _claim(call))]
-    yield from explain(PEER.name, watched, claims, visits(subject.module), absence, _repetition)
+    yield from explain(PEER.name, watched, claims, visits(subject.module), absence, lambda path, times: repeats(times))
 
 
 def _parts(call: FormulaCall, ops: Sequence[CostedOp]) -> Iterator[int]:
@@ -117,10 +120,6 @@ def _parts(call: FormulaCall, ops: Sequence[CostedOp]) -> Iterator[int]:
         if ops[place].work.macs:
             expected -= 1
             yield place
-
-
-def _repetition(path: str, places: int) -> str:
-    return f"adds a shared module once for each of its {places} places"
 
 
 def _claim(call: FormulaCall) -> Claim | None:
@@ -156,7 +155,7 @@ def _transposed(call: FormulaCall) -> Extras:
     per_position = prod(weight[2:]) * shape[1]
     positions = shape[0] * prod(shape[2:])
     claimed = per_position * (weight[1] // groups) * positions
-    return (("divides by the groups twice", claimed - per_position * weight[1] * positions),)
+    return ((_DIVIDED_TWICE, claimed - per_position * weight[1] * positions),)
 
 
 def _convolution(call: FormulaCall) -> Extras:
@@ -168,8 +167,7 @@ def _convolution(call: FormulaCall) -> Extras:
     dilations = dilation if isinstance(dilation, tuple) else (dilation,) * len(shape[2:])
     sizes = zip(shape[2:], weight[2:], dilations, strict=True)
     claimed = prod(size + 2 * (step * (kernel - 1) // 2) - step * (kernel - 1) for size, kernel, step in sizes)
-    why = "loses a position of padding='same' where the padding is odd"
-    return ((why, prod(weight) * shape[0] * (claimed - prod(shape[2:]))),)
+    return ((_LOST, prod(weight) * shape[0] * (claimed - prod(shape[2:]))),)
 
 
-PEER = watched_peer("calflops", _run, _causes)
+PEER = watched_peer("calflops", _run, _causes, "calflops>=0.3.2")

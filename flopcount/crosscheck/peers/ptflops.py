@@ -20,9 +20,11 @@ import torch
 from torch import nn
 
 from ...core.ops import CostedOp, ModuleCall
+from ...core.reason import Reason
 from ...tracing.torch_private import ConvNd
-from ..claims import Claim, Extras, explain, positions, product, unrecognised, visits, weights
+from ..claims import Claim, Extras, explain, hooked, multiplied, product, unrecognised, visits, weights
 from ..peer import Cause, PeerCount, Subject, quiet
+from ..reasons import BIAS, FULL_LENGTH, SCALING, adds, repeats
 from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
 
 __all__ = ["PEER"]
@@ -36,7 +38,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     module = subject.module
     hooks: dict[Any, Callable[..., None]] = pytorch_ops.MODULES_MAPPING
     macs: Counter[str] = Counter()
-    names = {id(part): name for name, part in module.named_modules()}
+    names = subject.names
 
     def recording(hook: Callable[..., None]) -> Callable[..., None]:
         def recording_hook(part: Any, inputs: Any, result: Any) -> None:
@@ -62,15 +64,11 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     printed, watched = watch(module, lambda journal: _number(call(journal), journal.output.getvalue()))
     places = visits(module, lambda part: type(part) in hooks)
     total = Counter({path: amount * places[path] for path, amount in macs.items()})
-    functions: Counter[str] = Counter()
     for formula_call in watched.formula_calls:
-        functions[formula_call.path] += formula_call.amount
+        total[formula_call.path] += formula_call.amount
     batch = _batch(subject)
     samples = f"per sample: modules' counts divided by {batch}, the length of the first argument" if batch > 1 else ""
-    total[""] += printed - sum(total.values()) - sum(functions.values())  # the division, and what is unknown
-    total.update(functions)
-    count = PeerCount(PEER.name, PEER.version, dict(total), printed=printed, unit="MACs", remark=samples)
-    return count, watched
+    return PEER.count(total, printed, remark=samples), watched  # the division is the model's own
 
 
 def _batch(subject: Subject) -> int:
@@ -127,14 +125,10 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     with quiet():
         from ptflops.pytorch_ops import MODULES_MAPPING
 
-    def absence(module: nn.Module, op: CostedOp) -> str:
-        return f"{unrecognised(module, MODULES_MAPPING)}, and patches no function that it calls for this"
+    def absence(module: nn.Module, op: CostedOp) -> Reason:
+        return Reason("{}, and patches no function that it calls for this", (unrecognised(module, MODULES_MAPPING),))
 
-    modules = [
-        Claim(call.module, type(module).__name__, *_formula(module, call))
-        for call in watched.calls
-        if type(module := watched.modules[call.module]) in MODULES_MAPPING and call.inputs and call.outputs
-    ]
+    modules = hooked(watched, MODULES_MAPPING, _formula)
     functions = [_function(call) for call in watched.formula_calls]
     places = visits(subject.module, lambda module: type(module) in MODULES_MAPPING)
     causes = list(explain(PEER.name, watched, [*modules, *functions], places, absence, _repetition))
@@ -145,14 +139,12 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     batch = _batch(subject)
     divided = int((undivided - added) / batch + added)
     if divided != undivided:
-        why = f"divides what modules count by the length of the first argument, {batch}"
+        why = Reason("divides what modules count by the length of the first argument, {}", (batch,))
         yield Cause(PEER.name, "", type(subject.module).__name__, why, divided - undivided)
 
 
-def _repetition(path: str, places: int) -> str:
-    return (
-        f"adds a shared module once for each of its {places} places" if places else "adds nothing below a hooked module"
-    )
+def _repetition(path: str, places: int) -> Reason:
+    return repeats(places) if places else Reason("adds nothing below a hooked module")
 
 
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
@@ -161,7 +153,7 @@ def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
     if isinstance(module, ConvNd):
         return _convolution(module, call), True
     if isinstance(module, nn.Linear):
-        return (("adds the bias", prod(out) if module.bias is not None else 0),), True
+        return ((BIAS, prod(out) if module.bias is not None else 0),), True
     if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return _recurrence(module, call), True
     if isinstance(module, nn.MultiheadAttention):
@@ -170,15 +162,15 @@ def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
         samples, tokens, _ = shape
         heads = module.num_heads
         scaling, softmax = tokens * module.head_dim * heads, heads * tokens * tokens
-        return (("adds the scaling", samples * scaling), ("adds 1 per score", samples * softmax)), True
+        return ((SCALING, samples * scaling), (adds(1, "score"), samples * softmax)), True
     if kind.__name__.startswith(("MaxPool", "AvgPool", "Adaptive")):
-        return (("adds 1 per input element", prod(shape)),), False
+        return ((adds(1, "input element"), prod(shape)),), False
     if isinstance(module, nn.Upsample):
-        return (("adds 1 per output element of the first sample", prod(out[1:])),), False
+        return ((adds(1, "output element of the first sample"), prod(out[1:])),), False
     if "Norm" in kind.__name__:
         count = 2 if getattr(module, "affine", False) else 1
-        return ((f"adds {count} per element", count * prod(shape)),), False
-    return (("adds 1 per element", prod(out)),), False
+        return ((adds(count, "element"), count * prod(shape)),), False
+    return ((adds(1, "element"), prod(out)),), False
 
 
 def _convolution(module: Any, call: ModuleCall) -> Extras:
@@ -186,8 +178,10 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     spatial = shape[2:] if module.transposed else out[2:]
     claimed = weights(module) * shape[0] * prod(spatial)
     bias = shape[0] * prod(out[1:]) if module.bias is not None else 0
-    unbatched = claimed - weights(module) * (positions(module, call) or 0)
-    return (("adds the bias", bias), ("takes the first axis of unbatched input for the batch", unbatched))
+    return ((BIAS, bias), (_FIRST_AXIS, claimed - multiplied(module, call)))
+
+
+_FIRST_AXIS = Reason("takes the first axis of unbatched input for the batch")
 
 
 def _recurrence(module: Any, call: ModuleCall) -> Extras:
@@ -200,11 +194,10 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     matrices = sum(p.numel() for name, p in forward.items() if "weight_ih" in name or "weight_hh" in name)
     bias = sum(p.numel() for name, p in forward.items() if "bias" in name)
     count = 1 if isinstance(module, (nn.RNN, nn.RNNCell)) else 7 if isinstance(module, (nn.GRU, nn.GRUCell)) else 10
-    true = weights(module) * (positions(module, call) or 0)
     return (
-        ("assumes plain layers and sequences of full length", matrices * passes - true),
-        (f"adds {count} per hidden unit", count * hidden * getattr(module, "num_layers", 1) * passes),
-        ("adds the bias", bias * passes),
+        (FULL_LENGTH, matrices * passes - multiplied(module, call)),
+        (adds(count, "hidden unit"), count * hidden * getattr(module, "num_layers", 1) * passes),
+        (BIAS, bias * passes),
     )
 
 
@@ -218,10 +211,10 @@ def _attention(module: Any, call: ModuleCall) -> Extras:
     out = queries * value_width * value_width - queries * width * width
     bias = (queries + keys + values) * width if module.in_proj_bias is not None else 0
     extras = {
-        "takes projections for square": squares + sums + out,
-        "adds the scaling": queries * width,
-        "adds 1 per score": heads * queries * keys,
-        "adds the bias": bias + queries * value_width,
+        Reason("takes projections for square"): squares + sums + out,
+        SCALING: queries * width,
+        adds(1, "score"): heads * queries * keys,
+        BIAS: bias + queries * value_width,
     }
     return tuple((why, samples * amount) for why, amount in extras.items())
 
@@ -237,14 +230,14 @@ def _function(call: FormulaCall) -> Claim:
     if short in ("addmm", "baddbmm"):
         claimed, extras = product(*args[1:3])
         summand = prod(args[0]) if call.kwargs.get("beta", 1) else 0
-        extras = (*extras, ("adds 1 per element of the summand", summand))
+        extras = (*extras, (adds(1, "element of the summand"), summand))
         return Claim(call.path, name, extras, covers=True, at=call.at, products=claimed, shared=False)
     if short in ("mul", "add"):
-        amount, why = _broadcast(*args[:2]), "adds 1 per element"
+        amount, why = _broadcast(*args[:2]), adds(1, "element")
     elif short in ("interpolate", "upsample"):
-        amount, why = _interpolated(call), "adds 1 per output element"
+        amount, why = _interpolated(call), adds(1, "output element")
     else:
-        amount, why = prod(args[0]), "adds 1 per input element"
+        amount, why = prod(args[0]), adds(1, "input element")
     return Claim(call.path, name, ((why, amount),), shared=False)
 
 
@@ -267,4 +260,4 @@ def _interpolated(call: FormulaCall) -> int:
     return int(prod(shape) * (prod(scale) if isinstance(scale, tuple) and len(scale) == rank else scale**rank))
 
 
-PEER = watched_peer("ptflops", _run, _causes)
+PEER = watched_peer("ptflops", _run, _causes, "ptflops>=0.7.5")

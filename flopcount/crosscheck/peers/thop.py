@@ -16,9 +16,11 @@ from typing import Any
 from torch import nn
 
 from ...core.ops import CostedOp, ModuleCall
+from ...core.reason import Reason
 from ...tracing.torch_private import ConvNd, ConvTransposeNd
-from ..claims import Claim, Extras, explain, positions, unrecognised, visits, weights
+from ..claims import Extras, explain, hooked, multiplied, unrecognised, visits
 from ..peer import Cause, PeerCount, Subject, quiet
+from ..reasons import BIAS, FULL_LENGTH, adds
 from ..watched import Journal, Watched, watch, watched_peer
 
 __all__ = ["PEER"]
@@ -34,13 +36,12 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     def call(journal: Journal) -> Any:
         return profile(subject.module, inputs=subject.args, verbose=False, ret_layer_info=True)
 
-    names = {id(part): name for name, part in subject.module.named_modules()}
+    names = subject.names
     (total, _, layers), watched = watch(subject.module, call)
     macs: Counter[str] = Counter()
     for part, amount in _own(subject.module, layers):
         macs[names[id(part)]] += int(amount)
-    macs[""] += int(total) - sum(macs.values())  # the root's own, which the layers do not show
-    return PeerCount(PEER.name, PEER.version, dict(macs), printed=int(total), unit="MACs"), watched
+    return PEER.count(macs, int(total)), watched  # the root's own the layers do not show
 
 
 def _own(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[nn.Module, float]]:
@@ -57,24 +58,20 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     with quiet():
         from thop.profile import register_hooks
 
-    def absence(module: nn.Module, op: CostedOp) -> str:
+    def absence(module: nn.Module, op: CostedOp) -> Reason:
         return unrecognised(module, register_hooks)
 
-    claims = [
-        Claim(call.module, type(module).__name__, *_formula(module, call))
-        for call in watched.calls
-        if type(module := watched.modules[call.module]) in register_hooks and call.inputs and call.outputs
-    ]
-    hooked = visits(subject.module)  # `apply` hooks a module once per place,
+    claims = hooked(watched, register_hooks, _formula)
+    applied = visits(subject.module)  # `apply` hooks a module once per place,
     summed = visits(
         subject.module, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential)
     )
-    places = Counter({path: hooked[path] * summed[path] for path in hooked})  # and its sum comes by once per place
-    yield from explain(PEER.name, watched, claims, places, absence, lambda path, times: _repeated(hooked[path]))
+    places = Counter({path: applied[path] * summed[path] for path in applied})  # and its sum comes by once per place
+    yield from explain(PEER.name, watched, claims, places, absence, lambda path, times: _repeated(applied[path]))
 
 
-def _repeated(places: int) -> str:
-    return f"hooks a module once for each of its {places} places, and adds all that once for each place"
+def _repeated(places: int) -> Reason:
+    return Reason("hooks a module once for each of its {} places, and adds all that once for each place", (places,))
 
 
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
@@ -93,12 +90,14 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     """`prod(output) * (input_size[1] // groups) * prod(kernel)`, whatever kind of convolution it is."""
     shape, out = call.inputs[0], call.outputs[0]
     claimed = prod(out) * (shape[1] // module.groups) * prod(module.kernel_size)
-    true = weights(module) * (positions(module, call) or 0)
     unbatched = len(shape) == len(module.kernel_size) + 1
     if not unbatched and not isinstance(module, ConvTransposeNd):
         return ()
-    why = "takes the second axis for channels" if unbatched else "counts a transposed convolution per output position"
-    return ((why, claimed - true),)
+    return ((_SECOND_AXIS if unbatched else _OUTPUT_POSITIONS, claimed - multiplied(module, call)),)
+
+
+_SECOND_AXIS = Reason("takes the second axis for channels")
+_OUTPUT_POSITIONS = Reason("counts a transposed convolution per output position")
 
 
 _GATES = {nn.RNN: 1, nn.RNNCell: 1, nn.GRU: 3, nn.GRUCell: 3, nn.LSTM: 4, nn.LSTMCell: 4}
@@ -116,12 +115,9 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     units = hidden * directions * layers * steps
     elementwise = gates + _BESIDE_GATES[type(module)]
     return (
-        (
-            "assumes plain layers and sequences of full length",
-            claimed - weights(module) * _steps(module, call),
-        ),
-        (f"adds {elementwise} per hidden unit", elementwise * units),
-        ("adds the bias", 2 * gates * units if module.bias else 0),
+        (FULL_LENGTH, claimed - multiplied(module, call)),
+        (adds(elementwise, "hidden unit"), elementwise * units),
+        (BIAS, 2 * gates * units if module.bias else 0),
     )
 
 
@@ -134,12 +130,8 @@ def _rows(module: Any, call: ModuleCall) -> int:
     return batch_sizes[0] * call.outputs[-1][-2] if len(batch_sizes) == 1 else shape[0] * shape[1]
 
 
-def _steps(module: nn.Module, call: ModuleCall) -> int:
-    return positions(module, call) or 0
-
-
 def _per_input(count: int) -> Callable[[Any, ModuleCall], Extras]:
-    return lambda module, call: ((f"adds {count} per element", count * prod(call.inputs[0])),)
+    return lambda module, call: ((adds(count, "element"), count * prod(call.inputs[0])),)
 
 
 def _norm(module: Any, call: ModuleCall) -> Extras:
@@ -150,17 +142,17 @@ def _norm(module: Any, call: ModuleCall) -> Extras:
 def _softmax(module: Any, call: ModuleCall) -> Extras:
     shape = call.inputs[0]
     rows = prod(shape) // shape[module.dim]
-    return (("adds 3 per element, less 1 per row", rows * (3 * shape[module.dim] - 1)),)
+    return ((Reason("adds 3 per element, less 1 per row"), rows * (3 * shape[module.dim] - 1)),)
 
 
 def _average(module: Any, call: ModuleCall) -> Extras:
-    return (("adds 1 per output element", prod(call.outputs[0])),)
+    return ((adds(1, "output element"), prod(call.outputs[0])),)
 
 
 def _adaptive_average(module: Any, call: ModuleCall) -> Extras:
     shape, out = call.inputs[0], call.outputs[0]
     window = prod(before / after for before, after in zip(shape[2:], out[2:], strict=True))
-    return (("adds the window and 1 per output element", int((window + 1) * prod(out))),)
+    return ((Reason("adds the window and 1 per output element"), int((window + 1) * prod(out))),)
 
 
 _PER_OUTPUT = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 224 + 35}
@@ -168,7 +160,7 @@ _PER_OUTPUT = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 224 + 35}
 
 def _upsample(module: Any, call: ModuleCall) -> Extras:
     count = _PER_OUTPUT.get(module.mode, 0)
-    return ((f"adds {count} per output element", count * prod(call.outputs[0])),)
+    return ((adds(count, "output element"), count * prod(call.outputs[0])),)
 
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm)
@@ -183,4 +175,4 @@ _ADDS: dict[type[nn.Module], Callable[[Any, ModuleCall], Extras]] = {
 }
 
 
-PEER = watched_peer("thop", _run, _causes)
+PEER = watched_peer("thop", _run, _causes, "thop>=0.1.1.post2209072238", "setuptools")  # for its distutils

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ...core.ops import Kind, Op, Signature
+from ...core.reason import Reason
 from ...rules import RULES
 from ...rules.charges import products
 from ...rules.costing import cost
@@ -25,18 +26,8 @@ from ...tracing.guard.preserve import preserved
 from ...tracing.mode import SILENT, NativeMode, make_signature
 from ...tracing.results import drain
 from ...tracing.torch_private import TorchDispatchMode
-from ..peer import (
-    COMPLEX,
-    THREE_REAL,
-    Answer,
-    Cause,
-    Peer,
-    PeerCount,
-    RealOperator,
-    Subject,
-    failure_of,
-    quiet,
-)
+from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, quiet
+from ..reasons import COMPLEX, THREE_REAL
 
 __all__ = ["PEER", "run_torch"]
 
@@ -60,7 +51,7 @@ def _run(
         try:
             listener, total = _listen(module, args, kwargs, inference=False)
         except Exception as error:  # whatever the module raises on real tensors
-            return PeerCount(PEER.name, PEER.version, failure=failure_of(error)), ()
+            return PEER.failed(error), ()
     macs: Counter[str] = Counter()
     for op, flops in zip(listener.ops, listener.flops, strict=True):
         macs[op.module] += flops // _FLOPS_PER_MAC
@@ -150,23 +141,23 @@ def _causes(operators: Iterable[RealOperator]) -> Iterator[Cause]:
     for operator in operators:
         costed = operator.costed
         amount, why = _counted(operator)
-        if amount != costed.work.macs:
+        if why is not None and amount != costed.work.macs:
             yield Cause(PEER.name, costed.op.module, costed.name, why, amount - costed.work.macs)
 
 
-def _counted(operator: RealOperator) -> tuple[int, str]:
+def _counted(operator: RealOperator) -> tuple[int, Reason | None]:
     """What torch makes of an operator, and why that is not ours."""
     costed = operator.costed
     if not costed.kind.contracts or not costed.work.macs:
-        return costed.work.macs, ""
+        return costed.work.macs, None
     if not operator.has_formula:
-        return 0, f"has no formula for {_without_formula(operator)}"
+        return 0, Reason("has no formula for {}", (_without_formula(operator),))
     if _is_complex(operator):
         return (costed.work.macs * 3 // 4, THREE_REAL) if costed.kind is Kind.CONV else (costed.work.macs // 4, COMPLEX)
     for kernel in operator.kernels:
         if kernel.op == _FLASH:
             return _flash(operator)
-    return costed.work.macs, ""
+    return costed.work.macs, None
 
 
 def _is_complex(operator: RealOperator) -> bool:
@@ -185,12 +176,12 @@ _FLASH = "aten._scaled_dot_product_flash_attention"
 _FLASH_MULTIPLE = 8
 
 
-def _flash(operator: RealOperator) -> tuple[int, str]:
+def _flash(operator: RealOperator) -> tuple[int, Reason]:
     """On CUDA torch pads heads for this kernel (`pad_last_dim<8>` in ATen's attention.cpp), and counts the padding."""
     query, *_, value = operator.costed.op.signature.inputs[:3]
     widths = (query.shape[-1], value.shape[-1])
     padded = sum(-(-width // _FLASH_MULTIPLE) * _FLASH_MULTIPLE for width in widths)
-    why = f"counts heads padded to a multiple of {_FLASH_MULTIPLE}"
+    why = Reason("counts heads padded to a multiple of {}", (_FLASH_MULTIPLE,))
     return operator.costed.work.macs // sum(widths) * padded, why
 
 
@@ -204,4 +195,4 @@ def _version(_: str) -> str:
     return torch.__version__.partition("+")[0]
 
 
-PEER = Peer("torch", _answer, _version)
+PEER = Peer("torch", _answer, version_of=_version)

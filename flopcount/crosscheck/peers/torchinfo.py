@@ -17,9 +17,11 @@ import torch
 from torch import nn
 
 from ...core.ops import CostedOp, ModuleCall
+from ...core.reason import Reason
 from ...tracing.torch_private import pytree
 from ..claims import Claim, explain, positions
 from ..peer import Cause, PeerCount, Subject, quiet
+from ..reasons import BIAS, repeats
 from ..watched import Journal, Watched, watch, watched_peer
 
 __all__ = ["PEER"]
@@ -36,7 +38,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     def call(journal: Journal) -> Any:
         return summary(subject.module, input_data=list(subject.args), device=device, verbose=0, **subject.kwargs)
 
-    names = {id(part): name for name, part in subject.module.named_modules()}
+    names = subject.names
     cache = dict(torchinfo._cached_forward_pass)
     try:
         answer, watched = watch(subject.module, call)
@@ -46,9 +48,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     for layer in answer.summary_list:
         if layer.is_leaf_layer:
             macs[names[id(layer.module)]] += layer.macs
-    total = int(answer.total_mult_adds)
-    macs[""] += total - sum(macs.values())
-    return PeerCount(PEER.name, PEER.version, dict(macs), printed=total, unit="mult-adds"), watched
+    return PEER.count(macs, int(answer.total_mult_adds), "mult-adds"), watched
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
@@ -56,13 +56,13 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     claims = [_claim(watched.modules[call.module], call) for call in watched.calls]
     once = Counter(dict.fromkeys(watched.modules, 1))
     leaves = [claim for claim in claims if not any(watched.modules[claim.path].children())]
-    yield from explain(PEER.name, watched, leaves, once, _absence, lambda path, times: "")
+    yield from explain(PEER.name, watched, leaves, once, _absence, lambda path, times: repeats(times))
 
 
-def _absence(module: nn.Module, op: CostedOp) -> str:
+def _absence(module: nn.Module, op: CostedOp) -> Reason:
     if any(module.children()):
-        return f"counts only modules without children, not {type(module).__name__}'s own code"
-    return f"counts parameters, not the products in {type(module).__name__}"
+        return Reason("counts only modules without children, not {}'s own code", (type(module).__name__,))
+    return Reason("counts parameters, not the products in {}", (type(module).__name__,))
 
 
 def _claim(module: nn.Module, call: ModuleCall) -> Claim:
@@ -75,10 +75,10 @@ def _claim(module: nn.Module, call: ModuleCall) -> Claim:
         if "bias" in parameter:
             biases += size * tensor.numel()
         elif times is None:
-            extras.append((f"adds {parameter} × {why}", size * tensor.numel()))
+            extras.append((Reason("adds {} × {}", (parameter, why)), size * tensor.numel()))
         else:
-            extras.append((f"multiplies {parameter} by {why}", (size - times) * tensor.numel()))
-    return Claim(call.module, name, (*extras, ("adds the bias", biases)), covers=times is not None)
+            extras.append((Reason("multiplies {} by {}", (parameter, why)), (size - times) * tensor.numel()))
+    return Claim(call.module, name, (*extras, (BIAS, biases)), covers=times is not None)
 
 
 def _size(layer: str, parameter: str, out: tuple[int, ...]) -> tuple[int, str]:
@@ -92,4 +92,4 @@ def _size(layer: str, parameter: str, out: tuple[int, ...]) -> tuple[int, str]:
     return 0, "nothing"
 
 
-PEER = watched_peer("torchinfo", _run, _causes)
+PEER = watched_peer("torchinfo", _run, _causes, "torchinfo>=1.8.0")

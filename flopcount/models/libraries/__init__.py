@@ -1,3 +1,3 @@
-"""Models of other libraries: one file per library, named as its prefix, and the registry that finds them."""
+"""Models of other libraries: one file or sub-package per library, named as its prefix, which holds its LIBRARY."""
 
 __all__: list[str] = []

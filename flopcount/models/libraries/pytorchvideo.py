@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.installation import Installation
 from ...core.protocol import Clip
-from .library import Library, LibraryModel, ready_library, require_model_name
+from ..library import Library, LibraryModel, ready_library, require_model_name
 
 __all__ = ["LIBRARY"]
 
@@ -38,7 +39,7 @@ _SLOW_EVERY = 4  # SlowFast's alpha: the slow pathway sees every fourth frame
 
 
 def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
-    hub = ready_library("pytorchvideo", "pytorchvideo.models.hub")
+    hub = ready_library(LIBRARY, "pytorchvideo.models.hub")
     require_model_name("pytorchvideo", name, _model_names(), "see pytorchvideo.models.hub")
     frames, side = _HUB_CLIPS[name]
     clip = clip or Clip(frames, side, side)
@@ -60,8 +61,8 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
 
 
 def _model_names() -> Iterable[str]:
-    hub = ready_library("pytorchvideo", "pytorchvideo.models.hub")
+    hub = ready_library(LIBRARY, "pytorchvideo.models.hub")
     return [name for name in _HUB_CLIPS if hasattr(hub, name)]
 
 
-LIBRARY = Library(_model, _model_names)
+LIBRARY = Library("pytorchvideo", Installation("libraries", ("pytorchvideo>=0.1.5",)), _model, _model_names)

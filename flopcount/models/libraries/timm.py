@@ -7,14 +7,15 @@ from typing import Any
 
 from torch import nn
 
+from ...core.installation import Installation
 from ...core.protocol import Clip
-from .library import Library, LibraryModel, ready_library, require_model_name
+from ..library import Library, LibraryModel, ready_library, require_model_name
 
 __all__ = ["LIBRARY"]
 
 
 def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
-    timm = ready_library("timm", "timm")
+    timm = ready_library(LIBRARY, "timm")
     require_model_name("timm", name, timm.list_models(), "name a model as in timm.list_models()")
     settings = {"pretrained": False, **options}
     if num_classes is not None:
@@ -38,8 +39,8 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
 
 
 def _model_names() -> Iterable[str]:
-    names: Iterable[str] = ready_library("timm", "timm").list_models()
+    names: Iterable[str] = ready_library(LIBRARY, "timm").list_models()
     return names
 
 
-LIBRARY = Library(_model, _model_names)
+LIBRARY = Library("timm", Installation("libraries", ("timm>=1.0.15",)), _model, _model_names)

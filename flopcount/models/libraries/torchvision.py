@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.installation import Installation
 from ...core.protocol import Clip
-from .library import Library, LibraryModel, ready_library, require_model_name
+from ..library import Library, LibraryModel, ready_library, require_model_name
 
 __all__ = ["LIBRARY"]
 
@@ -16,7 +17,7 @@ DETECTION_SIDE = 800  # pixels: detectors scale the shorter side of what they ar
 
 
 def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
-    models = ready_library("torchvision", "torchvision.models")
+    models = ready_library(LIBRARY, "torchvision.models")
     name, dot, part = name.partition(".")
     require_model_name("torchvision", name, models.list_models(), "name a model as in torchvision.models.list_models()")
     builder = models.get_model_builder(name)
@@ -54,10 +55,10 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
 
 def _model_names() -> Iterable[str]:
     """Detectors decide by what they see; their backbones do not."""
-    models = ready_library("torchvision", "torchvision.models")
+    models = ready_library(LIBRARY, "torchvision.models")
     for name in models.list_models():
         kind = models.get_model_builder(name).__module__.split(".")[2]
         yield f"{name}.backbone" if kind == "detection" else name
 
 
-LIBRARY = Library(_model, _model_names)
+LIBRARY = Library("torchvision", Installation("libraries", ("torchvision>=0.21",)), _model, _model_names)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...core.quantity import TABLE, counted
 from ...core.table import Column, Table
 from ...core.units import times
-from ...output.markdown import escaped
+from ...output.formats.markdown import escaped
 from ...symbolic import ClosedForm
 from ..cost_report import CostReport
 

@@ -15,7 +15,7 @@ from ...core.table import Column, Table
 from ...core.units import exact, si, times
 from ...core.wording import missing_lines, sentence
 from ...models import CARDS
-from ...output.markdown import escaped
+from ...output.formats.markdown import escaped
 from ..cost_report import CostReport
 from ..figures import picture_links, picture_markup
 from .closed_form import closed_form_section, larger_clips_section

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ...tracing.torch_private import ConvNd
+from ....tracing.torch_private import ConvNd
 
 __all__ = ["SAMPLES", "SPECTRA", "field_of", "parts_of", "picture_of", "sound_of", "takes"]
 

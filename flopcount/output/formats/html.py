@@ -5,16 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ..core.table import Column, Table
-from .cells import cell
+from ...core.table import Column, Table
+from ..cells import cell
+from ..format import Format
 
-__all__ = ["html"]
+__all__ = ["FORMAT"]
 
 _CELL = "padding:2px 10px;border:0;"
 _RULE = "border-bottom:1px solid currentColor;"
 
 
-def html(table: Table) -> str:
+def _text(table: Table) -> str:
     """A <div> with inline styles only: notebooks strip style sheets."""
     heading = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
     rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
@@ -48,3 +49,6 @@ def _tag(tag: str, column: Column, content: str, style: str) -> str:
     align = "right" if column.kind in ("count", "delta") else "left"
     wrap = "" if column.kind == "prose" else "white-space:nowrap;"
     return f'<{tag} style="{_CELL}{wrap}{style}text-align:{align}">{content}</{tag}>'
+
+
+FORMAT = Format(_text, for_commands=False)

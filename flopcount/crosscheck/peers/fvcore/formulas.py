@@ -13,11 +13,12 @@ from typing import Any
 
 from torch import broadcast_shapes
 
-from ...core.ops import CostedOp, Signature, TensorSpec, tensors_in
-from ...rules.charges import products
-from ..peer import COMPLEX, THREE_REAL
+from ....core.ops import CostedOp, Signature, TensorSpec, tensors_in
+from ....core.reason import Reason
+from ....rules.charges import products
+from ...reasons import COMPLEX, THREE_REAL, adds
 
-__all__ = ["ExpectedNodes", "TracedCall", "expected_nodes", "refusal"]
+__all__ = ["NORMS", "ExpectedNodes", "TracedCall", "expected_nodes", "norm_charge", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +50,28 @@ class ExpectedNodes:
     kind: str
     amounts: tuple[int, ...]
     ours: int
-    why: str = ""
+    why: Reason | None = None
     raises: bool = False
 
 
 _Formula = Callable[[TracedCall], ExpectedNodes]
 
 _MIN_AXES, _MAX_AXES = 2, 5
-_NORMS = ("aten::layer_norm", "aten::group_norm", "aten::instance_norm")
+NORMS = ("aten.batch_norm", "aten.layer_norm", "aten.group_norm", "aten.instance_norm")
+_BOUNDED = ("aten::layer_norm", "aten::group_norm", "aten::instance_norm")
 _PRODUCTS = ("aten::matmul", "aten::mm")
+_NOT_BROADCAST = Reason("does not broadcast the first operand")
 
 
-def refusal(kind: str, shapes: Sequence[tuple[int, ...] | None]) -> str | None:
+def refusal(kind: str, shapes: Sequence[tuple[int, ...] | None]) -> Reason | None:
     """Why a handle raises on tensors of these shapes (None: no tensor), where it is known to."""
     first = shapes[0] if shapes else None
-    if kind in _NORMS and first is not None and not _MIN_AXES <= len(first) <= _MAX_AXES:
-        return f"raises on {len(first)} axes (its handle asserts {_MIN_AXES} to {_MAX_AXES}), taken as 0"
+    if kind in _BOUNDED and first is not None and not _MIN_AXES <= len(first) <= _MAX_AXES:
+        return Reason("raises on {} axes (its handle asserts {} to {}), taken as 0", (len(first), _MIN_AXES, _MAX_AXES))
     if kind in _PRODUCTS and len(shapes) > 2:
-        return "raises on out= (its handle asserts two operands), taken as 0"
+        return Reason("raises on out= (its handle asserts two operands), taken as 0")
     if kind in _PRODUCTS and shapes[1] is not None and len(shapes[1]) == 1:
-        return "raises on a vector (its handle looks for a second axis), taken as 0"
+        return Reason("raises on a vector (its handle looks for a second axis), taken as 0")
     return None
 
 
@@ -81,7 +84,7 @@ def expected_nodes(call: TracedCall) -> ExpectedNodes:
         "aten::_convolution_mode" if call.signature.overload == "padding" else call.signature.op.replace(".", "::", 1)
     )
     ours = sum(part.work.macs for part in call.parts if part.kind.contracts)
-    return ExpectedNodes(kind, (), ours, f"has no handle for {kind}")
+    return ExpectedNodes(kind, (), ours, Reason("has no handle for {}", (kind,)))
 
 
 _ALIASES = {"aten.linalg_matmul": "aten.matmul"}  # which torch's tracer writes for it
@@ -105,7 +108,7 @@ def _convolution(call: TracedCall) -> ExpectedNodes:
 def _product(call: TracedCall) -> ExpectedNodes:
     """`linear_flop_jit`, `addmm_flop_jit`, `bmm_flop_jit`: ours, in real numbers."""
     real = products(_input(call))
-    return ExpectedNodes(_kind(call), (call.macs // real,), call.macs, COMPLEX if real > 1 else "")
+    return ExpectedNodes(_kind(call), (call.macs // real,), call.macs, COMPLEX if real > 1 else None)
 
 
 def _cell(call: TracedCall) -> ExpectedNodes:
@@ -126,7 +129,7 @@ def _matmul(call: TracedCall) -> ExpectedNodes:
     if batches == prod(first[:-2]):
         return _product(call)
     ours = batches * prod(first[-2:]) * second[-1] * products(_input(call))
-    return ExpectedNodes(_kind(call), (prod(first) * second[-1],), ours, "does not broadcast the first operand")
+    return ExpectedNodes(_kind(call), (prod(first) * second[-1],), ours, _NOT_BROADCAST)
 
 
 _EXACT_EINSUMS = {"abc,abd->acd": -1, "abc,adc->adb": 1}  # equation -> axis of the last operand in the product
@@ -143,36 +146,32 @@ def _einsum(call: TracedCall) -> ExpectedNodes:
     renamed = equation.translate({ord(letter): ord("a") + i for i, letter in enumerate(letters)})
     axis = _EXACT_EINSUMS.get(renamed)
     if axis is not None:
-        amount, why = prod(shapes[0]) * shapes[-1][axis], "does not broadcast the first operand"
-        return ExpectedNodes("aten::einsum", (amount,), call.macs, why)
+        return ExpectedNodes("aten::einsum", (prod(shapes[0]) * shapes[-1][axis],), call.macs, _NOT_BROADCAST)
     text = einsum_path(renamed, *(broadcast_to(0.0, shape) for shape in shapes), optimize="optimal")[1]
     flops = next(line for line in text.splitlines() if "optimized flop" in line.lower()).split(":")[-1]
     order = "in numpy's order" if len(shapes) > 2 else "by numpy"
-    why = f"halves FLOPs estimated {order} and printed with 4 digits"
+    why = Reason("halves FLOPs estimated {} and printed with 4 digits", (order,))
     return ExpectedNodes("aten::einsum", (int(float(flops) // 2),), call.macs, why)
 
 
 def _norm(call: TracedCall) -> ExpectedNodes:
-    """`norm_flop_counter`: 5 per element with an affine weight, 4 without."""
-    spec, weight = _input(call), call.signature.arguments.get("weight")
+    spec, arguments = _input(call), call.signature.arguments
     objection = refusal(_kind(call), [tuple(spec.shape)])
     if objection:
         return ExpectedNodes(_kind(call), (0,), 0, objection, raises=True)
-    per_element = 5 if weight is not None else 4
-    return ExpectedNodes(_kind(call), (spec.numel * per_element,), 0, f"adds {per_element} per element")
+    per_element = norm_charge(call.signature.op, call.signature, training=bool(arguments.get("training")))
+    return ExpectedNodes(_kind(call), (spec.numel * per_element,), 0, adds(per_element, "element"))
 
 
-def _batch_norm(call: TracedCall) -> ExpectedNodes:
-    """`batchnorm_flop_jit`: as other norms in training, else 2 per element with an affine weight, 1 without."""
-    if call.signature.arguments["training"]:
-        return _norm(call)
-    per_element = 2 if call.signature.arguments["weight"] is not None else 1
-    return ExpectedNodes(_kind(call), (_input(call).numel * per_element,), 0, f"adds {per_element} per element")
+def norm_charge(op: str, signature: Signature, *, training: bool) -> int:
+    """Per element: `norm_flop_counter` 5 with an affine weight, 4 without; `batchnorm_flop_jit` in eval mode 2, 1."""
+    affine = signature.arguments.get("weight") is not None
+    return (1 if op == "aten.batch_norm" and not training else 4) + affine
 
 
 def _per_input(call: TracedCall) -> ExpectedNodes:
     """`elementwise_flop_counter(1, 0)`."""
-    return ExpectedNodes(_kind(call), (_input(call).numel,), 0, "adds 1 per input element")
+    return ExpectedNodes(_kind(call), (_input(call).numel,), 0, adds(1, "input element"))
 
 
 def _per_output(scale: int) -> _Formula:
@@ -180,7 +179,7 @@ def _per_output(scale: int) -> _Formula:
 
     def count(call: TracedCall) -> ExpectedNodes:
         (out,) = call.signature.outputs
-        return ExpectedNodes(_kind(call), (out.numel * scale,), 0, f"adds {scale} per output element")
+        return ExpectedNodes(_kind(call), (out.numel * scale,), 0, adds(scale, "output element"))
 
     return count
 
@@ -193,8 +192,7 @@ _FORMULAS: dict[str, _Formula] = {
     **dict.fromkeys(("aten.lstm_cell", "aten.gru_cell", "aten.rnn_tanh_cell", "aten.rnn_relu_cell"), _cell),
     **dict.fromkeys(("aten.matmul", "aten.mm"), _matmul),
     "aten.einsum": _einsum,
-    "aten.batch_norm": _batch_norm,
-    **dict.fromkeys(("aten.layer_norm", "aten.group_norm", "aten.instance_norm"), _norm),
+    **dict.fromkeys(NORMS, _norm),
     "aten.adaptive_avg_pool2d": _per_input,
     "aten.upsample_nearest2d": _per_output(1),
     "aten.upsample_bilinear2d": _per_output(4),

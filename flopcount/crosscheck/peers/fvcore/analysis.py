@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...tracing.guard.preserve import preserved
-from ...tracing.results import drain
-from ...tracing.torch_private import pytree
-from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, failure_of, quiet
-from .fvcore_formulas import ExpectedNodes, TracedCall, expected_nodes, refusal
-from .torch import run_torch
+from ....core.reason import Reason
+from ....tracing.guard.preserve import preserved
+from ....tracing.results import drain
+from ....tracing.torch_private import pytree
+from ...peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, quiet
+from ..torch import run_torch
+from .formulas import ExpectedNodes, TracedCall, expected_nodes, refusal
 
 __all__ = ["PEER"]
 
@@ -101,15 +102,13 @@ def _run(subject: Subject) -> FvcoreRun:
             by_module = analysis.by_module_and_operator()
             unsupported = {path: analysis.unsupported_ops(path) for path, _ in positional.named_modules()}
     except Exception as error:  # fvcore's handles assert, and its tracer raises whatever the module does
-        return FvcoreRun(PeerCount(PEER.name, PEER.version, failure=failure_of(error)))
+        return FvcoreRun(PEER.failed(error))
     macs = {path: int(sum(ops.values())) for path, ops in _own(module, by_module).items()}
     functions = {
         path: tuple(kind.removeprefix(_FUNCTION) for kind in ops if kind.startswith(_FUNCTION))
         for path, ops in _own(module, unsupported).items()
     }
-    total = sum(macs.values())
-    count = PeerCount(PEER.name, PEER.version, macs, printed=total, unit="flops (which are MACs)")
-    return FvcoreRun(count, tuple(calls), functions)
+    return FvcoreRun(PEER.count(macs, sum(macs.values()), "flops (which are MACs)"), tuple(calls), functions)
 
 
 def _recording(kind: str, handle: Callable[..., Any], calls: list[FvcoreCall]) -> Callable[..., Any]:
@@ -208,11 +207,11 @@ def _present(expectations: Sequence[ExpectedNodes], nodes: dict[str, list[int]])
     return present
 
 
-def _absence(path: str, run: FvcoreRun) -> str:
+def _absence(path: str, run: FvcoreRun) -> Reason:
     functions = run.functions.get(path, ())
     if functions:
-        return f"does not see into the autograd.Function {', '.join(functions)}"
-    return "has no node for it in its trace, which drops what no output uses"
+        return Reason("does not see into the autograd.Function {}", (", ".join(functions),))
+    return Reason("has no node for it in its trace, which drops what no output uses")
 
 
 def _answer(subject: Subject) -> Answer:

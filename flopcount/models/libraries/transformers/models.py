@@ -8,9 +8,10 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
-from ...core.errors import InputError, UnknownNameError
-from ...core.protocol import Clip
-from .library import (
+from ....core.errors import InputError, UnknownNameError
+from ....core.installation import Installation
+from ....core.protocol import Clip
+from ...library import (
     Library,
     LibraryModel,
     error_text,
@@ -19,8 +20,8 @@ from .library import (
     ready_library,
     require_model_name,
 )
-from .transformers_configurations import completed, configuration_of, few_experts, shallow, shallowest
-from .transformers_inputs import inputs_of
+from .configurations import completed, configuration_of, few_experts, shallow, shallowest
+from .inputs import inputs_of
 
 __all__ = ["LIBRARY", "transformers_library"]
 
@@ -40,14 +41,14 @@ def transformers_library() -> ModuleType:
     Raises:
         InputError: it is not installed, or does not fit.
     """
-    return ready_library("transformers", "transformers")
+    return ready_library(LIBRARY, "transformers")
 
 
 def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
     transformers = transformers_library()
     classes = [each for each in dir(transformers) if "For" in each or each.endswith(_MODEL_ENDINGS)]
     require_model_name("transformers", name, classes, "name a model class such as VivitForVideoClassification")
-    with import_errors("transformers"):  # its modules are imported when first asked for
+    with import_errors(LIBRARY):  # its modules are imported when first asked for
         model_class = getattr(transformers, name)
     if getattr(model_class, "config_class", None) is None:
         raise InputError(f"transformers:{name} is no model with a configuration", [("seen", str(model_class))])
@@ -111,4 +112,6 @@ def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
         return options
 
 
-LIBRARY = Library(_model, _model_names, _options_to_try)
+LIBRARY = Library(
+    "transformers", Installation("models", ("transformers>=4.57",)), _model, _model_names, _options_to_try
+)

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...core.protocol import Clip
-from .transformers_fields import SAMPLES, field_of, picture_of, sound_of, takes
-from .transformers_placeholders import encoder_of, placeholder_tokens, plain_token
+from ....core.protocol import Clip
+from .fields import SAMPLES, field_of, picture_of, sound_of, takes
+from .placeholders import encoder_of, placeholder_tokens, plain_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...core.errors import ForwardError, InputError, TraceError
-from .transformers_fields import parts_of
+from ....core.errors import ForwardError, InputError, TraceError
+from .fields import parts_of
 
 __all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
 
@@ -94,8 +94,8 @@ class _Counts(list[int]):
 
 def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
     """Features that the encoder gives, of the whole batch."""
-    from ...tracing import trace
-    from ...tracing.inputs import arguments_of
+    from ....tracing import trace
+    from ....tracing.inputs import arguments_of
 
     counts = _Counts()
 

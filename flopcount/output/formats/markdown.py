@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ..core.table import Table
-from .cells import cells
+from ...core.table import Table
+from ..cells import cells
+from ..format import Format
 
-__all__ = ["escaped", "markdown"]
+__all__ = ["FORMAT", "escaped"]
 
 _MARKUP = re.compile(
     r"<(?=[A-Za-z/!?])"  # a tag
@@ -16,7 +17,7 @@ _MARKUP = re.compile(
 )
 
 
-def markdown(table: Table) -> str:
+def _text(table: Table) -> str:
     """Title, pipe table with a bold total row, notes as a list; without a title, or notes, nothing in their place."""
     heading = [column.name for column in table.columns]
     ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
@@ -36,3 +37,6 @@ def escaped(text: str) -> str:
 
 def _celled(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split("\n"))
+
+
+FORMAT = Format(_text)

@@ -1,8 +1,8 @@
-"""Libraries by prefix: torchvision:, pytorchvideo:, timm: and transformers:.
+"""Libraries by prefix.
 
 What enters is a name such as "timm:resnet50"; what leaves is the model as that library builds it without weights, with
-the input it expects. Each prefix has the file of its name, which holds a `Library` and is imported when it is asked
-for. A new library is such a file, and its prefix in PREFIXES.
+the input it expects. Each prefix has the file or sub-package of its name in `libraries`, which holds a `Library` and is
+imported when it is asked for. A new library is such a file, and its requirement in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from typing import Any
 
 from torch import nn
 
-from ...core.errors import FlopcountError, InputError
-from ...core.protocol import Clip
-from ..recipe import Recipe
+from ..core.errors import FlopcountError, InputError
+from ..core.protocol import Clip
 from .library import Library, error_text, options_text
+from .recipe import Recipe
 
-__all__ = ["PREFIXES", "find_library", "library_model", "model_names", "options_to_try"]
-
-PREFIXES = ("torchvision", "pytorchvideo", "timm", "transformers")
+__all__ = ["find_library", "library_model", "model_names", "options_to_try"]
 
 
 def find_library(prefix: str) -> Library:
     """The library of a prefix, installed or not."""
-    library: Library = importlib.import_module(f".{prefix}", __package__).LIBRARY
+    library: Library = importlib.import_module(f".libraries.{prefix}", __package__).LIBRARY
     return library
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.table import Formula, Table
-from .cells import cells
+from ...core.table import Formula, Table
+from ..cells import cells
+from ..format import Format
 
-__all__ = ["latex"]
+__all__ = ["FORMAT"]
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -23,7 +24,7 @@ _SPECIAL = {
 _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 
 
-def latex(table: Table) -> str:
+def _text(table: Table) -> str:
     r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
     alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
     body = [_line(_cells(table, row)) for row in table.rows]
@@ -56,3 +57,6 @@ def _escaped(text: str) -> str:
 
 def _line(texts: list[str]) -> str:
     return " & ".join(texts) + r" \\"
+
+
+FORMAT = Format(_text)

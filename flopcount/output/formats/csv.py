@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv as csv_format
+import csv
 import io
 from typing import Any
 
-from ..core.table import Table
+from ...core.table import Table
+from ..format import Format
 
-__all__ = ["csv", "values"]
+__all__ = ["FORMAT", "values"]
 
 
-def csv(table: Table) -> str:
+def _text(table: Table) -> str:
     """One line per row, exact integers, no total and no notes; a share is a fraction of 1."""
     out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(column.name for column in table.columns)
     writer.writerows(values(row) for row in table.rows)
     return out.getvalue().rstrip("\n")
@@ -23,3 +24,6 @@ def csv(table: Table) -> str:
 def values(row: tuple[Any, ...]) -> list[Any]:
     """A row as plain values; a share (part, whole) becomes part / whole."""
     return [(value[0] / value[1] if value[1] else 0.0) if isinstance(value, tuple) else value for value in row]
+
+
+FORMAT = Format(_text)

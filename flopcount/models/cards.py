@@ -1,0 +1,124 @@
+"""What is known of a network without building it: its card, and what it cost when it was last tested.
+
+What enters is zoo.toml, where a group says what its networks share and a row what is a network's own; what leaves are
+Cards. A key that no card has, one that is missing and a value of another type are refused. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..core.errors import InputError, UnknownNameError
+from ..core.protocol import Clip
+
+__all__ = ["ARCHITECTURES", "CARDS", "Card", "read_cards", "recorded_costs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A network as its paper has it.
+
+    `file` is the one in flopcount.models.networks whose function of this name builds it. `clip`, `stride` and
+    `num_classes` are the paper's own, `smallest` is the least clip the network can take (tests run it for real there),
+    `requires` the library it wraps, if any, which is optional. `size_of` is the network whose code it shares, where it
+    differs from that in sizes alone: laws that must run for real are tested there. `lecture`: the lecture has it.
+    """
+
+    name: str
+    title: str
+    family: str
+    year: int
+    paper: str
+    code: str
+    file: str
+    clip: Clip
+    smallest: Clip
+    stride: int
+    num_classes: int
+    requires: str | None = None
+    size_of: str | None = None
+    lecture: bool = False
+
+
+_KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("str", "str | None"), (str, "string")),
+    "Clip": (str, "string such as 16x112x112"),
+    "int": (int, "whole number"),
+    "bool": (bool, "truth value"),
+}
+_FIELDS = {field.name: field for field in fields(Card) if field.name != "name"}
+_NETWORKS = "networks"
+
+
+def read_cards(text: str) -> tuple[Card, ...]:
+    """Every card of a file such as zoo.toml, in its order.
+
+    Raises:
+        InputError: no TOML, a key that is missing, a value of another type, two networks of one name.
+        UnknownNameError: a key that no card has, with near names.
+    """
+    try:
+        groups = tomllib.loads(text).get("group")
+    except ValueError as error:
+        raise InputError(f"zoo.toml is no TOML: {error}") from None
+    if not isinstance(groups, list):
+        raise InputError("zoo.toml has no groups", [("fix", "write [[group]] and [group.networks]")])
+    cards: dict[str, Card] = {}
+    for group in groups:
+        shared = {key: value for key, value in group.items() if key != _NETWORKS}
+        rows = group.get(_NETWORKS, {})
+        values = _values(shared, f"the group of {', '.join(rows) or 'no network'}")
+        for name, row in rows.items():
+            if name in cards:
+                raise InputError(f"zoo.toml has {name} twice", [("fix", "name each network once")])
+            cards[name] = _card(name, values | _values(row, f"the row of {name}"))
+    return tuple(cards.values())
+
+
+def _card(name: str, values: dict[str, Any]) -> Card:
+    missing = [key for key, field in _FIELDS.items() if field.default is MISSING and key not in values]
+    if missing:
+        fix = [("fix", "say it there or in the group above")]
+        raise InputError(f"zoo.toml, the row of {name}: no {', '.join(missing)}", fix)
+    return Card(name, **values)
+
+
+def _values(table: Any, place: str) -> dict[str, Any]:
+    """A table's values as a card has them."""
+    if not isinstance(table, dict):
+        raise InputError(f"zoo.toml, {place}: {table!r}", [("fix", 'write NAME = {title = "...", ...}')])
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _FIELDS:
+            raise UnknownNameError(f"key of zoo.toml, in {place}", key, _FIELDS, f"choose {', '.join(_FIELDS)}")
+        field_type = str(_FIELDS[key].type)
+        kind, noun = _KINDS[field_type]
+        if type(value) is not kind:
+            raise InputError(f"zoo.toml, {place}: {key} is {value!r}", [("fix", f"write a {noun}")])
+        try:
+            values[key] = Clip.parse(str(value)) if field_type == "Clip" else value
+        except InputError as error:
+            raise InputError(f"zoo.toml, {place}: {key}: {error.message}", error.details) from None
+    return values
+
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in read_cards(_text("zoo.toml"))})
+"""Name -> card, in the order `flopcount list` shows."""
+
+ARCHITECTURES: Mapping[str, Card] = MappingProxyType({n: card for n, card in CARDS.items() if card.size_of is None})
+"""The cards whose code differs by more than sizes."""
+
+
+def recorded_costs() -> dict[str, tuple[int, int]]:
+    """Name -> (params, MACs) at the network's own clip, written by `pytest --update-golden` and compared by tests."""
+    return {name: (cost["params"], cost["macs"]) for name, cost in json.loads(_text("zoo_costs.json")).items()}

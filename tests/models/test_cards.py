@@ -1,0 +1,79 @@
+"""zoo.toml as cards, and what is refused of such a file."""
+
+import pytest
+
+from flopcount import Clip, InputError, UnknownNameError
+from flopcount.models import CARDS
+from flopcount.models.cards import Card, read_cards
+
+GROUP = """
+[[group]]
+family = "3D CNN"
+year = 2014
+paper = "https://paper"
+code = "https://code"
+file = "nets"
+clip = "16x112x112"
+smallest = "1x16x16"
+stride = 1
+num_classes = 487
+"""
+ROWS = """
+[group.networks]
+one = {title = "The first"}
+two = {title = "The second", clip = "8x32x32", size_of = "one", requires = "timm", lecture = true}
+"""
+ONE = Card(
+    *("one", "The first", "3D CNN", 2014, "https://paper", "https://code", "nets", Clip(16, 112, 112)),
+    *(Clip(1, 16, 16), 1, 487),
+)
+
+
+def test_a_row_has_what_its_group_says_and_its_own():
+    one, two = read_cards(GROUP + ROWS)
+    assert one == ONE
+    assert (two.title, two.clip, two.smallest, two.file) == ("The second", Clip(8, 32, 32), one.smallest, "nets")
+    assert (two.size_of, two.requires, two.lecture) == ("one", "timm", True)
+
+
+def test_groups_follow_each_other():
+    other = ROWS.replace("one =", "three =").replace("two =", "four =")
+    assert [card.name for card in read_cards(GROUP + ROWS + GROUP + other)] == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("title = ", "titel = ", "no key of zoo.toml, in the row of one named 'titel'\n  near    title"),
+        ("stride = 1\n", "strides = 1\n", "no key of zoo.toml, in the group of one, two named 'strides'"),
+        ("stride = 1\n", "", "zoo.toml, the row of one: no stride\n  fix     say it there or in the group above"),
+        ('title = "The first"', "", "zoo.toml, the row of one: no title"),
+        ("year = 2014", 'year = "2014"', "zoo.toml, the group of one, two: year is '2014'\n  fix     write a whole"),
+        ("stride = 1\n", "stride = true\n", "zoo.toml, the group of one, two: stride is True"),
+        ('"The second"', "2", "zoo.toml, the row of two: title is 2\n  fix     write a string"),
+        ("lecture = true", "lecture = 1", "zoo.toml, the row of two: lecture is 1\n  fix     write a truth value"),
+        ('"8x32x32"', '"8x32"', "zoo.toml, the row of two: clip: clip '8x32' is not frames x height x width"),
+        ('"8x32x32"', "[8, 32, 32]", "zoo.toml, the row of two: clip is .8, 32, 32.\n  fix     write a string such as"),
+        ("[group.networks]", "[group.networks", "zoo.toml is no TOML: Expected"),
+        ("[[group]]", "", "zoo.toml has no groups"),
+        ("[[group]]", "[group]", "zoo.toml has no groups"),
+        ("two = {", 'two = "The second"  # {', "zoo.toml, the row of two: 'The second'\n  fix     write NAME = "),
+    ],
+)
+def test_a_malformed_row_is_refused_with_its_place(before, after, message):
+    text = GROUP + ROWS
+    assert before in text
+    with pytest.raises((InputError, UnknownNameError), match=message):
+        read_cards(text.replace(before, after, 1))
+
+
+def test_a_network_stands_once():
+    with pytest.raises(InputError, match=r"zoo\.toml has one twice"):
+        read_cards(GROUP + ROWS + GROUP + ROWS)
+
+
+def test_every_card_is_built_by_the_function_of_its_name():
+    from importlib import import_module
+
+    for card in CARDS.values():
+        assert callable(getattr(import_module(f"flopcount.models.networks.{card.file}"), card.name))
