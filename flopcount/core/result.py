@@ -202,12 +202,12 @@ class Result:
     @cached_property
     def bytes_read(self) -> int:
         """Compulsory reads of every operation run one by one."""
-        return sum(costed.work.bytes_read or 0 for costed in self.ops)
+        return sum(costed.work.bytes_read for costed in self.ops)
 
     @cached_property
     def bytes_written(self) -> int:
         """Compulsory writes of every operation run one by one."""
-        return sum(costed.work.bytes_written or 0 for costed in self.ops)
+        return sum(costed.work.bytes_written for costed in self.ops)
 
     @property
     def per_sample(self) -> Amount:
@@ -231,8 +231,8 @@ class Result:
                 kind,
                 len(ops),
                 _sum(ops),
-                sum(costed.work.bytes_read or 0 for costed in ops),
-                sum(costed.work.bytes_written or 0 for costed in ops),
+                sum(costed.work.bytes_read for costed in ops),
+                sum(costed.work.bytes_written for costed in ops),
             )
             for (name, kind), ops in groups.items()
         ]

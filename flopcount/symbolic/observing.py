@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
-from ..core.ops import Kind, Signature, TensorSpec, Work
+from ..core.ops import Kind, Signature, TensorSpec, Workload
 from ..core.protocol import Clip as VideoClip
 from ..models.by_name import input_of
 from ..models.loading import find_model
@@ -67,8 +67,8 @@ def amounts(signature: Signature) -> tuple[int, ...]:
     return _amounts(work_of(signature))
 
 
-def _amounts(work: Work) -> tuple[int, ...]:
-    return work.macs, work.other_flops, 0, work.bytes_read or 0, work.bytes_written or 0
+def _amounts(work: Workload) -> tuple[int, ...]:
+    return work.macs, work.other_flops, 0, work.bytes_read, work.bytes_written
 
 
 def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observation:

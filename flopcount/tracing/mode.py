@@ -158,7 +158,7 @@ def is_composite(func: Any) -> bool:
 
 def _has_rule(func: Any) -> bool:
     name, overload, _ = _schema(func)
-    return find_rule(Signature(name, overload, {}, ())) is not None
+    return find_rule(name, overload) is not None
 
 
 def make_signature(
