@@ -46,7 +46,7 @@ def anew(wanted: bool = True) -> Iterator[None]:
 
 
 def calls(default_dtype: Any) -> dict[Any, Any] | None:
-    """Call -> its signature and how to make its result again, where torch's default dtype is this; None within `anew`."""
+    """Call -> its signature and how to make its result again, by torch's default dtype; None within `anew`."""
     if not _remembers.get():
         return None
     answers = _calls.setdefault(default_dtype, {})

@@ -18,10 +18,10 @@ _EMPTY = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True)
 class Formula(Generic[AnswerT]):
-    """What `function` says of a call; arguments (tensors as TensorSpec) are named as in the schema, the output is `out`.
+    """What `function` says of a call, whose arguments (tensors as TensorSpec) it names as the schema does.
 
-    `what` it is, errors say. `defaults` are the arguments it asks for, with the value that stands in where an
-    operator's schema does not have one.
+    The output is `out`; `what` is for errors. `defaults` are the arguments it asks for, with the value that stands in
+    where an operator's schema does not have one.
     """
 
     what: str
@@ -33,11 +33,6 @@ class Formula(Generic[AnswerT]):
         """The formula that a function with named arguments is."""
         parameters = inspect.signature(function).parameters
         return cls(what, function, {name: p.default for name, p in parameters.items() if name != "out"})
-
-    @property
-    def required(self) -> frozenset[str]:
-        """The arguments without which there is no answer."""
-        return frozenset(name for name, default in self.defaults.items() if default is _EMPTY)
 
     def __call__(self, signature: Signature) -> AnswerT:
         """The answer for one call.

@@ -141,9 +141,9 @@ def attention(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
     *, out: object,
 ) -> int:  # fmt: skip
-    """Flash: the logarithm of each row's sum, if that is no result. Math: scaled queries, scores before and after softmax.
+    """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax.
 
-    A boolean mask becomes one of numbers.
+    A boolean mask becomes one of numbers. Where the logarithm is a result, as for a kernel called by name, it is none.
     """
     mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
     result = first(out)

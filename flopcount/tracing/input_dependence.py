@@ -204,10 +204,8 @@ class DependenceMode(TorchDispatchMode):
             state = self.state(tensor)
             return state.reaches[axis] if isinstance(state, InputDependence) else None
 
-        names = [argument.name for argument in func._schema.arguments]
-        defaults = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
-        named = dict(zip(names, args, strict=False)) | kwargs
-        arguments = {name: named.get(name, defaults.get(name)) for name in names}
+        defaults = {argument.name: argument.default_value for argument in func._schema.arguments}
+        arguments = defaults | dict(zip(defaults, args, strict=False)) | kwargs
         unread = [arguments.pop("self")] if func is _COPY else []  # what is overwritten
         answer = rule(Call(func, arguments, args, kwargs, see, results))
         rest = (t for t in tensors_of(args, kwargs) if id(t) not in asked and not any(t is one for one in unread))

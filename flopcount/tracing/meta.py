@@ -22,7 +22,7 @@ from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
 from .dataless import DatalessMode, Handler
 from .guard.keeper import Keeper
-from .guard.writes import changes_layout
+from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
@@ -348,14 +348,9 @@ class MetaMode(DatalessMode):
 
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A new result, and statistics that are written beside it."""
-        names = [a.name for a in func._schema.arguments]
-        arguments = dict(zip(names, args, strict=False)) | kwargs
-        written = [
-            arguments.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
-        ]
         all_known = self._knows_all(args, kwargs)
-        for tensor in written:
-            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and self.knows(tensor):
+        for tensor in written(func, args, kwargs):
+            if not tensor.is_meta and self.knows(tensor):
                 if all_known:
                     self._keep(tensor)
                 else:
@@ -364,8 +359,7 @@ class MetaMode(DatalessMode):
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the result goes where the caller wants it, without values."""
-        names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-        targets = [kwargs[name] for name in names]
+        targets = written(func, args, kwargs)
         for tensor in targets:
             self._keep_version(tensor)
             if not tensor.is_meta:
@@ -430,11 +424,11 @@ def _method_of(func: Any) -> Method:
     name, schema = str(func.overloadpacket), func._schema
     if func.namespace in SILENT or torch.Tag.inplace_view in func.tags or name in _OF_METADATA:
         return MetaMode._native
-    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-    if written:
+    targets = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    if targets:
         if not any(r.alias_info is not None for r in schema.returns) and schema.returns:
             return MetaMode._updating
-        return MetaMode._out if any(a.kwarg_only for a in written) else MetaMode._in_place
+        return MetaMode._out if any(a.kwarg_only for a in targets) else MetaMode._in_place
     by_name = _BY_NAME.get(canonical_call(func))
     if by_name is not None or func.is_view:
         return by_name or MetaMode._view

@@ -70,8 +70,8 @@ def unsqueeze(call: Call) -> Answer:
     return reach.map(lambda x: x.unsqueeze(axis), (*reach.jumps[:axis], NOWHERE, *reach.jumps[axis:]))
 
 
-@dependence("permute", "transpose", "t", "slice", "select", "squeeze", "expand", "unfold", "diagonal", "unbind", "split",
-            "split_with_sizes", "unsafe_split")  # fmt: skip
+@dependence("permute", "transpose", "t", "slice", "select", "squeeze", "expand", "unfold", "diagonal", "unbind",
+            "split", "split_with_sizes", "unsafe_split")  # fmt: skip
 def view(call: Call) -> Answer:
     """Torch's own view, of the arrays."""
     reach, x = call.reach(), next(iter(call.given.values()))
@@ -133,20 +133,19 @@ def _has_values(tensor: Tensor) -> bool:
 def index(call: Call) -> Answer:
     """Elements picked along one axis: those named, or any of them where the clip decides.
 
-    `index` and `_unsafe_index` have a list of indices, `index_select` one and its axis. The others pick single elements.
+    `index` has a list of indices and `index_select` one of an axis; the others of this name pick single elements.
     """
     reach, x = call.reach("self"), call["self"]
-    places = call.given.get("index") if "dim" in call.given and "sparse_grad" not in call.given else None
-    if places is None:
-        indices = call.given.get("indices")
-        if not isinstance(indices, (list, tuple)):
-            return None
+    places, indices = call.given.get("index"), call.given.get("indices")
+    if isinstance(places, Tensor) and places.ndim < 2 and "dim" in call.given and len(call.out) == x.ndim > 0:
+        axis = call["dim"] % x.ndim
+    elif isinstance(indices, (list, tuple)):
         axes = [axis for axis, value in enumerate(indices) if value is not None]
         if len(axes) != 1 or indices[axes[0]].ndim != 1 or indices[axes[0]].dtype in (torch.bool, torch.uint8):
             return None
         axis, places = axes[0], indices[axes[0]]
     else:
-        axis = call["dim"] % x.ndim
+        return None
     if reach is None:
         return None
     chosen = call.see(places)
