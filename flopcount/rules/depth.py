@@ -237,36 +237,32 @@ def _recurrence(steps: int, params: Params, layers: int, directions: int, step: 
     return sum(firsts) + waits * (steps - 1) * (hidden + behind)
 
 
-def _steps(input: TensorSpec, batch_first: bool) -> int:
-    return int(input.shape[1 if batch_first and input.ndim == 3 else 0])
-
-
 _FUSED = {"lstm": _LSTM_STEP, "gru": _GRU_STEP, "rnn_tanh": _RNN_STEP}
 
 
-def _register_recurrent(name: str, step: int) -> None:
-    @depths(f"aten.{name}")
-    def fused(
-        input: TensorSpec, params: Params, num_layers: int, bidirectional: bool, batch_first: bool = False, *,
-        out: object,
-    ) -> int:  # fmt: skip
-        return _recurrence(_steps(input, batch_first), params, num_layers, 1 + bidirectional, step)
+@steps(*(f"aten.{name}{packed}" for name in _FUSED for packed in ("", ".data")))
+def fused_steps(
+    input: TensorSpec | None = None, batch_first: bool = False, batch_sizes: TensorSpec | None = None, *, out: object
+) -> int:
+    """Those of the longest sequence; a packed one says of how many sequences each step is."""
+    if batch_sizes is not None:
+        return int(batch_sizes.numel)
+    shape = first(input).shape
+    return int(shape[1 if batch_first and len(shape) == 3 else 0])
 
-    @depths(f"aten.{name}.data")
-    def packed(batch_sizes: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> int:
-        return _recurrence(batch_sizes.numel, params, num_layers, 1 + bidirectional, step)
+
+def _register_recurrent(name: str, step: int) -> None:
+    @depths(f"aten.{name}", f"aten.{name}.data")
+    def fused(
+        params: Params, num_layers: int, bidirectional: bool, input: TensorSpec | None = None,
+        batch_first: bool = False, batch_sizes: TensorSpec | None = None, *, out: object,
+    ) -> int:  # fmt: skip
+        length = fused_steps(input, batch_first, batch_sizes, out=out)
+        return _recurrence(length, params, num_layers, 1 + bidirectional, step)
 
     @depths(f"aten.{name}_cell")
     def cell(w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None, *, out: object) -> int:
         return _recurrence(1, (w_ih, w_hh, *tensors_in(b_ih)), 1, 1, step)
-
-    @steps(f"aten.{name}")
-    def fused_steps(input: TensorSpec, batch_first: bool = False, *, out: object) -> int:
-        return _steps(input, batch_first)
-
-    @steps(f"aten.{name}.data")
-    def packed_steps(batch_sizes: TensorSpec, *, out: object) -> int:
-        return int(batch_sizes.numel)
 
 
 for _name, _step in _FUSED.items():
