@@ -12,6 +12,7 @@ from torch import nn
 
 from ._version import __version__
 from .core.errors import FlopcountError, InputError, UncostedError
+from .core.memo import anew
 from .core.ops import CostedOp, Kind, TensorSpec, Trace
 from .core.protocol import Clip, Views
 from .core.result import ModuleInfo, Result, ResultInput
@@ -49,9 +50,9 @@ def count(
         TraceError: the module needs weights or values that it was not given.
     """
     require_module(module)
-    with TURN:
+    with TURN, anew(not fast):
         args, kwargs = arguments_of(input, module)
-        result = _forward(module, args, kwargs, engine, fast, dataflow, Views.parse(views), (stride, fps, batch))
+        result = _forward(module, args, kwargs, engine, dataflow, Views.parse(views), (stride, fps, batch))
     if strict:
         refuse_uncosted(result.ops)
     return result
@@ -104,15 +105,14 @@ def _forward(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     engine: str,
-    fast: bool,
     dataflow: bool,
     views: Views,
     sampling: tuple[int | None, float | None, int | None],
 ) -> Result:
     """The straight line: trace, cost, result."""
     inventory = Inventory.of(module)
-    traced = trace(module, args, kwargs, engine=engine, fast=fast, dataflow=dataflow, owned=inventory)
-    ops = cost(traced.ops, fast=fast)
+    traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
+    ops = cost(traced.ops)
     tree = module_tree(inventory, traced.settled)
     recipe = recipe_of(module)
     return Result(
@@ -126,14 +126,14 @@ def _forward(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
-        saving=_saving(module, args, kwargs, fast) if dataflow else "",
+        saving=_saving(module, args, kwargs) if dataflow else "",
     )
 
 
-def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fast: bool) -> Trace | str:
+def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
     """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
     try:
-        return trace(module, args, kwargs, fast=fast, dataflow=True, saving=True)
+        return trace(module, args, kwargs, dataflow=True, saving=True)
     except FlopcountError as error:
         return error.message
 

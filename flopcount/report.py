@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import nn
 
 from .core.errors import InputError
+from .core.memo import anew
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Views
 from .core.result import Result
@@ -50,7 +51,7 @@ class _Counted:
     @contextmanager
     def prepared(self) -> Iterator[None]:
         """The module as it was while it was counted: trained, or as it is. Counts of other threads wait."""
-        with TURN, self.plan.applied(self.module) if self.plan else nullcontext():
+        with TURN, anew(not self.fast), self.plan.applied(self.module) if self.plan else nullcontext():
             yield
 
     def __copy__(self) -> _Counted:
@@ -123,9 +124,9 @@ class Report(Result):
     @cached_property
     def _followed(self) -> Report:
         counted = self._counted_again("the data of every operation")
-        options: dict[str, Any] = {"batch": self.input.batch, "engine": counted.engine, "fast": counted.fast}
+        batch, engine = self.input.batch, counted.engine
         with counted.prepared():
-            followed = count(counted.module, counted.input, **options, dataflow=True)
+            followed = count(counted.module, counted.input, batch=batch, engine=engine, dataflow=True)
         if _calls(followed) != _calls(self):
             self._refuse_another()
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
@@ -390,7 +391,7 @@ def _report(
     plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
     with counted.prepared():
-        result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(keywords.get("dataflow")))
+        result = count(module, input, **protocol, engine=engine, dataflow=bool(keywords.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))
@@ -439,6 +440,6 @@ def _training(result: Result, counted: _Counted, plan: Plan) -> Training:
     args, kwargs = arguments_of(counted.input, module)
     recipe = recipe_of(module)
     streams = recipe.streams if recipe else ()
-    options: dict[str, Any] = {"batch": result.input.batch, "engine": counted.engine, "fast": counted.fast}
-    step = trace_training(module, args, kwargs, streams=streams, **options)
-    return training_of(result, step, plan, streams, fast=counted.fast)
+    batch, engine = result.input.batch, counted.engine
+    step = trace_training(module, args, kwargs, batch=batch, streams=streams, engine=engine)
+    return training_of(result, step, plan, streams)

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..core.ops import CostedOp, Kind, Signature, Work
+from ..core.ops import CostedOp, Kind, Signature, Workload
 from ..core.result import ModuleRow, Result
 from ..core.units import exact
 from ..rules import find_rule
+from ..rules.costing import work_of
 from ..rules.expression import Term, named
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
@@ -105,7 +106,7 @@ def explain(report: Result, layer: str) -> Explanation:
 def _explained(ops: list[CostedOp]) -> ExplainedOp:
     first = ops[0]
     signature = first.op.signature
-    rule = find_rule(signature)
+    rule = find_rule(signature.op, signature.overload)
     work = _worked_out(signature, first.work)
     return ExplainedOp(
         signature=signature,
@@ -121,14 +122,13 @@ def _explained(ops: list[CostedOp]) -> ExplainedOp:
     )
 
 
-def _worked_out(signature: Signature, work: Work) -> Work:
+def _worked_out(signature: Signature, work: Workload) -> Workload:
     """The same work from numbers that remember their arithmetic; a rule that cannot take them gives bare numbers."""
-    rule = find_rule(signature)
-    if rule is None:
+    if find_rule(signature.op, signature.overload) is None:
         return work
     arguments = {name: named(value) for name, value in signature.arguments.items()}
     try:
-        again = rule.work(replace(signature, arguments=arguments, outputs=named(signature.outputs)))
+        again = work_of(replace(signature, arguments=arguments, outputs=named(signature.outputs)))
     except TypeError:  # a user's rule may want plain ints (numpy, torch)
         return work
     assert (again.macs, again.other_flops) == (work.macs, work.other_flops), signature

@@ -17,7 +17,7 @@ from ..core.errors import UnknownNameError
 from ..core.ops import Op, Trace
 from ..core.table import Column, Table
 from ..core.wording import title
-from ..rules.workspace import ATTENTION, attention_kernel, channels_last_workspaces, workspaces
+from ..rules.workspace import attention_kernel, channels_last_workspaces, workspaces
 from ..training.optimizers import OPTIMIZERS
 from .span import required_dataflow
 
@@ -270,7 +270,7 @@ def _gradients(flow: Dataflow, data: Flow) -> int:
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:
     calls: dict[str, int] = {}
     for op in ops:
-        if op.signature.op in ATTENTION:
-            kernel = attention_kernel(op.signature)
+        kernel = attention_kernel(op.signature)
+        if kernel is not None:
             calls[kernel] = calls.get(kernel, 0) + 1
     return tuple(calls.items())

@@ -29,6 +29,7 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "Work",
+    "Workload",
     "tensors_in",
 ]
 
@@ -216,13 +217,23 @@ class Work:
     bytes_written: Dim | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What costing gives: the work of one call with all of its traffic, whatever its rule left out."""
+
+    macs: Dim = 0
+    other_flops: Dim = 0
+    bytes_read: Dim = 0
+    bytes_written: Dim = 0
+
+
 class CostedOp(NamedTuple):
     """An op with its cost. Without a rule `kind` is UNCOSTED and the work is zero: it is listed, never summed."""
 
     op: Op
     name: str
     kind: Kind
-    work: Work = Work()
+    work: Workload = Workload()
 
     @property
     def elements_read(self) -> Dim:

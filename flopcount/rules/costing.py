@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.memo import works
-from ..core.ops import CostedOp, Kind, Op, Signature, Work, tensors_in
+from ..core.ops import CostedOp, Kind, Op, Signature, Work, Workload, tensors_in
 from .registry import find_rule
 from .torch_formulas import torch_work
 
 __all__ = ["cost", "costed_anew"]
 
-_VIEW = Work(bytes_read=0, bytes_written=0)
 
-
-def cost(ops: Sequence[Op], *, fast: bool = True) -> tuple[CostedOp, ...]:
-    """The cost of every op, in order; each distinct signature is computed once, or was before (if `fast`)."""
-    answers = works() if fast else {}
-    costs: dict[Signature, tuple[str, Kind, Work]] = {}  # by identity: a trace shares its signatures
+def cost(ops: Sequence[Op]) -> tuple[CostedOp, ...]:
+    """The cost of every op, in order; each distinct signature is computed once, or was before."""
+    answers = works()
+    costs: dict[Signature, tuple[str, Kind, Workload]] = {}  # by identity: a trace shares its signatures
     for op in ops:
         if op.signature not in costs:
             costs[op.signature] = _work_of(op.signature, answers)
     return tuple([CostedOp(op, *costs[op.signature]) for op in ops])
 
 
-def _work_of(signature: Signature, answers: dict[Signature, tuple[object, Work]]) -> tuple[str, Kind, Work]:
+def _work_of(signature: Signature, answers: dict[Signature, tuple[object, Workload]]) -> tuple[str, Kind, Workload]:
     """Canonical name, kind and work of one call."""
     if signature.is_view:
-        return signature.op, Kind.VIEW, _VIEW
-    rule = find_rule(signature)
+        return signature.op, Kind.VIEW, Workload()
+    rule = find_rule(signature.op, signature.overload)
     if rule is not None:
         answer = answers.get(signature)
         if answer is None or answer[0] is not rule:
@@ -45,11 +43,11 @@ def costed_anew(signature: Signature) -> CostedOp:
     return CostedOp(Op(signature, ""), *_work_of(signature, {}))
 
 
-def _with_traffic(work: Work, signature: Signature) -> Work:
+def _with_traffic(work: Work, signature: Signature) -> Workload:
     """Fill in the bytes a rule leaves to the default: inputs once, outputs once."""
     read, written = work.bytes_read, work.bytes_written
     if read is None:
         read = sum(spec.nbytes for spec in signature.inputs)
     if written is None:
         written = sum(spec.nbytes for spec in tensors_in(signature.outputs))
-    return Work(work.macs, work.other_flops, read, written)
+    return Workload(work.macs, work.other_flops, read, written)

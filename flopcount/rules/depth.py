@@ -11,17 +11,16 @@ from math import prod
 
 from ..core.ops import CostedOp, Dim, Kind, TensorSpec, tensors_in
 from .charges import first
-from .formulas import Formulas
 from .pooling import taps
+from .registry import Formulas
 
 __all__ = ["depth_of", "depths", "reduction", "steps"]
 
 depths = Formulas("depth")
-"""Operator -> depth of one call, where its kind does not tell."""
-
+"""Canonical operator -> depth of one call, where its kind does not tell."""
 
 steps = Formulas("steps")
-"""Operator -> steps that one call takes one after another; 1 for all but the fused recurrences."""
+"""Canonical operator -> steps that one call takes one after another; 1 for all but the fused recurrences."""
 
 
 def reduction(length: Dim) -> int:
@@ -61,14 +60,18 @@ def _normalised(elements: Dim, *affine: object) -> int:
     return 2 * reduction(elements) + 3 + sum(part is not None for part in affine)
 
 
-@depths("aten.batch_norm", "aten.native_batch_norm", "aten._native_batch_norm_legit", "aten.cudnn_batch_norm",
-        "aten.miopen_batch_norm", "aten._batch_norm_with_update", "aten._native_batch_norm_legit_no_training",
-        "aten._batch_norm_no_update")  # fmt: skip
+@depths("aten.batch_norm")
 def batch_norm(
     input: TensorSpec, weight: object = None, bias: object = None, training: bool = False, *, out: object
 ) -> int:
     """With running statistics a scale and a shift."""
     return _normalised(input.numel // input.shape[1], weight, bias) if training else 2
+
+
+@depths("aten._batch_norm_with_update")
+def batch_norm_with_update(input: TensorSpec, weight: object = None, bias: object = None, *, out: object) -> int:
+    """As batch_norm in training."""
+    return batch_norm(input, weight, bias, True, out=out)
 
 
 @depths("aten.instance_norm")
@@ -77,25 +80,21 @@ def instance_norm(input: TensorSpec, weight: object, bias: object, use_input_sta
     return _normalised(prod(input.shape[2:]), weight, bias) if use_input_stats else 2
 
 
-@depths("aten.layer_norm", "aten.native_layer_norm")
+@depths("aten.layer_norm")
 def layer_norm(normalized_shape: tuple[int, ...], weight: object = None, bias: object = None, *, out: object) -> int:
     """Over the last axes."""
     return _normalised(prod(normalized_shape), weight, bias)
 
 
 @depths("aten.group_norm")
-def group_norm(input: TensorSpec, num_groups: int, weight: object = None, bias: object = None, *, out: object) -> int:
-    """Over the positions and channels of each group."""
-    return _normalised(prod(input.shape[1:]) // num_groups, weight, bias)
+def group_norm(
+    input: TensorSpec, num_groups: int = 0, group: int = 0, weight: object = None, bias: object = None, *, out: object
+) -> int:
+    """Over the positions and channels of each group; of native_group_norm the groups have another name."""
+    return _normalised(prod(input.shape[1:]) // (num_groups or group), weight, bias)
 
 
-@depths("aten.native_group_norm")
-def native_group_norm(input: TensorSpec, group: int, weight: object = None, bias: object = None, *, out: object) -> int:
-    """As group_norm."""
-    return group_norm(input, group, weight, bias, out=out)
-
-
-@depths("aten.rms_norm", "aten._fused_rms_norm")
+@depths("aten.rms_norm")
 def rms_norm(normalized_shape: tuple[int, ...], weight: object = None, *, out: object) -> int:
     """Square, mean, scale, and a weight."""
     return reduction(prod(normalized_shape)) + 2 + (weight is not None)
@@ -112,16 +111,13 @@ def _softmaxed(length: Dim) -> int:
     return 2 * reduction(length) + 3
 
 
-@depths("aten.softmax", "aten._softmax", "aten._safe_softmax", "aten.log_softmax", "aten._log_softmax")
+@depths("aten.softmax")
 def softmax(self: TensorSpec, dim: int, *, out: object) -> int:
     """The logarithm subtracts one, which is as deep as dividing."""
     return _softmaxed(self.shape[dim] if self.ndim else 1)
 
 
-@depths("aten.scaled_dot_product_attention", "aten._scaled_dot_product_attention_math",
-        "aten._scaled_dot_product_flash_attention", "aten._scaled_dot_product_flash_attention_for_cpu",
-        "aten._scaled_dot_product_efficient_attention", "aten._scaled_dot_product_cudnn_attention",
-        "aten._scaled_dot_product_fused_attention_overrideable", "higher_order.flex_attention")  # fmt: skip
+@depths("aten.scaled_dot_product_attention")
 def attention(
     query: TensorSpec, key: TensorSpec, attn_mask: object = None, attn_bias: object = None, *, out: object
 ) -> int:
@@ -150,7 +146,7 @@ def solve_triangular(self: TensorSpec, *, out: object) -> int:
 
 
 def _register_pool(axes: int) -> None:
-    @depths(f"aten.max_pool{axes}d", f"aten.max_pool{axes}d_with_indices", f"aten.avg_pool{axes}d")
+    @depths(f"aten.max_pool{axes}d", f"aten.avg_pool{axes}d")
     def pool(kernel_size: tuple[int, ...] | int, *, out: object) -> int:
         return reduction(taps(kernel_size, axes))
 
@@ -181,9 +177,9 @@ def norm(self: TensorSpec, *, out: TensorSpec) -> int:
     return reduction(self.numel // max(out.numel, 1)) + 2
 
 
-@depths("aten.max", "aten.min")
-def extreme(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> int:
-    """Of two tensors elementwise, else over an axis."""
+@depths("aten.sum")
+def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> int:
+    """The largest of two tensors elementwise, else over an axis."""
     return 1 if other is not None else reduction(self.numel // max(first(out).numel, 1))
 
 
@@ -193,15 +189,15 @@ def scan(self: TensorSpec, dim: int, *, out: object) -> int:
     return reduction(self.shape[dim] if self.ndim else 1)
 
 
-@depths("aten.sort", "aten.topk", "aten.kthvalue", "aten.median", "aten.nanmedian")
-def sort(self: TensorSpec, dim: int | None = -1, *, out: object) -> int:
+@depths("aten.sort", "aten.topk", "aten.median")
+def sort(self: TensorSpec, dim: int | None = None, *, out: object) -> int:
     """Bitonic sorting network, log2 n · (log2 n + 1) / 2 (Batcher 1968, https://doi.org/10.1145/1468075.1468121)."""
     length = self.numel if dim is None or not self.ndim else self.shape[dim]
     levels = reduction(length) - 1
     return max(levels * (levels + 1) // 2, 1)
 
 
-@depths("aten.searchsorted", "aten.bucketize")
+@depths("aten.searchsorted")
 def bucketize(boundaries: TensorSpec | None = None, sorted_sequence: TensorSpec | None = None, *, out: object) -> int:
     """One comparison after the other."""
     among = first((boundaries, sorted_sequence))
@@ -241,36 +237,32 @@ def _recurrence(steps: int, params: Params, layers: int, directions: int, step: 
     return sum(firsts) + waits * (steps - 1) * (hidden + behind)
 
 
-def _steps(input: TensorSpec, batch_first: bool) -> int:
-    return int(input.shape[1 if batch_first and input.ndim == 3 else 0])
+_FUSED = {"lstm": _LSTM_STEP, "gru": _GRU_STEP, "rnn_tanh": _RNN_STEP}
 
 
-_FUSED = {"lstm": _LSTM_STEP, "gru": _GRU_STEP, "rnn_tanh": _RNN_STEP, "rnn_relu": _RNN_STEP}
+@steps(*(f"aten.{name}{packed}" for name in _FUSED for packed in ("", ".data")))
+def fused_steps(
+    input: TensorSpec | None = None, batch_first: bool = False, batch_sizes: TensorSpec | None = None, *, out: object
+) -> int:
+    """Those of the longest sequence; a packed one says of how many sequences each step is."""
+    if batch_sizes is not None:
+        return int(batch_sizes.numel)
+    shape = first(input).shape
+    return int(shape[1 if batch_first and len(shape) == 3 else 0])
 
 
 def _register_recurrent(name: str, step: int) -> None:
-    @depths(f"aten.{name}")
+    @depths(f"aten.{name}", f"aten.{name}.data")
     def fused(
-        input: TensorSpec, params: Params, num_layers: int, bidirectional: bool, batch_first: bool = False, *,
-        out: object,
+        params: Params, num_layers: int, bidirectional: bool, input: TensorSpec | None = None,
+        batch_first: bool = False, batch_sizes: TensorSpec | None = None, *, out: object,
     ) -> int:  # fmt: skip
-        return _recurrence(_steps(input, batch_first), params, num_layers, 1 + bidirectional, step)
-
-    @depths(f"aten.{name}.data")
-    def packed(batch_sizes: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> int:
-        return _recurrence(batch_sizes.numel, params, num_layers, 1 + bidirectional, step)
+        length = fused_steps(input, batch_first, batch_sizes, out=out)
+        return _recurrence(length, params, num_layers, 1 + bidirectional, step)
 
     @depths(f"aten.{name}_cell")
     def cell(w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None, *, out: object) -> int:
         return _recurrence(1, (w_ih, w_hh, *tensors_in(b_ih)), 1, 1, step)
-
-    @steps(f"aten.{name}")
-    def fused_steps(input: TensorSpec, batch_first: bool = False, *, out: object) -> int:
-        return _steps(input, batch_first)
-
-    @steps(f"aten.{name}.data")
-    def packed_steps(batch_sizes: TensorSpec, *, out: object) -> int:
-        return int(batch_sizes.numel)
 
 
 for _name, _step in _FUSED.items():

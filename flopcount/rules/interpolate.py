@@ -56,40 +56,29 @@ def _antialiased(image: TensorSpec, out: TensorSpec, support: int) -> Work:
     return Work(other_flops=between * _weighted(columns) + out.numel * _weighted(rows))
 
 
-@rule("aten._upsample_bilinear2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bilinear2d_aa(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
-    """Bilinear resizing with a filter as wide as the shrinking asks for.
+def _register_antialiased(mode: str, support: int) -> None:
+    """Resizing with a filter as wide as the shrinking asks for."""
 
-    Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 2·ceil(in/out), at least 2.
-    """
-    return _antialiased(first((input, self)), out, 2)
+    def upsample(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
+        return _antialiased(first((input, self)), out, support)
 
+    def backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
+        return _antialiased(out, grad_output, support)
 
-@rule("aten._upsample_bicubic2d_aa", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bicubic2d_aa(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
-    """Bicubic resizing with a filter as wide as the shrinking asks for.
-
-    Counts: 2·taps − 1 per element of a horizontal and a vertical pass; taps = 4·ceil(in/out), at least 4.
-    """
-    return _antialiased(first((input, self)), out, 4)
-
-
-@rule("aten._upsample_bilinear2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bilinear2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
-    """Gradient of bilinear resizing with a filter.
-
-    Counts: as forward, a horizontal and a vertical pass.
-    """
-    return _antialiased(out, grad_output, 2)
+    passes = "a horizontal and a vertical pass"
+    taps = f"taps = {support}·ceil(in/out), at least {support}"
+    forms = (
+        (upsample, "", f"2·taps − 1 per element of {passes}; {taps}"),
+        (backward, "_backward", f"as forward, {passes}"),
+    )
+    for function, suffix, count in forms:
+        name = f"_upsample_{mode}2d_aa{suffix}"
+        function.__doc__, function.__qualname__ = f"{name}.\n\nCounts: {count}.", name
+        rule(f"aten.{name}", kind=Kind.INTERPOLATE, source=_SOURCE)(function)
 
 
-@rule("aten._upsample_bicubic2d_aa_backward", kind=Kind.INTERPOLATE, source=_SOURCE)
-def upsample_bicubic2d_aa_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
-    """Gradient of bicubic resizing with a filter.
-
-    Counts: as forward, a horizontal and a vertical pass.
-    """
-    return _antialiased(out, grad_output, 4)
+_register_antialiased("bilinear", 2)
+_register_antialiased("bicubic", 4)
 
 
 _MODES = ("bilinear", "nearest", "bicubic")

@@ -17,18 +17,6 @@ def taps(kernel_size: tuple[int, ...] | int, axes: int) -> Dim:
     return prod(sizes) if len(sizes) == axes else prod(sizes * axes)
 
 
-def _axes(op: TensorSpec, spatial: int) -> tuple[int, ...]:
-    return op.shape[-spatial:]
-
-
-def _max_pool(kernel_size: tuple[int, ...], axes: int, out: object) -> Work:
-    return Work(other_flops=first(out).numel * (taps(kernel_size, axes) - 1))
-
-
-def _avg_pool(kernel_size: tuple[int, ...], axes: int, out: TensorSpec) -> Work:
-    return Work(other_flops=out.numel * taps(kernel_size, axes))
-
-
 def _register_windowed(axes: int) -> None:
     """max_pool and avg_pool over `axes` axes."""
 
@@ -38,7 +26,7 @@ def _register_windowed(axes: int) -> None:
         Counts: taps − 1 comparisons per output element; padding taps count like data.
         Source: the lecture (pooling from the number of operands); PyTorch documentation of torch.nn.MaxPool3d
         """
-        return _max_pool(kernel_size, axes, out)
+        return Work(other_flops=first(out).numel * (taps(kernel_size, axes) - 1))
 
     def avg_pool(kernel_size: tuple[int, ...], *, out: TensorSpec) -> Work:
         """Mean of a window.
@@ -46,19 +34,17 @@ def _register_windowed(axes: int) -> None:
         Counts: taps per output element (taps − 1 adds and one division); padding taps count like data.
         Source: the lecture (pooling from the number of operands); PyTorch documentation of torch.nn.AvgPool3d
         """
-        return _avg_pool(kernel_size, axes, out)
+        return Work(other_flops=out.numel * taps(kernel_size, axes))
 
     rule(f"aten.max_pool{axes}d", f"aten.max_pool{axes}d_with_indices", kind=Kind.POOL)(max_pool)
     rule(f"aten.avg_pool{axes}d", kind=Kind.POOL)(avg_pool)
-    _register_windowed_backward(axes)
-    if axes > 1:
+    if axes > 1:  # a pool over one axis is one over two to torch
         rule(f"aten.fractional_max_pool{axes}d", kind=Kind.POOL)(max_pool)
+        _register_windowed_backward(axes)
 
 
 def _register_windowed_backward(axes: int) -> None:
-    """Their gradients; a pool over one axis is one over two to torch."""
-    if axes == 1:
-        return
+    """Their gradients."""
 
     def max_pool_backward(grad_output: TensorSpec, *, out: object) -> Work:
         """Gradients go where the largest elements were.
@@ -74,7 +60,7 @@ def _register_windowed_backward(axes: int) -> None:
         Counts: as forward, taps per element of the output's gradient (one division, and adds where windows overlap).
         Source: PyTorch tools/autograd/derivatives.yaml, `avg_pool3d`
         """
-        return _avg_pool(kernel_size, axes, grad_output)
+        return Work(other_flops=grad_output.numel * taps(kernel_size, axes))
 
     rule(
         f"aten.max_pool{axes}d_with_indices_backward",
@@ -105,7 +91,7 @@ def _totient(d: int) -> int:
 def _register_adaptive(axes: int) -> None:
     def read(x: TensorSpec, out: TensorSpec) -> Dim:
         outer = prod(x.shape[:-axes])
-        return outer * prod(_covered(n, m) for n, m in zip(_axes(x, axes), _axes(out, axes), strict=True))
+        return outer * prod(_covered(n, m) for n, m in zip(x.shape[-axes:], out.shape[-axes:], strict=True))
 
     def adaptive_avg_pool(self: TensorSpec, *, out: TensorSpec) -> Work:
         """Mean of windows chosen to give the wanted output size.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from ..core.ops import Dim, Kind, TensorSpec, Work
@@ -63,74 +64,25 @@ def rnn(input: TensorSpec, params: Params, num_layers: int, bidirectional: bool,
     return _steps(prod(input.shape[:-1]), params, num_layers * (1 + bidirectional), 1, RNN_PER_UNIT)
 
 
-@rule("aten.lstm.data", kind=Kind.RECURRENT)
-def lstm_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
-    """LSTM over a PackedSequence: data (sum of lengths, D), so only real steps count.
+def _register_forms(layer: Callable[..., Work], module: str, names: tuple[str, ...], gates: int, per_unit: int) -> None:
+    """The layer over a PackedSequence, data (sum of lengths, D), so only real steps count; and one step of it."""
 
-    Counts: as aten.lstm, per packed step.
-    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
-    """
-    return lstm(data, params, num_layers, bidirectional, out=out)
+    def packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
+        return layer(data, params, num_layers, bidirectional, out=out)
 
+    def cell(
+        input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
+        b_hh: TensorSpec | None = None, *, out: object,
+    ) -> Work:  # fmt: skip
+        return _steps(prod(input.shape[:-1]), (w_ih, w_hh, *filter(None, (b_ih, b_hh))), 1, gates, per_unit)
 
-@rule("aten.gru.data", kind=Kind.RECURRENT)
-def gru_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
-    """GRU over a PackedSequence.
-
-    Counts: as aten.gru, per packed step.
-    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
-    """
-    return gru(data, params, num_layers, bidirectional, out=out)
-
-
-@rule("aten.rnn_tanh.data", "aten.rnn_relu.data", kind=Kind.RECURRENT)
-def rnn_packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
-    """Elman RNN over a PackedSequence.
-
-    Counts: as aten.rnn_tanh, per packed step.
-    Source: PyTorch documentation of torch.nn.utils.rnn.PackedSequence
-    """
-    return rnn(data, params, num_layers, bidirectional, out=out)
+    forms = (packed, ".data", "per packed step", "utils.rnn.PackedSequence"), (cell, "_cell", "one step", module)
+    for form, suffix, counts, described in forms:
+        form.__doc__ = f"{module}.\n\nCounts: as aten.{names[0]}, {counts}."
+        source = f"PyTorch documentation of torch.nn.{described}"
+        rule(*(f"aten.{name}{suffix}" for name in names), kind=Kind.RECURRENT, source=source)(form)
 
 
-def _cell(input: TensorSpec, weights: Params, biases: tuple[TensorSpec | None, ...], gates: int, per_unit: int) -> Work:
-    return _steps(prod(input.shape[:-1]), (*weights, *filter(None, biases)), 1, gates, per_unit)
-
-
-@rule("aten.lstm_cell", kind=Kind.RECURRENT)
-def lstm_cell(
-    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
-    b_hh: TensorSpec | None = None, *, out: object,
-) -> Work:  # fmt: skip
-    """One LSTM step; input (B, D) or (D,).
-
-    Counts: as aten.lstm, one step.
-    Source: PyTorch documentation of torch.nn.LSTMCell
-    """
-    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 4, LSTM_PER_UNIT)
-
-
-@rule("aten.gru_cell", kind=Kind.RECURRENT)
-def gru_cell(
-    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
-    b_hh: TensorSpec | None = None, *, out: object,
-) -> Work:  # fmt: skip
-    """One GRU step; input (B, D) or (D,).
-
-    Counts: as aten.gru, one step.
-    Source: PyTorch documentation of torch.nn.GRUCell
-    """
-    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 3, GRU_PER_UNIT)
-
-
-@rule("aten.rnn_tanh_cell", "aten.rnn_relu_cell", kind=Kind.RECURRENT)
-def rnn_cell(
-    input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec, b_ih: TensorSpec | None = None,
-    b_hh: TensorSpec | None = None, *, out: object,
-) -> Work:  # fmt: skip
-    """One Elman step; input (B, D) or (D,).
-
-    Counts: as aten.rnn_tanh, one step.
-    Source: PyTorch documentation of torch.nn.RNNCell
-    """
-    return _cell(input, (w_ih, w_hh), (b_ih, b_hh), 1, RNN_PER_UNIT)
+_register_forms(lstm, "LSTMCell", ("lstm",), 4, LSTM_PER_UNIT)
+_register_forms(gru, "GRUCell", ("gru",), 3, GRU_PER_UNIT)
+_register_forms(rnn, "RNNCell", ("rnn_tanh", "rnn_relu"), 1, RNN_PER_UNIT)

@@ -1,8 +1,11 @@
-"""Which rule costs which operator: one decorator, one dictionary.
+"""Which rule costs which operator, and by which name an operator is known: one decorator, one dictionary.
 
 A rule is a pure function from an operator's arguments (tensors as TensorSpec, named as in the operator's schema) and
 its output `out` to a `Work`. It asks for the arguments it needs and no others. What has no rule is not in here, and
 `costing` keeps it as uncosted.
+
+Aliases are spelled here alone, where an operator is registered. Whatever else is said of operators (their depth, the
+workspace of their kernels, the shapes and dependences of tracing) is said of the canonical name.
 """
 
 from __future__ import annotations
@@ -12,45 +15,32 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..core.errors import InputError
 from ..core.ops import Kind, Signature, Work
+from .formula import Formula
 
-__all__ = ["RULES", "Rule", "find_rule", "rule"]
+__all__ = ["RULES", "Formulas", "Rule", "canonical_name", "find_rule", "rule"]
 
 RuleFunction = TypeVar("RuleFunction", bound=Callable[..., Work])
-_EMPTY = inspect.Parameter.empty
+FormulaFunction = TypeVar("FormulaFunction", bound=Callable[..., int])
 _OPERATOR = re.compile(r"\w+\.\w+(\.\w+)?")  # with or without its overload
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A registered cost rule.
-
-    `name` is the canonical operator ("aten.convolution" for conv1d ... conv_transpose3d), `defaults` the arguments
-    the function asks for, with the value that stands in where an operator's schema does not have one.
-    """
+    """A registered cost rule; `name` is the canonical operator ("aten.convolution" for conv1d ... conv3d)."""
 
     name: str
     kind: Kind
-    function: Callable[..., Work]
+    formula: Formula[Work]
     counts: str
     source: str
-    defaults: Mapping[str, Any]
 
     def work(self, signature: Signature) -> Work:
         """The work of one call."""
-        of_call = signature.arguments
-        arguments = {name: of_call.get(name, default) for name, default in self.defaults.items()}
-        missing = [name for name, value in arguments.items() if value is _EMPTY]
-        if missing:
-            raise InputError(
-                f"the rule for {self.name} asks for {', '.join(missing)}, which {signature.op} does not have",
-                [("seen", ", ".join(of_call)), ("fix", "name a rule's arguments as in the operator's schema")],
-            )
-        outputs = signature.outputs
-        work = self.function(**arguments, out=outputs[0] if len(outputs) == 1 else outputs)
+        work = self.formula(signature)
         for count in (work.macs, work.other_flops, work.bytes_read, work.bytes_written):
             if count is not None and not isinstance(count, int):
                 raise InputError(
@@ -86,21 +76,19 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
             )
 
     def register(function: RuleFunction) -> RuleFunction:
-        parameters = inspect.signature(function).parameters
         entry = Rule(
             name=names[0],
             kind=kind,
-            function=function,
+            formula=Formula.of(f"rule for {names[0]}", function),
             counts=_section(function, "Counts"),
             source=source or _section(function, "Source") or f"rule {function.__qualname__} in {function.__module__}",
-            defaults={name: parameter.default for name, parameter in parameters.items() if name != "out"},
         )
         for name in names:
             earlier = _RULES.get(name)
-            if earlier is not None and _origin(earlier.function) != _origin(function):
+            if earlier is not None and _origin(earlier.formula.function) != _origin(function):
                 raise InputError(
                     f"{name} has a cost rule already",
-                    [("seen", _origin(earlier.function)), ("fix", "remove one of them")],
+                    [("seen", _origin(earlier.formula.function)), ("fix", "remove one of them")],
                 )
             _RULES[name] = entry
         return function
@@ -108,14 +96,46 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
     return register
 
 
-def find_rule(signature: Signature) -> Rule | None:
+def find_rule(op: str, overload: str) -> Rule | None:
     """The rule of exactly this overload, else of the operator, else of its out-of-place twin (`relu_` -> `relu`)."""
-    op = signature.op
     for name in (op, op[:-1]) if op.endswith("_") else (op,):
-        entry = _RULES.get(f"{name}.{signature.overload}") or _RULES.get(name)
+        entry = _RULES.get(f"{name}.{overload}") or _RULES.get(name)
         if entry is not None:
             return entry
     return None
+
+
+def canonical_name(op: str, overload: str) -> str:
+    """The name of its rule, or its own where it has none."""
+    entry = find_rule(op, overload)
+    return entry.name if entry is not None else op
+
+
+class Formulas:
+    """A quantity (`what`) beside the work, by canonical operator. A formula asks for arguments as a rule does.
+
+    @depths("mylib.my_op")
+    def my_op(x, *, out):
+        return 2
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.by_operator: dict[str, Formula[int]] = {}
+
+    def __call__(self, *ops: str) -> Callable[[FormulaFunction], FormulaFunction]:
+        """Register a formula for one or more canonical operators."""
+
+        def register(function: FormulaFunction) -> FormulaFunction:
+            self.by_operator |= {op: Formula.of(f"{self.what} of {op}", function) for op in ops}
+            return function
+
+        return register
+
+    def of(self, signature: Signature) -> int | None:
+        """What the formula says of one call; None where the operator has none."""
+        formula = self.by_operator.get(canonical_name(signature.op, signature.overload))
+        return None if formula is None else formula(signature)
 
 
 def _origin(function: Callable[..., Work]) -> str:

@@ -7,19 +7,15 @@ them beside what the profiler records. Only what can matter to a network's peak 
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
-from ..core.ops import Dim, TensorSpec
+from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
-from .formulas import Formulas
+from .registry import Formulas, canonical_name
 
-if TYPE_CHECKING:
-    from ..core.ops import Signature
-
-__all__ = ["ATTENTION", "attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
+__all__ = ["attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
 
 workspaces = Formulas("workspace")
-"""Operator -> bytes of temporaries of one call; none where it has no formula."""
+"""Canonical operator -> bytes of temporaries of one call; none where it has no formula."""
 
 channels_last_workspaces = Formulas("workspace")
 """The same where the channels of the first input are innermost; where it has none of its own, as the others."""
@@ -50,13 +46,7 @@ def _columns(
     return input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
 
 
-_CONVOLUTIONS = (
-    *("aten.conv1d", "aten.conv2d", "aten.conv3d"),
-    *("aten.convolution", "aten._convolution", "aten._convolution_mode"),
-)
-
-
-@workspaces(*_CONVOLUTIONS)
+@workspaces("aten.convolution")
 def convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
@@ -78,7 +68,7 @@ def convolution(
     return max(inputs + weights + result - out.nbytes, result)
 
 
-@channels_last_workspaces(*_CONVOLUTIONS)
+@channels_last_workspaces("aten.convolution")
 def channels_last_convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
@@ -90,16 +80,16 @@ def channels_last_convolution(
     return nbytes + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
 
 
-@workspaces("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+@workspaces("aten.conv_transpose1d")
 def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) -> int:
     """Copies of all three in oneDNN's layout."""
     return _blocked(input, 1) + weight.nbytes + _blocked(out, 1)
 
 
-@workspaces("aten.max_pool2d", "aten.max_pool3d", "aten.fractional_max_pool2d", "aten.fractional_max_pool3d")
+@workspaces("aten.max_pool2d", "aten.max_pool3d")
 def max_pool(*, out: object) -> int:
-    """Where each maximum was, as int64, also where nobody asks."""
-    return first(out).numel * 8
+    """Where each maximum was, as int64, also where nobody asks; where somebody does, that is a result."""
+    return out.numel * 8 if isinstance(out, TensorSpec) else 0
 
 
 @workspaces("aten.roll")
@@ -114,12 +104,18 @@ def im2col(self: TensorSpec, *, out: TensorSpec) -> int:
     return self.nbytes
 
 
-ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flash_attention_for_cpu")
+_ATTENTION = "aten.scaled_dot_product_attention"
 
 
-def attention_kernel(signature: Signature) -> str:
-    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores."""
+def attention_kernel(signature: Signature) -> str | None:
+    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores.
+
+    None for what is no attention, and for other kernels, which are called by name.
+    """
     arguments = signature.arguments
+    by_name = "attn_mask" not in arguments or "dropout_mask" in arguments
+    if by_name or canonical_name(signature.op, signature.overload) != _ATTENTION:
+        return None
     query, key, value, mask = (arguments[name] for name in ("query", "key", "value", "attn_mask"))
     return "flash" if takes_flash(query, key, value, mask, arguments["dropout_p"]) else "math"
 
@@ -140,20 +136,20 @@ def takes_flash(
     return bool(alike and masked and dropout_p == 0 and query.numel and key.numel)
 
 
-@workspaces(*ATTENTION)
+@workspaces(_ATTENTION)
 def attention(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None = None, dropout_p: float = 0.0,
     *, out: object,
 ) -> int:  # fmt: skip
     """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax.
 
-    A boolean mask becomes one of numbers.
+    A boolean mask becomes one of numbers. Where the logarithm is a result, as for a kernel called by name, it is none.
     """
     mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
     result = first(out)
     rows = prod(result.shape[:-1])
     if takes_flash(query, key, value, attn_mask, dropout_p):
-        return mask + rows * 4
+        return mask + rows * 4 * isinstance(out, TensorSpec)
     scores = rows * key.shape[-2]
     return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(result.nbytes, scores)
 
@@ -166,7 +162,7 @@ def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, 
     return max(layers) + (out[0].nbytes if num_layers > 1 else 0)
 
 
-@workspaces("aten.gru", "aten.rnn_tanh", "aten.rnn_relu")
+@workspaces("aten.gru", "aten.rnn_tanh")
 def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
     """The gates of all steps from the inputs at once, and the outputs of the single steps."""
     return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes

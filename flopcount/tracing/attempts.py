@@ -36,7 +36,7 @@ ResultT = TypeVar("ResultT")
 
 
 def attempt(
-    module: nn.Module, path: ModulePath, rung: Rung, fast: bool, body: Callable[[Start], ResultT]
+    module: nn.Module, path: ModulePath, rung: Rung, body: Callable[[Start], ResultT]
 ) -> tuple[ResultT, RecordingMode, dict[str, int]]:
     """Run `body` on one engine: its result, the mode that wrote down, and the elements of lazy parameters by name.
 
@@ -58,7 +58,7 @@ def attempt(
         refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
-            begun = rung.start(module, path, calls(torch.get_default_dtype()) if fast else None, keeper)
+            begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)

@@ -7,40 +7,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 import torch
 
+from ..rules import canonical_name
 from .inputs import map_tensors
 from .torch_private import is_any_autocast_enabled
 
-__all__ = ["autocast_arguments", "cacheless", "is_cast", "under_autocast"]
+__all__ = ["Cast", "autocast_arguments", "cacheless", "cast_of", "under_autocast"]
 
 _DEVICES = ("cuda", "cpu")
 _CAST = frozenset({torch.float16, torch.bfloat16, torch.float32})
 
 
-def _aten(names: str) -> frozenset[str]:
-    return frozenset(f"aten.{name}" for name in names.split())
+class Cast(Enum):
+    """What autocast does with the arguments of an operator."""
+
+    LOWER = "to the dtype that autocast is on for"
+    WIDEST = "to float32"
 
 
-# ATen/autocast_mode.h, AT_FORALL_LOWER_PRECISION_FP, with the recurrent layers that each device casts in its own way
-_LOWER = _aten(
-    """_convolution conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d convolution addmm
-    addmv addr matmul einsum mm mv linalg_vecdot linear addbmm baddbmm bmm chain_matmul linalg_multi_dot lstm gru
-    rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell prelu scaled_dot_product_attention"""
-)
-# AT_FORALL_DIFFERENT_DTYPES_PROMOTE, and norms whose weights stay in float32
-_WIDEST = _aten(
-    """addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add layer_norm
-    group_norm"""
-)
-_EITHER = _LOWER | _WIDEST
+_CASTS = {
+    # ATen/autocast_mode.h, AT_FORALL_LOWER_PRECISION_FP, with recurrent layers that each device casts in its own way
+    Cast.LOWER: """convolution conv_tbc conv_transpose1d addmm addmv addr matmul einsum linalg_vecdot linear addbmm
+    baddbmm chain_matmul linalg_multi_dot lstm lstm.data gru gru.data rnn_tanh rnn_tanh.data lstm_cell gru_cell
+    rnn_tanh_cell prelu scaled_dot_product_attention""",
+    # AT_FORALL_DIFFERENT_DTYPES_PROMOTE, and norms whose weights stay in float32
+    Cast.WIDEST: """addcdiv addcmul atan2 bilinear cross grid_sampler index_put tensordot scatter_add layer_norm
+    group_norm""",
+}
+_BY_NAME = {f"aten.{name}": cast for cast, names in _CASTS.items() for name in names.split()}
+_ALIASES = {
+    **dict.fromkeys(("aten.dot", "aten.vdot"), Cast.WIDEST),  # unlike other matrix products
+    **dict.fromkeys(("aten.index_add", "aten.index_reduce", "aten.scatter", "aten.scatter_reduce")),  # not at all
+}
+"""Those that torch casts in another way than their canonical operator."""
 
 
-def is_cast(func: Any) -> bool:
-    """Whether autocast changes the arguments of an operator."""
-    return str(getattr(func, "overloadpacket", func)) in _EITHER
+def cast_of(func: Any) -> Cast | None:
+    """What autocast does with the arguments of an operator; None where it has no say."""
+    name = str(getattr(func, "overloadpacket", func))
+    if name in _ALIASES:
+        return _ALIASES[name]
+    return _BY_NAME.get(canonical_name(name, getattr(func, "_overloadname", "")))
 
 
 def under_autocast() -> bool:
@@ -54,18 +65,18 @@ def under_autocast() -> bool:
 _increment_nesting, _decrement_nesting = torch.autocast_increment_nesting, torch.autocast_decrement_nesting
 
 
-def autocast_arguments(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Arguments as autocast hands them to an operator; the casts are dispatched like any other operator."""
     seen: set[torch.dtype] = set()
     map_tensors(lambda tensor: seen.add(tensor.dtype), (args, kwargs))
-    dtype = torch.float32 if str(func.overloadpacket) in _WIDEST else _lower(seen)
+    dtype = torch.float32 if cast is Cast.WIDEST else _lower(seen)
     if dtype is None or (dtype == torch.float32 and len(seen & _CAST) < 2):
         return args, kwargs
 
-    def cast(tensor: torch.Tensor) -> torch.Tensor:
+    def to(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(dtype) if tensor.dtype in _CAST and tensor.dtype != dtype else tensor
 
-    return map_tensors(cast, args), map_tensors(cast, kwargs)
+    return map_tensors(to, args), map_tensors(to, kwargs)
 
 
 def _lower(seen: set[torch.dtype]) -> torch.dtype | None:

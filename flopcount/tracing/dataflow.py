@@ -18,19 +18,13 @@ from torch.nn.parameter import is_lazy
 
 from ..core.dataflow import Access, Dataflow, Flow, Role, Storage, region
 from ..core.ops import Op, Signature
+from ..rules import canonical_name
 from .guard.writes import taken_and_written
 from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
 from .torch_private import memory_id, storage_id
 
 __all__ = ["DataflowRecorder"]
-
-
-def _aten(names: str) -> frozenset[str]:
-    return frozenset(f"aten.{name}" for name in names.split())
-
-
-_DROPOUTS = _aten("dropout feature_dropout alpha_dropout feature_alpha_dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +148,10 @@ class DataflowRecorder:
 
 
 def _returns_input(signature: Signature) -> bool:
-    """Dropout at test time is its input, whatever tensor the engine made for it."""
-    arguments = signature.arguments
-    return signature.op in _DROPOUTS and (arguments["train"] is False or arguments["p"] == 0)
+    """Dropout at test time is its input, whatever tensor the engine made for it; native_dropout gives a mask, too."""
+    if len(signature.outputs) > 1 or canonical_name(signature.op, signature.overload) != "aten.dropout":
+        return False
+    return signature.arguments["train"] is False or signature.arguments["p"] == 0
 
 
 def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from ..core.errors import InputError
+from ..core.memo import anew
 from ..core.ops import Trace
 from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
@@ -75,13 +76,14 @@ def trace(
 
     def run(rung: Rung) -> Trace:
         loaded = len(sys.modules)
-        traced = _run(module, owned, *arguments, rung, fast, dataflow, watch)
+        traced = _run(module, owned, *arguments, rung, dataflow, watch)
         if dataflow and len(sys.modules) > loaded:
             # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
-            traced = _run(module, owned, *arguments, rung, fast, dataflow, watch)
+            traced = _run(module, owned, *arguments, rung, dataflow, watch)
         return traced
 
-    return climb(module, SAVING if saving else LADDER, engine, run)
+    with anew(not fast):
+        return climb(module, SAVING if saving else LADDER, engine, run)
 
 
 def _run(
@@ -90,7 +92,6 @@ def _run(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     rung: Rung,
-    fast: bool,
     dataflow: bool,
     watch: Watch | None,
 ) -> Trace:
@@ -116,7 +117,7 @@ def _run(
             begun.mode.returned(result)
         return specs_of(*inputs), result, follower
 
-    (inputs, result, follower), mode, settled = attempt(module, path, rung, fast, forward)
+    (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # held on to until now, as a caller would
     return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed)

@@ -28,9 +28,7 @@ __all__ = ["AXES", "DependenceMode", "InputDependence", "Lost", "Seen"]
 
 AXES = ("T", "H", "W")
 _NEW = re.compile(r"aten\.(new_\w+|\w+_like|empty\w*|zero_|fill_|normal_|uniform_|bernoulli_|random_|exponential_)$")
-_UNREAD = {"aten.copy_": ("self",)} | {
-    f"aten.{name}": ("other",) for name in ("expand_as", "view_as", "reshape_as", "type_as")
-}  # arguments that only lend their shape, or are overwritten
+_COPY = torch.ops.aten.copy_.default
 _COLOURS = (1, 2, 3, 4)
 
 
@@ -206,11 +204,9 @@ class DependenceMode(TorchDispatchMode):
             state = self.state(tensor)
             return state.reaches[axis] if isinstance(state, InputDependence) else None
 
-        names = [argument.name for argument in func._schema.arguments]
-        defaults = {a.name: a.default_value for a in func._schema.arguments if a.has_default_value()}
-        named = dict(zip(names, args, strict=False)) | kwargs
-        arguments = {name: named.get(name, defaults.get(name)) for name in names}
-        unread = [arguments.pop(name) for name in _UNREAD.get(str(func.overloadpacket), ())]
+        defaults = {argument.name: argument.default_value for argument in func._schema.arguments}
+        arguments = defaults | dict(zip(defaults, args, strict=False)) | kwargs
+        unread = [arguments.pop("self")] if func is _COPY else []  # what is overwritten
         answer = rule(Call(func, arguments, args, kwargs, see, results))
         rest = (t for t in tensors_of(args, kwargs) if id(t) not in asked and not any(t is one for one in unread))
         if answer is None or any(self.state(tensor) is not None for tensor in rest):

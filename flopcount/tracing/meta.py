@@ -8,23 +8,26 @@ and are never touched, `.to("cuda")` moves nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 
 from ..core.ops import Signature
 from .attribution import ModulePath
-from .autocast import autocast_arguments, is_cast, under_autocast
+from .autocast import Cast, autocast_arguments, cast_of, under_autocast
+from .canonical import canonical_call
 from .dataless import DatalessMode, Handler
 from .guard.keeper import Keeper
-from .guard.writes import changes_layout
+from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
 from .mode import SILENT, Unknown, call_key, is_empty, is_view_of, make_signature
-from .shapes import SHAPES
+from .shapes import shape_of
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
@@ -32,17 +35,9 @@ __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
 LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
 
-_CASTS = ("aten.to", "aten._to_copy", "aten.type_as", "aten.contiguous")
 _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
-_PICKS = ("aten.index", "aten._unsafe_index")
-_NUMBERS = ("aten._local_scalar_dense", "aten.allclose")  # the first of `.item()`, `float(x)`, `bool(x)`
-_ITEM = "aten.item"  # which is made of the first, but torch refuses it of a meta tensor before that
-_PACKED = {
-    *("aten._pack_padded_sequence", "aten._pad_packed_sequence"),
-    *("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data", "aten.rnn_relu.data"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +67,6 @@ Calls: TypeAlias = dict[Any, Any] | None
 """Calls worked out before (Known, or Parts), or None where nothing shall be remembered."""
 
 
-@cache  # which also keeps each operator alive, so that its id stays its own
-def _treatment(func: Any) -> str:
-    """How an overload is treated; the order matters, since torch flags casts and reshapes as views too."""
-    if not isinstance(func, OpOverload):
-        return "_higher_order"
-    name, schema = str(func.overloadpacket), func._schema
-    if func.namespace in SILENT:
-        return "_native"
-    if name in _CASTS:
-        return "_cast"
-    if torch.Tag.inplace_view in func.tags or name in ("aten.set_", "aten.resize_", "aten.detach_"):
-        return "_native"
-    if func.is_view:
-        return "_view"
-    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-    if written:
-        if not any(r.alias_info is not None for r in schema.returns) and schema.returns:
-            return "_updating"
-        return "_out" if any(a.kwarg_only for a in written) else "_in_place"
-    if name in _ASSUMED:
-        return "_assumed"
-    if name in _NUMBERS:
-        return "_number"
-    if name == _ITEM:
-        return "_item"
-    if name in _PICKS:
-        return "_pick"
-    if name in _PACKED or f"{name}.{func._overloadname}" in _PACKED:
-        return "_packed"
-    if name == "aten._grouped_mm":
-        return "_grouped"
-    takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
-    return "_functional" if takes_tensors and not _LIKE.match(name) else "_factory"
-
-
 def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether a result has no data, and none of its tensors is (a view of) an argument."""
     storages = {memory_id(tensor) for tensor in tensors_of(args, kwargs)}
@@ -132,25 +92,26 @@ class MetaMode(DatalessMode):
         handler = self._handlers.get(id(func))
         if handler is None:
             handler = self._handler_of(func)
-            self._handlers[id(func)] = handler = partial(self._autocast, handler) if is_cast(func) else handler
+            cast = cast_of(func)
+            self._handlers[id(func)] = handler = handler if cast is None else partial(self._autocast, cast, handler)
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:
-        """The method that runs an overload; what is made of others is taken apart unless there is a rule for it."""
-        treatment = _treatment(func)
-        if treatment not in ("_higher_order", "_native", "_cast", "_view", "_item") and self.decomposes(func):
-            treatment = "_decompose"
-        handler: Handler = getattr(self, treatment)
+        """What runs an overload; what is made of others is taken apart unless there is a rule for it."""
+        method = _method_of(func)
+        if method not in _NOT_TAKEN_APART and self.decomposes(func):
+            method = MetaMode._decompose
+        handler: Handler = MethodType(method, self)
         handler = handler if self.follower is None else partial(self.follower.follow, handler)
         return partial(self._watched, handler) if self._watches else handler
 
     # How each class of operators is run
 
-    def _autocast(self, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _autocast(self, cast: Cast, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """An operator that autocast has a say in."""
         if under_autocast():
             with self:
-                args, kwargs = autocast_arguments(func, args, kwargs)
+                args, kwargs = autocast_arguments(cast, args, kwargs)
         return handler(func, args, kwargs)
 
     def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -228,7 +189,7 @@ class MetaMode(DatalessMode):
 
     def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         """Our own shape function where it vouches for the call, torch's meta kernel otherwise."""
-        shape = SHAPES.get(str(func.overloadpacket)) if self.fast else None
+        shape = shape_of(func) if self.fast else None
         if shape is not None:
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
             if layout is not None:
@@ -379,7 +340,7 @@ class MetaMode(DatalessMode):
 
     def _first_write(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
         target = args[0]
-        shape = SHAPES.get(str(func.overloadpacket).removesuffix("_")) if self.fast else None
+        shape = shape_of(func) if self.fast else None
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
             run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
@@ -387,14 +348,9 @@ class MetaMode(DatalessMode):
 
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A new result, and statistics that are written beside it."""
-        names = [a.name for a in func._schema.arguments]
-        arguments = dict(zip(names, args, strict=False)) | kwargs
-        written = [
-            arguments.get(a.name) for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
-        ]
         all_known = self._knows_all(args, kwargs)
-        for tensor in written:
-            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and self.knows(tensor):
+        for tensor in written(func, args, kwargs):
+            if not tensor.is_meta and self.knows(tensor):
                 if all_known:
                     self._keep(tensor)
                 else:
@@ -403,8 +359,7 @@ class MetaMode(DatalessMode):
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the result goes where the caller wants it, without values."""
-        names = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-        targets = [kwargs[name] for name in names]
+        targets = written(func, args, kwargs)
         for tensor in targets:
             self._keep_version(tensor)
             if not tensor.is_meta:
@@ -441,3 +396,41 @@ class MetaMode(DatalessMode):
         if answer is None:
             answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
         self.record(answer.signature)
+
+
+Method: TypeAlias = Callable[[MetaMode, Any, Any, dict[str, Any]], Any]
+
+_BY_NAME: dict[str, Method] = {
+    **dict.fromkeys(("aten.to", "aten._to_copy", "aten.type_as", "aten.contiguous"), MetaMode._cast),
+    **dict.fromkeys(_ASSUMED, MetaMode._assumed),
+    **dict.fromkeys(("aten._local_scalar_dense", "aten.allclose"), MetaMode._number),  # the first of `float(x)`
+    "aten.item": MetaMode._item,  # which is made of the first, but torch refuses it of a meta tensor before that
+    "aten.index": MetaMode._pick,
+    **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
+    **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
+    "aten._grouped_mm": MetaMode._grouped,
+}
+"""Canonical operators with a handler of their own."""
+
+_OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
+_NOT_TAKEN_APART = (MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item)
+
+
+@cache  # which also keeps each operator alive, so that its id stays its own
+def _method_of(func: Any) -> Method:
+    """What handles an overload; the order matters, since torch flags casts and reshapes as views too."""
+    if not isinstance(func, OpOverload):
+        return MetaMode._higher_order
+    name, schema = str(func.overloadpacket), func._schema
+    if func.namespace in SILENT or torch.Tag.inplace_view in func.tags or name in _OF_METADATA:
+        return MetaMode._native
+    targets = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    if targets:
+        if not any(r.alias_info is not None for r in schema.returns) and schema.returns:
+            return MetaMode._updating
+        return MetaMode._out if any(a.kwarg_only for a in targets) else MetaMode._in_place
+    by_name = _BY_NAME.get(canonical_call(func))
+    if by_name is not None or func.is_view:
+        return by_name or MetaMode._view
+    takes_tensors = any("Tensor" in str(a.type) for a in schema.arguments)
+    return MetaMode._functional if takes_tensors and not _LIKE.match(name) else MetaMode._factory

@@ -158,7 +158,7 @@ def is_composite(func: Any) -> bool:
 
 def _has_rule(func: Any) -> bool:
     name, overload, _ = _schema(func)
-    return find_rule(Signature(name, overload, {}, ())) is not None
+    return find_rule(name, overload) is not None
 
 
 def make_signature(
@@ -178,7 +178,7 @@ def _schema(func: Any) -> tuple[str, str, dict[str, Any]]:
     """Name, overload, and every argument in order with its default (None where it has none)."""
     schema = _schemas.get(func)
     if schema is None:
-        defaults = {a.name: _frozen(a.default_value) if a.has_default_value() else None for a in func._schema.arguments}
+        defaults = {argument.name: _frozen(argument.default_value) for argument in func._schema.arguments}
         schema = _schemas[func] = str(func.overloadpacket), func._overloadname, defaults
     return schema
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
+from .canonical import canonical_call
 from .layout import Layout, broadcast, is_channels_last, like_channels_last, padded, row_major
 
-__all__ = ["SHAPES"]
+__all__ = ["ALIASES", "SHAPES", "Shape", "shape_of"]
+
+Shape: TypeAlias = Callable[..., Layout | tuple[Layout, ...] | None]
 
 
 def _plain(*values: Any) -> bool:
@@ -158,7 +161,7 @@ def _gelu(x: Any, *, approximate: str = "none") -> Layout | None:
 
 def _dropout(x: Any, p: float, train: bool) -> Layout | None:
     fits = _plain(x) if train else _alike(x)  # at test time it is the input itself
-    return x if fits and 0 <= p <= 1 else None
+    return x if fits and 0 <= p <= 1 and len(x.shape) > 1 else None  # of vectors no features can be dropped
 
 
 def _softmax(x: Any, dim: int, dtype: Any = None) -> Layout | None:
@@ -183,7 +186,7 @@ def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = N
     return x if fits else None
 
 
-def _broadcast(x: Any, y: Any, *, alpha: Any = 1, **options: Any) -> Layout | None:
+def _broadcast(x: Any, y: Any, alpha: Any = 1, **options: Any) -> Layout | None:
     if not isinstance(x, Layout) or options:
         return None
     if isinstance(y, (int, float)) and not isinstance(y, bool):
@@ -337,7 +340,7 @@ def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     return row_major((*first[:axis], sum(t.shape[axis] for t in tensors), *first[axis + 1 :]), tensors[0].dtype)
 
 
-SHAPES: Mapping[str, Callable[..., Layout | tuple[Layout, ...] | None]] = {
+SHAPES: Mapping[str, Shape] = {
     **{
         f"aten.{name}": _same
         for name in (
@@ -347,14 +350,13 @@ SHAPES: Mapping[str, Callable[..., Layout | tuple[Layout, ...] | None]] = {
     },
     "aten.gelu": _gelu,
     "aten.dropout": _dropout,
-    **dict.fromkeys(("aten.add", "aten.sub", "aten.mul", "aten.div"), _broadcast),
-    **dict.fromkeys(("aten.softmax", "aten.log_softmax"), _softmax),
+    **dict.fromkeys(("aten.add", "aten.mul", "aten.div"), _broadcast),
+    "aten.softmax": _softmax,
     "aten.batch_norm": _batch_norm,
     "aten.layer_norm": _layer_norm,
     "aten.linear": _linear,
     "aten.matmul": _matmul,
     "aten.scaled_dot_product_attention": _attention,
-    **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},
     **{f"aten.max_pool{axes}d": _max_pool(axes) for axes in (1, 2, 3)},
     **{f"aten.avg_pool{axes}d": _avg_pool(axes) for axes in (2, 3)},
     **{f"aten.adaptive_avg_pool{axes}d": _adaptive(axes) for axes in (2, 3)},
@@ -365,11 +367,22 @@ SHAPES: Mapping[str, Callable[..., Layout | tuple[Layout, ...] | None]] = {
     "aten.roll": _roll,
     "aten.pad": _pad,
     "aten.index": _index,
-    "aten.index_select": _index_select,
     "aten.mean": _mean,
-    "aten.bmm": _bmm,
     "aten.lstm": _recurrent(4, 2),
     "aten.gru": _recurrent(3, 1),
-    **dict.fromkeys(("aten.rnn_tanh", "aten.rnn_relu"), _recurrent(1, 1)),
+    "aten.rnn_tanh": _recurrent(1, 1),
 }
-"""Operator -> shape function; each serves all overloads whose arguments it recognises."""
+"""Canonical operator -> shape function; each serves all overloads whose arguments it recognises."""
+
+ALIASES: Mapping[str, Shape] = {
+    **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},  # `convolution` takes its arguments in another order
+    "aten.bmm": _bmm,  # batches of matrices alone, which `matmul` broadcasts
+    "aten.vdot": lambda x, y: None,  # vectors alone
+    "aten.index_select": _index_select,  # along an axis that is named
+}
+"""Those that take other arguments than their canonical operator, and are met often or look alike."""
+
+
+def shape_of(func: Any) -> Shape | None:
+    """The shape function of an overload, in-place or not; of an alias that is called as its canonical operator, its."""
+    return ALIASES.get(str(func.overloadpacket)) or SHAPES.get(canonical_call(func).removesuffix("_"))

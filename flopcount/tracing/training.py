@@ -63,7 +63,6 @@ def trace_training(
     batch: int = 1,
     streams: Sequence[str] = (),
     engine: str = "auto",
-    fast: bool = True,
 ) -> TrainingTrace:
     """Forward, loss and backward of one step, in the module's own train or eval mode; it is the same afterwards.
 
@@ -74,7 +73,6 @@ def trace_training(
         batch: samples in the input.
         streams: submodules with a loss of their own, each differentiated alone.
         engine: as `trace`.
-        fast: as `trace`.
 
     Raises:
         ForwardError, TraceError: as `trace`.
@@ -86,7 +84,7 @@ def trace_training(
         def step(begun: Start) -> TrainingTrace:
             return _step(_Step(module, path, begun, rung.name, rung.hides_floats), args, kwargs or {}, batch, streams)
 
-        return attempt(module, path, rung, fast, step)[0]
+        return attempt(module, path, rung, step)[0]
 
     return climb(module, _LADDER, engine, run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..core.ops import CostedOp, Op, Phase, Signature, Work
+from ..core.ops import CostedOp, Op, Phase, Signature, Workload
 from ..core.result import Result
 from ..core.table import Table
 from ..rules.costing import cost
@@ -40,13 +40,11 @@ class Training(Step):
         return self.by_module()._repr_html_()
 
 
-def training_of(
-    result: Result, trace: TrainingTrace, plan: Plan, streams: tuple[str, ...] = (), *, fast: bool = True
-) -> Training:
+def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple[str, ...] = ()) -> Training:
     """Cost the operations of a traced step; the forward's are those of the result, whose operators are whole."""
-    costed = cost(trace.ops, fast=fast)
+    costed = cost(trace.ops)
     forward = [PhasedOp(op, Phase.FORWARD) for op in result.ops]
-    steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else (), fast=fast)
+    steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else ())
     update = [PhasedOp(op._replace(op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
     return Training(
         forward_report=result,
@@ -84,11 +82,11 @@ def _split(ops: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
             yield PhasedOp(part, Phase.BACKWARD_WEIGHT)
 
 
-def _less(whole: Work, part: Work) -> Work:
+def _less(whole: Workload, part: Workload) -> Workload:
     """What one of two parts costs; the tensors that both read are charged to the other."""
-    return Work(
+    return Workload(
         whole.macs - part.macs,
         whole.other_flops - part.other_flops,
-        (whole.bytes_read or 0) - (part.bytes_read or 0),
-        (whole.bytes_written or 0) - (part.bytes_written or 0),
+        whole.bytes_read - part.bytes_read,
+        whole.bytes_written - part.bytes_written,
     )

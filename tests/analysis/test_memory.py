@@ -324,6 +324,25 @@ def test_attention_kernel(name, several_threads):
     assert (found.peak.workspace > scores) is (kernel == "math")
 
 
+def test_a_kernel_called_by_name_has_its_results_once():
+    """Both return what the operator above them only takes up meanwhile."""
+    aten = torch.ops.aten
+    flash = report_of(lambda q: aten._scaled_dot_product_flash_attention_for_cpu(q, q, q)[0], Q).memory
+    pooled = report_of(lambda x: aten.fractional_max_pool2d(x, [2, 2], [4, 4], x[:, :, 0, :2])[0], (1, 3, 9, 9)).memory
+    assert flash.attention == (("flash", 1),)
+    assert flash.peak.workspace == pooled.peak.workspace == 0
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_packed_sequences_have_a_peak(layer):
+    def packed(x, part):
+        sequence = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3]), batch_first=True)
+        return nn.utils.rnn.pad_packed_sequence(part(sequence)[0], batch_first=True)[0]
+
+    found = report_of(packed, (2, 5, 4), parts=(layer(4, 6, batch_first=True),)).memory
+    assert found.peak.nbytes >= 8 * 4 * 4 + 8 * 6 * 4  # the steps that there are, in and out
+
+
 def test_flash_attention_saves_no_scores():
     long = (1, 2, 64, 8)
     net = Apply(lambda x, f: attention(*f(x).chunk(3, -1)), nn.Linear(8, 24))

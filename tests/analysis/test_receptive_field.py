@@ -205,6 +205,50 @@ def test_indices_without_values_are_not_guessed():
     assert fields(chosen, (1, 3, 8, 8, 8)) == {"": "global"}
 
 
+aten = torch.ops.aten
+BY_ANOTHER_NAME = {
+    "_safe_softmax": (lambda x: aten._safe_softmax(x, -1), lambda x: x.softmax(-1)),
+    "native_group_norm": (
+        lambda x: aten.native_group_norm(x, None, None, 1, 4, 64, 2, 1e-5)[0],
+        lambda x: F.group_norm(x, 2),
+    ),
+    "_convolution_mode": (
+        lambda x: aten._convolution_mode(x, torch.ones(4, 4, 3, 3), None, [1, 1], "same", [1, 1], 1),
+        lambda x: F.conv2d(x, torch.ones(4, 4, 3, 3), padding="same"),
+    ),
+    "nanmean": (lambda x: x.nanmean(2), lambda x: x.mean(2)),
+    "amax": (lambda x: x.amax(2), lambda x: x.sum(2)),
+    "kthvalue": (lambda x: x.kthvalue(1, 2)[0], lambda x: x.sum(2)),
+    "nanmedian": (lambda x: x.nanmedian(2)[0], lambda x: x.median(2)[0]),
+    "moveaxis": (lambda x: x.moveaxis(2, 3), lambda x: x.transpose(2, 3)),
+    "mT": (lambda x: x.mT, lambda x: x.transpose(2, 3)),
+    "tile": (lambda x: x.tile(2), lambda x: x.repeat(1, 1, 1, 2)),
+    "concat": (lambda x: torch.concat([x, x], 1), lambda x: torch.cat([x, x], 1)),
+    "chunk": (lambda x: x.chunk(2, 2)[0], lambda x: x[:, :, :4]),
+    "rfft2": (torch.fft.rfft2, lambda x: torch.fft.fftn(x, dim=(2, 3))),
+    "a transform of a part": (lambda x: torch.fft.fftn(x, s=(4,)), lambda x: torch.fft.fft(x[..., :4])),
+}
+
+
+@pytest.mark.parametrize("name", BY_ANOTHER_NAME)
+def test_an_alias_sees_what_the_canonical_operator_sees(name):
+    alias, canonical = BY_ANOTHER_NAME[name]
+    expected = fields(Apply(canonical), (1, 4, 8, 8))
+    assert fields(Apply(alias), (1, 4, 8, 8)) == expected != {"": "unknown"}
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda x: x.gather(2, torch.zeros(1, 4, 2, 8, dtype=torch.int64)),
+        lambda x: x.take_along_dim(torch.zeros(1, 4, 2, 8, dtype=torch.int64), 2),
+        lambda x: x.take(torch.tensor([[0, 1]])).unsqueeze(-1),
+    ],
+)
+def test_picking_single_elements_is_not_picking_slices(pick):
+    assert fields(Apply(pick), (1, 4, 8, 8)) == {"": "unknown"}
+
+
 def test_scattering_is_not_taken_for_elementwise():
     net = Apply(lambda x: torch.zeros_like(x).scatter_add(3, torch.zeros(x.shape, dtype=torch.int64), x))
     assert fields(net, (1, 3, 8, 8)) == {"": "unknown"}

@@ -140,6 +140,7 @@ def test_dropout_at_test_time_is_its_input():
 
 # Depths, by hand
 
+aten = torch.ops.aten
 DEPTHS = {
     "sum of 8": (lambda x: x.sum(1), (2, 8), 1 + 3),
     "sum of 9": (lambda x: x.sum(1), (2, 9), 1 + 4),
@@ -155,6 +156,18 @@ DEPTHS = {
     "average pool 3×3": (lambda x: F.avg_pool2d(x, 3), (1, 1, 6, 6), 1 + 4),
     "matmul k=5": (lambda x: x @ x.mT, (3, 5), 1 + 3),
     "cumsum of 16": (lambda x: x.cumsum(0), (16,), 1 + 4),
+    "maximum of two": (lambda x: torch.max(x, -x), (8,), 1 + 1),
+    "median of all": (lambda x: x.median(), (4, 8), 5 * 6 // 2),  # a bitonic network of 32
+    "a kernel's batch norm": (  # mean, subtract, square, mean, scale over 2·16, weight and bias
+        lambda x: aten._batch_norm_with_update(x, *(torch.ones(3),) * 4, 0.1, 1e-5)[0],
+        (2, 3, 4, 4),
+        2 * (1 + 5) + 3 + 2,
+    ),
+    "a kernel's group norm": (  # over 2·16 elements of each of 3 groups
+        lambda x: aten.native_group_norm(x, None, None, 1, 6, 16, 3, 1e-5)[0],
+        (1, 6, 4, 4),
+        2 * (1 + 5) + 3,
+    ),
     "transpose and copy": (lambda x: x.mT.contiguous(), (3, 5), 0),
     "integers": (lambda x: torch.arange(8) + 1, (1,), 0),
     "attention": (  # QKᵀ over 8, scale, softmax over 4, PV over 4

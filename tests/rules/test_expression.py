@@ -117,7 +117,7 @@ def test_a_rule_gives_the_same_work_on_numbers_that_remember(case, n):
     module = function if isinstance(function, nn.Module) else Apply(function)
     checked = 0
     for op in trace(module, tuple(map(TensorSpec, shapes(n)))).ops:
-        found = find_rule(op.signature)
+        found = find_rule(op.signature.op, op.signature.overload)
         if found is None or op.signature.is_view:
             continue
         arguments = {name: named(value) for name, value in op.signature.arguments.items()}

@@ -5,6 +5,7 @@ typed here a second time, from the textbook, and not read from the package.
 """
 
 import re
+from inspect import Parameter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from flopcount import InputError, Kind, TensorSpec, Work, count_flops, rule
+from flopcount.core.ops import Workload
 from flopcount.rules import RULES, registry
 from flopcount.rules.costing import cost
 from flopcount.tracing import trace
@@ -160,7 +162,7 @@ def test_rules_that_nothing_here_can_trace():
     spec = TensorSpec
 
     def work(name, **arguments):
-        return RULES[name].function(**arguments)
+        return RULES[name].formula.function(**arguments)
 
     split = work("aten._grouped_mm", self=spec((4, 30)), mat2=spec((30, 7)), out=spec((3, 4, 7)))
     assert split == Work(4 * 7 * 30)  # every one of the 30 contracted columns is used by one group
@@ -750,7 +752,7 @@ def test_views_in_place_are_free_in_every_engine(op, engine):
     costed = cost(trace(module, (TensorSpec((4, 6)),), engine=engine).ops)
     assert Kind.UNCOSTED not in [entry.kind for entry in costed]
     moved = [entry.work for entry in costed if entry.name != "aten.clone"]
-    assert all(work == Work(bytes_read=0, bytes_written=0) for work in moved)
+    assert all(work == Workload() for work in moved)
 
 
 # ---- the registry itself
@@ -780,7 +782,7 @@ def test_every_rule_has_a_row():
 
 @pytest.mark.parametrize("op", UNREACHED.split())
 def test_rules_that_no_plain_call_reaches(op):
-    work = RULES[f"aten.{op}"].function(out=TensorSpec((4, 5)))
+    work = RULES[f"aten.{op}"].formula.function(out=TensorSpec((4, 5)))
     assert (work.macs, work.other_flops) == (0, 0)
 
 
@@ -796,7 +798,7 @@ def test_every_rule_is_documented_and_names_an_operator_that_exists(name):
         if "." in rest:
             assert rest.split(".")[1] in packet.overloads()
         arguments = {a.name for overload in packet.overloads() for a in getattr(packet, overload)._schema.arguments}
-        needed = {argument for argument, default in entry.defaults.items() if default is registry._EMPTY}
+        needed = {argument for argument, default in entry.formula.defaults.items() if default is Parameter.empty}
         assert needed <= arguments, f"{name} never has {needed - arguments}"
 
 

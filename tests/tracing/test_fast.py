@@ -1,5 +1,8 @@
 """Fast and slow counts are the same, operator by operator; what is remembered never speaks for a call it was not."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -100,6 +103,44 @@ def test_slow_asks_torch_for_every_call_and_remembers_nothing(compared):
     assert len(report.ops) == 2
     assert not remembered.calls(torch.float32)
     assert not remembered.works()
+
+
+def test_all_that_a_slow_report_counts_again_is_slow(compared):
+    report = count_flops(nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU()), (1, 3, 4, 8, 8), fast=False, mode="train")
+    assert report.span.span
+    assert report.receptive_field()
+    assert not remembered.works()
+    assert not remembered._calls
+
+
+class Nesting(nn.Module):
+    """Counts another module in its forward pass, and may raise after that."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self.fails = fails
+
+    def forward(self, x):
+        count_flops(nn.Sigmoid(), (7,), fast=True)
+        assert not self.fails
+        return x.tanh()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_count_within_a_slow_one_is_slow_and_one_after_it_is_not(fails):
+    with pytest.raises(ForwardError) if fails else nullcontext():
+        count_flops(Nesting(fails), (7,), fast=False)
+    assert not remembered._calls
+    assert not remembered.works()
+    count_flops(nn.ReLU(), (7,))
+    assert remembered.works()
+
+
+def test_a_slow_count_leaves_other_threads_alone():
+    with remembered.anew(), ThreadPoolExecutor(1) as pool:
+        pool.submit(count_flops, nn.ReLU(), (7,)).result()
+        assert not remembered.works()
+    assert remembered.works()
 
 
 class Joined(nn.Module):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules import TORCH
 
+from flopcount.rules import RULES
 from flopcount.tracing.layout import layout_of
-from flopcount.tracing.shapes import SHAPES
+from flopcount.tracing.shapes import shape_of
 
 aten = torch.ops.aten
 size = st.integers(1, 6)
@@ -18,6 +19,7 @@ axis = st.sampled_from([1, 1, 2, 3, 0, 4, 5, 6])  # mostly whole, sometimes empt
 LAYOUTS = ("contiguous", "channels_last", "transposed", "strided", "expanded")
 layouts = st.sampled_from(LAYOUTS)
 DTYPES = (torch.float32, torch.float16, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn)
+DROPOUTS = ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
 dtypes = st.sampled_from([torch.float32, torch.float32, torch.float32, *DTYPES])
 
 
@@ -44,7 +46,7 @@ def kernel_layout(op, args, kwargs):
 def agree(op, *args, strides=True, **kwargs):
     """Ours is None, or torch's result; and where torch refuses, ours is None. Says whether ours answered."""
     as_layouts = torch.utils._pytree.tree_map_only(torch.Tensor, layout_of, (args, kwargs))
-    ours = SHAPES[f"aten.{op}"](*as_layouts[0], **as_layouts[1])
+    ours = shaped(op)[0](*as_layouts[0], **as_layouts[1])
     truth = kernel_layout(op, args, kwargs)
     if ours is None:
         return False
@@ -106,7 +108,9 @@ def test_pools(axes, average, layout, data):
 @settings(max_examples=60)
 def test_adaptive_pools(axes, layout, data):
     x = tensor((2, 3, *[data.draw(axis) for _ in range(axes)]), layout, data.draw(dtypes))
-    agree(f"adaptive_avg_pool{axes}d", x, per_axis(data.draw, axes, data.draw(st.sampled_from([-1, 0, 1, 1])), 5))
+    sizes = per_axis(data.draw, axes, data.draw(st.sampled_from([-1, 0, 1, 1])), 5)
+    agree(f"adaptive_avg_pool{axes}d", x, sizes)
+    agree(f"_adaptive_avg_pool{axes}d", x, sizes)
 
 
 def test_the_window_of_avg_pool3d_must_fit_without_padding():
@@ -119,10 +123,11 @@ def test_the_window_of_avg_pool3d_must_fit_without_padding():
 @settings(max_examples=150)
 def test_broadcasting(a, b, layout, data):
     x, y = tensor(tuple(a), layout, data.draw(dtypes)), tensor(tuple(b), data.draw(layouts), data.draw(dtypes))
-    for op in ("add", "sub", "mul", "div"):
+    for op in ("add", "sub", "rsub", "mul", "div"):
         for other in (y, tensor(tuple(a)), 2.0, 2, True, 1j):
             agree(op, x, other)
     agree("add", x, y, alpha=2)
+    agree("add", x, 2, 3)  # a number to scale by may stand in its place
     agree("sub", x, 2, alpha=2.5)
     agree("div", x, y, rounding_mode="floor")
 
@@ -149,7 +154,9 @@ def test_matmul(batch, m, k, n, layout, data):
     dtype = data.draw(dtypes)
     for left in ((*batch, m, k), (m, k), (k,), ()):
         for right in ((*batch, k, n), (*batch, k + 1, n), (1, k, n), (k,)):
-            agree("matmul", tensor(left, layout, dtype), tensor(right, data.draw(layouts), data.draw(dtypes)))
+            x, y = tensor(left, layout, dtype), tensor(right, data.draw(layouts), data.draw(dtypes))
+            agree("matmul", x, y)
+            assert not agree("vdot", x, y)  # which is called as matmul is, with vectors alone
 
 
 @given(st.lists(axis, max_size=5), st.integers(-5, 4), layouts, st.data())
@@ -210,7 +217,8 @@ def test_elementwise(shape, layout, dtype):
     for approximate in ("none", "tanh", "erf"):
         agree("gelu", x, approximate=approximate)
     for p, train in ((0.5, True), (0.5, False), (0.0, True), (1.0, True), (1.5, True), (-0.5, False)):
-        agree("dropout", x, p, train)
+        for op in DROPOUTS:
+            agree(op, x, p, train)
     for dim in range(-5, 5):
         for op in ("softmax", "log_softmax"):
             agree(op, x, dim)
@@ -238,9 +246,9 @@ def plain_calls():
     """One everyday call of every operator we have a shape function for."""
     x, image, video = tensor((2, 7, 5)), tensor((1, 4, 9, 9)), tensor((1, 4, 8, 9, 9))
     three, four = tensor((3,)), tensor((4,))
-    calls = dict.fromkeys(ELEMENTWISE, (x,)) | {op: (x, tensor((7, 5))) for op in ("add", "sub", "mul", "div")}
+    calls = dict.fromkeys(ELEMENTWISE, (x,)) | {op: (x, tensor((7, 5))) for op in ("add", "sub", "rsub", "mul", "div")}
+    calls |= dict.fromkeys(DROPOUTS, (x, 0.5, True))
     return calls | {
-        "dropout": (x, 0.5, True),
         "softmax": (x, -1),
         "log_softmax": (x, -1),
         "batch_norm": (video, four, four, four, four, False, 0.1, 1e-5, False),
@@ -258,6 +266,8 @@ def plain_calls():
         "avg_pool3d": (video, [2, 2, 2]),
         "adaptive_avg_pool2d": (image, [1, 1]),
         "adaptive_avg_pool3d": (video, [1, 1, 1]),
+        "_adaptive_avg_pool2d": (image, [1, 1]),
+        "_adaptive_avg_pool3d": (video, [1, 1, 1]),
         "cat": ([tensor((2, 3)), tensor((2, 4))], 1),
         "stack": ([x, x], -1),
         "pow": (x, 0.75),
@@ -265,6 +275,7 @@ def plain_calls():
         "roll": (x, [1, -2], [0, 1]),
         "pad": (x, [1, 0, 2, 2]),
         "index": (x, [tensor((3, 3), dtype=torch.int64)]),
+        "_unsafe_index": (x, [tensor((3, 3), dtype=torch.int64)]),
         "index_select": (x, 1, tensor((3,), dtype=torch.int64)),
         "mean": (x, [1]),
         "bmm": (x, tensor((2, 5, 3))),
@@ -282,10 +293,22 @@ def recurrent_call(kind, states):
     return tensor((3, 2, 4)), hx, list(kind(4, 5, device="meta").parameters()), True, 1, 0.0, False, False, False
 
 
-@pytest.mark.parametrize("name", sorted(SHAPES))
-def test_ours_does_answer_what_networks_are_made_of(name):
+def shaped(op):
+    """The shape functions that the overloads of an operator have."""
+    packet = getattr(aten, op)
+    shapes = (shape_of(getattr(packet, overload)) for overload in packet.overloads() if "out" not in overload)
+    return [shape for shape in shapes if shape is not None]
+
+
+def answered():
+    """Operators with a shape function, aliases that are called as their canonical operator included."""
+    names = [name.removeprefix("aten.") for name in RULES if name.startswith("aten.") and name.count(".") == 1]
+    return sorted(op for op in names if shaped(op) and op != "vdot")  # which is refused, since it looks like matmul
+
+
+@pytest.mark.parametrize("op", answered())
+def test_ours_does_answer_what_networks_are_made_of(op):
     """Otherwise all of the above could pass by never answering."""
-    op = name.removeprefix("aten.")
     assert agree(op, *plain_calls()[op], strides=op != "scaled_dot_product_attention")
 
 
@@ -346,6 +369,7 @@ def test_rearrangements(shape, layout, data):
     indices = [tensor(tuple(draw(st.lists(axis, max_size=2))), dtype=draw(st.sampled_from([torch.int64, torch.bool])))]
     agree("roll", x, draw(st.lists(st.integers(-3, 3), max_size=3)), dims)
     agree("index", x, indices)
+    agree("_unsafe_index", x, indices)
     agree("index_select", x, dim, indices[0])
     agree("mean", x, dims, draw(st.booleans()))
     agree("stack", [x, tensor(tuple(shape), draw(layouts), dtype)], dim)

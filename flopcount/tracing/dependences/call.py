@@ -61,7 +61,7 @@ RULES: dict[str, Rule] = {}
 
 
 def dependence(*names: str) -> Callable[[Rule], Rule]:
-    """Register a function for operators of aten."""
+    """Register a function for canonical operators of aten; it is asked for their aliases, too."""
 
     def register(function: Rule) -> Rule:
         RULES.update({f"aten.{name}": function for name in names})

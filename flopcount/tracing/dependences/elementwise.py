@@ -10,9 +10,8 @@ from .call import Answer, Call, axes_of, dependence
 __all__ = ["pointwise"]
 
 
-@dependence("masked_fill", "where", "addcmul", "addcdiv", "lerp", "_to_copy", "clone", "contiguous", "to", "type_as",
-            "copy", "detach", "alias", "lift_fresh", "dropout", "feature_dropout", "alpha_dropout", "native_dropout",
-            "feature_alpha_dropout", "bernoulli", "resolve_conj", "resolve_neg", "positive")  # fmt: skip
+@dependence("masked_fill", "where", "_to_copy", "clone", "contiguous", "to", "copy", "detach", "alias", "lift_fresh",
+            "dropout", "bernoulli", "resolve_conj", "resolve_neg")  # fmt: skip
 def pointwise(call: Call) -> Answer:
     """Each element of the result sees what the elements at its place see."""
     fits = all(_broadcasts(tensor.shape, call.out) for tensor in call.tensors() if call.see(tensor) is not None)
@@ -24,7 +23,7 @@ def _broadcasts(shape: Sequence[int], out: Sequence[int]) -> bool:
     return len(shape) <= len(out) and all(n in (1, m) for n, m in zip(shape, behind, strict=True))
 
 
-@dependence("softmax", "_softmax", "log_softmax", "_log_softmax", "sort")
+@dependence("softmax")
 def along_one_axis(call: Call) -> Answer:
     """Each element sees all along one axis."""
     reach = call.reach()
@@ -38,9 +37,8 @@ def cumulative(call: Call) -> Answer:
     return [running(reach, call["dim"])] * len(call.results) if reach else None
 
 
-@dependence("sum", "nansum", "mean", "nanmean", "prod", "amax", "amin", "max", "min", "argmax", "argmin", "aminmax",
-            "var", "var_mean", "std", "std_mean", "logsumexp", "norm", "linalg_vector_norm", "frobenius_norm", "any",
-            "all", "count_nonzero", "topk", "kthvalue", "median", "nanmedian", "mode")  # fmt: skip
+@dependence("sum", "mean", "aminmax", "var", "var_mean", "std", "std_mean", "logsumexp", "norm", "linalg_vector_norm",
+            "frobenius_norm", "any", "all", "count_nonzero", "topk", "median", "mode")  # fmt: skip
 def reduction(call: Call) -> Answer:
     """Axes folded away, or kept with fewer elements."""
     reach, tensors = call.reach(), call.tensors()
@@ -54,3 +52,9 @@ def reduction(call: Call) -> Answer:
     kept = [axis for axis in range(ndim) if axis not in axes]
     gone = result.map(lambda x: x.squeeze(axes), [result.jumps[axis] for axis in kept])
     return [gone] * len(call.results)
+
+
+@dependence("sort")
+def ordered(call: Call) -> Answer:
+    """All along one axis; kthvalue folds it."""
+    return reduction(call) if "k" in call.given else along_one_axis(call)

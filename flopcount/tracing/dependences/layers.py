@@ -17,7 +17,7 @@ def linear(call: Call) -> Answer:
     return reduced(reach, [-1]) if reach else None
 
 
-@dependence("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addbmm", "__matmul__")
+@dependence("matmul", "addmm", "baddbmm", "addbmm")
 def matmul(call: Call) -> Answer:
     """Element (n, m) sees row n of the one and column m of the other."""
     pair = [value for name, value in call.given.items() if name not in ("self", "input") and isinstance(value, Tensor)]
@@ -48,7 +48,12 @@ def _product(parts: list[Intervals], ndim: int) -> Intervals:
 
 @dependence("scaled_dot_product_attention")
 def attention(call: Call) -> Answer:
-    """Each query sees itself and all keys and values, or those up to its own place."""
+    """Each query sees itself and all keys and values, or those up to its own place.
+
+    Kernels that are called by name give more than that, of other shapes.
+    """
+    if len(call.results) > 1:
+        return None
     query, parts = call.reach("query"), []
     for name in ("key", "value"):
         reach = call.reach(name)
@@ -59,7 +64,7 @@ def attention(call: Call) -> Answer:
     return joined([*([reduced(query, [-1])] if query else []), *parts], len(call.out))
 
 
-@dependence("batch_norm", "native_batch_norm", "_native_batch_norm_legit_no_training")
+@dependence("batch_norm")
 def batch_norm(call: Call) -> Answer:
     """In evaluation each element sees itself, in training all of its channel."""
     reach = call.reach("input")
@@ -69,7 +74,7 @@ def batch_norm(call: Call) -> Answer:
     return reduced(reach, [axis for axis in range(len(reach.shape)) if axis != 1]) if training else reach
 
 
-@dependence("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm")
+@dependence("layer_norm", "rms_norm")
 def layer_norm(call: Call) -> Answer:
     """Each element sees the axes that are normalised together."""
     reach = call.reach("input")
@@ -78,11 +83,12 @@ def layer_norm(call: Call) -> Answer:
 
 @dependence("group_norm")
 def group_norm(call: Call) -> Answer:
-    """Each element sees its group of channels at every position."""
+    """Each element sees its group of channels at every position; native_group_norm has another name for the groups."""
     reach = call.reach("input")
     if reach is None:
         return None
-    mixed = mixed_channels(reach, 1, call["num_groups"], call["input"].shape[1])
+    groups = call.given.get("num_groups") or call["group"]
+    mixed = mixed_channels(reach, 1, groups, call["input"].shape[1])
     return reduced(mixed, range(2, len(reach.shape)))
 
 
@@ -93,11 +99,9 @@ def instance_norm(call: Call) -> Answer:
     return reduced(reach, range(2, len(reach.shape))) if reach else None
 
 
-@dependence("lstm", "gru", "rnn_tanh", "rnn_relu")
+@dependence("lstm", "gru", "rnn_tanh")
 def recurrent(call: Call) -> Answer:
     """Each step sees itself and those before it, in two directions all; the last state sees all."""
-    if call.func._overloadname != "input":
-        return None
     reach = call.reach("input")
     if reach is None:
         return None
@@ -112,14 +116,8 @@ def recurrent(call: Call) -> Answer:
     return [steps, *[last] * (len(call.results) - 1)]
 
 
-@dependence("fft_fftn", "fft_rfftn", "fft_irfftn", "fft_ifftn", "fft_fft2", "fft_rfft2", "fft_irfft2", "fft_ifft2",
-            "fft_fft", "fft_ifft", "fft_rfft", "fft_irfft")  # fmt: skip
+@dependence("_fft_c2c", "_fft_r2c", "_fft_c2r")
 def fourier(call: Call) -> Answer:
     """Each frequency sees every position along its axes."""
-    reach, ndim = call.reach(), len(call.out)
-    if reach is None:
-        return None
-    two = "2" in str(call.func.overloadpacket)
-    dims = call.given.get("dim")
-    axes = axes_of(dims, ndim) if dims is not None else [-2, -1] if two else list(range(ndim))
-    return reduced(reach, axes)
+    reach = call.reach()
+    return reduced(reach, axes_of(call["dim"], len(call.out))) if reach else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core.ops import Kind, Signature
+from ...core.ops import Kind
 from ...rules import find_rule
 from . import elementwise, layers, movement, windows  # noqa: F401  (imported to register)
 from .call import RULES, Rule
@@ -16,11 +16,11 @@ _MIXING = ("aten.kron", "aten.linalg_cross", "aten.addr", "aten.isin", "aten._fo
 
 
 def rule_of(func: Any) -> Rule | None:
-    """The dependence of an operator: by name, else that of an elementwise operator if its cost rule is of one."""
+    """The dependence of an operator: by canonical name, else that of an elementwise one if its cost rule is of one."""
     name = str(func.overloadpacket)
-    rule = RULES.get(name) or RULES.get(name[:-1] if name.endswith("_") else name)
+    cost = find_rule(name, func._overloadname)
+    rule = RULES.get(cost.name if cost is not None else name.removesuffix("_"))
     if rule is not None:
         return rule
-    cost = find_rule(Signature(name, func._overloadname, {}, ()))
     by_element = cost is not None and cost.kind in (Kind.ACTIVATION, Kind.ELEMENTWISE)
     return elementwise.pointwise if by_element and not name.startswith(_MIXING) else None

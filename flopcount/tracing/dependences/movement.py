@@ -36,7 +36,7 @@ def pad(call: Call) -> Answer:
     return result
 
 
-@dependence("cat", "concat", "concatenate", "stack")
+@dependence("cat", "stack")
 def cat(call: Call) -> Answer:
     """Tensors side by side; constants among them see nothing."""
     tensors = call["tensors"]
@@ -51,7 +51,7 @@ def cat(call: Call) -> Answer:
     return side_by_side(opened, [1] * len(tensors), axis)
 
 
-@dependence("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as", "_reshape_alias")
+@dependence("view", "reshape", "_unsafe_view", "flatten", "_reshape_alias")
 def reshape(call: Call) -> Answer:
     """The same elements in another shape."""
     reach, x = call.reach(), next(iter(call.given.values()))
@@ -70,15 +70,8 @@ def unsqueeze(call: Call) -> Answer:
     return reach.map(lambda x: x.unsqueeze(axis), (*reach.jumps[:axis], NOWHERE, *reach.jumps[axis:]))
 
 
-_VIEWS = (
-    *("permute", "transpose", "t", "numpy_T", "mT", "movedim", "moveaxis", "swapaxes", "swapdims"),
-    *("slice", "select", "narrow", "squeeze", "expand", "expand_as", "unfold", "diagonal"),
-    *("unbind", "chunk", "split", "split_with_sizes", "tensor_split", "hsplit", "vsplit", "unsafe_chunk"),
-    *("unsafe_split", "adjoint", "broadcast_to"),
-)
-
-
-@dependence(*_VIEWS)
+@dependence("permute", "transpose", "t", "slice", "select", "squeeze", "expand", "unfold", "diagonal", "unbind",
+            "split", "split_with_sizes", "unsafe_split")  # fmt: skip
 def view(call: Call) -> Answer:
     """Torch's own view, of the arrays."""
     reach, x = call.reach(), next(iter(call.given.values()))
@@ -108,14 +101,14 @@ def turned(call: Call) -> Answer:
     return reach.map(lambda x: x.roll(sizes_of(call["shifts"], len(axes)), axes))
 
 
-@dependence("repeat", "tile")
+@dependence("repeat")
 def repeat(call: Call) -> Answer:
     """Copies along axes."""
     reach = call.reach()
     if reach is None:
         return None
     ndim = len(call.out)
-    times = list(call.given.get("repeats") or call.given["dims"])
+    times = list(call["repeats"])
     times = [1] * (ndim - len(times)) + times
     result = broadcast(reach, ndim)
     return result.map(lambda x: x.repeat([t if n > 1 else 1 for t, n in zip(times, x.shape, strict=True)]))
@@ -136,19 +129,23 @@ def _has_values(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, nn.Parameter) and not tensor.is_meta
 
 
-@dependence("index_select", "index", "_unsafe_index")
+@dependence("index")
 def index(call: Call) -> Answer:
-    """Elements picked along one axis: those named, or any of them where the clip decides."""
+    """Elements picked along one axis: those named, or any of them where the clip decides.
+
+    `index` has a list of indices and `index_select` one of an axis; the others of this name pick single elements.
+    """
     reach, x = call.reach("self"), call["self"]
-    places = call.given.get("index") if "dim" in call.given else None
-    if places is None:
-        indices = call["indices"]
+    places, indices = call.given.get("index"), call.given.get("indices")
+    if isinstance(places, Tensor) and places.ndim < 2 and "dim" in call.given and len(call.out) == x.ndim > 0:
+        axis = call["dim"] % x.ndim
+    elif isinstance(indices, (list, tuple)):
         axes = [axis for axis, value in enumerate(indices) if value is not None]
         if len(axes) != 1 or indices[axes[0]].ndim != 1 or indices[axes[0]].dtype in (torch.bool, torch.uint8):
             return None
         axis, places = axes[0], indices[axes[0]]
     else:
-        axis = call["dim"] % x.ndim
+        return None
     if reach is None:
         return None
     chosen = call.see(places)
@@ -162,7 +159,7 @@ def index(call: Call) -> Answer:
     return picked(reach, axis, picks, None, reach.jumps[axis].strided(abs(step)))
 
 
-@dependence("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
+@dependence("grid_sampler")
 def grid_sampler(call: Call) -> Answer:
     """Sampled wherever the grid points to: anywhere."""
     x, grid = call.reach("input"), call.reach("grid")

@@ -12,7 +12,7 @@ from .call import Answer, Call, Rule, dependence, sizes_of
 __all__: list[str] = []
 
 
-@dependence("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
+@dependence("convolution")
 def convolution(call: Call) -> Answer:
     """Each output sees the taps of its window, padding included, in all channels of its group."""
     reach, weight = call.reach("input"), call["weight"]
@@ -36,7 +36,7 @@ def convolution(call: Call) -> Answer:
     return result
 
 
-@dependence("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+@dependence("conv_transpose1d")
 def transposed(call: Call) -> Answer:
     """Output o sees the inputs i with a tap at o + padding − i · stride."""
     reach, weight = call.reach("input"), call["weight"]
@@ -100,9 +100,9 @@ def _adaptive(axes: int) -> Rule:
 
 
 for _n in (1, 2, 3):
-    dependence(f"max_pool{_n}d", f"max_pool{_n}d_with_indices")(_pool(_n, mean=False))
+    dependence(f"max_pool{_n}d")(_pool(_n, mean=False))
     dependence(f"avg_pool{_n}d")(_pool(_n, mean=True))
-    dependence(f"adaptive_avg_pool{_n}d", f"_adaptive_avg_pool{_n}d", f"adaptive_max_pool{_n}d")(_adaptive(_n))
+    dependence(f"adaptive_avg_pool{_n}d", f"adaptive_max_pool{_n}d")(_adaptive(_n))
 
 
 def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
