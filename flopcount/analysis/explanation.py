@@ -13,7 +13,7 @@ from ..core.ops import CostedOp, Kind, Signature, Workload
 from ..core.result import ModuleRow, Result
 from ..core.units import exact
 from ..rules import find_rule
-from ..rules.costing import work_of
+from ..rules.costing import costed_anew
 from ..rules.expression import Term, named
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
@@ -128,7 +128,7 @@ def _worked_out(signature: Signature, work: Workload) -> Workload:
         return work
     arguments = {name: named(value) for name, value in signature.arguments.items()}
     try:
-        again = work_of(replace(signature, arguments=arguments, outputs=named(signature.outputs)))
+        again = costed_anew(replace(signature, arguments=arguments, outputs=named(signature.outputs))).work
     except TypeError:  # a user's rule may want plain ints (numpy, torch)
         return work
     assert (again.macs, again.other_flops) == (work.macs, work.other_flops), signature
