@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .ops import CostedOp
 from .quantity import TABLE, Quantity, counted
 
-__all__ = ["Amount", "amount_of", "summed"]
+__all__ = ["Amount", "QuantityOf", "amount_of", "summed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,22 @@ class Amount:
 
 def _grows(name: str) -> bool:
     return bool(TABLE[name].grows_with)
+
+
+class QuantityOf:
+    """An attribute of the name of a quantity: how much of it there is in an Amount that the same object has."""
+
+    def __init__(self, amount: str) -> None:
+        self._amount, self._name = amount, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> int:
+        if owner is None:  # asked of the class, as documentation does
+            return self  # type: ignore[return-value]
+        amount: Amount = getattr(owner, self._amount)
+        return amount[self._name.removeprefix("own_")]
 
 
 def amount_of(ops: Sequence[CostedOp]) -> Amount:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from .amount import Amount, amount_of
+from .amount import Amount, QuantityOf, amount_of
 from .dataflow import Dataflow
 from .errors import UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, Trace
@@ -74,15 +74,10 @@ class ModuleRow:
     cost: Amount
     own: Amount
 
-    @property
-    def params(self) -> int:
-        """Parameters, its children's included."""
-        return self.cost.params
-
-    @property
-    def own_params(self) -> int:
-        """Parameters that it owns itself."""
-        return self.own.params
+    params = QuantityOf("cost")
+    """Parameters, its children's included."""
+    own_params = QuantityOf("own")
+    """Parameters that it owns itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +89,10 @@ class OperatorRow:
     calls: int
     cost: Amount
 
-    @property
-    def bytes_read(self) -> int:
-        """Compulsory reads of all calls."""
-        return self.cost.bytes_read
-
-    @property
-    def bytes_written(self) -> int:
-        """Compulsory writes of all calls."""
-        return self.cost.bytes_written
+    bytes_read = QuantityOf("cost")
+    """Compulsory reads of all calls."""
+    bytes_written = QuantityOf("cost")
+    """Compulsory writes of all calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,45 +159,22 @@ class Result:
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
         return Amount({**amount_of(self.ops).counts, **tree})
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all contractions."""
-        return self.total.macs
-
-    @property
-    def flops(self) -> int:
-        """2 * macs."""
-        return self.total.flops
-
-    @property
-    def other_flops(self) -> int:
-        """Floating-point operations that are no contraction."""
-        return self.total.other_flops
-
-    @property
-    def total_flops(self) -> int:
-        """Contractions and everything else: flops + other_flops."""
-        return self.total.total_flops
-
-    @property
-    def params(self) -> int:
-        """Elements of distinct parameters."""
-        return self.total.params
-
-    @property
-    def trainable_params(self) -> int:
-        """Of those, the ones that require a gradient."""
-        return self.total.trainable_params
-
-    @property
-    def bytes_read(self) -> int:
-        """Compulsory reads of every operation run one by one."""
-        return self.total.bytes_read
-
-    @property
-    def bytes_written(self) -> int:
-        """Compulsory writes of every operation run one by one."""
-        return self.total.bytes_written
+    macs = QuantityOf("total")
+    """Multiply-accumulates of all contractions."""
+    flops = QuantityOf("total")
+    """2 * macs."""
+    other_flops = QuantityOf("total")
+    """Floating-point operations that are no contraction."""
+    total_flops = QuantityOf("total")
+    """Contractions and everything else: flops + other_flops."""
+    params = QuantityOf("total")
+    """Elements of distinct parameters."""
+    trainable_params = QuantityOf("total")
+    """Of those, the ones that require a gradient."""
+    bytes_read = QuantityOf("total")
+    """Compulsory reads of every operation run one by one."""
+    bytes_written = QuantityOf("total")
+    """Compulsory writes of every operation run one by one."""
 
     @property
     def per_sample(self) -> Amount:
@@ -283,20 +250,12 @@ class SavedReport:
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all contractions."""
-        return self.total.macs
-
-    @property
-    def params(self) -> int:
-        """Elements of distinct parameters."""
-        return self.total.params
-
-    @property
-    def trainable_params(self) -> int:
-        """Of those, the ones that require a gradient."""
-        return self.total.trainable_params
+    macs = QuantityOf("total")
+    """Multiply-accumulates of all contractions."""
+    params = QuantityOf("total")
+    """Elements of distinct parameters."""
+    trainable_params = QuantityOf("total")
+    """Of those, the ones that require a gradient."""
 
 
 def _module_rows(
