@@ -194,6 +194,11 @@ def _broadcast(x: Any, y: Any, alpha: Any = 1, **options: Any) -> Layout | None:
     return broadcast(x, y) if _alike(x, y) else None
 
 
+def _rsub(x: Any, y: Any, alpha: Any = 1, **options: Any) -> Layout | None:
+    first, second = (y, x) if isinstance(y, Layout) else (x, y)
+    return _broadcast(first, second, alpha, **options)
+
+
 def _linear(x: Any, weight: Any, bias: Any = None) -> Layout | None:
     if not _alike(x, weight, bias) or len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
         return None
@@ -376,6 +381,7 @@ SHAPES: Mapping[str, Shape] = {
 
 ALIASES: Mapping[str, Shape] = {
     **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},  # `convolution` takes its arguments in another order
+    "aten.rsub": _rsub,  # the other way round, and the first of two tensors decides on strides
     "aten.bmm": _bmm,  # batches of matrices alone, which `matmul` broadcasts
     "aten.vdot": lambda x, y: None,  # vectors alone
     "aten.index_select": _index_select,  # along an axis that is named

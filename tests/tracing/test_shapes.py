@@ -344,6 +344,14 @@ def test_strides_of_broadcasts_are_those_torch_chooses(shape, data):
     agree("masked_fill", x, tensor(tuple(other), "contiguous", torch.bool), float("-inf"))
 
 
+def test_what_is_subtracted_from_decides_on_strides():
+    """Found by a draw: rsub is called as sub is, and subtracts the other way round."""
+    x, y = tensor((2, 3), "transposed"), tensor((2, 3))
+    assert agree("rsub", x, y)
+    assert agree("sub", x, y)
+    assert kernel_layout("rsub", (x, y), {}).stride != kernel_layout("sub", (x, y), {}).stride
+
+
 def test_one_column_of_a_picture_may_pass_for_channels_last():
     """Found by a draw: torch looks at no stride of an axis of size 1."""
     odd = torch.empty_strided((1, 2, 2, 1), (4, 1, 2, 4), device="meta")
