@@ -25,7 +25,7 @@ from ...tracing.torch_private import ConvNd
 from ..claims import Claim, Extras, explain, hooked, multiplied, product, unrecognised, visits, weights
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..reasons import BIAS, FULL_LENGTH, SCALING, adds, repeats
-from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
+from ..watched import FormulaCall, Journal, Watched, watch, watched_peer
 
 __all__ = ["PEER"]
 
@@ -103,7 +103,7 @@ def _noting_functions(operators: Any, journal: Journal) -> Iterator[None]:
     before = [dict(table) for table in tables]
     for table in tables:
         for function, formula in table.items():
-            table[function] = _noting(name_of(function), formula, journal)
+            table[function] = journal.noting(function, _whole(formula))
     try:
         yield
     finally:
@@ -111,13 +111,8 @@ def _noting_functions(operators: Any, journal: Journal) -> Iterator[None]:
             table.update(formulas)
 
 
-def _noting(name: str, formula: Callable[..., Any], journal: Journal) -> Callable[..., int]:
-    def noting_formula(*args: Any, **kwargs: Any) -> int:
-        amount = int(formula(*args, **kwargs))
-        journal.note(name, args, kwargs, amount)
-        return amount
-
-    return noting_formula
+def _whole(formula: Callable[..., Any]) -> Callable[..., int]:
+    return lambda *args, **kwargs: int(formula(*args, **kwargs))
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
