@@ -28,7 +28,7 @@ __all__ = [
     "RealOperator",
     "Subject",
     "failure_of",
-    "inferring",
+    "in_inference_mode",
     "quiet",
 ]
 
@@ -158,7 +158,7 @@ def _raised_in(error: Exception) -> str:
     return last[-1].name if last else "the call"
 
 
-def inferring(run: Callable[[AbstractContextManager[Any]], T]) -> T:
+def in_inference_mode(run: Callable[[AbstractContextManager[Any]], T]) -> T:
     """What a run gives in inference mode; with gradients, where the module differentiates inside and cannot do so."""
     try:
         return run(torch.inference_mode())

@@ -28,7 +28,7 @@ from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from .peer import Answer, Cause, Peer, PeerCount, Subject, inferring, quiet
+from .peer import Answer, Cause, Peer, PeerCount, Subject, in_inference_mode, quiet
 
 __all__ = ["FormulaCall", "Journal", "Watched", "watch", "watched_peer"]
 
@@ -66,7 +66,7 @@ class Journal:
         self.output = output
         self.formula_calls: list[FormulaCall] = []
 
-    def noting(
+    def note_calls(
         self, function: Any, formula: Callable[..., T], amount_of: Callable[[Any], int] = int
     ) -> Callable[..., T]:
         """The formula for a function, which the tool asks just before the function runs; every call is written down."""
@@ -93,7 +93,7 @@ def _shape(value: Any) -> Any:
 
 def watch(module: nn.Module, call: Callable[[Journal], Any]) -> tuple[Any, Watched]:
     """Run the tool in inference mode, where operators arrive whole; with gradients, if the module asks for them."""
-    return inferring(lambda gradients: _watch(module, call, gradients))
+    return in_inference_mode(lambda gradients: _watch(module, call, gradients))
 
 
 def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) -> tuple[Any, Watched]:

@@ -83,7 +83,7 @@ def _noting(wrap: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
     """The patch of one function, its formula noting every call."""
 
     def noting_wrap(function: Any, formula: Callable[..., tuple[Any, Any]], *lists: Any) -> Any:
-        return wrap(function, journal.noting(function, formula, lambda result: int(result[1])), *lists)
+        return wrap(function, journal.note_calls(function, formula, lambda result: int(result[1])), *lists)
 
     return noting_wrap
 

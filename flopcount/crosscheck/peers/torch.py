@@ -27,7 +27,7 @@ from ...tracing.guard.preserve import preserved
 from ...tracing.mode import SILENT, NativeMode, make_signature
 from ...tracing.results import drain
 from ...tracing.torch_private import TorchDispatchMode
-from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, inferring, quiet
+from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, in_inference_mode, quiet
 from ..reasons import COMPLEX, THREE_REAL
 
 __all__ = ["PEER", "run_torch"]
@@ -47,7 +47,7 @@ def _run(
 ) -> tuple[PeerCount, tuple[RealOperator, ...]]:
     """The count and the operators of one pass (none if it failed)."""
     try:
-        listener, total = inferring(lambda gradients: _listen(module, args, kwargs, gradients))
+        listener, total = in_inference_mode(lambda gradients: _listen(module, args, kwargs, gradients))
     except Exception as error:  # whatever the module raises on real tensors
         return PEER.failed(error), ()
     macs: Counter[str] = Counter()
