@@ -23,7 +23,7 @@ from ..core.table import Column, Table
 from ..core.units import times
 from ..counting import count_named
 from ..models import CARDS
-from ..models.library_registry import model_names, options_to_try
+from ..models.library_registry import find_library
 
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 
@@ -140,14 +140,14 @@ def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
     library, _, pattern = what.partition(":")
     if library not in (ZOO, *PREFIXES):
         raise UnknownNameError("library", library, (ZOO, *PREFIXES), f"choose {', '.join((ZOO, *PREFIXES))}")
-    names = list(CARDS) if library == ZOO else model_names(library)
+    names = list(CARDS) if library == ZOO else sorted(find_library(library).model_names())
     matching = [name for name in names if fnmatch.fnmatchcase(name, pattern or "*")]
     if not matching:
         fix = f"{library} has {len(names)} models, such as {', '.join(names[:3])}"
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
         return [(name, ({},)) for name in matching]
-    return [(f"{library}:{name}", options_to_try(library, name)) for name in matching]
+    return [(f"{library}:{name}", find_library(library).options_to_try(name)) for name in matching]
 
 
 def survey(

@@ -25,9 +25,9 @@ from .watched import Watched
 __all__ = [
     "Claim",
     "Extras",
+    "claims_of_hooks",
     "explain",
-    "hooked",
-    "multiplied",
+    "layer_products",
     "positions",
     "product",
     "unrecognised",
@@ -101,7 +101,7 @@ def _type(module: nn.Module) -> str:
     return type(module).__name__
 
 
-def hooked(
+def claims_of_hooks(
     watched: Watched, hooks: Container[Any], formula: Callable[[Any, ModuleCall], tuple[Extras, bool]]
 ) -> list[Claim]:
     """The claims of a tool that goes by exact types; `formula` gives a call's extras, and whether it covers ours."""
@@ -142,7 +142,7 @@ def weights(module: nn.Module) -> int:
     return sum(p.numel() for name, p in module.named_parameters(recurse=False) if "bias" not in name)
 
 
-def multiplied(module: nn.Module, call: ModuleCall) -> int:
+def layer_products(module: nn.Module, call: ModuleCall) -> int:
     """The products of a call of a known layer; 0 for any other module."""
     return weights(module) * (positions(module, call) or 0)
 

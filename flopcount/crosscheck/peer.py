@@ -6,12 +6,13 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from ..core.installation import Installation
@@ -27,6 +28,7 @@ __all__ = [
     "RealOperator",
     "Subject",
     "failure_of",
+    "in_inference_mode",
     "quiet",
 ]
 
@@ -154,6 +156,14 @@ def _raised_in(error: Exception) -> str:
     """The function that raised, for those tools that assert without a word."""
     last = traceback.extract_tb(error.__traceback__)
     return last[-1].name if last else "the call"
+
+
+def in_inference_mode(run: Callable[[AbstractContextManager[Any]], T]) -> T:
+    """What a run gives in inference mode; with gradients, where the module differentiates inside and cannot do so."""
+    try:
+        return run(torch.inference_mode())
+    except Exception:  # whatever a module raises on real tensors
+        return run(torch.enable_grad())
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def chosen(names: str | Sequence[str]) -> tuple[Peer, ...]:
 def _installed(name: str) -> Peer:
     peer = find_peer(name)
     if not peer.installed:
-        fix = f"{peer.installation}, or check against {', '.join(DEFAULT_TOOLS)}"
+        fix = f"{peer.installation or f'pip install {name}'}, or check against {', '.join(DEFAULT_TOOLS)}"
         raise InputError(f"{name} is not installed", [("fix", fix)])
     return peer
 

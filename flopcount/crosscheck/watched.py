@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -28,9 +28,11 @@ from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
 from ..tracing.mode import NativeMode
-from .peer import Answer, Cause, Peer, PeerCount, Subject, quiet
+from .peer import Answer, Cause, Peer, PeerCount, Subject, in_inference_mode, quiet
 
-__all__ = ["FormulaCall", "Journal", "Watched", "name_of", "watch", "watched_peer"]
+__all__ = ["FormulaCall", "Journal", "Watched", "watch", "watched_peer"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,22 @@ class Journal:
         self.output = output
         self.formula_calls: list[FormulaCall] = []
 
-    def note(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], amount: int) -> None:
-        """A formula for `function` gave this amount, just before the function ran."""
-        at = len(self._listener.ops)
-        shapes = tuple(map(_shape, args)), {name: _shape(value) for name, value in kwargs.items()}
-        self.formula_calls.append(FormulaCall(function, self._path.path, at, *shapes, amount))
+    def note_calls(
+        self, function: Any, formula: Callable[..., T], amount_of: Callable[[Any], int] = int
+    ) -> Callable[..., T]:
+        """The formula for a function, which the tool asks just before the function runs; every call is written down."""
+        function_name = _name_of(function)
+
+        def noting_formula(*args: Any, **kwargs: Any) -> T:
+            result, at = formula(*args, **kwargs), len(self._listener.ops)
+            shapes = tuple(map(_shape, args)), {name: _shape(value) for name, value in kwargs.items()}
+            self.formula_calls.append(FormulaCall(function_name, self._path.path, at, *shapes, amount_of(result)))
+            return result
+
+        return noting_formula
 
 
-def name_of(function: Any) -> str:
+def _name_of(function: Any) -> str:
     """A function's name; those of torch.nn.functional that choose by an argument are called otherwise inside."""
     public = (name for name, value in vars(functional).items() if value is function and not name.startswith("_"))
     return f"F.{name}" if (name := next(public, "")) else f"torch.{function.__name__}"
@@ -83,10 +93,7 @@ def _shape(value: Any) -> Any:
 
 def watch(module: nn.Module, call: Callable[[Journal], Any]) -> tuple[Any, Watched]:
     """Run the tool in inference mode, where operators arrive whole; with gradients, if the module asks for them."""
-    try:
-        return _watch(module, call, torch.inference_mode())
-    except Exception:  # a module that differentiates inside cannot run in inference mode
-        return _watch(module, call, torch.enable_grad())
+    return in_inference_mode(lambda gradients: _watch(module, call, gradients))
 
 
 def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) -> tuple[Any, Watched]:

@@ -18,7 +18,7 @@ from ..core.protocol import Clip
 from .library import Library, error_text, options_text
 from .recipe import Recipe
 
-__all__ = ["find_library", "library_model", "model_names", "options_to_try"]
+__all__ = ["find_library", "library_model"]
 
 
 def find_library(prefix: str) -> Library:
@@ -57,17 +57,3 @@ def library_model(
         return module
 
     return build
-
-
-def model_names(prefix: str) -> list[str]:
-    """Names that follow the prefix.
-
-    Raises:
-        InputError: the library is not installed, or does not fit the installed torch.
-    """
-    return sorted(find_library(prefix).model_names())
-
-
-def options_to_try(prefix: str, name: str) -> tuple[dict[str, Any], ...]:
-    """Options to count a model with, the next where the one before does not serve."""
-    return find_library(prefix).options_to_try(name)

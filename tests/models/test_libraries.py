@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 import flopcount
-from flopcount import Clip, InputError, UnknownNameError, count_model
+from flopcount import Clip, InputError, UnknownNameError, count_model, create_model
 from flopcount.cli import app
 from flopcount.core.installation import Installation
 from flopcount.core.registries import PREFIXES
@@ -223,6 +223,13 @@ def test_the_readme_names_every_prefix():
 def test_help_names_every_prefix():
     text = " ".join(CliRunner().invoke(app, ["survey", "--help"]).stdout.replace("│", " ").split())
     assert f"zoo, {', '.join(PREFIXES[:-1])} or {PREFIXES[-1]}" in text
+
+
+def test_a_network_of_the_zoo_that_wraps_a_library_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    text = r"which is not installed\n  fix     pip install transformers, or pip install .flopcount\[models\]"
+    with pytest.raises(InputError, match=text):
+        create_model("vivit_b_16x2")
 
 
 def test_what_a_library_is_installed_as():

@@ -21,7 +21,7 @@ from ...core.reason import Reason
 from ..claims import Claim, Extras, explain, product, visits
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..reasons import repeats
-from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
+from ..watched import FormulaCall, Journal, Watched, watch, watched_peer
 
 __all__ = ["PEER"]
 
@@ -83,14 +83,7 @@ def _noting(wrap: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
     """The patch of one function, its formula noting every call."""
 
     def noting_wrap(function: Any, formula: Callable[..., tuple[Any, Any]], *lists: Any) -> Any:
-        name = name_of(function)
-
-        def noting_formula(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-            flops, macs = formula(*args, **kwargs)
-            journal.note(name, args, kwargs, int(macs))
-            return flops, macs
-
-        return wrap(function, noting_formula, *lists)
+        return wrap(function, journal.note_calls(function, formula, lambda result: int(result[1])), *lists)
 
     return noting_wrap
 

@@ -22,10 +22,10 @@ from torch import nn
 from ...core.ops import CostedOp, ModuleCall
 from ...core.reason import Reason
 from ...tracing.torch_private import ConvNd
-from ..claims import Claim, Extras, explain, hooked, multiplied, product, unrecognised, visits, weights
+from ..claims import Claim, Extras, claims_of_hooks, explain, layer_products, product, unrecognised, visits, weights
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..reasons import BIAS, FULL_LENGTH, SCALING, adds, repeats
-from ..watched import FormulaCall, Journal, Watched, name_of, watch, watched_peer
+from ..watched import FormulaCall, Journal, Watched, watch, watched_peer
 
 __all__ = ["PEER"]
 
@@ -103,7 +103,7 @@ def _noting_functions(operators: Any, journal: Journal) -> Iterator[None]:
     before = [dict(table) for table in tables]
     for table in tables:
         for function, formula in table.items():
-            table[function] = _noting(name_of(function), formula, journal)
+            table[function] = journal.note_calls(function, _whole(formula))
     try:
         yield
     finally:
@@ -111,13 +111,8 @@ def _noting_functions(operators: Any, journal: Journal) -> Iterator[None]:
             table.update(formulas)
 
 
-def _noting(name: str, formula: Callable[..., Any], journal: Journal) -> Callable[..., int]:
-    def noting_formula(*args: Any, **kwargs: Any) -> int:
-        amount = int(formula(*args, **kwargs))
-        journal.note(name, args, kwargs, amount)
-        return amount
-
-    return noting_formula
+def _whole(formula: Callable[..., Any]) -> Callable[..., int]:
+    return lambda *args, **kwargs: int(formula(*args, **kwargs))
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
@@ -128,7 +123,7 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     def absence(module: nn.Module, op: CostedOp) -> Reason:
         return Reason("{}, and patches no function that it calls for this", (unrecognised(module, MODULES_MAPPING),))
 
-    modules = hooked(watched, MODULES_MAPPING, _formula)
+    modules = claims_of_hooks(watched, MODULES_MAPPING, _formula)
     functions = [_function(call) for call in watched.formula_calls]
     places = visits(subject.module, lambda module: type(module) in MODULES_MAPPING)
     causes = list(explain(PEER.name, watched, [*modules, *functions], places, absence, _repetition))
@@ -178,7 +173,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     spatial = shape[2:] if module.transposed else out[2:]
     claimed = weights(module) * shape[0] * prod(spatial)
     bias = shape[0] * prod(out[1:]) if module.bias is not None else 0
-    return ((BIAS, bias), (_FIRST_AXIS, claimed - multiplied(module, call)))
+    return ((BIAS, bias), (_FIRST_AXIS, claimed - layer_products(module, call)))
 
 
 _FIRST_AXIS = Reason("takes the first axis of unbatched input for the batch")
@@ -195,7 +190,7 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     bias = sum(p.numel() for name, p in forward.items() if "bias" in name)
     count = 1 if isinstance(module, (nn.RNN, nn.RNNCell)) else 7 if isinstance(module, (nn.GRU, nn.GRUCell)) else 10
     return (
-        (FULL_LENGTH, matrices * passes - multiplied(module, call)),
+        (FULL_LENGTH, matrices * passes - layer_products(module, call)),
         (adds(count, "hidden unit"), count * hidden * getattr(module, "num_layers", 1) * passes),
         (BIAS, bias * passes),
     )

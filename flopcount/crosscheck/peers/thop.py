@@ -18,7 +18,7 @@ from torch import nn
 from ...core.ops import CostedOp, ModuleCall
 from ...core.reason import Reason
 from ...tracing.torch_private import ConvNd, ConvTransposeNd
-from ..claims import Extras, explain, hooked, multiplied, unrecognised, visits
+from ..claims import Extras, claims_of_hooks, explain, layer_products, unrecognised, visits
 from ..peer import Cause, PeerCount, Subject, quiet
 from ..reasons import BIAS, FULL_LENGTH, adds
 from ..watched import Journal, Watched, watch, watched_peer
@@ -61,7 +61,7 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     def absence(module: nn.Module, op: CostedOp) -> Reason:
         return unrecognised(module, register_hooks)
 
-    claims = hooked(watched, register_hooks, _formula)
+    claims = claims_of_hooks(watched, register_hooks, _formula)
     applied = visits(subject.module)  # `apply` hooks a module once per place,
     summed = visits(
         subject.module, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential)
@@ -93,7 +93,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     unbatched = len(shape) == len(module.kernel_size) + 1
     if not unbatched and not isinstance(module, ConvTransposeNd):
         return ()
-    return ((_SECOND_AXIS if unbatched else _OUTPUT_POSITIONS, claimed - multiplied(module, call)),)
+    return ((_SECOND_AXIS if unbatched else _OUTPUT_POSITIONS, claimed - layer_products(module, call)),)
 
 
 _SECOND_AXIS = Reason("takes the second axis for channels")
@@ -115,7 +115,7 @@ def _recurrence(module: Any, call: ModuleCall) -> Extras:
     units = hidden * directions * layers * steps
     elementwise = gates + _BESIDE_GATES[type(module)]
     return (
-        (FULL_LENGTH, claimed - multiplied(module, call)),
+        (FULL_LENGTH, claimed - layer_products(module, call)),
         (adds(elementwise, "hidden unit"), elementwise * units),
         (BIAS, 2 * gates * units if module.bias else 0),
     )

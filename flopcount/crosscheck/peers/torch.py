@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from ...tracing.guard.preserve import preserved
 from ...tracing.mode import SILENT, NativeMode, make_signature
 from ...tracing.results import drain
 from ...tracing.torch_private import TorchDispatchMode
-from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, quiet
+from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, in_inference_mode, quiet
 from ..reasons import COMPLEX, THREE_REAL
 
 __all__ = ["PEER", "run_torch"]
@@ -46,12 +47,9 @@ def _run(
 ) -> tuple[PeerCount, tuple[RealOperator, ...]]:
     """The count and the operators of one pass (none if it failed)."""
     try:
-        listener, total = _listen(module, args, kwargs, inference=True)
-    except Exception:  # a module that differentiates inside cannot run in inference mode
-        try:
-            listener, total = _listen(module, args, kwargs, inference=False)
-        except Exception as error:  # whatever the module raises on real tensors
-            return PEER.failed(error), ()
+        listener, total = in_inference_mode(lambda gradients: _listen(module, args, kwargs, gradients))
+    except Exception as error:  # whatever the module raises on real tensors
+        return PEER.failed(error), ()
     macs: Counter[str] = Counter()
     for op, flops in zip(listener.ops, listener.flops, strict=True):
         macs[op.module] += flops // _FLOPS_PER_MAC
@@ -65,16 +63,15 @@ def _run(
 
 
 def _listen(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, inference: bool
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], gradients: AbstractContextManager[Any]
 ) -> tuple[_Listener, int]:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter: Any = FlopCounterMode(display=False)
     below, path = _Kernels(), ModulePath(module)
     listener = _Listener(path, below, counter.flop_registry, lambda: counter.get_total_flops())
-    gradients = torch.inference_mode() if inference else torch.enable_grad()
     with preserved(module, real=True), quiet(), gradients:
-        if inference:  # torch's module tracker hooks every argument that wants a gradient, and here there is none
+        if torch.is_inference_mode_enabled():  # or torch's module tracker hooks every argument that wants a gradient
             module.requires_grad_(False)
         with below, counter, path, listener:
             drain(module(*args, **kwargs), type(module).__name__)
