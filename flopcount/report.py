@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
 
 from .core.errors import InputError
+from .core.model_spec import ModelSpec
 from .core.ops import TensorSpec
-from .core.protocol import Clip, Views
+from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
 from .core.wording import sentence
 from .counting import count, refuse_uncosted, require_module
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from .training.plan import Plan
     from .training.training import Training
 
-__all__ = ["Report", "count_flops", "count_model"]
+__all__ = ["Report", "count_flops", "count_model", "report_of_model"]
 
 
 class _Counted:
@@ -123,9 +125,10 @@ class Report(Result):
     @cached_property
     def _followed(self) -> Report:
         counted = self._counted_again("the data of every operation")
-        options: dict[str, Any] = {"batch": self.input.batch, "engine": counted.engine, "fast": counted.fast}
+        options: dict[str, Any] = {"engine": counted.engine, "fast": counted.fast}
         with counted.prepared():
-            followed = count(counted.module, counted.input, **options, dataflow=True)
+            protocol = Protocol(batch=self.input.batch)
+            followed = count(counted.module, counted.input, protocol, **options, dataflow=True)
         if _calls(followed) != _calls(self):
             self._refuse_another()
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
@@ -308,9 +311,9 @@ def count_flops(
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
-    keywords = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
-    protocol = {"views": views, "stride": stride, "fps": fps, "batch": batch}
-    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), keywords)
+    readers = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    protocol = Protocol(Views.parse(views), stride, fps, batch)
+    return _report(module, input, protocol, strict, engine, fast, _plan(mode, optimizer, freeze), readers)
 
 
 def count_model(
@@ -359,18 +362,33 @@ def count_model(
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
     """
-    keywords = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
-    protocol = {"views": views, "stride": stride, "fps": fps}
-    training = mode, optimizer, freeze
+    readers = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
+    return report_of_model(
+        ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype),
+        Protocol(Views.parse(views), stride, fps, batch),
+        strict=strict,
+        training={"mode": mode, "optimizer": optimizer, "freeze": freeze},
+        readers=readers,
+        max_params=max_params,
+    )
+
+
+def report_of_model(
+    spec: ModelSpec,
+    protocol: Protocol,
+    *,
+    strict: bool = False,
+    training: Mapping[str, Any] = MappingProxyType({}),
+    readers: Mapping[str, Any] = MappingProxyType({}),
+    max_params: int | None = None,
+) -> Report:
+    """As `count_model`, of a spec; `training` has mode, optimizer and freeze, `readers` the old keywords."""
+    plan = _plan(**training)
+    of_input = replace(protocol, batch=None)  # the input is made for the batch, and says so
     return with_model(
-        name,
-        lambda module, input: _report(module, input, protocol, strict, "auto", True, training, keywords),
-        clip=clip,
-        batch=batch,
-        num_classes=num_classes,
-        options=options,
-        inputs=inputs,
-        dtype=dtype,
+        spec,
+        lambda module, input: _report(module, input, of_input, strict, "auto", True, plan, readers),
+        batch=protocol.batch,
         max_params=max_params,
     )
 
@@ -378,27 +396,26 @@ def count_model(
 def _report(
     module: nn.Module,
     input: Input,
-    protocol: Mapping[str, Any],
+    protocol: Protocol,
     strict: bool,
     engine: str,
     fast: bool,
-    training: tuple[str, str | None, str | Sequence[str]],
-    keywords: Mapping[str, Any],
+    plan: Plan | None,
+    readers: Mapping[str, Any],
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
     require_module(module)
-    plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
     with counted.prepared():
-        result = count(module, input, **protocol, engine=engine, fast=fast, dataflow=bool(keywords.get("dataflow")))
+        result = count(module, input, protocol, engine=engine, fast=fast, dataflow=bool(readers.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))
     if strict:
         refuse_uncosted(report.training.step.ops if report.training else report.ops)
-    if keywords.get("symbolic") is not None:
-        report = replace(report, closed_form=report.formula(keywords["symbolic"], layout=keywords.get("layout")))
-    return report.with_receptive_field() if keywords.get("receptive_field") else report
+    if readers.get("symbolic") is not None:
+        report = replace(report, closed_form=report.formula(readers["symbolic"], layout=readers.get("layout")))
+    return report.with_receptive_field() if readers.get("receptive_field") else report
 
 
 _NEW_CALLS = {
@@ -421,7 +438,7 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
     return present
 
 
-def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+def _plan(mode: str = "forward", optimizer: str | None = None, freeze: str | Sequence[str] = ()) -> Plan | None:
     """What is asked of training; where nothing is, nothing of it is loaded."""
     if mode == "forward" and optimizer is None and not freeze:
         return None

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from ..core.protocol import Clip
+from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Clip, Protocol, Views
 
-__all__ = [
-    "BatchOpt",
-    "By",
-    "ClassesOpt",
-    "ClipOpt",
-    "DtypeOpt",
-    "Format",
-    "InputOpt",
-    "NameArg",
-    "SetOpt",
-    "TableFormat",
-    "arguments_of",
-    "clip_of",
-    "training_arguments",
-    "views_of",
-]
+__all__ = ["By", "Format", "ModelOptions", "TableFormat", "takes_model", "training_arguments"]
 
 
 class By(StrEnum):
@@ -55,65 +45,120 @@ class TableFormat(StrEnum):
     csv = "csv"
 
 
-NameArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="A network of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
-    ),
-]
-ClipOpt = Annotated[str | None, typer.Option("--clip", metavar="TxHxW", help="Frames, height, width.")]
-BatchOpt = Annotated[int, typer.Option("--batch", metavar="N", help="Clips in one pass.")]
-ClassesOpt = Annotated[int | None, typer.Option("--num-classes", metavar="N", help="Classes of the last layer.")]
-SetOpt = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the model's builder; repeatable.")
-]
-InputOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input", metavar="NAME:SHAPE:DTYPE", help="An input of a model that takes no single clip; repeatable."
-    ),
-]
-DtypeOpt = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16 or float64.")]
+_WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
+_ARGUMENTS: dict[str, tuple[str, Any]] = {
+    "spec": ("name", Annotated[str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}")]),
+    "specs": ("names", Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}")]),
+}
+_OPTIONS: dict[str, tuple[Any, str, str]] = {
+    "clip": (str, "TxHxW", "Frames, height, width."),
+    "batch": (int, "N", "Clips in one pass; 1 where not given."),
+    "views": (str, "CLIPSxCROPS", "Views per video, such as 10x3."),
+    "fps": (float, "F", "Frames per second of the video."),
+    "stride": (int, "S", "Every how many frames the clip was sampled."),
+    "dtype": (str, "NAME", "float32, float16, bfloat16 or float64."),
+    "input": (list[str], "NAME:SHAPE:DTYPE", "An input of a model that takes no single clip; repeatable."),
+    "num_classes": (int, "N", "Classes of the last layer."),
+    "set": (list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
+}
+"""Name -> type, metavar and help of every option that says what a model is, and how it is fed and tested."""
+_TESTING = ("views", "fps", "stride")
+"""Those that not every command has a use for."""
 
 
-def arguments_of(
-    name: str,
-    clip: str | None,
-    batch: int,
-    num_classes: int | None,
-    settings: list[str] | None,
-    inputs: list[str] | None,
-    dtype: str | None,
-) -> dict[str, Any]:
-    """What every command that builds a model passes on, parsed before torch is loaded."""
-    from ..core.parsing import parse_dtype, parse_input, parse_settings
-    from ..models import require_known
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What the options say of any model that a command goes on to name; `words` are they as they were typed."""
 
-    require_known(name)
-    kind = parse_dtype(dtype) if dtype else None
-    return {
-        "name": name,
-        "clip": clip_of(clip),
-        "batch": batch,
-        "num_classes": num_classes,
-        "options": parse_settings(settings or ()),
-        "inputs": [parse_input(text, kind or "float32") for text in inputs or ()],
-        "dtype": kind,
-    }
+    spec: ModelSpec
+    protocol: Protocol
+    words: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> ModelOptions:
+        """From what typer read.
+
+        Raises:
+            InputError: a value that is none.
+        """
+        typed = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
+        words = [(name, str(v)) for name, value in typed.items() for v in (value if type(value) is list else [value])]
+        get = values.get
+        built = {"options": get("set"), "inputs": get("input"), "dtype": get("dtype")}
+        spec = ModelSpec.of("", clip=get("clip"), num_classes=get("num_classes"), **built)
+        protocol = Protocol(Views.parse(get("views")), get("stride"), get("fps"), get("batch"))
+        spec.require_batch(protocol.batch)
+        return cls(spec, protocol, tuple(words))
+
+    def named(self, name: str, clip: str | None = None) -> ModelSpec:
+        """These options of one model, with a clip of its own where it has one.
+
+        Raises:
+            UnknownNameError: no such network.
+        """
+        from ..models import require_known
+
+        require_known(name)
+        return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
+
+    def refuse(self, why: str, *, only: tuple[str, ...] = (), fix: str = "") -> None:
+        """Refuse what a command has no use for: the options of `only`, or any.
+
+        Raises:
+            InputError: one was given; `why` follows its name.
+        """
+        for name, value in self.words:
+            if not only or name in only:
+                raise InputError(f"{name} {value} {why}", [("fix", fix or f"leave {name} out")])
 
 
-def clip_of(text: str | None) -> Clip | None:
-    """What --clip says."""
-    from ..core.protocol import Clip
+def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes models, with all options that say what they are: these are listed here and nowhere else.
 
-    return Clip.parse(text) if text is not None else None
+    Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
+    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever stands first, the options: --clip, --batch,
+    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). What was typed is parsed before
+    the command runs, and it gets these nouns.
+    """
+    names = [name for name in _OPTIONS if name in testing or name not in _TESTING]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters: dict[str, inspect.Parameter] = {}
+        for parameter in own.values():
+            if parameter.name in _ARGUMENTS:
+                name, kind = _ARGUMENTS[parameter.name]
+                parameters[name] = _keyword(name, kind)
+            elif parameter.name in ("protocol", "options"):
+                parameters |= {name: parameters.get(name, _option(name)) for name in names}
+            else:
+                parameters[parameter.name] = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            options = ModelOptions.parse({name: values.pop(name) for name in names})
+            nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
+            if "spec" in own:
+                nouns["spec"] = options.named(values.pop("name"))
+            if "specs" in own:
+                nouns["specs"] = [options.named(name) for name in values.pop("names")]
+            command(**values, **{name: noun for name, noun in nouns.items() if name in own})
+
+        run.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
+        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+        return run
+
+    return decorate
 
 
-def views_of(text: str | None) -> Any:
-    """What --views says."""
-    from ..core.protocol import Views
+def _keyword(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
-    return Views.parse(text)
+
+def _option(name: str) -> inspect.Parameter:
+    kind, metavar, text = _OPTIONS[name]
+    option = typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
+    return _keyword(name, Annotated[kind | None, option], None)
 
 
 def training_arguments(
@@ -124,7 +169,6 @@ def training_arguments(
     Raises:
         InputError: one of them without what it belongs to, or an optimizer that does not exist.
     """
-    from ..core.errors import InputError
     from ..training.optimizers import find_optimizer
 
     options = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, NameArg, SetOpt, TableFormat, arguments_of
+from .arguments import TableFormat, takes_model
 from .output import show, working
 
 __all__ = ["check"]
@@ -19,27 +21,22 @@ __all__ = ["check"]
     "flopcount check c3d --clip 16x32x32 --device cuda\n\n"
     "flopcount check cnn_lstm --clip 3x49x49 --against fvcore,torch,ptflops,thop,torchinfo,calflops"
 )
+@takes_model()
 def check(
-    name: NameArg,
-    clip: ClipOpt = None,
-    batch: BatchOpt = 1,
+    spec: ModelSpec,
+    protocol: Protocol,
     against: Annotated[
         str,
         typer.Option(metavar="TOOL,...", help="Of fvcore, torch, ptflops, thop, torchinfo, calflops (extra: peers)."),
     ] = "fvcore,torch",
     device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
-    dtype: DtypeOpt = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """Run the real model under other counters and explain every difference (exit code 1 if one is not)."""
-    arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
-    with working(f"running {name} under {against} on {device}"):
+    with working(f"running {spec.name} under {against} on {device}"):
         from ..crosscheck import check_model
 
-        result = check_model(**arguments, against=against, device=device)
+        result = check_model(spec, protocol.batch, against=against, device=device)
     show(result.table(), format.value)
     if not result.agrees:
         raise typer.Exit(EXIT_FAILED_CHECK)

@@ -11,7 +11,7 @@ import typer
 
 from ..output.atomic_files import write_files
 from .application import app
-from .arguments import TableFormat
+from .arguments import ModelOptions, TableFormat, takes_model
 from .output import show, working
 
 __all__ = ["Per", "compare"]
@@ -30,7 +30,9 @@ class Per(StrEnum):
     "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
     "flopcount compare --out reports"
 )
+@takes_model()
 def compare(
+    *,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="Networks of the zoo; all with an accuracy if none.")
     ] = None,
@@ -43,18 +45,21 @@ def compare(
         list[str] | None,
         typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
     ] = None,
+    options: ModelOptions,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
     format: Annotated[TableFormat, typer.Option(help="How to write the table.")] = TableFormat.table,
 ) -> None:
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
+    if not point:
+        options.refuse("is for models of --point, and there is none")
     with working("comparing") as say:
         from ..publishing.comparison import Point
         from ..publishing.comparison import compare as compared
         from ..publishing.comparison_rows import PER
 
-        points = [Point.parse(text) for text in point or ()]
+        points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
         comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
         if out is not None:
             import matplotlib
@@ -63,7 +68,7 @@ def compare(
             from ..publishing.pages.comparison import comparison_files
 
             files = comparison_files(
-                comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER
+                comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
             )
     if out is None:
         show(comparison.table(), format.value)
@@ -73,11 +78,17 @@ def compare(
 
 
 def _compare_command(
-    names: list[str] | None, dataset: str, per: Per | None, source: str | None, points: list[str] | None
+    names: list[str] | None,
+    dataset: str,
+    per: Per | None,
+    source: str | None,
+    points: list[str] | None,
+    options: ModelOptions,
 ) -> str:
     """The command that makes the same page anywhere."""
     words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
     words += ["--per", per.value] if per else []
     words += ["--source", source] if source else []
     words += [word for text in points or () for word in ("--point", text)]
+    words += [word for words in options.words for word in words]
     return shlex.join([*words, "--out", "DIR"])

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from .application import app
-from .arguments import ClassesOpt, ClipOpt, Format, SetOpt, clip_of
+from .arguments import Format, takes_model
 from .output import progress, show, write
 
 __all__ = ["streaming"]
@@ -20,28 +22,22 @@ __all__ = ["streaming"]
     "flopcount streaming cnn_attention --clip 16x224x224 --stride 4\n\n"
     "flopcount streaming tsm_r50 --set online=true --format json"
 )
+@takes_model()
 def streaming(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Networks of the zoo, or models of your own.")],
+    *,
+    specs: list[ModelSpec],
     stride: Annotated[int, typer.Option(metavar="S", help="New frames per step.")] = 1,
-    clip: ClipOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    protocol: Protocol,
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.table,
 ) -> None:
     """Count what a new frame costs once a clip has been seen, or say which layer prevents it."""
-    from ..core.parsing import parse_settings
-    from ..models import require_known
-
-    for name in names:
-        require_known(name)
-    window, options = clip_of(clip), parse_settings(set or ())
     rows = []
-    with progress("counting", len(names)) as say:
+    with progress("counting", len(specs)) as say:
         from ..analysis.streaming import stream_model, streaming_table
 
-        for name in names:
-            say(name)
-            rows.append(stream_model(name, clip=window, num_classes=num_classes, options=options, stride=stride))
+        for spec in specs:
+            say(spec.name)
+            rows.append(stream_model(spec, protocol.batch, stride=stride))
     if format is Format.json:
         write(json.dumps([row.data() for row in rows], indent=2, ensure_ascii=False))
         return

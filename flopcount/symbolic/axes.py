@@ -8,12 +8,11 @@ from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.ops import TensorSpec
+from ..core.protocol import layout_of
 from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 
-__all__ = ["LAYOUTS", "SQUARE", "Axes"]
+__all__ = ["SQUARE", "Axes"]
 
-LAYOUTS = {5: "BCTHW", 4: "BCHW"}
-"""By rank: what a tensor's axes are called where the caller says nothing."""
 SQUARE = "S"
 """Height and width that move together."""
 _NAMELESS = "?"
@@ -107,7 +106,7 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
 
 def _layouts(specs: Sequence[TensorSpec], layout: str | Sequence[str] | None) -> tuple[str, ...]:
     if layout is None:
-        layouts = [LAYOUTS.get(spec.ndim, _NAMELESS * spec.ndim) for spec in specs]
+        layouts = [layout_of(spec.shape) for spec in specs]
     else:
         layouts = [layout] * len(specs) if isinstance(layout, str) else list(layout)
     fix = "give a letter for each axis, such as layout='BTCHW', or a list with one layout for each tensor"

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import InputError, UnknownNameError, Work, check
+from flopcount.core.model_spec import ModelSpec
 from flopcount.crosscheck import check_model, peers
 from flopcount.crosscheck.tools import TOOLS
 from flopcount.rules import registry
@@ -136,7 +137,7 @@ ZOO = {
 
 @pytest.mark.parametrize("name", ZOO)
 def test_the_zoo_is_explained_in_every_tool(peer, name):
-    result = check_model(name, clip=ZOO[name], num_classes=5, against=peer)
+    result = check_model(ModelSpec.of(name, clip=ZOO[name], num_classes=5), against=peer)
     assert result.agrees, str(result.table())
 
 
@@ -144,7 +145,7 @@ def test_the_zoo_is_explained_in_every_tool(peer, name):
 @pytest.mark.parametrize("name", ["timesformer_b", "vivit_b_16x2"])
 def test_video_transformers_are_explained_in_every_tool(peer, name):
     needed("transformers")
-    result = check_model(name, clip="4x32x32", num_classes=5, against=peer)
+    result = check_model(ModelSpec.of(name, clip="4x32x32", num_classes=5), against=peer)
     assert result.agrees, str(result.table())
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from flopcount import Clip, InputError, UnknownNameError, count_model
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
 from flopcount.models.libraries.registry import PREFIXES
 from flopcount.models.libraries.torchvision_operators import declare_missing_operators, ready_torchvision
 from flopcount.models.loading import find_model
@@ -203,8 +204,8 @@ from flopcount.models.libraries.registry import PREFIXES, find_library
 def imported(*packages):
     return [f"{package}{prefix}" for package in packages for prefix in PREFIXES if f"{package}{prefix}" in sys.modules]
 
-find_model("c3d")
-find_model("collections:OrderedDict")
+find_model(ModelSpec("c3d"))
+find_model(ModelSpec("collections:OrderedDict"))
 assert imported("", "flopcount.models.libraries.") == []
 for prefix in PREFIXES:
     find_library(prefix)
@@ -294,7 +295,7 @@ class TestTransformers:
         two = count_model("transformers:ViTModel", options={"num_hidden_layers": 2})
         assert two.macs - one.macs > 10**9
         with pytest.raises(UnknownNameError, match="named 'num_hidden_layer'\n  near    num_hidden_layers"):
-            find_model("transformers:ViTModel", options={"num_hidden_layer": 1})
+            find_model(ModelSpec("transformers:ViTModel", options={"num_hidden_layer": 1}))
 
     def test_text_models_take_tokens(self):
         report = count_model("transformers:BertModel", options={"num_hidden_layers": 1})

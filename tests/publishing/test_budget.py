@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_budgets, count_model, read_budgets
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
+from flopcount.core.protocol import Protocol
 from flopcount.publishing.budget import MEASURES, parse_limit
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,7 +95,7 @@ def test_what_is_no_limit(value):
 @pytest.mark.parametrize("spare", [-1, 0, 1])
 def test_a_limit_holds_up_to_itself(folder, limit, spare):
     needed = {"max-gmacs": MACS, "max-gflops": 2 * MACS, "max-params": PARAMS, "max-gmacs-per-video": 6 * MACS}[limit]
-    budget = Budget("net", "nets.py:build", {limit: needed + spare}, views=Views(2, 3), inputs=_input("1x8"))
+    budget = Budget("net", _spec("build"), {limit: needed + spare}, Protocol(Views(2, 3)))
     result = check_budgets([budget])
     (verdict,) = result.verdicts
     assert verdict.counted == needed
@@ -101,10 +103,8 @@ def test_a_limit_holds_up_to_itself(folder, limit, spare):
     assert verdict.exceeded_by == max(-spare, 0)
 
 
-def _input(shape):
-    from flopcount.core.parsing import parse_input
-
-    return (parse_input(shape),)
+def _spec(name, shape="1x8"):
+    return ModelSpec.of(f"nets.py:{name}", inputs=[shape])
 
 
 @given(st.integers(0, 10**13))
@@ -116,12 +116,12 @@ def test_a_whole_limit_is_exact(limit):
 
 def test_a_budget_needs_a_limit():
     with pytest.raises(InputError, match="budget net has no limit"):
-        Budget("net", "c3d", {})
+        Budget("net", ModelSpec("c3d"), {})
 
 
 def test_an_operator_without_a_rule_is_no_zero(folder):
     def verdicts(limits):
-        return check_budgets([Budget("odd", "nets.py:Odd", limits, inputs=_input("1x8"))])
+        return check_budgets([Budget("odd", _spec("Odd"), limits)])
 
     enough = verdicts({"max-gmacs": 10**9})
     assert not enough.holds
@@ -132,7 +132,7 @@ def test_an_operator_without_a_rule_is_no_zero(folder):
 
 
 def test_the_layers_that_cost_most_are_named(folder):
-    budget = Budget("net", "nets.py:build", {"max-gmacs": 30, "max-params": 40}, inputs=_input("1x8"))
+    budget = Budget("net", _spec("build"), {"max-gmacs": 30, "max-params": 40})
     notes = check_budgets([budget]).table().notes
     assert notes == (
         "EXCEEDED net: 10 (33.3%) more MACs than allowed; most are in 0 80.0%, 2 20.0%",
@@ -143,7 +143,7 @@ def test_the_layers_that_cost_most_are_named(folder):
 
 def test_a_model_that_cannot_be_counted_names_its_budget(folder):
     with pytest.raises(InputError, match=r"Sequential raised RuntimeError.*\n  budget  wrong"):
-        check_budgets([Budget("wrong", "nets.py:build", {"max-gmacs": 1}, inputs=_input("1x9"))])
+        check_budgets([Budget("wrong", _spec("build", "1x9"), {"max-gmacs": 1})])
 
 
 # pyproject.toml
@@ -155,6 +155,7 @@ name = "x"
 [tool.flopcount.budgets.lecture]
 model = "c3d"
 clip = "16x32x32"
+batch = 2
 num-classes = 10
 views = "10x1"
 set = { pool5_padding = false }
@@ -177,16 +178,12 @@ def test_tables_are_read(folder):
     lecture, own, zoo = read_budgets("pyproject.toml")
     assert lecture == Budget(
         name="lecture",
-        model="c3d",
+        model=ModelSpec("c3d", Clip(16, 32, 32), 10, {"pool5_padding": False}, dtype="bfloat16"),
         limits={"max-gmacs": 4 * 10**9, "max-gmacs-per-video": 31_700_000_000},
-        clip=Clip(16, 32, 32),
-        views=Views(10, 1),
-        num_classes=10,
-        options={"pool5_padding": False},
-        dtype="bfloat16",
+        protocol=Protocol(Views(10, 1), batch=2),
     )
-    assert own.inputs == _input("1x8")
-    assert (zoo.name, zoo.model, zoo.clip) == ("x3d_m", "x3d_m", None)
+    assert own.model == _spec("build")
+    assert (zoo.name, zoo.model) == ("x3d_m", ModelSpec("x3d_m"))
 
 
 def test_every_table_is_checked_and_one_can_be_named(run):
