@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .analysis.receptive_field import receptive_field
     from .analysis.streaming import streaming
     from .core.errors import FlopcountError, ForwardError, InputError, TraceError, UncostedError, UnknownNameError
+    from .core.model_spec import ModelSpec
     from .core.ops import Kind, TensorSpec, Work
-    from .core.protocol import Clip, Views
+    from .core.protocol import Clip, Protocol, Views
     from .core.result import SavedReport
     from .core.table import Table
     from .crosscheck import check
@@ -49,6 +50,8 @@ _HOME = {
     "ForwardError": "core.errors",
     "InputError": "core.errors",
     "Kind": "core.ops",
+    "ModelSpec": "core.model_spec",
+    "Protocol": "core.protocol",
     "Report": "report",
     "SavedReport": "core.result",
     "Table": "core.table",
@@ -90,6 +93,8 @@ __all__ = [
     "ForwardError",
     "InputError",
     "Kind",
+    "ModelSpec",
+    "Protocol",
     "Report",
     "SavedReport",
     "Table",

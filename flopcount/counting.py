@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -64,13 +65,7 @@ def count_named(
     max_params: int | None = None,
 ) -> Result:
     """What one forward pass of a model by name costs; errors as `count_model`, `dataflow` as `count`."""
-    of_input = replace(protocol, batch=None)  # the input is made for the batch, and says so
-    return with_model(
-        spec,
-        lambda module, input: count(module, input, of_input, strict=strict, dataflow=dataflow),
-        batch=protocol.batch,
-        max_params=max_params,
-    )
+    return with_model(spec, protocol, partial(count, strict=strict, dataflow=dataflow), max_params=max_params)
 
 
 def require_module(module: object) -> None:

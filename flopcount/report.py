@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -313,19 +313,19 @@ def count_flops(
     """
     readers = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
     protocol = Protocol(Views.parse(views), stride, fps, batch)
-    return _report(module, input, protocol, strict, engine, fast, _plan(mode, optimizer, freeze), readers)
+    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), readers)
 
 
 def count_model(
     name: str,
     *,
-    clip: Clip | None = None,
+    clip: str | tuple[int, ...] | Clip | None = None,
     batch: int = 1,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
-    views: Views | None = None,
+    views: str | int | tuple[int, int] | Views | None = None,
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
@@ -366,45 +366,31 @@ def count_model(
     return report_of_model(
         ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype),
         Protocol(Views.parse(views), stride, fps, batch),
+        max_params=max_params,
         strict=strict,
-        training={"mode": mode, "optimizer": optimizer, "freeze": freeze},
+        training=(mode, optimizer, freeze),
         readers=readers,
-        max_params=max_params,
     )
 
 
-def report_of_model(
-    spec: ModelSpec,
-    protocol: Protocol,
-    *,
-    strict: bool = False,
-    training: Mapping[str, Any] = MappingProxyType({}),
-    readers: Mapping[str, Any] = MappingProxyType({}),
-    max_params: int | None = None,
-) -> Report:
-    """As `count_model`, of a spec; `training` has mode, optimizer and freeze, `readers` the old keywords."""
-    plan = _plan(**training)
-    of_input = replace(protocol, batch=None)  # the input is made for the batch, and says so
-    return with_model(
-        spec,
-        lambda module, input: _report(module, input, of_input, strict, "auto", True, plan, readers),
-        batch=protocol.batch,
-        max_params=max_params,
-    )
+def report_of_model(spec: ModelSpec, protocol: Protocol, *, max_params: int | None = None, **how: Any) -> Report:
+    """As `count_model`, of a spec; `how` is what `_report` takes."""
+    return with_model(spec, protocol, partial(_report, **how), max_params=max_params)
 
 
 def _report(
     module: nn.Module,
     input: Input,
     protocol: Protocol,
-    strict: bool,
-    engine: str,
-    fast: bool,
-    plan: Plan | None,
-    readers: Mapping[str, Any],
+    strict: bool = False,
+    engine: str = "auto",
+    fast: bool = True,
+    training: tuple[str, str | None, str | Sequence[str]] = ("forward", None, ()),
+    readers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
     require_module(module)
+    plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
     with counted.prepared():
         result = count(module, input, protocol, engine=engine, fast=fast, dataflow=bool(readers.get("dataflow")))
@@ -438,7 +424,7 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
     return present
 
 
-def _plan(mode: str = "forward", optimizer: str | None = None, freeze: str | Sequence[str] = ()) -> Plan | None:
+def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
     """What is asked of training; where nothing is, nothing of it is loaded."""
     if mode == "forward" and optimizer is None and not freeze:
         return None

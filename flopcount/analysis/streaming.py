@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
-from ..core.protocol import Clip, Protocol
+from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Amount, Result
 from ..core.table import Column, Table
 from ..core.units import times
@@ -232,9 +232,9 @@ def _steps(low: Tensor, high: Tensor) -> list[list[int]]:
 # By name
 
 
-def stream_model(spec: ModelSpec, batch: int | None = None, *, stride: int = 1) -> Streaming:
+def stream_model(spec: ModelSpec, protocol: Protocol = ONE_VIEW, *, stride: int = 1) -> Streaming:
     """As `streaming`, of a model by name: what `flopcount streaming` calls."""
-    return with_model(spec, lambda module, input: streaming(module, input, stride=stride), batch=batch)
+    return with_model(spec, protocol, lambda module, input, _: streaming(module, input, stride=stride))
 
 
 def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:

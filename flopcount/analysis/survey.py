@@ -147,10 +147,8 @@ def named_models(what: str) -> list[tuple[ModelSpec, ...]]:
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
         return [(ModelSpec(name),) for name in matching]
-    return [
-        tuple(ModelSpec(f"{library}:{name}", options=options) for options in options_to_try(library, name))
-        for name in matching
-    ]
+    tries = {f"{library}:{name}": options_to_try(library, name) for name in matching}
+    return [tuple(ModelSpec(name, options=options) for options in several) for name, several in tries.items()]
 
 
 def survey(

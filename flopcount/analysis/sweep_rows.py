@@ -27,7 +27,7 @@ from ..counting import count, count_named
 from ..symbolic.axes import Axes
 from ..tracing import require_room, weightless
 
-__all__ = ["Configuration", "SweepRow", "SweepRows", "at_clip", "build_of_zoo", "sweep_rows"]
+__all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "clip_axes", "sweep_rows"]
 
 Configuration: TypeAlias = Mapping[str, Any]
 """Names and values that a builder takes as keyword arguments."""
@@ -219,22 +219,20 @@ def build_of_zoo(
     **options: Any,
 ) -> Result:
     """A configuration of a model by name: frames × size × size; `spec` and `protocol` say what all have in common."""
-    named = replace(spec, name=model, options={**spec.options, **options})
-    return count_named(at_clip(named, Clip(frames, size, size)), protocol)
+    clip = Clip(frames, size, size)
+    at_clip = {"inputs": clip_axes(spec).resized(clip.sizes)} if spec.inputs else {"clip": clip}
+    return count_named(replace(spec, name=model, options={**spec.options, **options}, **at_clip), protocol)
 
 
-def at_clip(spec: ModelSpec, clip: Clip) -> ModelSpec:
-    """The same on another clip; of a model that takes inputs those of another size, pathways in their proportion.
+def clip_axes(spec: ModelSpec) -> Axes:
+    """Frames, height and width of the inputs of a model: they move together, pathways in their proportion.
 
     Raises:
-        InputError: the inputs have no frames, height and width.
+        InputError: there are none.
     """
-    if not spec.inputs:
-        return replace(spec, clip=clip)
     try:
-        inputs = Axes.of(spec.inputs, "THW").resized(clip.sizes)
+        return Axes.of(spec.inputs, "THW", spec.layouts)
     except UnknownNameError as error:
         shapes = ", ".join(times(tensor.shape) for _, tensor in spec.inputs)
         fix = "sweep a model whose inputs are clips, such as 1x3x16x112x112"
         raise InputError(f"no frames, height and width in {shapes}", [("fix", fix)]) from error
-    return replace(spec, inputs=inputs)

@@ -45,23 +45,31 @@ class TableFormat(StrEnum):
     csv = "csv"
 
 
+def _parameter(name: str, kind: Any, info: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, info], default=default)
+
+
+def _option(name: str, kind: Any, metavar: str, text: str) -> inspect.Parameter:
+    return _parameter(name, kind | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text), None)
+
+
 _WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
-_ARGUMENTS: dict[str, tuple[str, Any]] = {
-    "spec": ("name", Annotated[str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}")]),
-    "specs": ("names", Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}")]),
+_ARGUMENTS = {
+    "spec": [_parameter("name", str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}"))],
+    "specs": [_parameter("names", list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}"))],
 }
-_OPTIONS: dict[str, tuple[Any, str, str]] = {
-    "clip": (str, "TxHxW", "Frames, height, width."),
-    "batch": (int, "N", "Clips in one pass; 1 where not given."),
-    "views": (str, "CLIPSxCROPS", "Views per video, such as 10x3."),
-    "fps": (float, "F", "Frames per second of the video."),
-    "stride": (int, "S", "Every how many frames the clip was sampled."),
-    "dtype": (str, "NAME", "float32, float16, bfloat16 or float64."),
-    "input": (list[str], "NAME:SHAPE:DTYPE", "An input of a model that takes no single clip; repeatable."),
-    "num_classes": (int, "N", "Classes of the last layer."),
-    "set": (list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
-}
-"""Name -> type, metavar and help of every option that says what a model is, and how it is fed and tested."""
+_OPTIONS = (
+    _option("clip", str, "TxHxW", "Frames, height, width."),
+    _option("batch", int, "N", "Clips in one pass; 1 where not given."),
+    _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
+    _option("fps", float, "F", "Frames per second of the video."),
+    _option("stride", int, "S", "Every how many frames the clip was sampled."),
+    _option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
+    _option("input", list[str], "NAME:SHAPE:DTYPE", "An input of a model that takes no single clip; repeatable."),
+    _option("num_classes", int, "N", "Classes of the last layer."),
+    _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
+)
+"""All that says what a model is, and how it is fed and tested."""
 _TESTING = ("views", "fps", "stride")
 """Those that not every command has a use for."""
 
@@ -101,15 +109,15 @@ class ModelOptions:
         require_known(name)
         return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
 
-    def refuse(self, why: str, *, only: tuple[str, ...] = (), fix: str = "") -> None:
+    def refuse(self, why: str, *only: str) -> None:
         """Refuse what a command has no use for: the options of `only`, or any.
 
         Raises:
             InputError: one was given; `why` follows its name.
         """
-        for name, value in self.words:
+        for name, _ in self.words:
             if not only or name in only:
-                raise InputError(f"{name} {value} {why}", [("fix", fix or f"leave {name} out")])
+                raise InputError(f"{name} {why}", [("fix", f"leave {name} out")])
 
 
 def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -120,23 +128,19 @@ def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., 
     --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). What was typed is parsed before
     the command runs, and it gets these nouns.
     """
-    names = [name for name in _OPTIONS if name in testing or name not in _TESTING]
+    options_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
+    replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters
         parameters: dict[str, inspect.Parameter] = {}
         for parameter in own.values():
-            if parameter.name in _ARGUMENTS:
-                name, kind = _ARGUMENTS[parameter.name]
-                parameters[name] = _keyword(name, kind)
-            elif parameter.name in ("protocol", "options"):
-                parameters |= {name: parameters.get(name, _option(name)) for name in names}
-            else:
-                parameters[parameter.name] = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            itself = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+            parameters |= {new.name: new for new in replaced.get(parameter.name, itself)}
 
         @wraps(command)
         def run(**values: Any) -> None:
-            options = ModelOptions.parse({name: values.pop(name) for name in names})
+            options = ModelOptions.parse({option.name: values.pop(option.name) for option in options_of_model})
             nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
             if "spec" in own:
                 nouns["spec"] = options.named(values.pop("name"))
@@ -151,20 +155,10 @@ def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., 
     return decorate
 
 
-def _keyword(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-
-
-def _option(name: str) -> inspect.Parameter:
-    kind, metavar, text = _OPTIONS[name]
-    option = typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
-    return _keyword(name, Annotated[kind | None, option], None)
-
-
 def training_arguments(
     train: bool, optimizer: str | None, freeze: list[str] | None, epochs: int | None, samples: int | None
-) -> dict[str, Any]:
-    """What --train and the options that belong to it pass on, refused before torch is loaded.
+) -> tuple[str, str | None, list[str]]:
+    """Mode, optimizer and what is frozen, of --train and the options that belong to it, before torch is loaded.
 
     Raises:
         InputError: one of them without what it belongs to, or an optimizer that does not exist.
@@ -178,7 +172,7 @@ def training_arguments(
                 raise InputError(
                     f"{option} is of no use without --train", [("fix", f"add --train, or leave {option} out")]
                 )
-        return {}
+        return "forward", None, []
     find_optimizer(optimizer)
     for option, value, other in (("--epochs", epochs, samples), ("--samples", samples, epochs)):
         missing = "--samples" if option == "--epochs" else "--epochs"
@@ -186,4 +180,4 @@ def training_arguments(
             raise InputError(f"{option} {value} is no whole run", [("fix", f"give {missing} too")])
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}", [("fix", "give a whole number above 0")])
-    return {"mode": "train", "optimizer": optimizer, "freeze": freeze or ()}
+    return "train", optimizer, freeze or []

@@ -27,6 +27,7 @@ def _limit(what: str, example: str) -> typer.models.OptionInfo:
     epilog="[bold]Examples[/]\n\n"
     "flopcount budget c3d --clip 16x112x112 --max-gmacs 40 --max-params 80M\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
+    "flopcount budget nets.py:build --clip 16x112x112 --batch 8 --max-gmacs 300\n\n"
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
 @takes_model("views")

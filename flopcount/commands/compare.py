@@ -28,6 +28,7 @@ class Per(StrEnum):
     epilog="[bold]Examples[/]\n\n"
     "flopcount compare x3d_m slowfast_r50_8x8 mvit_b_16x4 --dataset kinetics400\n\n"
     "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
+    "flopcount compare x3d_m --point 'Ours=my.py:build@78.9' --clip 16x224x224 --set depth=18 --num-classes 400\n\n"
     "flopcount compare --out reports"
 )
 @takes_model()
@@ -54,12 +55,12 @@ def compare(
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
     if not point:
         options.refuse("is for models of --point, and there is none")
-    with working("comparing") as say:
-        from ..publishing.comparison import Point
-        from ..publishing.comparison import compare as compared
-        from ..publishing.comparison_rows import PER
+    from ..publishing.comparison_rows import PER, Point
 
-        points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
+    points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
+    with working("comparing") as say:
+        from ..publishing.comparison import compare as compared
+
         comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
         if out is not None:
             import matplotlib

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from .application import app
@@ -30,6 +29,7 @@ class Rows(StrEnum):
     "flopcount formula c3d --rebuild\n\n"
     "flopcount formula slowfast_r50_8x8 --rebuild --axes T --by module --depth 3\n\n"
     "flopcount formula x3d_m --axes B,T,H,W --format latex\n\n"
+    "flopcount formula nets.py:build --clip 16x112x112 --dtype bfloat16 --set depth=18\n\n"
     "flopcount formula nets.py:Tokens --input tokens:1x196x768:float32 --layout BND --axes N"
 )
 @takes_model()
@@ -59,9 +59,6 @@ def formula(
 
     Traced at as many clips as it takes to tell all such functions apart, then put beside counts of other clips.
     """
-    if rebuild and (spec.inputs or layout is not None):
-        option = "--input" if spec.inputs else "--layout"
-        raise InputError(f"--rebuild is for clips, and {option} for other inputs", [("fix", "leave one out")])
     with working(f"counting {spec.name}") as say:
         from ..symbolic import form_of_model
 

@@ -37,7 +37,8 @@ class PageFormat(StrEnum):
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
     "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
-    "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR"
+    "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR\n\n"
+    "flopcount report nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --dtype bfloat16 --out DIR"
 )
 @takes_model("views")
 def report(

@@ -20,7 +20,8 @@ __all__ = ["streaming"]
     epilog="[bold]Examples[/]\n\n"
     "flopcount streaming single_frame cnn_lstm recurrent_cnn c3d\n\n"
     "flopcount streaming cnn_attention --clip 16x224x224 --stride 4\n\n"
-    "flopcount streaming tsm_r50 --set online=true --format json"
+    "flopcount streaming tsm_r50 --set online=true --format json\n\n"
+    "flopcount streaming nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64"
 )
 @takes_model()
 def streaming(
@@ -37,7 +38,7 @@ def streaming(
 
         for spec in specs:
             say(spec.name)
-            rows.append(stream_model(spec, protocol.batch, stride=stride))
+            rows.append(stream_model(spec, protocol, stride=stride))
     if format is Format.json:
         write(json.dumps([row.data() for row in rows], indent=2, ensure_ascii=False))
         return

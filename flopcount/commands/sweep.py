@@ -10,7 +10,7 @@ import typer
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
-from ..core.protocol import Clip, Protocol
+from ..core.protocol import Protocol
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, TableFormat, takes_model
 from .output import progress, show, working
@@ -25,7 +25,8 @@ _RANGE = "Numbers with commas, or FROM:TO:STEP, the end included."
     epilog="[bold]Examples[/]\n\n"
     "flopcount sweep x3d_m r3d_18 --frames 8:64:8 --size 112,160,224\n\n"
     "flopcount sweep swin3d_t --frames 16,32 --size 224:448:32 --format csv\n\n"
-    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png"
+    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png\n\n"
+    "flopcount sweep nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --frames 8,16 --size 64"
 )
 @takes_model()
 def sweep(
@@ -37,7 +38,7 @@ def sweep(
     format: Annotated[TableFormat, typer.Option(help="How to write it.")] = TableFormat.table,
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
-    options.refuse("is what --frames and --size move", only=("--clip",))
+    options.refuse("is what --frames and --size move", "--clip")
     names = [spec.name for spec in specs]
     clips = {"frames": numbers_of(frames, "--frames"), "size": numbers_of(size, "--size")}
     grid: dict[str, list[Any]] = {"model": names, **clips}
@@ -45,10 +46,11 @@ def sweep(
     if plot is not None:  # before minutes of counting
         require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
-        from ..analysis.sweep_rows import at_clip, build_of_zoo
+        from ..analysis.sweep_rows import build_of_zoo, clip_axes
         from ..publishing.sweep import sweep as count_all
 
-        at_clip(options.spec, Clip(clips["frames"][0], *(clips["size"][0],) * 2))  # inputs that cannot move are refused
+        if options.spec.inputs:
+            clip_axes(options.spec)  # refused before anything is counted
         build = partial(build_of_zoo, options.spec, options.protocol)
         result = count_all(build, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:
@@ -65,7 +67,8 @@ def sweep(
     epilog="[bold]Examples[/]\n\n"
     "flopcount fit x3d_m --budget 5GMACs\n\n"
     "flopcount fit slowfast_r50_8x8 --budget 2TFLOPs --views 10x3\n\n"
-    "flopcount fit swin3d_t --budget 100GMACs --frames 16,32,64 --size 224:448:32"
+    "flopcount fit swin3d_t --budget 100GMACs --frames 16,32,64 --size 224:448:32\n\n"
+    "flopcount fit nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --budget 5GMACs"
 )
 @takes_model("views")
 def fit(

@@ -68,7 +68,7 @@ def verify(
             typer.echo(f"wrote {write}", err=True)
         return
     _refuse(what, {"--family": family, "--write": write})
-    options.refuse("is of no use: a claim is read at clips of one", only=("--input", "--batch"))
+    options.refuse("is of no use to a claim, which is read clip by clip", "--input", "--batch")
     spec = options.named(what)
     if printed is None:
         raise InputError(f"no claim about {what}", [("fix", f"give --printed, such as verify {what} --printed 27.6")])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .ops import TensorSpec
-from .parsing import parse_dtype, parse_input, parse_settings
-from .protocol import Clip
+from .protocol import Clip, layout_of
+
+if TYPE_CHECKING:
+    from .ops import TensorSpec
 
 __all__ = ["NAMELESS", "ModelSpec"]
 
@@ -50,20 +51,14 @@ class ModelSpec:
         inputs: Iterable[tuple[str, TensorSpec] | str] | None = None,
         dtype: object = None,
     ) -> ModelSpec:
-        """From what people write, as values or as text.
-
-        Arguments:
-            name: of the zoo, of a library, "package.module:callable" or "file.py:callable".
-            clip: (T, H, W) or "TxHxW".
-            num_classes: of the last layer.
-            options: a mapping, or "key=value" texts.
-            inputs: (name, spec) pairs, or "NAME:SHAPE:DTYPE" texts; one without a dtype has the model's.
-            dtype: "bfloat16", "bf16" or torch.bfloat16.
+        """From values, or as people write them: "TxHxW", "key=value" and "NAME:SHAPE:DTYPE" (else the model's dtype).
 
         Raises:
             InputError: a clip, an option or an input that is none.
             UnknownNameError: a dtype that does not exist.
         """
+        from .parsing import parse_dtype, parse_input, parse_settings  # which --help does without
+
         kind = None if dtype is None else parse_dtype(str(dtype).removeprefix("torch."))
         return cls(
             name,
@@ -73,6 +68,11 @@ class ModelSpec:
             tuple(parse_input(x, kind or "float32") if isinstance(x, str) else x for x in inputs or ()),
             kind,
         )
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """What the axes of each of its inputs are called."""
+        return tuple(layout_of(tensor.shape) for _, tensor in self.inputs)
 
     def require_batch(self, batch: int | None) -> None:
         """Refuse a batch beside inputs, whose shapes have theirs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
+from ..core.protocol import Protocol
 from ..tracing.building import lightest
 from ..tracing.inputs import Input
 from .loading import find_model
@@ -22,12 +24,12 @@ T = TypeVar("T")
 
 def with_model(
     spec: ModelSpec,
-    use: Callable[[nn.Module, Input], T],
+    protocol: Protocol,
+    use: Callable[[nn.Module, Input, Protocol], T],
     *,
-    batch: int | None = None,
     max_params: int | None = None,
 ) -> T:
-    """What `use` makes of a model in eval mode and of its input, `batch` samples (one where None).
+    """What `use` makes of a model in eval mode, of its input, and of the protocol without the batch that the input has.
 
     The model is built without weights; only where that does not serve (TraceError) it is built for real.
 
@@ -35,7 +37,11 @@ def with_model(
         InputError: as `find_model` and `input_of`.
         TraceError: as `lightest`.
     """
-    return lightest(find_model(spec), lambda module: use(module, input_of(module, spec, batch)), max_params=max_params)
+
+    def used(module: nn.Module) -> T:
+        return use(module, input_of(module, spec, protocol.batch), replace(protocol, batch=None))
+
+    return lightest(find_model(spec), used, max_params=max_params)
 
 
 def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> Input:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
-from ..core.protocol import ONE_VIEW, Clip, Protocol, layout_of
+from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..counting import count_named
 from ..crosscheck import Check, check_model
@@ -87,8 +87,9 @@ def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -
     """
     if not spec.inputs:
         return form_of_model(spec, batch=batch, rebuild=True, progress=progress)
-    sizes = [dict(zip(layout_of(tensor.shape), tensor.shape, strict=True)) for _, tensor in spec.inputs]
+    named = zip(spec.layouts, spec.inputs, strict=True)
+    sizes = [dict(zip(layout, tensor.shape, strict=True)) for layout, (_, tensor) in named]
     frames = {(axes["H"], axes["W"]) for axes in sizes if "H" in axes}
     if len(frames) != 1 or not any("T" in axes or axes.get("C") in (1, 3) for axes in sizes):
         raise InputError("its inputs are no clip or picture of one size")
-    return form_of_model(spec, progress=progress)
+    return form_of_model(spec, layout=spec.layouts, progress=progress)

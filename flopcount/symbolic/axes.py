@@ -8,11 +8,12 @@ from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.ops import TensorSpec
-from ..core.protocol import layout_of
 from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 
-__all__ = ["SQUARE", "Axes"]
+__all__ = ["LAYOUTS", "SQUARE", "Axes"]
 
+LAYOUTS = {5: "BCTHW", 4: "BCHW"}
+"""By rank: what a tensor's axes are called where the caller says nothing."""
 SQUARE = "S"
 """Height and width that move together."""
 _NAMELESS = "?"
@@ -44,7 +45,7 @@ class Axes:
         """
         specs = specs_of(inputs)
         layouts = _layouts(specs, layout)
-        if names is not None and SQUARE in names and layout is None:
+        if names is not None and SQUARE in names and SQUARE not in "".join(layouts):
             layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
         letters = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
         if names is None:
@@ -106,7 +107,7 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
 
 def _layouts(specs: Sequence[TensorSpec], layout: str | Sequence[str] | None) -> tuple[str, ...]:
     if layout is None:
-        layouts = [layout_of(spec.shape) for spec in specs]
+        layouts = [LAYOUTS.get(spec.ndim, _NAMELESS * spec.ndim) for spec in specs]
     else:
         layouts = [layout] * len(specs) if isinstance(layout, str) else list(layout)
     fix = "give a letter for each axis, such as layout='BTCHW', or a list with one layout for each tensor"

@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip as VideoClip
+from ..core.protocol import Protocol
 from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import with_model
@@ -81,7 +82,7 @@ def closed_form_of(
     name: str,
     axes: str | Sequence[str] | None = None,
     *,
-    clip: VideoClip | None = None,
+    clip: str | tuple[int, ...] | VideoClip | None = None,
     batch: int = 1,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
@@ -116,11 +117,12 @@ def form_of_model(
     if not rebuild:
         return with_model(
             spec,
-            lambda module, input: closed_form(module, input, axes, layout=layout, progress=progress),
-            batch=batch,
+            Protocol(batch=batch),
+            lambda module, input, _: closed_form(module, input, axes, layout=layout, progress=progress),
         )
-    if spec.inputs:
-        raise InputError("a model that is rebuilt for each clip takes clips", [("fix", "leave --input out")])
+    if spec.inputs or layout is not None:
+        option = "--input" if spec.inputs else "--layout"
+        raise InputError("a model that is rebuilt for each clip takes clips", [("fix", f"leave {option} out")])
     begin = spec.clip or (CARDS[spec.name].clip if spec.name in CARDS else None)
     if begin is None:
         raise InputError(f"{spec.name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])

@@ -198,6 +198,7 @@ def test_prefixes_are_reserved():
 
 LAZY = """
 import sys
+from flopcount.core.model_spec import ModelSpec
 from flopcount.models.loading import find_model
 from flopcount.models.libraries.registry import PREFIXES, find_library
 
@@ -265,10 +266,10 @@ class TestTransformers:
         ],
     )
     def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params, quick_sines):
-        counted = count(name, clip=Clip.parse(clip) if clip else None)
+        counted = count(ModelSpec.of(name, clip=clip))
         rounded = {round(cost / 1e9) for cost in (counted.macs, counted.macs + counted.added[EVAL_NORM])}
         assert printed in rounded
-        assert params in {round(count(name, num_classes=classes).params / 1e6) for classes in (400, 1000)}
+        assert params in {round(count(ModelSpec(name, num_classes=classes)).params / 1e6) for classes in (400, 1000)}
 
     def test_patches_of_vivit_h(self):
         with pytest.raises(InputError, match="clip 32×224×224 is not made of whole 2×15×15 patches"):

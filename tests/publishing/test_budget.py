@@ -155,7 +155,6 @@ name = "x"
 [tool.flopcount.budgets.lecture]
 model = "c3d"
 clip = "16x32x32"
-batch = 2
 num-classes = 10
 views = "10x1"
 set = { pool5_padding = false }
@@ -180,7 +179,7 @@ def test_tables_are_read(folder):
         name="lecture",
         model=ModelSpec("c3d", Clip(16, 32, 32), 10, {"pool5_padding": False}, dtype="bfloat16"),
         limits={"max-gmacs": 4 * 10**9, "max-gmacs-per-video": 31_700_000_000},
-        protocol=Protocol(Views(10, 1), batch=2),
+        protocol=Protocol(Views(10, 1)),
     )
     assert own.model == _spec("build")
     assert (zoo.name, zoo.model) == ("x3d_m", ModelSpec("x3d_m"))
@@ -238,6 +237,10 @@ WRONG = {
     HEAD + "model = 'c3d'\nclip = 16\nmax-gmacs = 3": "error: clip is 16, not a string\n",
     HEAD + "model = 'c3d'\nclip = '16x3'\nmax-gmacs = 3": "error: clip '16x3' is not frames x height x width\n",
     HEAD + "model = 'c3d'\nnum-classes = true\nmax-gmacs = 3": "error: num-classes is True, not a whole number\n",
+    HEAD + "model = 'c3d'\nbatch = '2'\nmax-gmacs = 3": "error: batch is '2', not a whole number\n",
+    HEAD + "model = 'c3d'\nbatch = 0\nmax-gmacs = 3": "error: batch is 0\n",
+    HEAD + "model = 'c3d'\nbatch = 2\ninput = ['1x3']\nmax-gmacs = 3": "error: batch 2 beside inputs, whose shapes",
+    HEAD + "model = 'c3d'\ninput = ['1x3', 'a:1x3']\nmax-gmacs = 3": "error: inputs with and without a name do not mix",
     HEAD + "model = 'c3d'\nset = 'a=3'\nmax-gmacs = 3": "error: set is 'a=3', not a table\n",
     HEAD + "model = 'c3d'\ndtype = 'bf61'\nmax-gmacs = 3": "error: no dtype named 'bf61'\n",
 }
@@ -252,6 +255,14 @@ def test_a_wrong_file_is_one_message_and_exit_code_2(run, text):
 
 
 # The command
+
+
+def test_a_file_says_the_batch_as_the_command_does(run):
+    table = HEAD + "model = 'nets.py:conv'\nclip = '2x3x4'\nbatch = 5\nmax-gmacs = 3"
+    (of_file,) = csv.DictReader(run("budget", "--format", "csv", budgets=table).stdout.splitlines())
+    words = ("nets.py:conv", "--clip", "2x3x4", "--batch", "5", "--max-gmacs", "3", "--format", "csv")
+    (of_command,) = csv.DictReader(run("budget", *words).stdout.splitlines())
+    assert of_file["counted"] == of_command["counted"] == str(5 * 2 * 3 * 4 * 3 * 4 * 27)
 
 
 def test_a_network_by_name(run):

@@ -51,7 +51,7 @@ class Slider:
 
 def model_section(cost: CostReport) -> dict[str, Any]:
     """One model's panel."""
-    report, form = cost.report, cost.form
+    report, form, batch = cost.report, cost.form, cost.report.input.batch
     warnings = tuple(missing_lines(report))
     operators = by_operator(report)
     return {
@@ -65,7 +65,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "notes": [note for note in operators.notes if note not in warnings],
         "sliders": [] if form is None else _sliders(form),
         "views": _views(report),
-        "per": _per(report.input.batch),
+        "per": ("per view", "per video") if batch == 1 else (f"{batch} clips at once", f"{batch} videos"),
         "totals": list(_totals(report, form)),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),
@@ -139,11 +139,6 @@ def _views(report: Result) -> list[Slider]:
         Slider("clips", "per video", views.clips, 1, max(_MOST_CLIPS, views.clips), 1),
         Slider("crops", "per clip", views.crops, 1, max(_MOST_CROPS, views.crops), 1),
     ]
-
-
-def _per(batch: int) -> tuple[str, str]:
-    """What the totals are of."""
-    return ("per view", "per video") if batch == 1 else (f"{batch} clips at once", f"{batch} videos")
 
 
 def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:

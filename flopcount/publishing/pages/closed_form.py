@@ -25,17 +25,14 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         return
     table = form.table()
     how = "the model built anew for each clip" if form.rebuilt else "the model as it was built"
-    yield f"As a function of {', '.join(form.base)}, {how}; for a batch of {_batch(cost)}."
+    batch = {1: "one"}.get(cost.report.input.batch, cost.report.input.batch)
+    yield f"As a function of {', '.join(form.base)}, {how}; for a batch of {batch}."
     has = [quantity for quantity in TITLES if quantity not in form.missing and quantity != "flops"]
     if has:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])
     notes = [f"no closed form of the {TITLES[quantity]}: {why}" for quantity, why in form.missing.items()]
     yield "\n".join(f"- {escaped(note)}" for note in (*notes, *table.notes))
     yield f"Every term: [JSON]({stem}/closed_form.json); for a paper: [LaTeX]({stem}/closed_form.tex)."
-
-
-def _batch(cost: CostReport) -> str:
-    return "one" if cost.report.input.batch == 1 else str(cost.report.input.batch)
 
 
 def _equation(form: ClosedForm, quantity: str) -> str:
