@@ -37,9 +37,10 @@ def cell(model: str, tool: str, device: str) -> dict[str, Any]:
 
 def on_cpu(model: str, tool: str) -> dict[str, Any]:
     """The check of one tool: its total in its own unit and in MACs, the causes, and what they leave over."""
+    from flopcount.core.model_spec import ModelSpec
     from flopcount.crosscheck import check_model
 
-    result = check_model(model, against=[tool])
+    result = check_model(ModelSpec(model), against=[tool])
     (peer,) = result.peers
     if peer.failure is not None:
         return {"failure": peer.failure}
@@ -64,13 +65,14 @@ def on_meta(model: str, tool: str) -> dict[str, Any]:
     from counters import TOOLS
 
     from flopcount import create_model
+    from flopcount.core.model_spec import ModelSpec
     from flopcount.models.by_name import input_of
     from flopcount.tracing.inputs import arguments_of
 
     count = TOOLS[METERS[tool]].load()
     with torch.device("meta"):
         module = create_model(model).eval()
-    (spec,), _ = arguments_of(input_of(module, model, None, 1, ()), module)
+    (spec,), _ = arguments_of(input_of(module, ModelSpec(model)), module)
     x = torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device="meta")
     with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()) as printed:
         macs = count(module, x)

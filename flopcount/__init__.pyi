@@ -11,10 +11,12 @@ from .core.errors import InputError as InputError
 from .core.errors import TraceError as TraceError
 from .core.errors import UncostedError as UncostedError
 from .core.errors import UnknownNameError as UnknownNameError
+from .core.model_spec import ModelSpec as ModelSpec
 from .core.ops import Kind as Kind
 from .core.ops import TensorSpec as TensorSpec
 from .core.ops import Work as Work
 from .core.protocol import Clip as Clip
+from .core.protocol import Protocol as Protocol
 from .core.protocol import Views as Views
 from .core.result import SavedReport as SavedReport
 from .core.table import Table as Table

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import nn
 from ._version import __version__
 from .core.errors import FlopcountError, InputError, UncostedError
 from .core.memo import anew
+from .core.model_spec import ModelSpec
 from .core.ops import CostedOp, Kind, TensorSpec, Trace
-from .core.protocol import Clip, Views
+from .core.protocol import ONE_VIEW, Clip, Protocol, layout_of
 from .core.result import ModuleInfo, Result, ResultInput
 from .models import Recipe, recipe_of
 from .models.by_name import with_model
@@ -30,11 +32,8 @@ __all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
 def count(
     module: nn.Module,
     input: Input,
+    protocol: Protocol = ONE_VIEW,
     *,
-    views: str | int | tuple[int, int] | Views | None = None,
-    stride: int | None = None,
-    fps: float | None = None,
-    batch: int | None = None,
     strict: bool = False,
     engine: str = "auto",
     fast: bool = True,
@@ -52,38 +51,22 @@ def count(
     require_module(module)
     with TURN, anew(not fast):
         args, kwargs = arguments_of(input, module)
-        result = _forward(module, args, kwargs, engine, dataflow, Views.parse(views), (stride, fps, batch))
+        result = _forward(module, args, kwargs, engine, dataflow, protocol)
     if strict:
         refuse_uncosted(result.ops)
     return result
 
 
 def count_named(
-    name: str,
+    spec: ModelSpec,
+    protocol: Protocol = ONE_VIEW,
     *,
-    clip: Clip | None = None,
-    batch: int = 1,
-    num_classes: int | None = None,
-    options: dict[str, Any] | None = None,
-    inputs: Sequence[tuple[str, TensorSpec]] = (),
-    dtype: str | None = None,
-    views: Views | None = None,
     strict: bool = False,
     dataflow: bool = False,
     max_params: int | None = None,
 ) -> Result:
-    """What one forward pass of a model by name costs; arguments and errors as `count_model`, `dataflow` as `count`."""
-    return with_model(
-        name,
-        lambda module, input: count(module, input, views=views, strict=strict, dataflow=dataflow),
-        clip=clip,
-        batch=batch,
-        num_classes=num_classes,
-        options=options,
-        inputs=inputs,
-        dtype=dtype,
-        max_params=max_params,
-    )
+    """What one forward pass of a model by name costs; errors as `count_model`, `dataflow` as `count`."""
+    return with_model(spec, protocol, partial(count, strict=strict, dataflow=dataflow), max_params=max_params)
 
 
 def require_module(module: object) -> None:
@@ -106,8 +89,7 @@ def _forward(
     kwargs: dict[str, Any],
     engine: str,
     dataflow: bool,
-    views: Views,
-    sampling: tuple[int | None, float | None, int | None],
+    protocol: Protocol,
 ) -> Result:
     """The straight line: trace, cost, result."""
     inventory = Inventory.of(module)
@@ -118,8 +100,8 @@ def _forward(
     return Result(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=_input_of_result(specs_of(args, kwargs), recipe, *sampling),
-        views=views,
+        input=_input_of_result(specs_of(args, kwargs), recipe, protocol),
+        views=protocol.views,
         ops=ops,
         tree=tree,
         calls=traced.calls,
@@ -174,41 +156,25 @@ def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int
     return sizes
 
 
-def _input_of_result(
-    specs: Sequence[TensorSpec], recipe: Recipe | None, stride: int | None, fps: float | None, batch: int | None
-) -> ResultInput:
+def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protocol: Protocol) -> ResultInput:
     first = next((spec for spec in specs if spec.is_floating), specs[0] if specs else None)
-    samples = batch if batch is not None else first.shape[0] if first is not None and first.ndim else 1
-    for name, value in (("stride", stride), ("batch", samples)):
-        if value is not None and (not isinstance(value, int) or value <= 0):
-            raise InputError(f"{name} is {value!r}", [("fix", f"give a {name} above 0, a whole number")])
-    if fps is not None and (not isinstance(fps, (int, float)) or not 0 < fps < inf):
-        raise InputError(f"fps is {fps!r}", [("fix", "give an fps above 0")])
+    if protocol.batch is None:
+        protocol = replace(protocol, batch=first.shape[0] if first is not None and first.ndim else 1)
     clips = [clip for spec in specs if spec.is_floating and (clip := _clip_of(spec))]
     return ResultInput(
         clip=max(clips, key=lambda clip: clip.frames) if clips else recipe.clip if recipe else None,
-        stride=stride if stride is not None else recipe.stride if recipe else 1,
-        fps=fps,
+        stride=protocol.stride if protocol.stride is not None else recipe.stride if recipe else 1,
+        fps=protocol.fps,
         shapes=tuple(spec.shape for spec in specs),
-        batch=samples,
+        batch=protocol.batch or 1,
         dtype=first.dtype if first is not None else "",
     )
 
 
-_COLOURS = (1, 2, 3, 4)
-
-
 def _clip_of(spec: TensorSpec) -> Clip | None:
-    """T×H×W of a (B, C, T, H, W) input, or of (B, T, C, H, W) where only that axis can be colours.
-
-    Of several pathways the one with the most frames is the clip, the others sample it.
-    """
-    if spec.ndim != 5:
-        return None
-    _, channels, frames, height, width = spec.shape
-    if channels not in _COLOURS and frames in _COLOURS:
-        frames = channels
-    return Clip(frames, height, width)
+    """T×H×W of a clip; of several pathways the one with the most frames is the clip, the others sample it."""
+    sizes = dict(zip(layout_of(spec.shape), spec.shape, strict=True))
+    return Clip(sizes["T"], sizes["H"], sizes["W"]) if "T" in sizes else None
 
 
 def refuse_uncosted(ops: Iterable[CostedOp]) -> None:

@@ -9,15 +9,17 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
 
 from .core.errors import InputError
 from .core.memo import anew
+from .core.model_spec import ModelSpec
 from .core.ops import TensorSpec
-from .core.protocol import Clip, Views
+from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
 from .core.wording import sentence
 from .counting import count, refuse_uncosted, require_module
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from .training.plan import Plan
     from .training.training import Training
 
-__all__ = ["Report", "count_flops", "count_model"]
+__all__ = ["Report", "count_flops", "count_model", "report_of_model"]
 
 
 class _Counted:
@@ -124,9 +126,9 @@ class Report(Result):
     @cached_property
     def _followed(self) -> Report:
         counted = self._counted_again("the data of every operation")
-        batch, engine = self.input.batch, counted.engine
+        protocol, engine = Protocol(batch=self.input.batch), counted.engine
         with counted.prepared():
-            followed = count(counted.module, counted.input, batch=batch, engine=engine, dataflow=True)
+            followed = count(counted.module, counted.input, protocol, engine=engine, dataflow=True)
         if _calls(followed) != _calls(self):
             self._refuse_another()
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
@@ -309,21 +311,21 @@ def count_flops(
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
-    keywords = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
-    protocol = {"views": views, "stride": stride, "fps": fps, "batch": batch}
-    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), keywords)
+    readers = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    protocol = Protocol(Views.parse(views), stride, fps, batch)
+    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), readers)
 
 
 def count_model(
     name: str,
     *,
-    clip: Clip | None = None,
+    clip: str | tuple[int, ...] | Clip | None = None,
     batch: int = 1,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
-    views: Views | None = None,
+    views: str | int | tuple[int, int] | Views | None = None,
     stride: int | None = None,
     fps: float | None = None,
     strict: bool = False,
@@ -360,46 +362,46 @@ def count_model(
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
     """
-    keywords = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
-    protocol = {"views": views, "stride": stride, "fps": fps}
-    training = mode, optimizer, freeze
-    return with_model(
-        name,
-        lambda module, input: _report(module, input, protocol, strict, "auto", True, training, keywords),
-        clip=clip,
-        batch=batch,
-        num_classes=num_classes,
-        options=options,
-        inputs=inputs,
-        dtype=dtype,
+    readers = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
+    return report_of_model(
+        ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype),
+        Protocol(Views.parse(views), stride, fps, batch),
         max_params=max_params,
+        strict=strict,
+        training=(mode, optimizer, freeze),
+        readers=readers,
     )
+
+
+def report_of_model(spec: ModelSpec, protocol: Protocol, *, max_params: int | None = None, **how: Any) -> Report:
+    """As `count_model`, of a spec; `how` is what `_report` takes."""
+    return with_model(spec, protocol, partial(_report, **how), max_params=max_params)
 
 
 def _report(
     module: nn.Module,
     input: Input,
-    protocol: Mapping[str, Any],
-    strict: bool,
-    engine: str,
-    fast: bool,
-    training: tuple[str, str | None, str | Sequence[str]],
-    keywords: Mapping[str, Any],
+    protocol: Protocol,
+    strict: bool = False,
+    engine: str = "auto",
+    fast: bool = True,
+    training: tuple[str, str | None, str | Sequence[str]] = ("forward", None, ()),
+    readers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
     require_module(module)
     plan = _plan(*training)
     counted = _Counted(module, input, engine, fast, plan)
     with counted.prepared():
-        result = count(module, input, **protocol, engine=engine, dataflow=bool(keywords.get("dataflow")))
+        result = count(module, input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))
     if strict:
         refuse_uncosted(report.training.step.ops if report.training else report.ops)
-    if keywords.get("symbolic") is not None:
-        report = replace(report, closed_form=report.formula(keywords["symbolic"], layout=keywords.get("layout")))
-    return report.with_receptive_field() if keywords.get("receptive_field") else report
+    if readers.get("symbolic") is not None:
+        report = replace(report, closed_form=report.formula(readers["symbolic"], layout=readers.get("layout")))
+    return report.with_receptive_field() if readers.get("receptive_field") else report
 
 
 _NEW_CALLS = {

@@ -18,7 +18,8 @@ import matplotlib
 matplotlib.use("agg")
 
 from flopcount.commands.catalogue_tables import rules_table
-from flopcount.core.protocol import Clip, Views
+from flopcount.core.model_spec import ModelSpec
+from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.output.atomic_files import write_files
 from flopcount.publishing.comparison import compare
 from flopcount.publishing.cost_report import cost_report
@@ -59,7 +60,7 @@ def kinetics400(say: Say) -> Written:
 
 
 def c3d(say: Say) -> Written:
-    costs = [cost_report("c3d", clip=Clip(16, 112, 112), views=Views(10, 1), progress=say)]
+    costs = [cost_report(ModelSpec("c3d", Clip(16, 112, 112)), Protocol(Views(10, 1)), progress=say)]
     texts = report_texts(costs, "flopcount report c3d --clip 16x112x112 --views 10x1 --out DIR")
     return Written(texts, lambda: report_pictures(costs))
 

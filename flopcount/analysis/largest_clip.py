@@ -91,6 +91,7 @@ def largest_clips(
     views: Views | None = None,
     frames: Sequence[int] | None = None,
     sizes: Sequence[int] | None = None,
+    batch: int = 1,
 ) -> Fit:
     """Frames × side × side within the budget, none of which could be longer or larger without giving up the other.
 
@@ -100,6 +101,7 @@ def largest_clips(
         views: one where None.
         frames: to choose from; all that the form holds for up to 256 where None.
         sizes: to choose from; multiples of 16 that the form holds for where None.
+        batch: clips that the form is of, each of another video; their cost is shared out evenly.
 
     Raises:
         InputError: not even the smallest clip fits, or the form holds for none of the sizes.
@@ -109,7 +111,7 @@ def largest_clips(
     t = _choices(form, ("T",), frames, range(1, MOST_FRAMES + 1), "frames")
     s = _choices(form, ("H", "W", "S"), sizes, SIZES, "sizes")
     at = {domain.axis: (t[:, None] if domain.axis == "T" else s[None, :]) for domain in form.domains}
-    macs = np.broadcast_to(form.macs(**at), (len(t), len(s)))
+    macs = np.broadcast_to(form.macs(**at) // batch, (len(t), len(s)))
     within = macs * views.count <= budget.macs
     if not within.any():
         least = f"{times((int(t[0]), int(s[0]), int(s[0])))} takes {si(int(macs[0, 0]) * views.count, 'MACs')}"
@@ -129,7 +131,7 @@ def _choices(
     domains = [domain for domain in form.domains if domain.axis in names]
     pinned = [domain.base for domain in domains if domain.pinned]
     candidates = sorted(set(sizes or (*usual, *pinned)))
-    choices = [size for size in candidates if all(size in domain for domain in domains)]
+    choices = [size for size in candidates if all(size in domain for domain in domains)] if domains else [1]
     if not choices:
         holds = ", ".join(map(str, domains))
         raise InputError(

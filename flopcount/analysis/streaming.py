@@ -16,15 +16,16 @@ from torch import Tensor, nn
 
 from ..core.amount import Amount
 from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
-from ..core.protocol import Clip
+from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
+from ..core.units import times
 from ..counting import count
-from ..models.by_name import input_of
-from ..models.loading import find_model
+from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
-from ..tracing import TURN, lightest, trace
+from ..tracing import TURN, trace
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
 from ..tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
 from ..tracing.intervals import FAR
@@ -132,12 +133,16 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     if stride > clip.frames:
         fix = f"choose a stride up to {clip.frames}: beyond, clips do not overlap"
         raise InputError(f"stride {stride} is longer than the clip, {clip.frames} frames", [("fix", fix)])
-    args, _ = arguments_of(input, module)
-    first: TensorSpec = tensor_spec(args[0])
+    specs = specs_of(*arguments_of(input, module))
+    if [spec.ndim for spec in specs] != [5]:
+        shapes = ", ".join(times(spec.shape) for spec in specs)
+        why = f"{report.model} steps through one clip, B×C×T×H×W, and its input is {shapes}"
+        raise InputError(why, [("fix", "give --clip, or one input of that kind")])
+    first = specs[0]
     batch, channels, _, height, width = first.shape
     state = _state_after(module, first)
     new = TensorSpec((batch, channels, stride, height, width), first.dtype)
-    step = count(_Step(module), (new, state), batch=batch)
+    step = count(_Step(module), (new, state), Protocol(batch=batch))
     nbytes = sum(spec.nbytes for spec in specs_of(state)) // batch
     return _stepped(base, step.per_sample, nbytes, getattr(module, "step_sees", ""))
 
@@ -228,32 +233,9 @@ def _steps(low: Tensor, high: Tensor) -> list[list[int]]:
 # By name
 
 
-def stream_model(
-    name: str,
-    *,
-    clip: Clip | None = None,
-    num_classes: int | None = None,
-    options: dict[str, Any] | None = None,
-    stride: int = 1,
-) -> Streaming:
-    """As `streaming`, of a model by name: what `flopcount streaming` calls.
-
-    Arguments:
-        name: of the zoo, "package.module:callable" or "file.py:callable".
-        clip: T×H×W; the zoo's own where not given.
-        num_classes: for the model's builder.
-        options: further arguments for the model's builder.
-        stride: new frames per step.
-    """
-    bare = find_model(name, clip=clip, num_classes=num_classes, options=options)
-
-    def build() -> nn.Module:
-        return bare().eval()
-
-    def stream(module: nn.Module) -> Streaming:
-        return streaming(module, input_of(module, name, clip, 1, ()), stride=stride)
-
-    return lightest(build, stream)
+def stream_model(spec: ModelSpec, protocol: Protocol = ONE_VIEW, *, stride: int = 1) -> Streaming:
+    """As `streaming`, of a model by name: what `flopcount streaming` calls."""
+    return with_model(spec, protocol, lambda module, input, _: streaming(module, input, stride=stride))
 
 
 def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:

@@ -12,11 +12,12 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
 from ..core.registries import PREFIXES
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -130,8 +131,8 @@ def _kind_of(row: SurveyRow) -> str:
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", text))
 
 
-def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
-    """Names that `count_model` knows, each with the options to try in turn, for "LIBRARY[:GLOB]".
+def named_models(what: str) -> list[tuple[ModelSpec, ...]]:
+    """The models of "LIBRARY[:GLOB]", each with the options to try in turn.
 
     Raises:
         UnknownNameError: no such library.
@@ -146,45 +147,47 @@ def named_models(what: str) -> list[tuple[str, tuple[dict[str, Any], ...]]]:
         fix = f"{library} has {len(names)} models, such as {', '.join(names[:3])}"
         raise InputError(f"no model of {library} matches {pattern!r}", [("fix", fix)])
     if library == ZOO:
-        return [(name, ({},)) for name in matching]
-    return [(f"{library}:{name}", find_library(library).options_to_try(name)) for name in matching]
+        return [(ModelSpec(name),) for name in matching]
+    tries = {f"{library}:{name}": find_library(library).options_to_try(name) for name in matching}
+    return [tuple(ModelSpec(name, options=options) for options in several) for name, several in tries.items()]
 
 
 def survey(
-    models: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    models: Sequence[Sequence[ModelSpec]],
     what: str,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Survey:
     """Count each model at the input it expects; `progress` hears each name before it is counted."""
     rows = []
-    for name, tries in models:
-        progress(name)
-        rows.append(_first_counted(name, tries))
+    for tries in models:
+        progress(tries[0].name)
+        rows.append(_first_counted(tries))
     return Survey(what, tuple(rows))
 
 
-def _first_counted(name: str, tries: Sequence[dict[str, Any]]) -> SurveyRow:
+def _first_counted(tries: Sequence[ModelSpec]) -> SurveyRow:
     """With the first options that serve; where none do, what is wrong with the fewest."""
     rows = []
-    for options in tries:
-        row = _row(name, options)
+    for spec in tries:
+        row = _row(spec)
         if row.counted:
             return row
-        rows.append((len(options), row))
+        rows.append((len(spec.options), row))
     return min(rows, key=lambda entry: entry[0])[1]
 
 
-def _row(name: str, options: dict[str, Any]) -> SurveyRow:
+def _row(spec: ModelSpec) -> SurveyRow:
+    name = spec.name
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-            report = count_named(name, options=options, max_params=LARGEST)
+            report = count_named(spec, max_params=LARGEST)
     except FlopcountError as error:
         return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
     except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
         return SurveyRow(name, problem=f"{type(error).__name__}: {error}".splitlines()[0])
     return SurveyRow(
         name=name,
-        input=_input_text(report, options),
+        input=_input_text(report, spec.options),
         params=report.params,
         macs=report.macs,
         other_flops=report.other_flops,
@@ -193,7 +196,7 @@ def _row(name: str, options: dict[str, Any]) -> SurveyRow:
     )
 
 
-def _input_text(report: Result, options: dict[str, Any]) -> str:
+def _input_text(report: Result, options: Mapping[str, Any]) -> str:
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
     return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
 

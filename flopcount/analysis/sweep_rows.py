@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, product
 from typing import Any, TypeAlias
@@ -18,15 +18,18 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from ..core.amount import Amount
-from ..core.errors import FlopcountError, InputError, TraceError
-from ..core.protocol import Clip
+from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.quantity import of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
+from ..core.units import times
 from ..counting import count, count_named
+from ..symbolic.axes import Axes
 from ..tracing import require_room, weightless
 
-__all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "sweep_rows"]
+__all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "clip_axes", "sweep_rows"]
 
 Configuration: TypeAlias = Mapping[str, Any]
 """Names and values that a builder takes as keyword arguments."""
@@ -215,6 +218,31 @@ def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
         return count(*build(**configuration))
 
 
-def build_of_zoo(*, model: str, frames: int, size: int, **options: Any) -> Result:
-    """A configuration of a model by name: frames × size × size."""
-    return count_named(model, clip=Clip(frames, size, size), options=options)
+def build_of_zoo(
+    spec: ModelSpec = NAMELESS,
+    protocol: Protocol = ONE_VIEW,
+    /,
+    *,
+    model: str,
+    frames: int,
+    size: int,
+    **options: Any,
+) -> Result:
+    """A configuration of a model by name: frames × size × size; `spec` and `protocol` say what all have in common."""
+    clip = Clip(frames, size, size)
+    at_clip = {"inputs": clip_axes(spec).resized(clip.sizes)} if spec.inputs else {"clip": clip}
+    return count_named(replace(spec, name=model, options={**spec.options, **options}, **at_clip), protocol)
+
+
+def clip_axes(spec: ModelSpec) -> Axes:
+    """Frames, height and width of the inputs of a model: they move together, pathways in their proportion.
+
+    Raises:
+        InputError: there are none.
+    """
+    try:
+        return Axes.of(spec.inputs, "THW", spec.layouts)
+    except UnknownNameError as error:
+        shapes = ", ".join(times(tensor.shape) for _, tensor in spec.inputs)
+        fix = "sweep a model whose inputs are clips, such as 1x3x16x112x112"
+        raise InputError(f"no frames, height and width in {shapes}", [("fix", fix)]) from error

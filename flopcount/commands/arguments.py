@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import UnknownNameError
+from ..core.errors import InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Clip, Protocol, Views
 from ..output import command_formats
 
-if TYPE_CHECKING:
-    from ..core.protocol import Clip
-
 __all__ = [
-    "BatchOpt",
     "By",
-    "ClassesOpt",
-    "ClipOpt",
-    "DtypeOpt",
     "FormatOpt",
-    "InputOpt",
-    "NameArg",
-    "SetOpt",
+    "ModelOptions",
     "TableFormatOpt",
-    "arguments_of",
-    "clip_of",
     "format_option",
+    "takes_model",
     "training_arguments",
-    "views_of",
 ]
 
 
@@ -54,76 +49,126 @@ def format_option(*more: str, help: str = "How to write it.") -> Any:
 
 TableFormatOpt = Annotated[str, format_option()]
 FormatOpt = Annotated[str, format_option("json")]
-NameArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="A network of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
-    ),
-]
-ClipOpt = Annotated[str | None, typer.Option("--clip", metavar="TxHxW", help="Frames, height, width.")]
-BatchOpt = Annotated[int, typer.Option("--batch", metavar="N", help="Clips in one pass.")]
-ClassesOpt = Annotated[int | None, typer.Option("--num-classes", metavar="N", help="Classes of the last layer.")]
-SetOpt = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the model's builder; repeatable.")
-]
-InputOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input", metavar="NAME:SHAPE:DTYPE", help="An input of a model that takes no single clip; repeatable."
-    ),
-]
-DtypeOpt = Annotated[str | None, typer.Option("--dtype", help="float32, float16, bfloat16 or float64.")]
 
 
-def arguments_of(
-    name: str,
-    clip: str | None,
-    batch: int,
-    num_classes: int | None,
-    settings: list[str] | None,
-    inputs: list[str] | None,
-    dtype: str | None,
-) -> dict[str, Any]:
-    """What every command that builds a model passes on, parsed before torch is loaded."""
-    from ..core.parsing import parse_dtype, parse_input, parse_settings
-    from ..models import require_known
-
-    require_known(name)
-    kind = parse_dtype(dtype) if dtype else None
-    return {
-        "name": name,
-        "clip": clip_of(clip),
-        "batch": batch,
-        "num_classes": num_classes,
-        "options": parse_settings(settings or ()),
-        "inputs": [parse_input(text, kind or "float32") for text in inputs or ()],
-        "dtype": kind,
-    }
+def _parameter(name: str, kind: Any, info: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, info], default=default)
 
 
-def clip_of(text: str | None) -> Clip | None:
-    """What --clip says."""
-    from ..core.protocol import Clip
-
-    return Clip.parse(text) if text is not None else None
+def _option(name: str, kind: Any, metavar: str, text: str) -> inspect.Parameter:
+    return _parameter(name, kind | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text), None)
 
 
-def views_of(text: str | None) -> Any:
-    """What --views says."""
-    from ..core.protocol import Views
+_WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
+_ARGUMENTS = {
+    "spec": [_parameter("name", str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}"))],
+    "specs": [_parameter("names", list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}"))],
+}
+_OPTIONS = (
+    _option("clip", str, "TxHxW", "Frames, height, width."),
+    _option("batch", int, "N", "Clips in one pass; 1 where not given."),
+    _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
+    _option("fps", float, "F", "Frames per second of the video."),
+    _option("stride", int, "S", "Every how many frames the clip was sampled."),
+    _option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
+    _option("input", list[str], "NAME:SHAPE:DTYPE", "An input of a model that takes no single clip; repeatable."),
+    _option("num_classes", int, "N", "Classes of the last layer."),
+    _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
+)
+"""All that says what a model is, and how it is fed and tested."""
+_TESTING = ("views", "fps", "stride")
+"""Those that not every command has a use for."""
 
-    return Views.parse(text)
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What the options say of any model that a command goes on to name; `words` are they as they were typed."""
+
+    spec: ModelSpec
+    protocol: Protocol
+    words: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> ModelOptions:
+        """From what typer read.
+
+        Raises:
+            InputError: a value that is none.
+        """
+        typed = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
+        words = [(name, str(v)) for name, value in typed.items() for v in (value if type(value) is list else [value])]
+        get = values.get
+        built = {"options": get("set"), "inputs": get("input"), "dtype": get("dtype")}
+        spec = ModelSpec.of("", clip=get("clip"), num_classes=get("num_classes"), **built)
+        protocol = Protocol(Views.parse(get("views")), get("stride"), get("fps"), get("batch"))
+        spec.require_batch(protocol.batch)
+        return cls(spec, protocol, tuple(words))
+
+    def named(self, name: str, clip: str | None = None) -> ModelSpec:
+        """These options of one model, with a clip of its own where it has one.
+
+        Raises:
+            UnknownNameError: no such network.
+        """
+        from ..models import require_known
+
+        require_known(name)
+        return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
+
+    def refuse(self, why: str, *only: str) -> None:
+        """Refuse what a command has no use for: the options of `only`, or any.
+
+        Raises:
+            InputError: one was given; `why` follows its name.
+        """
+        for name, _ in self.words:
+            if not only or name in only:
+                raise InputError(f"{name} {why}", [("fix", f"leave {name} out")])
+
+
+def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes models, with all options that say what they are: these are listed here and nowhere else.
+
+    Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
+    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever stands first, the options: --clip, --batch,
+    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). What was typed is parsed before
+    the command runs, and it gets these nouns.
+    """
+    options_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
+    replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters: dict[str, inspect.Parameter] = {}
+        for parameter in own.values():
+            itself = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+            parameters |= {new.name: new for new in replaced.get(parameter.name, itself)}
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            options = ModelOptions.parse({option.name: values.pop(option.name) for option in options_of_model})
+            nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
+            if "spec" in own:
+                nouns["spec"] = options.named(values.pop("name"))
+            if "specs" in own:
+                nouns["specs"] = [options.named(name) for name in values.pop("names")]
+            command(**values, **{name: noun for name, noun in nouns.items() if name in own})
+
+        run.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
+        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+        return run
+
+    return decorate
 
 
 def training_arguments(
     train: bool, optimizer: str | None, freeze: list[str] | None, epochs: int | None, samples: int | None
-) -> dict[str, Any]:
-    """What --train and the options that belong to it pass on, refused before torch is loaded.
+) -> tuple[str, str | None, list[str]]:
+    """Mode, optimizer and what is frozen, of --train and the options that belong to it, before torch is loaded.
 
     Raises:
         InputError: one of them without what it belongs to, or an optimizer that does not exist.
     """
-    from ..core.errors import InputError
     from ..training.optimizers import find_optimizer
 
     options = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}
@@ -133,7 +178,7 @@ def training_arguments(
                 raise InputError(
                     f"{option} is of no use without --train", [("fix", f"add --train, or leave {option} out")]
                 )
-        return {}
+        return "forward", None, []
     find_optimizer(optimizer)
     for option, value, other in (("--epochs", epochs, samples), ("--samples", samples, epochs)):
         missing = "--samples" if option == "--epochs" else "--epochs"
@@ -141,4 +186,4 @@ def training_arguments(
             raise InputError(f"{option} {value} is no whole run", [("fix", f"give {missing} too")])
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}", [("fix", "give a whole number above 0")])
-    return {"mode": "train", "optimizer": optimizer, "freeze": freeze or ()}
+    return "train", optimizer, freeze or []

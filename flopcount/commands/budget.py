@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import InputError, UnknownNameError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormatOpt, arguments_of, views_of
+from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -27,23 +27,21 @@ def _limit(what: str, example: str) -> typer.models.OptionInfo:
     epilog="[bold]Examples[/]\n\n"
     "flopcount budget c3d --clip 16x112x112 --max-gmacs 40 --max-params 80M\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
+    "flopcount budget nets.py:build --clip 16x112x112 --batch 8 --max-gmacs 300\n\n"
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
+@takes_model("views")
 def budget(
+    *,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NAME", help="A network, with limits; or one budget of pyproject.toml; else all."),
     ] = None,
-    clip: ClipOpt = None,
-    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
-    dtype: DtypeOpt = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
     max_gmacs: Annotated[str | None, _limit("Multiply-accumulates at most, in G", "40 or 1.5T")] = None,
     max_gflops: Annotated[str | None, _limit("FLOPs at most (2 for each MAC), in G", "80")] = None,
     max_params: Annotated[str | None, _limit("Parameters at most, in M", "80 or 80M")] = None,
     max_gmacs_per_video: Annotated[str | None, _limit("Multiply-accumulates of all views at most, in G", "400")] = None,
+    options: ModelOptions,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; else the nearest, here or above.")
     ] = None,
@@ -60,26 +58,15 @@ def budget(
     }
     limits = {key: parse_limit(key, text) for key, text in texts.items() if text is not None}
     if name is None or not limits:
-        options: dict[str, object] = {
-            "--clip": clip,
-            "--views": views,
-            "--dtype": dtype,
-            "--input": input,
-            "--set": set,
-        }
-        options |= {"--num-classes": num_classes, **{f"--{key}": text for key, text in texts.items()}}
-        names = [option for option, value in options.items() if value is not None]
-        if names:
+        typed = [option for option, _ in options.words] + [f"--{key}" for key in limits]
+        if typed:
             missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
-            raise InputError(f"{names[0]} without {missing}", [("fix", "see flopcount budget --help")])
+            raise InputError(f"{typed[0]} without {missing}", [("fix", "see flopcount budget --help")])
         budgets = _from_file(config, name)
     else:
         if config is not None:
             raise InputError("--config with limits of the command line", [("fix", "give the one or the other")])
-        arguments = arguments_of(name, clip, 1, num_classes, set, input, dtype)
-        del arguments["batch"]
-        arguments["inputs"] = tuple(arguments["inputs"])
-        budgets = [Budget(model=arguments.pop("name"), name=name, limits=limits, views=views_of(views), **arguments)]
+        budgets = [Budget(name, options.named(name), limits, options.protocol)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()

@@ -11,7 +11,7 @@ import typer
 
 from ..output.atomic_files import write_files
 from .application import app
-from .arguments import format_option
+from .arguments import ModelOptions, format_option, takes_model
 from .output import show, working
 
 __all__ = ["Per", "compare"]
@@ -28,9 +28,12 @@ class Per(StrEnum):
     epilog="[bold]Examples[/]\n\n"
     "flopcount compare x3d_m slowfast_r50_8x8 mvit_b_16x4 --dataset kinetics400\n\n"
     "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
+    "flopcount compare x3d_m --point 'Ours=my.py:build@78.9' --clip 16x224x224 --set depth=18 --num-classes 400\n\n"
     "flopcount compare --out reports"
 )
+@takes_model()
 def compare(
+    *,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="Networks of the zoo; all with an accuracy if none.")
     ] = None,
@@ -43,18 +46,21 @@ def compare(
         list[str] | None,
         typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
     ] = None,
+    options: ModelOptions,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
     format: Annotated[str, format_option(help="How to write the table.")] = "table",
 ) -> None:
     """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
-    with working("comparing") as say:
-        from ..publishing.comparison import Point
-        from ..publishing.comparison import compare as compared
-        from ..publishing.comparison_rows import PER
+    if not point:
+        options.refuse("is for models of --point, and there is none")
+    from ..publishing.comparison_rows import PER, Point
 
-        points = [Point.parse(text) for text in point or ()]
+    points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
+    with working("comparing") as say:
+        from ..publishing.comparison import compare as compared
+
         comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
         if out is not None:
             import matplotlib
@@ -63,7 +69,7 @@ def compare(
             from ..publishing.pages.comparison import comparison_files
 
             files = comparison_files(
-                comparison, _compare_command(names, dataset, per, source, point), [per.value] if per else PER
+                comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
             )
     if out is None:
         show(comparison.table(), format)
@@ -73,11 +79,17 @@ def compare(
 
 
 def _compare_command(
-    names: list[str] | None, dataset: str, per: Per | None, source: str | None, points: list[str] | None
+    names: list[str] | None,
+    dataset: str,
+    per: Per | None,
+    source: str | None,
+    points: list[str] | None,
+    options: ModelOptions,
 ) -> str:
     """The command that makes the same page anywhere."""
     words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
     words += ["--per", per.value] if per else []
     words += ["--source", source] if source else []
     words += [word for text in points or () for word in ("--point", text)]
+    words += [word for words in options.words for word in words]
     return shlex.join([*words, "--out", "DIR"])

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from .application import app
-from .arguments import (
-    BatchOpt,
-    By,
-    ClassesOpt,
-    ClipOpt,
-    DtypeOpt,
-    InputOpt,
-    NameArg,
-    SetOpt,
-    arguments_of,
-    format_option,
-    training_arguments,
-    views_of,
-)
+from .arguments import By, format_option, takes_model, training_arguments
 from .output import show, working, write
 from .pictures import PlotOpt, require_picture, write_picture
 
@@ -39,17 +28,10 @@ __all__ = ["explain", "model"]
     "flopcount model cnn_lstm --train --freeze cnn --optimizer adamw --epochs 10 --samples 9537\n\n"
     "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
 )
+@takes_model("views", "fps", "stride")
 def model(
-    name: NameArg,
-    clip: ClipOpt = None,
-    batch: BatchOpt = 1,
-    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
-    fps: Annotated[float | None, typer.Option(metavar="F", help="Frames per second of the video.")] = None,
-    stride: Annotated[int | None, typer.Option(metavar="S", help="Every how many frames the clip was sampled.")] = None,
-    dtype: DtypeOpt = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    spec: ModelSpec,
+    protocol: Protocol,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
     format: Annotated[str, format_option("json", help="How to write it; json is the whole report.")] = "table",
@@ -69,23 +51,16 @@ def model(
     ] = False,
 ) -> None:
     """Count what one forward pass of a model costs, layer by layer; with --train what a training step does."""
-    arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
-    views_per_video = views_of(views)
     training = training_arguments(train, optimizer, freeze, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
     if plot is not None:
         require_picture(plot)
-    with working(f"counting {name}"):
-        from ..models.by_name import with_model
-        from ..report import Report, count_flops
+    with working(f"counting {spec.name}"):
+        from ..report import report_of_model
 
-        def count(module: Any, input: Any) -> Report:
-            protocol: dict[str, Any] = {"views": views_per_video, "fps": fps, "stride": stride}
-            report = count_flops(module, input, **protocol, strict=strict, **training)
-            return report.with_receptive_field() if receptive_field else report
-
-        report = with_model(use=count, **arguments)
+        readers = {"receptive_field": receptive_field}
+        report = report_of_model(spec, protocol, strict=strict, training=training, readers=readers)
         if report.training and epochs is not None and samples is not None:
             report = replace(report, training=report.training.over(epochs, samples))
     if plot is not None:
@@ -99,20 +74,16 @@ def model(
 @app.command(
     epilog="[bold]Examples[/]\n\nflopcount explain c3d conv2\n\nflopcount explain c3d fc6 --set pool5_padding=false"
 )
+@takes_model()
 def explain(
-    name: NameArg,
+    spec: ModelSpec,
     layer: Annotated[str, typer.Argument(metavar="LAYER", help="Dotted path of a layer, as in named_modules().")],
-    clip: ClipOpt = None,
-    batch: BatchOpt = 1,
-    dtype: DtypeOpt = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    protocol: Protocol,
 ) -> None:
     """Show the formula behind every number of a layer, with the numbers put in and its source."""
-    arguments = arguments_of(name, clip, batch, num_classes, set, input, dtype)
-    with working(f"counting {name}"):
-        from ..report import count_model
+    with working(f"counting {spec.name}"):
+        from ..analysis.explanation import explain as explained
+        from ..counting import count_named
 
-        explanation = count_model(**arguments).explain(layer)
+        explanation = explained(count_named(spec, protocol), layer)
     write(str(explanation))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, DtypeOpt, InputOpt, SetOpt, TableFormatOpt, arguments_of
+from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -29,15 +28,11 @@ NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The same.")]
     "flopcount model nets.py:build --clip 16x112x112 --format json > before.json\n\n"
     "flopcount diff before.json nets.py:build --clip 16x112x112 --exit-code"
 )
+@takes_model()
 def diff(
     old: OldArg,
     new: NewArg,
-    clip: ClipOpt = None,
-    batch: BatchOpt = 1,
-    dtype: DtypeOpt = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    options: ModelOptions,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = -1,
     format: TableFormatOpt = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where a layer differs.")] = False,
@@ -46,23 +41,16 @@ def diff(
 
     Layers are matched by path. The options go to every side that is a model.
     """
-    options = {"--clip": clip, "--dtype": dtype, "--input": input, "--num-classes": num_classes, "--set": set}
-    names = [name for name, value in options.items() if value is not None] + ["--batch"] * (batch != 1)
-    if _is_file(old) and _is_file(new) and names:
-        raise InputError(f"{names[0]} is for models, and both sides are saved reports", [("fix", f"drop {names[0]}")])
-
-    def arguments(side: str) -> dict[str, Any]:
-        name, own = _clip_apart(side)
-        return arguments_of(name, own or clip, batch, num_classes, set, input, dtype)
-
-    models = {side: arguments(side) for side in (old, new) if not _is_file(side)}
+    models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
+    if not models:
+        options.refuse("is for models, and both sides are saved reports")
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared
+        from ..counting import count_named
         from ..output.report_json_reader import read_report
-        from ..report import count_model
 
         def counted(side: str) -> Counted:
-            return count_model(**models[side]) if side in models else read_report(side)
+            return count_named(models[side], options.protocol) if side in models else read_report(side)
 
         result = compared(counted(old), counted(new))
     show(result.table(depth), format)

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from .application import app
-from .arguments import BatchOpt, ClassesOpt, ClipOpt, InputOpt, NameArg, SetOpt, arguments_of, format_option
+from .arguments import format_option, takes_model
 from .output import show, working, write
 
 __all__ = ["formula"]
@@ -27,10 +29,13 @@ class Rows(StrEnum):
     "flopcount formula c3d --rebuild\n\n"
     "flopcount formula slowfast_r50_8x8 --rebuild --axes T --by module --depth 3\n\n"
     "flopcount formula x3d_m --axes B,T,H,W --format latex\n\n"
+    "flopcount formula nets.py:build --clip 16x112x112 --dtype bfloat16 --set depth=18\n\n"
     "flopcount formula nets.py:Tokens --input tokens:1x196x768:float32 --layout BND --axes N"
 )
+@takes_model()
 def formula(
-    name: NameArg,
+    *,
+    spec: ModelSpec,
     axes: Annotated[
         str | None,
         typer.Option(metavar="T,H,W,B", help="Axes it is a function of; S is a square. T,H,W where not given."),
@@ -43,32 +48,27 @@ def formula(
         str, typer.Option(metavar="QUANTITY", help="Of the modules: macs, flops, other_flops, params, bytes_read ...")
     ] = "macs",
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
-    clip: ClipOpt = None,
-    batch: BatchOpt = 1,
+    protocol: Protocol,
     layout: Annotated[
         str | None,
         typer.Option(metavar="BCTHW", help="What the axes of the inputs are called; one for each, by comma."),
     ] = None,
-    input: InputOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
     format: Annotated[str, format_option("json", help="How to write it; json has every term.")] = "table",
 ) -> None:
     """Show what a model costs as an exact function of the frames, height and width of its clip.
 
     Traced at as many clips as it takes to tell all such functions apart, then put beside counts of other clips.
     """
-    arguments = arguments_of(name, clip, batch, num_classes, set, input, None)
-    del arguments["dtype"]
-    with working(f"counting {name}") as say:
-        from ..symbolic import closed_form_of
+    with working(f"counting {spec.name}") as say:
+        from ..symbolic import form_of_model
 
-        form = closed_form_of(
-            **arguments,
-            axes=_listed(axes),
+        form = form_of_model(
+            spec,
+            _listed(axes),
+            batch=protocol.batch,
             layout=_listed(layout) if layout and "," in layout else layout,
             rebuild=rebuild,
-            progress=lambda at: say(f"counting {name} at {at}"),
+            progress=lambda at: say(f"counting {spec.name} at {at}"),
         )
     if format == "json":
         write(form.to_json())

@@ -6,14 +6,16 @@ import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import FlopcountError, InputError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, SetOpt, arguments_of, views_of
+from .arguments import ModelOptions, takes_model
 from .output import working
 
 if TYPE_CHECKING:
@@ -35,15 +37,14 @@ class PageFormat(StrEnum):
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
     "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
-    "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR"
+    "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR\n\n"
+    "flopcount report nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --dtype bfloat16 --out DIR"
 )
+@takes_model("views")
 def report(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Networks of the zoo, or models of your own.")],
+    specs: list[ModelSpec],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Write pages, charts and data there; all or nothing.")],
-    clip: ClipOpt = None,
-    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    options: ModelOptions,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Of several models: whose accuracy they are compared by.")
@@ -58,15 +59,13 @@ def report(
     """
     from ..facts import classes_of
 
-    names = list(dict.fromkeys(names))
-    for name in names:
-        arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
-    model = {key: arguments[key] for key in ("clip", "num_classes", "options")} | {"views": views_of(views)}
+    specs = list(dict.fromkeys(specs))
+    names = [spec.name for spec in specs]
     classes_of(dataset)
     require_folder(out)
-    command = _command(names, clip, views, num_classes, set, depth, dataset, check, format)
+    command = _command(names, options, depth, dataset, check, format)
     with working(f"counting {names[0]}") as say:
-        costs = [_cost(name, say, model | {"with_check": check}) for name in names]
+        costs = [_cost(spec, options.protocol, check, say) for spec in specs]
         comparison = _comparison(names, dataset, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
@@ -78,13 +77,13 @@ def report(
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
-def _cost(name: str, say: Callable[[str], None], model: dict[str, Any]) -> CostReport:
+def _cost(spec: ModelSpec, protocol: Protocol, check: bool, say: Callable[[str], None]) -> CostReport:
     from ..publishing.cost_report import cost_report
 
     try:
-        return cost_report(name, progress=say, **model)
+        return cost_report(spec, protocol, with_check=check, progress=say)
     except FlopcountError as error:  # of several, which
-        raise InputError(f"{name}: {error.message}", error.details) from error
+        raise InputError(f"{spec.name}: {error.message}", error.details) from error
 
 
 def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) -> Comparison | None:
@@ -115,21 +114,10 @@ def _files(
 
 
 def _command(
-    names: Sequence[str],
-    clip: str | None,
-    views: str | None,
-    num_classes: int | None,
-    settings: Sequence[str] | None,
-    depth: int,
-    dataset: str,
-    check: bool,
-    form: PageFormat,
+    names: Sequence[str], options: ModelOptions, depth: int, dataset: str, check: bool, form: PageFormat
 ) -> str:
     """The command that makes the same pages anywhere."""
-    words = ["flopcount", "report", *names]
-    options = {"--clip": clip, "--views": views, "--num-classes": num_classes}
-    words += [word for option, value in options.items() if value is not None for word in (option, str(value))]
-    words += [word for setting in settings or () for word in ("--set", setting)]
+    words = ["flopcount", "report", *names, *(word for words in options.words for word in words)]
     words += ["--depth", str(depth)] if depth != 2 else []
     words += ["--dataset", dataset] if len(names) > 1 else []
     words += [] if check else ["--no-check"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, NameArg, SetOpt, TableFormatOpt, arguments_of, views_of
+from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import progress, show, working
 from .pictures import PlotOpt, require_picture, write_picture
 
@@ -21,36 +25,40 @@ _RANGE = "Numbers with commas, or FROM:TO:STEP, the end included."
     epilog="[bold]Examples[/]\n\n"
     "flopcount sweep x3d_m r3d_18 --frames 8:64:8 --size 112,160,224\n\n"
     "flopcount sweep swin3d_t --frames 16,32 --size 224:448:32 --format csv\n\n"
-    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png"
+    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png\n\n"
+    "flopcount sweep nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --frames 8,16 --size 64"
 )
+@takes_model()
 def sweep(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Networks of the zoo, or models of your own.")],
+    specs: list[ModelSpec],
     frames: Annotated[str, typer.Option(metavar="RANGE", help=f"Frames. {_RANGE}")],
     size: Annotated[str, typer.Option(metavar="RANGE", help=f"Height and width. {_RANGE}")],
-    set: SetOpt = None,
+    options: ModelOptions,
     plot: PlotOpt = None,
     format: TableFormatOpt = "table",
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
-    from ..core.parsing import parse_settings
-    from ..models import require_known
-
-    for name in names:
-        require_known(name)
+    options.refuse("is what --frames and --size move", "--clip")
+    names = [spec.name for spec in specs]
     clips = {"frames": numbers_of(frames, "--frames"), "size": numbers_of(size, "--size")}
-    options = {key: [value] for key, value in parse_settings(set or ()).items()}
-    grid: dict[str, list[Any]] = {"model": names, **clips, **options}
+    grid: dict[str, list[Any]] = {"model": names, **clips}
+    grid |= {key: [value] for key, value in options.spec.options.items() if key not in grid}
     if plot is not None:  # before minutes of counting
         require_picture(plot)
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
-        from ..analysis.sweep_rows import build_of_zoo
+        from ..analysis.sweep_rows import build_of_zoo, clip_axes
         from ..publishing.sweep import sweep as count_all
 
-        result = count_all(build_of_zoo, grid, chunk=1, progress=lambda done, total: step(""))
+        if options.spec.inputs:
+            clip_axes(options.spec)  # refused before anything is counted
+        build = partial(build_of_zoo, options.spec, options.protocol)
+        result = count_all(build, grid, chunk=1, progress=lambda done, total: step(""))
     if plot is not None:
         x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
         write_picture(plot, lambda: result.plot(x))
-    show(result.table(), format)
+    table = result.table()
+    alike = " ".join(f"{name} {value}" for name, value in options.words if name != "--set")  # which has its columns
+    show(replace(table, notes=(*table.notes, *([f"each with {alike}"] if alike else []))), format)
     if any(row.problem for row in result.rows):
         raise typer.Exit(EXIT_FAILED_CHECK)
 
@@ -59,33 +67,37 @@ def sweep(
     epilog="[bold]Examples[/]\n\n"
     "flopcount fit x3d_m --budget 5GMACs\n\n"
     "flopcount fit slowfast_r50_8x8 --budget 2TFLOPs --views 10x3\n\n"
-    "flopcount fit swin3d_t --budget 100GMACs --frames 16,32,64 --size 224:448:32"
+    "flopcount fit swin3d_t --budget 100GMACs --frames 16,32,64 --size 224:448:32\n\n"
+    "flopcount fit nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --budget 5GMACs"
 )
+@takes_model("views")
 def fit(
-    name: NameArg,
+    *,
+    spec: ModelSpec,
     budget: Annotated[str, typer.Option(metavar="AMOUNT", help="What one video may cost: 25GMACs or 50GFLOPs.")],
-    views: Annotated[str | None, typer.Option(metavar="CLIPSxCROPS", help="Views per video, such as 10x3.")] = None,
     frames: Annotated[str | None, typer.Option(metavar="RANGE", help=f"Frames to choose from. {_RANGE}")] = None,
     size: Annotated[str | None, typer.Option(metavar="RANGE", help=f"Sizes to choose from. {_RANGE}")] = None,
-    clip: ClipOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    protocol: Protocol,
     format: TableFormatOpt = "table",
 ) -> None:
     """Find the largest clips of a model within a budget, frames against size, from its closed form."""
-    arguments = arguments_of(name, clip, 1, num_classes, set, None, None)
-    del arguments["dtype"], arguments["inputs"]
-    with working(f"counting {name}") as say:
+    with working(f"counting {spec.name}") as say:
         from ..analysis.largest_clip import Allowance, largest_clips
-        from ..symbolic import closed_form_of
+        from ..symbolic import form_of_model
 
-        amount, protocol = Allowance.parse(budget), views_of(views)
+        amount = Allowance.parse(budget)
         choices = {
             "frames": numbers_of(frames, "--frames") if frames else None,
             "sizes": numbers_of(size, "--size") if size else None,
         }
-        form = closed_form_of(**arguments, rebuild=True, progress=lambda at: say(f"counting {name} at {at}"))
-        result = largest_clips(form, amount, views=protocol, **choices)
+        form = form_of_model(
+            spec,
+            batch=protocol.batch,
+            rebuild=not spec.inputs,  # which one module takes in every size
+            progress=lambda at: say(f"counting {spec.name} at {at}"),
+        )
+        batch = spec.inputs[0][1].shape[0] if spec.inputs else protocol.batch or 1
+        result = largest_clips(form, amount, views=protocol.views, batch=batch, **choices)
     show(result.table(), format)
 
 

@@ -10,7 +10,7 @@ import typer
 from ..core.errors import InputError
 from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ClassesOpt, ClipOpt, SetOpt, TableFormatOpt, arguments_of
+from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ __all__ = ["verify"]
     "flopcount verify published --family x3d\n\n"
     "flopcount verify published --write reports/published.md"
 )
+@takes_model()
 def verify(
+    *,
     what: Annotated[
         str,
         typer.Argument(metavar="NAME|lecture|published", help="A network, the lecture's slide, or what papers print."),
@@ -38,9 +40,7 @@ def verify(
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The parameters claimed, in M: 34.5 or 34.5M.")
     ] = None,
-    clip: ClipOpt = None,
-    num_classes: ClassesOpt = None,
-    set: SetOpt = None,
+    options: ModelOptions,
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Published rows of one family only.")] = None,
     write: Annotated[
         Path | None,
@@ -58,7 +58,7 @@ def verify(
     from ..facts import Printed
 
     if what in ("lecture", "published"):
-        claim = {"--printed": printed, "--params": params, "--clip": clip, "--num-classes": num_classes, "--set": set}
+        claim = {"--printed": printed, "--params": params, **dict(options.words)}
         _refuse(what, claim if what == "published" else {**claim, "--family": family})
         if write is None:
             show(_printed_table(what, family), format)
@@ -68,15 +68,15 @@ def verify(
             typer.echo(f"wrote {write}", err=True)
         return
     _refuse(what, {"--family": family, "--write": write})
-    arguments = arguments_of(what, clip, 1, num_classes, set, None, None)
+    options.refuse("is of no use to a claim, which is read clip by clip", "--input", "--batch")
+    spec = options.named(what)
     if printed is None:
         raise InputError(f"no claim about {what}", [("fix", f"give --printed, such as verify {what} --printed 27.6")])
     cost, size = Printed.parse(printed), Printed.parse(params, "M") if params is not None else None
     with working(f"reading {printed}") as say:
         from ..verification import verify_claim
 
-        options = {key: arguments[key] for key in ("name", "clip", "num_classes", "options")}
-        verdict = verify_claim(printed=cost, params=size, progress=say, **options)
+        verdict = verify_claim(spec, cost, params=size, progress=say)
     show(verdict.table(), format)
     if not verdict.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)

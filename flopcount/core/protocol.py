@@ -1,4 +1,4 @@
-"""What goes in: the clip (T×H×W), how it was sampled, and how many views make one video.
+"""What goes in: the clip (T×H×W), how it was sampled, how many go in at once, and how many views make one video.
 
 Nothing here needs torch, so the command can refuse a malformed clip before loading anything.
 """
@@ -6,12 +6,14 @@ Nothing here needs torch, so the command can refuse a malformed clip before load
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
 
 from .errors import InputError
 from .units import exact, seconds, si, times
 
-__all__ = ["LECTURE_FPS", "Clip", "Views", "describe_clip"]
+__all__ = ["LECTURE_FPS", "ONE_VIEW", "Clip", "Protocol", "Views", "describe_clip", "layout_of"]
 
 LECTURE_FPS = 5  # the lecture's own example: 16 frames at 5 fps are 3.2 s
 _RAW_VIDEO = ((640, 480), (1920, 1080))  # the lecture's raw videos, 3 bytes a pixel
@@ -89,6 +91,39 @@ class Views:
 
     def __str__(self) -> str:
         return f"{self.clips}×{self.crops}"
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a model is fed and tested: views of a video, every how many frames a clip has one, and samples in one pass.
+
+    None is what the model or its input says: without a batch it is that of the input, and one clip of a model by name.
+    """
+
+    views: Views = field(default_factory=Views)
+    stride: int | None = None
+    fps: float | None = None
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("stride", self.stride), ("batch", self.batch)):
+            if value is not None and (not isinstance(value, int) or value <= 0):
+                raise InputError(f"{name} is {value!r}", [("fix", f"give a {name} above 0, a whole number")])
+        if self.fps is not None and (not isinstance(self.fps, (int, float)) or not 0 < self.fps < inf):
+            raise InputError(f"fps is {self.fps!r}", [("fix", "give an fps above 0")])
+
+
+ONE_VIEW = Protocol()
+"""What nobody said anything else about."""
+
+_COLOURS_OF = (1, 2, 3, 4)
+
+
+def layout_of(shape: Sequence[int]) -> str:
+    """What the axes of an input are called: BCTHW or BCHW, and BTCHW where only that axis can be colours; else `?`s."""
+    if len(shape) == 5:
+        return "BTCHW" if shape[1] not in _COLOURS_OF and shape[2] in _COLOURS_OF else "BCTHW"
+    return "BCHW" if len(shape) == 4 else "?" * len(shape)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
 
 from ..core.errors import InputError
-from ..core.ops import TensorSpec
-from ..core.protocol import Clip
+from ..core.model_spec import ModelSpec
 from ..core.reason import Reason
 from ..core.registries import DEFAULT_TOOLS
 from ..core.result import Result
@@ -24,7 +22,7 @@ from ..core.table import Column, Table
 from ..core.units import exact, si
 from ..counting import count
 from ..models.by_name import input_of
-from ..models.loading import load_model
+from ..models.loading import find_model
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
@@ -192,26 +190,13 @@ def check(
 
 
 def check_model(
-    name: str,
-    *,
-    clip: Clip | None = None,
-    batch: int = 1,
-    num_classes: int | None = None,
-    options: dict[str, Any] | None = None,
-    inputs: Sequence[tuple[str, TensorSpec]] = (),
-    dtype: str | None = None,
-    against: str | Sequence[str] = DEFAULT_TOOLS,
-    device: str = "cpu",
+    spec: ModelSpec, batch: int | None = None, *, against: str | Sequence[str] = DEFAULT_TOOLS, device: str = "cpu"
 ) -> Check:
-    """Check a model by name, built with weights and in eval mode; arguments as `count_model`."""
+    """Check a model by name, built with weights and in eval mode; errors as `check` and `count_model`."""
     _device(device)
-    tools = chosen(against)
-    module = load_model(name, clip=clip, num_classes=num_classes, options=options).eval()
-    if dtype is not None:
-        module = module.to(getattr(torch, dtype))
-    return check(
-        module, input_of(module, name, clip, batch, inputs), against=[tool.name for tool in tools], device=device
-    )
+    tools = [tool.name for tool in chosen(against)]
+    module = find_model(spec)()
+    return check(module, input_of(module, spec, batch), against=tools, device=device)
 
 
 def _device(name: str) -> torch.device:

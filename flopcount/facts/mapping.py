@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from ..core.errors import UnknownNameError
+from ..core.model_spec import ModelSpec
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
 from .published import Published
@@ -28,6 +29,11 @@ class ZooModel:
     num_classes: int
     options: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The same for what counts."""
+        return ModelSpec(self.name, self.clip, self.num_classes, self.options)
 
 
 @dataclass(frozen=True, slots=True)

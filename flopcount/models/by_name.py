@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
 
 from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
-from ..core.protocol import Clip
+from ..core.protocol import Protocol
 from ..tracing.building import lightest
 from ..tracing.inputs import Input
 from .loading import find_model
@@ -22,62 +23,45 @@ T = TypeVar("T")
 
 
 def with_model(
-    name: str,
-    use: Callable[[nn.Module, Input], T],
+    spec: ModelSpec,
+    protocol: Protocol,
+    use: Callable[[nn.Module, Input, Protocol], T],
     *,
-    clip: Clip | None = None,
-    batch: int = 1,
-    num_classes: int | None = None,
-    options: dict[str, Any] | None = None,
-    inputs: Sequence[tuple[str, TensorSpec]] = (),
-    dtype: str | None = None,
     max_params: int | None = None,
 ) -> T:
-    """What `use` makes of a model in eval mode and of its input; arguments as `count_model`.
+    """What `use` makes of a model in eval mode, of its input, and of the protocol without the batch that the input has.
 
     The model is built without weights; only where that does not serve (TraceError) it is built for real.
 
     Raises:
-        InputError: a batch below 1, or as `find_model` and `input_of`.
+        InputError: as `find_model` and `input_of`.
         TraceError: as `lightest`.
     """
-    if batch < 1:
-        raise InputError(f"batch is {batch}", [("fix", "give at least one clip")])
-    bare = find_model(name, clip=clip, num_classes=num_classes, options=options)
-
-    def build() -> nn.Module:
-        module = bare()
-        module.eval()  # what a network costs is what it costs to use
-        return module.to(getattr(torch, dtype)) if dtype else module
 
     def used(module: nn.Module) -> T:
-        return use(module, input_of(module, name, clip, batch, inputs))
+        return use(module, input_of(module, spec, protocol.batch), replace(protocol, batch=None))
 
-    return lightest(build, used, max_params=max_params)
+    return lightest(find_model(spec), used, max_params=max_params)
 
 
-def input_of(
-    module: nn.Module, name: str, clip: Clip | None, batch: int, inputs: Sequence[tuple[str, TensorSpec]]
-) -> Input:
+def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> Input:
     """What a model built by name is given: the inputs named, else what its recipe says, else one clip.
 
     Raises:
-        InputError: neither is known.
+        InputError: neither is known, or a batch beside inputs.
     """
-    if inputs:
-        keywords = {key: spec for key, spec in inputs if key}
-        positional = tuple(spec for key, spec in inputs if not key)
-        if keywords and positional:
-            raise InputError("inputs with and without a name do not mix", [("fix", "name them all, or none")])
-        return keywords or positional
-    recipe = recipe_of(module)
+    spec.require_batch(batch)
+    if spec.inputs:
+        keywords = {key: tensor for key, tensor in spec.inputs if key}
+        return keywords or tuple(tensor for _, tensor in spec.inputs)
+    batch, recipe = batch or 1, recipe_of(module)
     if recipe is not None:
         return recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
-    if clip is None:
+    if spec.clip is None:
         raise InputError(
-            f"{name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]
+            f"{spec.name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]
         )
-    return (batch, 3, *clip.sizes)
+    return (batch, 3, *spec.clip.sizes)
 
 
 def _batched(inputs: Any, batch: int) -> Input:

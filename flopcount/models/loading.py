@@ -13,48 +13,57 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
-from ..core.protocol import Clip
+from ..core.model_spec import ModelSpec
 from ..core.registries import PREFIXES
 from .cards import CARDS
-from .zoo import create_model
+from .zoo import build_network
 
-__all__ = ["find_model", "load_model"]
-
-
-def load_model(
-    name: str, *, clip: Clip | None = None, num_classes: int | None = None, options: dict[str, Any] | None = None
-) -> nn.Module:
-    """Build the named model; arguments and errors as `find_model`."""
-    return find_model(name, clip=clip, num_classes=num_classes, options=options)()
+__all__ = ["find_model"]
 
 
-def find_model(
-    name: str, *, clip: Clip | None = None, num_classes: int | None = None, options: dict[str, Any] | None = None
-) -> Callable[[], nn.Module]:
-    """A callable that builds the named model; code is imported now, so that only building is left to it.
+def find_model(spec: ModelSpec) -> Callable[[], nn.Module]:
+    """A callable that builds the model, in eval mode and of its dtype; code is imported now, only building is left.
 
-    A callable of the user's gets `options`, and `num_classes` where given; `clip` sizes networks of the zoo and of
-    libraries.
+    A callable of the user's gets the options, and `num_classes` where there is one; a clip sizes networks of the zoo
+    and of libraries.
 
     Raises:
         UnknownNameError: no such model, file, module or callable, with near names.
         InputError: the code raised while it was imported or called, or returned no torch.nn.Module.
     """
-    options = dict(options or {})
-    source, colon, attribute = name.rpartition(":")
+    bare = _builder(spec)
+
+    def build() -> nn.Module:
+        module = bare()
+        module.eval()  # what a network costs is what it costs to use
+        return module.to(getattr(torch, spec.dtype)) if spec.dtype else module
+
+    return build
+
+
+def _builder(spec: ModelSpec) -> Callable[[], nn.Module]:
+    source, colon, attribute = spec.name.rpartition(":")
     if not colon:
-        return lambda: create_model(name, clip=clip, num_classes=num_classes, **options)
+        return lambda: build_network(spec)
+    options = dict(spec.options)
     if source in PREFIXES:
         from .library_registry import library_model  # which a network of the zoo does without
 
-        return library_model(source, attribute, clip, num_classes, options)
-    if num_classes is not None:
-        options["num_classes"] = num_classes
-    target = _attribute(_import(source, name), attribute, name)
-    return lambda: _built(target, options, name)
+        return library_model(source, attribute, spec.clip, spec.num_classes, options)
+    if spec.clip is not None and spec.inputs:
+        why = f"{spec.name} takes a clip or inputs, and {spec.clip} is beside {len(spec.inputs)} of them"
+        raise InputError(why, [("fix", "leave out --clip or --input")])
+    if spec.num_classes is not None:
+        options["num_classes"] = spec.num_classes
+    target = _attribute(_import(source, spec.name), attribute, spec.name)
+    if options and isinstance(target, nn.Module):
+        why = f"{spec.name} is a module that is built already, and takes no {', '.join(options)}"
+        raise InputError(why, [("fix", "name what builds it, a class or a function")])
+    return lambda: _built(target, options, spec.name)
 
 
 def _built(target: Any, options: dict[str, Any], name: str) -> nn.Module:

@@ -11,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from .cards import CARDS
 from .recipe import Recipe
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from .networks.sized_network import SizedNetwork
 
-__all__ = ["create_model", "list_models", "require_known"]
+__all__ = ["build_network", "create_model", "list_models", "require_known"]
 
 
 def require_known(name: str) -> None:
@@ -55,6 +56,12 @@ def create_model(
         UnknownNameError: no such network or option, with near names.
         InputError: a clip too small for the network, with the layer and the shape it would get.
     """
+    return build_network(ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options))
+
+
+def build_network(spec: ModelSpec) -> nn.Module:
+    """The network of the zoo that a spec names, with fresh weights; errors as `create_model`."""
+    name, options = spec.name, dict(spec.options)
     require_known(name)
     card = CARDS[name]
     if card.requires and importlib.util.find_spec(card.requires) is None:
@@ -64,8 +71,8 @@ def create_model(
         raise InputError(f"{name} wraps a network of {card.requires}, which is not installed", fix)
     builder = getattr(importlib.import_module(f".networks.{card.file}", __package__), name)
     _check_options(name, builder, options)
-    built_for = Clip.parse(clip) if clip is not None else card.clip
-    classes = card.num_classes if num_classes is None else num_classes
+    built_for = spec.clip or card.clip
+    classes = card.num_classes if spec.num_classes is None else spec.num_classes
     if classes < 1:
         raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
     try:

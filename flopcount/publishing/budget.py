@@ -7,13 +7,12 @@ limit on computation undecided, which is not kept: a missing count is never take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from ..core.errors import FlopcountError, InputError
-from ..core.ops import TensorSpec
-from ..core.protocol import Clip, Views
+from ..core.model_spec import ModelSpec
+from ..core.protocol import ONE_VIEW, Protocol
 from ..core.quantity import Quantity, of_layers
 from ..core.result import ModuleRow, Result
 from ..core.table import Column, Table
@@ -65,17 +64,12 @@ def measures() -> dict[str, Measure]:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A network, the input it is counted with, and `limits` by key of `measures`: what it may cost at most."""
+    """A network, how it is tested, and `limits` by key of `measures`: what it may cost at most."""
 
     name: str
-    model: str
+    model: ModelSpec
     limits: dict[str, int]
-    clip: Clip | None = None
-    views: Views = field(default_factory=Views)
-    num_classes: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    inputs: tuple[tuple[str, TensorSpec], ...] = ()
-    dtype: str | None = None
+    protocol: Protocol = ONE_VIEW
 
     def __post_init__(self) -> None:
         if not self.limits:
@@ -212,14 +206,6 @@ def _counted(budget: Budget) -> Result:
     from ..counting import count_named  # torch, which a mistyped budget is refused without
 
     try:
-        return count_named(
-            budget.model,
-            clip=budget.clip,
-            views=budget.views,
-            num_classes=budget.num_classes,
-            options=dict(budget.options),
-            inputs=budget.inputs,
-            dtype=budget.dtype,
-        )
+        return count_named(budget.model, budget.protocol)
     except FlopcountError as error:
         raise InputError(error.message, [("budget", budget.name), *error.details]) from error

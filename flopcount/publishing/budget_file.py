@@ -16,20 +16,19 @@ What leaves are Budgets, checked by `check_budgets`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
-from ..core.parsing import parse_dtype, parse_input
-from ..core.protocol import Clip, Views
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol, Views
 from ..models import require_known
 from .budget import Budget, measures, parse_limit
 
 __all__ = ["find_pyproject", "read_budgets"]
 
 _TABLE = "tool.flopcount.budgets"
-_KEYS = ("model", "clip", "views", "num-classes", "set", "input", "dtype")
+_KEYS = ("model", "clip", "batch", "views", "num-classes", "set", "input", "dtype")
 _EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
 
 
@@ -82,27 +81,25 @@ def _budget(name: str, table: Any, path: Path) -> Budget:
 
 
 def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
-    def value(key: str, kind: type, parse: Callable[[Any], Any] = lambda raw: raw, default: Any = None) -> Any:
-        if key not in table:
-            return default
-        if type(table[key]) is not kind:
+    def value(key: str, kind: type) -> Any:
+        if key in table and type(table[key]) is not kind:
             raise InputError(f"{key} is {table[key]!r}, not a {_TOML[kind]}")
-        return parse(table[key])
+        return table.get(key)
 
-    model = value("model", str, default=name)
+    model = value("model", str) or name
     require_known(model)
-    dtype = value("dtype", str, parse_dtype)
-    return Budget(
-        name=name,
-        model=_beside(model, folder),
-        limits={key: parse_limit(key, table[key]) for key in measures() if key in table},
-        clip=value("clip", str, Clip.parse),
-        views=value("views", str, Views.parse, Views()),
+    spec = ModelSpec.of(
+        _beside(model, folder),
+        clip=value("clip", str),
         num_classes=value("num-classes", int),
-        options=value("set", dict, default={}),
-        inputs=value("input", list, lambda texts: tuple(parse_input(str(t), dtype or "float32") for t in texts), ()),
-        dtype=dtype,
+        options=value("set", dict),
+        inputs=map(str, value("input", list) or ()),
+        dtype=value("dtype", str),
     )
+    protocol = Protocol(Views.parse(value("views", str)), batch=value("batch", int))
+    spec.require_batch(protocol.batch)
+    limits = {key: parse_limit(key, table[key]) for key in measures() if key in table}
+    return Budget(name, spec, limits, protocol)
 
 
 _TOML = {str: "string", int: "whole number", dict: "table", list: "list of strings"}

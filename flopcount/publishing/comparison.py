@@ -8,57 +8,22 @@ reason, never plotted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
-from ..core.protocol import Clip, Views
 from ..core.table import Column, Table
 from ..counting import count_named
 from ..facts import Published, ZooModel, classes_of, published, zoo_model
 from ..models import CARDS
 from ..models.cards import Card
-from .comparison_rows import OURS, ComparedNetworks, Row, Unplotted
+from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-__all__ = ["Comparison", "Point", "compare"]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A model of the user's: what to count, and the accuracy that the user measured (in percent)."""
-
-    label: str
-    model: str
-    top1: float
-    clip: Clip | None = None
-    views: Views = field(default_factory=Views)
-
-    @classmethod
-    def parse(cls, text: str) -> Point:
-        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS".
-
-        Raises:
-            InputError: it is none of these, or the accuracy is no percentage.
-        """
-        label, _, rest = text.partition("=")
-        model, *parts = rest.split("@")
-        if not label or not model or len(parts) not in (1, 2, 3):
-            raise InputError(
-                f"point {text!r} is not LABEL=MODEL@TOP1",
-                [("fix", "write 'Ours=my.py:Net@78.9', or 'Ours=my.py:Net@78.9@16x224x224@10x3' with clip and views")],
-            )
-        try:
-            top1 = float(parts[0])
-        except ValueError:
-            top1 = -1.0
-        if not 0 <= top1 <= 100:
-            raise InputError(f"accuracy {parts[0]!r} of point {label} is no percentage", [("fix", "write @78.9")])
-        clip = Clip.parse(parts[1]) if len(parts) > 1 else None
-        return cls(label, model, top1, clip, Views.parse(parts[2]) if len(parts) > 2 else Views())
+__all__ = ["Comparison", "compare"]
 
 
 class Comparison(ComparedNetworks):
@@ -188,7 +153,7 @@ def compare(
         else:
             unplotted.append(outcome)
     for point in points:
-        progress(f"counting {point.model}")
+        progress(f"counting {point.model.name}")
         rows.append(_own(point, classes))
     rows.sort(key=lambda row: (row.macs, row.name))
     return Comparison(dataset, tuple(rows), tuple(unplotted))
@@ -238,7 +203,7 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
     if not views:
         return Unplotted(card.name, "the source does not say how many views", row.url)
     try:
-        macs, params = _count(model.name, model.clip, model.num_classes, model.options)
+        report = count_named(model.spec, strict=True)  # a network of the zoo has no operator without a rule
     except FlopcountError as error:
         return Unplotted(card.name, error.message, row.url)
     return Row(
@@ -247,8 +212,8 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
         clip=model.clip,
         views=f"{row.clips}×{row.crops}" if row.clips and row.crops else str(views),
         view_count=views,
-        macs=macs,
-        params=params,
+        macs=report.per_sample.macs,
+        params=report.params,
         top1=row.top1,
         top5=row.top5,
         pretrain=row.pretrain,
@@ -261,18 +226,18 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
 
 def _own(point: Point, classes: int) -> Row:
     """The user's own: counted strictly, since a point that lacks an operator would be a better one than it is."""
-    num_classes = classes if point.model in CARDS else None  # code of the user's knows its own
-    report = count_named(point.model, clip=point.clip, num_classes=num_classes, views=point.views, strict=True)
+    spec, views = point.model, point.protocol.views
+    if spec.name in CARDS and spec.num_classes is None:  # code of the user's knows its own
+        spec = replace(spec, num_classes=classes)
+    report = count_named(spec, point.protocol, strict=True)
     if report.input.clip is None:
-        raise InputError(
-            f"{point.model} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")]
-        )
+        raise InputError(f"{spec.name} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")])
     return Row(
         name=point.label,
         family=OURS,
         clip=report.input.clip,
-        views=str(point.views),
-        view_count=point.views.count,
+        views=str(views),
+        view_count=views.count,
         macs=report.per_sample.macs,
         params=report.params,
         top1=point.top1,
@@ -280,11 +245,5 @@ def _own(point: Point, classes: int) -> Row:
         pretrain="",
         source="given with --point",
         url="",
-        locator=point.model,
+        locator=spec.name,
     )
-
-
-def _count(name: str, clip: Clip, num_classes: int, options: dict[str, Any]) -> tuple[int, int]:
-    """MACs of one view and parameters, strictly: a network of the zoo has no operator without a rule."""
-    report = count_named(name, clip=clip, num_classes=num_classes, options=options, strict=True)
-    return report.per_sample.macs, report.params

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..core.errors import UnknownNameError
-from ..core.protocol import Clip
+from ..core.errors import InputError, UnknownNameError
+from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
+from ..models import require_known
 
-__all__ = ["OURS", "PER", "ComparedNetworks", "Row", "Unplotted", "pareto"]
+__all__ = ["OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
 PER = ("view", "video")
 OURS = "your own"  # the family of the points that the user adds
@@ -74,6 +76,40 @@ class ComparedNetworks:
     dataset: str
     rows: tuple[Row, ...]
     unplotted: tuple[Unplotted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A model of the user's: what to count, and the accuracy that the user measured (in percent)."""
+
+    label: str
+    model: ModelSpec
+    top1: float
+    protocol: Protocol = ONE_VIEW
+
+    @classmethod
+    def parse(cls, text: str, options: ModelSpec = NAMELESS, batch: int | None = None) -> Point:
+        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS"; `options` are of the model.
+
+        Raises:
+            InputError: it is none of these, the accuracy is no percentage, or there is no such model.
+        """
+        label, _, rest = text.partition("=")
+        model, *parts = rest.split("@")
+        if not label or not model or len(parts) not in (1, 2, 3):
+            raise InputError(
+                f"point {text!r} is not LABEL=MODEL@TOP1",
+                [("fix", "write 'Ours=my.py:Net@78.9', or 'Ours=my.py:Net@78.9@16x224x224@10x3' with clip and views")],
+            )
+        try:
+            top1 = float(parts[0])
+        except ValueError:
+            top1 = -1.0
+        if not 0 <= top1 <= 100:
+            raise InputError(f"accuracy {parts[0]!r} of point {label} is no percentage", [("fix", "write @78.9")])
+        require_known(model)
+        spec = replace(options, name=model, clip=Clip.parse(parts[1]) if len(parts) > 1 else options.clip)
+        return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))
 
 
 def pareto(rows: Iterable[Row], per: str = "view") -> tuple[Row, ...]:

@@ -1,22 +1,22 @@
 """Everything a cost report says of one model, gathered once: its pages in markdown and HTML read this and nothing else.
 
-What enters is a name with what `count_model` takes; what leaves is frozen: the count, the closed form, the cross-check,
+What enters is a model by name; what leaves is frozen: the count, the closed form, the cross-check,
 what papers print of it with the verdict, and the command that made it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from ..core.errors import FlopcountError
-from ..core.protocol import Clip, Views
+from ..core.errors import FlopcountError, InputError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..counting import count_named
 from ..crosscheck import Check, check_model
 from ..models import CARDS
-from ..symbolic import ClosedForm, closed_form_of
+from ..symbolic import ClosedForm, form_of_model
 from ..verification import RowVerdict, verify_published
 
 __all__ = ["CostReport", "cost_report"]
@@ -24,9 +24,10 @@ __all__ = ["CostReport", "cost_report"]
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """One model. `form` is of the model built anew for each clip; `check` at the clip it names, since it runs it.
+    """One model.
 
-    What could not be had is None, and `missing` says why, by its name.
+    `form` is of the model built anew for each clip, or of one module where it takes inputs; `check` is at the clip it
+    names, since it runs the model. What could not be had is None, and `missing` says why, by its name.
     """
 
     name: str
@@ -39,47 +40,56 @@ class CostReport:
 
 
 def cost_report(
-    name: str,
+    spec: ModelSpec,
+    protocol: Protocol = ONE_VIEW,
     *,
-    clip: Clip | None = None,
-    views: Views | None = None,
-    num_classes: int | None = None,
-    options: dict[str, Any] | None = None,
     with_check: bool = True,
     progress: Callable[[str], None] = lambda what: None,
 ) -> CostReport:
     """Count a model, find its closed form, run it under fvcore and torch's counter, and look up what papers print.
 
     Arguments:
-        name: as `count_model`; of the zoo, or a model of your own that takes one clip.
-        clip: what is counted; the model's own where None.
-        views: the testing protocol.
-        num_classes: for the model's builder.
-        options: for the model's builder.
+        spec: what is counted; the closed form of a model that takes inputs is that of one module, as it was built.
+        protocol: the testing protocol, and the batch.
         with_check: run the model for real, at its smallest clip where the zoo knows one, under other counters.
         progress: hears what is being done.
 
     Raises:
         FlopcountError: as `count_model`; whatever else fails is in `missing`.
     """
-    model: dict[str, Any] = {"num_classes": num_classes, "options": options}
+    name = spec.name
     progress(f"counting {name}")
-    report = count_named(name, clip=clip, views=views, **model)
+    report = count_named(spec, protocol)
     missing: dict[str, str] = {}
     form = check = None
     try:
-        form = closed_form_of(
-            name, clip=clip, rebuild=True, progress=lambda at: progress(f"counting {name} at {at}"), **model
-        )
+        form = _form(spec, protocol.batch, lambda at: progress(f"counting {name} at {at}"))
     except FlopcountError as error:
         missing["form"] = error.message
-    check_clip = CARDS[name].smallest if name in CARDS else clip
+    smallest = replace(spec, clip=CARDS[name].smallest) if name in CARDS and not spec.inputs else spec
     if with_check:
         progress(f"running {name} under other counters")
         try:
-            check = check_model(name, clip=check_clip, **model)
+            check = check_model(smallest, protocol.batch)
         except FlopcountError as error:
             missing["check"] = error.message
     else:
         missing["check"] = "not asked for"
-    return CostReport(name, report, form, check, check_clip if check else None, verify_published(network=name), missing)
+    clip = smallest.clip if check and not spec.inputs else None
+    return CostReport(name, report, form, check, clip, verify_published(network=name), missing)
+
+
+def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -> ClosedForm:
+    """The closed form; of inputs only where they are pictures or clips of one size, which can grow together.
+
+    Raises:
+        FlopcountError: there is none.
+    """
+    if not spec.inputs:
+        return form_of_model(spec, batch=batch, rebuild=True, progress=progress)
+    named = zip(spec.layouts, spec.inputs, strict=True)
+    sizes = [dict(zip(layout, tensor.shape, strict=True)) for layout, (_, tensor) in named]
+    frames = {(axes["H"], axes["W"]) for axes in sizes if "H" in axes}
+    if len(frames) != 1 or not any("T" in axes or axes.get("C") in (1, 3) for axes in sizes):
+        raise InputError("its inputs are no clip or picture of one size")
+    return form_of_model(spec, layout=spec.layouts, progress=progress)

@@ -4,7 +4,7 @@ A few clips are traced, each size that moves is fitted to a staircase of the axe
 that know their formula.
 """
 
-from .closed_forms import ClosedForm, closed_form, closed_form_of
+from .closed_forms import ClosedForm, closed_form, closed_form_of, form_of_model
 from .form import Domain
 
-__all__ = ["ClosedForm", "Domain", "closed_form", "closed_form_of"]
+__all__ = ["ClosedForm", "Domain", "closed_form", "closed_form_of", "form_of_model"]

@@ -45,7 +45,7 @@ class Axes:
         """
         specs = specs_of(inputs)
         layouts = _layouts(specs, layout)
-        if names is not None and SQUARE in names and layout is None:
+        if names is not None and SQUARE in names and SQUARE not in "".join(layouts):
             layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
         letters = tuple(letter for letter in dict.fromkeys("".join(layouts)) if letter != _NAMELESS)
         if names is None:

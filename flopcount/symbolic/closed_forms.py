@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from ..core.errors import InputError
+from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip as VideoClip
+from ..core.protocol import Protocol
 from ..core.table import Table
 from ..models import CARDS, recipe_of
-from ..models.by_name import input_of
-from ..models.loading import find_model
-from ..tracing import lightest
+from ..models.by_name import with_model
 from .derivation import derived
 from .form import Form
 from .form_tables import by_module, by_quantity, to_json
 from .observing import of_model, of_module
 from .sampling import Sampler
 
-__all__ = ["ClosedForm", "closed_form", "closed_form_of"]
+__all__ = ["ClosedForm", "closed_form", "closed_form_of", "form_of_model"]
 
 
 Progress: TypeAlias = Callable[[str], None]
@@ -82,11 +82,12 @@ def closed_form_of(
     name: str,
     axes: str | Sequence[str] | None = None,
     *,
-    clip: VideoClip | None = None,
+    clip: str | tuple[int, ...] | VideoClip | None = None,
     batch: int = 1,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
+    dtype: str | None = None,
     layout: str | Sequence[str] | None = None,
     rebuild: bool = False,
     progress: Progress = lambda clip: None,
@@ -99,25 +100,36 @@ def closed_form_of(
     Raises:
         FlopcountError: as `count_model` and `closed_form`.
     """
-    model: dict[str, Any] = {"num_classes": num_classes, "options": options}
-    if rebuild:
-        if inputs:
-            raise InputError("a model that is rebuilt for each clip takes clips", [("fix", "leave --input out")])
-        begin = clip or (CARDS[name].clip if name in CARDS else None)
-        if begin is None:
-            raise InputError(f"{name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])
-        return _form(
-            name,
-            lambda names: Sampler(of_model(name, clip=begin, batch=batch, names=names, model=model), progress),
-            axes,
-            rebuilt=True,
+    spec = ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype)
+    return form_of_model(spec, axes, batch=batch, layout=layout, rebuild=rebuild, progress=progress)
+
+
+def form_of_model(
+    spec: ModelSpec,
+    axes: str | Sequence[str] | None = None,
+    *,
+    batch: int | None = None,
+    layout: str | Sequence[str] | None = None,
+    rebuild: bool = False,
+    progress: Progress = lambda clip: None,
+) -> ClosedForm:
+    """As `closed_form_of`, of a spec."""
+    if not rebuild:
+        return with_model(
+            spec,
+            Protocol(batch=batch),
+            lambda module, input, _: closed_form(module, input, axes, layout=layout, progress=progress),
         )
-
-    def form(module: nn.Module) -> ClosedForm:
-        return closed_form(module, input_of(module, name, clip, batch, inputs), axes, layout=layout, progress=progress)
-
-    bare = find_model(name, clip=clip, **model)
-    return lightest(lambda: bare().eval(), form)
+    if spec.inputs or layout is not None:
+        option = "--input" if spec.inputs else "--layout"
+        raise InputError("a model that is rebuilt for each clip takes clips", [("fix", f"leave {option} out")])
+    begin = spec.clip or (CARDS[spec.name].clip if spec.name in CARDS else None)
+    if begin is None:
+        raise InputError(f"{spec.name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])
+    at_begin = replace(spec, clip=begin)
+    return _form(
+        spec.name, lambda names: Sampler(of_model(at_begin, begin, batch or 1, names), progress), axes, rebuilt=True
+    )
 
 
 def _form(

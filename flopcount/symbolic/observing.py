@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
+from ..core.model_spec import ModelSpec
 from ..core.ops import CostedOp, Kind, Signature, TensorSpec
 from ..core.protocol import Clip as VideoClip
 from ..core.quantity import TABLE, counted
@@ -96,9 +97,7 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observ
     return Observation(observe, axes.names, axes.base, str(axes))
 
 
-def of_model(
-    name: str, *, clip: VideoClip, batch: int, names: str | Sequence[str] | None, model: dict[str, Any]
-) -> Observation:
+def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence[str] | None) -> Observation:
     """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S."""
     whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
     axes = tuple(dict.fromkeys("THW" if names is None else names))
@@ -113,9 +112,9 @@ def of_model(
         if SQUARE in axes:
             at["H"] = at["W"] = at[SQUARE]
         try:
-            video = VideoClip(at["T"], at["H"], at["W"])
-            module = weightless(find_model(name, clip=video, **model)).eval()
-            args, kwargs = arguments_of(input_of(module, name, video, at["B"], ()), module)
+            rebuilt = replace(spec, clip=VideoClip(at["T"], at["H"], at["W"]))
+            module = weightless(find_model(rebuilt))
+            args, kwargs = arguments_of(input_of(module, rebuilt, at["B"]), module)
             return (*_operations(module, args, kwargs), *_parameters(module))
         except FlopcountError as error:
             return _refused(error)

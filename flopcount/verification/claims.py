@@ -7,12 +7,12 @@ always fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 from ..core.errors import FlopcountError, InputError
+from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..core.table import Column, Table
 from ..core.units import decimals, exact, si
@@ -115,35 +115,32 @@ def _cells(match: ClaimReading) -> tuple[str, ...]:
 
 
 def verify_claim(
-    name: str,
+    spec: ModelSpec,
     printed: Printed,
     *,
     params: Printed | None = None,
-    clip: Clip | None = None,
-    num_classes: int | None = None,
-    options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ClaimVerdict:
     """Search for the readings of a claim with the fewest changes.
 
     Arguments:
-        name: of a network, as count_model takes it.
+        spec: of a network; where it has a clip, other frames and crops are not tried.
         printed: the cost claimed.
         params: the parameters claimed, which the same network has to have, with the classes of some data set.
-        clip: T×H×W if it is known; other frames and crops are then not tried.
-        num_classes: for the model's builder.
-        options: further arguments for the model's builder.
         progress: called with what is being counted.
 
     Raises:
-        InputError: no clip given for a model that is not of the zoo, or one that the model cannot take.
+        InputError: no clip for a model that is not of the zoo, one that the model cannot take, or inputs in its place.
     """
-    if clip is None and name not in CARDS:
+    name = spec.name
+    if spec.inputs:
+        raise InputError("a claim is read at clips", [("fix", "leave --input out")])
+    if spec.clip is None and name not in CARDS:
         raise InputError(f"{name} has no clip of its own", [("fix", "give --clip 16x112x112")])
-    own = clip or CARDS[name].clip
-    plain = count(name, own, num_classes, options)
-    classes = num_classes or (CARDS[name].num_classes if name in CARDS else None)
-    clips = [own] if clip is not None else _clips(own)
+    own = spec.clip or CARDS[name].clip
+    plain = count(replace(spec, clip=own))
+    classes = spec.num_classes or (CARDS[name].num_classes if name in CARDS else None)
+    clips = [own] if spec.clip is not None else _clips(own)
     readings: list[Reading] = []
     refused = 0
     for changes in range(MAX_CHANGES + 1):
@@ -151,13 +148,13 @@ def verify_claim(
         for number, candidate in enumerate(nearer, 1):
             progress(f"{name} on {candidate}, {number} of {len(nearer)}")
             try:
-                readings += _readings(candidate, count(name, candidate, num_classes, options))
+                readings += _readings(candidate, count(replace(spec, clip=candidate)))
             except FlopcountError:
                 refused += 1  # not every network takes every clip: a note says how many
         matches = []
         for reading in readings:
             if _changes(reading, own) == changes and printed.matches(reading.value):
-                fits, fitting = _classes(params, name, reading, classes, options)
+                fits, fitting = _classes(params, spec, reading, classes)
                 if fits:
                     matches.append(ClaimReading(reading, changes, fitting))
         if matches:
@@ -195,9 +192,7 @@ def _moved(clip: Clip, own: Clip) -> int:
     return (clip.frames != own.frames) + ((clip.height, clip.width) != (own.height, own.width))
 
 
-def _classes(
-    params: Printed | None, name: str, reading: Reading, classes: int | None, options: Mapping[str, Any] | None
-) -> tuple[bool, int | None]:
+def _classes(params: Printed | None, spec: ModelSpec, reading: Reading, classes: int | None) -> tuple[bool, int | None]:
     """Whether the network of this reading has the parameters claimed, and with which classes (0: its own)."""
     if params is None:
         return True, None
@@ -205,7 +200,8 @@ def _classes(
         return True, 0
     if classes is None:
         return False, None
-    per_class = count(name, reading.clip, classes + 1, options).params - reading.counted.params
+    more = count(replace(spec, clip=reading.clip, num_classes=classes + 1))
+    per_class = more.params - reading.counted.params
     for other in dataset_classes().values():
         if params.matches(reading.counted.params + (other - classes) * per_class):
             return True, other

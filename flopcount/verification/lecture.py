@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import prod
 
 from ..analysis.explanation import explain
+from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -43,8 +44,8 @@ class LectureRow:
 
 def verify_lecture() -> tuple[LectureRow, ...]:
     """Every number of the slide, in its order."""
-    report = count_named("c3d", clip=CLIP, num_classes=CLASSES, options={"pool5_padding": False})
-    images = {name: count_named(name) for name in ("alexnet", "vgg16") if name in CARDS}
+    report = count_named(ModelSpec("c3d", CLIP, CLASSES, {"pool5_padding": False}))
+    images = {name: count_named(ModelSpec(name)) for name in ("alexnet", "vgg16") if name in CARDS}
     facts = {fact.item: fact for fact in lecture()}
     layers = [fact for fact in lecture() if fact.layer.startswith(("conv", "fc")) and fact.printed.scale == "G"]
     return (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
+from ..core.model_spec import ModelSpec
 from ..core.ops import CostedOp, Kind
 from ..core.protocol import Clip
 from ..core.result import Result
@@ -110,17 +110,11 @@ class Reading:
         return (self.per_mac * self.counted.macs + extra) * self.views
 
 
-def count(
-    name: str, clip: Clip | None = None, num_classes: int | None = None, options: Mapping[str, Any] | None = None
-) -> Counted:
+@cache
+def count(spec: ModelSpec) -> Counted:
     """Trace a network once; the same question is answered from memory.
 
     Raises:
         FlopcountError: the network cannot take the clip, or cannot be built.
     """
-    return _count(name, clip, num_classes, tuple(sorted((options or {}).items())))
-
-
-@cache
-def _count(name: str, clip: Clip | None, num_classes: int | None, options: tuple[tuple[str, Any], ...]) -> Counted:
-    return Counted.of(count_named(name, clip=clip, num_classes=num_classes, options=dict(options)))
+    return Counted.of(count_named(spec))

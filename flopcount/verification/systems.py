@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..core.errors import FlopcountError
 from ..core.made_by import made_by
+from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -45,10 +46,10 @@ def count_systems(
 def _system(name: str, clip: Clip, progress: Callable[[str], None]) -> LectureSystem:
     progress(f"counting {name}")
     try:
-        report = count_named(name, clip=clip)
+        report = count_named(ModelSpec(name, clip))
         return LectureSystem(name, report)
     except FlopcountError as error:
-        return LectureSystem(name, count_named(name), error.message)
+        return LectureSystem(name, count_named(ModelSpec(name)), error.message)
 
 
 def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) -> Table:

@@ -86,7 +86,7 @@ _CROPS = {112: 128, 128: 112, 160: 182, 182: 160, 224: 256, 256: 224, 312: 356, 
 
 
 def _count_zoo(model: ZooModel) -> Counted:
-    return count(model.name, model.clip, model.num_classes, model.options)
+    return count(model.spec)
 
 
 def judge(row: Published, model: ZooModel | Unmapped, count: Count = _count_zoo) -> RowVerdict:

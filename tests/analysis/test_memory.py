@@ -17,6 +17,7 @@ from flopcount.analysis.largest_batch import MOST, BatchFit, largest, parse_byte
 from flopcount.analysis.memory import live_bytes, memory_of
 from flopcount.cli import app
 from flopcount.core.dataflow import Role
+from flopcount.core.model_spec import ModelSpec
 from flopcount.counting import count
 from flopcount.models import CARDS, create_model
 from flopcount.models.by_name import input_of
@@ -266,8 +267,9 @@ def test_peak_is_the_allocators(name, batch, several_threads):
     card = CARDS[name]
     if card.requires:
         pytest.importorskip(card.requires)
-    module = find_model(name, clip=card.smallest, num_classes=None, options=None)().eval()
-    given_input = input_of(module, name, card.smallest, batch, ())
+    spec = ModelSpec(name, card.smallest)
+    module = find_model(spec)()
+    given_input = input_of(module, spec, batch)
     found = count_flops(module, given_input).memory
     args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
     with torch.inference_mode():
@@ -280,7 +282,7 @@ def test_peak_is_the_allocators(name, batch, several_threads):
 def test_saved_is_what_the_allocator_keeps(name, several_threads):
     card = CARDS[name]
     module = create_model(name, clip=card.smallest).train()
-    given_input = input_of(module, name, card.smallest, 2, ())
+    given_input = input_of(module, ModelSpec(name, card.smallest), 2)
     training = count_flops(module, given_input).memory.training
     args, kwargs = map_tensors(lambda value: real_input(value, torch.device("cpu")), arguments_of(given_input, module))
     module(*args, **kwargs)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from flopcount import InputError, UnknownNameError, count_flops
 from flopcount.analysis.survey import Survey, SurveyRow, named_models, survey
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
 from flopcount.models.libraries.transformers import transformers_library
 from flopcount.models.loading import find_model
 from flopcount.tracing import weightless
@@ -82,11 +83,15 @@ def test_it_goes_on_whatever_happens(timm):
 
 def test_options_are_tried_in_turn_and_the_row_says_which_served(timm):
     """net_a has no option `width`: without it the model is counted."""
-    tries = [("timm:net_a", ({"width": [2, 2]}, {})), ("timm:other", ({}, {"width": [2, 2]}))]
+    wide = {"options": {"width": [2, 2]}}
+    tries = [
+        (ModelSpec("timm:net_a", **wide), ModelSpec("timm:net_a")),
+        (ModelSpec("timm:other"), ModelSpec("timm:other", **wide)),
+    ]
     first, second = survey(tries, "timm").rows
     assert (first.macs, first.input) == (1920, "1×3×8×8")
     assert second.problem == "raised ValueError: line one 17"  # the reason with the fewest options
-    (given,) = survey([("timm:net_b", ({"bias": [1, 1]}, {}))], "timm").rows
+    (given,) = survey([(ModelSpec("timm:net_b", options={"bias": [1, 1]}), ModelSpec("timm:net_b"))], "timm").rows
     assert given.input == "1×3×8×8, bias=2 × 1"
 
 
@@ -146,7 +151,7 @@ def test_the_zoo_can_be_surveyed():
 
 def check_model(name):
     """Counted strictly; whether torch's counter could run too, and then equal to it."""
-    module = weightless(find_model(name)).eval()
+    module = weightless(find_model(ModelSpec(name)))
     inputs = [(1, *shape) for shape in module.recipe.inputs]
     report = count_flops(module, tuple(inputs), strict=True)
     assert report.macs > 0, name

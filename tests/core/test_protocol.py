@@ -1,7 +1,7 @@
 import pytest
 
-from flopcount import Clip, InputError, Views
-from flopcount.core.protocol import describe_clip
+from flopcount import Clip, InputError, Protocol, Views
+from flopcount.core.protocol import describe_clip, layout_of
 
 
 @pytest.mark.parametrize("text", ["16x112x112", "16×112×112", "16X112X112", " 16 x 112 x 112 ", (16, 112, 112)])
@@ -57,3 +57,36 @@ def test_the_lectures_numbers():
 def test_sampling(stride, ordinal):
     text = describe_clip(Clip(10, 8, 8), fps=25, stride=stride)
     assert f"{10 * stride / 25:.3g} s at 25 fps, every {ordinal} frame" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch": 0}, "batch is 0"),
+        ({"batch": 1.5}, "batch is 1.5"),
+        ({"stride": -1}, "stride is -1"),
+        ({"fps": 0}, "fps is 0"),
+        ({"fps": float("nan")}, "fps is nan"),
+        ({"fps": float("inf")}, "fps is inf"),
+        ({"fps": "25"}, "fps is '25'"),
+    ],
+)
+def test_a_protocol_that_is_none(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Protocol(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [
+        ((2, 3, 16, 112, 112), "BCTHW"),
+        ((2, 16, 3, 112, 112), "BTCHW"),
+        ((2, 3, 4, 112, 112), "BCTHW"),
+        ((2, 20, 16, 7, 7), "BCTHW"),
+        ((2, 3, 7, 7), "BCHW"),
+        ((2, 196, 768), "???"),
+        ((), ""),
+    ],
+)
+def test_layouts(shape, layout):
+    assert layout_of(shape) == layout

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from flopcount import InputError, Work, check, create_model
+from flopcount.core.model_spec import ModelSpec
 from flopcount.crosscheck import check_model
 from flopcount.rules import registry
 
@@ -449,17 +450,17 @@ def test_nothing_is_left_behind():
 
 def test_bad_devices_and_missing_weights():
     with pytest.raises(InputError, match="no device named 'gpu'\n  fix     choose cpu or cuda"):
-        check_model("c3d", device="gpu")
+        check_model(ModelSpec("c3d"), device="gpu")
     with torch.device("meta"):
         empty = nn.Linear(2, 2)
     with pytest.raises(InputError, match="this one has no weights"):
         check(empty, (1, 2))
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="torch sees no CUDA device"):
-            check_model("c3d", device="cuda")
+            check_model(ModelSpec("c3d"), device="cuda")
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda():
-    assert check_model("c3d", clip=None, device="cuda").agrees
+    assert check_model(ModelSpec("c3d"), device="cuda").agrees

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from flopcount import InputError, UnknownNameError, Work, check
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
 from flopcount.core.registries import DEFAULT_TOOLS, TOOLS
 from flopcount.crosscheck import check_model, peers
 from flopcount.crosscheck.tools import find_peer
@@ -140,7 +141,7 @@ ZOO = {
 
 @pytest.mark.parametrize("name", ZOO)
 def test_the_zoo_is_explained_in_every_tool(peer, name):
-    result = check_model(name, clip=ZOO[name], num_classes=5, against=peer)
+    result = check_model(ModelSpec.of(name, clip=ZOO[name], num_classes=5), against=peer)
     assert result.agrees, str(result.table())
 
 
@@ -148,7 +149,7 @@ def test_the_zoo_is_explained_in_every_tool(peer, name):
 @pytest.mark.parametrize("name", ["timesformer_b", "vivit_b_16x2"])
 def test_video_transformers_are_explained_in_every_tool(peer, name):
     needed("transformers")
-    result = check_model(name, clip="4x32x32", num_classes=5, against=peer)
+    result = check_model(ModelSpec.of(name, clip="4x32x32", num_classes=5), against=peer)
     assert result.agrees, str(result.table())
 
 

@@ -15,6 +15,7 @@ import flopcount
 from flopcount import Clip, InputError, UnknownNameError, count_model, create_model
 from flopcount.cli import app
 from flopcount.core.installation import Installation
+from flopcount.core.model_spec import ModelSpec
 from flopcount.core.registries import PREFIXES
 from flopcount.models.library_registry import find_library
 from flopcount.models.loading import find_model
@@ -239,6 +240,7 @@ def test_what_a_library_is_installed_as():
 
 LAZY = """
 import sys
+from flopcount.core.model_spec import ModelSpec
 from flopcount.models.loading import find_model
 from flopcount.core.installation import Installation
 from flopcount.core.registries import PREFIXES
@@ -247,8 +249,8 @@ from flopcount.models.library_registry import find_library
 def imported(*packages):
     return [f"{package}{prefix}" for package in packages for prefix in PREFIXES if f"{package}{prefix}" in sys.modules]
 
-find_model("c3d")
-find_model("collections:OrderedDict")
+find_model(ModelSpec("c3d"))
+find_model(ModelSpec("collections:OrderedDict"))
 assert imported("", "flopcount.models.libraries.") == []
 for prefix in PREFIXES:
     find_library(prefix)
@@ -308,10 +310,10 @@ class TestTransformers:
         ],
     )
     def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params, quick_sines):
-        counted = count(name, clip=Clip.parse(clip) if clip else None)
+        counted = count(ModelSpec.of(name, clip=clip))
         rounded = {round(cost / 1e9) for cost in (counted.macs, counted.macs + counted.added[EVAL_NORM])}
         assert printed in rounded
-        assert params in {round(count(name, num_classes=classes).params / 1e6) for classes in (400, 1000)}
+        assert params in {round(count(ModelSpec(name, num_classes=classes)).params / 1e6) for classes in (400, 1000)}
 
     def test_patches_of_vivit_h(self):
         with pytest.raises(InputError, match="clip 32×224×224 is not made of whole 2×15×15 patches"):
@@ -338,7 +340,7 @@ class TestTransformers:
         two = count_model("transformers:ViTModel", options={"num_hidden_layers": 2})
         assert two.macs - one.macs > 10**9
         with pytest.raises(UnknownNameError, match="named 'num_hidden_layer'\n  near    num_hidden_layers"):
-            find_model("transformers:ViTModel", options={"num_hidden_layer": 1})
+            find_model(ModelSpec("transformers:ViTModel", options={"num_hidden_layer": 1}))
 
     def test_text_models_take_tokens(self):
         report = count_model("transformers:BertModel", options={"num_hidden_layers": 1})

@@ -7,6 +7,7 @@ from zoo import every
 
 import flopcount
 from flopcount import InputError, UnknownNameError, count_flops, count_model, create_model, list_models, weightless
+from flopcount.core.model_spec import ModelSpec
 from flopcount.crosscheck import check_model
 from flopcount.models import CARDS
 from flopcount.models.cards import ARCHITECTURES, recorded_costs
@@ -61,7 +62,7 @@ def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(card, u
 
 @pytest.mark.parametrize("card", every(CARDS), indirect=True)
 def test_every_model_agrees_with_fvcore_and_torch_or_says_why_not(card):
-    result = check_model(card.name, clip=card.smallest, num_classes=5)
+    result = check_model(ModelSpec(card.name, card.smallest, 5))
     assert result.agrees, str(result.table())
 
 

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_budgets, count_model, read_budgets
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
+from flopcount.core.protocol import Protocol
 from flopcount.publishing.budget import measures, parse_limit
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,7 +108,7 @@ NEEDED = {
 @pytest.mark.parametrize("spare", [-1, 0, 1])
 def test_a_limit_holds_up_to_itself(folder, limit, spare):
     needed = NEEDED[limit]
-    budget = Budget("net", "nets.py:build", {limit: needed + spare}, views=Views(2, 3), inputs=_input("1x8"))
+    budget = Budget("net", _spec("build"), {limit: needed + spare}, Protocol(Views(2, 3)))
     result = check_budgets([budget])
     (verdict,) = result.verdicts
     assert verdict.counted == needed
@@ -114,10 +116,8 @@ def test_a_limit_holds_up_to_itself(folder, limit, spare):
     assert verdict.exceeded_by == max(-spare, 0)
 
 
-def _input(shape):
-    from flopcount.core.parsing import parse_input
-
-    return (parse_input(shape),)
+def _spec(name, shape="1x8"):
+    return ModelSpec.of(f"nets.py:{name}", inputs=[shape])
 
 
 @given(st.integers(0, 10**13))
@@ -129,12 +129,12 @@ def test_a_whole_limit_is_exact(limit):
 
 def test_a_budget_needs_a_limit():
     with pytest.raises(InputError, match="budget net has no limit"):
-        Budget("net", "c3d", {})
+        Budget("net", ModelSpec("c3d"), {})
 
 
 def test_an_operator_without_a_rule_is_no_zero(folder):
     def verdicts(limits):
-        return check_budgets([Budget("odd", "nets.py:Odd", limits, inputs=_input("1x8"))])
+        return check_budgets([Budget("odd", _spec("Odd"), limits)])
 
     enough = verdicts({"max-gmacs": 10**9})
     assert not enough.holds
@@ -145,7 +145,7 @@ def test_an_operator_without_a_rule_is_no_zero(folder):
 
 
 def test_the_layers_that_cost_most_are_named(folder):
-    budget = Budget("net", "nets.py:build", {"max-gmacs": 30, "max-params": 40}, inputs=_input("1x8"))
+    budget = Budget("net", _spec("build"), {"max-gmacs": 30, "max-params": 40})
     notes = check_budgets([budget]).table().notes
     assert notes == (
         "EXCEEDED net: 10 (33.3%) more MACs than allowed; most are in 0 80.0%, 2 20.0%",
@@ -156,7 +156,7 @@ def test_the_layers_that_cost_most_are_named(folder):
 
 def test_a_model_that_cannot_be_counted_names_its_budget(folder):
     with pytest.raises(InputError, match=r"Sequential raised RuntimeError.*\n  budget  wrong"):
-        check_budgets([Budget("wrong", "nets.py:build", {"max-gmacs": 1}, inputs=_input("1x9"))])
+        check_budgets([Budget("wrong", _spec("build", "1x9"), {"max-gmacs": 1})])
 
 
 # pyproject.toml
@@ -190,16 +190,12 @@ def test_tables_are_read(folder):
     lecture, own, zoo = read_budgets("pyproject.toml")
     assert lecture == Budget(
         name="lecture",
-        model="c3d",
+        model=ModelSpec("c3d", Clip(16, 32, 32), 10, {"pool5_padding": False}, dtype="bfloat16"),
         limits={"max-gmacs": 4 * 10**9, "max-gmacs-per-video": 31_700_000_000},
-        clip=Clip(16, 32, 32),
-        views=Views(10, 1),
-        num_classes=10,
-        options={"pool5_padding": False},
-        dtype="bfloat16",
+        protocol=Protocol(Views(10, 1)),
     )
-    assert own.inputs == _input("1x8")
-    assert (zoo.name, zoo.model, zoo.clip) == ("x3d_m", "x3d_m", None)
+    assert own.model == _spec("build")
+    assert (zoo.name, zoo.model) == ("x3d_m", ModelSpec("x3d_m"))
 
 
 def test_every_table_is_checked_and_one_can_be_named(run):
@@ -254,6 +250,10 @@ WRONG = {
     HEAD + "model = 'c3d'\nclip = 16\nmax-gmacs = 3": "error: clip is 16, not a string\n",
     HEAD + "model = 'c3d'\nclip = '16x3'\nmax-gmacs = 3": "error: clip '16x3' is not frames x height x width\n",
     HEAD + "model = 'c3d'\nnum-classes = true\nmax-gmacs = 3": "error: num-classes is True, not a whole number\n",
+    HEAD + "model = 'c3d'\nbatch = '2'\nmax-gmacs = 3": "error: batch is '2', not a whole number\n",
+    HEAD + "model = 'c3d'\nbatch = 0\nmax-gmacs = 3": "error: batch is 0\n",
+    HEAD + "model = 'c3d'\nbatch = 2\ninput = ['1x3']\nmax-gmacs = 3": "error: batch 2 beside inputs, whose shapes",
+    HEAD + "model = 'c3d'\ninput = ['1x3', 'a:1x3']\nmax-gmacs = 3": "error: inputs with and without a name do not mix",
     HEAD + "model = 'c3d'\nset = 'a=3'\nmax-gmacs = 3": "error: set is 'a=3', not a table\n",
     HEAD + "model = 'c3d'\ndtype = 'bf61'\nmax-gmacs = 3": "error: no dtype named 'bf61'\n",
 }
@@ -268,6 +268,14 @@ def test_a_wrong_file_is_one_message_and_exit_code_2(run, text):
 
 
 # The command
+
+
+def test_a_file_says_the_batch_as_the_command_does(run):
+    table = HEAD + "model = 'nets.py:conv'\nclip = '2x3x4'\nbatch = 5\nmax-gmacs = 3"
+    (of_file,) = csv.DictReader(run("budget", "--format", "csv", budgets=table).stdout.splitlines())
+    words = ("nets.py:conv", "--clip", "2x3x4", "--batch", "5", "--max-gmacs", "3", "--format", "csv")
+    (of_command,) = csv.DictReader(run("budget", *words).stdout.splitlines())
+    assert of_file["counted"] == of_command["counted"] == str(5 * 2 * 3 * 4 * 3 * 4 * 27)
 
 
 def test_a_network_by_name(run):

@@ -13,8 +13,8 @@ from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.core.protocol import Clip, Views
 from flopcount.facts import published
 from flopcount.models import CARDS
-from flopcount.publishing.comparison import Comparison, Point, compare
-from flopcount.publishing.comparison_rows import OURS, pareto
+from flopcount.publishing.comparison import Comparison, compare
+from flopcount.publishing.comparison_rows import OURS, Point, pareto
 from flopcount.report import count_model
 from flopcount.verification import count_systems, systems_table
 from flopcount.verification import systems as systems_module

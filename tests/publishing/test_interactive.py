@@ -20,7 +20,8 @@ from torch import nn
 import flopcount.publishing.interactive
 from flopcount.analysis.cost_tables import by_module
 from flopcount.core.errors import InputError
-from flopcount.core.protocol import Clip, Views
+from flopcount.core.model_spec import ModelSpec
+from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.core.quantity import TABLE, of_layers
 from flopcount.core.units import exact, si
 from flopcount.core.wording import sentence
@@ -49,8 +50,8 @@ COMPARISON = Comparison("kinetics400", ROWS, (Unplotted("i3d", "the source does 
 @pytest.fixture(scope="module")
 def costs():
     """Parts sized to the clip, rebuilt for each; and T in steps of the slow pathway's."""
-    c3d = cost_report("c3d", clip=Clip(16, 16, 16), views=Views(10, 1))
-    slowfast = cost_report("slowfast_r50_4x16", clip=Clip(32, 256, 256), views=Views(10, 3), with_check=False)
+    c3d = cost_report(ModelSpec("c3d", Clip(16, 16, 16)), Protocol(Views(10, 1)))
+    slowfast = cost_report(ModelSpec("slowfast_r50_4x16", Clip(32, 256, 256)), Protocol(Views(10, 3)), with_check=False)
     return c3d, slowfast
 
 

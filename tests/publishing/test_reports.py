@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from flopcount import Clip, Views, count_model
 from flopcount.analysis.cost_tables import by_module
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
+from flopcount.core.protocol import Protocol
 from flopcount.core.wording import sentence
 from flopcount.facts import Printed, published
 from flopcount.publishing.cost_report import cost_report
@@ -60,7 +62,7 @@ def rows_of(page, section):
 @pytest.fixture(scope="module")
 def r3d():
     """A small clip of a network with published numbers."""
-    return cost_report("r3d_18", clip=Clip(4, 32, 32), views=Views(10, 3), with_check=False)
+    return cost_report(ModelSpec("r3d_18", Clip(4, 32, 32)), Protocol(Views(10, 3)), with_check=False)
 
 
 def test_a_page_has_every_section_and_the_exact_totals(r3d):
@@ -107,7 +109,7 @@ def test_larger_clips_are_what_a_count_of_them_gives(r3d):
 
 def test_a_departure_and_a_refusal_are_told():
     """C3D's first fully connected layer has 512·4·4 inputs on the paper's clip, and 512·1·2·2 on 16×32×32."""
-    cost = cost_report("c3d", clip=Clip(16, 32, 32))
+    cost = cost_report(ModelSpec("c3d", Clip(16, 32, 32)))
     page = report_texts([cost], "flopcount report")["c3d.md"]
     assert ["departs from the paper", "fc6 sized for 16×32×32: 2048 inputs, released with 8192"] in [
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in page.splitlines()
@@ -129,7 +131,7 @@ def test_every_published_number_of_a_network_has_its_row(r3d):
 
 
 def test_a_number_of_all_views_is_set_beside_a_count_of_all_views():
-    (cost,) = (v for v in cost_report("c3d", with_check=False).verdicts if v.row.url.endswith("models.md"))
+    (cost,) = (v for v in cost_report(ModelSpec("c3d"), with_check=False).verdicts if v.row.url.endswith("models.md"))
     row = published_table((cost,)).rows[0]
     assert row[2].startswith("MACs of one view at 16×112×112, 400 classes")
     from dataclasses import replace

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from flopcount import count_flops
 from flopcount.cli import app
 from flopcount.core.errors import InputError
+from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip
 from flopcount.core.reason import Reason
 from flopcount.facts import Printed, Unmapped, ZooModel, published
@@ -30,6 +31,7 @@ MADE_UP = replace(
     published()[0],
     **{"model": "made_up", "dataset": "kinetics400", "scope": "view", "convention": "mac", "views": 30, "params": None},
 )
+C3D = ModelSpec("c3d")
 MODEL = ZooModel("c3d", Clip(8, 224, 224), 400)
 
 
@@ -160,7 +162,7 @@ def test_published_rows_of_c3d_and_alexnet():
 
 def test_norm_terms_are_fvcores():
     """slow_r50 4×16 at 256: 27.262 GMACs; pytorchvideo prints 27.55 (5 an element), mmaction2 27.38 (2 an element)."""
-    counted = count("slow_r50_8x8", Clip(4, 256, 256), 400)
+    counted = count(ModelSpec("slow_r50_8x8", Clip(4, 256, 256), 400))
     assert Printed("27.55", "G").matches(counted.macs + counted.added[TRAIN_NORM])
     assert Printed("27.38", "G").matches(counted.macs + counted.added[EVAL_NORM])
     assert counted.added[TRAIN_NORM] * 2 == counted.added[EVAL_NORM] * 5
@@ -204,37 +206,37 @@ def test_terms_of_attention_by_hand(fused):
     ],
 )
 def test_claims_about_c3d(printed, found):
-    verdict = verify_claim("c3d", Printed.parse(printed))
+    verdict = verify_claim(C3D, Printed.parse(printed))
     assert [(r.reading.per_mac, str(r.reading.clip), r.reading.views) for r in verdict.readings] == found
     assert verdict.holds == bool(found)
     assert verdict.table().notes[0].startswith("none: " if not found else f"{len(found)} reading")
 
 
 def test_a_claim_with_its_clip_known():
-    assert not verify_claim("c3d", Printed("100.7", "G"), clip=Clip(16, 112, 112)).holds
-    assert verify_claim("c3d", Printed("100.7", "G"), clip=Clip(32, 128, 128)).holds
+    assert not verify_claim(ModelSpec("c3d", Clip(16, 112, 112)), Printed("100.7", "G")).holds
+    assert verify_claim(ModelSpec("c3d", Clip(32, 128, 128)), Printed("100.7", "G")).holds
 
 
 def test_a_claim_about_parameters():
     """78.4 M are the 101 classes of UCF101; the same cost with other parameters is no reading of the claim."""
-    (found,) = verify_claim("c3d", Printed("38.5", "G"), params=Printed("78.4", "M")).readings
+    (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("78.4", "M")).readings
     assert found.classes == 101
-    (found,) = verify_claim("c3d", Printed("38.5", "G"), params=Printed("79.99", "M")).readings
+    (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("79.99", "M")).readings
     assert found.classes == 0
-    verdict = verify_claim("c3d", Printed("38.5", "G"), params=Printed("12.3", "M"))
+    verdict = verify_claim(C3D, Printed("38.5", "G"), params=Printed("12.3", "M"))
     assert not verdict.holds
     assert verdict.table().notes[0] == "none: no reading with up to 3 changes gives 38.5 G and 12.3 M parameters"
 
 
 def test_clips_that_the_network_cannot_take_are_only_counted():
-    verdict = verify_claim("alexnet", Printed("99.9", "G"))
+    verdict = verify_claim(ModelSpec("alexnet"), Printed("99.9", "G"))
     assert verdict.refused == 63  # AlexNet takes one image: each of the 7 other frame counts falls out
     assert "63 clips left out: the network cannot take them" in verdict.table().notes
 
 
 def test_a_claim_needs_a_clip():
     with pytest.raises(InputError, match=r"nets\.py:build has no clip of its own"):
-        verify_claim("nets.py:build", Printed("1", "G"))
+        verify_claim(ModelSpec("nets.py:build"), Printed("1", "G"))
 
 
 def test_lecture_table(golden):

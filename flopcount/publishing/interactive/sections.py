@@ -51,7 +51,7 @@ class Slider:
 
 def model_section(cost: CostReport) -> dict[str, Any]:
     """One model's panel."""
-    report, form = cost.report, cost.form
+    report, form, batch = cost.report, cost.form, cost.report.input.batch
     warnings = tuple(missing_lines(report))
     operators = by_operator(report)
     return {
@@ -65,6 +65,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "notes": [note for note in operators.notes if note not in warnings],
         "sliders": [] if form is None else _sliders(form),
         "views": _views(report),
+        "per": ("per view", "per video") if batch == 1 else (f"{batch} clips at once", f"{batch} videos"),
         "totals": list(_totals(report, form)),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),

@@ -24,7 +24,9 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         yield f"None: {escaped(cost.missing['form'])}."
         return
     table = form.table()
-    yield f"As a function of {', '.join(form.base)}, the model built anew for each clip; for a batch of one."
+    how = "the model built anew for each clip" if form.rebuilt else "the model as it was built"
+    batch = {1: "one"}.get(cost.report.input.batch, cost.report.input.batch)
+    yield f"As a function of {', '.join(form.base)}, {how}; for a batch of {batch}."
     has = [quantity.name for quantity in counted() if quantity.name in form.parts]
     if has:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])

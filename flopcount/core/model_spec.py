@@ -1,0 +1,89 @@
+"""Which model, and how it is built and fed: what `flopcount model NAME` and `count_model` are asked for.
+
+Nothing here needs torch, so the command can refuse what is malformed before loading anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .protocol import Clip, layout_of
+
+if TYPE_CHECKING:
+    from .ops import TensorSpec
+
+__all__ = ["NAMELESS", "ModelSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model by name, and all that decides how it is built.
+
+    `clip` is what it is built for and takes, its own where None. `options` and `num_classes` are its builder's.
+    `inputs` are (name, spec) pairs that it takes instead of a clip, an empty name is positional; their shapes have the
+    batch. `dtype` is of its weights.
+    """
+
+    name: str
+    clip: Clip | None = None
+    num_classes: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    inputs: tuple[tuple[str, TensorSpec], ...] = ()
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        if len({bool(name) for name, _ in self.inputs}) > 1:
+            raise InputError("inputs with and without a name do not mix", [("fix", "name them all, or none")])
+        if self.num_classes is not None and "num_classes" in self.options:
+            raise InputError("num_classes is given twice", [("fix", "leave one out")])
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        *,
+        clip: str | tuple[int, ...] | Clip | None = None,
+        num_classes: int | None = None,
+        options: Mapping[str, Any] | Iterable[str] | None = None,
+        inputs: Iterable[tuple[str, TensorSpec] | str] | None = None,
+        dtype: object = None,
+    ) -> ModelSpec:
+        """From values, or as people write them: "TxHxW", "key=value" and "NAME:SHAPE:DTYPE" (else the model's dtype).
+
+        Raises:
+            InputError: a clip, an option or an input that is none.
+            UnknownNameError: a dtype that does not exist.
+        """
+        from .parsing import parse_dtype, parse_input, parse_settings  # which --help does without
+
+        kind = None if dtype is None else parse_dtype(str(dtype).removeprefix("torch."))
+        return cls(
+            name,
+            None if clip is None else Clip.parse(clip),
+            num_classes,
+            dict(options) if isinstance(options, Mapping) else parse_settings(options or ()),
+            tuple(parse_input(x, kind or "float32") if isinstance(x, str) else x for x in inputs or ()),
+            kind,
+        )
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """What the axes of each of its inputs are called."""
+        return tuple(layout_of(tensor.shape) for _, tensor in self.inputs)
+
+    def require_batch(self, batch: int | None) -> None:
+        """Refuse a batch beside inputs, whose shapes have theirs.
+
+        Raises:
+            InputError: both are there.
+        """
+        if self.inputs and batch not in (None, 1):
+            fix = "write the batch into the shapes, or give --clip instead of --input"
+            raise InputError(f"batch {batch} beside inputs, whose shapes have their own", [("fix", fix)])
+
+
+NAMELESS = ModelSpec("")
+"""Options alone, of which nobody said any; a name comes to them with `dataclasses.replace`."""

@@ -1,0 +1,61 @@
+"""A model by name: what people write and what values say is the same noun."""
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from flopcount import Clip, InputError, ModelSpec, TensorSpec, UnknownNameError
+from flopcount.core.model_spec import NAMELESS
+
+
+def test_text_and_values_say_the_same():
+    text = ModelSpec.of(
+        "nets.py:build",
+        clip="4x8x9",
+        num_classes=7,
+        options=["width=4", "wide=true", "kind=joint"],
+        inputs=["rgb:1x3x4x8x9", "tokens:1x5:int64"],
+        dtype="bf16",
+    )
+    inputs = (("rgb", TensorSpec((1, 3, 4, 8, 9), "bfloat16")), ("tokens", TensorSpec((1, 5), "int64")))
+    options = {"width": 4, "wide": True, "kind": "joint"}
+    assert text == ModelSpec("nets.py:build", Clip(4, 8, 9), 7, options, inputs, "bfloat16")
+    assert text == ModelSpec.of(text.name, clip=(4, 8, 9), num_classes=7, options=options, inputs=inputs, dtype="bf16")
+    assert text.layouts == ("BCTHW", "??")
+
+
+def test_a_dtype_of_torch_is_one():
+    torch = pytest.importorskip("torch")
+    assert ModelSpec.of("c3d", dtype=torch.float16).dtype == "float16"
+    with pytest.raises(UnknownNameError, match="no dtype named 'int64'"):
+        ModelSpec.of("c3d", dtype=torch.int64)
+
+
+def test_it_is_a_value():
+    one = ModelSpec("c3d", options={"widths": [1, 2]})
+    assert one == ModelSpec("c3d", options={"widths": [1, 2]})
+    assert hash(one) == hash(ModelSpec("c3d", options={"widths": [1, 2]}))  # options may hold lists
+    assert one != replace(one, options={"widths": [1, 3]})
+    assert replace(NAMELESS, name="c3d") == ModelSpec("c3d") == ModelSpec.of("c3d")
+    with pytest.raises(FrozenInstanceError):
+        one.name = "i3d"
+
+
+def test_what_contradicts_itself():
+    spec = TensorSpec((1, 2))
+    with pytest.raises(InputError, match="inputs with and without a name do not mix"):
+        ModelSpec("c3d", inputs=(("", spec), ("x", spec)))
+    with pytest.raises(InputError, match="num_classes is given twice"):
+        ModelSpec("c3d", num_classes=3, options={"num_classes": 3})
+    ModelSpec("c3d").require_batch(2)
+    ModelSpec("c3d", inputs=(("", spec),)).require_batch(1)
+    with pytest.raises(InputError, match="batch 2 beside inputs, whose shapes have their own"):
+        ModelSpec("c3d", inputs=(("", spec),)).require_batch(2)
+
+
+def test_it_needs_no_torch():
+    code = "import sys; from flopcount import ModelSpec, Protocol; ModelSpec.of('c3d', inputs=['1x3'])"
+    code += "; Protocol(batch=2); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
