@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
@@ -23,6 +23,8 @@ __all__ = [
     "TableFormatOpt",
     "format_option",
     "takes_model",
+    "takes_options",
+    "text_option",
     "training_arguments",
 ]
 
@@ -57,6 +59,39 @@ def _parameter(name: str, kind: Any, info: Any, default: Any = inspect.Parameter
 
 def _option(name: str, kind: Any, metavar: str, text: str) -> inspect.Parameter:
     return _parameter(name, kind | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text), None)
+
+
+def text_option(key: str, metavar: str, text: str) -> inspect.Parameter:
+    """An option --key of a command made with `takes_options`."""
+    return _option(key.replace("-", "_"), str, metavar, text)
+
+
+_Command = Callable[..., None]
+
+
+def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callable[[_Command], _Command]:
+    """A command of which one parameter gathers many options: key -> what was typed, of those that were."""
+
+    def decorate(command: _Command) -> _Command:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            typed = {option.name.replace("_", "-"): values.pop(option.name) for option in options}
+            command(**values, **{gathered: {key: text for key, text in typed.items() if text is not None}})
+
+        return _with_parameters(run, command, {gathered: options})
+
+    return decorate
+
+
+def _with_parameters(run: _Command, command: _Command, replaced: Mapping[str, Sequence[inspect.Parameter]]) -> _Command:
+    """`run` with the parameters of `command`, some of them replaced by others."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        itself = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        parameters |= {new.name: new for new in replaced.get(parameter.name, itself)}
+    run.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
+    run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return run
 
 
 _WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
@@ -126,7 +161,7 @@ class ModelOptions:
                 raise InputError(f"{name} {why}", [("fix", f"leave {name} out")])
 
 
-def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_model(*testing: str) -> Callable[[_Command], _Command]:
     """A command that takes models, with all options that say what they are: these are listed here and nowhere else.
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
@@ -137,12 +172,8 @@ def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., 
     options_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
     replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model}
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True).parameters
-        parameters: dict[str, inspect.Parameter] = {}
-        for parameter in own.values():
-            itself = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-            parameters |= {new.name: new for new in replaced.get(parameter.name, itself)}
+    def decorate(command: _Command) -> _Command:
+        own = inspect.signature(command).parameters
 
         @wraps(command)
         def run(**values: Any) -> None:
@@ -154,9 +185,7 @@ def takes_model(*testing: str) -> Callable[[Callable[..., None]], Callable[..., 
                 nouns["specs"] = [options.named(name) for name in values.pop("names")]
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
-        run.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
-        run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
-        return run
+        return _with_parameters(run, command, replaced)
 
     return decorate
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import InputError, UnknownNameError
+from ..publishing.measures import Measure, measures
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ModelOptions, TableFormatOpt, takes_model
+from .arguments import ModelOptions, TableFormatOpt, takes_model, takes_options, text_option
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -18,9 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["budget"]
 
 
-def _limit(what: str, example: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(metavar="N", help=f"{what}: {example}.")
-    return option
+def _scale(measure: Measure) -> str:
+    """The prefix of a bare number."""
+    return f", in {measure.quantity.scale}" if measure.quantity.scale else ""
+
+
+_LIMITS = [
+    text_option(key, "N", f"{measure.what[0].upper()}{measure.what[1:]} at most{_scale(measure)}, or such as 1.5T.")
+    for key, measure in measures().items()
+]
 
 
 @app.command(
@@ -31,16 +39,14 @@ def _limit(what: str, example: str) -> typer.models.OptionInfo:
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
 @takes_model("views")
+@takes_options("limits", _LIMITS)
 def budget(
     *,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NAME", help="A network, with limits; or one budget of pyproject.toml; else all."),
     ] = None,
-    max_gmacs: Annotated[str | None, _limit("Multiply-accumulates at most, in G", "40 or 1.5T")] = None,
-    max_gflops: Annotated[str | None, _limit("FLOPs at most (2 for each MAC), in G", "80")] = None,
-    max_params: Annotated[str | None, _limit("Parameters at most, in M", "80 or 80M")] = None,
-    max_gmacs_per_video: Annotated[str | None, _limit("Multiply-accumulates of all views at most, in G", "400")] = None,
+    limits: Mapping[str, str],
     options: ModelOptions,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; else the nearest, here or above.")
@@ -50,15 +56,9 @@ def budget(
     """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
     from ..publishing.budget import Budget, check_budgets, parse_limit
 
-    texts = {
-        "max-gmacs": max_gmacs,
-        "max-gflops": max_gflops,
-        "max-params": max_params,
-        "max-gmacs-per-video": max_gmacs_per_video,
-    }
-    limits = {key: parse_limit(key, text) for key, text in texts.items() if text is not None}
-    if name is None or not limits:
-        typed = [option for option, _ in options.words] + [f"--{key}" for key in limits]
+    allowed = {key: parse_limit(key, text) for key, text in limits.items()}
+    if name is None or not allowed:
+        typed = [option for option, _ in options.words] + [f"--{key}" for key in allowed]
         if typed:
             missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
             raise InputError(f"{typed[0]} without {missing}", [("fix", "see flopcount budget --help")])
@@ -66,7 +66,7 @@ def budget(
     else:
         if config is not None:
             raise InputError("--config with limits of the command line", [("fix", "give the one or the other")])
-        budgets = [Budget(name, options.named(name), limits, options.protocol)]
+        budgets = [Budget(name, options.named(name), allowed, options.protocol)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()

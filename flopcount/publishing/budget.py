@@ -7,59 +7,20 @@ limit on computation undecided, which is not kept: a missing count is never take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import ONE_VIEW, Protocol
-from ..core.quantity import Quantity, of_layers
-from ..core.result import ModuleRow, Result
+from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import percent, si
 from ..core.wording import uncosted_lines
 from ..facts import Printed
+from .measures import Measure, measures
 
-__all__ = ["Budget", "BudgetCheck", "LimitVerdict", "Measure", "check_budgets", "measures", "parse_limit"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What a limit limits: a quantity, of the input as given or of a video."""
-
-    quantity: Quantity
-    per_video: bool = False
-
-    @property
-    def what(self) -> str:
-        """How it is called."""
-        return f"{self.quantity.title} per video" if self.per_video else self.quantity.title
-
-    def of(self, report: Result) -> int:
-        """How much of it there is."""
-        return (report.per_video if self.per_video else report.total)[self.quantity.name]
-
-    def own(self, row: ModuleRow) -> int:
-        """The part of one layer without its children, so that the layers sum to the whole."""
-        return row.own[self.quantity.name]
-
-    def complete(self, report: Result) -> bool:
-        """Whether all of it is known."""
-        return self.quantity.complete or not report.uncosted
-
-
-def measures() -> dict[str, Measure]:
-    """Key of a limit, in pyproject.toml and as an option -> what it limits: every quantity of layers, and per video.
-
-    Flops are 2 * macs, as everywhere.
-    """
-    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in of_layers()}
-    of_videos = {
-        f"{key}-per-video": replace(measure, per_video=True)
-        for key, measure in limited.items()
-        if {"views", "batch"} <= {*measure.quantity.grows_with}
-    }
-    return limited | of_videos
+__all__ = ["Budget", "BudgetCheck", "LimitVerdict", "check_budgets", "parse_limit"]
 
 
 @dataclass(frozen=True, slots=True)

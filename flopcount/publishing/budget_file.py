@@ -23,7 +23,8 @@ from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol, Views
 from ..models import require_known
-from .budget import Budget, measures, parse_limit
+from .budget import Budget, parse_limit
+from .measures import measures
 
 __all__ = ["find_pyproject", "read_budgets"]
 

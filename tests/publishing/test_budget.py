@@ -15,7 +15,8 @@ from flopcount import Budget, Clip, InputError, UnknownNameError, Views, check_b
 from flopcount.cli import app
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Protocol
-from flopcount.publishing.budget import measures, parse_limit
+from flopcount.publishing.budget import parse_limit
+from flopcount.publishing.measures import measures
 
 ROOT = Path(__file__).parent.parent.parent
 MACS, PARAMS = 8 * 4 + 4 * 2, 8 * 4 + 4 + 4 * 2 + 2  # of build() below, by hand
