@@ -170,11 +170,11 @@ def test_check_agrees_and_fails_with_exit_code_1(run, monkeypatch):
     assert run(*words).exit_code == 0
     true = registry._RULES["aten.conv3d"]
 
-    def doubled(**arguments):
-        work = true.function(**arguments)
+    def doubled(signature):
+        work = true.formula(signature)
         return replace(work, macs=2 * work.macs)
 
-    monkeypatch.setitem(registry._RULES, "aten.conv3d", replace(true, function=doubled))
+    monkeypatch.setitem(registry._RULES, "aten.conv3d", replace(true, formula=doubled))
     result = run(*words)
     assert result.exit_code == 1
     assert "unexplained" in result.stdout

@@ -330,11 +330,11 @@ def test_calflops_loses_a_position_of_odd_same_padding():
 def test_a_wrong_count_of_ours_is_left_over(monkeypatch, peer, surplus):
     true = registry._RULES["aten.conv2d"]
 
-    def wrong(*args, **kwargs):
-        work = true.function(*args, **kwargs)
+    def wrong(signature):
+        work = true.formula(signature)
         return Work(macs=work.macs + surplus)
 
-    monkeypatch.setitem(registry._RULES, "aten.conv2d", replace(true, function=wrong))
+    monkeypatch.setitem(registry._RULES, "aten.conv2d", replace(true, formula=wrong))
     result = check(nn.Sequential(nn.Conv2d(3, 4, 3)), (1, 3, 6, 6), against=peer)
     assert not result.agrees
     assert [row.unexplained(peer) for row in result.rows] == [-surplus]
