@@ -58,7 +58,7 @@ def test_linear_in_the_batch(network, batch):
     one, many = (count_flops(module, (n, *shape)) for n in (1, batch))
     assert many.macs == batch * one.macs
     assert many.other_flops == batch * one.other_flops
-    assert many.per_sample == one.total
+    assert many.per_sample == one.per_sample
     assert many.params == one.params
 
 

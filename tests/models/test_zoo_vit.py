@@ -5,13 +5,18 @@ import importlib.util
 import pytest
 import torch
 
-from flopcount import Clip, InputError, create_model
+from flopcount import Clip, InputError, ModelSpec, create_model
 from flopcount.models.library import ready_library
 from flopcount.models.library_registry import find_library
 from flopcount.models.networks.vit import JointViT, SelfAttention, Size
-from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA, count
+from flopcount.verification import readings
+from flopcount.verification.readings import EVAL_NORM, LAYERS, XLA
 
 BASE, LARGE = (768, 12), (1024, 24)  # channels, blocks
+
+
+def count(name, **options):
+    return readings.count(ModelSpec(name, options=options))
 
 
 def blocks(tokens, dim, depth, hidden=None):
@@ -56,7 +61,7 @@ def test_vivit_prints_half_of_what_xla_counts():
     assert round((fe.macs + fe.added[XLA]) / 1e9) == 3980
     assert round(3 * (fe.macs + fe.added[XLA]) / 1e10) == 1194
     assert round((joint.macs + joint.added[XLA]) / 1e9) == 1446
-    huge = count("vivit_h_16x2", options={"patch": 14})
+    huge = count("vivit_h_16x2", patch=14)
     assert round(12 * (huge.macs + huge.added[XLA]) / 1e10) == 4777
 
 
