@@ -37,6 +37,15 @@ def pytest_configure(config):
         raise pytest.UsageError("--update-golden writes files that several tests share: leave out -n")
 
 
+SLOW_FIXTURES = {"costs"}  # cost reports of whole networks, which take seconds to make
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def update_golden(request):
     return request.config.getoption("--update-golden")

@@ -16,7 +16,7 @@ ZOO_WIDE = ("published", "kinetics400")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ZOO_WIDE else []) for name in write.REPORTS]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name != "rules" else []) for name in write.REPORTS]
 )
 def test_a_report_is_fresh(name, request):
     if name in ZOO_WIDE:

@@ -59,6 +59,7 @@ def renewed(monkeypatch):
     return BLOCK.sub(renew, README.read_text())
 
 
+@pytest.mark.slow
 def test_printed_output_is_what_the_commands_print(monkeypatch, update_golden):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "displayhook", lambda value: value is not None and print(repr(value)))

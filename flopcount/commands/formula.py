@@ -9,6 +9,8 @@ import typer
 
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
+from ..core.quantity import of_layers, require_quantity
+from ..core.registries import any_of
 from .application import app
 from .arguments import format_option, takes_model
 from .output import show, working, write
@@ -45,7 +47,7 @@ def formula(
     ] = False,
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.quantity,
     of: Annotated[
-        str, typer.Option(metavar="QUANTITY", help="Of the modules: macs, flops, other_flops, params, bytes_read ...")
+        str, typer.Option(metavar="QUANTITY", help=f"Of the modules: {any_of([q.name for q in of_layers()])}.")
     ] = "macs",
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     protocol: Protocol,
@@ -59,6 +61,7 @@ def formula(
 
     Traced at as many clips as it takes to tell all such functions apart, then put beside counts of other clips.
     """
+    require_quantity(of)
     with working(f"counting {spec.name}") as say:
         from ..symbolic import form_of_model
 

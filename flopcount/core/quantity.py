@@ -12,10 +12,20 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
+from .errors import UnknownNameError
 from .ops import CostedOp
 from .table import Column
 
-__all__ = ["TABLE", "Quantity", "counted", "of_layers", "of_modules", "of_operators", "quantity_column"]
+__all__ = [
+    "TABLE",
+    "Quantity",
+    "counted",
+    "of_layers",
+    "of_modules",
+    "of_operators",
+    "quantity_column",
+    "require_quantity",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,17 @@ def counted() -> tuple[Quantity, ...]:
 def of_layers() -> tuple[Quantity, ...]:
     """What each layer shows."""
     return tuple(quantity for quantity in TABLE.values() if quantity.of_layers)
+
+
+def require_quantity(name: str) -> None:
+    """Refuse what no layer shows, with near names.
+
+    Raises:
+        UnknownNameError: no such quantity.
+    """
+    names = [quantity.name for quantity in of_layers()]
+    if name not in names:
+        raise UnknownNameError("quantity", name, names, f"choose {', '.join(names)}")
 
 
 def of_modules() -> tuple[Quantity, ...]:

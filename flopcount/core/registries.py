@@ -5,6 +5,7 @@ So help texts, errors and tests know every name before torch is loaded; who load
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -29,6 +30,6 @@ FORMATS = _names("output/formats")
 """In which a table is written."""
 
 
-def any_of(names: tuple[str, ...]) -> str:
+def any_of(names: Sequence[str]) -> str:
     """Names as a sentence offers them: "a, b or c"."""
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

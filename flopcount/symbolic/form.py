@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnknownNameError
-from ..core.quantity import TABLE, of_layers
+from ..core.quantity import TABLE, require_quantity
 from .notation import latex as in_latex
 from .notation import sympified
 from .notation import text as in_text
@@ -82,9 +82,7 @@ class Form:
             UnknownNameError: no such quantity or module.
             InputError: it has no closed form, with the reason.
         """
-        names = [entry.name for entry in of_layers()]
-        if quantity not in names:
-            raise UnknownNameError("quantity", quantity, names, f"choose {', '.join(names)}")
+        require_quantity(quantity)
         if TABLE[quantity].made_of:
             return total([self.polynomial(part, module) * times for part, times in TABLE[quantity].made_of.items()])
         if quantity in self.missing:

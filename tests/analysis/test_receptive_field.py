@@ -360,6 +360,7 @@ def test_networks_of_the_zoo_see_what_they_say(name):
     assert_as_measured(model, (1, *model.recipe.inputs[0]), at_least=15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", every(name for name, card in ARCHITECTURES.items() if not card.requires))
 def test_nothing_of_the_zoo_is_unknown(name):
     model = create_model(name, clip=CARDS[name].smallest, num_classes=3).eval()

@@ -277,6 +277,7 @@ def test_a_weight_used_again_on_a_chain_is_a_recurrence_and_beside_it_is_none():
     assert count_flops(language, torch.zeros(1, 3, dtype=torch.int64)).span.steps == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "grows"), [("cnn_lstm", 67, True), ("c3d", 32, False), ("timesformer_b", 32, False)]
 )

@@ -47,6 +47,7 @@ def stepped(model, frames, stride):
     return outputs, state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), STREAMABLE, ids=str)
 def test_frames_one_by_one_give_what_the_clip_gives(name, options):
     model, clip = built(name, options)

@@ -243,6 +243,7 @@ ODD_KINDS = [
 
 
 @needs("transformers")
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [*KINDS, *(pytest.param(name, marks=pytest.mark.slow) for name in ODD_KINDS)])
 def test_kinds_of_transformers(name, compared):
@@ -307,6 +308,7 @@ def committed_rows():
 
 
 @needs("torchvision", "pytorchvideo", "timm", "transformers")
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("row", committed_rows(), ids=lambda row: row["model"])
 def test_the_committed_survey_is_what_is_counted_today(row):

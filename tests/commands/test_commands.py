@@ -191,6 +191,7 @@ def test_check_against_tools_by_name(run):
     assert "calflops" in unknown.stderr
 
 
+@pytest.mark.slow
 def test_list_and_rules(run):
     assert all(name in run("list").stdout for name in list_models())
     assert "aten.convolution" in run("rules", "--format", "markdown").stdout
@@ -233,6 +234,7 @@ def test_counting_imports_neither_pandas_nor_matplotlib_nor_dynamo(name):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("no_color", [False, True])
 def test_colour_on_a_terminal_unless_no_color(no_color):

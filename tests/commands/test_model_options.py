@@ -18,6 +18,7 @@ OPTIONS = ("--clip", "--batch", "--dtype", "--input", "--num-classes", "--set")
 TAKE_NO_MODEL = {"survey", "list", "rules"}
 ALL = {name: command.params for name, command in typer.main.get_command(app).commands.items()}
 COMMANDS = sorted(set(ALL) - TAKE_NO_MODEL)
+MOSTLY_SLOW = [pytest.param(name, marks=[] if name in ("model", "diff") else pytest.mark.slow) for name in COMMANDS]
 
 NETS = """
 import torch
@@ -144,7 +145,7 @@ def printed(run, command, *options):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", MOSTLY_SLOW)
 def test_each_option_reaches_the_count(run, command, option):
     if command == "diff":
         before = run("model", "nets.py:Whole", "--clip", "4x8x8", "--format", "json").stdout
@@ -173,7 +174,7 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", MOSTLY_SLOW)
 def test_what_is_malformed_is_refused_before_torch_is_imported(command):
     lines = [[*LINES[command].split(), *words] for words in MALFORMED]
     lines.append(LINES[command].replace("nets.py:Whole", "c3").split())
@@ -192,6 +193,7 @@ def test_what_is_malformed_is_refused_before_torch_is_imported(command):
 # What a model of several inputs gets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["markdown", "html"])
 def test_a_report_of_two_inputs_and_the_command_that_makes_it_again(run, tmp_path, form):
     result = run("report", "nets.py:TwoStream", *STREAMS, "--set", "width=4", "--format", form, "--out", "out")

@@ -18,6 +18,7 @@ from modules import Apply
 from torch import nn
 from torch.nn import functional as F
 from typer.testing import CliRunner
+from zoo import every
 
 from flopcount import InputError, UnknownNameError, Work, check
 from flopcount.cli import app
@@ -139,7 +140,7 @@ ZOO = {
 }
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", every(ZOO))
 def test_the_zoo_is_explained_in_every_tool(peer, name):
     result = check_model(ModelSpec.of(name, clip=ZOO[name], num_classes=5), against=peer)
     assert result.agrees, str(result.table())

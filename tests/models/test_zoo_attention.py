@@ -232,6 +232,7 @@ def video():
     return pytest.importorskip("torchvision.models.video", exc_type=ImportError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "theirs", "clip"),
     [

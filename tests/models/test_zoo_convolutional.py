@@ -261,6 +261,7 @@ LATER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "clip", "macs", "params", "normalised"), LATER)
 def test_later_networks_cost_what_the_code_they_follow_costs(name, clip, macs, params, normalised):
     report = count(name, clip=clip)

@@ -203,6 +203,7 @@ def test_flow_between_each_frame_and_the_next():
     torch.testing.assert_close(both[1:, :, 1:], model(clip[1:, :, 1:]))
 
 
+@pytest.mark.slow
 def test_flow_costs_what_its_schedule_says():
     def iterations(**options):
         return count("optical_flow_tvl1", "2x50x40", **options).module("iteration").cost.other_flops

@@ -105,6 +105,7 @@ def test_every_family_has_a_colour_and_a_marker_of_its_own():
         assert len(set(part)) == len(STYLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_picture_is_the_same_every_time(form, start):
     first, second = picture(COMPARISON.plot, form), picture(COMPARISON.plot, form)

@@ -179,6 +179,7 @@ def test_layouts_name_axes_of_any_input():
 # What does not run, or has no form
 
 
+@pytest.mark.slow
 def test_parts_sized_to_the_clip_are_pinned_and_named_and_free_when_rebuilt():
     pinned = closed_form_of("c3d", clip=Clip(16, 32, 32))
     assert pinned.base == {"T": 16, "H": 32, "W": 32}
