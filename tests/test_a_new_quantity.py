@@ -5,7 +5,7 @@ import json
 import pytest
 from torch import nn
 
-from flopcount import Budget, check_budgets, count_flops, diff, read_budgets, read_report, sweep
+from flopcount import Budget, InputError, check_budgets, count_flops, diff, read_budgets, read_report, sweep
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip
 from flopcount.core.quantity import TABLE, Quantity
@@ -32,6 +32,12 @@ def elements(monkeypatch):
 @pytest.fixture
 def report():
     return count_flops(net(), (2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("says", [{}, {"of_operator": len, "made_of": {"macs": 2}}])
+def test_a_row_says_once_how_much_there_is(says):
+    with pytest.raises(InputError, match="quantity odd needs exactly one of of_operator, of_module and made_of"):
+        Quantity("odd", "odd", **says)
 
 
 def test_totals(report):

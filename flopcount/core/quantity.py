@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from .errors import UnknownNameError
+from .errors import InputError, UnknownNameError
 from .ops import CostedOp
 from .table import Column
 
@@ -69,6 +69,13 @@ class Quantity:
     complete: bool = False
     drop: int = 2
     tone: str = ""
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.of_operator, self.of_module, self.made_of))) != 1:
+            raise InputError(
+                f"quantity {self.name} needs exactly one of of_operator, of_module and made_of",
+                [("fix", "say how much of it an operator or a module has, or what it is a sum of")],
+            )
 
 
 TABLE: dict[str, Quantity] = {
