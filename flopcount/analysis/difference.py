@@ -90,9 +90,9 @@ class Diff:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Those of layers that both reports know, in the order of columns."""
-        totals = (self.old.total, self.new.total)
-        return tuple(q for q in (*of_modules(), *of_operators()) if all(total.knows(q) for total in totals))
+        """Those that both reports know of each layer, in the order of columns: an older version saved fewer."""
+        amounts = [row.own for report in (self.old, self.new) for row in report.modules]
+        return tuple(q for q in (*of_modules(), *of_operators()) if all(amount.knows(q) for amount in amounts))
 
     def table(self, depth: int = -1) -> Table:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
@@ -142,7 +142,7 @@ class Diff:
             more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
             yield f"differing too, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
         for quantity in of_layers():
-            if quantity in self.quantities:
+            if all(report.total.knows(quantity) for report in (self.old, self.new)):
                 old, new = (report.total[quantity.name] for report in (self.old, self.new))
                 yield f"{quantity.title}: {_step(old, new, quantity.unit)}"
         if self.old.views != self.new.views:

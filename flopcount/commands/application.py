@@ -27,7 +27,7 @@ class _Group(TyperGroup):
         except FlopcountError as error:
             console = Console(stderr=True, highlight=False, soft_wrap=True)
             console.print("error: ", style="bold red", end="")
-            console.print(str(error), markup=False)
+            console.print(str(error), markup=False, emoji=False)
             raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,10 @@ from .ops import CostedOp
 from .quantity import TABLE, Quantity, counted
 
 __all__ = ["Amount", "QuantityOf", "amount_of", "summed"]
+
+
+class _Nothing(dict[str, int]):
+    """Of every quantity nothing, where an empty dictionary is of none anything known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Amount:
     adding it changes nothing. Work done several times has its parameters once.
     """
 
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=_Nothing)
 
     def __getitem__(self, name: str) -> int:
         """How much of one quantity of the table.
@@ -31,7 +35,7 @@ class Amount:
         parts = TABLE[name].made_of
         if parts:
             return sum(times * self[part] for part, times in parts.items())
-        return self.counts[name] if self.counts else 0
+        return 0 if self._is_nothing else self.counts[name]
 
     def __getattr__(self, name: str) -> int:
         if name in TABLE:
@@ -47,7 +51,7 @@ class Amount:
 
     def knows(self, quantity: Quantity) -> bool:
         """Whether it says how much there is of a quantity."""
-        return not self.counts or all(name in self.counts for name in quantity.made_of or (quantity.name,))
+        return self._is_nothing or all(name in self.counts for name in quantity.made_of or (quantity.name,))
 
     def growing(self, unit: str) -> Amount:
         """Of those quantities alone that "views", or a "batch", multiply."""
@@ -55,32 +59,44 @@ class Amount:
 
     def only(self, names: Iterable[str]) -> Amount:
         """Of these quantities alone."""
-        return Amount({name: self.counts[name] for name in names if name in self.counts})
+        return self if self._is_nothing else Amount({name: self.counts[name] for name in names if name in self.counts})
+
+    @property
+    def _is_nothing(self) -> bool:
+        return isinstance(self.counts, _Nothing)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.counts.items()))
 
     def __add__(self, other: Amount) -> Amount:
-        if not (self.counts and other.counts):
-            return self if self.counts else other
+        if not isinstance(other, Amount):
+            return NotImplemented
+        if self._is_nothing or other._is_nothing:
+            return other if self._is_nothing else self
         return Amount({name: count + other.counts[name] for name, count in self.counts.items() if name in other.counts})
 
     def __sub__(self, other: Amount) -> Amount:
         return self + Amount({name: -count for name, count in other.counts.items()})
 
     def __mul__(self, times: int) -> Amount:
-        return Amount({name: count * times if _grows(name) else count for name, count in self.counts.items()})
+        return self._each(lambda count: count * times) if isinstance(times, int) else NotImplemented
 
     def __floordiv__(self, parts: int) -> Amount:
-        return Amount({name: count // parts if _grows(name) else count for name, count in self.counts.items()})
+        return self._each(lambda count: count // parts) if isinstance(parts, int) else NotImplemented
 
-
-def _grows(name: str) -> bool:
-    return bool(TABLE[name].grows_with)
+    def _each(self, change: Callable[[int], int]) -> Amount:
+        """Changed in what grows; parameters stay."""
+        if self._is_nothing:
+            return self
+        counts = {name: change(count) if TABLE[name].grows_with else count for name, count in self.counts.items()}
+        return Amount(counts)
 
 
 class QuantityOf:
     """An attribute of the name of a quantity: how much of it there is in an Amount that the same object has."""
 
-    def __init__(self, amount: str) -> None:
-        self._amount, self._name = amount, ""
+    def __init__(self, amount: str, doc: str) -> None:
+        self._amount, self._name, self.__doc__ = amount, "", doc
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name

@@ -35,6 +35,11 @@ class ModelSpec:
     dtype: str | None = None
 
     def __post_init__(self) -> None:
+        if self.clip is not None:
+            object.__setattr__(self, "clip", Clip.parse(self.clip))
+        names = [name for name, _ in self.inputs if name]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise InputError(f"input {twice[0]} is given twice", [("fix", "leave one out")])
         if len({bool(name) for name, _ in self.inputs}) > 1:
             raise InputError("inputs with and without a name do not mix", [("fix", "name them all, or none")])
         if self.num_classes is not None and "num_classes" in self.options:

@@ -106,6 +106,7 @@ class Protocol:
     batch: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "views", Views.parse(self.views))
         for name, value in (("stride", self.stride), ("batch", self.batch)):
             if value is not None and (not isinstance(value, int) or value <= 0):
                 raise InputError(f"{name} is {value!r}", [("fix", f"give a {name} above 0, a whole number")])
@@ -128,7 +129,7 @@ def layout_of(shape: Sequence[int]) -> str:
 
 def _numbers(text: str) -> tuple[int, ...]:
     parts = re.split(r"[x×*]", text.strip().lower())
-    return tuple(int(part) for part in parts) if all(re.fullmatch(r"\s*\d+\s*", part) for part in parts) else ()
+    return tuple(int(part) for part in parts) if all(re.fullmatch(r"\s*\d{1,18}\s*", part) for part in parts) else ()
 
 
 def describe_clip(clip: Clip, *, fps: float | None = None, stride: int = 1) -> str:

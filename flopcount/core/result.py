@@ -74,10 +74,8 @@ class ModuleRow:
     cost: Amount
     own: Amount
 
-    params = QuantityOf("cost")
-    """Parameters, its children's included."""
-    own_params = QuantityOf("own")
-    """Parameters that it owns itself."""
+    params = QuantityOf("cost", "Parameters, its children's included.")
+    own_params = QuantityOf("own", "Parameters that it owns itself.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +87,8 @@ class OperatorRow:
     calls: int
     cost: Amount
 
-    bytes_read = QuantityOf("cost")
-    """Compulsory reads of all calls."""
-    bytes_written = QuantityOf("cost")
-    """Compulsory writes of all calls."""
+    bytes_read = QuantityOf("cost", "Compulsory reads of all calls.")
+    bytes_written = QuantityOf("cost", "Compulsory writes of all calls.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,22 +155,14 @@ class Result:
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
         return Amount({**amount_of(self.ops).counts, **tree})
 
-    macs = QuantityOf("total")
-    """Multiply-accumulates of all contractions."""
-    flops = QuantityOf("total")
-    """2 * macs."""
-    other_flops = QuantityOf("total")
-    """Floating-point operations that are no contraction."""
-    total_flops = QuantityOf("total")
-    """Contractions and everything else: flops + other_flops."""
-    params = QuantityOf("total")
-    """Elements of distinct parameters."""
-    trainable_params = QuantityOf("total")
-    """Of those, the ones that require a gradient."""
-    bytes_read = QuantityOf("total")
-    """Compulsory reads of every operation run one by one."""
-    bytes_written = QuantityOf("total")
-    """Compulsory writes of every operation run one by one."""
+    macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
+    flops = QuantityOf("total", "2 * macs.")
+    other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
+    total_flops = QuantityOf("total", "Contractions and everything else: flops + other_flops.")
+    params = QuantityOf("total", "Elements of distinct parameters.")
+    trainable_params = QuantityOf("total", "Of those, the ones that require a gradient.")
+    bytes_read = QuantityOf("total", "Compulsory reads of every operation run one by one.")
+    bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
 
     @property
     def per_sample(self) -> Amount:
@@ -250,12 +238,14 @@ class SavedReport:
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
 
-    macs = QuantityOf("total")
-    """Multiply-accumulates of all contractions."""
-    params = QuantityOf("total")
-    """Elements of distinct parameters."""
-    trainable_params = QuantityOf("total")
-    """Of those, the ones that require a gradient."""
+    macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
+    flops = QuantityOf("total", "2 * macs.")
+    other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
+    total_flops = QuantityOf("total", "Contractions and everything else: flops + other_flops.")
+    params = QuantityOf("total", "Elements of distinct parameters.")
+    trainable_params = QuantityOf("total", "Of those, the ones that require a gradient.")
+    bytes_read = QuantityOf("total", "Compulsory reads of every operation run one by one.")
+    bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
 
 
 def _module_rows(

@@ -15,7 +15,7 @@ from typing import Any
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
 from ..core.protocol import Clip, Views
-from ..core.quantity import counted
+from ..core.quantity import TABLE, counted
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
 from .report_json import SCHEMA
 
@@ -117,9 +117,10 @@ def _report(data: _Node) -> SavedReport:
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
     )
-    own = summed(row.own for row in report.modules)
-    if own != report.total.only(own.counts):
-        raise _Malformed(f"its modules sum to {own}, its total is {report.total}")
+    for name, amount in summed(row.own for row in report.modules).counts.items():
+        if report.total.counts.get(name) != amount:
+            what = f"{amount} {TABLE[name].title}"
+            raise _Malformed(f"its modules sum to {what}, its total is {report.total.counts.get(name, 'not there')}")
     return report
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..core.errors import FlopcountError, InputError
+from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.result import Result
@@ -33,6 +33,13 @@ class Budget:
     protocol: Protocol = ONE_VIEW
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, str):
+            object.__setattr__(self, "model", ModelSpec(self.model))
+        for key in self.limits:
+            if key not in measures():
+                raise UnknownNameError(
+                    f"limit of budget {self.name}", key, measures(), f"choose {', '.join(measures())}"
+                )
         if not self.limits:
             raise InputError(f"budget {self.name} has no limit", [("fix", f"give it some of {', '.join(measures())}")])
 

@@ -7,9 +7,9 @@ Conventions: https://arxiv.org/abs/1412.0767 and the lecture count `2·Cin·Hout
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .registry import RULES, Rule, canonical_name, find_rule, rule
+from .registry import RULES, Rule, canonical_name, find_rule, known_as, rule
 
-__all__ = ["RULES", "Rule", "canonical_name", "find_rule", "rule"]
+__all__ = ["RULES", "Rule", "canonical_name", "find_rule", "known_as", "rule"]
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -21,7 +21,7 @@ from ..core.errors import InputError
 from ..core.ops import Kind, Signature, Work
 from .formula import Formula
 
-__all__ = ["RULES", "Formulas", "Rule", "canonical_name", "find_rule", "rule"]
+__all__ = ["RULES", "Formulas", "Rule", "canonical_name", "find_rule", "known_as", "rule"]
 
 RuleFunction = TypeVar("RuleFunction", bound=Callable[..., Work])
 FormulaFunction = TypeVar("FormulaFunction", bound=Callable[..., int])
@@ -41,6 +41,10 @@ class Rule:
     def work(self, signature: Signature) -> Work:
         """The work of one call."""
         work = self.formula(signature)
+        if not isinstance(work, Work):
+            raise InputError(
+                f"the rule for {self.name} returned {work!r}", [("fix", "return flopcount.Work(macs=...)")]
+            )
         for count in (work.macs, work.other_flops, work.bytes_read, work.bytes_written):
             if count is not None and not isinstance(count, int):
                 raise InputError(
@@ -90,7 +94,7 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
                     f"{name} has a cost rule already",
                     [("seen", _origin(earlier.formula.function)), ("fix", "remove one of them")],
                 )
-            _RULES[name] = entry
+        _RULES.update(dict.fromkeys(names, entry))
         return function
 
     return register
@@ -109,6 +113,14 @@ def canonical_name(op: str, overload: str) -> str:
     """The name of its rule, or its own where it has none."""
     entry = find_rule(op, overload)
     return entry.name if entry is not None else op
+
+
+def known_as(op: str, overload: str) -> tuple[str, ...]:
+    """Names under which something may be said of a call: of this overload's rule, of the operator's, and its own.
+
+    They differ where a rule was written for one overload, or for the operator in place.
+    """
+    return canonical_name(op, overload), canonical_name(op, ""), op.removesuffix("_")
 
 
 class Formulas:
@@ -134,7 +146,8 @@ class Formulas:
 
     def of(self, signature: Signature) -> int | None:
         """What the formula says of one call; None where the operator has none."""
-        formula = self.by_operator.get(canonical_name(signature.op, signature.overload))
+        names = known_as(signature.op, signature.overload)
+        formula = next((self.by_operator[name] for name in names if name in self.by_operator), None)
         return None if formula is None else formula(signature)
 
 

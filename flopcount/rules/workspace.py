@@ -7,6 +7,7 @@ them beside what the profiler records. Only what can matter to a network's peak 
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
@@ -166,3 +167,15 @@ def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, 
 def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
     """The gates of all steps from the inputs at once, and the outputs of the single steps."""
     return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes
+
+
+@workspaces("aten.lstm.data")
+def packed_lstm(data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: Any) -> int:
+    """As of the same steps that are not packed."""
+    return lstm(data, params, num_layers, out=out)
+
+
+@workspaces("aten.gru.data", "aten.rnn_tanh.data")
+def packed_gru(data: TensorSpec, params: tuple[TensorSpec, ...], *, out: Any) -> int:
+    """As of the same steps that are not packed, but for the state of one, which is not in it."""
+    return gru(data, params, out=out)

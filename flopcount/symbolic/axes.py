@@ -101,7 +101,9 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
         return size
     share, rest = divmod(new[letter] * size, base[letter])
     if rest:
-        raise InputError(f"{letter} = {new[letter]} gives an input no whole number of {size} in {base[letter]}")
+        raise InputError(
+            f"{letter} = {new[letter]} does not fit an input that has {size} where {letter} is {base[letter]}"
+        )
     return share
 
 

@@ -302,3 +302,19 @@ def test_bad_input_is_one_message_and_exit_code_2(run, command):
 
 def test_help_has_examples(run):
     assert "flopcount diff c3d@16x112x112 c3d@32x112x112" in run("diff", "--help").stdout
+
+
+def test_reports_of_before_bytes_were_known_of_layers(tmp_path):
+    data = json.loads(count_flops(net(a=4), (1, 8)).to_json())
+    for row in data["modules"]:
+        for name in [name for name in row if "bytes" in name or "trainable" in name or name == "self_params"]:
+            del row[name]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(data))
+    old, new = read_report(path), count_flops(net(a=5), (1, 8))
+    for result in (diff(old, old), diff(old, count_flops(net(a=4), (1, 8)))):
+        assert not result.different
+        assert "bytes read: 176 B, the same" in result.table().notes
+    table = diff(old, new).table()
+    assert "Δ read" not in [column.name for column in table.columns]
+    assert table.total[-2] == new.macs - old.macs

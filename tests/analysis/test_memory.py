@@ -479,3 +479,21 @@ def test_bad_input(words, message):
 def test_a_need_that_is_not_known_is_no_batch_of_none():
     assert str(largest(lambda batch: None, 10)) == "unknown"
     assert str(largest(lambda batch: 11, 10)) == "none (1 needs 11 B)"
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_packed_steps_need_the_workspace_of_plain_ones(layer):
+    class Packed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer(60, 500)
+
+        def forward(self, x):
+            packed = nn.utils.rnn.PackedSequence(x.flatten(0, 1), torch.full((7,), 4)) if self.packed else x
+            return self.layer(packed)[1]
+
+    module, sizes = Packed(), []
+    for module.packed in (True, False):
+        rows = count_flops(module, (7, 4, 60)).memory.table().rows
+        sizes += [row[2] for row in rows if row[0] == "workspace of the kernel there"]
+    assert sizes[0] == sizes[1] > 0

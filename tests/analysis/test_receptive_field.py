@@ -454,3 +454,16 @@ def test_command_refuses_tables_without_layers():
     result = run("model", "toy_3d_cnn", "--receptive-field", "--by", "operator")
     assert result.exit_code == 2
     assert "a receptive field is shown by layer" in result.stderr
+
+
+def test_what_is_detached_in_place_sees_the_same():
+    class Detached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            return self.conv(x).detach_()
+
+    (field,) = count_flops(Detached(), (1, 3, 8, 8)).receptive_field()[""]
+    assert (field.sizes, field.lost) == ((3, 3), "")

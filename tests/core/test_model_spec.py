@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from flopcount import Clip, InputError, ModelSpec, TensorSpec, UnknownNameError
+from flopcount import Clip, InputError, ModelSpec, Protocol, TensorSpec, UnknownNameError, Views
 from flopcount.core.model_spec import NAMELESS
 
 
@@ -59,3 +59,13 @@ def test_it_needs_no_torch():
     code = "import sys; from flopcount import ModelSpec, Protocol; ModelSpec.of('c3d', inputs=['1x3'])"
     code += "; Protocol(batch=2); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_input_stands_once():
+    with pytest.raises(InputError, match="input video is given twice"):
+        ModelSpec.of("c3d", inputs=["video:1x3x8x8x8", "video:2x3x8x8x8"])
+
+
+def test_a_clip_may_be_written():
+    assert ModelSpec("c3d", "4x16x16").clip == Clip(4, 16, 16)
+    assert Protocol("3x2").views == Views(3, 2)

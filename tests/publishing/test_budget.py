@@ -410,3 +410,12 @@ def test_unknown_keys_are_of_the_tree(folder):
     (folder / "pyproject.toml").write_text(HEAD + "max-gmac = 3")
     with pytest.raises(UnknownNameError):
         read_budgets("pyproject.toml")
+
+
+def test_a_mistyped_limit_is_no_kept_one():
+    with pytest.raises(UnknownNameError, match="no limit of budget a named 'max-gmac'"):
+        Budget("a", ModelSpec("c3d"), {"max-gmac": 1})
+
+
+def test_a_model_may_be_named():
+    assert Budget("a", "c3d", {"max-gmacs": 1}).model == ModelSpec("c3d")

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import flopcount
-from flopcount.rules import RULES, canonical_name
+from flopcount import InputError, Work, count_flops
+from flopcount.rules import RULES, canonical_name, registry
 from flopcount.rules.depth import depths, steps
 from flopcount.rules.workspace import channels_last_workspaces, workspaces
 from flopcount.tracing import autocast, meta, shapes
@@ -129,3 +131,55 @@ def test_a_file_among_the_rules_is_found(tmp_path):
     program = "import sys; sys.path.insert(0, sys.argv[1]); from flopcount.rules import RULES; print(*RULES)"
     command = [sys.executable, "-I", "-c", program, tmp_path]
     assert "mylib.my_op" in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+@pytest.fixture
+def rules():
+    """What is registered during a test is gone afterwards."""
+    before = dict(registry.RULES)
+    yield
+    registry._RULES.clear()
+    registry._RULES.update(before)
+
+
+class Distance(nn.Module):
+    def forward(self, x):
+        return torch.dist(x, x + 1)
+
+
+def test_a_rule_of_ones_own_may_have_any_name(rules):
+    assert count_flops(Distance(), (2, 5), engine="meta").uncosted
+
+    @registry.rule("mylib.distance", "aten.dist")
+    def distance(self, *, out):
+        return Work(other_flops=3 * self.numel)
+
+    for engine in ("meta", "fake", "real"):
+        report = count_flops(Distance(), (2, 5), engine=engine)
+        assert (report.engine, report.other_flops) == (engine, 10 + 3 * 10)
+
+
+def test_a_rule_of_one_overload_leaves_what_else_is_known(rules):
+    module = nn.Conv2d(3, 4, 3)
+    before = count_flops(module, (1, 3, 8, 8)).memory.inference
+
+    @registry.rule("aten.convolution.mine", "aten.conv2d.default")
+    def mine(input, weight, *, out):
+        return Work(macs=1)
+
+    report = count_flops(module, (1, 3, 8, 8))
+    assert report.macs == 1
+    assert report.memory.inference == before
+
+
+def test_a_refused_rule_leaves_nothing_behind(rules):
+    with pytest.raises(InputError, match=r"aten\.linear has a cost rule already"):
+        registry.rule("mylib.fresh", "aten.linear")(lambda *, out: Work())
+    assert "mylib.fresh" not in registry._RULES
+
+
+@pytest.mark.parametrize("answer", [None, 5])
+def test_a_rule_returns_work(rules, answer):
+    registry.rule("aten.dist")(lambda *, out: answer)
+    with pytest.raises(InputError, match=f"the rule for aten.dist returned {answer}"):
+        count_flops(Distance(), (2, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.ops import Kind
-from ...rules import find_rule
+from ...rules import find_rule, known_as
 from . import elementwise, layers, movement, windows  # noqa: F401  (imported to register)
 from .call import RULES, Rule
 
@@ -19,8 +19,8 @@ def rule_of(func: Any) -> Rule | None:
     """The dependence of an operator: by canonical name, else that of an elementwise one if its cost rule is of one."""
     name = str(func.overloadpacket)
     cost = find_rule(name, func._overloadname)
-    rule = RULES.get(cost.name if cost is not None else name.removesuffix("_"))
-    if rule is not None:
-        return rule
+    for known in known_as(name, func._overloadname):
+        if known in RULES:
+            return RULES[known]
     by_element = cost is not None and cost.kind in (Kind.ACTIVATION, Kind.ELEMENTWISE)
     return elementwise.pointwise if by_element and not name.startswith(_MIXING) else None
