@@ -88,7 +88,8 @@ class SweepRows:
         )
         rows = tuple(tuple(_cells(row, self.names))[: len(columns)] for row in self.rows)
         failed = sum(bool(row.problem) for row in self.rows)
-        notes = (f"{len(self.rows)} configurations, {len(self.rows) - failed} counted, {failed} failed",)
+        configurations = f"{len(self.rows)} configuration{'s' * (len(self.rows) != 1)}"
+        notes = (f"{configurations}, {len(self.rows) - failed} counted, {failed} failed",)
         return Table("sweep", columns, rows, None, notes)
 
     def __str__(self) -> str:

@@ -117,5 +117,5 @@ def numbers_of(text: str, option: str) -> list[int]:
     except ValueError:
         raise InputError(f"{option} {text!r} is no range of whole numbers", fix) from None
     if not numbers or min(numbers) < 1:
-        raise InputError(f"{option} {text!r} has no number above 0, or one below", fix)
+        raise InputError(f"{option} {text!r} has a number below 1, or none at all", fix)
     return numbers

@@ -67,18 +67,22 @@ def read_cards(text: str) -> tuple[Card, ...]:
         groups = tomllib.loads(text).get("group")
     except ValueError as error:
         raise InputError(f"zoo.toml is no TOML: {error}") from None
-    if not isinstance(groups, list):
+    if not isinstance(groups, list) or not all(map(_is_group, groups)):
         raise InputError("zoo.toml has no groups", [("fix", "write [[group]] and [group.networks]")])
     cards: dict[str, Card] = {}
     for group in groups:
         shared = {key: value for key, value in group.items() if key != _NETWORKS}
-        rows = group.get(_NETWORKS, {})
+        rows = group[_NETWORKS]
         values = _values(shared, f"the group of {', '.join(rows) or 'no network'}")
         for name, row in rows.items():
             if name in cards:
                 raise InputError(f"zoo.toml has {name} twice", [("fix", "name each network once")])
             cards[name] = _card(name, values | _values(row, f"the row of {name}"))
     return tuple(cards.values())
+
+
+def _is_group(group: object) -> bool:
+    return isinstance(group, dict) and isinstance(group.get(_NETWORKS), dict)
 
 
 def _card(name: str, values: dict[str, Any]) -> Card:

@@ -101,5 +101,8 @@ def _check_options(name: str, builder: Any, options: dict[str, Any]) -> None:
     for option in options:
         if option not in option_names:
             raise UnknownNameError(
-                f"option of {name}", option, option_names, f"choose {', '.join(option_names) or 'none'}"
+                f"option of {name}",
+                option,
+                option_names,
+                f"choose {', '.join(option_names)}" if option_names else "it takes none",
             )

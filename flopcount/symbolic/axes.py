@@ -52,7 +52,8 @@ class Axes:
             names = [name for name in "THW" if name in letters]
         for name in names:
             if name not in letters:
-                raise UnknownNameError("axis", name, letters, f"name some of {', '.join(letters)}, or give a layout")
+                fix = f"name some of {', '.join(letters)}, or give a layout" if letters else "give a layout"
+                raise UnknownNameError("axis", name, letters, fix)
         if not names:
             raise InputError("no axis to vary", [("fix", "name some of T, H, W, B")])
         return cls(tuple(dict.fromkeys(names)), layouts, map_tensors(tensor_spec, inputs))

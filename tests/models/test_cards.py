@@ -56,6 +56,7 @@ def test_groups_follow_each_other():
         ('"8x32x32"', "[8, 32, 32]", "zoo.toml, the row of two: clip is .8, 32, 32.\n  fix     write a string such as"),
         ("[group.networks]", "[group.networks", "zoo.toml is no TOML: Expected"),
         ("[[group]]", "", "zoo.toml has no groups"),
+        ("[group.networks]", "", "zoo.toml has no groups"),
         ("[[group]]", "[group]", "zoo.toml has no groups"),
         ("two = {", 'two = "The second"  # {', "zoo.toml, the row of two: 'The second'\n  fix     write NAME = "),
     ],
