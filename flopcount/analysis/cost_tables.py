@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core.amount import Amount, summed
-from ..core.cost_table import Measure, cost_table, measures_of, shown_modules
+from ..core.cost_table import CostColumn, cost_columns, cost_table, shown_modules
 from ..core.errors import UnknownNameError
 from ..core.ops import Kind
 from ..core.protocol import describe_clip
@@ -69,20 +69,20 @@ def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> T
         for row, cost in shown_modules(result.modules, depth)
         if cost
     ]
-    return _table(result, labels, rows, measures_of((*of_modules(), *of_operators()), minor=True), fields)
+    return _table(result, labels, rows, cost_columns((*of_modules(), *of_operators()), minor=True), fields)
 
 
 def _table(
     result: Result,
     labels: Sequence[Column],
     rows: Iterable[tuple[tuple[Any, ...], Amount]],
-    measures: Sequence[Measure[Amount]],
+    columns: Sequence[CostColumn[Amount]],
     fields: Fields | None,
 ) -> Table:
     """With the share of all MACs, or of all FLOPs where nothing is a contraction."""
     of = "macs" if result.macs else "total_flops"
-    share: Measure[Amount] = Measure(Column("share", "share", drop=7), lambda cost: (cost[of], result.total[of]))
-    return cost_table(title(result), labels, rows, (*measures, share), result.total, notes(result, fields))
+    share: CostColumn[Amount] = CostColumn(Column("share", "share", drop=7), lambda cost: (cost[of], result.total[of]))
+    return cost_table(title(result), labels, rows, (*columns, share), result.total, notes(result, fields))
 
 
 def _layer(row: ModuleRow, result: Result) -> str:
@@ -115,7 +115,7 @@ def by_operator(result: Result, fields: Fields | None = None) -> Table:
     """One row per operator under its canonical name; views, which cost and move nothing, are left out."""
     labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls"))
     rows = [((row.op, row.kind.value, row.calls), row.cost) for row in result.operators if row.kind is not Kind.VIEW]
-    return _table(result, labels, rows, measures_of(of_operators()), fields)
+    return _table(result, labels, rows, cost_columns(of_operators()), fields)
 
 
 def by_kind(result: Result, fields: Fields | None = None) -> Table:
@@ -126,7 +126,7 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
         if same and kind is not Kind.VIEW:
             rows.append(((kind.value, sum(row.calls for row in same)), summed(row.cost for row in same)))
     labels = (Column("kind", "text", tone="quiet"), Column("calls"))
-    return _table(result, labels, rows, measures_of(of_operators()), fields)
+    return _table(result, labels, rows, cost_columns(of_operators()), fields)
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Costs as a table: rows with labels, of each of which the same is measured, and a total that they sum to.
 
-A table of a count and one of a training step differ in what they measure, not in how they are laid out.
+A table of a count and one of a training step differ in what they column, not in how they are laid out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Generic, Protocol, TypeVar
 from .quantity import Quantity, quantity_column
 from .table import Column, Table
 
-__all__ = ["Measure", "cost_table", "measures_of", "shown_modules"]
+__all__ = ["CostColumn", "cost_columns", "cost_table", "shown_modules"]
 
 CostT = TypeVar("CostT")
 CostT_co = TypeVar("CostT_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Measure(Generic[CostT]):
+class CostColumn(Generic[CostT]):
     """A column, and its value for the cost of a row."""
 
     column: Column
@@ -41,9 +41,9 @@ class CostedModule(Protocol[CostT_co]):
 ModuleT = TypeVar("ModuleT", bound=CostedModule[Any])
 
 
-def measures_of(quantities: Iterable[Quantity], *, minor: bool = False) -> list[Measure[Any]]:
+def cost_columns(quantities: Iterable[Quantity], *, minor: bool = False) -> list[CostColumn[Any]]:
     """The amounts of quantities; with `minor`, those that are so are shown where there is room for them."""
-    return [Measure(quantity_column(q, minor=minor and q.minor), itemgetter(q.name)) for q in quantities]
+    return [CostColumn(quantity_column(q, minor=minor and q.minor), itemgetter(q.name)) for q in quantities]
 
 
 def shown_modules(rows: Iterable[ModuleT], depth: int) -> Iterator[tuple[ModuleT, Any]]:
@@ -57,12 +57,12 @@ def cost_table(
     title: str,
     labels: Sequence[Column],
     rows: Iterable[tuple[tuple[Any, ...], CostT]],
-    measures: Sequence[Measure[CostT]],
+    columns: Sequence[CostColumn[CostT]],
     total: CostT,
     notes: tuple[str, ...],
 ) -> Table:
     """The table; a label that counts has a total too."""
-    body = tuple((*names, *(measure.of(cost) for measure in measures)) for names, cost in rows)
+    body = tuple((*names, *(column.of(cost) for column in columns)) for names, cost in rows)
     sums = (sum(row[at] for row in body) if c.kind == "count" else "" for at, c in enumerate(labels) if at)
-    last = ("total", *sums, *(measure.of(total) for measure in measures))
-    return Table(title, (*labels, *(measure.column for measure in measures)), body, last, notes)
+    last = ("total", *sums, *(column.of(total) for column in columns))
+    return Table(title, (*labels, *(column.column for column in columns)), body, last, notes)

@@ -10,14 +10,14 @@ from typing import Any, Generic, TypeVar
 from ..core.errors import InputError
 from ..core.ops import Signature
 
-__all__ = ["Formula"]
+__all__ = ["OperatorFormula"]
 
 AnswerT = TypeVar("AnswerT")
 _EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, slots=True)
-class Formula(Generic[AnswerT]):
+class OperatorFormula(Generic[AnswerT]):
     """What `function` says of a call, whose arguments (tensors as TensorSpec) it names as the schema does.
 
     The output is `out`; `what` is for errors. `defaults` are the arguments it asks for, with the value that stands in
@@ -29,7 +29,7 @@ class Formula(Generic[AnswerT]):
     defaults: Mapping[str, Any]
 
     @classmethod
-    def of(cls, what: str, function: Callable[..., AnswerT]) -> Formula[AnswerT]:
+    def of(cls, what: str, function: Callable[..., AnswerT]) -> OperatorFormula[AnswerT]:
         """The formula that a function with named arguments is."""
         parameters = inspect.signature(function).parameters
         return cls(what, function, {name: p.default for name, p in parameters.items() if name != "out"})

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from ..core.errors import InputError
 from ..core.ops import Kind, Signature, Work
-from .formula import Formula
+from .formula import OperatorFormula
 
 __all__ = ["RULES", "Formulas", "Rule", "canonical_name", "find_rule", "known_as", "rule"]
 
@@ -34,7 +34,7 @@ class Rule:
 
     name: str
     kind: Kind
-    formula: Formula[Work]
+    formula: OperatorFormula[Work]
     counts: str
     source: str
 
@@ -83,7 +83,7 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
         entry = Rule(
             name=names[0],
             kind=kind,
-            formula=Formula.of(f"rule for {names[0]}", function),
+            formula=OperatorFormula.of(f"rule for {names[0]}", function),
             counts=_section(function, "Counts"),
             source=source or _section(function, "Source") or f"rule {function.__qualname__} in {function.__module__}",
         )
@@ -133,13 +133,13 @@ class Formulas:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.by_operator: dict[str, Formula[int]] = {}
+        self.by_operator: dict[str, OperatorFormula[int]] = {}
 
     def __call__(self, *ops: str) -> Callable[[FormulaFunction], FormulaFunction]:
         """Register a formula for one or more canonical operators."""
 
         def register(function: FormulaFunction) -> FormulaFunction:
-            self.by_operator |= {op: Formula.of(f"{self.what} of {op}", function) for op in ops}
+            self.by_operator |= {op: OperatorFormula.of(f"{self.what} of {op}", function) for op in ops}
             return function
 
         return register

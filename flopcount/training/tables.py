@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from ..core.amount import Amount, summed
-from ..core.cost_table import Measure, cost_table, shown_modules
+from ..core.cost_table import CostColumn, cost_table, shown_modules
 from ..core.ops import Kind, Phase
 from ..core.quantity import Quantity, of_operators, quantity_column
 from ..core.result import CONVENTION, Result
@@ -54,7 +54,7 @@ def by_module(training: Step, depth: int = 2) -> Table:
         if _costs(cost)
     ]
     labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
-    return _table(training, labels, rows, [Measure(Column("ratio", "text", drop=4), ratio)])
+    return _table(training, labels, rows, [CostColumn(Column("ratio", "text", drop=4), ratio)])
 
 
 def by_operator(training: Step) -> Table:
@@ -103,28 +103,30 @@ def _table(
     training: Step,
     labels: Sequence[Column],
     rows: Iterable[tuple[tuple[str, ...], Amounts]],
-    first: Sequence[Measure[Amounts]] = (),
+    first: Sequence[CostColumn[Amounts]] = (),
 ) -> Table:
     """MACs of each phase, what else of all phases together, and the share of all MACs (of all FLOPs without any)."""
     total = summed(training.phases.values())
     whole = "macs" if total.macs else "total_flops"
     phases = [_of_phase(phase) for phase in _shown(training)]
     others = [_of_all(quantity) for quantity in of_operators() if not (quantity.made_of or quantity.name == "macs")]
-    share: Measure[Amounts] = Measure(
+    share: CostColumn[Amounts] = CostColumn(
         Column("share", "share", drop=7), lambda cost: (summed(cost.values())[whole], total[whole])
     )
     heading = f"{title(training.forward_report)}: MACs of a training step"
-    measures = (*first, *phases, *others, share)
-    return cost_table(heading, labels, rows, measures, training.phases, notes(training))
+    columns = (*first, *phases, *others, share)
+    return cost_table(heading, labels, rows, columns, training.phases, notes(training))
 
 
-def _of_phase(phase: Phase) -> Measure[Amounts]:
+def _of_phase(phase: Phase) -> CostColumn[Amounts]:
     heading, key = _HEADINGS[phase]
-    return Measure(Column(heading, key=f"{key}_macs"), lambda cost: cost[phase].macs)
+    return CostColumn(Column(heading, key=f"{key}_macs"), lambda cost: cost[phase].macs)
 
 
-def _of_all(quantity: Quantity) -> Measure[Amounts]:
-    return Measure(quantity_column(quantity, minor=quantity.minor), lambda cost: summed(cost.values())[quantity.name])
+def _of_all(quantity: Quantity) -> CostColumn[Amounts]:
+    return CostColumn(
+        quantity_column(quantity, minor=quantity.minor), lambda cost: summed(cost.values())[quantity.name]
+    )
 
 
 def notes(training: Step) -> tuple[str, ...]:
