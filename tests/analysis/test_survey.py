@@ -171,7 +171,7 @@ def timm_families():
     from timm.models._registry import _model_to_module
 
     families = defaultdict(list)
-    for name, _ in models:
+    for name in (spec.name for spec, *_ in models):
         families[_model_to_module[name.removeprefix("timm:")]].append(name)
     large = re.compile("huge|giant|large|so400m|_xl|xxl|_big")
     return {family: min(names, key=lambda n: (bool(large.search(n)), len(n), n)) for family, names in families.items()}
