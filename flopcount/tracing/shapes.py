@@ -331,6 +331,12 @@ def _adaptive(axes: int) -> Callable[..., Layout | None]:
     return adaptive
 
 
+def _adaptive_kernel(axes: int) -> Callable[..., Layout | None]:
+    """The kernel alone: where one pixel is left, its strides are those of no mean."""
+    pool = _adaptive(axes)
+    return lambda x, output_size: pool(x, output_size) if isinstance(x, Layout) and x.contiguous else None
+
+
 def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     if not tensors or not _alike(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
         return None
@@ -385,6 +391,7 @@ ALIASES: Mapping[str, Shape] = {
     "aten.bmm": _bmm,  # batches of matrices alone, which `matmul` broadcasts
     "aten.vdot": lambda x, y: None,  # vectors alone
     "aten.index_select": _index_select,  # along an axis that is named
+    **{f"aten._adaptive_avg_pool{axes}d": _adaptive_kernel(axes) for axes in (2, 3)},  # which takes no mean
 }
 """Those that take other arguments than their canonical operator, and are met often or look alike."""
 

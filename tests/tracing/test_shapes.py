@@ -113,6 +113,13 @@ def test_adaptive_pools(axes, layout, data):
     agree(f"_adaptive_avg_pool{axes}d", x, sizes)
 
 
+def test_one_pixel_of_the_kernel_alone_has_strides_of_its_own():
+    """The regression that the random cases found: `adaptive_avg_pool3d` takes a mean there."""
+    x = torch.empty_strided((2, 3, 1, 1, 1), (3, 1, 3, 3, 3), device="meta")
+    assert not agree("_adaptive_avg_pool3d", x, [1, 1, 1])
+    assert agree("adaptive_avg_pool3d", x, [1, 1, 1])
+
+
 def test_the_window_of_avg_pool3d_must_fit_without_padding():
     """In 3D alone: the regression that the random cases found."""
     assert not agree("avg_pool3d", tensor((2, 3, 1, 1, 1)), [1, 1, 2], [], [0, 0, 1])
