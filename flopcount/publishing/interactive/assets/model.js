@@ -119,8 +119,8 @@ export class Model {
     const largest = Math.max(...there.map((cell) => Number(cell.dataset.key)));
     shares.forEach((cell) => cell.style.setProperty("--share", largest ? Number(cell.dataset.key) / largest : 0));
     const foot = this.table.tFoot.rows[0];
-    columns.forEach((name, column) => {
-      foot.cells[FIRST + column].textContent = this.text(this.totals[name], name);
+    columns.forEach((key, column) => {
+      foot.cells[FIRST + column].textContent = this.text(this.totals[key], key);
     });
     foot.cells[last].textContent = this.totals[this.basis()] ? "100.0%" : "";
     this.place();
@@ -149,9 +149,9 @@ export class Model {
     put(share, part === null ? "–" : percent(part, all), ratio);
   }
 
-  text(value, name) {
+  text(value, key) {
     if (value === null) return "no form";
-    return value === 0n ? "" : this.exact.checked ? exact(value) : si(value, this.quantities.of(name).unit);
+    return value === 0n ? "" : this.exact.checked ? exact(value) : si(value, this.quantities.of(key).unit);
   }
 
   tell(shown, rows) {

@@ -8,28 +8,28 @@ export class Quantities {
     this.shares = shares;
   }
 
-  of(name) {
-    return this.table.get(name);
+  of(key) {
+    return this.table.get(key);
   }
 
   // With what is made of others; null is what is not known
   completed(amounts) {
     const all = { ...amounts };
-    for (const { name, made_of: madeOf } of this.table.values()) {
+    for (const { name: key, made_of: madeOf } of this.table.values()) {
       const parts = Object.entries(madeOf);
       if (!parts.length) continue;
       const known = parts.every(([part]) => all[part] !== null);
-      all[name] = known ? parts.reduce((sum, [part, times]) => sum + BigInt(times) * all[part], 0n) : null;
+      all[key] = known ? parts.reduce((sum, [part, times]) => sum + BigInt(times) * all[part], 0n) : null;
     }
     return all;
   }
 
-  growsWithViews(name) {
-    return this.of(name).grows_with.includes("views");
+  growsWithViews(key) {
+    return this.of(key).grows_with.includes("views");
   }
 
   // What shares are of: the first that there is any of
   basis(totals) {
-    return this.shares.find((name) => totals[name] !== 0n) ?? this.shares.at(-1);
+    return this.shares.find((key) => totals[key] !== 0n) ?? this.shares.at(-1);
   }
 }
