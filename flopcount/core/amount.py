@@ -76,6 +76,8 @@ class Amount:
         return Amount({name: count + other.counts[name] for name, count in self.counts.items() if name in other.counts})
 
     def __sub__(self, other: Amount) -> Amount:
+        if other._is_nothing:
+            return self
         return self + Amount({name: -count for name, count in other.counts.items()})
 
     def __mul__(self, times: int) -> Amount:

@@ -25,6 +25,7 @@ __all__ = [
     "Result",
     "ResultInput",
     "SavedReport",
+    "Totals",
     "UncostedRow",
     "UncostedWork",
 ]
@@ -121,8 +122,21 @@ class UncostedWork:
     upper_macs: int
 
 
+class Totals:
+    """The quantities of a `total`, as attributes of what has one."""
+
+    macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
+    flops = QuantityOf("total", "2 * macs.")
+    other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
+    total_flops = QuantityOf("total", "Contractions and everything else: flops + other_flops.")
+    params = QuantityOf("total", "Elements of distinct parameters.")
+    trainable_params = QuantityOf("total", "Of those, the ones that require a gradient.")
+    bytes_read = QuantityOf("total", "Compulsory reads of every operation run one by one.")
+    bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
+
+
 @dataclass(frozen=True, repr=False)
-class Result:
+class Result(Totals):
     """What one forward pass of a module costs, with its reasons.
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
@@ -154,15 +168,6 @@ class Result:
         """Of every quantity, all of it."""
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
         return Amount({**amount_of(self.ops).counts, **tree})
-
-    macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
-    flops = QuantityOf("total", "2 * macs.")
-    other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
-    total_flops = QuantityOf("total", "Contractions and everything else: flops + other_flops.")
-    params = QuantityOf("total", "Elements of distinct parameters.")
-    trainable_params = QuantityOf("total", "Of those, the ones that require a gradient.")
-    bytes_read = QuantityOf("total", "Compulsory reads of every operation run one by one.")
-    bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
 
     @property
     def per_sample(self) -> Amount:
@@ -226,7 +231,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedReport:
+class SavedReport(Totals):
     """What was saved of a result as JSON; the attributes are those of `Result`. Shapes of operators are not saved."""
 
     model: str
@@ -237,15 +242,6 @@ class SavedReport:
     uncosted: tuple[UncostedRow, ...]
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
-
-    macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
-    flops = QuantityOf("total", "2 * macs.")
-    other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
-    total_flops = QuantityOf("total", "Contractions and everything else: flops + other_flops.")
-    params = QuantityOf("total", "Elements of distinct parameters.")
-    trainable_params = QuantityOf("total", "Of those, the ones that require a gradient.")
-    bytes_read = QuantityOf("total", "Compulsory reads of every operation run one by one.")
-    bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
 
 
 def _module_rows(

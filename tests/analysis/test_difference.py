@@ -316,5 +316,8 @@ def test_reports_of_before_bytes_were_known_of_layers(tmp_path):
         assert not result.different
         assert "bytes read: 176 B, the same" in result.table().notes
     table = diff(old, new).table()
+    names = [column.name for column in table.columns]
+    assert table.total[names.index("old params")] == old.params == 36
+    assert [row.own_params for row in old.modules] == [0, 36]
     assert "Δ read" not in [column.name for column in table.columns]
     assert table.total[-2] == new.macs - old.macs

@@ -18,6 +18,8 @@ def test_nothing_is_nothing_of_everything():
     assert Amount().macs == Amount().params == Amount().total_flops == 0
     assert not Amount()
     assert Amount() + WORK == WORK + Amount() == summed([WORK]) == WORK
+    assert WORK - Amount() == WORK
+    assert Amount() - WORK == Amount({"macs": -5, "other_flops": -3})
     assert (Amount() * 3).macs == (Amount() // 3).macs == Amount().growing("views").macs == 0
     assert pickle.loads(pickle.dumps(Amount())).macs == copy.deepcopy(Amount()).macs == 0
 
