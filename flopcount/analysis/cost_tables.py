@@ -69,7 +69,7 @@ def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> T
         for row, cost in shown_modules(result.modules, depth)
         if cost
     ]
-    return _table(result, labels, rows, cost_columns((*of_modules(), *of_operators()), minor=True), fields)
+    return _table(result, labels, rows, cost_columns((*of_modules(), *of_operators())), fields)
 
 
 def _table(
@@ -115,7 +115,7 @@ def by_operator(result: Result, fields: Fields | None = None) -> Table:
     """One row per operator under its canonical name; views, which cost and move nothing, are left out."""
     labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls"))
     rows = [((row.op, row.kind.value, row.calls), row.cost) for row in result.operators if row.kind is not Kind.VIEW]
-    return _table(result, labels, rows, cost_columns(of_operators()), fields)
+    return _table(result, labels, rows, cost_columns(of_operators(), always=True), fields)
 
 
 def by_kind(result: Result, fields: Fields | None = None) -> Table:
@@ -126,7 +126,7 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
         if same and kind is not Kind.VIEW:
             rows.append(((kind.value, sum(row.calls for row in same)), summed(row.cost for row in same)))
     labels = (Column("kind", "text", tone="quiet"), Column("calls"))
-    return _table(result, labels, rows, cost_columns(of_operators()), fields)
+    return _table(result, labels, rows, cost_columns(of_operators(), always=True), fields)
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ _LABELS = (
 
 def _columns(quantity: Quantity) -> Iterator[Column]:
     """Old, new and the difference where the steps are of interest, else the difference alone."""
-    column = replace(quantity_column(quantity, minor=quantity.minor), key="", tone="")
+    column = replace(quantity_column(quantity), key="", tone="")
     if quantity.stepwise:
         for age in ("old", "new"):
             yield replace(column, name=f"{age} {column.name}", drop=min(quantity.drop, 1))

@@ -83,7 +83,7 @@ class SweepRows:
         """One row per configuration."""
         columns = (
             *(Column(name, "text") for name in self.names),
-            *(quantity_column(quantity, minor=quantity.minor) for quantity in of_layers()),
+            *(quantity_column(quantity) for quantity in of_layers()),
             *((Column("problem", "prose"),) if any(row.problem for row in self.rows) else ()),
         )
         rows = tuple(tuple(_cells(row, self.names))[: len(columns)] for row in self.rows)

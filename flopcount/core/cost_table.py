@@ -41,9 +41,9 @@ class CostedModule(Protocol[CostT_co]):
 ModuleT = TypeVar("ModuleT", bound=CostedModule[Any])
 
 
-def cost_columns(quantities: Iterable[Quantity], *, minor: bool = False) -> list[CostColumn[Any]]:
-    """The amounts of quantities; with `minor`, those that are so are shown where there is room for them."""
-    return [CostColumn(quantity_column(q, minor=minor and q.minor), itemgetter(q.name)) for q in quantities]
+def cost_columns(quantities: Iterable[Quantity], *, always: bool = False) -> list[CostColumn[Any]]:
+    """The amounts of quantities; minor ones are shown where there is room for them, or `always`."""
+    return [CostColumn(quantity_column(q, always=always), itemgetter(q.name)) for q in quantities]
 
 
 def shown_modules(rows: Iterable[ModuleT], depth: int) -> Iterator[tuple[ModuleT, Any]]:

@@ -154,7 +154,14 @@ def of_operators() -> tuple[Quantity, ...]:
     return tuple(quantity for quantity in of_layers() if quantity.of_module is None)
 
 
-def quantity_column(quantity: Quantity, *, minor: bool = False) -> Column:
-    """Its column among others; a `minor` one shows where there is room for it."""
+def quantity_column(quantity: Quantity, *, always: bool = False) -> Column:
+    """Its column among others; a minor one shows where there is room for it, or `always`."""
     heading = quantity.heading or quantity.title
-    return Column(heading, drop=quantity.drop, unit=quantity.unit, key=quantity.name, tone=quantity.tone, minor=minor)
+    return Column(
+        heading,
+        drop=quantity.drop,
+        unit=quantity.unit,
+        key=quantity.name,
+        tone=quantity.tone,
+        minor=quantity.minor and not always,
+    )

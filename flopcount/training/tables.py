@@ -124,9 +124,7 @@ def _of_phase(phase: Phase) -> CostColumn[Amounts]:
 
 
 def _of_all(quantity: Quantity) -> CostColumn[Amounts]:
-    return CostColumn(
-        quantity_column(quantity, minor=quantity.minor), lambda cost: summed(cost.values())[quantity.name]
-    )
+    return CostColumn(quantity_column(quantity), lambda cost: summed(cost.values())[quantity.name])
 
 
 def notes(training: Step) -> tuple[str, ...]:
