@@ -1,7 +1,4 @@
-"""The command: parse, call one library function, render. `--help` and `list` answer without importing torch.
-
-Exit codes: 0 all well, 1 a check found something unexplained, 2 bad input, 3 uncosted operators under --strict.
-"""
+"""The command: parse, call one library function, render. `--help` and `list` answer without importing torch."""
 
 from __future__ import annotations
 

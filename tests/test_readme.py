@@ -1,82 +1,15 @@
-"""The README's commands and code are run, and what they print is compared; `--update-golden` writes it anew."""
+"""The README's set-up; what its commands print is compared in test_documents.py."""
 
-import code
-import contextlib
-import io
 import re
-import shlex
-import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-from typer.testing import CliRunner
-
-from flopcount.cli import app
-from flopcount.rules import registry
-
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BLOCK = re.compile(r"```(console|pycon|python|sh)\n(.*?)```", re.DOTALL)
 
 
 def blocks(language):
-    return [body for kind, body in BLOCK.findall(README.read_text()) if kind == language]
-
-
-def run_console(body, monkeypatch):
-    """Every `$ flopcount ...` line with what it prints."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-    out = []
-    for line in body.splitlines():
-        if line.startswith("$ "):
-            _, *words = shlex.split(line[2:])
-            result = CliRunner().invoke(app, words, catch_exceptions=False)
-            assert result.exit_code == 0, result.stderr
-            out += [line, *result.stdout.splitlines()]
-    return "\n".join(out) + "\n"
-
-
-def run_session(body):
-    """Every `>>>` line with what an interpreter would print."""
-    interpreter, out = code.InteractiveInterpreter({}), []
-    for line in body.splitlines():
-        if line.startswith(">>> "):
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                assert not interpreter.runsource(line[4:])
-            out += [line, *printed.getvalue().splitlines()]
-    return "\n".join(out) + "\n"
-
-
-def renewed(monkeypatch):
-    runners = {"console": lambda body: run_console(body, monkeypatch), "pycon": run_session}
-
-    def renew(found):
-        kind, body = found.groups()
-        return f"```{kind}\n{runners[kind](body) if kind in runners else body}```"
-
-    return BLOCK.sub(renew, README.read_text())
-
-
-@pytest.mark.slow
-def test_printed_output_is_what_the_commands_print(monkeypatch, update_golden):
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "displayhook", lambda value: value is not None and print(repr(value)))
-    text = renewed(monkeypatch)
-    if update_golden:
-        README.write_text(text)
-    assert README.read_text() == text, "the README differs; look at it, then pytest --update-golden"
-
-
-@pytest.mark.parametrize("body", blocks("python"))
-def test_code_runs(body):
-    before = dict(registry._RULES)
-    try:
-        exec(compile(body, "README.md", "exec"), {"__name__": "readme"})
-    finally:
-        registry._RULES.clear()
-        registry._RULES.update(before)
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 def test_two_commands_do_all_the_set_up():

@@ -11,11 +11,18 @@ from typer.core import TyperGroup
 from .._version import __version__
 from ..core.errors import FlopcountError, UncostedError
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_FAILED_CHECK", "EXIT_UNCOSTED", "app"]
+__all__ = ["EXIT_BAD_INPUT", "EXIT_CODES", "EXIT_FAILED_CHECK", "EXIT_UNCOSTED", "app"]
 
 EXIT_FAILED_CHECK = 1
 EXIT_BAD_INPUT = 2
 EXIT_UNCOSTED = 3
+
+EXIT_CODES = {
+    0: "success",
+    EXIT_FAILED_CHECK: "a check failed: a limit, a claim, a difference or a model of a survey",
+    EXIT_BAD_INPUT: "bad input",
+    EXIT_UNCOSTED: "operators without a rule, under --strict",
+}
 
 
 class _Group(TyperGroup):
@@ -39,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tells what a video network costs, exactly and with reasons, before anyone runs it.",
+    epilog="[bold]Exit codes[/]\n\n" + "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 
 

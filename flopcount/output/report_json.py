@@ -13,7 +13,7 @@ from ..core.quantity import TABLE, Quantity
 from ..core.result import CONVENTION, ModuleRow, Result
 from ..training.step import Step
 
-__all__ = ["SCHEMA", "amount_data", "report_data", "to_json"]
+__all__ = ["SCHEMA", "amount_data", "phase_key", "report_data", "saved_quantities", "to_json"]
 
 SCHEMA = "flopcount/1"
 
@@ -79,11 +79,11 @@ def _training(training: Step) -> dict[str, Any]:
         "trained_params": training.trained_params,
         "optimizer": training.optimizer.name if training.optimizer else None,
         "total": amount_data(training.total),
-        "phases": {_key(phase): amount_data(amount) for phase, amount in training.phases.items()},
+        "phases": {phase_key(phase): amount_data(amount) for phase, amount in training.phases.items()},
         "modules": [
             {"path": row.path, "type": row.type, "depth": row.depth}
             | {
-                _key(phase): amount_data(row.cost[phase]) | amount_data(row.own[phase], prefix="self_")
+                phase_key(phase): amount_data(row.cost[phase]) | amount_data(row.own[phase], prefix="self_")
                 for phase in Phase
             }
             for row in training.rows
@@ -98,7 +98,8 @@ def _training(training: Step) -> dict[str, Any]:
     }
 
 
-def _key(phase: Phase) -> str:
+def phase_key(phase: Phase) -> str:
+    """The key of a phase of training."""
     return phase.value.replace(" ", "_")
 
 
@@ -124,5 +125,10 @@ def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
 
 def amount_data(amount: Amount, quantities: Iterable[Quantity] | None = None, prefix: str = "") -> dict[str, int]:
     """What is known of these quantities, by name; where not given, of all that are counted, or that layers show."""
-    shown = [q for q in TABLE.values() if q.of_layers or not q.made_of] if quantities is None else quantities
+    shown = saved_quantities() if quantities is None else quantities
     return {f"{prefix}{quantity.name}": amount[quantity.name] for quantity in shown if amount.knows(quantity)}
+
+
+def saved_quantities() -> tuple[Quantity, ...]:
+    """What each part of a report has in JSON: all that is counted, and what else layers show."""
+    return tuple(quantity for quantity in TABLE.values() if quantity.of_layers or not quantity.made_of)

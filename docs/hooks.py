@@ -1,0 +1,38 @@
+"""What mkdocs does beside reading docs/: it adds the pages that are generated from the package and its reports.
+
+Nothing of it is written to disk: a page is a function of the package, made anew with every build.
+"""
+
+from __future__ import annotations
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from generators.command_line import command_line_page, exit_codes_page
+from generators.facts import facts_page
+from generators.gallery import gallery_files
+from generators.networks import networks_page
+from generators.project import project_files
+from generators.python import python_page
+from generators.quantities import quantities_page
+from generators.report_json import json_page, json_schema
+
+PAGES = {
+    "reference/command_line.md": command_line_page,
+    "reference/exit_codes.md": exit_codes_page,
+    "reference/facts.md": facts_page,
+    "reference/flopcount-1.schema.json": json_schema,
+    "reference/json.md": json_page,
+    "reference/networks.md": networks_page,
+    "reference/python.md": python_page,
+    "reference/quantities.md": quantities_page,
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what is generated, and what lies elsewhere in the repository."""
+    for path, page in PAGES.items():
+        files.append(File.generated(config, path, content=page()))
+    for path, content in (gallery_files() | project_files()).items():
+        files.append(File.generated(config, path, content=content))
+    return files

@@ -1,0 +1,86 @@
+"""The README and the docs: their commands and code are run, and what they print is compared.
+
+`--update-golden` writes the outputs anew.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from documents import BLOCK, Page, shortened, steps
+
+from flopcount.rules import registry
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+LANGUAGES = {"console", "pycon", "python", "toml", "yaml", "json", "text", "sh", "bash"}
+SET_UP = (
+    "python3 -m venv ",
+    ". .venv/bin/activate",
+    "pip install ",
+    "mkdocs ",
+    "git ",
+    "python reports/",
+    "python benchmarks/",
+)
+COUNT = re.compile(r"\d[\d.,]* ?(?:[kMGTP]?(?:MACs?|FLOPs?)|[kMGTP]B)\b")
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "displayhook", lambda value: value is not None and print(repr(value)))
+    monkeypatch.syspath_prepend(tmp_path)
+    rules, modules = dict(registry._RULES), set(sys.modules)
+    yield Page(tmp_path, {"__name__": "__page__"})
+    registry._RULES.clear()
+    registry._RULES.update(rules)
+    for module in set(sys.modules) - modules:
+        if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
+            del sys.modules[module]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [README, *PAGES], ids=name)
+def test_what_a_page_prints_is_what_its_commands_print(path, page, update_golden):
+    text = path.read_text()
+    renewed = page.renewed(text)
+    if update_golden and renewed != text:
+        path.write_text(renewed)
+    assert path.read_text() == renewed, f"{name(path)} differs; look at it, then pytest --update-golden"
+
+
+@pytest.mark.parametrize("path", [README, *PAGES], ids=name)
+def test_nothing_on_a_page_stays_untested(path):
+    text = path.read_text()
+    fences = re.findall(r"^ *```(?=\S)", text, re.MULTILINE)
+    assert len(fences) == len(BLOCK.findall(text)), "a block is indented, or has more than a title beside its language"
+    for block in BLOCK.finditer(text):
+        assert block["language"] in LANGUAGES
+        if block["language"] in ("sh", "bash"):
+            for line in block["body"].splitlines():
+                assert line.startswith(SET_UP), line
+    prose = re.sub(r"`[^`]*`", "", BLOCK.sub("", text))
+    assert not COUNT.findall(prose), "a count is printed by a command, not typed into prose"
+
+
+def test_lines_left_out_stay_left_out():
+    printed = ["a", "b", "c", "d"]
+    assert shortened(printed, ["a", "...", "d"]) == ["a", "...", "d"]
+    assert shortened(printed, ["a", "...", "x"]) == ["a", "...", "d"]
+    assert shortened(printed, ["x", "..."]) == ["a", "..."]
+    assert shortened(printed, ["x"]) == printed
+    assert shortened(printed, [*printed, "..."]) == printed
+
+
+def test_what_is_typed_ends_where_it_is_complete():
+    assert steps("$ a \\\n  b\nc\n", "$ ") == [(["$ a \\", "  b"], ["c"])]
+    assert steps(">>> for i in x:\n...     i\n...\n1\n", ">>> ") == [([">>> for i in x:", "...     i", "..."], ["1"])]
+    assert steps(">>> a\n1\n...\n", ">>> ") == [([">>> a"], ["1", "..."])]
