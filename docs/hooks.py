@@ -5,17 +5,15 @@ Nothing of it is written to disk: a page is a function of the package, made anew
 
 from __future__ import annotations
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-
 from generators.command_line import command_line_page, exit_codes_page
 from generators.facts import facts_page
-from generators.gallery import gallery_files
 from generators.networks import networks_page
-from generators.project import project_files
 from generators.python import python_page
 from generators.quantities import quantities_page
 from generators.report_json import json_page, json_schema
+from generators.repository import repository_files
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 
 PAGES = {
     "reference/command_line.md": command_line_page,
@@ -33,6 +31,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is generated, and what lies elsewhere in the repository."""
     for path, page in PAGES.items():
         files.append(File.generated(config, path, content=page()))
-    for path, content in (gallery_files() | project_files()).items():
+    for path, content in repository_files().items():
         files.append(File.generated(config, path, content=content))
     return files

@@ -14,7 +14,8 @@ from flopcount.rules import registry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+NOTEBOOKS = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}  # test_notebooks.py runs these
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.stem not in NOTEBOOKS)
 LANGUAGES = {"console", "pycon", "python", "toml", "yaml", "json", "text", "sh", "bash"}
 SET_UP = (
     "python3 -m venv ",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from flopcount.cli import app
@@ -20,10 +22,12 @@ Piped output is plain text and 80 columns wide, or `$COLUMNS`; `NO_COLOR` turns 
 
 def command_line_page() -> str:
     """One section per command, in the order of `flopcount --help`."""
-    group = typer.main.get_command(app)
-    sections = [_section(name, command) for name, command in group.commands.items()]
-    overview = table(("command", "what it does"), ((f"[`{n}`](#flopcount-{n})", c.help.split("\n")[0]) for n, c in group.commands.items()))
-    return "\n".join([_HEAD, overview, *sections])
+    commands = typer.main.get_command(app).commands
+    first_lines = [
+        (f"[`{name}`](#flopcount-{name})", command.help.split("\n")[0]) for name, command in commands.items()
+    ]
+    sections = [_section(name, command) for name, command in commands.items()]
+    return "\n".join([_HEAD, table(("command", "what it does"), first_lines), *sections])
 
 
 def exit_codes_page() -> str:
@@ -33,7 +37,7 @@ def exit_codes_page() -> str:
     )
 
 
-def _section(name, command) -> str:
+def _section(name: str, command: Any) -> str:
     context = typer.Context(command, info_name=f"flopcount {name}")
     usage = " ".join([context.info_name, *command.collect_usage_pieces(context)])
     rows = [
@@ -51,7 +55,7 @@ def _section(name, command) -> str:
     )
 
 
-def _default(parameter) -> str:
+def _default(parameter: Any) -> str:
     if parameter.required:
         return "required"
     default = getattr(parameter.default, "value", parameter.default)

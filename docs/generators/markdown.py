@@ -9,11 +9,11 @@ from pathlib import Path
 __all__ = ["ROOT", "relinked", "table"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
+_LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?!https?:|#|mailto:)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A table; bars in cells are escaped."""
+    """A table; bars in its cells are escaped."""
     names = list(headings)
     lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -23,10 +23,13 @@ def _cell(value: object) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def relinked(text: str, target: Callable[[str], str | None]) -> str:
-    """The text with every relative link set anew; a link that `target` knows no place for becomes code."""
+def relinked(text: str, place: Callable[[str], str | None]) -> str:
+    """The text with each relative link set to its `place`; a link without one is its text alone."""
 
     def link(match: re.Match[str]) -> str:
-        return target(match[1]) or match[1]
+        target = place(match["path"])
+        if target is None:
+            return match["text"]
+        return f"{match['image']}[{match['text']}]({target}{match['anchor'] or ''})"
 
     return _LINK.sub(link, text)
