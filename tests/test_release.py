@@ -70,6 +70,11 @@ def test_the_citation_says_what_the_project_says():
     assert citation["message"]
 
 
+def test_the_release_is_the_command_that_is_documented():
+    assert " && .venv/bin/python .ci/release\n" in (ROOT / "CONTRIBUTING.md").read_text()
+    assert os.access(ROOT / ".ci" / "release", os.X_OK)
+
+
 @pytest.fixture
 def repository(tmp_path):
     """A committed package that may be released, with the command that does it."""

@@ -67,3 +67,8 @@ def test_hooks_are_the_quick_checks_of_ci():
     (loop,) = re.findall(r"^for tool in (.*); do$", RUN, re.M)
     last = re.findall(r"^(?:\.venv/bin/|npx )(.*)$", RUN, re.M)
     assert commands == {*re.findall(r'"([^"]+)"', loop), *last}
+
+
+def test_what_installs_the_hooks_is_pinned():
+    assert ".venv/bin/pip install -c constraints.txt pre-commit\n" in (ROOT / "CONTRIBUTING.md").read_text()
+    assert re.search(r"^pre-commit==", (ROOT / "constraints.txt").read_text(), re.M)
