@@ -129,6 +129,16 @@ def test_a_refused_release_builds_nothing(repository):
     assert {path for path in {*repository.rglob("*")} - before if ".git" not in path.parts} == set()
 
 
+def test_a_wheel_that_counts_something_else_is_no_release(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # which would lend the empty environment this checkout
+    command = (sys.executable, "-c", "import os; print(os.environ.get('PYTHONPATH'))")
+    release._expect("None\n", *command, cwd=tmp_path)
+    with pytest.raises(SystemExit, match=r"^no release: it prints\nNone\n\nand not\n38548959232$"):
+        release._expect("38548959232", *command, cwd=tmp_path)
+    with pytest.raises(SystemExit, match=r"^no release: \S+ exits with 3$"):
+        release._expect("", sys.executable, "-c", "raise SystemExit(3)", cwd=tmp_path)
+
+
 def test_tools_that_are_missing_are_named_with_what_brings_them(monkeypatch):
     monkeypatch.setattr(release, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r"build, hatchling, twine is not installed: .* -e '\.\[release\]'$"):
