@@ -22,7 +22,7 @@ def test_two_commands_do_all_the_set_up():
 def test_constraints_pin_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"], *extras["models"], *extras["html"]]
+    wanted = [*project["dependencies"], *extras["test"], *extras["models"], *extras["html"], *extras["release"]]
     names = {re.match(r"[A-Za-z0-9_.-]+", requirement).group().lower() for requirement in wanted}
     pins = dict(
         line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line

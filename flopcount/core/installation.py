@@ -16,6 +16,6 @@ class Installation:
     requirements: tuple[str, ...]
 
     def __str__(self) -> str:
-        """The commands that do it."""
+        """The commands that do it; the extra by way of a checkout, as flopcount is on no index."""
         names = [re.split(r"[^\w.-]", requirement)[0] for requirement in self.requirements]
-        return f"pip install {' '.join(names)}, or pip install 'flopcount[{self.extra}]'"
+        return f"pip install {' '.join(names)}, or pip install -e '.[{self.extra}]' in a checkout of flopcount"

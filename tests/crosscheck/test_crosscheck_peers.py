@@ -465,9 +465,8 @@ def test_tools_by_name(monkeypatch):
     with pytest.raises(InputError, match="no tool to check against"):
         check(module, (2, 3), against=[])
     monkeypatch.setattr("flopcount.crosscheck.peer.find_spec", lambda name: None)
-    with pytest.raises(
-        InputError, match=r"calflops is not installed\n  fix     pip install calflops, or .*\[peers\]', or"
-    ):
+    fix = r"pip install calflops, or pip install -e '\.\[peers\]' in a checkout of flopcount, or check"
+    with pytest.raises(InputError, match=rf"calflops is not installed\n  fix     {fix}"):
         check(module, (2, 3), against=("calflops",))
 
 

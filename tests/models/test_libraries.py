@@ -25,7 +25,7 @@ from flopcount.verification.readings import EVAL_NORM, count
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)  # as if it were not there
-    with pytest.raises(InputError, match=r"timm is not installed\n  fix     pip install timm, or .* 'flopcount\[libr"):
+    with pytest.raises(InputError, match=r"timm is not installed\n  fix     pip install timm, or .* -e '\.\[libr"):
         count_model("timm:resnet50")
 
 
@@ -228,14 +228,17 @@ def test_help_names_every_prefix():
 
 def test_a_network_of_the_zoo_that_wraps_a_library_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    text = r"which is not installed\n  fix     pip install transformers, or pip install .flopcount\[models\]"
+    text = r"which is not installed\n  fix     pip install transformers, or pip install -e '\.\[models\]' in"
     with pytest.raises(InputError, match=text):
         create_model("vivit_b_16x2")
 
 
 def test_what_a_library_is_installed_as():
     installation = Installation("libraries", ("open_clip_torch[all]>=2.0", "setuptools"))
-    assert str(installation) == "pip install open_clip_torch setuptools, or pip install 'flopcount[libraries]'"
+    assert (
+        str(installation)
+        == "pip install open_clip_torch setuptools, or pip install -e '.[libraries]' in a checkout of flopcount"
+    )
 
 
 LAZY = """

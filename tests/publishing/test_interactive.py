@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import sys
+import tomllib
 from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -29,6 +30,7 @@ from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.comparison_rows import Unplotted
 from flopcount.publishing.cost_report import CostReport, cost_report
 from flopcount.publishing.interactive import page
+from flopcount.publishing.interactive.html_page import INSTALLATION
 from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
@@ -190,9 +192,16 @@ def test_a_missing_library_is_told(library, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(
-        InputError, match=rf"needs {library}, which is not installed\n.*pip install 'flopcount\[html\]'"
+        InputError, match=rf"needs {library}, which is not installed\n.*pip install -e '\.\[html\]' in a"
     ):
         page([uncounted()], None, COMMAND)
+
+
+def test_what_a_page_needs_is_what_its_extra_brings():
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert list(INSTALLATION.requirements) == extras[INSTALLATION.extra]
 
 
 def modules(**texts):

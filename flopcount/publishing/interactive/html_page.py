@@ -15,6 +15,7 @@ from typing import Any
 
 from ..._version import __version__
 from ...core.errors import InputError
+from ...core.installation import Installation
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import chart_data
@@ -22,7 +23,9 @@ from .model_data import columns, measures, model_data, quantities_data
 from .scripts import one_script
 from .sections import comparison_section, model_section
 
-__all__ = ["page"]
+__all__ = ["INSTALLATION", "page"]
+
+INSTALLATION = Installation("html", ("jinja2>=3.1", "plotly>=6.0"))
 
 
 def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str) -> str:
@@ -65,9 +68,7 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError:
         library = name.partition(".")[0]
-        raise InputError(
-            f"a page needs {library}, which is not installed", [("fix", "pip install 'flopcount[html]'")]
-        ) from None
+        raise InputError(f"a page needs {library}, which is not installed", [("fix", str(INSTALLATION))]) from None
 
 
 def _asset(name: str) -> str:
