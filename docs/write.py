@@ -45,7 +45,7 @@ def picture() -> dict[Path, bytes]:
         if result.exit_code:
             raise SystemExit(result.stderr)
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1180, "height": 900}, device_scale_factor=1.5)
+        tab = browser.new_page(viewport={"width": 1180, "height": 1180}, device_scale_factor=1.5)
         tab.goto((Path(folder) / "index.html").as_uri())
         tab.wait_for_selector(".flopcount-ready, svg")
         shown = tab.screenshot()

@@ -122,7 +122,7 @@ def continues(typed, prompt):
 
 def shortened(printed, shown):
     """The printed lines, less those that `shown` leaves out with a line of three dots."""
-    if LEFT_OUT not in shown:
+    if LEFT_OUT not in shown or shown == [LEFT_OUT]:  # dots alone would show nothing
         return printed
     head, tail = shown.index(LEFT_OUT), len(shown) - 1 - shown[::-1].index(LEFT_OUT)
     after = len(shown) - tail - 1

@@ -77,7 +77,7 @@ def test_lines_left_out_stay_left_out():
     assert shortened(printed, ["a", "...", "d"]) == ["a", "...", "d"]
     assert shortened(printed, ["a", "...", "x"]) == ["a", "...", "d"]
     assert shortened(printed, ["x", "..."]) == ["a", "..."]
-    assert shortened(printed, ["x"]) == printed
+    assert shortened(printed, ["x"]) == shortened(printed, ["..."]) == printed
     assert shortened(printed, [*printed, "..."]) == printed
 
 
