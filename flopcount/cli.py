@@ -1,6 +1,7 @@
 """The command: parse, call one library function, render. `--help` and `list` answer without importing torch.
 
-Exit codes: 0 all well, 1 a check found something unexplained, 2 bad input, 3 uncosted operators under --strict.
+Exit codes: 0 success, 1 a negative answer (a difference unexplained, a budget exceeded, a model not counted), 2 bad
+input, 3 uncosted operators under --strict.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ GC_THRESHOLD = 200_000  # objects made before the collector looks; Python's own 
 def main() -> None:
     """Entry point of the `flopcount` command."""
     # Importing torch makes half a million objects, which Python's collector would look through again and again: half
-    # as long as the import itself. A count leaves little to collect, and what it does leave is still collected.
+    # as long as the import itself. A count leaves little garbage, and that is still collected.
     gc.set_threshold(GC_THRESHOLD)
     try:
         app()
@@ -47,6 +48,6 @@ def leave(code: object) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):  # nobody reads any more: Python knows what to say
+    except (OSError, ValueError):  # the reader is gone, which Python itself reports
         return
     os._exit(code)

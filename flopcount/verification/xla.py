@@ -14,7 +14,7 @@ from ..core.ops import CostedOp, Kind, tensors_in
 __all__ = ["xla_elementwise"]
 
 LAYER_NORM = 7  # flax's: square, two sums, less the mean, times the scale, times the input, plus the bias
-SOFTMAX = 4  # largest, less it, sum, divided by it
+SOFTMAX = 4  # maximum, its subtraction, sum, division by the sum
 GELU = 8  # by tanh: x·x·x, times a constant, plus x, times a constant, plus 1, times 1/2, times x
 
 
@@ -39,5 +39,5 @@ def xla_elementwise(costed: CostedOp) -> int:
 
 
 def _elements(costed: CostedOp) -> int:
-    """Of what the operation gives."""
+    """Elements of the operation's outputs."""
     return sum(tensor.numel for tensor in tensors_in(costed.op.signature.outputs))

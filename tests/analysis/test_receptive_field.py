@@ -191,7 +191,7 @@ def test_lost_is_named_and_never_guessed():
     assert fields(Odd(), (1, 3, 8, 8)) == {"before": "3×3", "behind": "unknown", "": "unknown"}
     report = count_flops(Odd(), (1, 3, 8, 8)).with_receptive_field()
     assert report.receptive_field[""][0].lost == "aten.linalg_inv_ex in the model itself"
-    assert "field unknown: since aten.linalg_inv_ex in the model itself" in str(report)
+    assert "field unknown: from aten.linalg_inv_ex in the model itself on, whose dependences" in str(report)
 
 
 def test_weights_that_depend_on_the_clip_are_not_overlooked():

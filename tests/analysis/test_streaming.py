@@ -160,9 +160,9 @@ PREVENTED = {
     "toy_early_fusion": "conv1 (Conv2d) sees all frames at once",
     "slow_fusion": "features.conv1 (Conv3d) moves 2 frames at a time",
     "slow_r50_8x8": "blocks.3.res_blocks.0.branch2.conv_a (Conv3d) pads in time",
-    "slowfast_r50_8x8": "the model itself (SlowFast) takes frames by their place in the clip",
+    "slowfast_r50_8x8": "the model itself (SlowFast) selects frames by their position in the clip",
     "tsm_r50": "base_model.layer1.0.conv1 (TemporalShift) pads in time",
-    "two_stream": "the model itself (TwoStream) takes frames as channels",
+    "two_stream": "the model itself (TwoStream) treats frames as channels",
 }
 
 
@@ -188,13 +188,13 @@ def test_the_layer_that_prevents_it_is_named(name):
         (
             Apply(lambda x: x.index_select(2, torch.tensor([0, 1, 4, 7]))),
             1,
-            "the model itself (Apply) takes frames by their place in the clip",
+            "the model itself (Apply) selects frames by their position in the clip",
         ),
         (Apply(lambda x: x - x.mean(2, keepdim=True)), 1, "the model itself (Apply) sees all frames at once"),
         (
             Apply(torch.linalg.inv),
             1,
-            "the model itself (Apply) has aten.linalg_inv_ex, and what that sees is not known",
+            "the model itself (Apply) has aten.linalg_inv_ex, whose dependences are not known",
         ),
     ],
     ids=str,
@@ -221,7 +221,7 @@ def test_command():
     late, cnn = (line for line in result.stdout.splitlines() if line.startswith("toy"))
     assert late.split()[-2:] == WINDOW.split()
     assert "cannot stream: conv1" in cnn
-    assert "pads in time: where a clip ends it sees zeros, a longer video has frames there" in result.stdout
+    assert "pads in time: it sees zeros where a clip ends; a longer video has frames there" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 

@@ -59,7 +59,7 @@ def test_a_list_of_configurations_and_an_endless_looking_iterator():
     assert [row.macs for row in rows if row.macs] == [macs(w, 2) for w in range(1, 60) if w != 13]
     with pytest.raises(InputError, match="the grid is empty"):
         sweep(build, {"width": [], "depth": [1]})
-    with pytest.raises(InputError, match="a grid is no str"):
+    with pytest.raises(InputError, match="a grid cannot be a value of type str"):
         sweep(build, "width")
     with pytest.raises(InputError, match="chunk is 0"):
         sweep(build, GRID, chunk=0)
@@ -67,7 +67,7 @@ def test_a_list_of_configurations_and_an_endless_looking_iterator():
 
 def test_what_a_builder_must_return():
     row = sweep(lambda width: nn.Linear(width, 3), {"width": [4]}).rows[0]
-    assert "the builder gave a Linear" in row.error
+    assert "the builder returned a Linear" in row.error
     uncounted = sweep(lambda width: (nn.Linear(width, 3), (2, 9)), {"width": [4]}).rows[0]
     assert "Linear raised" in uncounted.error
 
@@ -143,7 +143,7 @@ def test_lines_stand_at_what_was_counted():
         result.plot("widht")
     with pytest.raises(InputError, match="20 lines are too many"):
         sweep(build, {"width": range(20, 22), "depth": range(1, 21)}).plot("width")
-    with pytest.raises(InputError, match="nothing of the sweep was counted"):
+    with pytest.raises(InputError, match="no configuration of the sweep was counted"):
         sweep(build, {"width": [13], "depth": [1]}).plot("width")
 
 
@@ -211,11 +211,11 @@ def test_a_clip_that_cannot_be_counted_is_a_row(tmp_path):
     ("words", "message"),
     [
         ("sweep c3 --frames 8 --size 32", "no model named 'c3'"),
-        ("sweep c3d --frames 8:x --size 32", "--frames '8:x' is no range"),
-        ("sweep c3d --frames 16 --size 0", "has a number below 1"),
+        ("sweep c3d --frames 8:x --size 32", "--frames '8:x' is not a range"),
+        ("sweep c3d --frames 16 --size 0", "has no number, or one below 1"),
         ("sweep c3d --frames 16 --size 32 --plot no/such/file.png", "cannot write"),
-        ("sweep c3d --frames 16 --size 32 --plot sweep.gif", "no format of a picture named 'gif'"),
-        ("fit c3d --budget 25G", "budget '25G' is no amount of work"),
+        ("sweep c3d --frames 16 --size 32 --plot sweep.gif", "no picture format named 'gif'"),
+        ("fit c3d --budget 25G", "budget '25G' is not an amount of work"),
         ("fit c3d --budget 1kMACs", "no clip of c3d fits"),
         ("fit c3d --budget 25GMACs --views 3x", "views"),
     ],
