@@ -1,4 +1,4 @@
-"""The published audit: our column counted anew, causes that sum to the differences, and a page that is its JSON."""
+"""The published audit: our column counted again, causes that sum to the differences, and a page that is its JSON."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The README's commands and code are run, and what they print is compared; `--update-golden` writes it anew."""
+"""The README's commands and code are run, and what they print is compared; `--update-golden` rewrites it."""
 
 import code
 import contextlib

@@ -305,7 +305,7 @@ def test_what_is_asked_for_later_is_what_was_counted():
 
 
 class Odd(nn.Module):
-    """Arguments that equal nothing, themselves included."""
+    """Arguments that do not even equal themselves."""
 
     def forward(self, x):
         return x.masked_fill(x > 0, float("nan")) + torch.rand(x.shape, generator=torch.Generator())
@@ -363,7 +363,7 @@ def test_the_step_of_a_training_has_the_readers_of_a_report():
 
 
 class WithHead(nn.Module):
-    """In training it has an output more, as networks with auxiliary heads do."""
+    """In training it has one more output, as networks with auxiliary heads do."""
 
     def __init__(self):
         super().__init__()

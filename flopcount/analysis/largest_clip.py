@@ -114,7 +114,7 @@ def largest_clips(
     macs = np.broadcast_to(form.macs(**at) // batch, (len(t), len(s)))
     within = macs * views.count <= budget.macs
     if not within.any():
-        least = f"{times((int(t[0]), int(s[0]), int(s[0])))} takes {si(int(macs[0, 0]) * views.count, 'MACs')}"
+        least = f"{times((int(t[0]), int(s[0]), int(s[0])))} needs {si(int(macs[0, 0]) * views.count, 'MACs')}"
         raise InputError(f"no clip of {form.model} fits {budget.text}", [("seen", least), ("fix", "raise the budget")])
     clips: list[tuple[int, int, int]] = []
     for row in reversed(range(len(t))):

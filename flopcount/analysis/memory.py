@@ -243,7 +243,7 @@ def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
 
 
 def _workspace(op: Op, data: Flow) -> int:
-    """Bytes that the kernel of an op needs beside its inputs and outputs."""
+    """Bytes that the kernel of an op needs besides its inputs and outputs."""
     signature = op.signature
     if signature.is_view:
         return 0

@@ -1,4 +1,4 @@
-"""A counter that a check asks: how it is asked, what it gets, what it answers, and the causes of its difference."""
+"""A counter that a check runs: how it runs, what it gets, what it answers, and the causes of its difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were asked.
+"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were called.
 
 What enters is the module, its input and the tool's call; what leaves is the tool's answer and, of the very same pass,
 the operators with our cost, the calls of modules and the calls of the tool's functional formulas. Afterwards module,

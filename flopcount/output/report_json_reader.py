@@ -29,7 +29,7 @@ def read_report(path: str | Path) -> SavedReport:
         InputError: the file does not exist, is not JSON, has another schema, or contradicts itself.
     """
     path = Path(path)
-    fix = [("fix", f"write it again: flopcount model NAME --format json > {path}")]
+    fix = [("fix", f"write it with flopcount model NAME --format json > {path}")]
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

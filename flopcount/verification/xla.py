@@ -1,4 +1,4 @@
-"""What XLA's own analysis counts beside the contractions, for a network written in JAX and flax.
+"""What XLA's own analysis counts besides the contractions, for a network written in JAX and flax.
 
 `HloCostAnalysis` (xla/service/hlo_cost_analysis.cc) charges 2 FLOPs per multiply-accumulate and 1 per element of every
 elementwise or reducing operation, but none for exp, tanh and the like, which it lists apart. Scenic prints half of it
@@ -19,7 +19,7 @@ GELU = 8  # by tanh: x·x·x, times a constant, plus x, times a constant, plus 1
 
 
 def xla_elementwise(costed: CostedOp) -> int:
-    """FLOPs of one operation beside its contractions."""
+    """FLOPs of one operation besides its contractions."""
     signature = costed.op.signature
     if costed.kind in (Kind.LINEAR, Kind.CONV):
         return _elements(costed) if signature.arguments.get("bias") is not None else 0

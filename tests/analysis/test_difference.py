@@ -37,7 +37,7 @@ def run(tmp_path, monkeypatch):
 
 
 def net(**widths):
-    """Linear layers in a row by name, each as wide as said."""
+    """Linear layers in a row by name, each of the given width."""
     layers, before = OrderedDict(), 8
     for name, width in widths.items():
         layers[name] = nn.Linear(before, width)

@@ -1,4 +1,4 @@
-"""Steps give what the whole clip gives, and are counted; what cannot step names the layer."""
+"""Steps give what the whole clip gives, and are counted; a network that cannot step names the layer."""
 
 import json
 
@@ -107,7 +107,7 @@ def test_lstm_by_hand():
     model = create_model("cnn_lstm", clip="4x49x49", num_classes=3).eval()
     whole = count_flops(model, (1, 3, 4, 49, 49))
     step = streaming(model, (1, 3, 4, 49, 49)).step
-    assert 4 * step.macs == whole.macs  # nothing looks at more than one frame
+    assert 4 * step.macs == whole.macs  # no layer sees more than one frame
     state = streaming(model, (1, 3, 4, 49, 49)).state_bytes
     assert state == (4 * 3 + 2 * 256) * 4  # probabilities of four frames, hidden state and cell of the LSTM
 
@@ -133,7 +133,7 @@ def test_image_networks_keep_nothing():
 
 def test_a_network_of_ones_own():
     class Difference(nn.Module):
-        """Scores of what changed between two frames."""
+        """Scores of the change between two frames."""
 
         def __init__(self):
             super().__init__()

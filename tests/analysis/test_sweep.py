@@ -80,7 +80,7 @@ def test_a_process_pool():
 
 @pytest.mark.slow
 def test_a_pool_that_breaks_loses_no_configuration(tmp_path):
-    """A process pool takes nothing after a worker died: what was not counted says so."""
+    """A process pool accepts nothing after a worker died: a configuration that was not counted says so."""
     marker = [str(tmp_path / "died")]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         result = sweep(build, {**GRID, "marker": marker}, executor=pool, chunk=10)
@@ -165,7 +165,7 @@ def test_other_budgets_are_refused(text):
 
 
 def test_no_clip_beside_the_found_ones_is_longer_or_larger():
-    """By trying all of a small choice."""
+    """The answer by trying all of a few sizes."""
     form = closed_form_of("r3d_18", rebuild=True)
     frames, sizes = range(1, 30), range(32, 300, 20)
     allowance = Allowance.parse("30GMACs")

@@ -131,7 +131,7 @@ def test_the_options_are_the_same_and_in_the_help(run, command):
 
 
 def printed(run, command, *options):
-    """What a command says of the net, without how it was asked."""
+    """What a command says about the net, without the command line."""
     base = () if command == "sweep" or {"--clip", "--input"} & set(options) else ("--clip", "4x8x8")
     result = run(*LINES[command].split(), *base, *options)
     if TOO_SMALL in options:
@@ -224,7 +224,7 @@ def test_a_batch_is_named_wherever_its_cost_stands(run, tmp_path):
     words = ("report", "nets.py:Whole", "--clip", "4x8x8", "--batch", "2", "--views", "3x1", "--no-check", "--out")
     run(*words, "out")
     page = (tmp_path / "out" / "nets.py_Whole.md").read_text()
-    assert "the model built anew for each clip; for a batch of 2." in page
+    assert "the model rebuilt for each clip; for a batch of 2." in page
     assert "| the batch of 2 |" in page
     run(*words, "out", "--format", "html")
     page = (tmp_path / "out" / "index.html").read_text()
@@ -246,7 +246,7 @@ def test_a_form_of_two_inputs_and_what_fits(run):
     assert "4×16×16" not in fits
     of_two = [word.replace("1x", "2x", 1) for word in STREAMS]
     words = ("--budget", "1MMACs", "--frames", "2,4", "--size", "8,16")
-    assert run("fit", "nets.py:TwoStream", *of_two, *words).stdout == fits  # a video each
+    assert run("fit", "nets.py:TwoStream", *of_two, *words).stdout == fits  # each of one video
 
 
 def test_frames_before_colours_are_frames(run, tmp_path):

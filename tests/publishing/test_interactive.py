@@ -447,7 +447,7 @@ def test_layers_sort_and_filter(opened, costs, text):
         largest = max(row.own.macs for row in report.modules)
         assert report.module(names.first.inner_text()).own.macs == largest
         before = names.all_inner_texts()
-        move(panel, "T", "End")  # the order is that of the clip of now
+        move(panel, "T", "End")  # the order is that of the current clip
         larger = count_model("c3d", clip=Clip(64, 16, 16))
         ordered = [larger.module(path).own.macs for path in names.all_inner_texts()]
         assert ordered == sorted(ordered, reverse=True)

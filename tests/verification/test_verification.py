@@ -133,7 +133,7 @@ def test_a_number_of_another_network_is_a_copy():
 
 
 def test_causes_are_grouped_by_what_they_are():
-    """Other numbers of one kind count apart, as do other causes beside it."""
+    """Causes of one kind with different numbers count separately, as do several causes together."""
     found = judge(replace(MADE_UP, cost=Printed("301.1", "G")), MODEL, _count)
     views = [Reason("multiplied by {} views", (number,)) for number in (30, 30, 10)]
     verdicts = [replace(found, cost=Verdict(Finding.CAUSE, (view,))) for view in views]
@@ -218,7 +218,7 @@ def test_a_claim_with_its_clip_known():
 
 
 def test_a_claim_about_parameters():
-    """78.4 M are the 101 classes of UCF101; the same cost with other parameters is no reading of the claim."""
+    """78.4 M are the 101 classes of UCF101; the same cost with other parameters is not a reading of the claim."""
     (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("78.4", "M")).readings
     assert found.classes == 101
     (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("79.99", "M")).readings

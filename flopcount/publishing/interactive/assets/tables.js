@@ -38,7 +38,7 @@ export function sorted(table) {
   return place;
 }
 
-// `away` rows count as absent (deeper than asked for); `say` gets the others that are shown
+// `away` rows count as absent (deeper than asked for); `tell` gets the others and which are shown
 export function filtered(table, input, tell) {
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
