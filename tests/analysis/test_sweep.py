@@ -179,7 +179,7 @@ def test_no_clip_beside_the_found_ones_is_longer_or_larger():
 
 def test_a_budget_below_the_smallest_clip_is_told():
     form = closed_form_of("r3d_18", rebuild=True)
-    with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 takes"):
+    with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 needs"):
         largest_clips(form, Allowance.parse("1MMACs"))
     with pytest.raises(InputError, match="takes none of the frames 0 to 0"):
         largest_clips(form, Allowance.parse("1GMACs"), frames=[0])
