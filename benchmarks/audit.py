@@ -1,7 +1,7 @@
-"""What every counter answers for well-known networks, and why: `python benchmarks/audit.py --out reports/audit.md`.
+"""What each counter answers for well-known networks, and why: `python benchmarks/audit.py --out reports/audit.md`.
 
 One fresh process per network, tool and device, with a time limit. The raw answers go into a JSON file beside the page;
-`--keep` takes the cells that are there already, and so goes on where an earlier run was stopped.
+`--keep` keeps the cells that are there already, and so resumes an earlier run.
 """
 
 from __future__ import annotations

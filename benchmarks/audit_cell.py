@@ -1,7 +1,7 @@
 """One cell of the audit in a process of its own: `python audit_cell.py MODEL TOOL DEVICE` prints one JSON object.
 
 On the CPU the tool runs a real forward pass under `flopcount check`, which names the causes of its difference; on meta
-tensors it is called as its documentation does, and its total is all that is asked for.
+tensors it is called as its documentation does, for its total alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def cell(model: str, tool: str, device: str) -> dict[str, Any]:
     """What the tool answers, or what stopped it."""
     try:
         return on_cpu(model, tool) if device == "cpu" else on_meta(model, tool)
-    except Exception as error:  # a tool may raise anything, and the table shall say what
+    except Exception as error:  # a tool may raise anything, and the table says what
         return {"failure": reason(error)}
 
 

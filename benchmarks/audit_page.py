@@ -11,14 +11,14 @@ __all__ = ["markdown"]
 
 READING = """\
 - **MACs**: multiply-accumulates of one forward pass at the network's own clip, batch 1. A tool's answer is converted
-  from its unit (torch's FLOPs are halved); what calls a sum of MACs and other operations MACs is taken at its word.
-- **×**: the tool's answer over flopcount's. 1.0000 stands for equality to the last digit, `≈` for less.
+  from its unit (torch's FLOPs are halved); where a tool adds other operations to its MACs, the sum is its answer.
+- **×**: the tool's answer over flopcount's. 1.0000 means equality to the last digit, `≈1.0000` means nearly.
 - **CPU**: a real forward pass in a fresh process, in which flopcount listens beside the tool. **meta**: module and
   input without data, the tool called as its documentation does; ptflops with its default backend.
 - **Who is right**: flopcount's column is the sum over layers of the formulas in [rules.md](rules.md). Where a tool
   gives something else on the CPU, the causes below add up to the difference exactly, each computed by its own formula
-  from what ran; whatever they leave over is said to be unexplained. On meta tensors the one tool that answers
-  otherwise than on the CPU beyond attention, ptflops, is explained by the difference between its two answers.
+  from what ran; what they leave over is listed as unexplained. On meta tensors ptflops alone differs from its answer
+  on the CPU beyond attention; the causes of that difference are listed too.
 - **Failures** are the tools' own, on that network and device."""
 
 
@@ -36,7 +36,7 @@ def markdown(result: Mapping[str, Any]) -> str:
             ["network", "input", "flopcount MACs", "on", *tools],
             [row for name, model in models.items() for row in _answers(name, model, tools)],
         ),
-        "## Who is right how often",
+        "## How often each tool is right",
         _grid(
             ["tool", "equal on CPU", "differs, all explained", "unexplained", "failed", "equal on meta", "failed"],
             [_score(tool, models) for tool in tools],
@@ -105,13 +105,13 @@ def _differences(tool: str, model: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _twice(tool: str, model: Mapping[str, Any]) -> Iterator[str]:
-    """What ptflops counts more on meta tensors than on the CPU; whatever this cause leaves over is said."""
+    """What ptflops counts on meta tensors beyond the CPU; what this cause leaves over is listed too."""
     cells = [model["cells"].get(f"{tool} {device}", {}) for device in ("meta", "cpu")]
-    linear = model.get("linear_with_bias")  # which answers kept from an older audit do not have
+    linear = model.get("linear_with_bias")  # answers kept from an older audit lack it
     if tool != "ptflops" or linear is None or any("macs" not in cell for cell in cells):
         return
     more = cells[0]["macs"] - cells[1]["macs"]
-    yield f"- **{tool}** on meta, {_signed(more)} MACs to its answer on the CPU:"
+    yield f"- **{tool}** on meta, {_signed(more)} MACs against its answer on the CPU:"
     yield (
         "  - counts the products of a Linear with bias twice, since torch's meta kernel for addmm is Python that calls "
         f"torch.mm, which ptflops patches: {_signed(linear['macs'])} in {linear['calls']:,} calls"

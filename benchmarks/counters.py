@@ -1,7 +1,7 @@
 """Every tool of the benchmark behind one call: (module, input) -> MACs as the tool sees them.
 
-Each is called as its own documentation does, on real tensors and, where it can be asked to, on meta tensors as well: so
-that each tool is seen at its best. A tool that gives FLOPs is divided by 2. Functions that load a tool import it; the
+Each is called as its own documentation does, on real tensors and, where it can, on meta tensors as well, so that each
+tool is seen at its best. A tool that gives FLOPs is divided by 2. Functions that load a tool import it; the
 call they return is what is timed.
 """
 
@@ -96,7 +96,7 @@ def calflops() -> Count:
 TOOLS = {
     "bare": Tool("bare forward, meta", "torch", "meta", "", bare_forward),
     "flopcount": Tool("flopcount", "flopcount", "meta", "MACs", flopcount),
-    "flopcount-cpu": Tool("flopcount, weights given", "flopcount", "cpu", "MACs", flopcount),
+    "flopcount-cpu": Tool("flopcount, real weights", "flopcount", "cpu", "MACs", flopcount),
     "flopcountermode-meta": Tool("FlopCounterMode, meta", "torch", "meta", "FLOPs", flop_counter_mode),
     "fvcore-meta": Tool("fvcore, meta", "fvcore", "meta", "MACs", fvcore),
     "ptflops-meta": Tool("ptflops aten, meta", "ptflops", "meta", "MACs", ptflops("aten")),
@@ -110,6 +110,6 @@ TOOLS = {
     "torchinfo": Tool("torchinfo, CPU", "torchinfo", "cpu", "MACs", torchinfo),
     "calflops": Tool("calflops, CPU", "calflops", "cpu", "MACs", calflops),
 }
-"""In the order of the tables: what is measured against, ourselves, tools on shapes alone, tools that compute."""
+"""In the order of the tables: the reference, flopcount, tools on shapes alone, tools that compute."""
 
 BARE, OURS = "bare", "flopcount"

@@ -1,4 +1,4 @@
-"""Exact MACs of the benchmark's networks by hand: layer sizes written out, nothing traced, nothing of flopcount used.
+"""Exact MACs of the benchmark's networks by hand: layer sizes written out, without tracing and without flopcount.
 
 A convolution has prod(kernel)·Cin MACs for each of its Cout·prod(output) outputs, a linear layer inputs·outputs.
 """

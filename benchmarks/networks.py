@@ -1,6 +1,6 @@
 """The four networks of the benchmark: readable torch.nn, and for each its input and its exact MACs by hand.
 
-They stand for what video papers are made of: plain 3D convolutions (C3D), residual ones (R3D-18), two pathways of many
+They represent what video papers use: plain 3D convolutions (C3D), residual ones (R3D-18), two pathways of many
 small layers (SlowFast), all three from flopcount's own zoo, and attention over thousands of tokens (ViViT).
 """
 

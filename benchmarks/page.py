@@ -13,18 +13,18 @@ from summary import Grid, Target
 __all__ = ["markdown", "show", "write_whole"]
 
 READING = """\
-- **How**: one fresh process per network, tool and round, rounds interleaved, medians over rounds; a ratio is one of
-  medians. The clock starts after the imports of torch and of the tool and after the network is built, and stops when
+- **How**: one fresh process per network, tool and round, rounds interleaved, medians over rounds; a ratio is a ratio
+  of medians. The clock starts after the imports of torch and of the tool and after the network is built, and stops when
   the MACs are known. What a call imports by itself counts, on both sides: for a bare forward on meta tensors that is
-  most of its first call. The repeated call stands beside it: both sides have everything imported, and flopcount
-  looks up what its first call worked out. `benchmarks/README.md` has first counts in a warm process.
+  most of its first call. In the repeated call both sides have everything imported, and flopcount
+  reuses what its first call worked out. `benchmarks/README.md` has first counts in a warm process.
 - **Bare forward**: `module(x)` under `torch.no_grad()` in eval mode, module and input on the meta device. Tools that
   let torch work out the shapes pay for at least one such pass; flopcount works most of them out by itself.
 - **Memory**: the highest resident size of the process, weights included where a tool needs them.
 - **MACs**: beside the sum over layers by hand (`benchmarks/formulas.py`). Tools that report FLOPs are divided by 2.
   Some add normalisation or biases to the same number, and some see neither attention nor functions outside modules;
   both are differences here.
-- **Rows**: "meta" and "CPU" say where module and input live; "weights given" is flopcount on a real CPU module."""
+- **Rows**: "meta" and "CPU" say where module and input live; "real weights" is flopcount on a real CPU module."""
 
 
 def verdict(target: Target) -> str:
@@ -32,7 +32,7 @@ def verdict(target: Target) -> str:
 
 
 def show(tables: Sequence[Grid], targets: Sequence[Target], problems: Sequence[str]) -> None:
-    """On stdout; progress has gone to stderr."""
+    """Print the tables to stdout; progress goes to stderr."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -61,7 +61,7 @@ def markdown(
     """The report; every number in it is of this run."""
     machine, rounds = result["machine"], result["rounds"]
     known = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    promises = Grid("", ("target", "found", ""), tuple((t.promise, t.found, verdict(t)) for t in targets))
+    promises = Grid("", ("target", "measured", ""), tuple((t.promise, t.found, verdict(t)) for t in targets))
     networks = Grid(
         "",
         ("network", "input", "exact MACs"),
@@ -95,7 +95,7 @@ def cell(text: str) -> str:
 
 
 def write_whole(files: Mapping[Path, str]) -> None:
-    """All files or none: each is written beside its place first, and moved there once all are complete."""
+    """All files or none: each is written under a temporary name and moved to its place once all are complete."""
     written: dict[Path, Path] = {}
     try:
         for path, text in files.items():

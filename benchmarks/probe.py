@@ -27,7 +27,7 @@ def probe(network: str, tool: str) -> dict[str, Any]:
             return {"status": "ok", **measure(network, tool)}
         except ModuleNotFoundError as error:
             return absence(tool, error)
-        except Exception as error:  # a peer may raise anything, and the table shall say what
+        except Exception as error:  # a peer may raise anything, and the table says what
             return {"status": "failed", "reason": reason(error)}
 
 
@@ -73,7 +73,7 @@ def peak_bytes() -> int:
 
 
 def absence(tool: str, error: ModuleNotFoundError) -> dict[str, Any]:
-    """Not installed where the tool itself is missing; a part it needs and does not bring is its failure."""
+    """Not installed where the tool itself is missing; failed where a package that it needs but does not install is."""
     from counters import TOOLS
 
     if error.name is not None and error.name.partition(".")[0] == TOOLS[tool].package:

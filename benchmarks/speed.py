@@ -88,7 +88,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-startup", dest="startup", action="store_false", help="leave the command's start-up out")
     parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the report, and its raw data beside it")
     options = parser.parse_args(argv)
-    if options.out is not None:  # told now, not after the measurements
+    if options.out is not None:  # refused now, not after the measurements
         if options.out.suffix != ".md":
             parser.error(f"--out is {options.out}; give a name that ends in .md (the raw data go beside it as .json)")
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def positive(text: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """This checkout importable in every child, and its bytecode kept, as that of an installed package is."""
+    """The environment of every child: this checkout is importable, and its bytecode is kept as for a package."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return env

@@ -16,7 +16,7 @@ __all__ = ["Cell", "Grid", "Target", "geometric_mean", "grids", "summarise", "ta
 
 MAX_TIME_RATIO = 1.3
 MAX_MEMORY_RATIO = 1.2
-SHORT = 40  # characters of a reason that a cell shows; the rest stands under the tables
+SHORT = 40  # characters of a reason that a cell shows; the whole reason is under the tables
 
 Record = Mapping[str, Any]
 
@@ -48,7 +48,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Target:
-    """A promise, what was found, and whether it holds; None where it was not measured."""
+    """A promise, the measured value, and whether it holds (None where it was not measured)."""
 
     promise: str
     found: str
@@ -93,7 +93,7 @@ def cell_of(records: Sequence[Record], bare: Sequence[Record], macs: int) -> Cel
 
 
 def problem_of(records: Sequence[Record]) -> str | None:
-    """What stands in the cell of a tool that did not answer, every time and always the same."""
+    """The cell of a tool that did not answer every time, or not always the same."""
     for record in records:
         if record["status"] == "not installed":
             return "not installed"
@@ -178,7 +178,7 @@ def failures(cells: Mapping[tuple[str, str], Cell], networks: Mapping[str, str],
 
 
 def targets(cells: Mapping[tuple[str, str], Cell], networks: Iterable[str], ours: str) -> list[Target]:
-    """The promises of flopcount on time, memory and exactness; a network it fails on breaks them all."""
+    """The promises of flopcount on time, memory and exactness; a failure on one network breaks them all."""
     row = [cells.get((network, ours), Cell(problem="not measured")) for network in networks]
     complete = bool(row) and all(cell.problem is None for cell in row)
     mean = geometric_mean(c.first for c in row if c.first is not None) if complete else None

@@ -1,4 +1,4 @@
-"""Counting beside the forward it watches, in one warm process: `python benchmarks/warm.py --out benchmarks/README.md`.
+"""Counting against the forward pass it watches, in one warm process: `benchmarks/warm.py --out benchmarks/README.md`.
 
 `speed.py` starts a process per measurement, where imports weigh most. Here everything is imported and every network
 has run before, so that what is left is the counting itself: a first count (nothing remembered), a repeated one, and
@@ -82,7 +82,7 @@ def measure(name: str, rounds: int) -> dict[str, float]:
     """Median seconds of a bare forward pass on meta tensors, of torch's counter on it, and of our counts."""
     say(name)
     module, shape = network(name)
-    bare = copy.deepcopy(module).to("meta")  # a weightless module keeps its small buffers
+    bare = copy.deepcopy(module).to("meta")  # a module without weights keeps its small buffers
     x = torch.empty(shape, device="meta")
     flop_counter_mode = TOOLS["flopcountermode-meta"].load()
     seconds: dict[str, list[float]] = {}
@@ -106,7 +106,7 @@ def clock(call: Callable[[], object]) -> float:
 
 
 def by_fvcore(name: str) -> float:
-    """Seconds of one fvcore count on the CPU, where alone it runs."""
+    """Seconds of one fvcore count on the CPU, the only device where it runs."""
     say(f"{name}: fvcore")
     module, shape = network(name, "cpu")
     x = torch.rand(shape)
@@ -220,7 +220,7 @@ def hottest(profile: cProfile.Profile) -> Grid:
 
 
 def page(command: str, tables: Sequence[Grid], targets: Sequence[Target], profiled: Sequence[tuple[str, Grid]]) -> str:
-    promised = Grid("", ("target", "found", ""), tuple((t.promise, t.found, verdict(t)) for t in targets))
+    promised = Grid("", ("target", "measured", ""), tuple((t.promise, t.found, verdict(t)) for t in targets))
     parts = [
         "# How fast counting is",
         "Two benchmarks: [speed.md](../reports/speed.md) beside the peers, each measurement in a process of its own "

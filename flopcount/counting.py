@@ -70,15 +70,20 @@ def count_named(
 
 
 def require_module(module: object) -> None:
-    """Refuse what is no module.
+    """Refuse what is not a module.
 
     Raises:
-        InputError: it is none.
+        InputError: the object is not a torch.nn.Module.
     """
     if not isinstance(module, nn.Module):
         raise InputError(
             f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
-            [("fix", "wrap a function in a module, build a class first, and of an exported program count .module()")],
+            [
+                (
+                    "fix",
+                    "wrap a function in a module, instantiate a class, or count the .module() of an exported program",
+                )
+            ],
         )
 
 
@@ -123,7 +128,7 @@ def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
-    `settled` has the sizes of lazy parameters, which are not the module's own to tell.
+    `settled` has the sizes of lazy parameters, which the module itself does not know.
     """
     sizes = {id(p): (p.numel(), p.requires_grad) for p in inventory.parameters if id(p) not in inventory.lazy}
     if inventory.lazy:
@@ -150,8 +155,10 @@ def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int
             if parameter is not None and id(parameter) in inventory.lazy and id(parameter) not in sizes:
                 full = f"{path}.{name}".lstrip(".")
                 if full not in settled:
-                    why = f"lazy parameter {full} has no size, since this input never reaches it"
-                    raise InputError(why, [("fix", "run it once on an input first, or leave it out")])
+                    why = f"lazy parameter {full} has no size, because this input never reaches it"
+                    raise InputError(
+                        why, [("fix", "run its module once on an input first, or leave the parameter out")]
+                    )
                 sizes[id(parameter)] = settled[full], parameter.requires_grad
     return sizes
 
@@ -181,7 +188,7 @@ def refuse_uncosted(ops: Iterable[CostedOp]) -> None:
     """Raise where an operator has no rule, with its place.
 
     Raises:
-        UncostedError: one has none.
+        UncostedError: an operator has no rule.
     """
     missing: dict[str, list[CostedOp]] = {}
     for costed in ops:

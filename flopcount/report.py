@@ -45,7 +45,7 @@ __all__ = ["Report", "count_flops", "count_model", "report_of_model"]
 
 
 class _Counted:
-    """What a report is of, so that its readers can look at it again; copies share it, pickles have none of it."""
+    """What a report was counted from, so that its readers can count again; copies share it, pickles lack it."""
 
     def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
         self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
@@ -74,9 +74,9 @@ def _nothing() -> None:
 class Report(Result):
     """What one forward pass of a module costs, with its reasons; the numbers are those of `Result`.
 
-    `training` is the whole step, where it was counted. What else can be said of the module is found out when it is
-    asked for: `span`, `memory`, `formula`, `receptive_field`. For that a report holds on to the module and its input,
-    which must be as they were when they were counted; `released()` and a pickled report do not have them.
+    `training` is the whole step, where it was counted. Everything else is computed on request: `span`, `memory`,
+    `formula`, `receptive_field`. For that a report holds the module and its input, which must be as they were when they
+    were counted; `released()` and a pickled report do not have them.
     """
 
     training: Training | None = None
@@ -85,7 +85,9 @@ class Report(Result):
     counted: _Counted | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}  # what readers found is found again
+        return {
+            entry.name: getattr(self, entry.name) for entry in fields(self)
+        }  # what readers computed is computed again
 
     def by_module(self, depth: int = 2) -> Table:
         """One row per module down to `depth` (-1: all); rows sum to the total."""
@@ -116,10 +118,10 @@ class Report(Result):
         return table_by(self, by, depth, training=self.training, fields=self.fields)
 
     def with_dataflow(self) -> Report:
-        """The same with the data of every operation followed, which is what span and memory read.
+        """The same with the data of every operation followed, as span and memory need it.
 
         Raises:
-            InputError: the module is no longer there, or is another than was counted.
+            InputError: the module is no longer there, or is not the one that was counted.
         """
         return self if self.dataflow is not None else self._followed
 
@@ -134,7 +136,7 @@ class Report(Result):
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
 
     def released(self) -> Report:
-        """The same without the module and its input, which may then be let go; numbers and tables stay."""
+        """The same without the module and its input, which can then be freed; numbers and tables stay."""
         return replace(self, counted=None)
 
     def with_receptive_field(self) -> Report:
@@ -182,7 +184,7 @@ class Report(Result):
     ) -> ClosedForm:
         """The cost as a function of the clip: `report.formula("THW")`; arguments and errors as `closed_form`.
 
-        Of a module that was counted in training it is the forward pass in training, as the report's own numbers are.
+        Of a module that was counted in training it is the forward pass in training mode, as are the report's numbers.
         """
         from .symbolic import closed_form
 
@@ -237,11 +239,14 @@ class Report(Result):
 
     def _counted_again(self, what: str) -> _Counted:
         if self.counted is None:
-            raise InputError(f"this report of {self.model} has no module to find {what}", [("fix", "count it again")])
+            raise InputError(
+                f"{what} cannot be computed: this report of {self.model} no longer has its module",
+                [("fix", "count it again")],
+            )
         return self.counted
 
     def _refuse_another(self) -> NoReturn:
-        why = f"{self.model} does something else by now than what was counted"
+        why = f"{self.model} no longer does what was counted"
         raise InputError(why, [("fix", "count it again, in the same mode and under the same autocast")])
 
     def __str__(self) -> str:
@@ -261,7 +266,7 @@ def _calls(result: Result) -> list[tuple[Any, ...]]:
 
 
 _OF_RESULT = tuple(entry.name for entry in fields(Result))
-_OF_FORWARD = ("macs", "other_flops")  # which a form must say as they were counted
+_OF_FORWARD = ("macs", "other_flops")  # a form must equal these as they were counted
 
 
 def count_flops(
@@ -295,19 +300,19 @@ def count_flops(
         batch: samples in the input, where that is not the first size of the first tensor.
         strict: raise where an operator has no rule instead of listing it.
         engine: "auto", "meta", "fake" or "real".
-        fast: look up what earlier calls worked out, and work shapes out ourselves where we can; the result is the same
-            without, where torch's meta kernels answer every single call.
+        fast: reuse what earlier calls worked out, and compute shapes by our own functions where possible; otherwise
+            torch's meta kernels answer every call, and the result is the same.
         mode: "forward", or "train" to count a training step too: loss, backward and optimizer, in `report.training`.
             A module in eval mode is put into training mode for that, and is as before afterwards.
         optimizer: "sgd" (momentum 0.9), "adam" or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
         symbolic: deprecated; `report.formula("THW")` finds the closed form.
         layout: deprecated; `report.formula("THW", layout=...)`.
-        dataflow: deprecated; `report.span` and `report.memory` follow the data where it was not.
+        dataflow: deprecated; `report.span` and `report.memory` follow the data themselves.
         receptive_field: deprecated; `report.receptive_field()`, and `report.with_receptive_field()` for its tables.
 
     Raises:
-        InputError: an input that is none of the above, or a module that raises on it (ForwardError, with the layer).
+        InputError: the input is none of the above, or the module raises on it (ForwardError, with the layer).
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
@@ -342,7 +347,7 @@ def count_model(
 
     Arguments:
         name: of the zoo, "package.module:callable" or "file.py:callable".
-        clip: T×H×W; the zoo's own where not given. The input is (batch, 3, T, H, W).
+        clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
         batch: clips in one pass.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
@@ -417,7 +422,7 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
     present = {name: value for name, value in keywords.items() if value}
     for name in present:
         warnings.warn(
-            f"{name}= is deprecated and goes with the next release: count first, then {_NEW_CALLS[name]}",
+            f"{name}= is deprecated and will be removed in the next release: count first, then use {_NEW_CALLS[name]}",
             DeprecationWarning,
             stacklevel=3,
         )
@@ -425,7 +430,7 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
 
 
 def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
-    """What is asked of training; where nothing is, nothing of it is loaded."""
+    """The training that is asked for; where there is none, its code is not loaded."""
     if mode == "forward" and optimizer is None and not freeze:
         return None
     from .training.plan import Plan
@@ -434,7 +439,7 @@ def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan
 
 
 def _training(result: Result, counted: _Counted, plan: Plan) -> Training:
-    """The training step of a module that is set up for it, on what its forward was counted on."""
+    """The training step of a module in training mode, on the input of its counted forward pass."""
     from .tracing.training import trace_training
     from .training.training import training_of
 

@@ -1,6 +1,6 @@
-"""Writes every report of this folder that is counted, in one go and all or nothing: `python reports/write.py`.
+"""Write every report of this folder that comes from counts, all or nothing: `python reports/write.py`.
 
-With `--check` nothing is written: exit code 1 where a text or its data differ from what would be, versions aside
+With `--check` nothing is written: exit code 1 where a text or its data would be written otherwise, versions aside
 (pictures are not compared: fonts differ from one machine to the next). Tests check each report by the same functions.
 What is measured or surveyed for many minutes has commands of its own, which README.md names.
 """

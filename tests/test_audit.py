@@ -1,4 +1,4 @@
-"""The published audit: our column counted anew, causes that sum to the differences, and a page that is its JSON."""
+"""The published audit: our column counted again, causes that sum to the differences, and a page that is its JSON."""
 
 import json
 import sys
@@ -79,7 +79,7 @@ def test_what_ptflops_counts_twice_on_meta_is_figured_out():
     cells = {"ptflops cpu": {"macs": 40, "causes": [], "unexplained": 0}, "ptflops meta": {"macs": 72}}
     net = {"input": [[1, 3]], "macs": 40, "linear_with_bias": {"macs": 30, "calls": 2}, "cells": cells}
     page = markdown({**RAW, "models": {"net": net}})
-    assert "- **ptflops** on meta, +32 MACs to its answer on the CPU:\n" in page
+    assert "- **ptflops** on meta, +32 MACs against its answer on the CPU:\n" in page
     assert "torch.mm, which ptflops patches: +30 in 2 calls\n  - unexplained: +2" in page
 
 

@@ -1,4 +1,4 @@
-"""Whatever is given: a report, or one of our errors with a clear message. Never a traceback, never half a file."""
+"""For any input: a report, or one of our errors with a clear message. Never a traceback, never half a file."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ NETWORKS = [
 
 
 def counted_or_refused(call):
-    """The report, or None where one of our errors came instead, with words in it."""
+    """The report, or None where one of our errors was raised, with a message."""
     try:
         return call()
     except FlopcountError as error:
@@ -98,7 +98,7 @@ def test_an_input_that_contains_itself():
 
 
 class Odd(nn.Module):
-    """Does to its caller what `act` says."""
+    """A module whose forward pass runs `act`."""
 
     def __init__(self, act):
         super().__init__()
@@ -131,7 +131,7 @@ ERRORS = [
 def test_whatever_a_module_raises_is_told_with_its_place(error):
     with pytest.raises(ForwardError, match=f"Sequential raised {type(error).__name__}") as raised:
         count_flops(nn.Sequential(nn.Identity(), Odd(raising(error))), (2, 3))
-    if isinstance(error, Exception):  # torch tells its hooks of no other
+    if isinstance(error, Exception):  # torch calls its hooks for no other
         assert "in      1 (Odd)" in str(raised.value)
     assert "line two" not in str(raised.value)
 

@@ -39,7 +39,7 @@ def test_no_room_imports_the_root_of_the_package():
 
 
 def test_the_face_of_a_package_is_no_home():
-    """What a package is made of stands in files with names; its `__init__` says what it offers."""
+    """The parts of a package are in files with names; its `__init__` says what it offers."""
     for path in PACKAGE.rglob("__init__.py"):
         if path.parent in (PACKAGE, PACKAGE / "output"):  # which load what is asked for when it is
             continue

@@ -1,4 +1,4 @@
-"""The notebooks of examples/ are executed, and what they found is counted anew."""
+"""The notebooks of examples/ are executed, and their results are counted again."""
 
 import json
 import re

@@ -305,7 +305,7 @@ def test_what_is_asked_for_later_is_what_was_counted():
 
 
 class Odd(nn.Module):
-    """Arguments that equal nothing, themselves included."""
+    """Arguments that do not even equal themselves."""
 
     def forward(self, x):
         return x.masked_fill(x > 0, float("nan")) + torch.rand(x.shape, generator=torch.Generator())
@@ -316,7 +316,7 @@ def test_another_mode_than_was_counted_is_refused():
     report = count_flops(module, (2, 3, 8, 8))
     assert report.formula("B").other_flops() == report.other_flops
     module.train()
-    with pytest.raises(InputError, match="something else by now"):
+    with pytest.raises(InputError, match="no longer does what was counted"):
         report.formula("B")
 
 
@@ -340,7 +340,7 @@ def test_copies_know_the_module_and_what_is_released_does_not():
         assert again.counted is report.counted
         assert again.span == report.span
     assert dataclasses.asdict(report)["counted"] is report.counted  # and no copy of the module
-    with pytest.raises(InputError, match="has no module"):
+    with pytest.raises(InputError, match="no longer has its module"):
         _ = report.released().memory
     assert report.released().to_json() == report.to_json()
 
@@ -363,7 +363,7 @@ def test_the_step_of_a_training_has_the_readers_of_a_report():
 
 
 class WithHead(nn.Module):
-    """In training it has an output more, as networks with auxiliary heads do."""
+    """In training it has one more output, as networks with auxiliary heads do."""
 
     def __init__(self):
         super().__init__()
@@ -408,10 +408,10 @@ def test_a_module_that_is_another_by_now_is_refused():
     module = net()
     report = count_flops(module, (1, 3, 4, 8, 8))
     module[2] = nn.Sigmoid()
-    with pytest.raises(InputError, match="something else by now"):
+    with pytest.raises(InputError, match="no longer does what was counted"):
         _ = report.span
     module[0] = nn.Conv3d(3, 4, 1)
-    with pytest.raises(InputError, match="something else by now"):
+    with pytest.raises(InputError, match="no longer does what was counted"):
         report.formula("T")
 
 
@@ -420,7 +420,9 @@ def test_a_pickled_report_has_its_numbers_and_no_module():
     again = pickle.loads(pickle.dumps(report))
     assert again.to_json() == report.to_json()
     assert report.counted is not None
-    with pytest.raises(InputError, match="has no module to find its closed form"):
+    with pytest.raises(
+        InputError, match="its closed form cannot be computed: this report of Sequential no longer has its module"
+    ):
         again.formula("T")
 
 

@@ -1,4 +1,4 @@
-"""The tests themselves: no file leans on another, and `-m "not slow"` asks something of each."""
+"""The tests themselves: no file imports another, and `-m "not slow"` runs something of each."""
 
 import ast
 from pathlib import Path
@@ -19,7 +19,7 @@ def imported(path):
 
 
 def test_no_file_imports_a_file_of_tests():
-    """What two files need stands in a third that holds no tests, as modules.py and states.py do."""
+    """What two files need is in a third that holds no tests, like modules.py and states.py."""
     files = {path.stem for path in TESTS.rglob("test_*.py")}
     assert len(files) > 40
     wrong = {path.name: named & files for path in TESTS.rglob("*.py") if (named := {*imported(path)}) & files}
@@ -27,7 +27,7 @@ def test_no_file_imports_a_file_of_tests():
 
 
 def test_tests_stand_in_the_rooms_of_the_package():
-    """A folder of tests is a room; what is of several, or of none, stands beside the folders."""
+    """A folder of tests is a room; a test of several rooms, or of none, is beside the folders."""
     rooms = {path.name for path in Path(flopcount.__file__).parent.iterdir() if (path / "__init__.py").is_file()}
     folders = {path.parent.name for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
     assert folders <= rooms

@@ -40,7 +40,7 @@ def table_by(
         result: one forward pass.
         by: one of `BY`.
         depth: down to which level of modules; -1 for all.
-        training: a step, whose phases are shown instead.
+        training: a training step, whose phases are shown instead.
         fields: what each layer sees of the clip, shown beside its cost.
 
     Raises:
@@ -58,7 +58,7 @@ def table_by(
 def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> Table:
     """One row per module down to `depth` (-1: all levels); a row above that depth holds only its own operators.
 
-    Modules of which there is nothing to count are left out; a module that has parameters and was never
+    Modules with nothing to count are left out; a module that has parameters but was never
     called says so. Every count column sums to its total row.
     """
     labels = [Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"), Column("output", "text", drop=4)]
@@ -79,7 +79,7 @@ def _table(
     columns: Sequence[CostColumn[Amount]],
     fields: Fields | None,
 ) -> Table:
-    """With the share of all MACs, or of all FLOPs where nothing is a contraction."""
+    """The rows with their shares of all MACs, or of all FLOPs where nothing is a contraction."""
     of = "macs" if result.macs else "total_flops"
     share: CostColumn[Amount] = CostColumn(Column("share", "share", drop=7), lambda cost: (cost[of], result.total[of]))
     return cost_table(title(result), labels, rows, (*columns, share), result.total, notes(result, fields))
@@ -91,7 +91,7 @@ def _layer(row: ModuleRow, result: Result) -> str:
 
 def output_of(row: ModuleRow) -> str:
     """C×T×H×W of the first call, without the batch; "+1" for each further shape."""
-    if not row.calls and not row.cost.total_flops:  # a ModuleList is not called either, but what is in it
+    if not row.calls and not row.cost.total_flops:  # a ModuleList is never called either, but its children are
         return "never called"
     if not row.output_shapes:
         return ""
@@ -106,9 +106,9 @@ def _field(row: ModuleRow, fields: Fields) -> str:
 
 
 def _field_lines(fields: Fields) -> Iterable[str]:
-    yield "field: positions of the clip that the unit in the middle of an output sees; global is all of them"
+    yield "field: positions of the clip that the unit in the middle of an output sees; global means all of them"
     for cause in dict.fromkeys(field.lost for of_module in fields.values() for field in of_module if field.lost):
-        yield f"field unknown: since {cause}, whose dependences are not known"
+        yield f"field unknown: from {cause} on, whose dependences are not known"
 
 
 def by_operator(result: Result, fields: Fields | None = None) -> Table:
@@ -130,7 +130,7 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
-    """What stands under every table, the most important first: gaps, totals, protocol, clip, convention."""
+    """The notes under every table, the most important first: gaps, totals, protocol, clip, convention."""
     lines = [*missing_lines(result), _total_line(result)]
     if result.input.batch > 1:
         lines.append(f"per sample (batch {result.input.batch}): {cost_text(result.per_sample)}")

@@ -1,7 +1,7 @@
 """Two reports, layer by layer: what was added, removed or changed, and by how much.
 
 What enters are two reports, counted now or saved as JSON; what leaves is a frozen Diff. Layers are matched by their
-path alone: one that was renamed is removed under one name and added under the other.
+path alone: a renamed layer is removed under one name and added under the other.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LayerDiff:
-    """One layer in both reports; None where it does not exist. It changed where anything but its children did."""
+    """One layer in both reports; None where a report lacks it. It changed if anything but its children did."""
 
     path: str
     old: ModuleRow | None
@@ -57,7 +57,7 @@ def _says(row: ModuleRow, quantities: Iterable[str]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Diff:
-    """Every layer of either report, in the new one's order; what was removed stands behind what was before it."""
+    """Every layer of either report, in the new one's order; a removed layer follows the one that it followed before."""
 
     old: Counted
     new: Counted
@@ -70,7 +70,7 @@ class Diff:
 
     @property
     def macs(self) -> int:
-        """MACs that the new one has more than the old one."""
+        """MACs of the new report less those of the old one."""
         return self.new.total.macs - self.old.total.macs
 
     @property
@@ -80,17 +80,17 @@ class Diff:
 
     @property
     def other_flops(self) -> int:
-        """Other FLOPs that the new one has more than the old one."""
+        """Other FLOPs of the new report less those of the old one."""
         return self.new.total.other_flops - self.old.total.other_flops
 
     @property
     def params(self) -> int:
-        """Parameters that the new one has more than the old one."""
+        """Parameters of the new report less those of the old one."""
         return self.new.params - self.old.params
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Those that both reports know of each layer, in the order of columns: an older version saved fewer."""
+        """The quantities that both reports have of each layer, in column order; an older version saved fewer."""
         amounts = [row.own for report in (self.old, self.new) for row in report.modules]
         return tuple(q for q in (*of_modules(), *of_operators()) if all(amount.knows(q) for amount in amounts))
 
@@ -98,8 +98,8 @@ class Diff:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
 
         A row at that depth holds the layer with its children, a row above it only the layer's own operators. Layers
-        that cost nothing and have no parameters are no rows; a note names those that are others now. Every count
-        column sums to its total row.
+        without cost and parameters get no row; a note names those that changed. Every count column sums to its total
+        row.
         """
         layers = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
         rows = [_Row.of(layer, depth, self._inside) for layer in layers]
@@ -117,7 +117,7 @@ class Diff:
 
     @cached_property
     def _inside(self) -> frozenset[str]:
-        """Modules that a layer which differs is in."""
+        """Modules that contain a layer that differs."""
         paths: set[str] = set()
         for layer in self.layers:
             path = layer.path
@@ -140,13 +140,13 @@ class Diff:
             yield "no layer differs"
         if silent:
             more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
-            yield f"differing too, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
+            yield f"also changed, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
         for quantity in of_layers():
             if all(report.total.knows(quantity) for report in (self.old, self.new)):
                 old, new = (report.total[quantity.name] for report in (self.old, self.new))
                 yield f"{quantity.title}: {_step(old, new, quantity.unit)}"
         if self.old.views != self.new.views:
-            yield f"views: {self.old.views} → {self.new.views}, of which the table shows one"
+            yield f"views: {self.old.views} → {self.new.views}; the table shows one view"
         for name in sorted({*self.old.versions, *self.new.versions}):
             before, after = (report.versions.get(name, "none") for report in (self.old, self.new))
             if before != after:
@@ -172,7 +172,7 @@ _LABELS = (
 
 
 def _columns(quantity: Quantity) -> Iterator[Column]:
-    """Old, new and the difference where the steps are of interest, else the difference alone."""
+    """Old, new and the difference of a stepwise quantity, else the difference alone."""
     column = replace(quantity_column(quantity), key="", tone="")
     if quantity.stepwise:
         for age in ("old", "new"):
@@ -189,7 +189,7 @@ def diff(old: Counted, new: Counted) -> Diff:
 
 
 def _merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
-    """The new order, with what only the old one has behind what stood before it there."""
+    """The new order; what only the old one has follows what it followed there."""
     in_new = set(new := list(new))
     behind: dict[str, list[str]] = {}
     last = ""  # the root is in both
@@ -232,7 +232,7 @@ class _Row:
 
     @property
     def rebuilt(self) -> bool:
-        """Whether it is another module, where otherwise it was given another shape."""
+        """Whether the module itself differs, and not only its shapes."""
         return self.old is None or self.new is None or self.old.type != self.new.type
 
     def cells(self, name: str, quantities: Iterable[Quantity]) -> tuple[Any, ...]:
@@ -254,7 +254,7 @@ def _cost(row: ModuleRow | None, whole: bool) -> Amount:
 
 
 def _numbers(rows: Iterable[_Row], quantities: Iterable[Quantity]) -> Iterator[int]:
-    """Of each quantity what its columns show, of all rows together."""
+    """What the columns of each quantity show for all rows together."""
     old, new = summed(row.old_cost for row in rows), summed(row.new_cost for row in rows)
     for quantity in quantities:
         before, after = old[quantity.name], new[quantity.name]

@@ -38,7 +38,7 @@ class ExplainedOp:
 
     def lines(self) -> Iterable[str]:
         """As printed: the call, then one labelled line per fact."""
-        times = f"  (called {self.calls} times alike)" if self.calls > 1 else ""
+        times = f"  ({self.calls} identical calls)" if self.calls > 1 else ""
         yield f"{self.signature}{times}"
         if self.kind is Kind.UNCOSTED:
             yield "  UNCOSTED  no rule knows this operator; it is in no total"

@@ -1,4 +1,4 @@
-"""The largest batch that fits into a memory: a search that counts at every batch it asks about."""
+"""The largest batch that fits into a memory: a search that counts every batch it tries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIXES = " kmgtp"
 
 @dataclass(frozen=True, slots=True)
 class BatchFit:
-    """The largest batch that fits, and what that and the next one need in bytes (None: not known, or not tried)."""
+    """The largest batch that fits, and the bytes that it and the next larger one need (None: unknown, or not tried)."""
 
     budget: int
     batch: int
@@ -45,12 +45,12 @@ def parse_bytes(text: str | int) -> int:
     """Bytes of "80GB", "16 GiB", "512M" or a number; GB is 10^9 and GiB 2^30 bytes.
 
     Raises:
-        InputError: it is none of these, or 0.
+        InputError: the text is none of these, or says 0.
     """
     match = _BYTES.fullmatch(str(text).strip())
     number = float(match[1]) if match else 0.0
     if match is None or not number:
-        raise InputError(f"memory {text!r} is no amount of bytes", [("fix", "write 80GB, 24GiB or 512MB")])
+        raise InputError(f"memory {text!r} is not an amount of bytes", [("fix", "write 80GB, 24GiB or 512MB")])
     return int(number * (1024 if match[3] else 1000) ** _PREFIXES.index(match[2].lower() or " "))
 
 
@@ -62,18 +62,18 @@ def largest_batch(
     optimizer: str = "adamw",
     kernels: str = "cpu",
 ) -> BatchFit:
-    """The largest batch whose peak fits into `memory`; it and the next one have been counted.
+    """The largest batch whose peak fits into `memory`; both it and the next larger batch are counted.
 
     Arguments:
         count: the result of a batch with its data followed, such as
             `lambda batch: count_flops(model, (batch, 3, 16, 112, 112)).with_dataflow()`.
         memory: "80GB", "24GiB" or bytes.
-        training: of a training step instead of a forward pass.
-        optimizer: whose state a training step keeps.
-        kernels: as `memory_of`.
+        training: fit a training step instead of a forward pass.
+        optimizer: the one whose state a training step keeps.
+        kernels: as for `memory_of`.
 
     Raises:
-        InputError: no amount of bytes, or what `count` raises.
+        InputError: `memory` is not an amount of bytes, or `count` raises.
     """
     budget = parse_bytes(memory)
 
@@ -87,7 +87,7 @@ def largest_batch(
 def largest(need: Callable[[int], int | None], budget: int) -> BatchFit:
     """The largest b up to `MOST` with need(b) <= budget < need(b + 1), by secants, then halves.
 
-    Where no need is known (None) for a single sample, two are tried: batch normalisation cannot train on one value.
+    Where the need of a single sample is unknown (None), two are tried: batch normalisation cannot train on one value.
     """
     needs: dict[int, int | None] = {}
 
@@ -115,7 +115,7 @@ _SECANTS = 12
 
 
 def _secant(needs: dict[int, int | None], low: int, budget: int) -> int:
-    """Where the line through two batches meets the budget; the nearest ones on either side of it, if there are."""
+    """Where the line through two batches meets the budget: the nearest ones on either side of it, if there are any."""
     points = sorted((batch, n) for batch, n in needs.items() if n is not None)
     below = [point for point in points if point[0] <= low]
     above = [point for point in points if point[0] > low]

@@ -1,4 +1,4 @@
-"""The largest clips within a budget, from the closed form: frames against size, one paid for with the other."""
+"""The largest clips within a budget, from the closed form: frames traded against size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BUDGET = re.compile(r"([\d.]+)\s*([kMGTP]?)\s*(MACs?|FLOPs?)", re.IGNORECASE)
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 MOST_FRAMES = 256
 SIZES = tuple(range(32, 1025, 16))
-"""Heights and widths looked at where the caller names none: what networks are trained and tested at is a multiple."""
+"""Heights and widths tried by default, multiples of 16 as networks are trained and tested at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Allowance:
         """Read "25GMACs" or "50 GFLOPs"; half as many MACs as FLOPs.
 
         Raises:
-            InputError: no number, or a unit that says neither.
+            InputError: the text has no number, or a unit that says neither.
         """
         match = _BUDGET.fullmatch(text.strip())
         if match is None:
             raise InputError(
-                f"budget {text!r} is no amount of work",
-                [("fix", "write 25GMACs or 50GFLOPs: papers mean MACs by FLOPs, a factor of 2, so say which")],
+                f"budget {text!r} is not an amount of work",
+                [("fix", "write 25GMACs or 50GFLOPs; say which, since many papers call MACs FLOPs, a factor of 2")],
             )
         try:
             amount = float(match[1]) * _SCALES[match[2].upper()]
@@ -52,7 +52,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Clips (frames, side of the square, MACs of one view) within a budget that no other is as long and as large as."""
+    """Clips (frames, side of the square, MACs of one view) within a budget; no other one is as long and as large."""
 
     model: str
     budget: Allowance
@@ -93,15 +93,15 @@ def largest_clips(
     sizes: Sequence[int] | None = None,
     batch: int = 1,
 ) -> Fit:
-    """Frames × side × side within the budget, none of which could be longer or larger without giving up the other.
+    """Clips within the budget, frames × side × side: a longer clip is smaller, and a larger one is shorter.
 
     Arguments:
-        form: in T, and in H and W or in S; an axis that it is pinned at, or that it does not have, stays.
+        form: a closed form in T, and in H and W or in S; an axis that it pins or lacks stays fixed.
         budget: for all views of a video together, such as "25GMACs".
-        views: one where None.
-        frames: to choose from; all that the form holds for up to 256 where None.
-        sizes: to choose from; multiples of 16 that the form holds for where None.
-        batch: clips that the form is of, each of another video; their cost is shared out evenly.
+        views: one view where None.
+        frames: lengths to choose from; where None, all up to 256 for which the form holds.
+        sizes: sides to choose from; where None, the multiples of 16 for which the form holds.
+        batch: clips that the form counts at once, each of another video; each has an equal share of the cost.
 
     Raises:
         InputError: not even the smallest clip fits, or the form holds for none of the sizes.
@@ -114,7 +114,7 @@ def largest_clips(
     macs = np.broadcast_to(form.macs(**at) // batch, (len(t), len(s)))
     within = macs * views.count <= budget.macs
     if not within.any():
-        least = f"{times((int(t[0]), int(s[0]), int(s[0])))} takes {si(int(macs[0, 0]) * views.count, 'MACs')}"
+        least = f"{times((int(t[0]), int(s[0]), int(s[0])))} needs {si(int(macs[0, 0]) * views.count, 'MACs')}"
         raise InputError(f"no clip of {form.model} fits {budget.text}", [("seen", least), ("fix", "raise the budget")])
     clips: list[tuple[int, int, int]] = []
     for row in reversed(range(len(t))):
@@ -141,9 +141,9 @@ def _choices(
 
 
 def _notes(form: ClosedForm, clips: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
-    notes = ["no clip here can be longer or larger within the budget without giving up the other"]
+    notes = ["within the budget, a longer clip is smaller and a larger clip is shorter"]
     if any(frames == most or side == largest for frames, side, _ in clips):
-        notes.append(f"looked at up to {most} frames and {largest}×{largest}")
+        notes.append(f"clips tried: up to {most} frames and {largest}×{largest}")
     notes += [f"{domain.axis} is pinned: {domain.pinned}" for domain in form.domains if domain.pinned]
     notes.append(f"from the closed form, which holds for {', '.join(str(domain) for domain in form.domains)}")
     return notes

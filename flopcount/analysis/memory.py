@@ -1,8 +1,8 @@
 """What a forward pass, and a training step, keep in memory: parameters, buffers, activations at the peak, gradients.
 
 What enters is a result with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
-memory from the op that makes it until nothing holds on to it any more: views and in-place writes take none. What the
-allocator rounds up or keeps for later is not in here.
+memory from the op that makes it until nothing holds it; views and in-place writes take none. What the
+allocator rounds up or caches is not counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STATES = {"none": 0, **{name: optimizer.state for name, optimizer in OPTIMIZERS.
 """Numbers kept per trainable parameter: sgd a momentum, adam and adamw two moments, none (or plain sgd) nothing."""
 
 KERNELS = ("cpu", "none")
-"""Whose workspace is counted: that of torch's CPU kernels, or nobody's."""
+"""Kernels whose workspace is counted: torch's CPU kernels, or none."""
 
 Bytes: TypeAlias = tuple[tuple[str, int], ...]
 """Bytes by dtype, in order of appearance."""
@@ -57,7 +57,7 @@ class TrainingMemory:
 
     `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond
     that: in the backward pass the gradients of one op's inputs and outputs, where those are largest, or in the forward
-    pass what is alive then and not kept. `module` and `op` are where.
+    pass what is alive then and not kept. `module` and `op` say where that is.
     """
 
     saved: Bytes
@@ -76,7 +76,7 @@ class Memory:
     """Memory of one forward pass and of one training step, in bytes.
 
     `gradients` are those of trainable parameters, `peak` is the worst moment of inference, `training` that of a
-    training step, or the reason why it could not be followed. `attention` tells how many calls run in which kernel.
+    training step, or the reason why it could not be followed. `attention` has the number of calls of each kernel.
     """
 
     model: str
@@ -93,7 +93,7 @@ class Memory:
 
     @property
     def resident(self) -> int:
-        """What is there all the time: parameters, buffers, the input, and constants of the module's code."""
+        """What is in memory all the time: parameters, buffers, the input, and constants of the module's code."""
         return sum(map(total, (self.parameters, self.buffers, self.inputs, self.constants)))
 
     @property
@@ -144,19 +144,21 @@ class Memory:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What stands under the table: where the peaks are, which kernels are meant."""
+        """The notes under the table: where the peaks are, and which kernels are meant."""
         lines = [f"peak of inference: in {_place(self.peak.module)}, {self.peak.op}"]
         if isinstance(self.training, str):
             lines.append(f"UNKNOWN in training: {self.training}")
         else:
             where = f"{_place(self.training.module)}, {self.training.op}"
-            lines.append(f"peak of training: all that was saved, and the most on top of it in {where}")
-            lines.append("in training: training mode; gradients and optimizer state in place when the backward begins")
+            lines.append(f"peak of training: everything saved, and the most on top of it, in {where}")
+            lines.append(
+                "training: in training mode; gradients and optimizer state are allocated before the backward pass"
+            )
         if self.attention:
             kernels = " and ".join(f"{kernel} ({calls} call{'s' * (calls > 1)})" for kernel, calls in self.attention)
             lines.append(f"attention kernel: {kernels}")
         whose = "torch's CPU kernels, forward" if self.kernels == "cpu" else "left out"
-        return (*lines, f"workspace: {whose}; what an allocator rounds up or keeps is not counted")
+        return (*lines, f"workspace: {whose}; what an allocator rounds up or caches is not counted")
 
     def __str__(self) -> str:
         return str(self.table())
@@ -173,8 +175,8 @@ def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
         kernels: "cpu" adds the workspace of torch's CPU kernels, "none" counts tensors alone.
 
     Raises:
-        InputError: it was counted without.
-        UnknownNameError: other kernels.
+        InputError: the result was counted without `dataflow`.
+        UnknownNameError: there are no such kernels.
     """
     flow = required_dataflow(result, "memory")
     if kernels not in KERNELS:
@@ -190,7 +192,9 @@ def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
         constants=_held(flow, Role.CONSTANT),
         gradients=_held(flow, Role.PARAMETER),
         peak=_peak(ops, flow, kernels),
-        training=_training(saving, kernels) if isinstance(saving, Trace) else saving or "it was not followed",
+        training=_training(saving, kernels)
+        if isinstance(saving, Trace)
+        else saving or "the training step was not followed",
         attention=_attention(ops),
         kernels=kernels,
     )
@@ -239,7 +243,7 @@ def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
 
 
 def _workspace(op: Op, data: Flow) -> int:
-    """Bytes that the kernel of an op needs beside its inputs and outputs."""
+    """Bytes that the kernel of an op needs besides its inputs and outputs."""
     signature = op.signature
     if signature.is_view:
         return 0

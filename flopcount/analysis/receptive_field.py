@@ -1,10 +1,10 @@
 """Module + input -> how much of the clip a unit of each layer sees, frames × height × width.
 
-The field is that of the unit in the middle of a layer's output, of all channels the largest: units at the border see
+The field is that of the unit in the middle of a layer's output, the largest over all channels; units at the border see
 the same, less what lies outside the clip. It counts the taps of convolutions and pools, dilation and padding included,
 so it may exceed the clip; where attention, global pooling or a fully connected layer takes in every position of an
 axis, that axis is global. Where an operator's dependences are not known, the field is unknown from there on, and the
-operator is named. Zeros in weights and in attention masks are not looked at.
+operator is named. Zeros in weights and in attention masks are ignored.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ Fields: TypeAlias = Mapping[str, tuple[Field, ...]]
 
 
 class FieldsByModule(Mapping[str, tuple[Field, ...]]):
-    """The distinct receptive fields of each module's outputs by its path, found when they are first looked at.
+    """The distinct receptive fields of each module's outputs by its path, computed when they are first read.
 
     `report.receptive_field` was a mapping before it was a method, and serves as both.
     """
@@ -78,11 +78,11 @@ class FieldsByModule(Mapping[str, tuple[Field, ...]]):
     @property
     def _fields(self) -> Fields:
         if self._find is not None:
-            self._found, self._find = self._find(), None  # and so lets go of the module
+            self._found, self._find = self._find(), None  # which releases the module
         return self._found
 
     def __call__(self) -> FieldsByModule:
-        """The same, found by now.
+        """The same mapping, computed now.
 
         Raises:
             InputError: no input has height and width, or the report has no module.
@@ -116,7 +116,7 @@ def _fields_found(fields: dict[str, tuple[Field, ...]]) -> FieldsByModule:
 
 
 def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:
-    """The distinct fields of each module's output by its path ("" is the root), in the order its calls had them.
+    """The distinct fields of each module's output by its path ("" is the root), in the order of its calls.
 
     Arguments:
         module: any nn.Module; it is untouched, and nothing is computed.
@@ -146,7 +146,7 @@ def follow(module: nn.Module, input: Input) -> DependenceMode:
     with TURN:
         args, kwargs = arguments_of(input, module)
         trace(module, args, kwargs, watch=watch)
-    mode = modes[-1]  # of the engine that served
+    mode = modes[-1]  # that of the engine that succeeded
     if not mode.axes:
         fix = "give an input of shape (B, C, T, H, W) or (B, C, H, W)"
         raise InputError("no input has height and width, so there is no receptive field", [("fix", fix)])
@@ -154,7 +154,7 @@ def follow(module: nn.Module, input: Input) -> DependenceMode:
 
 
 def _field(output: Seen, clip: tuple[int, ...]) -> Field | None:
-    """Of all outputs of a call the largest; None where none of them depends on the input."""
+    """The largest field over the outputs of a call; None where no output depends on the input."""
     lost = next((state for state in output.states if isinstance(state, Lost)), None)
     if lost is not None:
         return Field((), clip, f"{lost.op} in {lost.module or 'the model itself'}")
@@ -182,7 +182,7 @@ def middle(lineage: InputDependence) -> list[Intervals]:
 def _size(reach: Intervals) -> int | None:
     """Positions seen, 0 where the tensor does not depend on the input; None for all.
 
-    Of channels the largest counts; where several axes of the clip are merged into one, tokens for example, the median.
+    The largest over channels counts; where several axes of the clip are merged into one, as in tokens, the median does.
     """
     sizes = 1 - (reach.low + reach.minus_high)
     tokens = [axis for axis, jump in enumerate(reach.jumps) if jump]

@@ -1,8 +1,8 @@
 """Work and span of a forward pass: how much of it could run at once, whatever the number of processors.
 
 What enters is a result with the dataflow of its trace; what leaves is a frozen Span. A chain is a sequence of ops each
-of which reads what the one before it wrote, through whatever views. Only such true dependences count: that a buffer is
-used again could be avoided with more memory. Two writes to different regions of one storage do not wait for each other.
+of which reads what the one before it wrote, through whatever views. Only such true dependences count: the reuse of a
+buffer could be avoided with more memory. Two writes to different regions of one storage do not wait for each other.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Span:
 
     `work` is all floating-point operations (`total_flops`), `span` the arithmetic on the deepest chain of dependent ops
     (1 per elementwise op, 1 + ceil(log2 K) per reduction of length K), `chain` the most ops on any chain (views aside).
-    `steps` is the length of the longest recurrence: 1, and 1 more each time that a chain uses a weight again that it
-    has used before; a fused recurrence counts its own. `path` is the critical path.
+    `steps` is the length of the longest recurrence: 1, and 1 more each time that a chain reuses a weight; a fused
+    recurrence counts its own steps. `path` is the critical path.
     """
 
     model: str
@@ -77,7 +77,7 @@ class Span:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What stands under the table."""
+        """The notes under the table."""
         work, parallelism = si(self.work, "FLOPs"), si(self.parallelism)
         return (
             *self.gaps,
@@ -100,7 +100,7 @@ def span_of(result: Result) -> Span:
     """The work and span of a result that was counted with `dataflow=True`.
 
     Raises:
-        InputError: it was not.
+        InputError: the result was counted without `dataflow`.
     """
     flow = required_dataflow(result, "span")
     order = dependences(flow)
@@ -125,7 +125,7 @@ def required_dataflow(result: Result, what: str) -> Dataflow:
     """The dataflow of a result.
 
     Raises:
-        InputError: it was counted without.
+        InputError: the result was counted without `dataflow`.
     """
     if result.dataflow is None:
         raise InputError(
@@ -198,7 +198,7 @@ def recurrence(ops: Sequence[CostedOp], flow: Dataflow, order: Sequence[tuple[in
 
 
 def _reused(ops: Sequence[CostedOp], flow: Dataflow) -> list[tuple[tuple[int, str], ...]]:
-    """For each op the weights it uses that the same operator uses again, or did before."""
+    """For each op its weights that the same operator uses more than once in the trace."""
     roles = (Role.PARAMETER, Role.FROZEN)
     uses: dict[tuple[int, str], int] = {}
     by_op = []

@@ -36,24 +36,24 @@ __all__ = ["Streaming", "stream_model", "streaming", "streaming_table"]
 
 PADS = "pads in time"
 SEES_ALL = "sees all frames at once"
-BY_PLACE = "takes frames by their place in the clip"
+BY_PLACE = "selects frames by their position in the clip"
 MOVES = "moves {} frames at a time"
-NO_TIME = "takes frames as channels"
+NO_TIME = "treats frames as channels"
 NO_STEP = "no step(frames, state), though nothing prevents one"
 
 _MEANING = {
     WINDOW: "as if it were computed again",
     ALL: "on the first clip as if computed at once, and nothing is forgotten later",
-    PADS: "where a clip ends it sees zeros, a longer video has frames there",
-    SEES_ALL: "what follows is computed anew; a step(frames, state) could keep what comes before",
-    BY_PLACE: "another choice of frames for every clip",
+    PADS: "it sees zeros where a clip ends; a longer video has frames there",
+    SEES_ALL: "all layers after it are recomputed; a step(frames, state) could keep the results before it",
+    BY_PLACE: "each clip selects other frames",
     "moves": "a step of that many new frames, or a multiple, would keep its results",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Prevented:
-    """Why a network cannot stream: what the first layer does whose results depend on where the clip lies."""
+    """Why a network cannot stream: the first layer whose results depend on where the clip lies, and what it does."""
 
     layer: str
     type: str
@@ -68,7 +68,7 @@ class Streaming:
     """One network on a stream. Where it cannot stream `step` is None and `prevented` says what prevents it.
 
     `window` is one clip, `step` is `stride` new frames in steady state, both per sample; `state_bytes` is what is kept
-    between steps. `sees` says of which frames a step's output is: the last clip, or all since the beginning.
+    between steps. `sees` says which frames a step's output covers: the last clip, or all since the beginning.
     """
 
     model: str
@@ -82,7 +82,7 @@ class Streaming:
 
     @property
     def saving(self) -> Fraction | None:
-        """How many times a clip costs what a step does (in MACs; in all operations where there are none)."""
+        """The cost of a clip over that of a step (in MACs; in all operations where there are none)."""
         if self.step is None:
             return None
         whole, part = (self.window.macs, self.step.macs) if self.step.macs else _operations(self.window, self.step)
@@ -119,7 +119,8 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
         stride: new frames per step, at most those of a clip.
 
     Raises:
-        InputError: a stride that is none; ForwardError: the step raises.
+        InputError: the stride is not at least one frame and at most the clip.
+        ForwardError: the step raises.
     """
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
@@ -131,12 +132,12 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     if not isinstance(module, Streamable):
         return _prevented(base, what_prevents(module, input, stride))
     if stride > clip.frames:
-        fix = f"choose a stride up to {clip.frames}: beyond, clips do not overlap"
+        fix = f"choose a stride up to {clip.frames}: clips further apart do not overlap"
         raise InputError(f"stride {stride} is longer than the clip, {clip.frames} frames", [("fix", fix)])
     specs = specs_of(*arguments_of(input, module))
     if [spec.ndim for spec in specs] != [5]:
         shapes = ", ".join(times(spec.shape) for spec in specs)
-        why = f"{report.model} steps through one clip, B×C×T×H×W, and its input is {shapes}"
+        why = f"{report.model} steps through one clip, B×C×T×H×W, but its input is {shapes}"
         raise InputError(why, [("fix", "give --clip, or one input of that kind")])
     first = specs[0]
     batch, channels, _, height, width = first.shape
@@ -167,7 +168,7 @@ class _Step(nn.Module):
         self.model = model
 
     def forward(self, frames: Tensor, state: Any) -> Any:
-        """What the step gives, which is then looked at for shapes alone."""
+        """The result of the step, of which only shapes are read."""
         step: Any = self.model.step
         return step(frames, state)
 
@@ -184,7 +185,7 @@ def _state_after(module: nn.Module, clip: TensorSpec) -> Any:
 
     with TURN:
         trace(FirstStep(module), (clip, None))
-    return states[-1]  # of the engine that served
+    return states[-1]  # those of the engine that succeeded
 
 
 # What prevents it
@@ -206,7 +207,7 @@ def what_prevents(module: nn.Module, input: Input, stride: int) -> Prevented:
 def _border(state: Any, mode: DependenceMode, stride: int) -> str:
     """How results depend on where the window lies; empty where they do not."""
     if isinstance(state, Lost):
-        return f"has {state.op}, and what that sees is not known"
+        return f"has {state.op}, whose dependences are not known"
     if not isinstance(state, InputDependence):
         return ""
     reach, frames = state.reaches[0], mode.lengths[0]
@@ -224,7 +225,7 @@ def _border(state: Any, mode: DependenceMode, stride: int) -> str:
 
 
 def _steps(low: Tensor, high: Tensor) -> list[list[int]]:
-    """How far apart windows of one width lie, for each width; however the elements that have them are laid out."""
+    """The distances between windows of one width, for each width, whatever the layout of their elements."""
     sizes = high - low
     steps: list[list[int]] = [low[sizes == size].unique().diff().unique().tolist() for size in sizes.unique()]
     return steps
@@ -239,7 +240,7 @@ def stream_model(spec: ModelSpec, protocol: Protocol = ONE_VIEW, *, stride: int 
 
 
 def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
-    """One row per network: the cost of a step and of the clip it saves computing again."""
+    """One row per network: the cost of a step and of the clip that it saves recomputing."""
     rows = tuple(rows)
     columns = (
         Column("network", "text"),
@@ -264,14 +265,14 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
     ]
     new = "each new frame" if stride == 1 else f"every {stride} new frames"
     notes = (
-        f"per step: MACs for {new} in steady state, with what is kept of earlier ones",
-        "per clip: MACs to compute the whole window again",
+        f"per step: MACs for {new} in steady state, with the state kept from earlier frames",
+        "per clip: MACs to recompute the whole window",
     )
     return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *_meanings(rows)))
 
 
 def _meanings(rows: Iterable[Streaming]) -> Iterable[str]:
-    """What the words that occur mean."""
+    """The meaning of each phrase that occurs."""
     occurring = [row.prevented.reason if row.prevented else row.sees for row in rows]
     for start, meaning in _MEANING.items():
         if any(text.startswith(start) for text in occurring):

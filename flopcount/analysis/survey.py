@@ -1,4 +1,4 @@
-"""Counting everything a library has: one row per model, whatever happens to it; skipping is failing.
+"""Counting everything a library has: one row per model, whatever happens to it; a model that is skipped has failed.
 
 What enters is a library and a pattern of names; what leaves is a Survey, a row for each model with its cost or with the
 reason why there is none.
@@ -29,7 +29,7 @@ from ..models.library_registry import find_library
 __all__ = ["Survey", "SurveyRow", "named_models", "survey"]
 
 ZOO = "zoo"
-LARGEST = 750_000_000  # parameters that are made where a model cannot run without: 3 GB
+LARGEST = 750_000_000  # parameters at most that are allocated for a model that cannot run without them: 3 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class SurveyRow:
 
     @property
     def library(self) -> str:
-        """Which the model is of."""
+        """The library of the model."""
         return self.name.rpartition(":")[0] or ZOO
 
     @property
     def why(self) -> str:
-        """Why it does not count; nothing where it does."""
+        """Why the model is not fully counted; empty where it is."""
         return self.problem or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
 
     @property
@@ -157,7 +157,7 @@ def survey(
     what: str,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Survey:
-    """Count each model at the input it expects; `progress` hears each name before it is counted."""
+    """Count each model at the input it expects; `progress` gets each name before its count."""
     rows = []
     for tries in models:
         progress(tries[0].name)
@@ -166,7 +166,7 @@ def survey(
 
 
 def _first_counted(tries: Sequence[ModelSpec]) -> SurveyRow:
-    """With the first options that serve; where none do, what is wrong with the fewest."""
+    """The row of the first options that work; where none do, the row of those with the fewest options."""
     rows = []
     for spec in tries:
         row = _row(spec)
@@ -183,7 +183,7 @@ def _row(spec: ModelSpec) -> SurveyRow:
             report = count_named(spec, max_params=LARGEST)
     except FlopcountError as error:
         return SurveyRow(name, problem=error.message.removeprefix(f"{name} "))
-    except (Exception, SystemExit) as error:  # of a library nobody here wrote, with a survey to finish
+    except (Exception, SystemExit) as error:  # any library code may fail, and the survey has to finish
         return SurveyRow(name, problem=f"{type(error).__name__}: {error}".splitlines()[0])
     return SurveyRow(
         name=name,
@@ -202,6 +202,6 @@ def _input_text(report: Result, options: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A list of the same thing over and over by its length."""
+    """A value as text, a list of equal items by its length."""
     repeats = isinstance(value, list) and len(value) > 1 and all(item == value[0] for item in value)
     return f"{len(value)} × {value[0]}" if repeats else str(value)

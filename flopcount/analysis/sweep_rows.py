@@ -1,4 +1,4 @@
-"""Counting many configurations: every point of a grid, or of any list, here or on whatever executor is given.
+"""Counting many configurations: every point of a grid, or of any list, in this process or on an executor.
 
 What enters is something that builds a model from a configuration; what leaves are SweepRows: for each configuration
 its cost, or the reason why there is none. Work is handed out in chunks and comes back by chunk, so a chunk whose
@@ -54,7 +54,7 @@ class SweepRow:
 
     @property
     def other_flops(self) -> int | None:
-        """FLOPs that are no contraction, where it could be counted."""
+        """FLOPs outside contractions, where it could be counted."""
         return None if self.cost is None else self.cost.other_flops
 
     @property
@@ -64,7 +64,7 @@ class SweepRow:
 
     @property
     def problem(self) -> str:
-        """Why its cost is missing or incomplete; nothing where it is whole."""
+        """Why its cost is missing or incomplete; empty where it is complete."""
         return self.error or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
 
 
@@ -76,7 +76,7 @@ class SweepRows:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What configurations differ in."""
+        """The names in which configurations differ."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.configuration))
 
     def table(self) -> Table:
@@ -113,7 +113,7 @@ def sweep_rows(
     chunk: int = CHUNK,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> SweepRows:
-    """The rows of a sweep; arguments and errors as `flopcount.sweep`."""
+    """The rows of a sweep; arguments and errors as for `flopcount.sweep`."""
     if chunk < 1:
         raise InputError(f"chunk is {chunk}", [("fix", "hand out at least one configuration at a time")])
     configurations, total = _configurations(grid)
@@ -140,7 +140,7 @@ def _configurations(grid: Any) -> tuple[Iterator[Configuration], int | None]:
     if isinstance(grid, Iterable) and not isinstance(grid, str):
         return iter(grid), len(grid) if isinstance(grid, Sequence) else None
     raise InputError(
-        f"a grid is no {type(grid).__name__}",
+        f"a grid cannot be a value of type {type(grid).__name__}",
         [("fix", "give {'depth': (18, 50), 'frames': (8, 16)}, or a list of dicts")],
     )
 
@@ -162,7 +162,7 @@ def _results(
             index, chunk, attempt = job
             try:
                 out[executor.submit(count, chunk)] = job
-            except Exception as refusal:  # a pool whose worker died takes nothing any more
+            except Exception as refusal:  # a pool whose worker died accepts no more work
                 yield index, _failed(chunk, refusal)
         if not out:
             return
@@ -200,7 +200,7 @@ def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
         report = _counted(build, configuration)
     except FlopcountError as error:
         return SweepRow(configuration, error=error.message)
-    except Exception as error:  # of a builder with values it does not take
+    except Exception as error:  # a builder may raise anything on values that it does not accept
         return SweepRow(configuration, error=next(iter(f"{type(error).__name__}: {error}".splitlines())))
     uncosted = tuple(row.op for row in report.uncosted)
     return SweepRow(configuration, report.total, uncosted)
@@ -211,7 +211,7 @@ def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
     if isinstance(answer, Result):
         return answer
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], nn.Module)):
-        raise InputError(f"the builder gave a {type(answer).__name__}", [("fix", "return (module, input)")])
+        raise InputError(f"the builder returned a {type(answer).__name__}", [("fix", "return (module, input)")])
     try:
         return count(*answer)
     except TraceError as error:  # it needs its weights
@@ -229,7 +229,7 @@ def build_of_zoo(
     size: int,
     **options: Any,
 ) -> Result:
-    """A configuration of a model by name: frames × size × size; `spec` and `protocol` say what all have in common."""
+    """A configuration of a model by name: frames × size × size; `spec` and `protocol` have what all share."""
     clip = Clip(frames, size, size)
     at_clip = {"inputs": clip_axes(spec).resized(clip.sizes)} if spec.inputs else {"clip": clip}
     return count_named(replace(spec, name=model, options={**spec.options, **options}, **at_clip), protocol)
@@ -239,7 +239,7 @@ def clip_axes(spec: ModelSpec) -> Axes:
     """Frames, height and width of the inputs of a model: they move together, pathways in their proportion.
 
     Raises:
-        InputError: there are none.
+        InputError: the inputs have none.
     """
     try:
         return Axes.of(spec.inputs, "THW", spec.layouts)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they become before torch is loaded."""
+"""Options that several commands share, and what they are parsed to before torch is loaded."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class By(StrEnum):
     kind = "kind"
 
 
-def format_option(*more: str, help: str = "How to write it.") -> Any:
-    """The option --format: every format that suits a command, and `more` that it has itself."""
+def format_option(*more: str, help: str = "Format of the output.") -> Any:
+    """The option --format: every format that suits a command, and `more` of its own."""
     names = sorted((*command_formats(), *more))
 
     def parse(text: str) -> str:
@@ -70,7 +70,7 @@ _Command = Callable[..., None]
 
 
 def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callable[[_Command], _Command]:
-    """A command of which one parameter gathers many options: key -> what was typed, of those that were."""
+    """Replace the parameter `gathered` of a command by many options; it gets the text of those typed, by key."""
 
     def decorate(command: _Command) -> _Command:
         @wraps(command)
@@ -100,24 +100,24 @@ _ARGUMENTS = {
     "specs": [_parameter("names", list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}"))],
 }
 _OPTIONS = (
-    _option("clip", str, "TxHxW", "Frames, height, width."),
-    _option("batch", int, "N", "Clips in one pass; 1 where not given."),
+    _option("clip", str, "TxHxW", "Frames, height and width of the clip."),
+    _option("batch", int, "N", "Clips in one pass; 1 by default."),
     _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
     _option("fps", float, "F", "Frames per second of the video."),
-    _option("stride", int, "S", "Every how many frames the clip was sampled."),
+    _option("stride", int, "S", "Frames from one sample of the clip to the next."),
     _option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
-    _option("input", list[str], "NAME:SHAPE:DTYPE", "An input of a model that takes no single clip; repeatable."),
+    _option("input", list[str], "NAME:SHAPE:DTYPE", "An input of a model that does not take one clip; repeatable."),
     _option("num_classes", int, "N", "Classes of the last layer."),
     _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
 )
 """All that says what a model is, and how it is fed and tested."""
 _TESTING = ("views", "fps", "stride")
-"""Those that not every command has a use for."""
+"""The options that only some commands use."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What the options say of any model that a command goes on to name; `words` are they as they were typed."""
+    """What the options say about each model that a command names; `words` are the options as typed."""
 
     spec: ModelSpec
     protocol: Protocol
@@ -128,7 +128,7 @@ class ModelOptions:
         """From what typer read.
 
         Raises:
-            InputError: a value that is none.
+            InputError: a value is malformed.
         """
         typed = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
         words = [(name, str(v)) for name, value in typed.items() for v in (value if type(value) is list else [value])]
@@ -140,7 +140,7 @@ class ModelOptions:
         return cls(spec, protocol, tuple(words))
 
     def named(self, name: str, clip: str | None = None) -> ModelSpec:
-        """These options of one model, with a clip of its own where it has one.
+        """The spec of one model under these options, with its own clip where it has one.
 
         Raises:
             UnknownNameError: no such network.
@@ -151,7 +151,7 @@ class ModelOptions:
         return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
 
     def refuse(self, why: str, *only: str) -> None:
-        """Refuse what a command has no use for: the options of `only`, or any.
+        """Refuse options that a command cannot use: those of `only`, or any.
 
         Raises:
             InputError: one was given; `why` follows its name.
@@ -165,7 +165,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
     """A command that takes models, with all options that say what they are: these are listed here and nowhere else.
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
-    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever stands first, the options: --clip, --batch,
+    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
     --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). What was typed is parsed before
     the command runs, and it gets these nouns.
     """
@@ -193,10 +193,10 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
 def training_arguments(
     train: bool, optimizer: str | None, freeze: list[str] | None, epochs: int | None, samples: int | None
 ) -> tuple[str, str | None, list[str]]:
-    """Mode, optimizer and what is frozen, of --train and the options that belong to it, before torch is loaded.
+    """Mode, optimizer and frozen layers from --train and its options, before torch is loaded.
 
     Raises:
-        InputError: one of them without what it belongs to, or an optimizer that does not exist.
+        InputError: an option lacks the one that it needs, or the optimizer does not exist.
     """
     from ..training.optimizers import find_optimizer
 
@@ -204,15 +204,15 @@ def training_arguments(
     if not train:
         for option, value in options.items():
             if value is not None:
-                raise InputError(
-                    f"{option} is of no use without --train", [("fix", f"add --train, or leave {option} out")]
-                )
+                raise InputError(f"{option} needs --train", [("fix", f"add --train, or leave {option} out")])
         return "forward", None, []
     find_optimizer(optimizer)
     for option, value, other in (("--epochs", epochs, samples), ("--samples", samples, epochs)):
         missing = "--samples" if option == "--epochs" else "--epochs"
         if value is not None and other is None:
-            raise InputError(f"{option} {value} is no whole run", [("fix", f"give {missing} too")])
+            raise InputError(
+                f"{option} {value} alone does not say how long the run is", [("fix", f"give {missing} too")]
+            )
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}", [("fix", "give a whole number above 0")])
     return "train", optimizer, freeze or []

@@ -1,4 +1,4 @@
-"""Whether networks keep their budgets, for continuous integration."""
+"""Whether networks stay within their budgets, for continuous integration."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["budget"]
 
 
 def _scale(measure: Measure) -> str:
-    """The prefix of a bare number."""
-    return f", in {measure.quantity.scale}" if measure.quantity.scale else ""
+    """The unit of a bare number."""
+    return f" in {measure.quantity.scale}" if measure.quantity.scale else ""
 
 
 _LIMITS = [
-    text_option(key, "N", f"{measure.what[0].upper()}{measure.what[1:]} at most{_scale(measure)}, or such as 1.5T.")
+    text_option(key, "N", f"Limit of {measure.what}: a number{_scale(measure)}, or with a prefix such as 1.5T.")
     for key, measure in measures().items()
 ]
 
@@ -44,16 +44,18 @@ def budget(
     *,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A network, with limits; or one budget of pyproject.toml; else all."),
+        typer.Argument(
+            metavar="NAME", help="A network with limits, or one budget of pyproject.toml; by default all budgets."
+        ),
     ] = None,
     limits: Mapping[str, str],
     options: ModelOptions,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; else the nearest, here or above.")
+        Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; by default the nearest, here or above.")
     ] = None,
     format: TableFormatOpt = "table",
 ) -> None:
-    """Hold networks against their budgets: exit code 1 where one costs more, with the layers that cost most."""
+    """Compare networks with their budgets: exit code 1 where one costs more, with the layers that cost most."""
     from ..publishing.budget import Budget, check_budgets, parse_limit
 
     allowed = {key: parse_limit(key, text) for key, text in limits.items()}
@@ -61,24 +63,24 @@ def budget(
         typed = [option for option, _ in options.words] + [f"--{key}" for key in allowed]
         if typed:
             missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
-            raise InputError(f"{typed[0]} without {missing}", [("fix", "see flopcount budget --help")])
+            raise InputError(f"{typed[0]} needs {missing}", [("fix", "see flopcount budget --help")])
         budgets = _from_file(config, name)
     else:
         if config is not None:
-            raise InputError("--config with limits of the command line", [("fix", "give the one or the other")])
+            raise InputError("--config does not go with limits of the command line", [("fix", "give one of them")])
         budgets = [Budget(name, options.named(name), allowed, options.protocol)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()
     show(table, format)
-    for note in table.notes if format == "csv" else ():  # which has no place for them
+    for note in table.notes if format == "csv" else ():  # csv has no place for notes
         typer.echo(note, err=True)
     if not result.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
 def _from_file(config: Path | None, name: str | None) -> list[Budget]:
-    """All budgets of the file, or the one named."""
+    """All budgets of the file, or the one of that name."""
     from ..publishing.budget_file import find_pyproject, read_budgets
 
     path = config or find_pyproject()

@@ -26,7 +26,7 @@ def list_(
 
 @app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
 def rules(format: TableFormatOpt = "table") -> None:
-    """Show what every operator is charged, and by which source."""
+    """Show the rule of every operator: what it costs, and the source."""
     from .catalogue_tables import rules_table
 
     show(rules_table(), format)

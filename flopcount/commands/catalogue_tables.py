@@ -11,7 +11,7 @@ __all__ = ["models_table", "rules_table"]
 
 
 def models_table(family: str | None = None) -> Table:
-    """One row per network of the zoo, or of one family of it; costs are per clip, counted when it was last tested.
+    """One row per network of the zoo, or of one family of it; costs are per clip, as in the last test of the zoo.
 
     Raises:
         UnknownNameError: no such family, with near names.

@@ -28,12 +28,12 @@ def check(
     protocol: Protocol,
     against: Annotated[
         str,
-        typer.Option(metavar="TOOL,...", help=f"Of {', '.join(TOOLS)} (extra: peers)."),
+        typer.Option(metavar="TOOL,...", help=f"Any of {', '.join(TOOLS)} (extra: peers)."),
     ] = ",".join(DEFAULT_TOOLS),
     device: Annotated[str, typer.Option(help="Where the real module runs: cpu or cuda.")] = "cpu",
     format: TableFormatOpt = "table",
 ) -> None:
-    """Run the real model under other counters and explain every difference (exit code 1 if one is not)."""
+    """Run the real model under other counters and explain every difference (exit code 1 if one is unexplained)."""
     with working(f"running {spec.name} under {against} on {device}"):
         from ..crosscheck import check_model
 

@@ -35,12 +35,13 @@ class Per(StrEnum):
 def compare(
     *,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Networks of the zoo; all with an accuracy if none.")
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Networks of the zoo; by default all with an accuracy."),
     ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose accuracy.")] = "kinetics400",
-    per: Annotated[Per | None, typer.Option(help="Charts per view or per video only; both without.")] = None,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Data set of the accuracy.")] = "kinetics400",
+    per: Annotated[Per | None, typer.Option(help="Charts per view or per video only; both by default.")] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="URL", help="A part of the url the accuracy is to come from; else the paper.")
+        str | None, typer.Option(metavar="URL", help="Part of the URL of the accuracy's source; the paper by default.")
     ] = None,
     point: Annotated[
         list[str] | None,
@@ -50,9 +51,9 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
-    format: Annotated[str, format_option(help="How to write the table.")] = "table",
+    format: Annotated[str, format_option(help="Format of the table.")] = "table",
 ) -> None:
-    """Set networks side by side: cost at the clip and views of their published accuracy, and that accuracy."""
+    """Compare networks: their published accuracy, and their cost at its clip and views."""
     if not point:
         options.refuse("is for models of --point, and there is none")
     from ..publishing.comparison_rows import PER, Point

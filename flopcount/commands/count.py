@@ -34,23 +34,27 @@ def model(
     protocol: Protocol,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
-    format: Annotated[str, format_option("json", help="How to write it; json is the whole report.")] = "table",
+    format: Annotated[str, format_option("json", help="Format of the output; json is the whole report.")] = "table",
     strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
     plot: PlotOpt = None,
-    train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward too.")] = False,
-    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: its step too.")] = None,
+    train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward pass too.")] = False,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: count its step too.")
+    ] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="With --samples: the whole training run.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="With --samples: count the whole training run.")
+    ] = None,
     samples: Annotated[
-        int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once an epoch.")
+        int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once per epoch.")
     ] = None,
     receptive_field: Annotated[
         bool, typer.Option("--receptive-field", help="Show what each layer sees of the clip, T×H×W.")
     ] = False,
 ) -> None:
-    """Count what one forward pass of a model costs, layer by layer; with --train what a training step does."""
+    """Count what one forward pass of a model costs, layer by layer; with --train, a training step."""
     training = training_arguments(train, optimizer, freeze, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
@@ -80,7 +84,7 @@ def explain(
     layer: Annotated[str, typer.Argument(metavar="LAYER", help="Dotted path of a layer, as in named_modules().")],
     protocol: Protocol,
 ) -> None:
-    """Show the formula behind every number of a layer, with the numbers put in and its source."""
+    """Show the formula behind every number of a layer, with its numbers and its source."""
     with working(f"counting {spec.name}"):
         from ..analysis.explanation import explain as explained
         from ..counting import count_named

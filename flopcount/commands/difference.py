@@ -18,7 +18,7 @@ __all__ = ["diff"]
 
 _HELP = "A model as in [cyan]flopcount model[/], NAME@TxHxW for a clip of its own, or FILE.json."
 OldArg = Annotated[str, typer.Argument(metavar="OLD", help=_HELP)]
-NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The same.")]
+NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Like OLD.")]
 
 
 @app.command(
@@ -39,7 +39,7 @@ def diff(
 ) -> None:
     """Show layer by layer what changed between two models or saved reports (flopcount model --format json).
 
-    Layers are matched by path. The options go to every side that is a model.
+    Layers are matched by path. The options apply to each side that is a model.
     """
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:

@@ -40,26 +40,26 @@ def formula(
     spec: ModelSpec,
     axes: Annotated[
         str | None,
-        typer.Option(metavar="T,H,W,B", help="Axes it is a function of; S is a square. T,H,W where not given."),
+        typer.Option(metavar="T,H,W,B", help="Variables of the form, T,H,W by default; S is the side of a square."),
     ] = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build the model anew for each clip, parts sized to the clip included.")
+        bool, typer.Option("--rebuild", help="Rebuild the model for each clip, with the parts that are sized to it.")
     ] = False,
     by: Annotated[Rows, typer.Option(help="Rows of the table.")] = Rows.quantity,
     of: Annotated[
-        str, typer.Option(metavar="QUANTITY", help=f"Of the modules: {any_of([q.name for q in of_layers()])}.")
+        str, typer.Option(metavar="QUANTITY", help=f"Quantity of each module: {any_of([q.name for q in of_layers()])}.")
     ] = "macs",
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     protocol: Protocol,
     layout: Annotated[
         str | None,
-        typer.Option(metavar="BCTHW", help="What the axes of the inputs are called; one for each, by comma."),
+        typer.Option(metavar="BCTHW", help="Names of the axes of each input, inputs separated by commas."),
     ] = None,
-    format: Annotated[str, format_option("json", help="How to write it; json has every term.")] = "table",
+    format: Annotated[str, format_option("json", help="Format of the output; json has every term.")] = "table",
 ) -> None:
     """Show what a model costs as an exact function of the frames, height and width of its clip.
 
-    Traced at as many clips as it takes to tell all such functions apart, then put beside counts of other clips.
+    The model is traced at enough clips to determine the function, which is then compared with counts of other clips.
     """
     require_quantity(of)
     with working(f"counting {spec.name}") as say:

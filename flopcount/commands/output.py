@@ -18,7 +18,7 @@ __all__ = ["progress", "show", "working", "write"]
 
 @contextmanager
 def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on stderr while a person waits, which says how far it is; nothing where stderr is no terminal.
+    """A spinner on stderr while a person waits, which says how far it is; nothing where stderr is not a terminal.
 
     What a user's model prints meanwhile goes to stderr too: stdout is for the answer.
     """
@@ -33,7 +33,7 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr that hears what comes next; nothing where stderr is no terminal."""
+    """A bar on stderr that names what comes next; nothing where stderr is not a terminal."""
     from rich.progress import MofNCompleteColumn, Progress
 
     console = Console(stderr=True)
@@ -52,7 +52,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 
 def show(table: Table, form: str) -> None:
-    """To a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
+    """Print a table: to a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
     from ..output import render
     from ..output.terminal import PLAIN_WIDTH, renderable, terminal
 
@@ -67,5 +67,5 @@ def show(table: Table, form: str) -> None:
 
 
 def write(text: str) -> None:
-    """To stdout, as it is."""
+    """Print a text to stdout, unchanged."""
     sys.stdout.write(text + "\n")

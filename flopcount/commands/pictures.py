@@ -1,4 +1,4 @@
-"""--plot: a picture of the result, refused before long work where it could not be written."""
+"""--plot: a picture of the result; a path that cannot be written is refused before long work."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["PlotOpt", "require_picture", "write_picture"]
 
 PlotOpt = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE", help="Draw it there as png, svg or pdf; whole or not at all."),
+    typer.Option("--plot", metavar="FILE", help="Draw the result to a png, svg or pdf file."),
 ]
 
 
 def require_picture(path: Path) -> None:
-    """Before work whose picture goes there.
+    """Refuse, before long work, a path that its picture cannot go to.
 
     Raises:
-        InputError: it cannot be written.
-        UnknownNameError: its ending is no format of a picture.
+        InputError: the path cannot be written.
+        UnknownNameError: its ending is not a picture format.
     """
     from ..publishing.figures import FORMATS
 
     require_writable(path)
     form = path.suffix.removeprefix(".")
     if form not in FORMATS:
-        raise UnknownNameError("format of a picture", form, FORMATS, f"choose {', '.join(FORMATS)}")
+        raise UnknownNameError("picture format", form, FORMATS, f"choose {', '.join(FORMATS)}")
 
 
 def write_picture(path: Path, draw: Callable[[], Axes]) -> None:
-    """Draw it and write it, and say so on stderr."""
+    """Draw and write the picture, and say so on stderr."""
     import matplotlib
 
     matplotlib.use("agg")  # a file needs no screen, and a broken one must not matter

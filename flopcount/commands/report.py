@@ -43,19 +43,21 @@ class PageFormat(StrEnum):
 @takes_model("views")
 def report(
     specs: list[ModelSpec],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Write pages, charts and data there; all or nothing.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for pages, charts and data; all are written or none.")
+    ],
     options: ModelOptions,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="Of several models: whose accuracy they are compared by.")
+        str, typer.Option(metavar="NAME", help="Data set of the accuracy that several models are compared by.")
     ] = "kinetics400",
     check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
-    format: Annotated[PageFormat, typer.Option(help="Pages of markdown, or one of HTML.")] = PageFormat.markdown,
+    format: Annotated[PageFormat, typer.Option(help="Markdown pages, or one HTML page.")] = PageFormat.markdown,
 ) -> None:
-    """Write what a model costs as a page that stands on its own; of several models an index and a comparison too.
+    """Write a self-contained page of what a model costs; for several models also an index and a comparison.
 
-    Layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if it finds a difference that
-    nothing explains) and what papers print of it, with the verdict.
+    A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
+    unexplained) and what papers print about the model, with verdicts.
     """
     from ..facts import classes_of
 
@@ -82,12 +84,12 @@ def _cost(spec: ModelSpec, protocol: Protocol, check: bool, say: Callable[[str],
 
     try:
         return cost_report(spec, protocol, with_check=check, progress=say)
-    except FlopcountError as error:  # of several, which
+    except FlopcountError as error:  # says which of several
         raise InputError(f"{spec.name}: {error.message}", error.details) from error
 
 
 def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) -> Comparison | None:
-    """Of the networks of the zoo, where at least one has an accuracy."""
+    """A comparison of the networks of the zoo, where at least one has an accuracy."""
     from ..models import CARDS
     from ..publishing.comparison import compare
 

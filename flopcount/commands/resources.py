@@ -55,7 +55,7 @@ def span(
 ) -> None:
     """Show how parallel a network is: work, span, longest chain, sequential steps, and the critical path by module.
 
-    Of several networks, or at several lengths, one row each.
+    Several networks, or several lengths, get one row each.
     """
     runs = [run for spec in specs for run in _at_lengths(spec, frames)]
     with progress("following", len(runs)) as step:
@@ -76,14 +76,14 @@ def _at_lengths(spec: ModelSpec, frames: str | None) -> list[ModelSpec]:
     if frames is None:
         return [spec]
     if spec.inputs:
-        raise InputError("--frames moves a clip, and --input says its own", [("fix", "leave one out")])
+        raise InputError("--frames changes the clip, which --input fixes", [("fix", "leave one out")])
     base = spec.clip or (CARDS[spec.name].clip if spec.name in CARDS else None)
     if base is None:
         why = f"{spec.name} does not say how large its frames are"
         raise InputError(why, [("fix", "give --clip 16x112x112 as well")])
     lengths = frames.split(",")
     if not all(length.strip().isdigit() and int(length) for length in lengths):
-        raise InputError(f"frames {frames!r} are no lengths", [("fix", "write --frames 8,16,32")])
+        raise InputError(f"frames {frames!r} are not lengths", [("fix", "write --frames 8,16,32")])
     return [replace(spec, clip=Clip(int(length), base.height, base.width)) for length in lengths]
 
 
@@ -100,13 +100,17 @@ def memory(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Find the largest batch that fits: 80GB, 24GiB.")
     ] = None,
-    optimizer: Annotated[OptimizerName, typer.Option(help="Whose state a training step keeps.")] = OptimizerName.adamw,
-    kernels: Annotated[Kernels, typer.Option(help="Whose workspace is counted.")] = Kernels.cpu,
+    optimizer: Annotated[
+        OptimizerName, typer.Option(help="Optimizer whose state a training step keeps.")
+    ] = OptimizerName.adamw,
+    kernels: Annotated[Kernels, typer.Option(help="Kernels whose workspace is counted.")] = Kernels.cpu,
     format: TableFormatOpt = "table",
 ) -> None:
     """Show what takes up memory at the peak of a forward pass, and of a training step."""
     if memory is not None and spec.inputs:
-        raise InputError("--memory looks for a batch, and --input has one", [("fix", "give --clip instead of --input")])
+        raise InputError(
+            "--memory searches for the batch, which --input fixes", [("fix", "give --clip instead of --input")]
+        )
     if memory is not None:
         from ..analysis.largest_batch import parse_bytes
 

@@ -31,7 +31,7 @@ def streaming(
     protocol: Protocol,
     format: FormatOpt = "table",
 ) -> None:
-    """Count what a new frame costs once a clip has been seen, or say which layer prevents it."""
+    """Count what each new frame of a stream costs, or say which layer prevents streaming."""
     rows = []
     with progress("counting", len(specs)) as say:
         from ..analysis.streaming import stream_model, streaming_table

@@ -33,11 +33,16 @@ def survey(
     ],
     format: TableFormatOpt = "table",
     summary: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write how many were counted there, in markdown, and why not.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a summary in markdown: how many models were counted, and why others were not."
+        ),
     ] = None,
-    write: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there; whole or not at all.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table to a file, whole or not at all.")
+    ] = None,
 ) -> None:
-    """Count every model of a library, going on where one fails (exit code 1 if one did, or has uncosted operators)."""
+    """Count every model of a library, also after failures (exit code 1 if a model fails or has uncosted operators)."""
     from ..analysis.survey import named_models
     from ..analysis.survey import survey as count_all
     from ..output import render
@@ -60,11 +65,9 @@ def survey(
 
 
 def _page(result: Survey, what: list[str]) -> str:
-    """The summary with how it was made."""
+    """The summary, and how it was made."""
     from ..core.made_by import made_by
     from ..output import render
 
     origin = made_by(f"flopcount survey {' '.join(what)}")
-    return (
-        f"# Survey\n\n{origin} A model counts if nothing of it is uncosted.\n\n{render(result.summary(), 'markdown')}\n"
-    )
+    return f"# Survey\n\n{origin} Counted models have no uncosted operator.\n\n{render(result.summary(), 'markdown')}\n"

@@ -18,7 +18,7 @@ from .pictures import PlotOpt, require_picture, write_picture
 
 __all__ = ["fit", "sweep"]
 
-_RANGE = "Numbers with commas, or FROM:TO:STEP, the end included."
+_RANGE = "Numbers separated by commas, or FROM:TO:STEP, which includes TO."
 
 
 @app.command(
@@ -38,7 +38,7 @@ def sweep(
     format: TableFormatOpt = "table",
 ) -> None:
     """Count models at every combination of frames and size (exit code 1 if one could not be counted)."""
-    options.refuse("is what --frames and --size move", "--clip")
+    options.refuse("is set by --frames and --size", "--clip")
     names = [spec.name for spec in specs]
     clips = {"frames": numbers_of(frames, "--frames"), "size": numbers_of(size, "--size")}
     grid: dict[str, list[Any]] = {"model": names, **clips}
@@ -57,7 +57,7 @@ def sweep(
         x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
         write_picture(plot, lambda: result.plot(x))
     table = result.table()
-    alike = " ".join(f"{name} {value}" for name, value in options.words if name != "--set")  # which has its columns
+    alike = " ".join(f"{name} {value}" for name, value in options.words if name != "--set")  # --set has its own columns
     show(replace(table, notes=(*table.notes, *([f"each with {alike}"] if alike else []))), format)
     if any(row.problem for row in result.rows):
         raise typer.Exit(EXIT_FAILED_CHECK)
@@ -80,7 +80,7 @@ def fit(
     protocol: Protocol,
     format: TableFormatOpt = "table",
 ) -> None:
-    """Find the largest clips of a model within a budget, frames against size, from its closed form."""
+    """Find the largest clips of a model within a budget, frames traded against size, from its closed form."""
     with working(f"counting {spec.name}") as say:
         from ..analysis.largest_clip import Allowance, largest_clips
         from ..symbolic import form_of_model
@@ -93,7 +93,7 @@ def fit(
         form = form_of_model(
             spec,
             batch=protocol.batch,
-            rebuild=not spec.inputs,  # which one module takes in every size
+            rebuild=not spec.inputs,  # one module takes inputs of every size
             progress=lambda at: say(f"counting {spec.name} at {at}"),
         )
         batch = spec.inputs[0][1].shape[0] if spec.inputs else protocol.batch or 1
@@ -105,7 +105,7 @@ def numbers_of(text: str, option: str) -> list[int]:
     """What "8:32:8" or "8,16,24,32" says.
 
     Raises:
-        InputError: neither, or numbers below 1.
+        InputError: the text is neither, or a number is below 1.
     """
     fix = [("fix", f"write {option} 8,16,32 or {option} 8:64:8")]
     try:
@@ -115,7 +115,7 @@ def numbers_of(text: str, option: str) -> list[int]:
         else:
             numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"{option} {text!r} is no range of whole numbers", fix) from None
+        raise InputError(f"{option} {text!r} is not a range of whole numbers", fix) from None
     if not numbers or min(numbers) < 1:
-        raise InputError(f"{option} {text!r} has a number below 1, or none at all", fix)
+        raise InputError(f"{option} {text!r} has no number, or one below 1", fix)
     return numbers

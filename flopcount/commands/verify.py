@@ -35,7 +35,8 @@ def verify(
         typer.Argument(metavar="NAME|lecture|published", help="A network, the lecture's slide, or what papers print."),
     ],
     printed: Annotated[
-        str | None, typer.Option(metavar="COST", help="The cost claimed, in G unless it says k, M or T: 27.6, 1.97T.")
+        str | None,
+        typer.Option(metavar="COST", help="The cost claimed, in G unless it has another prefix: 27.6, 1.97T."),
     ] = None,
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The parameters claimed, in M: 34.5 or 34.5M.")
@@ -44,16 +45,14 @@ def verify(
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Published rows of one family only.")] = None,
     write: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Write lecture or published there as a page of markdown; whole or not at all."
-        ),
+        typer.Option(metavar="FILE", help="Write lecture or published as a markdown page, whole or not at all."),
     ] = None,
     format: TableFormatOpt = "table",
 ) -> None:
     """Compare printed numbers with counts: a claim about a network, the lecture's slide, or published tables.
 
     A claim is read in every way its digits allow: MACs or FLOPs, frames, crop, views, normalisation counted or not.
-    Exit code 1 where no reading gives it.
+    Exit code 1 where no reading gives the claim.
     """
     from ..facts import Printed
 
@@ -68,10 +67,12 @@ def verify(
             typer.echo(f"wrote {write}", err=True)
         return
     _refuse(what, {"--family": family, "--write": write})
-    options.refuse("is of no use to a claim, which is read clip by clip", "--input", "--batch")
+    options.refuse("does not go with a claim, which is compared clip by clip", "--input", "--batch")
     spec = options.named(what)
     if printed is None:
-        raise InputError(f"no claim about {what}", [("fix", f"give --printed, such as verify {what} --printed 27.6")])
+        raise InputError(
+            f"there is no claim about {what}", [("fix", f"give --printed, such as verify {what} --printed 27.6")]
+        )
     cost, size = Printed.parse(printed), Printed.parse(params, "M") if params is not None else None
     with working(f"reading {printed}") as say:
         from ..verification import verify_claim
@@ -93,7 +94,7 @@ def _printed_table(what: str, family: str | None) -> Table:
 
 
 def _printed_page(what: str, family: str | None) -> str:
-    """The same as a page of markdown."""
+    """The same as a markdown page."""
     with working(f"counting for {what}") as say:
         from ..verification import lecture_page, published_report, verify_published
 

@@ -1,4 +1,4 @@
-"""What these names have in common: a count in eval mode, cost hooks of the caller's, and a word on what is missing.
+"""What these names have in common: a count in eval mode, cost hooks of the caller's, and a warning of what is missing.
 
 A hook is what thop calls a custom op and ptflops a custom module hook: a function of a module, its inputs and its
 output that adds to an attribute of the module. It is called for every call of such a module, on meta tensors.
@@ -26,7 +26,7 @@ Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
 def counted_in_eval(
     model: nn.Module, input: Input, hooks: Mapping[type, Hook], attribute: str, zero: Callable[[], Any]
 ) -> tuple[Report, dict[str, float]]:
-    """The report of the model in eval mode, and by path what the hooks say of the modules of their types.
+    """The report of the model in eval mode, and by path what the hooks count for modules of their types.
 
     `attribute` is where a hook adds its count, `zero` what it starts from.
     """
@@ -59,9 +59,9 @@ def _asked(hook: Hook, part: nn.Module, inputs: Any, outputs: Any, attribute: st
 
 
 def inclusive_macs(report: Report, replaced: Mapping[str, float]) -> dict[str, float]:
-    """MACs of every module with its children by path; where `replaced` names a module, its count stands instead."""
+    """MACs of every module with its children by path; where `replaced` names a module, its count replaces ours."""
     macs: dict[str, float] = {row.path: row.own.macs for row in report.modules}
-    for row in reversed(report.modules):  # a module stands behind the one that holds it
+    for row in reversed(report.modules):  # a module follows the one that contains it
         if row.path in replaced:
             macs[row.path] = replaced[row.path]
         if row.path:

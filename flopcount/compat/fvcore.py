@@ -1,7 +1,7 @@
 """fvcore's `FlopCountAnalysis` and what goes with it: multiply-accumulates, which fvcore calls flops.
 
-Other than fvcore's numbers: attention, LSTM and functional calls that it has no handle for count too, and
-normalisation, upsampling, adaptive pooling and grid sampling, which are no multiply-accumulates, do not count.
+The numbers differ from fvcore's: attention, LSTM and functional calls that it has no handle for count too, and
+normalisation, upsampling, adaptive pooling and grid sampling, which are not multiply-accumulates, do not count.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Analysis:
         return self._report
 
     def total(self, module_name: str = "") -> int:
-        """The count of a module with all in it; of the model without a name."""
+        """The count of a module with all in it; without a name, that of the model."""
         return sum(self.by_operator(module_name).values())
 
     def by_operator(self, module_name: str = "") -> Counter[str]:
@@ -88,14 +88,14 @@ class _Analysis:
         return self._analyze().unsupported[self.canonical_module_name(module_name)]
 
     def uncalled_modules(self) -> set[str]:
-        """Modules that were never called, nor anything in them."""
+        """Modules that were never called and contain nothing that was."""
         return self._analyze().uncalled
 
     def set_op_handle(self, *args: Any, **kwargs: Handle | None) -> Self:
-        """Count an operator otherwise: (name, handle) pairs or keywords; None leaves the operator out.
+        """Count an operator by a handle: (name, handle) pairs or keywords; None leaves the operator out.
 
-        A handle is a function of inputs and outputs as for fvcore, and names are torch's: "aten::matmul". It is asked
-        once per call, and given what `flopcount.compat.jit_values` describes.
+        A handle is a function of inputs and outputs as for fvcore, and names are torch's: "aten::matmul". It is
+        called once per operator call, with the values that `flopcount.compat.jit_values` describes.
         """
         if len(args) % 2:
             raise TypeError("set_op_handle should be called with pairs of names and handles!")
@@ -148,12 +148,12 @@ class _Analysis:
         return self
 
     def unsupported_ops_warnings(self, enabled: bool) -> Self:
-        """Whether the log tells of operators without a rule."""
+        """Whether the log names operators without a rule."""
         self._warns_unsupported = enabled
         return self
 
     def uncalled_modules_warnings(self, enabled: bool) -> Self:
-        """Whether the log tells of modules never called."""
+        """Whether the log names modules never called."""
         self._warns_uncalled = enabled
         return self
 
@@ -182,7 +182,7 @@ class _Analysis:
         return _Statistics(counts, unsupported, {row.path for row in rows} - called)
 
     def _counted(self, costed: CostedOp) -> Counter[str] | None:
-        """By the caller's handle, else by ours; None where there is neither."""
+        """The count by the caller's handle, else by our rule; None where there is neither."""
         names = handle_names(costed)
         if not self._ignored.isdisjoint(names):
             return Counter()
@@ -195,7 +195,7 @@ class _Analysis:
 
 
 def _owners(path: str) -> list[str]:
-    """A module and all that it is in."""
+    """A module and all modules that contain it."""
     parts = path.split(".") if path else []
     return [".".join(parts[:depth]) for depth in range(len(parts) + 1)]
 

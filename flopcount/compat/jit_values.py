@@ -31,15 +31,15 @@ class Value:
         return isinstance(self.value, TensorSpec)
 
     def type(self) -> Value:
-        """What has its sizes."""
+        """The object that has its sizes."""
         return self
 
     def sizes(self) -> list[int] | None:
-        """Of a tensor."""
+        """The sizes of a tensor."""
         return list(self.value.shape) if isinstance(self.value, TensorSpec) else None
 
     def dim(self) -> int | None:
-        """Axes of a tensor."""
+        """The number of axes of a tensor."""
         return len(self.value.shape) if isinstance(self.value, TensorSpec) else None
 
     def toIValue(self) -> Any:
@@ -49,11 +49,11 @@ class Value:
         return list(self.value) if isinstance(self.value, tuple) else self.value
 
     def node(self) -> Value:
-        """What has its inputs."""
+        """The object that has its inputs."""
         return self
 
     def inputs(self) -> list[Value]:
-        """Of a list."""
+        """The elements of a list."""
         return [Value(item) for item in self.value] if isinstance(self.value, tuple) else []
 
 

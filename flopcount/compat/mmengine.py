@@ -1,6 +1,6 @@
 """mmengine's `get_model_complexity_info`: a dictionary of MACs (as "flops"), activations and parameters.
 
-Other than mmengine's numbers: as for fvcore, whose copy mmengine's counter is.
+The numbers differ from mmengine's as they do from fvcore's, of which mmengine's counter is a copy.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def get_model_complexity_info(
         model: any nn.Module; it is not run, and is the same afterwards.
         input_shape: the input's shape without its batch, or a tuple of such shapes.
         inputs: a tensor or a tuple of arguments instead.
-        show_table: put a table of the modules into "out_table", which is "" without.
-        show_arch: put the model's text with its counts into "out_arch", which is "" without.
+        show_table: put a table of the modules into "out_table", which is "" otherwise.
+        show_arch: put the model's text with its counts into "out_arch", which is "" otherwise.
 
     Returns:
         {"flops", "flops_str", "activations", "activations_str", "params", "params_str", "out_table", "out_arch"};
@@ -94,7 +94,7 @@ def _size(count: int) -> str:
 
 
 def _boxed(table: str) -> str:
-    """The table of fvcore in the frame that mmengine draws, each row as deep as it has ancestors above it."""
+    """The table of fvcore in the frame that mmengine draws, each row indented by the number of its ancestors."""
     heading, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
     frame = Table(*heading, box=box.ASCII2)
     names = {row[0] for row in rows[1:]}

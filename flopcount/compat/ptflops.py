@@ -1,7 +1,8 @@
 """ptflops' `get_model_complexity_info`: multiply-accumulates and parameters, as strings or integers.
 
-Other than ptflops' numbers: attention, LSTM and whatever else has no hook or patch there counts too, frozen parameters
-count as parameters, and bias, activations, pooling and normalisation, which are no multiply-accumulates, do not count.
+The numbers differ from ptflops': attention, LSTM and whatever else has no hook or patch there counts too, frozen
+parameters count as parameters, and bias, activations, pooling and normalisation, which are not multiply-accumulates, do
+not count.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def get_model_complexity_info(
         print_per_layer_stat: print the model with the share of each module to `ost`.
         as_strings: ("4.09 GMac", "25.56 M") instead of integers.
         input_constructor: given `input_res`, returns the one argument of the model or a dict of named ones.
-        ost: where to print; stdout where not given.
+        ost: where to print; stdout by default.
         verbose: without effect: operators without a rule are always named in a warning.
         ignore_modules: module types that count nothing.
         custom_modules_hooks: module type -> function(module, inputs, output) that adds to `module.__flops__`; it
@@ -72,7 +73,9 @@ def get_model_complexity_info(
     hooks = dict.fromkeys(ignore_modules, _nothing) | dict(custom_modules_hooks or {})
     for kind in hooks:
         if not isinstance(kind, type):
-            raise InputError(f"{kind} is no type of module", [("fix", "ignore or hook subclasses of torch.nn.Module")])
+            raise InputError(
+                f"{kind} is not a type of module", [("fix", "ignore or hook subclasses of torch.nn.Module")]
+            )
     report, amounts = counted_in_eval(model, inputs if isinstance(inputs, dict) else (inputs,), hooks, "__flops__", int)
     tell_uncosted(report, "get_model_complexity_info")
     whole = inclusive_macs(report, amounts)

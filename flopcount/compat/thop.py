@@ -1,8 +1,8 @@
 """thop's `profile` and `clever_format`: multiply-accumulates and parameters as floats.
 
-Other than thop's numbers: what is no module counts too (functional calls, `@`, attention, MultiheadAttention), a
-parameter that is shared or of no leaf counts once, and normalisation, average pooling, softmax and upsampling, which
-are no multiply-accumulates, do not count.
+The numbers differ from thop's: work outside modules counts too (functional calls, `@`, attention, MultiheadAttention),
+a parameter that is shared or outside leaf modules counts once, and normalisation, average pooling, softmax and
+upsampling, which are not multiply-accumulates, do not count.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def profile(
     )
     tell_uncosted(report, "profile")
     if verbose:
-        print(f"[INFO] {report.sentence()}; counted by flopcount, nothing was run")
+        print(f"[INFO] {report.sentence()}; counted by flopcount; nothing was run")
     macs = inclusive_macs(report, amounts)
     if ret_layer_info:
         return float(macs[""]), float(report.params), _layers(report, macs, "")

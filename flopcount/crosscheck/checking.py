@@ -43,7 +43,7 @@ class CheckRow:
     causes: tuple[Cause, ...]
 
     def unexplained(self, tool: str) -> int:
-        """The tool's count less ours less the causes: nothing, where all is explained."""
+        """The tool's count less ours less the causes: 0 where all is explained."""
         if tool not in self.counts:
             return 0
         return self.counts[tool] - self.macs - sum(cause.amount for cause in self.causes if cause.tool == tool)
@@ -60,7 +60,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether all tools ran, every difference is explained, and nothing is unknown that they could agree on."""
+        """Whether all tools ran, every difference is explained, and no operator is uncosted."""
         ran = all(peer.failure is None for peer in self.peers)
         return (
             ran
@@ -98,7 +98,7 @@ class Check:
             if peer.failure is not None:
                 yield f"{peer.tool} failed: {peer.failure}"
         for uncosted in self.report.uncosted:
-            yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}, which we have no rule for"
+            yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}; flopcount has no rule for it"
         causes = [cause for row in self.rows for cause in row.causes]
         for peer in self.peers:
             for op, why, amount, calls in _summed(cause for cause in causes if cause.tool == peer.tool):
@@ -109,7 +109,7 @@ class Check:
                 if left:
                     yield f"unexplained: {peer.tool} {_signed(left)} MACs in {row.path or 'the model itself'}"
             if peer.halves:
-                yield f"{peer.tool} counts an odd number of FLOPs: half a MAC left out in {_calls(peer.halves)}"
+                yield f"{peer.tool} counts an odd number of FLOPs in {_calls(peer.halves)}, half a MAC left out each"
         if self.agrees:
             explained = any(row.causes for row in self.rows)
             yield "agreement: " + ("every difference is explained by its own formula" if explained else "all are equal")
@@ -120,7 +120,7 @@ class Check:
 
 
 def _printed(peer: PeerCount) -> str:
-    """The total as the tool prints it, in its own unit, and what else there is to know about it."""
+    """The total as the tool prints it, in its own unit, with the tool's remark."""
     remark = f" ({peer.remark})" if peer.remark else ""
     return f"prints {exact(peer.printed)} {peer.unit}{remark}"
 
@@ -129,7 +129,7 @@ def _ratio(peer: PeerCount, ours: int) -> str:
     """The printed total, in MACs, as a multiple of ours."""
     if not ours:
         return ""
-    conversion = f", {peer.per_mac} of which are a MAC" if peer.per_mac > 1 else ""
+    conversion = f", {peer.per_mac} per MAC" if peer.per_mac > 1 else ""
     return f"{conversion}: {peer.printed / peer.per_mac / ours:.4f} × ours"
 
 
@@ -166,19 +166,19 @@ def check(
     """Run a real module under other counters and explain every difference from our count.
 
     Arguments:
-        module: with real weights, in the mode to be checked; it is where and what it was afterwards.
-        input: as count_flops takes it; shapes become random numbers.
+        module: with real weights, in the mode to be checked; afterwards it is unchanged and on its old device.
+        input: as count_flops takes it; shapes become random tensors.
         against: the files of `peers` by name, such as fvcore or thop, in a list or with commas between them.
         device: "cpu" or "cuda", where the module runs.
 
     Raises:
-        InputError: weights on the meta device, a device that is not there, a tool that does not exist or is not
+        InputError: weights on the meta device, a device that is not available, a tool that does not exist or is not
             installed.
     """
     where, tools = _device(device), chosen(against)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise InputError(
-            "a check runs the module, and this one has no weights", [("fix", "build it outside torch.device('meta')")]
+            "a check runs the module, but this one has no weights", [("fix", "build it outside torch.device('meta')")]
         )
     report = count(module, input)
     with TURN, _on(module, where):  # tools follow modules as a count does
@@ -205,7 +205,9 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise InputError(f"no device named {name!r}", [("fix", "choose cpu or cuda")]) from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name!r} is not there", [("seen", "torch sees no CUDA device"), ("fix", "use cpu")])
+        raise InputError(
+            f"device {name!r} is not available", [("seen", "torch sees no CUDA device"), ("fix", "use cpu")]
+        )
     return device
 
 

@@ -1,8 +1,8 @@
-"""What a tool's formulas stand for, set beside our operators: the causes of its difference.
+"""What a tool's formulas count, matched with our operators: the causes of its difference.
 
 A claim is one call of one of the tool's formulas. It covers operators of ours (then both count the same products), and
-has extras: what the formula gives beyond those products, computed from shapes. What no claim covers the tool does not
-count at all, and what it reaches through several parents, or through none, it adds as often.
+has extras: what the formula gives beyond those products, computed from shapes. The tool does
+not count what no claim covers, and adds a module once per parent through which it reaches it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Extras = tuple[tuple[Reason, int], ...]
 class Claim:
     """One call of a formula: `covers` our products or not, of the whole module or of the operator `at` an index.
 
-    `products` is what a formula for a function makes of them, which counts twice where the module has a claim too.
+    `products` is their number by the formula of a function; it counts twice where the module has a claim too.
     `shared` claims are added once per place of the module.
     """
 
@@ -123,7 +123,7 @@ def unrecognised(module: nn.Module, hooks: Container[Any]) -> Reason:
 
 
 def visits(root: nn.Module, stops: Callable[[nn.Module], bool] = lambda module: False) -> Counter[str]:
-    """How often a walk through `children()` comes to each module: once per parent that holds it, never below a stop."""
+    """How often a walk through `children()` reaches each module: once per parent that holds it, never below a stop."""
     names = {id(module): name for name, module in root.named_modules()}
     places: Counter[str] = Counter(dict.fromkeys(names.values(), 0))
 

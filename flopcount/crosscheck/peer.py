@@ -1,4 +1,4 @@
-"""A counter that a check asks: how it is asked, what it is given, what it said, and the causes of its difference."""
+"""A counter that a check runs: how it runs, what it gets, what it answers, and the causes of its difference."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class PeerCount:
     """One tool's own account in MACs: what each module adds itself, or why there is none.
 
     `printed` is the total as the tool prints it, in its own `unit`, of which `per_mac` make one MAC.
-    `halves` is how many operators it gave an odd number of FLOPs, whose half MAC is left out.
-    `remark` is what else a reader has to know about the printed number.
+    `halves` is the number of operators with an odd number of FLOPs, each of which loses half a MAC.
+    `remark` is what else a reader should know about the printed number.
     """
 
     tool: str
@@ -57,7 +57,7 @@ class PeerCount:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a tool says something else: `amount` MACs that it adds to (or leaves out of) ours, in `calls` calls."""
+    """Why a tool's count differs: `amount` MACs that it adds to (or leaves out of) ours, in `calls` calls."""
 
     tool: str
     path: str
@@ -97,7 +97,7 @@ class Subject:
         return {id(part): name for name, part in self.module.named_modules()}
 
     def once(self, run: Callable[[Subject], T]) -> T:
-        """What a run of this subject gives, made for the first tool that asks for it."""
+        """The result of a run on this subject, computed for the first tool that asks for it."""
         if run not in self._passes:
             self._passes[run] = run(self)
         result: T = self._passes[run]
@@ -106,7 +106,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool counted and why that is not ours."""
+    """What a tool counted and why that differs from ours."""
 
     count: PeerCount
     causes: tuple[Cause, ...] = ()
@@ -114,7 +114,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A tool under the name of its package: how it answers, how it is installed, and where its version stands.
+    """A tool under the name of its package: how it answers, how it is installed, and which version it is.
 
     `installation` is None for what flopcount itself is installed with.
     """
@@ -126,22 +126,22 @@ class Peer:
 
     @property
     def version(self) -> str:
-        """The installed one."""
+        """The installed version."""
         return self.version_of(self.name)
 
     @property
     def installed(self) -> bool:
-        """Whether it can be asked at all."""
+        """Whether the package is installed."""
         return find_spec(self.name) is not None
 
     def count(self, by_module: Mapping[str, int], printed: int, unit: str = "MACs", remark: str = "") -> PeerCount:
-        """What it counted in MACs; what it prints and charges to no module is the model's own."""
+        """Its count in MACs; what it prints but charges to no module goes to the model itself."""
         macs = Counter(by_module)
         macs[""] += printed - sum(macs.values())
         return PeerCount(self.name, self.version, dict(macs), printed=printed, unit=unit, remark=remark)
 
     def failed(self, error: Exception) -> PeerCount:
-        """That it counted nothing, and why."""
+        """An account without counts, and why the tool failed."""
         return PeerCount(self.name, self.version, failure=failure_of(error))
 
 
@@ -153,13 +153,13 @@ def failure_of(error: Exception) -> str:
 
 
 def _raised_in(error: Exception) -> str:
-    """The function that raised, for those tools that assert without a word."""
+    """The function that raised, for tools whose assertions have no message."""
     last = traceback.extract_tb(error.__traceback__)
     return last[-1].name if last else "the call"
 
 
 def in_inference_mode(run: Callable[[AbstractContextManager[Any]], T]) -> T:
-    """What a run gives in inference mode; with gradients, where the module differentiates inside and cannot do so."""
+    """The result of a run in inference mode, or with gradients where the module differentiates inside."""
     try:
         return run(torch.inference_mode())
     except Exception:  # whatever a module raises on real tensors
@@ -168,7 +168,7 @@ def in_inference_mode(run: Callable[[AbstractContextManager[Any]], T]) -> T:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The tools warn of what they do not know and of how torch traces; here that is told as causes."""
+    """Silence the tools' warnings about unknown operators and tracing; the causes say the same."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Reasons that several tools share; what a tool alone does is said in its file."""
+"""Reasons that several tools share; a reason of one tool alone is in its file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FULL_LENGTH = Reason("assumes plain layers and sequences of full length")
 
 
 def adds(count: int, per: str) -> Reason:
-    """So many for each of something."""
+    """A fixed amount for each of something."""
     return Reason("adds {} per {}", (count, per))
 
 
 def repeats(places: int) -> Reason:
-    """A shared module as often as it stands in the model."""
+    """A shared module once for each of its places in the model."""
     return Reason("adds a shared module once for each of its {} places", (places,))

@@ -1,4 +1,4 @@
-"""The counters that a check can ask, by name: one file each in `peers`, loaded when it is asked and not before."""
+"""The counters that a check can run, by name: one file each in `peers`, loaded on first use."""
 
 from __future__ import annotations
 

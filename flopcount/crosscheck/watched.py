@@ -1,4 +1,4 @@
-"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were asked.
+"""A tool at work on the user's module, with our own listener beside it: what ran, and which formulas were called.
 
 What enters is the module, its input and the tool's call; what leaves is the tool's answer and, of the very same pass,
 the operators with our cost, the calls of modules and the calls of the tool's functional formulas. Afterwards module,
@@ -82,7 +82,7 @@ class Journal:
 
 
 def _name_of(function: Any) -> str:
-    """A function's name; those of torch.nn.functional that choose by an argument are called otherwise inside."""
+    """A function's name; those of torch.nn.functional that choose by an argument have another name inside."""
     public = (name for name, value in vars(functional).items() if value is function and not name.startswith("_"))
     return f"F.{name}" if (name := next(public, "")) else f"torch.{function.__name__}"
 
@@ -116,7 +116,7 @@ def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) ->
 
 @contextmanager
 def _namespaces_kept() -> Iterator[None]:
-    """What a tool patches in torch is put back, also what it leaves behind when the module raises."""
+    """Restore what a tool patches in torch, also what it leaves behind when the module raises."""
     owners: tuple[Any, ...] = (functional, torch, torch.Tensor)
     before = [dict(vars(owner)) for owner in owners]
     try:
@@ -134,7 +134,7 @@ def _namespaces_kept() -> Iterator[None]:
 
 @contextmanager
 def _silence(output: io.StringIO) -> Iterator[None]:
-    """What the tools print goes to `output`, what they log goes nowhere, and so does the handler that logging adds."""
+    """Send what the tools print to `output`; drop what they log, and the handler that logging adds."""
     handlers, level = list(logging.root.handlers), logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -169,7 +169,7 @@ _EVAL_MODE = Reason("switches to eval mode")
 
 
 def _in_eval_mode(tool: str, subject: Subject, watched: Watched) -> Iterator[Cause]:
-    """What a module in training does otherwise than in eval mode, into which the tool puts it."""
+    """What a module in training does differently in eval mode, into which the tool puts it."""
     if not any(part.training for part in subject.module.modules()):
         return
     theirs: Counter[str] = Counter()

@@ -1,6 +1,6 @@
 """Table -> text in one of the formats, each of which is one file of `formats`, loaded when it is first asked for.
 
-None of these files adds anything up: what stands in a table is given.
+None of these files adds anything up: a table has every number already.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find_format(form: str) -> Format:
 
 
 def command_formats() -> tuple[str, ...]:
-    """Those that commands offer."""
+    """The formats that commands offer."""
     return tuple(name for name in FORMATS if find_format(name).for_commands)
 
 

@@ -1,4 +1,4 @@
-"""Files written whole or not at all: what is there stays there until what replaces it is complete."""
+"""Files written whole or not at all: an old file stays until its replacement is complete."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["require_folder", "require_writable", "write_files"]
 
 
 def require_writable(*paths: Path) -> None:
-    """Before long work whose result goes there.
+    """Refuse, before long work, paths that its result cannot go to.
 
     Raises:
-        InputError: one of them is a folder, or in a folder that does not exist or takes no files.
+        InputError: a path is a folder, or in a folder that does not exist or takes no files.
     """
     for path in paths:
         if path.is_dir():
@@ -26,22 +26,22 @@ def require_writable(*paths: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Before long work whose files go there; it may be made then, with the folders above it.
+    """Refuse, before long work, a folder that its files cannot go to; one that is missing is made later.
 
     Raises:
-        InputError: it is a file, or in a folder that takes none.
+        InputError: the folder is a file, or lies in a folder that takes none.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
     if not there.is_dir():
-        raise InputError(f"cannot write to {folder}: {there} is no folder", [("fix", "name a folder")])
+        raise InputError(f"cannot write to {folder}: {there} is not a folder", [("fix", "name a folder")])
     if not os.access(there, os.W_OK):
         raise InputError(f"cannot write to {folder}: {os.strerror(errno.EACCES)}", [("fix", "name another folder")])
 
 
 def write_files(files: dict[Path, bytes], *, folders: bool = False) -> None:
-    """All of them or none: every file is complete beside its place before the first takes it.
+    """Write all files or none: each is complete under a temporary name before the first takes its place.
 
-    `folders` makes the folders they are in, for a command that was given a folder and no file.
+    `folders` also makes the folders that they go to, for a command that takes a folder.
 
     Raises:
         InputError: one of them cannot be written.

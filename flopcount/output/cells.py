@@ -15,7 +15,7 @@ def cell(column: Column, value: Any) -> str:
     """Text as it is, counts and differences in SI, a share in percent; a zero leaves its cell empty."""
     if column.kind in ("text", "prose"):
         return str(value)
-    if isinstance(value, str):  # why there is no number
+    if isinstance(value, str):  # which says why there is no number
         return value
     if column.kind == "share":
         part, whole = value

@@ -70,7 +70,7 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
 
 
 def _training(training: Step) -> dict[str, Any]:
-    """A training step; phases are named as in its tables, modules have their own operations' cost alone."""
+    """A training step; phases are named as in its tables, modules have the cost of their own operations alone."""
     run = training.run
     return {
         "losses": list(training.losses),
@@ -124,7 +124,7 @@ def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
 
 
 def amount_data(amount: Amount, quantities: Iterable[Quantity] | None = None, prefix: str = "") -> dict[str, int]:
-    """What is known of these quantities, by name; where not given, of all that are counted, or that layers show."""
+    """The known amounts of these quantities, by name; by default of all that a part of a report has."""
     shown = saved_quantities() if quantities is None else quantities
     return {f"{prefix}{quantity.name}": amount[quantity.name] for quantity in shown if amount.knows(quantity)}
 

@@ -26,24 +26,24 @@ def read_report(path: str | Path) -> SavedReport:
     """Read a report that `Report.to_json()` or `flopcount model --format json` wrote.
 
     Raises:
-        InputError: there is no such file, it is no JSON, it has another schema, or it contradicts itself.
+        InputError: the file does not exist, is not JSON, has another schema, or contradicts itself.
     """
     path = Path(path)
-    fix = [("fix", f"write it anew: flopcount model NAME --format json > {path}")]
+    fix = [("fix", f"write it with flopcount model NAME --format json > {path}")]
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", fix) from None
     except ValueError as error:  # of JSON, or of UTF-8
-        raise InputError(f"{path} is no JSON: {error}", fix) from None
+        raise InputError(f"{path} is not JSON: {error}", fix) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         other = repr(schema) if schema is not None else "no schema"
-        raise InputError(f"{path} is no report of schema {SCHEMA}", [("seen", other), *fix])
+        raise InputError(f"{path} is not a report of schema {SCHEMA}", [("seen", other), *fix])
     try:
         return _report(_Node(data))
     except (_Malformed, InputError) as error:  # an InputError is that of a clip, or of views
-        raise InputError(f"{path} is no whole report: {str(error).splitlines()[0]}", fix) from None
+        raise InputError(f"{path} is not a complete report: {str(error).splitlines()[0]}", fix) from None
 
 
 class _Malformed(Exception):
@@ -74,7 +74,7 @@ class _Node:
         return {name: self[name].text() for name in self.object()}
 
     def items(self) -> Iterable[_Node]:
-        """Of a list."""
+        """The elements of a list."""
         if not isinstance(self.value, list):
             raise _Malformed(f"{self.place} is {self.value!r}, not a list")
         return [_Node(value, f"{self.place}[{position}]") for position, value in enumerate(self.value)]
@@ -88,7 +88,7 @@ class _Node:
     def text(self) -> str:
         """A string."""
         if not isinstance(self.value, str):
-            raise _Malformed(f"{self.place} is {self.value!r}, not a text")
+            raise _Malformed(f"{self.place} is {self.value!r}, not a string")
         return self.value
 
     def shape(self) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ class _Node:
         return tuple(shape.shape() for shape in self.items())
 
     def amount(self, prefix: str = "") -> Amount:
-        """Of each counted quantity that is there; MACs have to be."""
+        """The amount of each counted quantity in the file; MACs are required."""
         names = (quantity.name for quantity in counted())
         there = [name for name in names if f"{prefix}{name}" in self.object() or name == "macs"]
         return Amount({name: self[f"{prefix}{name}"].whole() for name in there})
@@ -120,7 +120,9 @@ def _report(data: _Node) -> SavedReport:
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
             what = f"{amount} {TABLE[name].title}"
-            raise _Malformed(f"its modules sum to {what}, its total is {report.total.counts.get(name, 'not there')}")
+            raise _Malformed(
+                f"its modules sum to {what}, but its total is {report.total.counts.get(name, 'not there')}"
+            )
     return report
 
 

@@ -52,7 +52,7 @@ def renderable(table: Table, width: int) -> RenderableType:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """What of a table is shown: texts by row, the width of the bar (0: none) and of the gaps."""
+    """The part of a table that is shown: texts by row, the width of the bar (0: none) and of the gaps."""
 
     columns: list[Column]
     rows: list[Row]
@@ -129,12 +129,12 @@ def _spacing(columns: list[Column], rows: list[Row], width: int) -> tuple[int, i
 
 
 def _needed(columns: list[Column], gap: int) -> int:
-    """What a bar takes."""
+    """The width that a bar needs."""
     return _NARROWEST_BAR + gap if columns[-1].kind == "share" else 0
 
 
 def _text_width(column: Column, texts: Row) -> int:
-    """Prose wraps, so it needs little; everything else stands on one line."""
+    """Prose wraps, so it needs little; everything else is on one line."""
     return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (column.name, *texts)))
 
 

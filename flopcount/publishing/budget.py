@@ -1,7 +1,7 @@
 """Budgets: what a network may cost at most, from pyproject.toml or the command line, and whether it does.
 
 What enters are Budgets; what leaves is a BudgetCheck, a verdict for every limit. An operator without a rule leaves a
-limit on computation undecided, which is not kept: a missing count is never taken for zero.
+limit on computation undecided, and an undecided limit does not hold: a missing count is never zero.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LimitVerdict:
 
     @property
     def counted(self) -> int:
-        """What the network needs of it."""
+        """The count of the network."""
         return self.measure.of(self.report)
 
     @property
@@ -91,7 +91,7 @@ class BudgetCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether every limit does."""
+        """Whether every limit holds."""
         return all(verdict.holds for verdict in self.verdicts)
 
     def table(self) -> Table:
@@ -145,9 +145,9 @@ def parse_limit(key: str, value: object) -> int:
     """A limit as a person writes it: 40, 38.5, "1.5T" or "80M"; a bare number is in G, of parameters in M.
 
     Raises:
-        InputError: no such number.
+        InputError: the value is not such a number.
     """
-    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is no printed number
+    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is not a printed number
     try:
         return int(
             Printed.parse(text, measures()[key].quantity.scale).value
@@ -157,7 +157,7 @@ def parse_limit(key: str, value: object) -> int:
 
 
 def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = lambda name: None) -> BudgetCheck:
-    """Count the network of every budget and hold it against its limits; `progress` hears each name.
+    """Count the network of every budget and compare it with its limits; `progress` gets each name.
 
     Raises:
         FlopcountError: a network cannot be counted; the message names the budget.
@@ -171,7 +171,7 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
 
 
 def _counted(budget: Budget) -> Result:
-    from ..counting import count_named  # torch, which a mistyped budget is refused without
+    from ..counting import count_named  # imports torch, which a mistyped budget does not need
 
     try:
         return count_named(budget.model, budget.protocol)

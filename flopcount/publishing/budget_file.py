@@ -1,6 +1,6 @@
 """The [tool.flopcount.budgets] tables of a pyproject.toml, read into Budgets; an unknown key is refused.
 
-What enters is such a file, in which `model` is the budget's own name where not given:
+What enters is such a file, in which `model` is by default the budget's own name:
 
     [tool.flopcount.budgets.clip_encoder]
     model = "nets.py:build"
@@ -50,7 +50,7 @@ def read_budgets(path: str | Path) -> tuple[Budget, ...]:
     """Every budget of a pyproject.toml, in the order of the file; models in files are relative to its folder.
 
     Raises:
-        InputError: no such file, no TOML, no budgets, or a value that is none.
+        InputError: the file does not exist, is not TOML, has no budgets, or has a malformed value.
         UnknownNameError: an unknown key or model, with near names.
     """
     path = Path(path)
@@ -59,7 +59,7 @@ def read_budgets(path: str | Path) -> tuple[Budget, ...]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", [("fix", "name a pyproject.toml")]) from None
     except ValueError as error:  # of TOML, or of UTF-8
-        raise InputError(f"{path} is no TOML: {error}") from None
+        raise InputError(f"{path} is not TOML: {error}") from None
     for key in _TABLE.split("."):
         data = data.get(key, {}) if isinstance(data, dict) else {}
     if not isinstance(data, dict) or not data:
@@ -107,6 +107,6 @@ _TOML = {str: "string", int: "whole number", dict: "table", list: "list of strin
 
 
 def _beside(model: str, folder: Path) -> str:
-    """A model in a file, found from anywhere; any other as it is."""
+    """A model in a file, as a path from here; any other name unchanged."""
     source, colon, attribute = model.rpartition(":")
     return f"{folder / source}{colon}{attribute}" if source.endswith(".py") else model

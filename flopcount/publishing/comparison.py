@@ -27,7 +27,7 @@ __all__ = ["Comparison", "compare"]
 
 
 class Comparison(ComparedNetworks):
-    """Networks on one data set, with what people make of them: the table, a DataFrame, a chart."""
+    """Networks on one data set, as a table, a DataFrame and a chart."""
 
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
@@ -115,15 +115,15 @@ def compare(
     """Count networks at the protocol of their published accuracy.
 
     Arguments:
-        names: of the zoo; every network with an accuracy on the data set where empty.
+        names: networks of the zoo; where empty, every network with an accuracy on the data set.
         dataset: as in datasets.csv, such as "kinetics400".
-        source: a part of the url the accuracy is to come from; the paper's own where not given.
-        points: models of the user's, counted here.
+        source: a part of the URL of the accuracy's source; the paper by default.
+        points: the user's own models, counted here.
         progress: called with what is being counted.
 
     Raises:
         UnknownNameError: no such network or data set, or no row from that source.
-        FlopcountError: a model of the user's cannot be counted.
+        FlopcountError: one of the user's own models cannot be counted.
     """
     classes = classes_of(dataset)
     for name in names:
@@ -135,7 +135,7 @@ def compare(
     if source is not None and not any(source in row.url for pairs in accuracies.values() for row, _ in pairs):
         sources = {row.source for pairs in accuracies.values() for row, _ in pairs}
         raise UnknownNameError(
-            "source", source, sources, f"choose a part of the url of one: {', '.join(sorted(sources))}"
+            "source", source, sources, f"choose a part of one of these URLs: {', '.join(sorted(sources))}"
         )
     for name in dict.fromkeys(names) if names else accuracies:
         progress(f"counting {name}")
@@ -143,7 +143,7 @@ def compare(
         candidates = [pair for pair in pairs if source is None or source in pair[0].url]
         if not candidates:
             others = ", ".join(dict.fromkeys(row.source for row, _ in pairs))
-            why = f"no accuracy from {source}, but from {others}" if others else f"no accuracy on {dataset} is known"
+            why = f"no accuracy from {source}, only from {others}" if others else f"no accuracy on {dataset} is known"
             unplotted.append(Unplotted(name, why))
             continue
         row, model = min(candidates, key=lambda pair: _preference(CARDS[name], *pair))
@@ -176,9 +176,9 @@ def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
 
 
 def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
-    """Least is best: the network as the zoo has it and its paper's row, whether or not that says enough for a point.
+    """Smaller is better: the network as the zoo has it and its paper's row, even where that is too little for a point.
 
-    Of other sources: one that says the views, read first hand, the network's own code, trained from scratch.
+    Among other sources: one that gives the views, read first hand, the network's own code, trained from scratch.
     """
     return (
         bool(model.options),
@@ -225,9 +225,9 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
 
 
 def _own(point: Point, classes: int) -> Row:
-    """The user's own: counted strictly, since a point that lacks an operator would be a better one than it is."""
+    """The user's own model, counted strictly, since a point without all operators would look better than it is."""
     spec, views = point.model, point.protocol.views
-    if spec.name in CARDS and spec.num_classes is None:  # code of the user's knows its own
+    if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
         spec = replace(spec, num_classes=classes)
     report = count_named(spec, point.protocol, strict=True)
     if report.input.clip is None:

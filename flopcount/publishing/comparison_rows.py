@@ -53,7 +53,7 @@ class Row:
         """MACs per "view" or per "video".
 
         Raises:
-            UnknownNameError: neither.
+            UnknownNameError: `per` is neither.
         """
         if per not in PER:
             raise UnknownNameError("unit of cost", per, PER, f"choose {' or '.join(PER)}")
@@ -80,7 +80,7 @@ class ComparedNetworks:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A model of the user's: what to count, and the accuracy that the user measured (in percent)."""
+    """One of the user's own models: what to count, and the accuracy that the user measured (in percent)."""
 
     label: str
     model: ModelSpec
@@ -89,10 +89,10 @@ class Point:
 
     @classmethod
     def parse(cls, text: str, options: ModelSpec = NAMELESS, batch: int | None = None) -> Point:
-        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS"; `options` are of the model.
+        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS"; `options` are the model's.
 
         Raises:
-            InputError: it is none of these, the accuracy is no percentage, or there is no such model.
+            InputError: the text is none of these, the accuracy is not a percentage, or the model does not exist.
         """
         label, _, rest = text.partition("=")
         model, *parts = rest.split("@")
@@ -106,7 +106,7 @@ class Point:
         except ValueError:
             top1 = -1.0
         if not 0 <= top1 <= 100:
-            raise InputError(f"accuracy {parts[0]!r} of point {label} is no percentage", [("fix", "write @78.9")])
+            raise InputError(f"accuracy {parts[0]!r} of point {label} is not a percentage", [("fix", "write @78.9")])
         require_known(model)
         spec = replace(options, name=model, clip=Clip.parse(parts[1]) if len(parts) > 1 else options.clip)
         return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))

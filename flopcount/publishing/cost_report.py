@@ -1,7 +1,7 @@
 """Everything a cost report says of one model, gathered once: its pages in markdown and HTML read this and nothing else.
 
 What enters is a model by name; what leaves is frozen: the count, the closed form, the cross-check,
-what papers print of it with the verdict, and the command that made it.
+what papers print about it with verdicts, and the command that made it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CostReport:
     """One model.
 
     `form` is of the model built anew for each clip, or of one module where it takes inputs; `check` is at the clip it
-    names, since it runs the model. What could not be had is None, and `missing` says why, by its name.
+    names, since it runs the model. A part that could not be made is None, and `missing` says why, by its name.
     """
 
     name: str
@@ -52,7 +52,7 @@ def cost_report(
         spec: what is counted; the closed form of a model that takes inputs is that of one module, as it was built.
         protocol: the testing protocol, and the batch.
         with_check: run the model for real, at its smallest clip where the zoo knows one, under other counters.
-        progress: hears what is being done.
+        progress: called with what is being done.
 
     Raises:
         FlopcountError: as `count_model`; whatever else fails is in `missing`.
@@ -74,7 +74,7 @@ def cost_report(
         except FlopcountError as error:
             missing["check"] = error.message
     else:
-        missing["check"] = "not asked for"
+        missing["check"] = "not requested"
     clip = smallest.clip if check and not spec.inputs else None
     return CostReport(name, report, form, check, clip, verify_published(network=name), missing)
 
@@ -91,5 +91,5 @@ def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -
     sizes = [dict(zip(layout, tensor.shape, strict=True)) for layout, (_, tensor) in named]
     frames = {(axes["H"], axes["W"]) for axes in sizes if "H" in axes}
     if len(frames) != 1 or not any("T" in axes or axes.get("C") in (1, 3) for axes in sizes):
-        raise InputError("its inputs are no clip or picture of one size")
+        raise InputError("its inputs are not clips or pictures of one size")
     return form_of_model(spec, layout=spec.layouts, progress=progress)

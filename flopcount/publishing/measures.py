@@ -25,7 +25,7 @@ class Measure:
 
     @property
     def what(self) -> str:
-        """How it is called."""
+        """What it is called."""
         return f"{self.quantity.title} per video" if self.per_video else self.quantity.title
 
     def of(self, report: Result) -> int:

@@ -1,4 +1,4 @@
-"""A sweep with what people make of it: its table, a DataFrame, a chart."""
+"""A sweep as a table, a DataFrame and a chart."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def sweep(
 
     Arguments:
         build: takes a configuration as keyword arguments and returns (module, input), or a Report. It runs without
-            weights where it can. Where an executor of processes is given it must be importable there.
+            weights where it can. An executor of processes must be able to import it.
         grid: names with their values, of which every combination is counted; or configurations.
         executor: any `concurrent.futures.Executor`: a process pool, or a Dask cluster by `Client.get_executor()`; this
-            process where None. It is the caller's to shut down.
+            process where None. The caller shuts it down.
         chunk: configurations handed out at once.
-        progress: hears how many are done, and of how many (None where `grid` is an iterator).
+        progress: called with how many are done, and of how many (None where `grid` is an iterator).
 
     Raises:
-        InputError: an empty grid, or one that is neither of both.
+        InputError: the grid is empty, or neither names with values nor configurations.
     """
     return Sweep(sweep_rows(build, grid, executor=executor, chunk=chunk, progress=progress).rows)

@@ -28,7 +28,7 @@ VIEWS = (1, 3, 4, 5, 10, 12, 15, 30)
 PER_MAC = (1, 2)
 TERMS = (PLAIN, EVAL_NORM, TRAIN_NORM, OTHER)
 MAX_CHANGES = 3
-_NEAR = Fraction(1, 10)  # readings within 10 % tell how crowded the numbers are around the claim
+_NEAR = Fraction(1, 10)  # readings within 10 % show how crowded the numbers are around the claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ClaimReading:
 
 @dataclass(frozen=True, slots=True)
 class ClaimVerdict:
-    """What a claim can mean. `readings` all have the fewest changes that any has; empty where nothing fits.
+    """What a claim can mean. `readings` are those with the fewest changes; there are none where nothing fits.
 
     `tried` readings were compared, `near` of them lay within 10 % of the claim; `refused` clips do not fit the network.
     """
@@ -64,7 +64,7 @@ class ClaimVerdict:
 
     @property
     def by_accident(self) -> float:
-        """How many of the readings tried would meet an arbitrary number of these digits and this size."""
+        """How many of the readings tried would match an arbitrary number of these digits and this size."""
         if not self.printed.value:
             return 0.0
         return float(self.near * self.printed.step / (2 * _NEAR * self.printed.value))
@@ -87,7 +87,7 @@ class ClaimVerdict:
         own = self.plain
         if self.holds:
             changes = self.readings[0].changes
-            how = "as it is" if not changes else f"with {changes} change{'s' * (changes > 1)}"
+            how = "without changes" if not changes else f"with {changes} change{'s' * (changes > 1)}"
             verdict = f"{len(self.readings)} reading{'s' * (len(self.readings) > 1)} {how}; more changes were not tried"
         else:
             verdict = f"none: no reading with up to {MAX_CHANGES} changes gives {self.printed}"
@@ -97,8 +97,8 @@ class ClaimVerdict:
             f"{self.name} itself on {self.own}: {decimals(own.macs, 'MACs', places=3)}, "
             f"{decimals(2 * own.macs, 'FLOPs', places=3)}, {decimals(own.params, places=3)} parameters",
             f"readings tried: {self.tried}, within 10 % of the claim: {self.near}; "
-            f"about {self.by_accident:.2g} would meet its digits by accident",
-            "a change: FLOPs for MACs, other frames, another crop, more views, or a term added",
+            f"expected to match its digits by chance: {self.by_accident:.2g}",
+            "a change: FLOPs instead of MACs, other frames, another crop, more views, or an added term",
         ]
         if self.refused:
             lines.append(f"{self.refused} clip{'s' * (self.refused > 1)} left out: the network cannot take them")
@@ -124,17 +124,17 @@ def verify_claim(
     """Search for the readings of a claim with the fewest changes.
 
     Arguments:
-        spec: of a network; where it has a clip, other frames and crops are not tried.
+        spec: the network; where it names a clip, other frames and crops are not tried.
         printed: the cost claimed.
         params: the parameters claimed, which the same network has to have, with the classes of some data set.
         progress: called with what is being counted.
 
     Raises:
-        InputError: no clip for a model that is not of the zoo, one that the model cannot take, or inputs in its place.
+        InputError: a model outside the zoo has no clip, the model cannot take the clip, or inputs replace it.
     """
     name = spec.name
     if spec.inputs:
-        raise InputError("a claim is read at clips", [("fix", "leave --input out")])
+        raise InputError("a claim is compared at clips, not at inputs", [("fix", "leave --input out")])
     if spec.clip is None and name not in CARDS:
         raise InputError(f"{name} has no clip of its own", [("fix", "give --clip 16x112x112")])
     own = spec.clip or CARDS[name].clip

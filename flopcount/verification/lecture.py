@@ -32,7 +32,7 @@ KERNEL = (3, 3, 3)  # of every convolution on the slide
 class LectureRow:
     """One number of the slide. `counted` is what we count, `arithmetic` how, and what gives the printed number.
 
-    `holds` is None where there is nothing to compare with; `reading` says which slip gives it, where one does.
+    `holds` is None where there is nothing to compare with; `reading` names the slip that gives the number, if any.
     """
 
     fact: LectureFact
@@ -86,7 +86,7 @@ def _total(fact: LectureFact, layers: Iterable[LectureFact], report: Result) -> 
     working = f"{exact(macs)} MACs in all layers; the column sums to {terms} = {_decimal(column_sum / SCALES['G'])}"
     if fact.printed.matches(slip):
         working += f"; with {prod(KERNEL)} times the fully connected {exact(linear_macs)}: {exact(slip)}"
-        reading = f"the sum of its column, which holds the fully connected layers times {prod(KERNEL)}"
+        reading = f"the sum of its column, which counts the fully connected layers times {prod(KERNEL)}"
         return LectureRow(fact, _giga(macs), False, working, reading)
     reading = "the sum of its column" if fact.printed.matches(column_sum) else ""
     return LectureRow(fact, _giga(macs), False, working, reading)
@@ -109,9 +109,7 @@ def _image(fact: LectureFact, report: Result | None) -> LectureRow:
         return LectureRow(fact, _giga(macs), False, working)
     cost, paths = next(iter(missing.items()))
     working += f" − {exact(cost)} = {exact(macs - cost)}"
-    reading = (
-        f"without one convolution of {_giga(cost)}; {len(paths)} layers cost that, and which it was cannot be told"
-    )
+    reading = f"without one convolution of {_giga(cost)}; {len(paths)} layers cost that, the slide does not say which"
     return LectureRow(fact, _giga(macs), False, working, reading)
 
 
@@ -177,5 +175,5 @@ def _notes(rows: tuple[LectureRow, ...]) -> Iterator[str]:
     right = [row.fact.item for row in rows if row.holds]
     yield f"{len(wrong)} of {len(rows)} numbers do not hold: {', '.join(wrong)}"
     yield f"{len(right)} hold: {', '.join(right)}"
-    yield "counted: MACs, which is what the slide's numbers are, whatever its heading says"
+    yield "counted: MACs; the slide's numbers are MACs too, whatever its heading says"
     yield f"the slide: {rows[0].fact.url}, {rows[0].fact.locator}"

@@ -80,7 +80,7 @@ class Counted:
 def _fvcore_norm(costed: CostedOp, *, training: bool) -> int:
     """What fvcore charges a normalisation.
 
-    Before it knew of modes it charged BatchNorm as the others, which is what `training` asks for.
+    Its older versions ignored modes and charged BatchNorm like the others, which is what `training` asks for.
     """
     if costed.name not in NORMS:
         return 0
@@ -95,7 +95,7 @@ def _mmcv_norm(costed: CostedOp) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One meaning of a printed cost; `value` is the number it stands for."""
+    """One meaning of a printed cost; `value` is the number it gives."""
 
     counted: Counted
     clip: Clip
@@ -112,7 +112,7 @@ class Reading:
 
 @cache
 def count(spec: ModelSpec) -> Counted:
-    """Trace a network once; the same question is answered from memory.
+    """Trace a network once; the same call is answered from a cache.
 
     Raises:
         FlopcountError: the network cannot take the clip, or cannot be built.

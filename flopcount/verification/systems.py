@@ -70,7 +70,7 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
         )
         for system in systems
     )
-    notes = ["papers' GFLOPs are GMACs; FLOPs = 2 × MACs; other: every floating-point operation that is no contraction"]
+    notes = ["papers' GFLOPs are GMACs; FLOPs = 2 × MACs; other: every floating-point operation outside contractions"]
     notes += [f"{system.name} at its own clip: {system.refused}" for system in systems if system.refused]
     notes += [
         f"{system.name} departs from its paper: {text}" for system in systems for text in system.report.departures

@@ -62,7 +62,7 @@ def _notes(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
         *(f"cause of {times}: {why}" for why, times in _causes(costs)),
         f"parameters: {_summary(params)}",
         *(f"cause of {times}: {why}" for why, times in _causes(params)),
-        "match: what we count rounds to the printed digits; cause: a formula over the trace closes the gap to them",
+        "match: our count rounds to the printed digits; cause: a formula over the trace closes the gap to them",
         "printed costs are MACs per view unless the cause says otherwise",
     )
 
@@ -73,7 +73,7 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
-    """Causes, most frequent first; those of one kind with other numbers count apart."""
+    """Causes, most frequent first; those of one kind with different numbers count separately."""
     tally = Counter(verdict.reasons for verdict in verdicts if verdict.kind is Finding.CAUSE)
     return [("; ".join(map(str, reasons)), times) for reasons, times in tally.most_common()]
 

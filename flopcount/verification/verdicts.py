@@ -78,7 +78,7 @@ _NO_NORMS = Reason("counted without the weights of normalisations")
 _UNKNOWN_CONVENTION = Reason("the source's convention is unknown")
 _UNKNOWN_VIEWS = Reason("printed for all views, and the source does not say how many")
 _PER_MAC = {1: Reason("a multiply-add counts once"), 2: Reason("a multiply-add counts twice")}
-_VIEWS = "{} views multiplied in"
+_VIEWS = "multiplied by {} views"
 
 _MAX_CHANGES = 2  # a reading further from the plain one explains too much to explain anything
 _CROPS = {112: 128, 128: 112, 160: 182, 182: 160, 224: 256, 256: 224, 312: 356, 356: 312}
@@ -124,7 +124,7 @@ def _params_verdict(printed: Printed, model: ZooModel, count: Count) -> tuple[Ve
     if printed.matches(counted.params):
         return Verdict(Finding.MATCH), classes
     per_class = count(replace(model, num_classes=classes + 1)).params - counted.params
-    fitting: dict[int, list[str]] = {}  # few digits do not tell which, and then all are named
+    fitting: dict[int, list[str]] = {}  # few digits may fit several data sets, and then all are named
     for dataset, other in dataset_classes().items():
         if other != classes and printed.matches(counted.params + (other - classes) * per_class):
             fitting.setdefault(other, []).append(dataset)
@@ -154,7 +154,7 @@ def _cost_verdict(row: Published, printed: Printed, model: ZooModel, classes: in
         per_mac=2 if row.convention == "2mac" else 1,
         views=(row.views or 1) if row.scope == "video" else 1,
     )
-    # what the source itself says of its number, and what its parameters say, is no change to the plain reading
+    # what the source itself says of its number, and what its parameters say, is not a change to the plain reading
     premises = [
         *([_PER_MAC[2]] * (plain.per_mac == 2)),
         *([Reason(_VIEWS, (plain.views,))] * (plain.views > 1)),
@@ -217,11 +217,11 @@ def _counted_clips(plain: Reading, model: ZooModel, count: Count) -> Iterator[tu
             yield other, count(replace(model, clip=other))
 
 
-_COPIED = "copied: the same page prints it of {}, which it fits"
+_COPIED = "copied: the same page prints it for {}, which it fits"
 
 
 def _copied(verdict: RowVerdict, others: Sequence[RowVerdict]) -> RowVerdict:
-    """An unexplained number that the same page prints of another network, which it fits, is a copy."""
+    """An unexplained number is a copy where the same page prints it for another network, which it fits."""
     row = verdict.row
 
     def source_of(number: str) -> Verdict | None:
@@ -268,7 +268,7 @@ def verify_published(
 
 
 _SLIDE = {"c3d_16x1": "total"}
-"""Published rows that stand on the lecture's slide, and which of its numbers they are."""
+"""Published rows from the lecture's slide, and which of its numbers they are."""
 
 
 def _recomputed(verdict: RowVerdict) -> RowVerdict:

@@ -1,4 +1,4 @@
-"""What XLA's own analysis counts beside the contractions, for a network written in JAX and flax.
+"""What XLA's own analysis counts besides the contractions, for a network written in JAX and flax.
 
 `HloCostAnalysis` (xla/service/hlo_cost_analysis.cc) charges 2 FLOPs per multiply-accumulate and 1 per element of every
 elementwise or reducing operation, but none for exp, tanh and the like, which it lists apart. Scenic prints half of it
@@ -14,12 +14,12 @@ from ..core.ops import CostedOp, Kind, tensors_in
 __all__ = ["xla_elementwise"]
 
 LAYER_NORM = 7  # flax's: square, two sums, less the mean, times the scale, times the input, plus the bias
-SOFTMAX = 4  # largest, less it, sum, divided by it
+SOFTMAX = 4  # maximum, its subtraction, sum, division by the sum
 GELU = 8  # by tanh: x·x·x, times a constant, plus x, times a constant, plus 1, times 1/2, times x
 
 
 def xla_elementwise(costed: CostedOp) -> int:
-    """FLOPs of one operation beside its contractions."""
+    """FLOPs of one operation besides its contractions."""
     signature = costed.op.signature
     if costed.kind in (Kind.LINEAR, Kind.CONV):
         return _elements(costed) if signature.arguments.get("bias") is not None else 0
@@ -39,5 +39,5 @@ def xla_elementwise(costed: CostedOp) -> int:
 
 
 def _elements(costed: CostedOp) -> int:
-    """Of what the operation gives."""
+    """Elements of the operation's outputs."""
     return sum(tensor.numel for tensor in tensors_in(costed.op.signature.outputs))

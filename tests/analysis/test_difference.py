@@ -37,7 +37,7 @@ def run(tmp_path, monkeypatch):
 
 
 def net(**widths):
-    """Linear layers in a row by name, each as wide as said."""
+    """Linear layers in a row by name, each of the given width."""
     layers, before = OrderedDict(), 8
     for name, width in widths.items():
         layers[name] = nn.Linear(before, width)
@@ -125,7 +125,7 @@ def test_a_layer_of_no_cost_is_named_in_a_note():
     old, new = nn.Sequential(nn.Linear(8, 4)), nn.Sequential(nn.Linear(8, 4), nn.Identity())
     result = diff(*reports(old, new))
     assert result.different
-    assert "differing too, without cost or parameters: 1" in result.table().notes
+    assert "also changed, without cost or parameters: 1" in result.table().notes
 
 
 def test_what_has_no_rule_is_told_of_either_side():
@@ -207,19 +207,19 @@ def change(data, **at):
 
 
 BROKEN = {
-    "schema": ({"schema": "flopcount/2"}, "no report of schema flopcount/1\n  seen    'flopcount/2'"),
-    "none": ({"schema": None}, "no report of schema flopcount/1\n  seen    no schema"),
-    "modules": ({"modules": None}, "no whole report: modules is missing"),
-    "macs": ({"modules__1__self_macs": None}, r"no whole report: modules\[1\].self_macs is missing"),
-    "negative": ({"total__macs": -1}, "no whole report: total.macs is -1, not a count"),
-    "float": ({"modules__0__params": 1.5}, r"no whole report: modules\[0\].params is 1.5, not a count"),
-    "list": ({"modules": {"a": 1}}, "no whole report: modules is {'a': 1}, not a list"),
-    "text": ({"model": 3}, "no whole report: model is 3, not a text"),
-    "object": ({"input": 3}, "no whole report: input is 3, not an object"),
-    "versions": ({"versions": 3}, "no whole report: versions is 3, not an object"),
-    "views": ({"views__clips": 0}, "no whole report: views 0×1 are not at least 1x1"),
-    "clip": ({"input__clip": "16x"}, "no whole report: clip '16x' is not frames x height x width"),
-    "sum": ({"modules__1__self_macs": 7}, "no whole report: its modules sum to"),
+    "schema": ({"schema": "flopcount/2"}, "not a report of schema flopcount/1\n  seen    'flopcount/2'"),
+    "none": ({"schema": None}, "not a report of schema flopcount/1\n  seen    no schema"),
+    "modules": ({"modules": None}, "not a complete report: modules is missing"),
+    "macs": ({"modules__1__self_macs": None}, r"not a complete report: modules\[1\].self_macs is missing"),
+    "negative": ({"total__macs": -1}, "not a complete report: total.macs is -1, not a count"),
+    "float": ({"modules__0__params": 1.5}, r"not a complete report: modules\[0\].params is 1.5, not a count"),
+    "list": ({"modules": {"a": 1}}, "not a complete report: modules is {'a': 1}, not a list"),
+    "text": ({"model": 3}, "not a complete report: model is 3, not a string"),
+    "object": ({"input": 3}, "not a complete report: input is 3, not an object"),
+    "versions": ({"versions": 3}, "not a complete report: versions is 3, not an object"),
+    "views": ({"views__clips": 0}, "not a complete report: views 0×1 are not at least 1x1"),
+    "clip": ({"input__clip": "16x"}, "not a complete report: clip '16x' is not frames x height x width"),
+    "sum": ({"modules__1__self_macs": 7}, "not a complete report: its modules sum to"),
 }
 
 
@@ -240,10 +240,10 @@ def test_files_that_are_no_json(tmp_path):
         read_report(path)
     for content in (b"{", b"\xff\xfe"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="is no JSON: "):
+        with pytest.raises(InputError, match="is not JSON: "):
             read_report(path)
     path.write_text("[]")
-    with pytest.raises(InputError, match="no report of schema"):
+    with pytest.raises(InputError, match="not a report of schema"):
         read_report(path)
 
 

@@ -43,7 +43,7 @@ def peak(function, *inputs, parts=(), **options):
 def residual(x):
     y = x.exp()
     z = y.sin()
-    z = z.cos()  # y lives on, sin's result dies behind this line
+    z = z.cos()  # y lives on, sin's result dies after this line
     return y + z
 
 
@@ -107,7 +107,7 @@ def test_what_is_there_all_the_time():
     params = (32 + 8) + (8 + 8) + (16 + 2)
     assert found.parameters == (("float32", params * 4),)
     assert found.gradients == (("float32", (params - 32) * 4),)  # the first weight is frozen
-    assert found.buffers == (("float32", 2 * 8 * 4), ("int64", 8))  # means and variances, and how many were seen
+    assert found.buffers == (("float32", 2 * 8 * 4), ("int64", 8))  # means and variances, and the number of batches
     assert found.inputs == (("float32", 3 * 4 * 4),)
     for optimizer, times in (("none", 0), ("sgd", 1), ("adam", 2), ("adamw", 2)):
         state = times * (params - 32) * 4
@@ -202,7 +202,7 @@ def test_saved_is_what_autograd_saves(names, batch):
 def test_saved_by_hand():
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     training = count_flops(net, (3, 4)).memory.training
-    # the ReLU's result serves itself and the layer behind it; the first layer's input is the network's
+    # the ReLU's result serves the ReLU and the next layer; the first layer's input is the network's
     assert training.saved == (("float32", 3 * 8 * 4 + 3 * 2 * 4),)
     assert training.on_top == 2 * 3 * 8 * 4  # gradients of the ReLU's input and output
     assert training.module == "1"
@@ -327,7 +327,7 @@ def test_attention_kernel(name, several_threads):
 
 
 def test_a_kernel_called_by_name_has_its_results_once():
-    """Both return what the operator above them only takes up meanwhile."""
+    """Both return tensors that the operator above them holds only while it runs."""
     aten = torch.ops.aten
     flash = report_of(lambda q: aten._scaled_dot_product_flash_attention_for_cpu(q, q, q)[0], Q).memory
     pooled = report_of(lambda x: aten.fractional_max_pool2d(x, [2, 2], [4, 4], x[:, :, 0, :2])[0], (1, 3, 9, 9)).memory
@@ -342,7 +342,7 @@ def test_packed_sequences_have_a_peak(layer):
         return nn.utils.rnn.pad_packed_sequence(part(sequence)[0], batch_first=True)[0]
 
     found = report_of(packed, (2, 5, 4), parts=(layer(4, 6, batch_first=True),)).memory
-    assert found.peak.nbytes >= 8 * 4 * 4 + 8 * 6 * 4  # the steps that there are, in and out
+    assert found.peak.nbytes >= 8 * 4 * 4 + 8 * 6 * 4  # the steps that the sequences have, in and out
 
 
 def test_flash_attention_saves_no_scores():

@@ -1,4 +1,4 @@
-"""Fields by hand, and beside what the network itself shows when one input position is made not-a-number.
+"""Fields by hand, and compared with what the network itself shows when one input position is not-a-number.
 
 A NaN travels through every convolution, pool and sum that reads it, whatever the weights, and through nothing else: the
 positions whose NaN reaches a unit are the ones it depends on.
@@ -34,7 +34,7 @@ def spans(state):
 
 
 def assert_span(span, positions, length, *, gapless, where):
-    """Both ends are read. Where windows leave gaps, one outside the clip says that all that is read lies inside."""
+    """Both ends are read. Where windows leave gaps, an end outside the clip means that all reads lie inside."""
     if span is None or positions is None:
         assert span is None or (not gapless and (span[0] < 0 or span[1] >= length)), where
         assert positions is None, where
@@ -191,7 +191,7 @@ def test_lost_is_named_and_never_guessed():
     assert fields(Odd(), (1, 3, 8, 8)) == {"before": "3×3", "behind": "unknown", "": "unknown"}
     report = count_flops(Odd(), (1, 3, 8, 8)).with_receptive_field()
     assert report.receptive_field[""][0].lost == "aten.linalg_inv_ex in the model itself"
-    assert "field unknown: since aten.linalg_inv_ex in the model itself" in str(report)
+    assert "field unknown: from aten.linalg_inv_ex in the model itself on, whose dependences" in str(report)
 
 
 def test_weights_that_depend_on_the_clip_are_not_overlooked():

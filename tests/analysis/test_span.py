@@ -46,7 +46,7 @@ def test_diamond_takes_the_longer_side():
         return left + right
 
     s = span(diamond, (4,))
-    assert (s.span, s.chain) == (5, 5)  # relu, exp, neg, abs, add; sin runs beside
+    assert (s.span, s.chain) == (5, 5)  # relu, exp, neg, abs, add; sin runs in parallel
     assert s.work == 24  # six ops on 4 elements
     assert s.parallelism == 4  # 24 / 5
 
@@ -90,7 +90,7 @@ def test_a_view_of_another_region_does_not_wait():
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_buffer_filled_step_by_step(axis):
-    """Steps that write to different parts of one buffer do not wait for each other; who reads it waits for all."""
+    """Steps that write to different parts of one buffer do not wait for each other; a reader waits for all."""
 
     def network(x):
         out = torch.zeros(4, 4, 4)
@@ -109,7 +109,7 @@ def test_overwriting_does_not_read():
         return y.neg()
 
     s = span(network, (4,))
-    assert s.span == 3  # exp, sin, cos; neg alone behind the copy
+    assert s.span == 3  # exp, sin, cos; neg alone follows the copy
     assert span(lambda x: x.exp().sin().cos().add_(x).neg(), (4,)).span == 5  # add_ reads what it writes to
 
 
@@ -120,7 +120,7 @@ def test_out_is_written_not_read():
         return y.abs()
 
     s = span(network, (4,))
-    assert (s.span, s.chain) == (2, 2)  # exp, sin; and beside it neg, abs
+    assert (s.span, s.chain) == (2, 2)  # exp, sin; in parallel neg, abs
 
 
 def test_a_view_of_a_parameter_is_that_parameter():
@@ -204,7 +204,7 @@ CELL = 1 + 3 + 1 + 6  # hidden of 8: products and tree, bias; add, sigmoid, mult
 
 
 class Unrolled(nn.Module):
-    """The loop that a fused LSTM is."""
+    """The loop inside a fused LSTM."""
 
     def __init__(self, width, hidden, layers=1):
         super().__init__()
@@ -355,7 +355,7 @@ def test_without_dataflow_a_result_has_no_span():
 
 def test_what_has_no_rule_is_told():
     s = span(lambda x: torch.linalg.svd(x.exp())[0].neg(), (3, 3))
-    assert (s.span, s.chain) == (2, 3)  # the depth of the svd is unknown, and said to be
+    assert (s.span, s.chain) == (2, 3)  # the depth of the svd is unknown, and the note says so
     assert any(note.startswith("UNCOSTED aten._linalg_svd") for note in s.table().notes)
     assert any(note.startswith("UNCOSTED aten._linalg_svd in Apply:") for note in spans_table([s]).notes)
 

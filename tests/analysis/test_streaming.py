@@ -1,4 +1,4 @@
-"""Steps give what the whole clip gives, and are counted; what cannot step names the layer."""
+"""Steps give what the whole clip gives, and are counted; a network that cannot step names the layer."""
 
 import json
 
@@ -107,7 +107,7 @@ def test_lstm_by_hand():
     model = create_model("cnn_lstm", clip="4x49x49", num_classes=3).eval()
     whole = count_flops(model, (1, 3, 4, 49, 49))
     step = streaming(model, (1, 3, 4, 49, 49)).step
-    assert 4 * step.macs == whole.macs  # nothing looks at more than one frame
+    assert 4 * step.macs == whole.macs  # no layer sees more than one frame
     state = streaming(model, (1, 3, 4, 49, 49)).state_bytes
     assert state == (4 * 3 + 2 * 256) * 4  # probabilities of four frames, hidden state and cell of the LSTM
 
@@ -133,7 +133,7 @@ def test_image_networks_keep_nothing():
 
 def test_a_network_of_ones_own():
     class Difference(nn.Module):
-        """Scores of what changed between two frames."""
+        """Scores of the change between two frames."""
 
         def __init__(self):
             super().__init__()
@@ -160,9 +160,9 @@ PREVENTED = {
     "toy_early_fusion": "conv1 (Conv2d) sees all frames at once",
     "slow_fusion": "features.conv1 (Conv3d) moves 2 frames at a time",
     "slow_r50_8x8": "blocks.3.res_blocks.0.branch2.conv_a (Conv3d) pads in time",
-    "slowfast_r50_8x8": "the model itself (SlowFast) takes frames by their place in the clip",
+    "slowfast_r50_8x8": "the model itself (SlowFast) selects frames by their position in the clip",
     "tsm_r50": "base_model.layer1.0.conv1 (TemporalShift) pads in time",
-    "two_stream": "the model itself (TwoStream) takes frames as channels",
+    "two_stream": "the model itself (TwoStream) treats frames as channels",
 }
 
 
@@ -188,13 +188,13 @@ def test_the_layer_that_prevents_it_is_named(name):
         (
             Apply(lambda x: x.index_select(2, torch.tensor([0, 1, 4, 7]))),
             1,
-            "the model itself (Apply) takes frames by their place in the clip",
+            "the model itself (Apply) selects frames by their position in the clip",
         ),
         (Apply(lambda x: x - x.mean(2, keepdim=True)), 1, "the model itself (Apply) sees all frames at once"),
         (
             Apply(torch.linalg.inv),
             1,
-            "the model itself (Apply) has aten.linalg_inv_ex, and what that sees is not known",
+            "the model itself (Apply) has aten.linalg_inv_ex, whose dependences are not known",
         ),
     ],
     ids=str,
@@ -221,7 +221,7 @@ def test_command():
     late, cnn = (line for line in result.stdout.splitlines() if line.startswith("toy"))
     assert late.split()[-2:] == WINDOW.split()
     assert "cannot stream: conv1" in cnn
-    assert "pads in time: where a clip ends it sees zeros, a longer video has frames there" in result.stdout
+    assert "pads in time: it sees zeros where a clip ends; a longer video has frames there" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 

@@ -25,7 +25,7 @@ ALL = os.environ.get("FLOPCOUNT_ALL_LIBRARIES") == "1"
 
 
 def installed(*libraries):
-    """Whether these are there; where all must be, a missing one is a failure and not a skip."""
+    """Whether these are installed; where all must be, a missing one is a failure and not a skip."""
     return ALL or all(importlib.util.find_spec(library) for library in libraries)
 
 
@@ -105,7 +105,7 @@ def test_the_command_writes_all_rows_and_fails_where_one_did(timm, tmp_path):
     assert [(row["model"], row["MACs"]) for row in rows] == [
         ("timm:net_a", "1920"),
         ("timm:net_b", "1920"),
-        ("timm:other", ""),  # no count is no number
+        ("timm:other", ""),  # a model without a count has no number
     ]
     assert run(app, ["survey", "timm:net_a"]).exit_code == 0
 
@@ -157,14 +157,14 @@ def check_model(name):
     assert report.macs > 0, name
     try:
         theirs = flops_by_torch(module, inputs) // 2
-    except Exception:  # torch's counter runs the module on meta tensors, which not every module bears
+    except Exception:  # torch's counter runs the module on meta tensors, which not every module survives
         theirs = None
     assert theirs in (None, report.macs), name
     return theirs is not None
 
 
 def timm_families():
-    """The module of timm that models are defined in -> one of them that sounds small."""
+    """The module of timm that models are defined in -> one of them with a small model's name."""
     if importlib.util.find_spec("timm") is None:
         return {}
     models = named_models("timm")  # which makes torchvision importable first
@@ -224,7 +224,7 @@ KINDS = [
     "VivitForVideoClassification",
 ]
 ODD_KINDS = [
-    "T5ForSequenceClassification",  # looks for the end of the text
+    "T5ForSequenceClassification",  # searches for the end of the text
     "ConvNextBackbone",  # whose default has tuples where it adds lists
     "FunnelForMaskedLM",  # whose depth follows from its blocks
     "EsmForMaskedLM",  # whose default has no vocabulary

@@ -59,7 +59,7 @@ def test_a_list_of_configurations_and_an_endless_looking_iterator():
     assert [row.macs for row in rows if row.macs] == [macs(w, 2) for w in range(1, 60) if w != 13]
     with pytest.raises(InputError, match="the grid is empty"):
         sweep(build, {"width": [], "depth": [1]})
-    with pytest.raises(InputError, match="a grid is no str"):
+    with pytest.raises(InputError, match="a grid cannot be a value of type str"):
         sweep(build, "width")
     with pytest.raises(InputError, match="chunk is 0"):
         sweep(build, GRID, chunk=0)
@@ -67,7 +67,7 @@ def test_a_list_of_configurations_and_an_endless_looking_iterator():
 
 def test_what_a_builder_must_return():
     row = sweep(lambda width: nn.Linear(width, 3), {"width": [4]}).rows[0]
-    assert "the builder gave a Linear" in row.error
+    assert "the builder returned a Linear" in row.error
     uncounted = sweep(lambda width: (nn.Linear(width, 3), (2, 9)), {"width": [4]}).rows[0]
     assert "Linear raised" in uncounted.error
 
@@ -80,7 +80,7 @@ def test_a_process_pool():
 
 @pytest.mark.slow
 def test_a_pool_that_breaks_loses_no_configuration(tmp_path):
-    """A process pool takes nothing after a worker died: what was not counted says so."""
+    """A process pool accepts nothing after a worker died: a configuration that was not counted says so."""
     marker = [str(tmp_path / "died")]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         result = sweep(build, {**GRID, "marker": marker}, executor=pool, chunk=10)
@@ -143,7 +143,7 @@ def test_lines_stand_at_what_was_counted():
         result.plot("widht")
     with pytest.raises(InputError, match="20 lines are too many"):
         sweep(build, {"width": range(20, 22), "depth": range(1, 21)}).plot("width")
-    with pytest.raises(InputError, match="nothing of the sweep was counted"):
+    with pytest.raises(InputError, match="no configuration of the sweep was counted"):
         sweep(build, {"width": [13], "depth": [1]}).plot("width")
 
 
@@ -165,7 +165,7 @@ def test_other_budgets_are_refused(text):
 
 
 def test_no_clip_beside_the_found_ones_is_longer_or_larger():
-    """By trying all of a small choice."""
+    """The answer by trying all of a few sizes."""
     form = closed_form_of("r3d_18", rebuild=True)
     frames, sizes = range(1, 30), range(32, 300, 20)
     allowance = Allowance.parse("30GMACs")
@@ -179,7 +179,7 @@ def test_no_clip_beside_the_found_ones_is_longer_or_larger():
 
 def test_a_budget_below_the_smallest_clip_is_told():
     form = closed_form_of("r3d_18", rebuild=True)
-    with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 takes"):
+    with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 needs"):
         largest_clips(form, Allowance.parse("1MMACs"))
     with pytest.raises(InputError, match="takes none of the frames 0 to 0"):
         largest_clips(form, Allowance.parse("1GMACs"), frames=[0])
@@ -211,11 +211,11 @@ def test_a_clip_that_cannot_be_counted_is_a_row(tmp_path):
     ("words", "message"),
     [
         ("sweep c3 --frames 8 --size 32", "no model named 'c3'"),
-        ("sweep c3d --frames 8:x --size 32", "--frames '8:x' is no range"),
-        ("sweep c3d --frames 16 --size 0", "has a number below 1"),
+        ("sweep c3d --frames 8:x --size 32", "--frames '8:x' is not a range"),
+        ("sweep c3d --frames 16 --size 0", "has no number, or one below 1"),
         ("sweep c3d --frames 16 --size 32 --plot no/such/file.png", "cannot write"),
-        ("sweep c3d --frames 16 --size 32 --plot sweep.gif", "no format of a picture named 'gif'"),
-        ("fit c3d --budget 25G", "budget '25G' is no amount of work"),
+        ("sweep c3d --frames 16 --size 32 --plot sweep.gif", "no picture format named 'gif'"),
+        ("fit c3d --budget 25G", "budget '25G' is not an amount of work"),
         ("fit c3d --budget 1kMACs", "no clip of c3d fits"),
         ("fit c3d --budget 25GMACs --views 3x", "views"),
     ],

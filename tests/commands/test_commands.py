@@ -271,7 +271,7 @@ def test_the_process_ends_at_once_and_loses_nothing():
 
 
 def test_threads_of_a_users_code_are_waited_for():
-    """This one goes on when the main thread has ended: what ends the process without waiting never lets it print."""
+    """This thread outlives the main one: a process that ends without waiting never lets it print."""
     late = "threading.Thread(target=lambda: (threading.main_thread().join(), print('late'))).start()"
     done = ended(late, "--version")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "late")

@@ -131,7 +131,7 @@ def test_the_options_are_the_same_and_in_the_help(run, command):
 
 
 def printed(run, command, *options):
-    """What a command says of the net, without how it was asked."""
+    """What a command says about the net, without the command line."""
     base = () if command == "sweep" or {"--clip", "--input"} & set(options) else ("--clip", "4x8x8")
     result = run(*LINES[command].split(), *base, *options)
     if TOO_SMALL in options:
@@ -212,7 +212,8 @@ def test_inputs_that_are_no_clip_get_no_form(run, tmp_path):
     inputs = ("--input", "tokens:1x12x8", "--input", "mask:1x12x50x50")
     assert run("report", "nets.py:Tokens", *inputs, "--no-check", "--out", "out").exit_code == 0
     assert (
-        "None: its inputs are no clip or picture of one size." in (tmp_path / "out" / "nets.py_Tokens.md").read_text()
+        "None: its inputs are not clips or pictures of one size."
+        in (tmp_path / "out" / "nets.py_Tokens.md").read_text()
     )
     result = run("sweep", "nets.py:Tokens", *inputs, "--frames", "8", "--size", "8")
     assert result.exit_code == 2
@@ -223,7 +224,7 @@ def test_a_batch_is_named_wherever_its_cost_stands(run, tmp_path):
     words = ("report", "nets.py:Whole", "--clip", "4x8x8", "--batch", "2", "--views", "3x1", "--no-check", "--out")
     run(*words, "out")
     page = (tmp_path / "out" / "nets.py_Whole.md").read_text()
-    assert "the model built anew for each clip; for a batch of 2." in page
+    assert "the model rebuilt for each clip; for a batch of 2." in page
     assert "| the batch of 2 |" in page
     run(*words, "out", "--format", "html")
     page = (tmp_path / "out" / "index.html").read_text()
@@ -245,7 +246,7 @@ def test_a_form_of_two_inputs_and_what_fits(run):
     assert "4×16×16" not in fits
     of_two = [word.replace("1x", "2x", 1) for word in STREAMS]
     words = ("--budget", "1MMACs", "--frames", "2,4", "--size", "8,16")
-    assert run("fit", "nets.py:TwoStream", *of_two, *words).stdout == fits  # a video each
+    assert run("fit", "nets.py:TwoStream", *of_two, *words).stdout == fits  # each of one video
 
 
 def test_frames_before_colours_are_frames(run, tmp_path):
@@ -266,15 +267,15 @@ ERRORS = {
     "model c3d --set clip=5": "error: no option of c3d named 'clip'\n",
     "model c3d --fps 0": "error: fps is 0.0\n",
     "model c3d --stride 0": "error: stride is 0\n",
-    "memory nets.py:Net --input 1x3x2x4x4 --memory 1GB": "error: --memory looks for a batch, and --input has one\n",
-    "span nets.py:Net --input 1x3x2x4x4 --frames 2,4": "error: --frames moves a clip, and --input says its own\n",
+    "memory nets.py:Net --input 1x3x2x4x4 --memory 1GB": "error: --memory searches for the batch, which --input",
+    "span nets.py:Net --input 1x3x2x4x4 --frames 2,4": "error: --frames changes the clip, which --input fixes\n",
     "formula nets.py:Net --input 1x3x2x4x4 --rebuild": "error: a model that is rebuilt for each clip takes clips\n",
     "formula c3d --layout BCTHW --rebuild": "error: a model that is rebuilt for each clip takes clips\n",
     "compare x3d_xs --num-classes 3": "error: --num-classes is for models of --point, and there is none\n",
     "verify lecture --batch 2": "error: verify lecture takes no --batch\n",
     "diff a.json b.json --dtype bf16": "error: --dtype is for models, and both sides are saved reports\n",
-    "budget nets.py:Net --batch 2": "error: --batch without a limit, such as --max-gmacs 40\n",
-    "streaming nets.py:Steps " + " ".join(STREAMS): "error: Steps steps through one clip, B×C×T×H×W, and its input is",
+    "budget nets.py:Net --batch 2": "error: --batch needs a limit, such as --max-gmacs 40\n",
+    "streaming nets.py:Steps " + " ".join(STREAMS): "error: Steps steps through one clip, B×C×T×H×W, but its input is",
 }
 
 

@@ -167,7 +167,7 @@ ELEMENTS = 2 * 4 * 6 * 6
         (nn.PReLU(), "adds 1 per element", ELEMENTS),
         (nn.Softmax(-1), "adds 3 per element, less 1 per row", 2 * 4 * 6 * (6 + 5 + 6)),
         (nn.AvgPool2d(2), "adds 1 per output element", 2 * 4 * 3 * 3),
-        (nn.AdaptiveAvgPool2d(2), "adds the window and 1 per output element", 2 * 4 * 2 * 2 * (3 * 3 + 1)),
+        (nn.AdaptiveAvgPool2d(2), "adds the size of the window plus 1 per output element", 2 * 4 * 2 * 2 * (3 * 3 + 1)),
         (nn.Upsample(scale_factor=2, mode="bicubic"), "adds 259 per output element", 259 * 4 * ELEMENTS),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -183,7 +183,7 @@ def test_thop_on_convolutions():
     key = "ConvTranspose2d", "counts a transposed convolution per output position"
     assert causes("thop", transposed, (2, 4, 5, 5)) == {key: claimed - true}
     unbatched = causes("thop", nn.Sequential(nn.Conv2d(4, 6, 3)), (4, 5, 5))
-    assert unbatched == {("Conv2d", "takes the second axis for channels"): 6 * 9 * 9 * (5 - 4)}
+    assert unbatched == {("Conv2d", "treats the second axis as channels"): 6 * 9 * 9 * (5 - 4)}
 
 
 def test_thop_on_recurrence():
@@ -216,7 +216,7 @@ def test_thop_sees_registered_types_alone():
 
 def test_thop_multiplies_shared_modules():
     macs = 2 * (2 * 3 * 4 * 4)  # called twice, which is right,
-    why = "hooks a module once for each of its 2 places, and adds all that once for each place"
+    why = "hooks a module once for each of its 2 places, and adds the sum again for each place"
     assert causes("thop", Shared(), (2, 3, 4)) == {("Linear", why): (2 * 2 - 1) * macs}
 
 
@@ -256,7 +256,7 @@ def test_ptflops_is_per_sample_and_counts_functions_on_top():
 
 def test_ptflops_on_products_of_functions():
     found = causes("ptflops", Apply(lambda x: torch.matmul(x, x) @ x), (1, 4, 4))
-    why = "has no hook for Apply, and patches no function that it calls for this"
+    why = "has no hook for Apply, and patches no function that the module calls here"
     assert found == {("aten.matmul", why): -4 * 4 * 4}
     summand = causes("ptflops", Apply(lambda x: torch.addmm(x, x, x)), (3, 3))
     assert summand == {("torch.addmm", "adds 1 per element of the summand"): 3 * 3}
@@ -474,4 +474,4 @@ def test_tools_are_asked_in_the_order_given():
     result = check(nn.Sequential(nn.Linear(3, 4)), (2, 3), against="torch, fvcore,torch")
     assert [peer.tool for peer in result.peers] == ["torch", "fvcore"]
     assert [column.name for column in result.table().columns] == ["layer", "ours", "torch", "fvcore", "verdict"]
-    assert "torch: prints 48 FLOPs, 2 of which are a MAC: 1.0000 × ours" in result.table().notes
+    assert "torch: prints 48 FLOPs, 2 per MAC: 1.0000 × ours" in result.table().notes

@@ -237,7 +237,7 @@ HEAD = "[tool.flopcount.budgets.net]\n"
 WRONG = {
     "": "error: pyproject.toml has no [tool.flopcount.budgets]\n",
     "[tool]\nflopcount = 3": "error: pyproject.toml has no [tool.flopcount.budgets]\n",
-    "[tool": "error: pyproject.toml is no TOML: ",
+    "[tool": "error: pyproject.toml is not TOML: ",
     "tool.flopcount.budgets.net = 3": "error: [tool.flopcount.budgets.net] of pyproject.toml is 3, not a table\n",
     HEAD
     + "model = 'c3d'": "error: budget net has no limit\n  in      [tool.flopcount.budgets.net] of pyproject.toml\n",
@@ -299,9 +299,9 @@ def test_views_and_settings_reach_the_count(run):
 ERRORS = {
     "budget c3 --max-gmacs 3": "error: no model named 'c3'\n  near    c3d\n",
     "budget c3d --max-gmacs many": "error: max-gmacs is 'many', not a number\n",
-    "budget --max-gmacs 3": "error: --max-gmacs without the name of a network\n",
-    "budget c3d --clip 16x112x112": "error: --clip without a limit, such as --max-gmacs 40\n",
-    "budget c3d --config x.toml --max-gmacs 3": "error: --config with limits of the command line\n",
+    "budget --max-gmacs 3": "error: --max-gmacs needs the name of a network\n",
+    "budget c3d --clip 16x112x112": "error: --clip needs a limit, such as --max-gmacs 40\n",
+    "budget c3d --config x.toml --max-gmacs 3": "error: --config does not go with limits of the command line\n",
     "budget --config x.toml": "error: cannot read x.toml: No such file or directory\n",
     "budget lectur": "error: no budget in pyproject.toml named 'lectur'\n  near    lecture\n",
 }

@@ -72,7 +72,7 @@ def test_rows_without_views_and_networks_without_accuracy_are_listed_not_plotted
     notes = "\n".join(comparison.table().notes)
     assert "not plotted: i3d: the source does not say how many views (https://arxiv.org/abs/1812.03982)" in notes
     (missing,) = compare(["x3d_xs"], source="Video-Swin").unplotted
-    assert missing.why.startswith("no accuracy from Video-Swin, but from facebookresearch/pytorchvideo")
+    assert missing.why.startswith("no accuracy from Video-Swin, only from facebookresearch/pytorchvideo")
 
 
 def test_names_that_do_not_exist():
@@ -103,7 +103,7 @@ def test_a_point_that_does_not_read(text):
 
 @pytest.mark.parametrize("top1", ["much", "101", "-1", "nan"])
 def test_an_accuracy_that_is_none(top1):
-    with pytest.raises(InputError, match=f"'{top1}' of point Ours is no percentage"):
+    with pytest.raises(InputError, match=f"'{top1}' of point Ours is not a percentage"):
         Point.parse(f"Ours=my.py:Net@{top1}")
 
 

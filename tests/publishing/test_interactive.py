@@ -73,7 +73,7 @@ def uncounted():
         def forward(self, x):
             return torch.linalg.qr(getattr(self, "<b>head</b>")(x))[0]
 
-    missing = {"form": "it takes <no> clip", "check": "not asked for"}
+    missing = {"form": "it takes <no> clip", "check": "not requested"}
     return CostReport(EVIL, count_flops(Odd(), (1, 4, 4)), None, None, None, (), missing)
 
 
@@ -137,7 +137,7 @@ def test_a_page_says_everything_without_its_scripts(costs, text):
         assert cost.form.text("macs") in shown
         assert all(f">{row.path}<" in shown for row in report.modules if row.own.macs)
     assert "agreement" in shown  # C3D's cross-check
-    assert "not asked for" in shown  # SlowFast's
+    assert "not requested" in shown  # SlowFast's
     assert "not plotted: i3d: the source does not say how many views" in shown
     assert COMMAND in shown
 
@@ -230,14 +230,14 @@ def test_scripts_are_put_together_after_what_they_import():
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        ({"a": 'import { b } from "./b.js";', "b": 'import { a } from "./a.js";'}, "in a circle: a -> b -> a"),
-        ({"a": 'import { a } from "./a.js";'}, "in a circle: a -> a"),
+        ({"a": 'import { b } from "./b.js";', "b": 'import { a } from "./a.js";'}, "circular imports: a -> b -> a"),
+        ({"a": 'import { a } from "./a.js";'}, "circular imports: a -> a"),
         ({"a": 'import { b, c } from "./b.js";', "b": "export class c {}"}, "what b.js does not export: b"),
-        ({"a": 'import * as b from "./b.js";'}, r"form of import or export that is not known: import \*"),
+        ({"a": 'import * as b from "./b.js";'}, r"unknown form of import or export: import \*"),
         ({"a": 'import { c as b } from "./b.js";', "b": "export class c {}"}, "what b.js does not export: as, b"),
-        ({"a": "export let a = 1;"}, "not known: export let"),
-        ({"a": "export default 1;"}, "not known: export default"),
-        ({"a": "  export const a = 1;"}, "not known: export const"),
+        ({"a": "export let a = 1;"}, "unknown form of import or export: export let"),
+        ({"a": "export default 1;"}, "unknown form of import or export: export default"),
+        ({"a": "  export const a = 1;"}, "unknown form of import or export: export const"),
     ],
 )
 def test_scripts_that_cannot_be_put_together_are_told(texts, why):
@@ -456,7 +456,7 @@ def test_layers_sort_and_filter(opened, costs, text):
         largest = max(row.own.macs for row in report.modules)
         assert report.module(names.first.inner_text()).own.macs == largest
         before = names.all_inner_texts()
-        move(panel, "T", "End")  # the order is that of the clip of now
+        move(panel, "T", "End")  # the order is that of the current clip
         larger = count_model("c3d", clip=Clip(64, 16, 16))
         ordered = [larger.module(path).own.macs for path in names.all_inner_texts()]
         assert ordered == sorted(ordered, reverse=True)

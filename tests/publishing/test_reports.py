@@ -75,7 +75,7 @@ def test_a_page_has_every_section_and_the_exact_totals(r3d):
     assert f"- parameters: {report.params:,}\n" in page
     assert page.splitlines()[2] == f"{sentence(report)}."
     assert "Made by `flopcount report r3d_18 --out DIR`, flopcount " in page
-    assert "None: not asked for." in page.split("## Cross-check")[1]
+    assert "None: not requested." in page.split("## Cross-check")[1]
 
 
 def test_the_layers_are_whole_and_their_data_sum_to_the_total(r3d):
@@ -115,7 +115,7 @@ def test_a_departure_and_a_refusal_are_told():
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in page.splitlines()
     ]
     assert "The real model was run on a clip of 16×16×16, on cpu, under fvcore and torch." in page
-    assert "the sum of its column, which holds the fully connected layers times 27" in page
+    assert "the sum of its column, which counts the fully connected layers times 27" in page
 
 
 def test_every_published_number_of_a_network_has_its_row(r3d):
@@ -138,11 +138,11 @@ def test_a_number_of_all_views_is_set_beside_a_count_of_all_views():
 
     video = replace(cost, row=replace(cost.row, scope="video", views=10, convention="2mac"))
     row = published_table((video,)).rows[0]
-    assert row[2].startswith("FLOPs, 2 for each MAC, of all 10 views at")
+    assert row[2].startswith("FLOPs, 2 per MAC, of all 10 views at")
     assert int(row[3].replace(",", "")) == 2 * 10 * cost.counted.macs
     unknown = replace(cost, row=replace(cost.row, scope="video", views=None))
     assert published_table((unknown,)).rows[0][2:4] == (
-        "MACs of all views, it does not say how many, at 16×112×112, 400 classes", ""
+        "MACs of all views, their number unknown, at 16×112×112, 400 classes", ""
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_one_model_of_ones_own(run, tmp_path):
     assert "--clip 2x4x6 --views 10x3 --set width=6 --out DIR`" in page
     assert r"| \_\_head__ | Conv3d | 7×2×3×5 |" in page  # and not a bold head
     assert "agreement: all are equal" in page
-    assert "No paper or model zoo that is known here prints a number of tiny_nets.py:build." in page
+    assert "flopcount knows no paper or model zoo that prints a number of tiny_nets.py:build." in page
     targets = {target for target in LINK.findall(page) if not target.startswith("http")}
     assert len(targets) >= 6
     for target in targets:
@@ -275,7 +275,7 @@ def test_model_draws_itself(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("c3d --plot bars.gif", "no format of a picture named 'gif'"),
+        ("c3d --plot bars.gif", "no picture format named 'gif'"),
         ("c3d --plot no/such/bars.png", "cannot write"),
         ("optical_flow_tvl1 --clip 2x8x8 --plot bars.png", "optical_flow_tvl1 has no contraction to draw"),
     ],

@@ -695,12 +695,12 @@ def test_every_format(run, form, by):
 ERRORS = {
     "--train --optimizer adma": "error: no optimizer named 'adma'\n  near    adam, adamw\n",
     "--train --freeze cn.*": "error: no parameter or layer to freeze named 'cn.*'\n  near    cnn.*, ",
-    "--train --epochs 3": "error: --epochs 3 is no whole run\n  fix     give --samples too\n",
-    "--train --samples 3": "error: --samples 3 is no whole run\n  fix     give --epochs too\n",
+    "--train --epochs 3": "error: --epochs 3 alone does not say how long the run is\n  fix     give --samples too\n",
+    "--train --samples 3": "error: --samples 3 alone does not say how long the run is\n  fix     give --epochs too\n",
     "--train --epochs 0 --samples 3": "error: --epochs is 0\n",
-    "--optimizer sgd": "error: --optimizer is of no use without --train\n",
-    "--freeze cnn": "error: --freeze is of no use without --train\n",
-    "--epochs 3 --samples 3": "error: --epochs is of no use without --train\n",
+    "--optimizer sgd": "error: --optimizer needs --train\n",
+    "--freeze cnn": "error: --freeze needs --train\n",
+    "--epochs 3 --samples 3": "error: --epochs needs --train\n",
 }
 
 

@@ -61,7 +61,7 @@ VERDICTS = {
     "20.07": (Finding.CAUSE, "a multiply-add counts twice", 0),
     "13.1": (Finding.CAUSE, "counted at 256×256, not 224×224", 0),
     "13.128": (Finding.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}", 0),
-    "301.1": (Finding.CAUSE, "30 views multiplied in", 0),
+    "301.1": (Finding.CAUSE, "multiplied by 30 views", 0),
     "10.03": (Finding.CAUSE, "digits cut off, not rounded", 0),
     "11.0": (Finding.UNEXPLAINED, f"nearest: {TRAIN_NORM.text}, which leaves +925 M", 964_800_000),
 }
@@ -73,9 +73,9 @@ def test_verdicts_on_made_up_rows(printed):
 
 
 def test_what_the_source_says_is_not_a_change():
-    assert told(_verdict("301.1", scope="video")) == (Finding.CAUSE, "30 views multiplied in", 0)
+    assert told(_verdict("301.1", scope="video")) == (Finding.CAUSE, "multiplied by 30 views", 0)
     assert told(_verdict("20.07", convention="2mac")) == (Finding.CAUSE, "a multiply-add counts twice", 0)
-    why = f"30 views multiplied in; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
+    why = f"multiplied by 30 views; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
     assert told(_verdict("394.79", scope="video")) == (Finding.CAUSE, why, 0)
 
 
@@ -129,19 +129,19 @@ def test_a_number_of_another_network_is_a_copy():
     mine = judge(replace(MADE_UP, cost=Printed("11.0", "G")), MODEL, _count)
     other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Finding.MATCH))
     assert _copied(mine, [mine]) == mine
-    assert _copied(mine, [mine, other]).cost.why == "copied: the same page prints it of other, which it fits"
+    assert _copied(mine, [mine, other]).cost.why == "copied: the same page prints it for other, which it fits"
 
 
 def test_causes_are_grouped_by_what_they_are():
-    """Other numbers of one kind count apart, as do other causes beside it."""
+    """Causes of one kind with different numbers count separately, as do several causes together."""
     found = judge(replace(MADE_UP, cost=Printed("301.1", "G")), MODEL, _count)
-    views = [Reason("{} views multiplied in", (number,)) for number in (30, 30, 10)]
+    views = [Reason("multiplied by {} views", (number,)) for number in (30, 30, 10)]
     verdicts = [replace(found, cost=Verdict(Finding.CAUSE, (view,))) for view in views]
     verdicts.append(replace(found, cost=Verdict(Finding.CAUSE, (views[0], Reason("digits cut off, not rounded")))))
     assert verdicts_table(verdicts).notes[1:4] == (
-        "cause of 2: 30 views multiplied in",
-        "cause of 1: 10 views multiplied in",
-        "cause of 1: 30 views multiplied in; digits cut off, not rounded",
+        "cause of 2: multiplied by 30 views",
+        "cause of 1: multiplied by 10 views",
+        "cause of 1: multiplied by 30 views; digits cut off, not rounded",
     )
     assert found.cost.reasons == (views[0],)
 
@@ -218,7 +218,7 @@ def test_a_claim_with_its_clip_known():
 
 
 def test_a_claim_about_parameters():
-    """78.4 M are the 101 classes of UCF101; the same cost with other parameters is no reading of the claim."""
+    """78.4 M are the 101 classes of UCF101; the same cost with other parameters is not a reading of the claim."""
     (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("78.4", "M")).readings
     assert found.classes == 101
     (found,) = verify_claim(C3D, Printed("38.5", "G"), params=Printed("79.99", "M")).readings
@@ -251,7 +251,7 @@ def test_which_of_the_lectures_numbers_hold():
     for item, inputs, outputs in (("FC6", 4608, 4096), ("FC7", 4096, 4096), ("FC8", 4096, 487)):
         assert rows[item].fact.printed.matches(27 * inputs * outputs)
         assert rows[item].reading == "times 27 = 3·3·3, the kernel of the convolutions"
-    assert rows["total"].reading == "the sum of its column, which holds the fully connected layers times 27"
+    assert rows["total"].reading == "the sum of its column, which counts the fully connected layers times 27"
 
 
 def test_the_lecture_without_its_image_networks(monkeypatch):
@@ -286,7 +286,7 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("c3d", "error: no claim about c3d\n  fix     give --printed, such as verify c3d --printed 27.6\n"),
+        ("c3d", "error: there is no claim about c3d\n  fix     give --printed, such as verify c3d --printed 27.6\n"),
         ("c3", "error: no model named 'c3'\n  near    c3d\n"),
         ("c3d --printed many", "error: 'many' is not a printed number\n"),
         ("c3d --printed 3 --family c3d", "error: verify c3d takes no --family\n"),

@@ -1,4 +1,4 @@
-"""The counters that a check can ask, a file or sub-package each: it runs the tool and says why its count is not ours.
+"""The counters that a check can run, a file or sub-package each: it runs the tool and says why its count differs.
 
 Each offers a PEER, under the name of the tool's package, which is the file's name too.
 """

@@ -1,9 +1,9 @@
-"""calflops' `calculate_flops`, run for real, and why it says something else: MACs, and FLOPs not twice as many.
+"""calflops' `calculate_flops`, run for real, and why its count differs: MACs, and FLOPs not twice as many.
 
 What enters is a real module with real tensors; what leaves is calflops' MACs of each module and the causes, by the MACs
 of its formulas (calflops/pytorch_ops.py) on the shapes of each call. calflops patches functions and hooks no modules
-but recurrent ones, to which it gives FLOPs and no MACs. What no patched function computes it does not count; a shared
-module it adds once per place. Its lists of counts, which stay filled when a module raises, are emptied.
+but recurrent ones, to which it gives FLOPs and no MACs. It does not count what no patched function computes, and
+adds a shared module once per place. Its lists of counts, which stay filled when a module raises, are emptied.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     names = subject.names
 
     class Pipeline(calculate_pipline.CalFlopsPipline):  # type: ignore[misc]  # which is untyped
-        """calflops' own, read before it takes its counts off the modules."""
+        """calflops' own pipeline, read before it removes its counts from the modules."""
 
         def end_flops_calculate(self) -> None:
             parts: Any = module.modules()
@@ -89,7 +89,7 @@ def _noting(wrap: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
-    """One cause per formula that gives something else, per operator without one, per shared module."""
+    """One cause per formula that differs, per operator without one, per shared module."""
     einsum = {
         place for call in watched.formula_calls if call.function == _EINSUM for place in _parts(call, watched.ops)
     }
@@ -116,7 +116,7 @@ def _parts(call: FormulaCall, ops: Sequence[CostedOp]) -> Iterator[int]:
 
 
 def _claim(call: FormulaCall) -> Claim | None:
-    """The products of one patched function, and what its formula makes of them otherwise."""
+    """The products of one patched function, and how its formula counts them differently."""
     name = call.function.partition(".")[2]
     if name == "linear":
         extras: Extras = ()
@@ -152,7 +152,7 @@ def _transposed(call: FormulaCall) -> Extras:
 
 
 def _convolution(call: FormulaCall) -> Extras:
-    """Of padding='same' it takes the smaller half for both sides, and loses a position where the sum is odd."""
+    """For padding='same' it uses the smaller half on both sides, and loses a position where the sum is odd."""
     shape, weight = _named(call, "input", "weight")
     if _argument(call, "padding", 4, 0) != "same":
         return ()

@@ -1,10 +1,10 @@
-"""ptflops' default backend (`pytorch`), run for real, and why it says something else: MACs per sample, with bias.
+"""ptflops' default backend (`pytorch`), run for real, and why its count differs: MACs per sample, with bias.
 
 What enters is a real module with real tensors; what leaves is ptflops' count of each module, that of the functions it
 patches (charged to the module that ran), and the causes, by the formulas of ptflops/pytorch_ops.py on our module calls.
-ptflops hooks modules by their exact type and patches some functions of torch besides, so that a module which calls one
-is counted twice; it gives one per element to much else. It sums modules, a shared one once per place and none below a
-hooked one, divides that by the batch and adds the functions undivided.
+ptflops hooks modules by their exact type and also patches some functions of torch, so that a module which calls one
+is counted twice; many other operations count 1 per element. It sums modules, a shared one once per place and none below
+a hooked one, divides the sum by the batch and adds the functions undivided.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
 
 
 def _batch(subject: Subject) -> int:
-    """What ptflops takes for the batch: the length of a lone positional argument, of a list its number of tensors."""
+    """What ptflops treats as the batch: the length of a lone positional argument, for a list its number of tensors."""
     return len(subject.args[0]) if len(subject.args) == 1 and not subject.kwargs else 1
 
 
@@ -80,7 +80,7 @@ _APOLOGY = "the following exception:"
 
 
 def _number(count: int | None, printed: str) -> int:
-    """The number; where ptflops swallowed an exception, what it printed of it."""
+    """The count; where ptflops swallowed an exception, an error with what it printed."""
     if count is None:
         raise RuntimeError(f"it swallowed {printed.partition(_APOLOGY)[2].strip()}")
     return count
@@ -92,7 +92,7 @@ def _input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return args[0]
     signature = inspect.signature(module.forward)
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values()):
-        raise TypeError("it gives a module one positional argument or named ones, and these have no names")
+        raise TypeError("it passes a module one positional argument or named ones, not several without names")
     return {**signature.bind_partial(*args).arguments, **kwargs}
 
 
@@ -116,12 +116,14 @@ def _whole(formula: Callable[..., Any]) -> Callable[..., int]:
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
-    """One cause per formula that gives something else, per operator that none is for, and one for the division."""
+    """One cause per formula that differs, per operator without a formula, and one for the division."""
     with quiet():
         from ptflops.pytorch_ops import MODULES_MAPPING
 
     def absence(module: nn.Module, op: CostedOp) -> Reason:
-        return Reason("{}, and patches no function that it calls for this", (unrecognised(module, MODULES_MAPPING),))
+        return Reason(
+            "{}, and patches no function that the module calls here", (unrecognised(module, MODULES_MAPPING),)
+        )
 
     modules = claims_of_hooks(watched, MODULES_MAPPING, _formula)
     functions = [_function(call) for call in watched.formula_calls]
@@ -176,7 +178,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     return ((BIAS, bias), (_FIRST_AXIS, claimed - layer_products(module, call)))
 
 
-_FIRST_AXIS = Reason("takes the first axis of unbatched input for the batch")
+_FIRST_AXIS = Reason("treats the first axis of unbatched input as the batch")
 
 
 def _recurrence(module: Any, call: ModuleCall) -> Extras:
@@ -206,7 +208,7 @@ def _attention(module: Any, call: ModuleCall) -> Extras:
     out = queries * value_width * value_width - queries * width * width
     bias = (queries + keys + values) * width if module.in_proj_bias is not None else 0
     extras = {
-        Reason("takes projections for square"): squares + sums + out,
+        Reason("treats projections as square"): squares + sums + out,
         SCALING: queries * width,
         adds(1, "score"): heads * queries * keys,
         BIAS: bias + queries * value_width,

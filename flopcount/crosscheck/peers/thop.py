@@ -1,4 +1,4 @@
-"""thop's `profile`, run for real, and why it says something else: MACs, and arithmetic of norms, pooling and gates.
+"""thop's `profile`, run for real, and why its count differs: MACs, and arithmetic of norms, pooling and gates.
 
 What enters is a real module with real tensors; what leaves is thop's count of each module and the causes, by the
 formulas of thop/vision/calc_func.py and thop/rnn_hooks.py on our module calls. thop hooks modules by their exact type
@@ -27,7 +27,7 @@ __all__ = ["PEER"]
 
 
 def _run(subject: Subject) -> tuple[PeerCount, Watched]:
-    """What thop says of one forward pass in eval mode, which it takes positional arguments for."""
+    """What thop counts in one forward pass in eval mode, with positional arguments alone."""
     if subject.kwargs:
         raise TypeError(f"it takes no keyword arguments ({', '.join(subject.kwargs)})")
     with quiet():  # it imports distutils
@@ -41,7 +41,7 @@ def _run(subject: Subject) -> tuple[PeerCount, Watched]:
     macs: Counter[str] = Counter()
     for part, amount in _own(subject.module, layers):
         macs[names[id(part)]] += int(amount)
-    return PEER.count(macs, int(total)), watched  # the root's own the layers do not show
+    return PEER.count(macs, int(total)), watched  # the layers do not show the root's own
 
 
 def _own(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[nn.Module, float]]:
@@ -54,7 +54,7 @@ def _own(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[nn.Module,
 
 
 def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
-    """One cause per formula that gives something else, per operator that no hook sees, per shared module."""
+    """One cause per formula that differs, per operator that no hook sees, per shared module."""
     with quiet():
         from thop.profile import register_hooks
 
@@ -66,12 +66,12 @@ def _causes(subject: Subject, watched: Watched) -> Iterator[Cause]:
     summed = visits(
         subject.module, lambda module: type(module) in register_hooks and not isinstance(module, nn.Sequential)
     )
-    places = Counter({path: applied[path] * summed[path] for path in applied})  # and its sum comes by once per place
+    places = Counter({path: applied[path] * summed[path] for path in applied})  # and its sum visits it once per place
     yield from explain(PEER.name, watched, claims, places, absence, lambda path, times: _repeated(applied[path]))
 
 
 def _repeated(places: int) -> Reason:
-    return Reason("hooks a module once for each of its {} places, and adds all that once for each place", (places,))
+    return Reason("hooks a module once for each of its {} places, and adds the sum again for each place", (places,))
 
 
 def _formula(module: Any, call: ModuleCall) -> tuple[Extras, bool]:
@@ -96,7 +96,7 @@ def _convolution(module: Any, call: ModuleCall) -> Extras:
     return ((_SECOND_AXIS if unbatched else _OUTPUT_POSITIONS, claimed - layer_products(module, call)),)
 
 
-_SECOND_AXIS = Reason("takes the second axis for channels")
+_SECOND_AXIS = Reason("treats the second axis as channels")
 _OUTPUT_POSITIONS = Reason("counts a transposed convolution per output position")
 
 
@@ -152,7 +152,7 @@ def _average(module: Any, call: ModuleCall) -> Extras:
 def _adaptive_average(module: Any, call: ModuleCall) -> Extras:
     shape, out = call.inputs[0], call.outputs[0]
     window = prod(before / after for before, after in zip(shape[2:], out[2:], strict=True))
-    return ((Reason("adds the window and 1 per output element"), int((window + 1) * prod(out))),)
+    return ((Reason("adds the size of the window plus 1 per output element"), int((window + 1) * prod(out))),)
 
 
 _PER_OUTPUT = {"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 224 + 35}

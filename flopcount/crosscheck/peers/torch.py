@@ -1,4 +1,4 @@
-"""torch's FlopCounterMode, run for real, and why it says something else, operator by operator.
+"""torch's FlopCounterMode, run for real, and why its count differs, operator by operator.
 
 What enters is a real module with real tensors; what leaves is torch's count of each module and every operator of the
 same pass at our granularity, each with the kernels that served it. The causes are the formulas of
@@ -71,7 +71,7 @@ def _listen(
     below, path = _Kernels(), ModulePath(module)
     listener = _Listener(path, below, counter.flop_registry, lambda: counter.get_total_flops())
     with preserved(module, real=True), quiet(), gradients:
-        if torch.is_inference_mode_enabled():  # or torch's module tracker hooks every argument that wants a gradient
+        if torch.is_inference_mode_enabled():  # or torch's module tracker hooks every argument that requires a gradient
             module.requires_grad_(False)
         with below, counter, path, listener:
             drain(module(*args, **kwargs), type(module).__name__)
@@ -93,7 +93,7 @@ class _Kernels(TorchDispatchMode):
         return result
 
     def take(self) -> list[tuple[Any, Signature]]:
-        """Those since the last time."""
+        """The kernels since the last call."""
         kernels, self.called = self.called, []
         return kernels
 
@@ -134,7 +134,7 @@ class _Listener(NativeMode):
 
 
 def _causes(operators: Iterable[RealOperator]) -> Iterator[Cause]:
-    """One cause per operator that torch counts otherwise."""
+    """One cause per operator that torch counts differently."""
     for operator in operators:
         costed = operator.costed
         amount, why = _counted(operator)
@@ -143,7 +143,7 @@ def _causes(operators: Iterable[RealOperator]) -> Iterator[Cause]:
 
 
 def _counted(operator: RealOperator) -> tuple[int, Reason | None]:
-    """What torch makes of an operator, and why that is not ours."""
+    """What torch counts for an operator, and why that differs from ours."""
     costed = operator.costed
     if not costed.kind.contracts or not costed.work.macs:
         return costed.work.macs, None

@@ -1,4 +1,4 @@
-"""torchinfo's `summary`, run for real, and why it says something else: parameters times a size of the output.
+"""torchinfo's `summary`, run for real, and why its count differs: parameters times a size of the output.
 
 What enters is a real module with real tensors; what leaves is torchinfo's count of each leaf and the causes, by its
 formula (`LayerInfo.calculate_macs` of 1.8.0) on our module calls. torchinfo knows no operators. Every leaf module's
@@ -66,7 +66,7 @@ def _absence(module: nn.Module, op: CostedOp) -> Reason:
 
 
 def _claim(module: nn.Module, call: ModuleCall) -> Claim:
-    """Weights as often as torchinfo says, less as often as the layer multiplies them; and the biases."""
+    """How often torchinfo multiplies the weights, less how often the layer does; and the biases."""
     name = type(module).__name__
     times = positions(module, call)
     extras, biases = [], 0

@@ -1,3 +1,3 @@
-"""How a table is written, one file per format, named as it; each offers a FORMAT and is loaded when it is asked for."""
+"""How a table is written: one file per format, under its name; each offers a FORMAT and is loaded on first use."""
 
 __all__: list[str] = []

@@ -18,7 +18,7 @@ _MARKUP = re.compile(
 
 
 def _text(table: Table) -> str:
-    """Title, pipe table with a bold total row, notes as a list; without a title, or notes, nothing in their place."""
+    """Title, pipe table with a bold total row, notes as a list; a title or notes that are missing leave no gap."""
     heading = [column.name for column in table.columns]
     ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
     body = [[escaped(text) for text in cells(table.columns, row)] for row in table.rows]
@@ -31,7 +31,7 @@ def _text(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """What would open a tag or an emphasis stands as itself; an underscore inside a word does neither."""
+    """The text with whatever opens a tag or an emphasis escaped; an underscore inside a word does neither."""
     return _MARKUP.sub(r"\\\g<0>", text)
 
 

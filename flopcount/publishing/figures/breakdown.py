@@ -1,4 +1,4 @@
-"""Which modules or kinds of operators eat the cost of one model: bars of MACs, the share written beside each."""
+"""Which modules or kinds of operators cost most in one model: bars of MACs, each with its share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .themes import DARK, LIGHT, STYLES, dress
 
 __all__ = ["BARS", "breakdown"]
 
-BARS = 20  # the dearest rows get a bar each, all the others share one
+BARS = 20  # the most expensive rows get a bar each, all the others share one
 _GIGA = 10**9
 
 
@@ -24,7 +24,7 @@ def breakdown(
 
     Raises:
         InputError: nothing in the model is a contraction, so no row has MACs.
-        UnknownNameError: `by` is no table.
+        UnknownNameError: `by` is not a table.
     """
     table = table_by(report, by, depth)
     column = [heading.name for heading in table.columns].index("MACs")

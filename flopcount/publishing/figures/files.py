@@ -36,10 +36,10 @@ def picture(draw: Callable[[], Axes], form: str) -> bytes:
         form: "png", "svg" or "pdf".
 
     Raises:
-        UnknownNameError: another form.
+        UnknownNameError: `form` is another one.
     """
     if form not in FORMATS:
-        raise UnknownNameError("format of a picture", form, FORMATS, f"choose {', '.join(FORMATS)}")
+        raise UnknownNameError("picture format", form, FORMATS, f"choose {', '.join(FORMATS)}")
     with rc_context(_SETTINGS):
         figure = draw().get_figure(root=True)
         assert figure is not None
@@ -55,7 +55,7 @@ _THEMES = (("light", False), ("dark", True))
 
 
 def themed_pictures(draw: Callable[[bool], Axes], stem: str) -> dict[str, bytes]:
-    """Path -> file, light and dark in every format; `draw` hears whether it is dark."""
+    """Path -> file, light and dark in every format; `draw` gets whether it is dark."""
     return {
         f"{stem}_{theme}.{form}": picture(lambda: draw(dark), form)  # noqa: B023  (called before the next turn)
         for theme, dark in _THEMES

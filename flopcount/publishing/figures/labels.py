@@ -102,7 +102,7 @@ def _passes(point: Spot, radius: float, box: Box, others: Sequence[Box]) -> bool
 
 
 def leader(point: Spot, radius: float, box: Box) -> tuple[Spot, Spot] | None:
-    """The line from a point to its label, where that is too far away to be understood without; else None."""
+    """The line from a point to its label, where the label is too far away to be clear without it; else None."""
     x, y = point
     nearest = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
     return (point, nearest) if hypot(nearest[0] - x, nearest[1] - y) - radius > _FAR else None

@@ -139,7 +139,7 @@ def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
 
 
 def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, theme: Theme) -> None:
-    """Names beside their points, the front's first, then the best; one with no room is left to the table."""
+    """Names beside their points, the front's first, then the best; a label without room is left out."""
     figure: Figure | None = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # settles the layout, so that pixels mean something

@@ -20,7 +20,7 @@ _LOOKS = ("3D CNN", "transformer", "two pathways", "two streams", "image", "2D C
 
 
 def sweep_lines(sweep: SweepRows, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """GMACs (log) against the numbers of one name; what was not counted leaves a gap.
+    """GMACs (log) against the numbers of one name; a configuration that was not counted leaves a gap.
 
     Raises:
         UnknownNameError: the sweep has no such name.
@@ -34,7 +34,7 @@ def sweep_lines(sweep: SweepRows, x: str, ax: Axes | None = None, *, dark: bool 
             label = tuple(f"{row.configuration.get(name)}" for name in sweep.names if name != x)
             lines.setdefault(label, []).append((row.configuration[x], row.macs / _GIGA))
     if not lines:
-        raise InputError("nothing of the sweep was counted", [("fix", "see its table for the reasons")])
+        raise InputError("no configuration of the sweep was counted", [("fix", "see its table for the reasons")])
     if len(lines) > LINES:
         raise InputError(f"{len(lines)} lines are too many to tell apart", [("fix", f"sweep fewer than {LINES + 1}")])
     theme = DARK if dark else LIGHT

@@ -1,4 +1,4 @@
-"""Colours and markers: Okabe and Ito's palette, which colour-blind eyes tell apart, and a marker each for print.
+"""Colours and markers: Okabe and Ito's palette, which colour-blind readers can tell apart, and a marker each for print.
 
 Source: https://jfly.uni-koeln.de/color/
 """
@@ -12,7 +12,7 @@ from matplotlib.axes._secondary_axes import SecondaryAxis
 
 __all__ = ["DARK", "LIGHT", "STYLES", "Theme", "dress"]
 
-# family -> (colour in light, colour in dark, marker); blue and vermilion are lightened to stand on dark
+# family -> (colour in light, colour in dark, marker); blue and vermilion are lighter on a dark ground
 STYLES = {
     "2D CNN": ("#56B4E9", "#56B4E9", "s"),
     "3D CNN": ("#0072B2", "#4A9FE0", "o"),

@@ -1,7 +1,7 @@
-"""Cost reports as one HTML page that stands on its own: it opens offline, asks for nothing, and works out new totals.
+"""Cost reports as one self-contained HTML page: it opens offline, loads nothing, and works out new totals.
 
 What enters are CostReports, a Comparison or none, and the command that made them; what leaves is the text of the page.
-The browser evaluates the same polynomials as Python, in whole numbers, so that no slider shows what a count would not.
+The browser evaluates the same polynomials as Python, in whole numbers, so that a slider shows what a count would.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ def _asset(name: str) -> str:
 
 
 def _packed(script: str) -> str:
-    """A third of its size; without a time stamp, so that the same report is the same page."""
+    """The script at a third of its size; without a time stamp, so that the same report gives the same page."""
     return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
 
 
 def _script_safe(data: Any) -> str:
-    """JSON that neither ends the script element it stands in nor is anything but JSON to it."""
+    """JSON that cannot end the script element around it, nor be read as anything but JSON."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -16,7 +16,7 @@ from ..cost_report import CostReport
 __all__ = ["FARTHEST", "axis_range", "columns", "layers_of", "measures", "model_data", "quantities_data"]
 
 SHARES = ("macs", "other_flops")
-"""A layer has a share of the first of these of which the model has any."""
+"""The share of a layer is of the first of these that the model has any of."""
 FARTHEST = 4
 """A slider ends at this many times the size the form is made from."""
 
@@ -24,12 +24,12 @@ Terms: TypeAlias = list[tuple[str, list[int]]]
 
 
 def columns() -> tuple[Quantity, ...]:
-    """Of each layer, in the order of their table."""
+    """The quantities of each layer, in the order of their table."""
     return (*of_modules(), *of_operators())
 
 
 def measures() -> tuple[Quantity, ...]:
-    """What of each layer is handed over, and what the chart of layers can be sized by."""
+    """The quantities of each layer that the page gets, by any of which its chart can be sized."""
     return tuple(quantity for quantity in counted() if quantity.of_layers)
 
 

@@ -1,8 +1,8 @@
 """ES modules that import from each other -> one script, since a page opened from a file may load no other file.
 
 Each module becomes a function that gives what the module exports, called once and after those it imports from; what it
-does not export stays its own. An import is `import { a, b } from "./file.js";`, an export stands before a `function`,
-`class` or `const`; any other form is an error, and so is a circle.
+does not export stays its own. An import is `import { a, b } from "./file.js";`, an export precedes a `function`,
+`class` or `const`; any other form is an error, and so is a circular import.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def one_script(entry: str, read: Callable[[str], str]) -> str:
         read: the text of a file by its name.
 
     Raises:
-        ValueError: a form that is not known, a name that is not exported, or a circle.
+        ValueError: an unknown form, a name that is not exported, or a circular import.
     """
     exports: dict[str, list[str]] = {}
     functions: list[str] = []
 
     def add(name: str, above: tuple[str, ...]) -> None:
         if name in above:
-            raise ValueError(f"imports in a circle: {' -> '.join((*above[above.index(name) :], name))}")
+            raise ValueError(f"circular imports: {' -> '.join((*above[above.index(name) :], name))}")
         if name in exports:
             return
         text = read(f"{name}.js")
@@ -53,7 +53,7 @@ def _function(name: str, text: str, exports: list[str]) -> str:
     body = _EXPORT.sub("", body)
     other = _OTHER.search(body)
     if other:
-        raise ValueError(f"{name}.js has a form of import or export that is not known: {other[0].strip()}")
+        raise ValueError(f"{name}.js has an unknown form of import or export: {other[0].strip()}")
     gives = f"return {{ {', '.join(exports)} }};\n" if exports else ""
     return f"const {_variable(name)} = (() => {{\n{body.rstrip()}\n{gives}}})();"
 

@@ -142,7 +142,7 @@ def _views(report: Result) -> list[Slider]:
 
 
 def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]:
-    """Of every quantity; `why` says why there is no form."""
+    """The total of every quantity; `why` says why there is no form."""
     for quantity in of_layers():
         name, parts = quantity.name, quantity.made_of
         value = report.total[name]

@@ -24,7 +24,7 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         yield f"None: {escaped(cost.missing['form'])}."
         return
     table = form.table()
-    how = "the model built anew for each clip" if form.rebuilt else "the model as it was built"
+    how = "the model rebuilt for each clip" if form.rebuilt else "the model as it was built"
     batch = {1: "one"}.get(cost.report.input.batch, cost.report.input.batch)
     yield f"As a function of {', '.join(form.base)}, {how}; for a batch of {batch}."
     has = [quantity.name for quantity in counted() if quantity.name in form.parts]
@@ -72,7 +72,7 @@ def larger_clips(form: ClosedForm) -> Table:
 
 
 def _clip_axes(base: dict[str, int]) -> Iterator[str]:
-    """T, H and W in this order, whichever there are; S stands for both sides."""
+    """T, H and W in this order, whichever there are; S is both sides."""
     for axis in "THWS":
         if axis in base:
             yield axis

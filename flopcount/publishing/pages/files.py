@@ -73,7 +73,7 @@ def _drawn(report: Result, by: str, depth: int, dark: bool) -> Axes:
 
 
 def _stems(costs: Iterable[CostReport], comparison: Comparison | None) -> list[str]:
-    """File names without ending, each once: a model of one's own has a path in its name."""
+    """File names without ending, each once: a user's own model has a path in its name."""
     taken = {INDEX.removesuffix(".md"), comparison.dataset if comparison else ""}
     stems = []
     for cost in costs:

@@ -34,7 +34,7 @@ def index_page(costs: Sequence[tuple[str, CostReport]], command: str, comparison
 
 
 def index_table(costs: Sequence[tuple[str, CostReport]]) -> Table:
-    """One row per model, in the order asked."""
+    """One row per model, in the order of the request."""
     quantities = (*of_modules(), *of_operators())
     several = any(cost.report.views.count > 1 for _, cost in costs)
     columns = (

@@ -1,4 +1,4 @@
-"""The page of one model, which stands on its own: what was asked, what it costs, where, why, and who says otherwise."""
+"""The self-contained page of one model: what was asked, what it costs, where, why, and who says otherwise."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _chart(report: Result, by: str, stem: str) -> Iterator[str]:
 
 
 def _warning(report: Result) -> Iterator[str]:
-    """A gap stands where nobody can miss it."""
+    """A gap in the count, where nobody can miss it."""
     lines = list(missing_lines(report))
     if lines:
         yield "\n".join(["> [!WARNING]", *(f"> {escaped(line)}  " for line in lines)])
@@ -118,7 +118,7 @@ def cost_table(report: Result) -> Table:
         f"memory traffic of a pass, every operator by itself: {si(report.bytes_read, 'B')} read, "
         f"{si(report.bytes_written, 'B')} written",
         "FLOPs are 2 × MACs; papers mostly print MACs and call them FLOPs",
-        "other FLOPs: every floating-point operation that is no contraction",
+        "other FLOPs: every floating-point operation outside contractions",
     )
     return Table("", columns, rows, None, notes)
 

@@ -1,4 +1,4 @@
-"""What papers and model zoos print of one network: every number, how it was read, and its verdict."""
+"""What papers and model zoos print about one network: every number, how it was read, and its verdict."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["published_section", "published_table"]
 
 
 def published_section(cost: CostReport) -> Iterator[str]:
-    """The table, or that nobody prints anything of it that is known here."""
+    """The table, or a sentence that flopcount knows no printed number of the network."""
     if cost.verdicts:
         yield published_table(cost.verdicts).to_markdown()
     else:
-        yield f"No paper or model zoo that is known here prints a number of {cost.name}."
+        yield f"flopcount knows no paper or model zoo that prints a number of {cost.name}."
 
 
 def published_table(verdicts: tuple[RowVerdict, ...]) -> Table:
@@ -53,13 +53,13 @@ def _rows(verdict: RowVerdict) -> Iterator[tuple[str, ...]]:
 
 def _unit(verdict: RowVerdict) -> str:
     row = verdict.row
-    word = {"mac": "MACs", "2mac": "FLOPs, 2 for each MAC,", "unknown": "MACs or FLOPs"}[row.convention]
-    views = f"all {row.views} views" if row.views else "all views, it does not say how many,"
+    word = {"mac": "MACs", "2mac": "FLOPs, 2 per MAC,", "unknown": "MACs or FLOPs"}[row.convention]
+    views = f"all {row.views} views" if row.views else "all views, their number unknown,"
     return f"{word} of {'one view' if row.scope == 'view' else views}"
 
 
 def _multiplied(verdict: RowVerdict) -> int:
-    """What our MACs of one view are multiplied with to be the number the source says it prints; 0 where unknown."""
+    """The factor from our MACs of one view to the number that the source says it prints; 0 where unknown."""
     row = verdict.row
     per_mac = {"mac": 1, "2mac": 2, "unknown": 0}[row.convention]
     return per_mac * (1 if row.scope == "view" else row.views or 0)

@@ -1,8 +1,8 @@
-"""fvcore's FlopCountAnalysis, run for real, and why it says something else: MACs, which it calls flops.
+"""fvcore's FlopCountAnalysis, run for real, and why its count differs: MACs, which it calls flops.
 
 What enters is a real module with real tensors; what leaves is fvcore's count of each module, and the causes: its
 formula for each of our operators, and whether its trace has it at all. That trace lacks what no output uses and what an
-autograd.Function computes inside: an operator without its call there is missing. Its logger is as before.
+autograd.Function computes inside: an operator without its call there is missing. fvcore's logger is left as it was.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Positional(nn.Module):
 
 
 def _tensors_in(result: Any) -> Iterator[torch.Tensor]:
-    """Everything a module returns, in containers and in fields: what fvcore is not given back, it drops."""
+    """Everything a module returns, in containers and in fields: fvcore drops what is not returned to it."""
     if isinstance(result, torch.Tensor):
         yield result
     elif isinstance(result, Mapping):
@@ -90,7 +90,7 @@ def _run(subject: Subject) -> FvcoreRun:
     """What fvcore says of one forward pass under no_grad."""
     with quiet():  # importing it warns too
         from fvcore.nn import FlopCountAnalysis
-        from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS as HANDLES  # the handles are no attribute
+        from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS as HANDLES  # no attribute has the handles
 
     module = subject.module
     positional = _Positional(module, subject.args, subject.kwargs)
@@ -112,7 +112,7 @@ def _run(subject: Subject) -> FvcoreRun:
 
 
 def _recording(kind: str, handle: Callable[..., Any], calls: list[FvcoreCall]) -> Callable[..., Any]:
-    """A handle of fvcore, written down; where it is known to raise it counts nothing, so that the rest is counted."""
+    """A handle of fvcore that records its calls; where it would raise it counts 0, so that the rest counts."""
 
     def recording_handle(inputs: list[Any], outputs: list[Any]) -> Any:
         shapes = [tuple(i.type().sizes()) if i.isCompleteTensor() else None for i in inputs]
@@ -153,7 +153,7 @@ def _unlogged() -> Iterator[None]:
 
 
 def _causes(operators: Iterable[RealOperator], run: FvcoreRun) -> Iterator[Cause]:
-    """One cause per operator that fvcore counts otherwise."""
+    """One cause per operator that fvcore counts differently."""
     by_path: dict[str, list[tuple[TracedCall, ExpectedNodes]]] = {}
     for call in _as_traced(operators):
         by_path.setdefault(call.parts[0].op.module, []).append((call, expected_nodes(call)))
@@ -188,8 +188,8 @@ def _as_traced(operators: Iterable[RealOperator]) -> Iterator[TracedCall]:
 def _present(expectations: Sequence[ExpectedNodes], nodes: dict[str, list[int]]) -> list[list[int]]:
     """Of each call the amounts whose node is in fvcore's trace of this module (`nodes`: kind -> amounts).
 
-    Both are in order of execution. As many nodes as expected: all are there. Fewer: each node stands for the next
-    expected amount that it equals, and what is passed over is missing.
+    Both are in order of execution. As many nodes as expected: all are there. Fewer: each node matches the next
+    expected amount that equals it, and the amounts passed over are missing.
     """
     wanted = Counter(expected.kind for expected in expectations for _ in expected.amounts)
     complete = {kind: len(amounts) >= wanted[kind] for kind, amounts in nodes.items()}

@@ -1,7 +1,7 @@
 """What fvcore counts for one operator of its trace: the formulas of fvcore/nn/jit_handles.py on our shapes.
 
 What enters is one call as fvcore's trace has it; what leaves is the operator under fvcore's name, the amount of each
-node it becomes there, and why that is not our count.
+node it becomes there, and why that differs from our count.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class TracedCall:
 class ExpectedNodes:
     """What fvcore's trace has for a call: nodes of this kind and what each counts.
 
-    `why` names the reason where that is not our count, and `ours` what we ought to count by the shapes: what our rule
-    says beyond that is no difference of fvcore's, and stays unexplained.
+    `why` is the reason where that differs from our count. `ours` is what we should count by the shapes: anything else
+    in our count is not a difference of fvcore's, and stays unexplained.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-// What both charts share: the colours of the theme, and points or modules that are reached by keyboard.
+// What both charts share: the colours of the theme, and points or modules that the keyboard reaches.
 
 export const CONFIG = { displaylogo: false, responsive: false, displayModeBar: false, showTips: false };
 

@@ -31,7 +31,7 @@ export class Model {
       const range = slider.querySelector("[type=range]"), number = slider.querySelector("[type=number]");
       range.addEventListener("input", () => { number.value = range.value; this.moved(); });
       number.addEventListener("change", () => {
-        if (number.value) range.value = number.value; // which takes the nearest size there is
+        if (number.value) range.value = number.value; // the range takes the nearest size
         number.value = range.value;
         this.moved();
       });
@@ -57,7 +57,7 @@ export class Model {
     return found;
   }
 
-  // Everything at the sizes of now; null is what has no form and was counted only at the base
+  // Everything at the current sizes; null is what has no form and was counted only at the base
   count() {
     this.at = this.sizes();
     const { base, forms, stairs, counted } = this.data;
@@ -72,7 +72,7 @@ export class Model {
     }
   }
 
-  // Of a quantity without a form: as counted, wherever the sliders are
+  // A quantity without a form, as counted, wherever the sliders are
   counted(measure) {
     return this.summed(this.data.layers.amounts[measure].counted.map(BigInt));
   }
@@ -166,7 +166,7 @@ export class Model {
   }
 }
 
-// What is there already is left alone, and needs no new layout
+// A text that is there already is left alone, and needs no new layout
 function put(cell, text, key) {
   if (cell.textContent !== text) cell.textContent = text;
   if (cell.dataset.key !== key) cell.dataset.key = key;

@@ -26,7 +26,7 @@ if (section) {
 
 const charts = [...models.map(({ icicle }) => icicle), ...(scatter ? [scatter] : [])];
 
-// as wide as each has room, unless told
+// as wide as each has room for, unless `width` is set
 function draw(width) {
   charts.forEach((chart) => chart.draw(width));
 }

@@ -12,7 +12,7 @@ export class Quantities {
     return this.table.get(key);
   }
 
-  // With what is made of others; null is what is not known
+  // With the quantities made of others; null is unknown
   completed(amounts) {
     const all = { ...amounts };
     for (const { name: key, made_of: madeOf } of this.table.values()) {
@@ -28,7 +28,7 @@ export class Quantities {
     return this.of(key).grows_with.includes("views");
   }
 
-  // What shares are of: the first that there is any of
+  // The quantity that shares are of: the first that there is any of
   basis(totals) {
     return this.shares.find((key) => totals[key] !== 0n) ?? this.shares.at(-1);
   }

@@ -22,11 +22,11 @@ export function sorted(table) {
     const sign = column >= 0 && headings[column].ariaSort === "descending" ? -1 : 1;
     const rows = column < 0 ? given : given.map((row) => [keyOf(row.cells[column]), row])
       .sort(([a], [b]) => sign * compared(a, b)).map(([, row]) => row);
-    // moving rows lays the whole table out anew, which a slider would feel
+    // moving rows lays out the whole table again, which would slow a slider down
     if (rows.some((row, index) => row !== body.rows[index])) body.append(...rows);
   };
   headings.forEach((heading) => heading.querySelector("button").addEventListener("click", () => {
-    // numbers are looked at from the largest down, names from the first on
+    // numbers sort from the largest first, names from A
     const order = heading.classList.contains("number")
       ? { none: "descending", descending: "ascending", ascending: "none" }
       : { none: "ascending", ascending: "descending", descending: "none" };
@@ -38,7 +38,7 @@ export function sorted(table) {
   return place;
 }
 
-// `away` rows are not there at all (deeper than asked for); says how many of the others are shown
+// `away` rows count as absent (deeper than asked for); `tell` gets the others and which are shown
 export function filtered(table, input, tell) {
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
