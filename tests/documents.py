@@ -55,7 +55,7 @@ class Page:
     def _console(self, body):
         lines, status = [], 0
         for typed, shown in steps(body, "$ "):
-            words = shlex.split("\n".join(line[2:] for line in typed), comments=True)
+            words = shlex.split(" ".join(line.removeprefix("$ ").removesuffix("\\") for line in typed), comments=True)
             if status and words != ["echo", "$?"]:
                 raise AssertionError(f"before {typed[0]!r} a command exits with {status}, and no `echo $?` says so")
             status, printed = self._command(words, status)
@@ -94,7 +94,7 @@ class Page:
         for typed, shown in steps(body, ">>> "):
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                exec(compile("\n".join(line[4:] for line in typed) + "\n", "<page>", "single"), self.names)
+                exec(compile(source(typed) + "\n", "<page>", "single"), self.names)
             lines += [*typed, *shortened(out.getvalue().splitlines(), shown)]
         return "".join(f"{line}\n" for line in lines)
 
@@ -105,7 +105,7 @@ def steps(body, prompt):
     for line in body.splitlines():
         if line.startswith(prompt):
             found.append(([line], []))
-        elif found and continues(found[-1][0], prompt) and not found[-1][1]:
+        elif found and not found[-1][1] and continues(found[-1][0], line, prompt):
             found[-1][0].append(line)
         else:
             assert found, f"a block begins with {line!r} and not with {prompt!r}"
@@ -113,11 +113,16 @@ def steps(body, prompt):
     return found
 
 
-def continues(typed, prompt):
-    """Whether the next line belongs to what is typed."""
+def continues(typed, line, prompt):
+    """Whether a line belongs to what is typed. A formatter takes away the dots that end a loop."""
     if prompt == "$ ":
         return typed[-1].endswith("\\")
-    return codeop.compile_command("\n".join(line[4:] for line in typed), symbol="single") is None
+    return (line == "..." or line.startswith("... ")) and codeop.compile_command(source(typed), symbol="single") is None
+
+
+def source(typed):
+    """The code of lines typed to an interpreter."""
+    return "\n".join(line[4:] for line in typed)
 
 
 def shortened(printed, shown):

@@ -39,6 +39,7 @@ def page(tmp_path, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(sys, "displayhook", lambda value: value is not None and print(repr(value)))
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file may be written twice within a second
     rules, modules = dict(registry._RULES), set(sys.modules)
     yield Page(tmp_path, {"__name__": "__page__"})
     registry._RULES.clear()
@@ -84,4 +85,5 @@ def test_lines_left_out_stay_left_out():
 def test_what_is_typed_ends_where_it_is_complete():
     assert steps("$ a \\\n  b\nc\n", "$ ") == [(["$ a \\", "  b"], ["c"])]
     assert steps(">>> for i in x:\n...     i\n...\n1\n", ">>> ") == [([">>> for i in x:", "...     i", "..."], ["1"])]
+    assert steps(">>> for i in x:\n...     i\n1\n", ">>> ") == [([">>> for i in x:", "...     i"], ["1"])]
     assert steps(">>> a\n1\n...\n", ">>> ") == [([">>> a"], ["1", "..."])]

@@ -19,7 +19,7 @@ EXIT_UNCOSTED = 3
 
 EXIT_CODES = {
     0: "success",
-    EXIT_FAILED_CHECK: "a negative answer: a limit exceeded, a claim refuted, a difference unexplained, a model not counted",
+    EXIT_FAILED_CHECK: "a negative answer: a limit exceeded, a claim refuted, a difference unexplained",
     EXIT_BAD_INPUT: "bad input",
     EXIT_UNCOSTED: "operators without a rule, under --strict",
 }

@@ -1,0 +1,100 @@
+"""The site: it builds without a warning, every link leads somewhere, and nothing is loaded from elsewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import typer
+import yaml
+
+from flopcount.cli import app
+
+pytest.importorskip("mkdocs")
+
+ROOT = Path(__file__).parent.parent
+LOADED = {"script": "src", "link": "href", "img": "src", "source": "srcset", "iframe": "src"}
+
+
+class Page(HTMLParser):
+    """The ids of a page, where it leads, and what it loads."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.leads, self.loads = set(), [], []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs.get("id"), attrs.get("name")} - {None}
+        if tag == "a" and attrs.get("href"):
+            self.leads.append(attrs["href"])
+        if tag in LOADED and attrs.get(LOADED[tag]) and attrs.get("rel") not in ("canonical", "prev", "next"):
+            self.loads.append(attrs[LOADED[tag]])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_is_whole_and_stands_alone(site):
+    """Asked together, so that the site is built once."""
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    assert len(pages) > 40
+    broken, foreign = [], []
+    for path, page in pages.items():
+        for link in page.leads + page.loads:
+            parts = urlsplit(link)
+            if parts.scheme in ("data", "mailto"):
+                continue
+            if parts.scheme or parts.netloc:
+                foreign += [f"{path.name}: {link}"] if link in page.loads else []
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if path.name == "404.html":  # its links are from the root of wherever the site is put
+                target = site / unquote(parts.path).lstrip("/")
+            target = target / "index.html" if target.is_dir() else target
+            ids = pages[target].ids if target in pages else set()
+            if not target.exists() or (parts.fragment and target in pages and unquote(parts.fragment) not in ids):
+                broken.append(f"{path.relative_to(site)}: {link}")
+    assert broken == []
+    assert foreign == []
+    styles = [path for path in site.rglob("*.css") if re.search(r"url\(\s*[\"']?https?:", path.read_text())]
+    assert styles == []
+    for term in ("multiply-accumulates", "receptive_field", "kinetics400"):
+        assert term in (site / "search" / "search_index.json").read_text()
+
+
+def navigated(entry):
+    """The pages of a navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in navigated(inner)]
+
+
+def test_every_command_has_a_page_that_the_navigation_names():
+    pages = navigated(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+    assert len(pages) == len(set(pages))
+    for command in typer.main.get_command(app).commands:
+        assert f"how_to/{command}.md" in pages
+        assert f"$ flopcount {command}" in (ROOT / "docs" / "how_to" / f"{command}.md").read_text()
+
+
+def test_links_of_the_readme_and_its_neighbours_lead_somewhere():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "reports").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            parts = urlsplit(link)
+            if not parts.scheme and parts.path:
+                assert (path.parent / unquote(parts.path)).exists(), f"{path.name}: {link}"
