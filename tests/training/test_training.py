@@ -420,7 +420,7 @@ def test_two_streams_are_trained_one_by_one():
     both = count_flops(model, shapes_of(model, 1), mode="train", optimizer="sgd").training
     assert both.streams == ("spatial", "temporal")
     assert [loss.split(":")[0] for loss in both.losses] == ["spatial", "temporal"]
-    assert "trained stream by stream (spatial, temporal)" in " ".join(both.by_module().notes)
+    assert "each stream (spatial, temporal) is trained on its own scores" in " ".join(both.by_module().notes)
     apart = []
     for stream in both.streams:
         alone = weightless(create_model, "two_stream", clip=CARDS["two_stream"].smallest, num_classes=3, stream=stream)
@@ -604,8 +604,8 @@ def test_a_module_in_training_keeps_what_it_set_for_its_parts():
         ({"mode": "train", "optimizer": 3}, "no optimizer named '3'", "sgd"),
         ({"mode": "train", "freeze": 5}, "freeze is 5", "cnn.*"),
         ({"mode": "train", "freeze": [5]}, "freeze is [5]", "cnn.*"),
-        ({"optimizer": "sgd"}, "optimizer is 'sgd', but only the forward is counted", 'mode="train"'),
-        ({"freeze": "cnn"}, "freeze is ('cnn',), but only the forward is counted", 'mode="train"'),
+        ({"optimizer": "sgd"}, "optimizer is 'sgd', but the mode is not train", 'mode="train"'),
+        ({"freeze": "cnn"}, "freeze is ('cnn',), but the mode is not train", 'mode="train"'),
     ],
 )
 def test_bad_input(options, message, near):
