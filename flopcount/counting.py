@@ -194,6 +194,6 @@ def refuse_uncosted(ops: Iterable[CostedOp]) -> None:
     for name, calls_of in missing.items():
         first = calls_of[0].op
         details.append(("in", f"{first.module or 'the model itself'}, first of {len(calls_of)}: {first.signature}"))
-        details.append(("fix", f'add @rule("{name}"), or count without strict to list it as uncosted'))
+        details.append(("fix", f'add @rule("{name}") or count without strict to list it as uncosted'))
     calls = sum(map(len, missing.values()))
     raise UncostedError(f"no cost rule for {', '.join(missing)} ({calls} call{'s' * (calls > 1)})", details)

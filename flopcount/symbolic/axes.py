@@ -103,7 +103,7 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
     share, rest = divmod(new[letter] * size, base[letter])
     if rest:
         raise InputError(
-            f"{letter} = {new[letter]} does not fit a tensor whose axis {letter} is {size} when {letter} is {base[letter]}"
+            f"{letter} = {new[letter]} does not fit an input that has size {size} at {letter} = {base[letter]}"
         )
     return share
 

@@ -123,7 +123,7 @@ _COMPARED = 200
 def fit_sizes(
     values: Mapping[tuple[int, ...], int], base: tuple[int, ...], axes: Sequence[str], steps: Sequence[Steps]
 ) -> Polynomial | None:
-    """The polynomial through `values` (clip -> value), clips on lines through `base` and off them; None if none fits."""
+    """The polynomial through `values` (clip -> value), clips on and off the lines through `base`; None if none fits."""
     lines: dict[int, Line] = {}
     for index in range(len(axes)):
         on_line = {

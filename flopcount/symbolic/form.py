@@ -115,7 +115,7 @@ class Form:
         for name, size in point.items():
             domain = next((domain for domain in self.domains if domain.axis == name), None)
             if domain is None:
-                raise UnknownNameError("axis", name, list(self.base), f"the axes of the form are {', '.join(self.base)}")
+                raise UnknownNameError("axis", name, list(self.base), f"the form has {', '.join(self.base)}")
             if size not in domain:
                 why = [("why", domain.pinned)] if domain.pinned else []
                 fix = (

@@ -46,7 +46,7 @@ class Polynomial:
 
     @staticmethod
     def of(staircase: Staircase, factor: int = 1, plus: int = 0) -> Polynomial:
-        """factor · staircase + number; a multiple of the factor in the number moves into the staircase."""
+        """Factor · staircase + number; a multiple of the factor in the number moves into the staircase."""
         if factor and plus % factor == 0:
             shift = staircase.shift + staircase.step * (plus // factor)
             return Polynomial({(Staircase(staircase.axis, shift, staircase.step),): factor})

@@ -25,7 +25,7 @@ _MOST = 48  # sizes to trace along one axis
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: the model runs on sizes a whole number of steps above its base, or only on the base (`pinned` says why)."""
+    """One axis: the model runs on sizes in steps above its base, or only on the base (`pinned` says why)."""
 
     name: str
     base: int

@@ -60,7 +60,7 @@ def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[st
             amounts[key] = _amount(column, quantities().index(quantity), clips, sizes)
         times = clips.fit(column.times)
         if times is None:
-            raise Resists(f"{column.name} in {column.module or 'the model itself'} is called a number of times that follows no staircase")
+            raise Resists(f"the calls of {column.name} in {column.module or 'the model itself'} follow no staircase")
         by_module.setdefault(column.module, []).append(amounts[key] * times)
     return {module: total(polynomials) for module, polynomials in by_module.items()}
 

@@ -44,7 +44,7 @@ class Symbol(int):
         return _made(int(other) // int(self), other, self, _quotient)
 
     def __mod__(self, other: int) -> Symbol:
-        """False only if it is 0 at every clip, so that a rule takes the branch that is right for all of them."""
+        """0 if it is 0 at every clip, else 1, so that a rule takes the branch that is right for all clips."""
         a, b = polynomial_of(self), polynomial_of(other)
         if a is not None and b is not None and a.divided(b) is not None:
             return Symbol(0, Polynomial.constant(0))

@@ -44,9 +44,7 @@ class Plan:
             return cls(globs, find_optimizer(optimizer))
         for name, value in (("optimizer", optimizer), ("freeze", globs)):
             if value:
-                raise InputError(
-                    f"{name} is {value!r}, but the mode is not train", [("fix", 'give mode="train"')]
-                )
+                raise InputError(f"{name} is {value!r}, but the mode is not train", [("fix", 'give mode="train"')])
         return None
 
     @contextmanager

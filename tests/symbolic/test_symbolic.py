@@ -370,7 +370,7 @@ def test_the_command_writes_tables_and_terms():
         ("c3d --axes X", "no axis named 'X'"),
         ("c3", "no model named 'c3'"),
         ("c3d --by module --of maccs", "no quantity named 'maccs'"),
-        ("c3d --rebuild --clip 16x20x30 --axes S", "is no square"),
+        ("c3d --rebuild --clip 16x20x30 --axes S", "is not square"),
         ("c3d --rebuild --input :1x3:float32", "takes clips"),
         ("torch.nn:ReLU --rebuild", "does not say which clip"),
     ],
@@ -417,5 +417,5 @@ def test_unknown_modules_get_near_names():
 
 
 def test_a_lazy_module_has_no_form_yet():
-    with pytest.raises(InputError, match="its lazy parameters have no size yet"):
+    with pytest.raises(InputError, match="lazy parameters have no size yet"):
         closed_form(nn.LazyConv2d(4, 3), (1, 3, 8, 8), "HW")
