@@ -132,7 +132,7 @@ ERRORS = {
     "model nets.py:broken --input 5x8": "error: nets.py:broken raised ValueError: no such backbone\n",
     "model nets.py:words --input 5x8": "error: nets.py:words gave a str, not a torch.nn.Module\n",
     "model nets.py:number --input 5x8": "error: nets.py:number is of type int, not a model\n",
-    "model nets.py:build": "error: nets.py:build does not say what it takes\n",
+    "model nets.py:build": "error: the input of nets.py:build is unknown\n",
     "model nets.py:build --input 5x8:f33": "error: no dtype of input '5x8:f33' named 'f33'\n",
     "model nets.py:build --input a:5x8 --input 5x8": "error: inputs with and without a name do not mix\n",
     "model nets.py:Odd --input 5x9": "error: Odd raised RuntimeError: ",

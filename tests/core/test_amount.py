@@ -1,4 +1,4 @@
-"""Amounts: nothing is no unknown, and an unknown is no nothing."""
+"""Amounts: a zero is not an unknown, and an unknown is not a zero."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""A model by name: what people write and what values say is the same noun."""
+"""A model by name: text and values give the same ModelSpec."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Modules wrapped for several processes, in a group of one: counted like the plain module, or refused before."""
+"""Modules wrapped for several processes, in a group of one: counted like the plain module, or refused."""
 
 import pytest
 import torch
@@ -58,7 +58,7 @@ SHARDED = {
 
 
 def step(module):
-    """One training step; whether it gave gradients."""
+    """Whether one training step yields gradients."""
     module.zero_grad()
     module(torch.randn(SHAPE)).sum().backward()
     return all(parameter.grad is not None for parameter in module.parameters())
