@@ -142,7 +142,7 @@ class _Drain:
 
     def _refuse(self, value: Any, why: str) -> None:
         name = type(value).__name__
-        raise InputError(f"{self.model} returns something lazy, a {name}: {why}", [("fix", _FIX)])
+        raise InputError(f"{self.model} returns something lazy, of type {name}: {why}", [("fix", _FIX)])
 
 
 @contextmanager

@@ -58,5 +58,5 @@ def find_optimizer(name: str | None) -> Optimizer | None:
     if name is None:
         return None
     if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or leave it out")
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or give no optimizer")
     return OPTIMIZERS[name]

@@ -148,7 +148,7 @@ def test_what_torchvisions_networks_do_not_take_is_said(package):
         count_model("torchvision:mvit_v9", clip=Clip(8, 24, 32))
     with pytest.raises(InputError, match=r"net has no part 'backbone'\n  fix     detectors have a \.backbone"):
         count_model("torchvision:net.backbone")
-    with pytest.raises(InputError, match="boxes takes a list of images, and what it finds decides"):
+    with pytest.raises(InputError, match="boxes takes a list of images, and its detections decide"):
         count_model("torchvision:boxes")
     with pytest.raises(UnknownNameError, match="no torchvision model named 'clip'\n  near    clips"):
         count_model("torchvision:clip")

@@ -284,11 +284,11 @@ def waits_as_a_method(clip, conv):
 @pytest.mark.parametrize("wrap", ENDLESS)
 def test_what_has_no_end_is_refused_with_its_reason(wrap):
     with pytest.raises(
-        InputError, match=r"Apply returns something lazy, a .*: (its work happens only|it did not end)"
+        InputError, match=r"Apply returns something lazy, of type .*: (its work happens only|it did not end)"
     ) as caught:
         count_flops(per_frame(ENDLESS[wrap]), CLIP)
     assert not isinstance(caught.value, ForwardError)
-    assert "\n  fix     return what it gives" in str(caught.value)
+    assert "\n  fix     return what it yields" in str(caught.value)
 
 
 @pytest.mark.parametrize("forward", [waits_to_be_called, waits_with_arguments, waits_as_a_method])
@@ -453,7 +453,7 @@ class Endless:
 @pytest.mark.parametrize(
     ("give", "why"),
     [
-        (lambda layer, x: torch.futures.Future(), "waits for somebody else's answer"),
+        (lambda layer, x: torch.futures.Future(), "waits for an answer from elsewhere"),
         (Endless, "did not end within"),
     ],
 )

@@ -339,5 +339,5 @@ def test_training_for_quantization():
 
 def test_an_exported_program_says_where_its_module_is():
     program = torch.export.export(nn.Linear(3, 4), (torch.zeros(2, 3),))
-    with pytest.raises(InputError, match=r"not a ExportedProgram\n  fix .* count \.module\(\)"):
+    with pytest.raises(InputError, match=r"not a ExportedProgram\n  fix .* count an export's \.module\(\)"):
         count_flops(program, (2, 3))
