@@ -58,5 +58,5 @@ def find_optimizer(name: str | None) -> Optimizer | None:
     if name is None:
         return None
     if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or give no optimizer")
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or none")
     return OPTIMIZERS[name]

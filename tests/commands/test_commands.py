@@ -130,7 +130,7 @@ ERRORS = {
     "model net.py:build --input 5x8": "error: no file named 'net.py'\n  near    nets.py\n",
     "model nothere.nets:build --input 5x8": "error: no module named 'nothere.nets'\n",
     "model nets.py:broken --input 5x8": "error: nets.py:broken raised ValueError: no such backbone\n",
-    "model nets.py:words --input 5x8": "error: nets.py:words gave a str, not a torch.nn.Module\n",
+    "model nets.py:words --input 5x8": "error: nets.py:words returned a str, not a torch.nn.Module\n",
     "model nets.py:number --input 5x8": "error: nets.py:number is of type int, not a model\n",
     "model nets.py:build": "error: the input of nets.py:build is unknown\n",
     "model nets.py:build --input 5x8:f33": "error: no dtype of input '5x8:f33' named 'f33'\n",

@@ -289,5 +289,5 @@ def test_the_library_refuses_what_the_command_refuses(run):
     assert count_model("nets.py:Net", clip="2x4x4", dtype="bf16").input.dtype == "bfloat16"
     with pytest.raises(InputError, match="no dtype named 'bf61'"):
         count_model("c3d", dtype="bf61")
-    with pytest.raises(InputError, match="batch 2 beside inputs"):
+    with pytest.raises(InputError, match="batch 2 is given beside inputs"):
         count_model("nets.py:Net", inputs=[("", TensorSpec((1, 3, 8, 6, 6)))], batch=2)
