@@ -1,4 +1,4 @@
-"""The straight line in one place: module + input -> trace -> ops -> cost -> Result."""
+"""The whole pipeline in one place: module + input -> trace -> ops -> cost -> Result."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def count(
 ) -> Result:
     """What one forward pass of `module` on `input` costs, and nothing else; arguments as `count_flops`.
 
-    With `dataflow` the data of every operation is followed, too, and the forward pass of a training step beside it.
+    With `dataflow` the result also has the data of every operation, and the forward pass of a training step.
 
     Raises:
-        InputError: an input that is none of those, or a module that raises on it (ForwardError, with the layer).
-        UncostedError: `strict`, and an operator without a rule.
-        TraceError: the module needs weights or values that it was not given.
+        InputError: the input is malformed, or the module raises on it (ForwardError, with the layer).
+        UncostedError: an operator has no rule, and `strict` is set.
+        TraceError: the module needs weights or values that the caller does not give.
     """
     require_module(module)
     with TURN, anew(not fast):
@@ -96,7 +96,7 @@ def _forward(
     dataflow: bool,
     protocol: Protocol,
 ) -> Result:
-    """The straight line: trace, cost, result."""
+    """The pipeline: trace, cost, result."""
     inventory = Inventory.of(module)
     traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops)
@@ -144,7 +144,7 @@ def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyT
     return tuple(tree)
 
 
-_NOT_AGAIN = (0, False)  # a parameter that another module has had before
+_NOT_AGAIN = (0, False)  # of a parameter that belongs to an earlier module
 
 
 def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int, tuple[int, bool]]:
@@ -168,6 +168,7 @@ def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protoco
     if protocol.batch is None:
         protocol = replace(protocol, batch=first.shape[0] if first is not None and first.ndim else 1)
     clips = [clip for spec in specs if spec.is_floating and (clip := _clip_of(spec))]
+    # of several pathways the one with the most frames is the clip, and the others sample it
     return ResultInput(
         clip=max(clips, key=lambda clip: clip.frames) if clips else recipe.clip if recipe else None,
         stride=protocol.stride if protocol.stride is not None else recipe.stride if recipe else 1,
@@ -179,13 +180,13 @@ def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protoco
 
 
 def _clip_of(spec: TensorSpec) -> Clip | None:
-    """T×H×W of a clip; of several pathways the one with the most frames is the clip, the others sample it."""
+    """T×H×W of an input that is a clip."""
     sizes = dict(zip(layout_of(spec.shape), spec.shape, strict=True))
     return Clip(sizes["T"], sizes["H"], sizes["W"]) if "T" in sizes else None
 
 
 def refuse_uncosted(ops: Iterable[CostedOp]) -> None:
-    """Raise where an operator has no rule, with its place.
+    """Raise if an operator has no rule, and name its place.
 
     Raises:
         UncostedError: an operator has no rule.

@@ -1,6 +1,6 @@
 """Operators of a backward pass: what autograd calls each in a training step, and the hand count of its other FLOPs.
 
-What an element costs is typed here a second time, from the chain rule, and not read from the package.
+The cost of an element is written here a second time, from the chain rule, and not read from the package.
 """
 
 import torch
@@ -87,7 +87,7 @@ ROWS = [
     ("binary_cross_entropy_backward", lambda x, y: F.binary_cross_entropy(x, y.detach()), [(4, 6), (4, 6)], 5 * 24),
     ("nll_loss_backward", lambda x: F.nll_loss(x, torch.zeros(4, dtype=torch.int64)), [(4, 6)], 0),
     ("nll_loss2d_backward", lambda x: F.nll_loss(x, torch.zeros(1, 4, 6, dtype=torch.int64)), [(1, 2, 4, 6)], 0),
-    # what moves gradients
+    # operators that move gradients
     ("slice_backward", lambda x: x[1:], [(4, 6)], 0),
     ("select_backward", lambda x: x[1], [(4, 6)], 0),
     ("diagonal_backward", lambda x: x.diagonal(), [(4, 6)], 0),

@@ -1,4 +1,4 @@
-"""A row of a comparison that no network has."""
+"""A made-up row of a comparison, of no existing network."""
 
 from flopcount.core.protocol import Clip
 from flopcount.publishing.comparison_rows import Row

@@ -1,4 +1,4 @@
-"""A function of its inputs or parameters as a module, and a module under torch's counter: what most tests here need."""
+"""A function of its inputs or parameters as a module, and a module under torch's counter, for many tests."""
 
 import copy
 
@@ -11,7 +11,7 @@ TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 
 
 class Apply(nn.Module):
-    """Calls `function` with the inputs, then with the parts it was given."""
+    """Calls `function` with the inputs, then with its parts."""
 
     def __init__(self, function, *parts):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a count must leave as it was, of a module and of the process; and a module that leaves nothing as it was."""
+"""The state of a module and of the process that a count must restore; and a module that changes all of it."""
 
 import random
 import threading
@@ -39,7 +39,7 @@ def global_state():
 
 
 def module_state(module):
-    """Everything a count might change, without copying weights: identities, versions, flags and hooks."""
+    """Everything that a count might change, without copying weights: identities, versions, flags and hooks."""
     state = {}
     for path, part in module.named_modules():
         for name, value in vars(part).items():

@@ -1,4 +1,4 @@
-"""What holds for every module: additive, linear in the batch, integers, and free views. (Engines, modes and side
+"""Laws that hold for every module: additive, linear in the batch, integers, and free views. (Engines, modes and side
 effects have their own files.)
 """
 
@@ -125,7 +125,7 @@ def test_views_are_free():
     report = count_flops(Views(), (4, 5, 6))
     copies = [costed for costed in report.ops if costed.kind is not Kind.VIEW]
     assert report.total_flops == 0
-    assert all(costed.name in ("aten.reshape", "aten.flatten") for costed in copies)  # these had to copy
+    assert all(costed.name in ("aten.reshape", "aten.flatten") for costed in copies)  # these must copy
     assert report.bytes_written == sum(s.nbytes for c in copies for s in tensors_in(c.op.signature.outputs))
 
 
@@ -142,7 +142,7 @@ def test_garbage_collection_is_as_it_was(enabled):
 
     try:
         (gc.enable if enabled else gc.disable)()
-        for engine in ("fake", "real"):  # whose tensors may be large
+        for engine in ("fake", "real"):  # its tensors may be large
             count_flops(Looks(), (2, 2), engine=engine)
         assert seen == [enabled, enabled]
         seen.clear()

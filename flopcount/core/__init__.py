@@ -1,3 +1,3 @@
-"""The nouns, without torch and without a formula: operations, results, tables, clips, units, errors."""
+"""The nouns, which need neither torch nor a formula: operations, results, tables, clips, units, errors."""
 
 __all__: list[str] = []

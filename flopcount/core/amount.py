@@ -1,4 +1,4 @@
-"""An amount of work: of each quantity of the table, how much."""
+"""An amount of work: how much of each quantity of the table."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Amount", "QuantityOf", "amount_of", "summed"]
 
 
 class _Nothing(dict[str, int]):
-    """Of every quantity nothing, where an empty dictionary is of none anything known."""
+    """Zero of every quantity, while an empty dictionary means that no quantity is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Of each counted quantity how much, by name; as attributes, those made of others too: `flops` is 2 * `macs`.
+    """How much of each counted quantity, by name; attributes also give derived quantities: `flops` is 2 * `macs`.
 
-    A quantity that is not in it is not known, and asking for it is an error. `Amount()` is nothing of everything:
-    adding it changes nothing. Work done several times has its parameters once.
+    A quantity that it lacks is unknown, and reading it is an error. `Amount()` is zero of every quantity: adding it
+    changes nothing. A multiple of an amount has the same parameters.
     """
 
     counts: Mapping[str, int] = field(default_factory=_Nothing)
@@ -30,7 +30,7 @@ class Amount:
         """How much of one quantity of the table.
 
         Raises:
-            KeyError: it is not known.
+            KeyError: the amount of it is unknown.
         """
         parts = TABLE[name].made_of
         if parts:
@@ -42,23 +42,23 @@ class Amount:
             try:
                 return self[name]
             except KeyError:
-                raise AttributeError(f"the {TABLE[name].title} of this are not known") from None
+                raise AttributeError(f"the number of {TABLE[name].title} is not known") from None
         raise AttributeError(f"an amount has no {name}")
 
     def __bool__(self) -> bool:
-        """Whether there is anything of any quantity."""
+        """Whether the amount of any quantity is above zero."""
         return any(self.counts.values())
 
     def knows(self, quantity: Quantity) -> bool:
-        """Whether it says how much there is of a quantity."""
+        """Whether the amount of this quantity is known."""
         return self._is_nothing or all(name in self.counts for name in quantity.made_of or (quantity.name,))
 
     def growing(self, unit: str) -> Amount:
-        """Of those quantities alone that "views", or a "batch", multiply."""
+        """The part that `unit` multiplies, "views" or "batch"."""
         return self.only(name for name in self.counts if unit in TABLE[name].grows_with)
 
     def only(self, names: Iterable[str]) -> Amount:
-        """Of these quantities alone."""
+        """The part that has these names."""
         return self if self._is_nothing else Amount({name: self.counts[name] for name in names if name in self.counts})
 
     @property
@@ -87,7 +87,7 @@ class Amount:
         return self._each(lambda count: count // parts) if isinstance(parts, int) else NotImplemented
 
     def _each(self, change: Callable[[int], int]) -> Amount:
-        """Changed in what grows; parameters stay."""
+        """With each count changed, except those that do not grow, such as parameters."""
         if self._is_nothing:
             return self
         counts = {name: change(count) if TABLE[name].grows_with else count for name, count in self.counts.items()}
@@ -95,7 +95,7 @@ class Amount:
 
 
 class QuantityOf:
-    """An attribute of the name of a quantity: how much of it there is in an Amount that the same object has."""
+    """An attribute named like a quantity, whose value it reads from an Amount of the same object."""
 
     def __init__(self, amount: str, doc: str) -> None:
         self._amount, self._name, self.__doc__ = amount, "", doc
@@ -104,17 +104,17 @@ class QuantityOf:
         self._name = name
 
     def __get__(self, owner: Any, kind: type | None = None) -> int:
-        if owner is None:  # asked of the class, as documentation does
+        if owner is None:  # documentation tools read it from the class
             return self  # type: ignore[return-value]
         amount: Amount = getattr(owner, self._amount)
         return amount[self._name.removeprefix("own_")]
 
 
 def amount_of(ops: Sequence[CostedOp]) -> Amount:
-    """What operators do together."""
+    """The work of all these operators."""
     return Amount({q.name: sum(map(q.of_operator, ops)) for q in counted() if q.of_operator is not None})
 
 
 def summed(amounts: Iterable[Amount]) -> Amount:
-    """All of them together."""
+    """The sum of amounts."""
     return sum(amounts, Amount())

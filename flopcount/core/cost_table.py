@@ -1,6 +1,6 @@
-"""Costs as a table: rows with labels, of each of which the same is measured, and a total that they sum to.
+"""Costs as a table: labelled rows with the same columns of amounts, and a total that they sum to.
 
-A table of a count and one of a training step differ in what they column, not in how they are laid out.
+The table of a count and that of a training step have different columns and the same layout.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ CostT_co = TypeVar("CostT_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class CostColumn(Generic[CostT]):
-    """A column, and its value for the cost of a row."""
+    """A column, and the function that gives its value from the cost of a row."""
 
     column: Column
     of: Callable[[CostT], Any]
 
 
 class CostedModule(Protocol[CostT_co]):
-    """What a table needs of a module: where it is, and its cost with its children and without."""
+    """What a table needs of a module: its depth, and its cost with and without its children."""
 
     @property
     def depth(self) -> int: ...
@@ -42,12 +42,12 @@ ModuleT = TypeVar("ModuleT", bound=CostedModule[Any])
 
 
 def cost_columns(quantities: Iterable[Quantity], *, always: bool = False) -> list[CostColumn[Any]]:
-    """The amounts of quantities; minor ones are shown where there is room for them, or `always`."""
+    """A column per quantity; minor ones are shown where there is room for them, or `always`."""
     return [CostColumn(quantity_column(q, always=always), itemgetter(q.name)) for q in quantities]
 
 
 def shown_modules(rows: Iterable[ModuleT], depth: int) -> Iterator[tuple[ModuleT, Any]]:
-    """Modules down to `depth` (-1: all levels), each with its cost: of one above that depth, its own operators'."""
+    """Modules down to `depth` (-1: all levels), each with its cost; a module above that depth shows only its own."""
     for row in rows:
         if depth < 0 or row.depth <= depth:
             yield row, row.cost if row.depth == depth else row.own
@@ -61,7 +61,7 @@ def cost_table(
     total: CostT,
     notes: tuple[str, ...],
 ) -> Table:
-    """The table; a label that counts has a total too."""
+    """The table; a label column of counts has a total too."""
     body = tuple((*names, *(column.of(cost) for column in columns)) for names, cost in rows)
     sums = (sum(row[at] for row in body) if c.kind == "count" else "" for at, c in enumerate(labels) if at)
     last = ("total", *sums, *(column.of(total) for column in columns))

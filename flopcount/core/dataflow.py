@@ -1,7 +1,7 @@
 """Which data each operation reads and writes, and how long memory lives: the nouns behind `span` and `memory`.
 
 A storage is one piece of memory; tensors are regions of it, so that a view and an in-place write are the same data.
-Storages have serial numbers, since torch uses addresses again. No tensor is kept.
+Storages have serial numbers, since torch reuses addresses. No tensor is kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Role(Enum):
 class Storage:
     """One piece of memory.
 
-    `born` is the position of the op that made it (-1: it was there before), `died` that of the last op during which
-    anything held on to it (None: it was still there when the forward pass ended).
+    `born` is the position of the op that made it (-1: it existed before), `died` that of the last op during which
+    anything referred to it (None: it outlived the forward pass).
     """
 
     nbytes: int
@@ -47,7 +47,7 @@ class Storage:
 class Access:
     """A region of a storage, in bytes: where it begins, and (stride, size) of its axes, the longest stride first.
 
-    Without axes it is the whole storage. Neighbouring axes are one where nothing lies between their elements.
+    Without axes it is the whole storage. Neighbouring axes merge into one where they are contiguous.
     """
 
     storage: int
@@ -55,7 +55,7 @@ class Access:
     axes: tuple[tuple[int, int], ...] = ()
 
     def overlaps(self, other: Access) -> bool:
-        """Whether some byte may belong to both; where that is hard to say, yes."""
+        """Whether some byte may belong to both; in doubt the answer is yes."""
         if self.storage != other.storage:
             return False
         if not self.axes or not other.axes:

@@ -1,9 +1,9 @@
-"""The exception tree. What happened is the first line; where, what was seen and what to do follow it.
+"""The exception tree. The first line says what happened; the lines below say where, what was seen and what to do.
 
 FlopcountError
 ├── InputError            bad input from the caller (exit code 2 in the command)
 │   ├── UnknownNameError  a model, layer or option that does not exist, with near names
-│   └── ForwardError      the module raised on this input: which layer, what it was given
+│   └── ForwardError      the module raised on this input: in which layer, on what shapes
 ├── UncostedError         strict counting met an operation without a rule (exit code 3)
 └── TraceError            no engine could run the module
 """
@@ -30,7 +30,7 @@ class InputError(FlopcountError):
 
 
 class UnknownNameError(InputError):
-    """A name that does not exist; the message offers the nearest ones that do."""
+    """A name that does not exist; the message offers the nearest existing names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], fix: str) -> None:
         known = list(known)
@@ -45,8 +45,8 @@ class ForwardError(InputError):
 
 
 class UncostedError(FlopcountError):
-    """`strict=True` and at least one operation has no cost rule."""
+    """At least one operation has no cost rule, and `strict=True`."""
 
 
 class TraceError(FlopcountError):
-    """The module needs real values or real weights, and none could be given to it."""
+    """The module needs real values or real weights, and there are none to run it on."""

@@ -1,4 +1,4 @@
-"""How something that is optional is installed: what pip takes, and the extra of flopcount that brings it."""
+"""How an optional package is installed: its pip requirements, and the extra of flopcount that includes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Installation"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """`requirements` as pip takes them, such as ("timm>=1.0.15",), which pyproject.toml has under `extra`."""
+    """The pip requirements of a package, such as ("timm>=1.0.15",), and the `extra` of pyproject.toml that has them."""
 
     extra: str
     requirements: tuple[str, ...]

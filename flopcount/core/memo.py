@@ -1,17 +1,17 @@
-"""What one count worked out, kept for the next: which results calls have, and what they cost.
+"""The memo of counts: the results and the costs of operator calls, kept from one count to the next.
 
-Networks repeat their blocks, and programs count the same networks again, so nearly every operator asks what has been
-asked before: what comes out of this call, and what does it cost? The first depends on the operator, on its arguments
-without their data (shapes, strides, dtypes, numbers with their types) and on torch's default dtype; all of that is the
-key, so an answer holds for good. The second depends on the rule, which is kept beside it and compared. Kept are shapes
-and integers, never a tensor or a module.
+Networks repeat their blocks, and programs count the same networks again, so nearly every call has been seen before.
+What a call returns depends on the operator, on its arguments without their data (shapes, strides, dtypes, numbers with
+their types) and on torch's default dtype; all of these are the key, so an answer stays valid. What a call costs depends
+on its rule, which the memo keeps beside the cost and compares. The memo keeps shapes and integers, never a tensor or a
+module.
 
-Operators outside of torch's own are asked anew in each count: whoever wrote them may change them. Failures are not
-kept. Within `anew`, which `count_flops(..., fast=False)` enters, none of this is read or written.
+Operators that are not torch's own are run anew in each count, since their authors may change them. The memo keeps no
+failures. Within `anew`, which `count_flops(..., fast=False)` enters, nothing of it is read or written.
 
-Other state outlives a count too, and stays with who keeps it: the registered rules, and caches of what torch says of an
-operator (tracing), of the tables of facts, of candidates for a fit (symbolic) and of counts that are compared with
-several claims (verification).
+Other state outlives a count too, and lives in other rooms: the registered rules, and caches of torch's operator schemas
+(tracing), of the tables of facts, of candidates for a fit (symbolic) and of counts that several claims are compared
+with (verification).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .ops import Signature, Workload
 
 __all__ = ["LIMIT", "anew", "calls", "forget", "works"]
 
-LIMIT = 16_384  # distinct calls, some 30 MB; a large network has a few hundred, and more than that begins anew
+LIMIT = 16_384  # distinct calls, some 30 MB; a large network has a few hundred; a full memo is cleared
 
 _calls: dict[Any, dict[Any, Any]] = {}
 _works: dict[Signature, tuple[object, Workload]] = {}
@@ -34,9 +34,9 @@ _remembers = ContextVar("flopcount_remembers", default=True)
 
 @contextmanager
 def anew(wanted: bool = True) -> Iterator[None]:
-    """Where it is `wanted`, counts within look nothing up and keep nothing; a count nested in such a one neither.
+    """If `wanted`, counts within this context, nested ones included, neither read nor write the memo.
 
-    Every thread has a value of its own, so that counts in other threads go on as before.
+    Every thread has a setting of its own, so counts in other threads are unaffected.
     """
     before = _remembers.set(_remembers.get() and not wanted)
     try:
@@ -46,7 +46,7 @@ def anew(wanted: bool = True) -> Iterator[None]:
 
 
 def calls(default_dtype: Any) -> dict[Any, Any] | None:
-    """Call -> its signature and how to make its result again, by torch's default dtype; None within `anew`."""
+    """Call -> its signature and how to rebuild its result, by torch's default dtype; None within `anew`."""
     if not _remembers.get():
         return None
     answers = _calls.setdefault(default_dtype, {})
@@ -56,7 +56,7 @@ def calls(default_dtype: Any) -> dict[Any, Any] | None:
 
 
 def works() -> dict[Signature, tuple[object, Workload]]:
-    """Signature (by identity) -> the rule that was asked, and the work it said; nothing yet within `anew`."""
+    """Signature (by identity) -> its rule, and the work that the rule returned; an empty dict within `anew`."""
     if not _remembers.get():
         return {}
     if len(_works) > LIMIT:
@@ -65,6 +65,6 @@ def works() -> dict[Signature, tuple[object, Workload]]:
 
 
 def forget() -> None:
-    """Forget everything; the next count works all out again."""
+    """Forget everything; the next count computes it all again."""
     _calls.clear()
     _works.clear()

@@ -1,4 +1,4 @@
-"""Which model, and how it is built and fed: what `flopcount model NAME` and `count_model` are asked for.
+"""Which model, and how it is built and fed: the arguments of `flopcount model NAME` and `count_model`.
 
 Nothing here needs torch, so the command can refuse what is malformed before loading anything.
 """
@@ -22,9 +22,9 @@ __all__ = ["NAMELESS", "ModelSpec"]
 class ModelSpec:
     """A model by name, and all that decides how it is built.
 
-    `clip` is what it is built for and takes, its own where None. `options` and `num_classes` are its builder's.
-    `inputs` are (name, spec) pairs that it takes instead of a clip, an empty name is positional; their shapes have the
-    batch. `dtype` is of its weights.
+    The model is built for `clip` and takes it; None is the model's own clip. Its builder takes `options` and
+    `num_classes`. `inputs` are (name, spec) pairs that replace the clip; an empty name makes one positional, and their
+    shapes include the batch. `dtype` is the dtype of the weights.
     """
 
     name: str
@@ -56,13 +56,13 @@ class ModelSpec:
         inputs: Iterable[tuple[str, TensorSpec] | str] | None = None,
         dtype: object = None,
     ) -> ModelSpec:
-        """From values, or as people write them: "TxHxW", "key=value" and "NAME:SHAPE:DTYPE" (else the model's dtype).
+        """From values or text: "TxHxW", "key=value" and "NAME:SHAPE:DTYPE" (by default, the model's dtype).
 
         Raises:
-            InputError: a clip, an option or an input that is none.
+            InputError: a clip, an option or an input is malformed.
             UnknownNameError: a dtype that does not exist.
         """
-        from .parsing import parse_dtype, parse_input, parse_settings  # which --help does without
+        from .parsing import parse_dtype, parse_input, parse_settings  # here, since --help does not need it
 
         kind = None if dtype is None else parse_dtype(str(dtype).removeprefix("torch."))
         return cls(
@@ -76,19 +76,19 @@ class ModelSpec:
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """What the axes of each of its inputs are called."""
+        """The names of the axes of each input."""
         return tuple(layout_of(tensor.shape) for _, tensor in self.inputs)
 
     def require_batch(self, batch: int | None) -> None:
-        """Refuse a batch beside inputs, whose shapes have theirs.
+        """Refuse a batch beside inputs, whose shapes include the batch.
 
         Raises:
-            InputError: both are there.
+            InputError: the caller gives both.
         """
         if self.inputs and batch not in (None, 1):
             fix = "write the batch into the shapes, or give --clip instead of --input"
-            raise InputError(f"batch {batch} beside inputs, whose shapes have their own", [("fix", fix)])
+            raise InputError(f"batch {batch} is given beside inputs, whose shapes include the batch", [("fix", fix)])
 
 
 NAMELESS = ModelSpec("")
-"""Options alone, of which nobody said any; a name comes to them with `dataclasses.replace`."""
+"""The default options without a model; `dataclasses.replace` adds the name."""

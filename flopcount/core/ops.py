@@ -1,6 +1,7 @@
-"""The nouns of the straight line; everything later reads these and nothing else of torch.
+"""The nouns of the pipeline; every later stage reads these and nothing of torch.
 
-What a trace has thousands of is a named tuple, which is made several times as fast as a frozen dataclass.
+Objects that a trace has by the thousand are named tuples, which are several times faster to create than frozen
+dataclasses.
 
 Dimension letters, here and in every rule:
 
@@ -98,13 +99,13 @@ def tensors_in(value: Any) -> list[TensorSpec]:
         for item in value.values() if isinstance(value, Mapping) else value:
             if type(item) is TensorSpec:
                 specs.append(item)
-            elif type(item) is not int and item is not None:  # as most are, and whether they map takes long to ask
+            elif type(item) is not int and item is not None:  # most are int or None, and isinstance of Mapping is slow
                 specs += tensors_in(item)
     return specs
 
 
 class Kind(Enum):
-    """What family of work an operator does; the order is the order of tables."""
+    """The family of an operator's work; tables use this order."""
 
     CONV = "conv"
     LINEAR = "linear"
@@ -130,7 +131,7 @@ class Kind(Enum):
 
     @property
     def contracts(self) -> bool:
-        """Whether its operators may have MACs; MACs of any other kind would be a mistake of a rule."""
+        """Whether its operators may have MACs; a rule of any other kind that returns MACs is wrong."""
         return self in _CONTRACTING
 
 
@@ -138,7 +139,7 @@ _CONTRACTING = frozenset((Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, K
 
 
 class Phase(Enum):
-    """What a training step does with an operation; the order is the order of tables."""
+    """What a training step does with an operation; tables use this order."""
 
     FORWARD = "forward"
     LOSS = "loss"
@@ -150,10 +151,10 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signature:
-    """One operator called with given shapes; every identical call of a trace shares one object.
+    """One operator called with certain shapes; identical calls of a trace share one object.
 
-    `op` is torch's name without overload ("aten.conv3d"), `arguments` are keyed by the operator's schema names with
-    tensors as TensorSpec, lists as tuples and defaults filled in. `is_view` means that no data moved.
+    `op` is torch's name without overload ("aten.conv3d"). The keys of `arguments` are the names of the operator's
+    schema; tensors are TensorSpecs, lists are tuples, and defaults are filled in. `is_view` means that no data moves.
     """
 
     op: str
@@ -177,7 +178,7 @@ def _text(value: Any) -> str:
 
 
 class Op(NamedTuple):
-    """One operation of a forward pass: what was called, and in which module ("" is the root)."""
+    """One operation of a forward pass: its signature, and the module that called it ("" is the root)."""
 
     signature: Signature
     module: str
@@ -193,10 +194,10 @@ class ModuleCall(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything one forward pass did, in order, and which engine ran it ("meta", "fake" or "real").
+    """All operations of one forward pass, in order, and the engine that ran it ("meta", "fake" or "real").
 
-    `settled` gives the elements of lazy parameters by name, as this input settles them. `dataflow`, which op uses the
-    data of which, is there where it was asked for.
+    `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
+    which op uses the data of which, if the caller asks for it.
     """
 
     ops: tuple[Op, ...]
@@ -219,7 +220,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What costing gives: the work of one call with all of its traffic, whatever its rule left out."""
+    """What costing returns: the work of one call, with the bytes that its rule leaves to the default."""
 
     macs: Dim = 0
     other_flops: Dim = 0
@@ -228,7 +229,7 @@ class Workload:
 
 
 class CostedOp(NamedTuple):
-    """An op with its cost. Without a rule `kind` is UNCOSTED and the work is zero: it is listed, never summed."""
+    """An op with its cost. Without a rule its `kind` is UNCOSTED and its work is zero: it is listed, never summed."""
 
     op: Op
     name: str

@@ -1,4 +1,4 @@
-"""What a person types on the command line, read into the library's types; nothing here imports torch."""
+"""Text of the command line -> the library's types; nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parse_dtype(text: str) -> str:
 def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
     """Read "NAME:SHAPE:DTYPE", such as "pixel_values:1x16x3x224x224:float32"; NAME and DTYPE may be left out.
 
-    An input without a name is positional; one without a dtype has `dtype`, that of the model.
+    An input without a name is positional; one without a dtype has the model's, `dtype`.
     """
     parts = text.split(":")
     if not _is_shape(parts[0]) and len(parts) > 1:

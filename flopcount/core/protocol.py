@@ -1,4 +1,4 @@
-"""What goes in: the clip (T×H×W), how it was sampled, how many go in at once, and how many views make one video.
+"""What goes in: the clip (T×H×W), its sampling from the video, the batch, and the views of one video.
 
 Nothing here needs torch, so the command can refuse a malformed clip before loading anything.
 """
@@ -95,9 +95,9 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a model is fed and tested: views of a video, every how many frames a clip has one, and samples in one pass.
+    """How a model is fed and tested: views per video, sampling stride, frame rate, and samples in one pass.
 
-    None is what the model or its input says: without a batch it is that of the input, and one clip of a model by name.
+    None leaves a value to the model or its input: the batch is then the input's, or one clip for a model by name.
     """
 
     views: Views = field(default_factory=Views)
@@ -115,13 +115,13 @@ class Protocol:
 
 
 ONE_VIEW = Protocol()
-"""What nobody said anything else about."""
+"""The protocol where the caller says nothing."""
 
 _COLOURS_OF = (1, 2, 3, 4)
 
 
 def layout_of(shape: Sequence[int]) -> str:
-    """What the axes of an input are called: BCTHW or BCHW, and BTCHW where only that axis can be colours; else `?`s."""
+    """The names of an input's axes: BCTHW or BCHW, and BTCHW where only the third axis can be colours; else `?`s."""
     if len(shape) == 5:
         return "BTCHW" if shape[1] not in _COLOURS_OF and shape[2] in _COLOURS_OF else "BCTHW"
     return "BCHW" if len(shape) == 4 else "?" * len(shape)
@@ -133,9 +133,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def describe_clip(clip: Clip, *, fps: float | None = None, stride: int = 1) -> str:
-    """The clip as data: its bytes, the time it spans, and what raw video costs beside it.
+    """The clip as data: its bytes, the time it spans, and the size of raw video beside it.
 
-    Without a frame rate the lecture's 5 fps is used, and said. A clip of T frames at stride s spans T·s frames.
+    The default frame rate is the lecture's 5 fps, and the text shows it. A clip of T frames at stride s spans T·s
+    frames.
     """
     rate = LECTURE_FPS if fps is None else fps
     size = _COLOURS * clip.frames * clip.height * clip.width

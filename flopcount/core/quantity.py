@@ -1,8 +1,8 @@
 """THE table of quantities: what a cost is made of, and how each adds over operators, modules, views and a batch.
 
-What shows a cost goes through this table: tables, JSON, csv, pages and their scripts, closed forms, sweeps, diffs,
-budgets and saved reports. A new quantity is one row of it, with the function that says how much of it an operator (or a
-module) has.
+Everything that shows a cost goes through this table: tables, JSON, csv, pages and their scripts, closed forms, sweeps,
+diffs, budgets and saved reports. A new quantity is one row, with the function that gives its amount for an operator (or
+a module).
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One quantity, under the name of the attribute of a result that has it; `title` is its name in words.
+    """One quantity; a result has an attribute of the same name.
 
-    Exactly one of three says how much there is of it. `of_operator` takes a costed operator, whose sizes may be
-    symbols: it is for + - * // and prod alone. `of_module` takes what a module owns itself. `made_of` is a sum of other
-    quantities, each so many times; such a one has no closed form of its own. Operators sum to their module, modules
-    to the whole.
+    Exactly one of three fields gives its amount. `of_operator` takes a costed operator, whose sizes may be symbols, so
+    it uses only + - * // and prod. `of_module` takes a module's own part of the tree. `made_of` is a sum of other
+    quantities with their factors; such a quantity has no closed form of its own. Operators sum to their module, and
+    modules to the whole.
 
     Arguments:
-        name: of the attribute, in JSON and in data frames.
-        title: in words, and as the heading where it stands alone.
-        heading: of a column among others; the title where not given.
+        name: the attribute, also in JSON and in data frames.
+        title: the name in words, and the heading of a lone column.
+        heading: the heading of a column among others; by default the title.
         unit: "B" for bytes; counts have none.
-        grows_with: what multiplies it, of "views" and "batch". What is not among them is either the same or unknown.
-        of_layers: whether each layer and operator shows it, or the whole alone.
+        grows_with: which of "views" and "batch" multiply it; under the others it is either the same or unknown.
+        of_layers: whether each layer and operator shows it; if not, only the whole does.
         minor: whether a table of layers shows it only where there is room for it.
         stepwise: whether a diff shows old and new beside the difference.
-        limit: how a budget calls it ("max-gmacs"); its name where not given.
-        scale: which prefix a bare number of a budget has.
-        complete: whether it is known of operators that have no rule.
+        limit: its name in a budget ("max-gmacs"); by default `name`.
+        scale: the prefix of a bare number in a budget.
+        complete: whether operators without a rule leave it complete.
         drop: when its column leaves a narrow terminal, as in `Column`.
-        tone: of its column, as in `Column`.
+        tone: the tone of its column, as in `Column`.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Quantity:
         if sum(map(bool, (self.of_operator, self.of_module, self.made_of))) != 1:
             raise InputError(
                 f"quantity {self.name} needs exactly one of of_operator, of_module and made_of",
-                [("fix", "say how much of it an operator or a module has, or what it is a sum of")],
+                [("fix", "give its amount for an operator or for a module, or the quantities that it is a sum of")],
             )
 
 
@@ -99,7 +99,7 @@ TABLE: dict[str, Quantity] = {
             scale="M",
             complete=True,
         ),
-        # of a batch weights are read once, and copies may be made that one sample needs not
+        # a batch reads the weights once, and may make copies that a single sample does not need
         Quantity(
             "bytes_read",
             "bytes read",
@@ -120,24 +120,24 @@ TABLE: dict[str, Quantity] = {
         ),
     )
 }
-"""By name, in the order in which they are shown."""
+"""Quantities by name, in the order in which tables show them."""
 
 
 def counted() -> tuple[Quantity, ...]:
-    """Those that are counted by themselves and not made of others."""
+    """The quantities that are counted directly and not made of others."""
     return tuple(quantity for quantity in TABLE.values() if not quantity.made_of)
 
 
 def of_layers() -> tuple[Quantity, ...]:
-    """What each layer shows."""
+    """The quantities that each layer shows."""
     return tuple(quantity for quantity in TABLE.values() if quantity.of_layers)
 
 
 def require_quantity(name: str) -> None:
-    """Refuse what no layer shows, with near names.
+    """Refuse a quantity that no layer shows, with near names.
 
     Raises:
-        UnknownNameError: no such quantity.
+        UnknownNameError: there is no such quantity.
     """
     names = [quantity.name for quantity in of_layers()]
     if name not in names:
@@ -145,17 +145,17 @@ def require_quantity(name: str) -> None:
 
 
 def of_modules() -> tuple[Quantity, ...]:
-    """Of that, what a module has, whatever is done with it."""
+    """Those of each layer that a module has whether it runs or not."""
     return tuple(quantity for quantity in of_layers() if quantity.of_module is not None)
 
 
 def of_operators() -> tuple[Quantity, ...]:
-    """Of that, what an operator does."""
+    """Those of each layer that its operators sum to."""
     return tuple(quantity for quantity in of_layers() if quantity.of_module is None)
 
 
 def quantity_column(quantity: Quantity, *, always: bool = False) -> Column:
-    """Its column among others; a minor one shows where there is room for it, or `always`."""
+    """The quantity's column; a minor one shows where there is room for it, or `always`."""
     heading = quantity.heading or quantity.title
     return Column(
         heading,

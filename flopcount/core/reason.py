@@ -1,4 +1,4 @@
-"""Why two numbers differ, as a value: what kind of reason it is, and the numbers and names of the case."""
+"""Why two numbers differ, as a value: the kind of reason, and the numbers and names of the case."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["Reason"]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`kind` is a sentence with places, such as "adds {} per {}", and `values` stand in them.
+    """`kind` is a sentence with placeholders, such as "adds {} per {}", and `values` fill them.
 
-    Equal reasons are one. A value may be a Reason itself.
+    Equal reasons count as one. A value may itself be a Reason.
     """
 
     kind: str
@@ -20,7 +20,7 @@ class Reason:
 
     @classmethod
     def in_words(cls, text: str) -> Reason:
-        """Words of a data file or of an error, which may hold braces."""
+        """A reason from the words of a data file or of an error, which may contain braces."""
         return cls("{}", (text,))
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""What registers itself by standing in a folder of the package: names of its files and sub-packages, none imported.
+"""Registries that are folders of the package: the names of their files and sub-packages, none of them imported.
 
-So help texts, errors and tests know every name before torch is loaded; who loads a file is the room that it is in.
+So help texts, errors and tests know every name before torch is loaded; the room that owns a folder loads its files.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ __all__ = ["DEFAULT_TOOLS", "FORMATS", "PREFIXES", "TOOLS", "any_of"]
 
 
 def _names(folder: str) -> tuple[str, ...]:
-    """In the order of the alphabet."""
+    """The names in a folder, in alphabetical order."""
     return tuple(sorted(module.name for module in iter_modules([str(Path(__file__).parent.parent / folder)])))
 
 
 PREFIXES = _names("models/libraries")
-"""Of models of other libraries: "timm" of "timm:resnet50"."""
+"""The prefixes of models of other libraries: "timm" of "timm:resnet50"."""
 
 TOOLS = _names("crosscheck/peers")
-"""The counters that a check can ask."""
+"""The counters that `check` can run."""
 
 DEFAULT_TOOLS = ("fvcore", "torch")
-"""Those that it asks where none is named, which are installed with flopcount."""
+"""The counters that `check` runs by default; they are installed with flopcount."""
 
 FORMATS = _names("output/formats")
-"""In which a table is written."""
+"""The formats of tables."""
 
 
 def any_of(names: Sequence[str]) -> str:
-    """Names as a sentence offers them: "a, b or c"."""
+    """Names as a choice in a sentence: "a, b or c"."""
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,6 +1,6 @@
-"""The result of a count, frozen data in plain integers: totals, module tree, operator rows, and what was not costed.
+"""The result of a count, frozen data in plain integers: totals, module tree, operator rows, and uncosted operators.
 
-What it was made of are a trace's costed operators and the module's tree. What reads it stands elsewhere.
+It is made from a trace's costed operators and the module's tree. Its readers live in other rooms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
 
 
 class ModuleInfo(NamedTuple):
-    """One module of the tree: dotted path, class name, and the parameters it owns (a shared one: its first owner)."""
+    """One module of the tree: dotted path, class name, and its own parameters (the first owner has a shared one)."""
 
     path: str
     type: str
@@ -49,7 +49,7 @@ class ModuleInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultInput:
-    """What was counted: shapes as given (batch included) and how the clip was sampled from the video."""
+    """The input of a count: shapes as given (batch included) and how the clip is sampled from the video."""
 
     clip: Clip | None
     stride: int
@@ -61,7 +61,7 @@ class ResultInput:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRow:
-    """Cost of a module with its children (`cost`, `params`) and of itself without them (`own`, `own_params`).
+    """Cost of a module with its children (`cost`, `params`) and without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
     """
@@ -111,10 +111,10 @@ class UncostedRow:
 
 @dataclass(frozen=True, slots=True)
 class UncostedWork:
-    """How much of the work may be missing: elements written by costed operators, by all, and MACs of the others.
+    """How much of the work may be missing: elements that costed operators write, that all write, and possible MACs.
 
-    Elements are those of all outputs, views aside. `upper_macs` adds up the `UncostedRow`s, whose docstring says what
-    it means. Where every operator has a rule all elements are costed and nothing is missing.
+    The elements are those of all outputs except views. `upper_macs` is the sum over the `UncostedRow`s, whose docstring
+    says what it means. If every operator has a rule, all elements are costed and nothing is missing.
     """
 
     elements_costed: int
@@ -123,7 +123,7 @@ class UncostedWork:
 
 
 class Totals:
-    """The quantities of a `total`, as attributes of what has one."""
+    """The quantities of a `total`, as attributes of its owner."""
 
     macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
     flops = QuantityOf("total", "2 * macs.")
@@ -140,12 +140,12 @@ class Result(Totals):
     """What one forward pass of a module costs, with its reasons.
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
-    `trainable_params`, `bytes_read` and `bytes_written` are the same as attributes, exact integers of the input as
-    given. Of what grows with the batch, `per_sample` divides by it (rounded down), `per_video` is that times the views.
-    All of these are the forward pass's.
+    `trainable_params`, `bytes_read` and `bytes_written` are the same as attributes, exact integers for the input as
+    given. `per_sample` divides the quantities that grow with the batch by the batch (rounded down), and `per_video`
+    multiplies them by the views. All of these are of the forward pass.
 
-    There only where asked for: `dataflow`, which span and memory read, and `saving`, the forward pass of a training
-    step, or why there is none.
+    Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, the
+    forward pass of a training step, or why there is none.
     """
 
     model: str
@@ -165,7 +165,7 @@ class Result(Totals):
 
     @cached_property
     def total(self) -> Amount:
-        """Of every quantity, all of it."""
+        """The total of every quantity."""
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
         return Amount({**amount_of(self.ops).counts, **tree})
 
@@ -196,7 +196,7 @@ class Result(Totals):
 
     @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:
-        """What no rule knows; empty is the good news."""
+        """The operators without a rule; empty if every operator is costed."""
         groups: dict[str, list[CostedOp]] = {}
         for costed in self.ops:
             if costed.kind is Kind.UNCOSTED:
@@ -214,7 +214,7 @@ class Result(Totals):
 
     @cached_property
     def unknown(self) -> UncostedWork:
-        """The size of what no rule knows."""
+        """How much of the work the operators without a rule may be."""
         return UncostedWork(
             sum(costed.elements_written for costed in self.ops if costed.kind is not Kind.UNCOSTED),
             sum(costed.elements_written for costed in self.ops),
@@ -222,7 +222,7 @@ class Result(Totals):
         )
 
     def module(self, path: str) -> ModuleRow:
-        """The row of one module by its dotted path; near names where there is none."""
+        """The row of one module by its dotted path; the error for an unknown path offers near names."""
         for row in self.modules:
             if row.path == path:
                 return row
@@ -232,7 +232,7 @@ class Result(Totals):
 
 @dataclass(frozen=True, slots=True)
 class SavedReport(Totals):
-    """What was saved of a result as JSON; the attributes are those of `Result`. Shapes of operators are not saved."""
+    """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators."""
 
     model: str
     input: ResultInput
@@ -247,7 +247,7 @@ class SavedReport(Totals):
 def _module_rows(
     tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp]
 ) -> tuple[ModuleRow, ...]:
-    """Work outside of every module, as the loss of a training step is, is the root's."""
+    """A row per module; work outside of all modules, such as the loss of a training step, belongs to the root."""
     by_module: dict[str, list[ModuleCall]] = {}
     for call in calls:
         by_module.setdefault(call.module, []).append(call)
@@ -272,7 +272,7 @@ def _module_rows(
 
 
 def _own(quantity: Quantity, tree: Sequence[ModuleInfo], ops: Sequence[CostedOp], places: Sequence[int]) -> list[int]:
-    """Of each module without its children; `places` are those of the operators in the tree."""
+    """The amount of each module without its children; `places` are the operators' positions in the tree."""
     if quantity.of_module is not None:
         return [quantity.of_module(info) for info in tree]
     amounts = [0] * len(tree)
@@ -283,7 +283,7 @@ def _own(quantity: Quantity, tree: Sequence[ModuleInfo], ops: Sequence[CostedOp]
 
 
 def _with_children(own: Sequence[int], parents: Sequence[int]) -> list[int]:
-    """Of each module with its children; a module stands behind the one that holds it."""
+    """The amount of each module with its children; in the tree a module follows its parent."""
     whole = list(own)
     for index in range(len(whole) - 1, 0, -1):
         whole[parents[index]] += whole[index]

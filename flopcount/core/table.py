@@ -13,9 +13,9 @@ __all__ = ["Column", "Formula", "Table", "render_with"]
 class Column:
     """A column: its heading, and what its values are ("text", "prose", "count", "delta", "share").
 
-    `drop` says in which order columns leave a narrow terminal: 1 first, 0 never; a `minor` one is there only where
-    nothing else has to give way for it. `unit` is that of its numbers. `key` is its name in data, the heading where not
-    given. `tone` is "strong" for what a reader looks for first and "quiet" for what stands beside it.
+    `drop` says in which order columns leave a narrow terminal: 1 first, 0 never. A `minor` column shows only where no
+    other column has to leave for it. `unit` is the unit of its numbers. `key` is its name in data, by default the
+    heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula in a table: as a person reads it, and for LaTeX's math mode."""
+    """A formula in a table: as plain text, and for LaTeX's math mode."""
 
     text: str
     latex: str
@@ -74,5 +74,5 @@ _renderers: list[Callable[[Table, str], str]] = []
 
 
 def render_with(renderer: Callable[[Table, str], str]) -> None:
-    """From now on this turns a table into text of a named format; the room of formats says so when it is loaded."""
+    """Set the function that turns a table into text of a named format; the room of formats calls this when loaded."""
     _renderers.append(renderer)

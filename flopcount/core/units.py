@@ -16,7 +16,7 @@ def si(value: int | float, unit: str = "", *, digits: int = _WIDTH, blank: bool 
     if value == 0 and blank:
         return ""
     for scale, prefix in _PREFIXES:
-        # 999.9995e6 rounds to 1000 M: it belongs to the next prefix
+        # 999.9995e6 rounds to 1000 M, which belongs to the next prefix
         if abs(value) >= scale * (1 - 0.5 * 10**-digits):
             return f"{_significant(value / scale, digits)} {prefix}{unit}"
     text = str(value) if isinstance(value, int) else _significant(value, digits)
@@ -46,7 +46,7 @@ def decimals(value: int | float, unit: str = "", *, places: int = 1) -> str:
 
 
 def exact(value: int) -> str:
-    """Thousands separated, nothing lost: 77,097,918,464."""
+    """All digits, with separators: 77,097,918,464."""
     return f"{value:,}"
 
 

@@ -1,4 +1,4 @@
-"""What is said of a result in words, under its tables, in its pages and in a paper."""
+"""A result in words: under its tables, on its pages and in a paper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def title(result: Result) -> str:
 
 
 def cost_text(cost: Amount) -> str:
-    """MACs, FLOPs and the others in words."""
+    """MACs, FLOPs and other FLOPs in words."""
     return f"{si(cost.macs, 'MACs')} = {si(cost.flops, 'FLOPs')}, and {si(cost.other_flops)} other FLOPs"
 
 
@@ -36,14 +36,15 @@ def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
 
 
 def missing_lines(result: Result) -> Iterable[str]:
-    """What no rule knows, and how much that may be."""
+    """The operators without a rule, and how much their work may be."""
     yield from uncosted_lines(result.uncosted)
     if result.uncosted:
         unknown = result.unknown
         share = f"{1000 * unknown.elements_costed // max(unknown.elements_written, 1) / 10:.1f}%"  # never rounded up
         yield (
-            f"the unknown: {share} of all elements written are costed; the rest may add up to "
-            f"{si(unknown.upper_macs, 'MACs')} (an estimate, no guarantee: one for each element read by each written)"
+            f"what is missing: operators with a rule write {share} of all elements; the others may cost up to "
+            f"{si(unknown.upper_macs, 'MACs')} (an estimate, no guarantee: one MAC per pair of an element read and one "
+            "written)"
         )
 
 

@@ -1,6 +1,6 @@
 """What others published, as data with sources: costs, parameters, accuracies, and the lecture's table.
 
-Nothing here imports torch. A row without a url and a locator is refused when it is read.
+Nothing here imports torch. Reading a row without a url or a locator is an error.
 """
 
 from __future__ import annotations

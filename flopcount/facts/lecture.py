@@ -1,4 +1,4 @@
-"""What the lecture's slide prints of C3D, layer by layer, and beside it."""
+"""The numbers of the lecture's slide: C3D layer by layer, and those beside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LectureFact", "lecture"]
 
 @dataclass(frozen=True, slots=True)
 class LectureFact:
-    """One number of the slide; `layer` is the layer of c3d, or the network, that it speaks of."""
+    """One number of the slide; `layer` is the layer of c3d, or the network, that it describes."""
 
     item: str
     layer: str

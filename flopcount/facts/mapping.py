@@ -1,7 +1,7 @@
-"""Which network of the zoo a published row speaks of, with which options, classes and clip.
+"""Which network of the zoo a published row describes, with its options, classes and clip.
 
-mapping.csv is read from the top and the first line that fits decides: its `model` is the row's, its `source` (if any) a
-part of the row's url. A line without a name says why there is nothing to count.
+The first line of mapping.csv that fits a row decides: its `model` is the row's, and its `source` (if any) is a part of
+the row's url. A line without a name says why there is nothing to count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "zoo_model"]
 
 @dataclass(frozen=True, slots=True)
 class ZooModel:
-    """What to build for a row. `note` says what was assumed where the row itself does not say."""
+    """What to build for a row. `note` states an assumption that fills a gap of the row."""
 
     name: str
     clip: Clip
@@ -32,7 +32,7 @@ class ZooModel:
 
     @property
     def spec(self) -> ModelSpec:
-        """The same for what counts."""
+        """The model without the note; rows with equal specs share a count."""
         return ModelSpec(self.name, self.clip, self.num_classes, self.options)
 
 
@@ -44,7 +44,7 @@ class Unmapped:
 
 
 def zoo_model(row: Published) -> ZooModel | Unmapped:
-    """The network that this row speaks of, or why there is none."""
+    """The network that this row describes, or why there is none."""
     for line in _lines():
         if line["model"] == row.model and line["source"] in row.url:
             break
@@ -79,7 +79,7 @@ def classes_of(dataset: str) -> int:
     """Classes of a data set.
 
     Raises:
-        UnknownNameError: datasets.csv does not know it.
+        UnknownNameError: datasets.csv does not have it.
     """
     if dataset not in dataset_classes():
         raise UnknownNameError("data set", dataset, dataset_classes(), "add it to datasets.csv with its source")

@@ -1,4 +1,4 @@
-"""A number as it was printed: its text, its scale, and every exact value that rounds to it."""
+"""A printed number: its text, its scale, and every exact value that rounds to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["SCALES", "Printed"]
 SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _NUMBER = re.compile(r"(\d+(?:,\d{3})*|\d*)(?:\.(\d+))?")
 _CLAIM = re.compile(r"([\d.,]+) *([kMGTP]?)(?:FLOPs?|FLOPS|MACs?|B)?")
-_WHOLE_DIGITS = 7  # from here on a bare number is taken as written in full
+_WHOLE_DIGITS = 7  # digits from which a bare number counts as written in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Printed:
 
     @property
     def value(self) -> Fraction:
-        """What was printed, exactly."""
+        """The exact value of the printed text."""
         return Fraction(self.text.replace(",", "")) * SCALES[self.scale]
 
     @property
@@ -71,11 +71,11 @@ class Printed:
         return self.value + self.step / 2
 
     def matches(self, count: Fraction | int) -> bool:
-        """Whether `count` rounds to what was printed."""
+        """Whether `count` rounds to the printed number."""
         return self.low <= count <= self.high
 
     def cut_from(self, count: Fraction | int) -> bool:
-        """Whether `count` gives what was printed where digits are cut off instead of rounded."""
+        """Whether `count` gives the printed number when digits are cut off instead of rounded."""
         return self.value <= count < self.value + self.step
 
     def __str__(self) -> str:

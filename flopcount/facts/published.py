@@ -1,7 +1,7 @@
-"""What others printed of their models: cost, parameters and accuracy, each row with the place it was read at.
+"""Published numbers of models: cost, parameters and accuracy, each row with its source.
 
-The data are in published.csv; `cost` is the printed text, `scope` says whether it is of one view or of all views of a
-video, and `height` and `width` are the size the source itself gives, be it the size that was counted or not.
+The data are in published.csv. `cost` is the printed text, and `scope` says whether it is of one view or of all views of
+a video. `height` and `width` are the size that the source gives, even if the source counted at another size.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SCOPES = ("view", "video")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One row of somebody's table. What was not seen there is None (or "" where it is text).
+    """One row of a published table. A value that the source does not give is None (text: "").
 
-    `unit` is the source's own word for the cost, `convention` what the number really is: "mac" counts a multiply-add
+    `unit` is the source's own word for the cost. `convention` is what the number really is: "mac" counts a multiply-add
     once, "2mac" twice. `secondary` means that the source quotes another text.
     """
 
@@ -55,13 +55,13 @@ class Published:
 
     @property
     def accuracy_frames(self) -> int | None:
-        """Frames of the clip that the accuracy is of, where the source counted its cost at another (torchvision's)."""
+        """Frames of the clip of the accuracy, where the source counted the cost at another clip (torchvision's)."""
         match = re.search(r"accuracy is for clip_len=(\d+)", self.notes)
         return int(match[1]) if match else self.frames
 
     @property
     def source(self) -> str:
-        """Who printed it, in short: "facebookresearch/pytorchvideo", "arXiv 1812.03982", or the host."""
+        """The source in short: "facebookresearch/pytorchvideo", "arXiv 1812.03982", or the host."""
         host, _, path = self.url.partition("://")[2].partition("/")
         parts = path.strip("/").split("/")
         if host == "github.com":
@@ -74,7 +74,7 @@ def published() -> tuple[Published, ...]:
     """Every row, in the order of the data file.
 
     Raises:
-        InputError: a row without a source, or one that does not read.
+        InputError: a row has no source, or has a malformed cell.
     """
     return tuple(published_row(place, row) for place, row in read("published.csv"))
 
@@ -83,7 +83,7 @@ def published_row(place: str, row: dict[str, str]) -> Published:
     """One row of the data file, checked.
 
     Raises:
-        InputError: no url or locator, or a cell that does not read; the message names the line.
+        InputError: a row has no url or locator, or has a malformed cell; the message names the line.
     """
     sourced(place, row, ("model", "family", "year", "dataset"))
     cost = Printed(row["cost"], row["scale"]) if row["cost"] else None

@@ -22,16 +22,16 @@ def read(name: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def sourced(place: str, row: dict[str, str], needed: Sequence[str] = ()) -> dict[str, str]:
-    """The row itself, if it says where it was read and has what else it needs.
+    """The row itself, if it has its source and every other required cell.
 
     Raises:
-        InputError: no url, no locator, or another needed cell empty; the message names the line and the cells.
+        InputError: the url, the locator or another required cell is empty; the message names the line and the cells.
     """
     missing = [column for column in (*SOURCE, *needed) if not row.get(column)]
     if missing:
         raise InputError(
             f"a fact without {' and '.join(missing)}",
-            [("in", place), ("fix", "say at which url it was read, and where there (table, section)")],
+            [("in", place), ("fix", "give the url of its source, and the place there (table, section)")],
         )
     if not row["url"].startswith(("https://", "http://")):
         raise InputError(f"{row['url']!r} is not the url of a source", [("in", place)])

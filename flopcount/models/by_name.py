@@ -1,4 +1,4 @@
-"""A model by name, built the lightest way and handed on with what it takes."""
+"""A model by name, built the lightest way and passed on with its input."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def with_model(
     *,
     max_params: int | None = None,
 ) -> T:
-    """What `use` makes of a model in eval mode, of its input, and of the protocol without the batch that the input has.
+    """The result of `use` on a model in eval mode, its input, and the protocol without the batch, which the input has.
 
-    The model is built without weights; only where that does not serve (TraceError) it is built for real.
+    The model is built without weights, or for real if `use` needs them (TraceError).
 
     Raises:
-        InputError: as `find_model` and `input_of`.
-        TraceError: as `lightest`.
+        InputError: as for `find_model` and `input_of`.
+        TraceError: as for `lightest`.
     """
 
     def used(module: nn.Module) -> T:
@@ -45,10 +45,10 @@ def with_model(
 
 
 def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> Input:
-    """What a model built by name is given: the inputs named, else what its recipe says, else one clip.
+    """The input of a model that is built by name: the spec's inputs, or the recipe's, or one clip.
 
     Raises:
-        InputError: neither is known, or a batch beside inputs.
+        InputError: none of these is known, or the caller gives a batch beside inputs.
     """
     spec.require_batch(batch)
     if spec.inputs:
@@ -59,13 +59,13 @@ def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> In
         return recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
     if spec.clip is None:
         raise InputError(
-            f"{spec.name} does not say what it takes", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]
+            f"the input of {spec.name} is unknown", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]
         )
     return (batch, 3, *spec.clip.sizes)
 
 
 def _batched(inputs: Any, batch: int) -> Input:
-    """Every shape among the inputs with the batch in front."""
+    """Add the batch in front of every shape among the inputs."""
     if isinstance(inputs, dict):
         return {name: _batched(value, batch) for name, value in inputs.items()}
     if isinstance(inputs, TensorSpec):

@@ -1,7 +1,7 @@
-"""What is known of a network without building it: its card, and what it cost when it was last tested.
+"""What is known about a network without building it: its card, and its cost in the last golden file.
 
-What enters is zoo.toml, where a group says what its networks share and a row what is a network's own; what leaves are
-Cards. A key that no card has, one that is missing and a value of another type are refused. Nothing here imports torch.
+What enters is zoo.toml, where a group has the keys that its networks share and a row those of one network; what leaves
+are Cards. Unknown keys, missing keys and values of a wrong type are errors. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["ARCHITECTURES", "CARDS", "Card", "read_cards", "recorded_costs"]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A network as its paper has it.
+    """A network as in its paper.
 
-    `file` is the one in flopcount.models.networks whose function of this name builds it. `clip`, `stride` and
-    `num_classes` are the paper's own, `smallest` is the least clip the network can take (tests run it for real there),
-    `requires` the library it wraps, if any, which is optional. `size_of` is the network whose code it shares, where it
-    differs from that in sizes alone: laws that must run for real are tested there. `lecture`: the lecture has it.
+    `file` is the file of flopcount.models.networks with the function of this name, which builds it. `clip`, `stride`
+    and `num_classes` are the paper's own. `smallest` is the smallest clip that the network can take, on which tests run
+    it for real. `requires` is the optional library that it wraps, if any. `size_of` is the network from which it
+    differs only in sizes: laws that need a real run are tested on that one. `lecture`: the lecture presents it.
     """
 
     name: str
@@ -60,13 +60,13 @@ def read_cards(text: str) -> tuple[Card, ...]:
     """Every card of a file such as zoo.toml, in its order.
 
     Raises:
-        InputError: no TOML, a key that is missing, a value of another type, two networks of one name.
-        UnknownNameError: a key that no card has, with near names.
+        InputError: the file is not TOML, lacks a key, has a value of a wrong type, or has two networks of one name.
+        UnknownNameError: no card has the key; the message offers near names.
     """
     try:
         groups = tomllib.loads(text).get("group")
     except ValueError as error:
-        raise InputError(f"zoo.toml is no TOML: {error}") from None
+        raise InputError(f"zoo.toml is not TOML: {error}") from None
     if not isinstance(groups, list) or not all(map(_is_group, groups)):
         raise InputError("zoo.toml has no groups", [("fix", "write [[group]] and [group.networks]")])
     cards: dict[str, Card] = {}
@@ -88,13 +88,13 @@ def _is_group(group: object) -> bool:
 def _card(name: str, values: dict[str, Any]) -> Card:
     missing = [key for key, field in _FIELDS.items() if field.default is MISSING and key not in values]
     if missing:
-        fix = [("fix", "say it there or in the group above")]
+        fix = [("fix", "add it there or to the group above")]
         raise InputError(f"zoo.toml, the row of {name}: no {', '.join(missing)}", fix)
     return Card(name, **values)
 
 
 def _values(table: Any, place: str) -> dict[str, Any]:
-    """A table's values as a card has them."""
+    """The values of a table, in the types of a card."""
     if not isinstance(table, dict):
         raise InputError(f"zoo.toml, {place}: {table!r}", [("fix", 'write NAME = {title = "...", ...}')])
     values: dict[str, Any] = {}
@@ -117,12 +117,12 @@ def _text(name: str) -> str:
 
 
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in read_cards(_text("zoo.toml"))})
-"""Name -> card, in the order `flopcount list` shows."""
+"""Name -> card, in the order of `flopcount list`."""
 
 ARCHITECTURES: Mapping[str, Card] = MappingProxyType({n: card for n, card in CARDS.items() if card.size_of is None})
-"""The cards whose code differs by more than sizes."""
+"""The cards of networks that differ by more than sizes."""
 
 
 def recorded_costs() -> dict[str, tuple[int, int]]:
-    """Name -> (params, MACs) at the network's own clip, written by `pytest --update-golden` and compared by tests."""
+    """Name -> (params, MACs) at the network's own clip; `pytest --update-golden` writes them, tests compare them."""
     return {name: (cost["params"], cost["macs"]) for name, cost in json.loads(_text("zoo_costs.json")).items()}

@@ -1,7 +1,7 @@
-"""The layers of torch.nn for images, each as the layer for videos that `inflate` puts in its place.
+"""The layers of torch.nn for images, and the layers for videos by which `inflate` replaces them.
 
-What enters is a layer and how time is treated, what leaves is its counterpart with its own weights; a layer without one
-is not in `LAYERS`.
+What enters is a layer and the treatment of time; what leaves is its counterpart with weights of its own. A layer
+without a counterpart is not in `LAYERS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PADDINGS = ("replicate", "zero")
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """How time is treated: padded with one of `PADDINGS`, strided like space or (`keep_frames`) not at all."""
+    """The treatment of time: padded with one of `PADDINGS`, strided like space or (`keep_frames`) not at all."""
 
     padding: str
     keep_frames: bool
@@ -31,7 +31,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What a layer sees along time: `kernel` frames, `dilation` apart, moving on by `stride`."""
+    """The window of a layer along time: `kernel` frames, `dilation` apart, which moves by `stride`."""
 
     kernel: int
     dilation: int
@@ -42,22 +42,22 @@ class Frames:
 
     @property
     def span(self) -> int:
-        """Frames from the first to the last."""
+        """The number of frames from the first to the last."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
     def native(self) -> int:
-        """Zeros that the layer itself adds at both ends, where it can and `explicit` does not forbid it."""
+        """Zeros that the layer itself adds at both ends, if it can and the padding is not `explicit`."""
         return self.span // 2 if self.padding == "zero" and self.span % 2 and not self.explicit else 0
 
     def around(self, x: Tensor) -> Tensor:
-        """Frames (B, C, T, H, W) with those before and behind them that T/stride windows, rounded up, reach."""
+        """Frames (B, C, T, H, W) with padding before and behind, as T/stride windows, rounded up, need it."""
         if self.native:
             return x
         extent = (x.shape[2] - 1) // self.stride * self.stride + self.span
         front = (self.span - 1) // 2
         back = extent - x.shape[2] - front
-        if back < 0:  # a pool that rounds up would make one more window of them
+        if back < 0:  # a pool that rounds up would make one more window
             x, back = x[:, :, :back], 0
         if not front and not back:
             return x
@@ -73,7 +73,7 @@ class _Conv3d(nn.Conv3d):
     frames: Frames
 
     def forward(self, input: Tensor) -> Tensor:
-        """As nn.Conv3d."""
+        """The same as nn.Conv3d."""
         return super().forward(self.frames.around(input))
 
 
@@ -83,7 +83,7 @@ class _MaxPool3d(nn.MaxPool3d):
     frames: Frames
 
     def forward(self, input: Tensor) -> Tensor:
-        """As nn.MaxPool3d."""
+        """The same as nn.MaxPool3d."""
         pooled: Tensor = super().forward(self.frames.around(input))
         return pooled
 
@@ -94,7 +94,7 @@ class _AvgPool3d(nn.AvgPool3d):
     frames: Frames
 
     def forward(self, input: Tensor) -> Tensor:
-        """As nn.AvgPool3d."""
+        """The same as nn.AvgPool3d."""
         return super().forward(self.frames.around(input))
 
 
@@ -106,7 +106,7 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 
 def _frames(layer: Any, time: Time, *, fill: float = 0.0) -> Frames:
-    """A layer sees as many frames as rows or columns, whichever are fewer."""
+    """The window of a layer, with as many frames as it has rows or columns, whichever are fewer."""
     stride = 1 if time.keep_frames else min(_pair(layer.stride))
     dilation = min(_pair(getattr(layer, "dilation", 1)))
     return Frames(min(_pair(layer.kernel_size)), dilation, stride, time.padding, fill)
@@ -126,7 +126,7 @@ def _window(layer: Any, frames: Frames, padding: tuple[Any, Any]) -> dict[str, A
 
 def _conv(layer: nn.Conv2d, time: Time) -> nn.Module:
     frames = _frames(layer, time)
-    if layer.padding_mode != "zeros":  # of space; time is padded apart
+    if layer.padding_mode != "zeros":  # of space; time is padded separately
         frames = _explicit(frames)
     weight = layer.weight.detach()
     inflated = _Conv3d(
@@ -162,7 +162,7 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
 def _max_pool(layer: nn.MaxPool2d, time: Time) -> nn.Module:
     _refuse_indices(layer)
     frames = _frames(layer, time, fill=-float("inf"))
-    frames = _explicit(frames) if layer.ceil_mode else frames  # rounding up is for space alone
+    frames = _explicit(frames) if layer.ceil_mode else frames  # only space is rounded up
     dilation = (frames.dilation, *_pair(layer.dilation))
     window = _window(layer, frames, _pair(layer.padding))
     inflated = _MaxPool3d(**window, dilation=dilation, ceil_mode=layer.ceil_mode)
@@ -196,7 +196,7 @@ def _refuse_indices(layer: Any) -> None:
 
 
 def _recast(inflated: type[nn.Module]) -> Callable[[Any, Time], nn.Module]:
-    """A copy under the 3D class: the two differ only in how many axes they let in."""
+    """A copy with the 3D class: the two classes differ only in the number of axes that they accept."""
 
     def build(layer: Any, time: Time) -> nn.Module:
         recast: nn.Module = copy.deepcopy(layer)
@@ -208,7 +208,7 @@ def _recast(inflated: type[nn.Module]) -> Callable[[Any, Time], nn.Module]:
 
 def _pad(inflated: type[nn.Module]) -> Callable[[Any, Time], nn.Module]:
     def build(layer: Any, time: Time) -> nn.Module:
-        padding = (*layer.padding, 0, 0)  # space as it was; windows pad time
+        padding = (*layer.padding, 0, 0)  # space is unchanged, and windows pad time
         return inflated(padding, layer.value) if inflated is nn.ConstantPad3d else inflated(padding)
 
     return build
@@ -241,11 +241,11 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Time], nn.Module]] = {
     nn.ReplicationPad2d: _pad(nn.ReplicationPad3d),
     **dict.fromkeys(_ANY_AXES, _copied),
 }
-"""Class of torch.nn -> what builds its counterpart."""
+"""Class of torch.nn -> the function that builds its counterpart."""
 
 
 def counterpart(layer: nn.Module, time: Time) -> nn.Module | None:
-    """The layer for videos, in the same mode; None where there is none."""
+    """The layer for videos, in the same mode; None if there is none."""
     build = next((LAYERS[kind] for kind in type(layer).__mro__ if kind in LAYERS), None)
     if build is None:
         return None

@@ -1,8 +1,9 @@
-"""Inflation: a 2D CNN becomes a 3D one that gives a video of one repeated frame what the 2D one gives the frame.
+"""Inflation: a 2D CNN becomes a 3D one, whose output on a repeated frame is that of the 2D CNN on the frame.
 
-Follows Carreira & Zisserman 2017 (https://arxiv.org/abs/1705.07750, section 2.3): every k×k kernel is repeated k times
-along time and divided by k; pools and strides grow a temporal axis alike. What enters is a module on (B, C, H, W), what
-leaves is a module on (B, C, T, H, W) with the same names of weights; what cannot be followed is refused by its line.
+It follows Carreira & Zisserman 2017 (https://arxiv.org/abs/1705.07750, section 2.3): every k×k kernel is repeated k
+times along time and divided by k; pools and strides get a temporal axis likewise. What enters is a module on
+(B, C, H, W); what leaves is a module on (B, C, T, H, W) with the same names of weights. If it cannot inflate an
+operation, the error names the line.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from .inflated_layers import PADDINGS, Time, counterpart
 __all__ = ["inflate"]
 
 VIDEO, SIZES, PARTS, CONSTANT, OTHER = "video", "sizes", "parts", "constant", "other"
-"""What a value of the graph is: feature maps (B, C, T, H, W), all their sizes, a tuple of feature maps, a parameter or
-number that broadcasts against them, anything else."""
+"""The kind of a value of the graph: feature maps (B, C, T, H, W), all their sizes, a tuple of feature maps, a parameter
+or number that broadcasts against them, or anything else."""
 
 _ANY_AXES = {
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.iadd, operator.imul),
@@ -53,16 +54,16 @@ _POOLS: dict[Any, tuple[type[nn.Module], tuple[str, ...]]] = {
 
 
 def inflate(module_2d: nn.Module, temporal_padding: str = "replicate", *, keep_frames: bool = False) -> nn.Module:
-    """Turn a 2D CNN into a 3D one, weights and statistics included; the 2D one is left as it is.
+    """Turn a 2D CNN into a 3D one, weights and statistics included; the 2D CNN does not change.
 
-    A k×k layer of stride s sees k frames and moves on by s; where its sides differ, the smaller counts. Time is padded
-    so that T frames give T/s, rounded up. Adaptive pools, and whatever flattens feature maps, take all frames together.
-    The forward pass is followed by torch.fx, in the mode that the module is in.
+    A k×k layer of stride s sees k frames and moves by s; if its sides differ, the smaller one counts. Time is padded so
+    that T frames become T/s, rounded up. Adaptive pools, and operations that flatten feature maps, merge all frames.
+    torch.fx traces the forward pass, in the module's current mode.
 
     Arguments:
         module_2d: takes (B, C, H, W) as its first argument.
-        temporal_padding: "replicate" repeats the first and last frame, so that a video of one repeated frame gives what
-            the 2D network gives; "zero" pads with zeros, as I3D does, and frames away from the ends give it.
+        temporal_padding: "replicate" repeats the first and last frame, so that the output on a repeated frame is that
+            of the 2D network; "zero" pads with zeros, as I3D does, so this only holds away from the ends.
         keep_frames: strides stay 1 along time.
 
     Raises:
@@ -78,7 +79,7 @@ def inflate(module_2d: nn.Module, temporal_padding: str = "replicate", *, keep_f
     tracer.record_stack_traces = True
     try:
         graph = tracer.trace(module_2d)
-    except Exception as error:  # the module's own code runs here
+    except Exception as error:  # this runs the module's own code
         frames = [(f.filename, str(f.lineno), f.name, f.line or "") for f in traceback.extract_tb(error.__traceback__)]
         raise InputError(
             f"inflate cannot follow {type(module_2d).__name__}: {error}",
@@ -88,7 +89,7 @@ def inflate(module_2d: nn.Module, temporal_padding: str = "replicate", *, keep_f
 
 
 def _users_line(frames: list[tuple[str, str, str, str]]) -> str:
-    """The innermost line that is neither torch's nor ours."""
+    """The innermost line outside of torch and flopcount."""
     ours = (str(Path(torch.__file__).parent / "_")[:-1], __file__)
     theirs = [frame for frame in frames if not frame[0].startswith(ours)]
     if not theirs:
@@ -98,7 +99,7 @@ def _users_line(frames: list[tuple[str, str, str, str]]) -> str:
 
 
 class _Inflation:
-    """One pass over the graph of a 2D network, rewriting what sees feature maps; `kinds` says which values they are."""
+    """A pass over the graph of a 2D network that rewrites the users of feature maps; `kinds` has each value's kind."""
 
     def __init__(self, source: nn.Module, graph: fx.Graph, time: Time) -> None:
         self.source = source
@@ -137,7 +138,7 @@ class _Inflation:
         inflated = fx.GraphModule(self.modules, self.graph, type(self.source).__name__)
         parts = dict(self.source.named_modules())
         for name, part in inflated.named_modules():
-            if name in parts:  # in the modes they were in: a frozen norm stays frozen
+            if name in parts:  # modes stay the same: a frozen norm stays frozen
                 part.training = parts[name].training
         return inflated
 
@@ -176,7 +177,7 @@ class _Inflation:
         return self.rewrites[node.target](node)
 
     def _from_vectors(self, node: fx.Node) -> str:
-        """Vectors (B, C) that are written as maps (B, C, 1, 1) get a frame too: squeeze and excitation."""
+        """Vectors (B, C) that are reshaped to maps (B, C, 1, 1) also get a time axis, as in squeeze and excitation."""
         sizes = _sizes_given(node) if node.target in ("view", "reshape", torch.reshape) else ()
         index = node.args[1] if node.target is operator.getitem else ()
         if len(sizes) == 4 or (isinstance(index, tuple) and len(index) == 4 and index[2:] == (None, None)):
@@ -210,7 +211,7 @@ class _Inflation:
         return self._average_frames(node)
 
     def _average_frames(self, node: fx.Node) -> str:
-        """What flattens feature maps (B, C, H, W) gets their mean over time."""
+        """An operation that flattens feature maps (B, C, H, W) gets their mean over time."""
         maps = node.args[0]
         assert isinstance(maps, fx.Node)
         with self.graph.inserting_before(node):
@@ -268,7 +269,7 @@ class _Inflation:
 
     def _pad(self, node: fx.Node) -> str:
         arguments = dict(zip(("pad", "mode", "value"), node.args[1:], strict=False)) | dict(node.kwargs)
-        if arguments.get("mode", "constant") != "constant":  # other modes want every axis but samples and channels
+        if arguments.get("mode", "constant") != "constant":  # other modes need every axis except samples and channels
             arguments["pad"] = (*tuple(arguments["pad"]), 0, 0)  # type: ignore[arg-type]
         node.args, node.kwargs = (node.args[0],), arguments
         return VIDEO
@@ -281,7 +282,7 @@ class _Inflation:
         return any(self.kinds[value] == kind for value in node.all_input_nodes)
 
     def _behind(self, node: fx.Node, kind: str, method: str, *args: int) -> None:
-        """Call a method on what a node gives, for all who use it."""
+        """Call a method on the value of a node, for all of its users."""
         with self.graph.inserting_after(node):
             call = self.graph.call_method(method, (node, *args))
         node.replace_all_uses_with(call, delete_user_cb=lambda user: user is not call)
@@ -299,11 +300,11 @@ class _Inflation:
 
 
 def _axis(axis: Any) -> Any:
-    """The axis of (B, C, T, H, W) that an axis of (B, C, H, W) became."""
+    """The axis of (B, C, T, H, W) for an axis of (B, C, H, W)."""
     return axis + 1 if axis > 1 else axis - 1 if axis < -2 else axis
 
 
 def _sizes_given(node: fx.Node) -> tuple[Any, ...]:
-    """The sizes of a view, written one by one or as a tuple."""
+    """The sizes of a view, which are separate arguments or a tuple."""
     sizes = node.args[1:]
     return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes

@@ -1,7 +1,7 @@
-"""What is asked of a library of models, and how one that may be missing is imported.
+"""The interface of a library of models, and the import of a library that may be missing.
 
-Each library is described in a file of `libraries` that is named as its prefix. The libraries are optional, and that
-file imports its own only when something is asked of it.
+A file of `libraries`, named like the prefix, describes each library. The libraries are optional, and the file imports
+its library only on use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LibraryModel:
-    """A library's model: how to build it, and what it takes without the batch."""
+    """A library's model: how to build it, and its input without the batch."""
 
     build: Callable[[], nn.Module]
     inputs: Any
@@ -47,11 +47,11 @@ def _no_options(name: str) -> tuple[dict[str, Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What a library is called in Python, how it is installed, and what it answers.
+    """A library: its name in Python, how it is installed, and its functions.
 
-    `model` looks a model up by its name, for a clip, a number of classes and options of the library's own; it raises
-    what is wrong with them. `model_names` are those that follow the prefix. `options_to_try` are the options to count
-    a model of that name with, the next where the one before does not serve.
+    `model` finds a model by its name, for a clip, a number of classes and options of the library; it raises if one of
+    them is wrong. `model_names` returns the names after the prefix. `options_to_try` returns the options for a count of
+    a model, each to be tried if the one before fails.
     """
 
     name: str
@@ -65,16 +65,16 @@ def ready_library(library: Library, module: str) -> ModuleType:
     """A module of an installed library, whether or not the installed torchvision fits the installed torch.
 
     Raises:
-        InputError: it is not installed, or raised when it was imported.
+        InputError: it is not installed, or its import raises.
     """
-    ready_torchvision()  # which several import
+    ready_torchvision()  # several libraries import it
     with import_errors(library):
         return importlib.import_module(module)
 
 
 @contextmanager
 def import_errors(library: Library) -> Iterator[None]:
-    """Whatever an import raises becomes an InputError that says why the library cannot be had."""
+    """Turn what an import raises into an InputError that says why the library is not available."""
     try:
         yield
     except Exception as error:  # a library that does not fit the installed torch may raise anything
@@ -91,13 +91,13 @@ def import_errors(library: Library) -> Iterator[None]:
 
 
 def error_text(error: Exception) -> str:
-    """An exception's kind and what it says: the first line, and the second where the first only leads up to it."""
+    """The type of an exception and its first line, with the second if the first ends with a colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
     return f"{type(error).__name__}: {' '.join(lines[: 1 + lines[0].endswith(':')])}"
 
 
 def options_text(options: dict[str, Any]) -> str:
-    """Options as a caller writes them."""
+    """Options as text: "key=value, key=value"."""
     return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
 
 
@@ -105,7 +105,7 @@ def require_model_name(library: str, name: str, names: Iterable[str], fix: str) 
     """Refuse a name that the library does not have, with near names.
 
     Raises:
-        UnknownNameError: no such model.
+        UnknownNameError: there is no such model.
     """
     names = list(names)
     if name not in names:

@@ -1,8 +1,8 @@
 """Libraries by prefix.
 
-What enters is a name such as "timm:resnet50"; what leaves is the model as that library builds it without weights, with
-the input it expects. Each prefix has the file or sub-package of its name in `libraries`, which holds a `Library` and is
-imported when it is asked for. A new library is such a file, and its requirement in pyproject.toml.
+What enters is a name such as "timm:resnet50"; what leaves is the library's model without weights, with its expected
+input. Each prefix has a file or sub-package of its name in `libraries`, which has a `Library` and is imported on use. A
+new library is such a file, and its requirement in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ def find_library(prefix: str) -> Library:
 def library_model(
     prefix: str, name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]
 ) -> Callable[[], nn.Module]:
-    """A callable that builds the model; everything that can be missing or unknown is found out now.
+    """A callable that builds the model; missing libraries and unknown names are errors already here.
 
     Arguments:
         prefix: one of PREFIXES.
-        name: as the library names it.
-        clip: T×H×W of the input where the model takes one; of an image network H×W count.
+        name: the library's name of the model.
+        clip: T×H×W of the input if the model takes a clip; an image network takes its H×W.
         num_classes: of the last layer.
         options: further arguments of the library's own builder or configuration.
 
     Raises:
         InputError: the library is not installed, or broken, or cannot build the model with these options.
-        UnknownNameError: no such model, with near names.
+        UnknownNameError: there is no such model; the message offers near names.
     """
     model = find_library(prefix).model(name, clip, num_classes, options)
 
@@ -50,7 +50,7 @@ def library_model(
             module = model.build()
         except FlopcountError:
             raise
-        except Exception as error:  # a library may raise anything over an option it does not like
+        except Exception as error:  # a library may raise anything for a wrong option
             text = f"{prefix}:{name} raised {error_text(error)}"
             raise InputError(text, [("given", options_text(options))]) from error
         module.recipe = Recipe(f"{prefix}:{name}", model.clip, 1, (), model.inputs)  # type: ignore[assignment]

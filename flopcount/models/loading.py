@@ -1,6 +1,6 @@
 """A model by name: of the zoo, of a library ("timm:resnet50"), or your own ("package.module:build", "file.py:build").
 
-User code is imported only when named. What it names is a module, or something that returns one when called.
+User code is imported only when named. The name is that of a module, or of a callable that returns one.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = ["find_model"]
 
 
 def find_model(spec: ModelSpec) -> Callable[[], nn.Module]:
-    """A callable that builds the model, in eval mode and of its dtype; code is imported now, only building is left.
+    """A callable that builds the model, in eval mode and in its dtype; code is imported here, and built later.
 
-    A callable of the user's gets the options, and `num_classes` where there is one; a clip sizes networks of the zoo
-    and of libraries.
+    A user's callable gets the options, and `num_classes` if there is one; a clip sizes networks of the zoo and of
+    libraries.
 
     Raises:
-        UnknownNameError: no such model, file, module or callable, with near names.
-        InputError: the code raised while it was imported or called, or returned no torch.nn.Module.
+        UnknownNameError: there is no such model, file, module or callable; the message offers near names.
+        InputError: the code raises on import or on the call, or returns no torch.nn.Module.
     """
     bare = _builder(spec)
 
     def build() -> nn.Module:
         module = bare()
-        module.eval()  # what a network costs is what it costs to use
+        module.eval()  # the cost of a network is its cost at inference
         return module.to(getattr(torch, spec.dtype)) if spec.dtype else module
 
     return build
@@ -51,18 +51,18 @@ def _builder(spec: ModelSpec) -> Callable[[], nn.Module]:
         return lambda: build_network(spec)
     options = dict(spec.options)
     if source in PREFIXES:
-        from .library_registry import library_model  # which a network of the zoo does without
+        from .library_registry import library_model  # here, since networks of the zoo do not need it
 
         return library_model(source, attribute, spec.clip, spec.num_classes, options)
     if spec.clip is not None and spec.inputs:
-        why = f"{spec.name} takes a clip or inputs, and {spec.clip} is beside {len(spec.inputs)} of them"
+        why = f"{spec.name} takes a clip or inputs, not clip {spec.clip} beside {len(spec.inputs)} of them"
         raise InputError(why, [("fix", "leave out --clip or --input")])
     if spec.num_classes is not None:
         options["num_classes"] = spec.num_classes
     target = _attribute(_import(source, spec.name), attribute, spec.name)
     if options and isinstance(target, nn.Module):
-        why = f"{spec.name} is a module that is built already, and takes no {', '.join(options)}"
-        raise InputError(why, [("fix", "name what builds it, a class or a function")])
+        why = f"{spec.name} is already built, and takes no {', '.join(options)}"
+        raise InputError(why, [("fix", "name a class or a function that builds it")])
     return lambda: _built(target, options, spec.name)
 
 
@@ -70,12 +70,13 @@ def _built(target: Any, options: dict[str, Any], name: str) -> nn.Module:
     if not isinstance(target, nn.Module):
         if not callable(target):
             raise InputError(
-                f"{name} is of type {type(target).__name__}, not a model", [("fix", "name a module or what builds one")]
+                f"{name} is of type {type(target).__name__}, not a model",
+                [("fix", "name a module or a callable that builds one")],
             )
         target = _called(target, options, name)
     if not isinstance(target, nn.Module):
         raise InputError(
-            f"{name} gave a {type(target).__name__}, not a torch.nn.Module", [("fix", "return the module itself")]
+            f"{name} returned a {type(target).__name__}, not a torch.nn.Module", [("fix", "return the module itself")]
         )
     return target
 
@@ -128,7 +129,7 @@ def _attribute(module: ModuleType, attribute: str, name: str) -> Any:
         if not hasattr(value, part):
             callables = [key for key, member in vars(value).items() if callable(member) and not key.startswith("_")]
             raise UnknownNameError(
-                f"callable in {name.rpartition(':')[0]}", attribute, callables, "name what builds the model"
+                f"callable in {name.rpartition(':')[0]}", attribute, callables, "name a callable that builds the model"
             )
         value = getattr(value, part)
     return value

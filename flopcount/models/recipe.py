@@ -17,9 +17,9 @@ __all__ = ["Recipe", "recipe_of"]
 class Recipe:
     """How a zoo network was built; it is the module's `recipe` attribute and becomes part of every report on it.
 
-    `inputs` are its arguments as `count_flops` takes them, shapes without the batch, or a function of the model and the
+    `inputs` are its arguments as for `count_flops`, with shapes without the batch, or a function of the model and the
     batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
-    apart, each on its own scores.
+    separately, each on its own scores.
     """
 
     name: str
@@ -31,6 +31,6 @@ class Recipe:
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:
-    """What `create_model` says of a network it built; None for any other module, whatever it calls its attributes."""
+    """The recipe of a network that `create_model` built; None for any other module, whatever its attributes."""
     recipe = getattr(module, "recipe", None)
     return recipe if isinstance(recipe, Recipe) else None

@@ -1,4 +1,4 @@
-"""Operators that torchvision compiles, declared by schema where its compiled part does not fit the installed torch."""
+"""Torchvision's compiled operators, declared by schema if its compiled part does not fit the installed torch."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _declared: list[torch.library.Library] = []  # the operators live as long as the
 
 
 def ready_torchvision() -> None:
-    """Import torchvision; where its compiled operators do not fit this torch, declare them first.
+    """Import torchvision; if its compiled operators do not fit this torch, declare them first.
 
-    Model definitions need the operators' schemas alone, to be imported. timm and pytorchvideo import torchvision too.
+    The import of model definitions only needs the operators' schemas. timm and pytorchvideo import torchvision too.
     """
     if importlib.util.find_spec("torchvision") is None:
         return
@@ -50,14 +50,14 @@ def ready_torchvision() -> None:
         importlib.import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::" not in str(error):
-            return  # another fault, told by whoever needs it
+            return  # another fault, which the library's users report
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         declare_missing_operators("torchvision", _OPERATORS)
 
 
 def declare_missing_operators(namespace: str, schemas: Iterable[str]) -> None:
-    """Define operators by schema where nobody has; they have no kernels."""
+    """Define missing operators by schema; they have no kernels."""
     library = torch.library.Library(namespace, "FRAGMENT")
     for schema in schemas:
         if not hasattr(getattr(torch.ops, namespace), schema.partition("(")[0]):

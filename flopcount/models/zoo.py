@@ -25,10 +25,10 @@ __all__ = ["build_network", "create_model", "list_models", "require_known"]
 
 
 def require_known(name: str) -> None:
-    """Refuse a name that is neither of the zoo nor "where:callable", with near names.
+    """Refuse a name that is neither in the zoo nor "where:callable", with near names.
 
     Raises:
-        UnknownNameError: no such network.
+        UnknownNameError: there is no such network.
     """
     if name not in CARDS and ":" not in name:
         fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
@@ -47,14 +47,14 @@ def create_model(
 
     Arguments:
         name: one of `list_models()`.
-        clip: T×H×W as "16x112x112", (16, 112, 112) or a Clip; the paper's own where not given. What depends on the
-            clip is sized to it, and `module.recipe.departures` states each departure from the paper's network.
-        num_classes: the paper's own where not given.
-        options: of that network alone, such as `pool5_padding=False` for c3d.
+        clip: T×H×W as "16x112x112", (16, 112, 112) or a Clip; by default the paper's. Parts that depend on the clip are
+            sized to it, and `module.recipe.departures` states each departure from the paper's network.
+        num_classes: by default the paper's.
+        options: of that network, such as `pool5_padding=False` for c3d.
 
     Raises:
-        UnknownNameError: no such network or option, with near names.
-        InputError: a clip too small for the network, with the layer and the shape it would get.
+        UnknownNameError: there is no such network or option; the message offers near names.
+        InputError: the clip is too small for the network; the message names the layer and the shape it would get.
     """
     return build_network(ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options))
 
@@ -77,13 +77,13 @@ def build_network(spec: ModelSpec) -> nn.Module:
         raise InputError(f"num_classes is {classes}", [("fix", "give at least one class")])
     try:
         network: SizedNetwork = builder(built_for, classes, **options)
-    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # sizes that no layer can have
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # impossible sizes
         options_text = "".join(f", {key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} cannot be built: {type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}",
             [
                 ("given", f"clip {built_for}, {classes} classes{options_text}"),
-                ("fix", "give sizes and options nearer the paper's"),
+                ("fix", "give sizes and options closer to the paper's"),
             ],
         ) from error
     departures = network.departures

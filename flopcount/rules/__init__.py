@@ -1,7 +1,7 @@
-"""Every cost rule, one file per family; importing this package registers all that its files hold.
+"""Every cost rule, one file per family; importing this package registers all rules of its files.
 
 Conventions: https://arxiv.org/abs/1412.0767 and the lecture count `2·Cin·Hout·Wout·KH·KW·Cout` for a convolution and
-`2·Nin·Nout` for a fully connected layer; here the factor 2 is applied once, in `costing`, so rules speak of MACs.
+`2·Nin·Nout` for a fully connected layer. Rules return MACs; the factor 2 is applied once, in the table of quantities.
 """
 
 from importlib import import_module

@@ -41,7 +41,7 @@ def scaled_dot_product_attention(
     grouped queries: *B' holds fewer heads.
 
     Counts: Nq·Nk·(D + Dv) MACs per head; per score one scaling, one add where masked, and a softmax of 5.
-    Ignores: sparsity. A causal mask is counted dense, as the mathematics is written; kernels may skip half.
+    Ignores: sparsity. A causal mask counts as dense, as in the formula; kernels may skip half of the scores.
     Source: https://arxiv.org/abs/1706.03762, equation 1
     """
     scores = prod(first(out).shape[:-1]) * key.shape[-2]

@@ -1,7 +1,7 @@
-"""What autograd runs backward: the gradients of convolutions, norms, activations, pools and the rest.
+"""What autograd runs in the backward pass: the gradients of convolutions, norms, activations, losses and the rest.
 
-Products of matrices have no rules here: their gradients are products of matrices, with the rules of those. Pooling and
-resizing have theirs beside the forward. `output_mask` says which gradients are asked for; a frozen part is left out.
+Matrix products have no rules here, since their gradients are matrix products too. The rules of pooling and resizing are
+beside their forward rules. `output_mask` says which gradients a call computes; it leaves out the frozen ones.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def convolution_backward(
 
     Shapes: grad_output (B, Cout, *S'), input (B, Cin, *S), weight (Cout, Cin/groups, *K).
 
-    Counts: as many MACs as forward for each gradient asked for of input and weight; for the bias a sum of every
-        channel. Of a line of 3 inputs and a kernel of 2 (2 outputs, 4 MACs forward), each tap multiplied one input with
-        one weight: that product's gradient by either is one more multiply-accumulate, 4 each.
+    Counts: the forward's MACs for each gradient that is computed, by input and by weight; for the bias a sum over every
+        channel. Example: 3 inputs and a kernel of 2 make 2 outputs with 4 MACs; each is a product of one input and one
+        weight, whose gradient by either is one more multiply-accumulate, 4 by input and 4 by weight.
     Source: https://arxiv.org/abs/1603.07285, section 4; PyTorch tools/autograd/derivatives.yaml, `convolution`
     """
     forward = convolution(input, weight, None, transposed, out=grad_output)
@@ -46,8 +46,8 @@ def convolution_backward(
 def conv_tbc_backward(self: TensorSpec, weight: TensorSpec, *, out: object) -> Work:
     """Gradients of a time-batch-channel convolution; self is the output's, (T, B, Cout), weight (K, Cin, Cout).
 
-    Counts: K · Cin MACs per element of the output's gradient, for input and weight each; a sum per channel for the
-        bias.
+    Counts: K · Cin MACs per element of the output's gradient, once by input and once by weight; a sum per channel for
+        the bias.
     Source: PyTorch tools/autograd/derivatives.yaml, `conv_tbc`
     """
     return Work(macs=2 * self.numel * prod(weight.shape[:2]), other_flops=self.numel - weight.shape[2])
@@ -61,12 +61,12 @@ def trilinear(
     i1: TensorSpec, i2: TensorSpec, i3: TensorSpec, expand1: tuple[int, ...], expand2: tuple[int, ...],
     expand3: tuple[int, ...], sumdim: tuple[int, ...], *, out: TensorSpec,
 ) -> Work:  # fmt: skip
-    """Product of three tensors, summed along axes: a bilinear layer where gradients are kept, and its gradients.
+    """Product of three tensors, summed along axes: a bilinear layer with gradients, and its gradients.
 
     Shapes: each tensor lacks the axes it is expanded along.
 
-    Counts: the first two are multiplied over all axes they have and summed along those that the third lacks; what is
-        left is multiplied with the third: one MAC per pair of elements that meet, both times.
+    Counts: the product of the first two over all their axes, summed along those that the third lacks, then the product
+        of the result with the third; each time one MAC per pair of elements that meet.
     Source: PyTorch ATen native/Linear.cpp, `_trilinear`
     """
     sizes: dict[int, Dim] = {}
@@ -89,13 +89,13 @@ def trilinear(
 def scaled_dot_product_attention_backward(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, *, out: object
 ) -> Work:
-    """Gradients of a fused attention, called by name; what autograd makes of attention here are its four products.
+    """Gradients of a fused attention that is called by name; autograd turns other attention into four products.
 
     Shapes: query (*B, Nq, D), key (*B, Nk, D), value (*B, Nk, Dv).
 
     Counts: twice the forward's Nq·Nk·(D + Dv) MACs per head (by Q and K, by P and V), and Nq·Nk·D for the scores that
-        the kernel computes again; per score 6 to have them again (scale, softmax of 5), 4 for the softmax's gradient
-        and one scaling.
+        the kernel recomputes; per score 6 to recompute it (scale, softmax of 5), 4 for the softmax's gradient and one
+        scaling.
     Source: https://arxiv.org/abs/2205.14135, algorithm 4
     """
     forward = scaled_dot_product_attention(query, key, value, out=query)
@@ -104,7 +104,7 @@ def scaled_dot_product_attention_backward(
     return Work(macs=2 * forward.macs + again, other_flops=scores * (6 + 4 + 1))
 
 
-# ---- norms; the shared parts are counted once
+# ---- norms; shared parts count once
 
 
 @rule("aten.native_batch_norm_backward", "aten.batch_norm_backward", kind=Kind.NORM)
@@ -113,9 +113,9 @@ def batch_norm_backward(
 ) -> Work:
     """Gradients of batch normalisation.
 
-    Counts: per element for the input in training 9 (normalise 2, the sums that are the gradients of weight and bias 3,
-        subtract the mean gradient, scale and subtract the normalised input, scale: 4), with running statistics 1; for
-        the weight 4 (normalise 2, multiply, accumulate) and for the bias 1, where the input's has not got them.
+    Counts: per element for the input 9 in training (normalise 2, the sums that are the gradients of weight and bias 3,
+        subtract the mean gradient, scale and subtract the normalised input, scale: 4), 1 with running statistics; for
+        the weight 4 (normalise 2, multiply, accumulate) and for the bias 1, unless the input's gradient includes them.
     Source: https://arxiv.org/abs/1502.03167, section 3
     """
     by_input, by_weight, by_bias = output_mask
@@ -129,7 +129,7 @@ def layer_norm_backward(input: TensorSpec, weight: TensorSpec | None, output_mas
     """Gradients of layer and group normalisation.
 
     Counts: per element for the input 9 (normalise 2, two sums 3, subtract, scale, subtract, scale), one more for a
-        weight; for the weight 2 (multiply, accumulate), with 2 to normalise where the input's has not; for the bias 1.
+        weight; for the weight 2 (multiply, accumulate), plus 2 to normalise if the input's does not; for the bias 1.
     Source: https://arxiv.org/abs/1607.06450, equation 4, and the chain rule
     """
     by_input, by_weight, by_bias = output_mask
@@ -143,7 +143,7 @@ def rms_norm_backward(input: TensorSpec, weight: TensorSpec | None, output_mask:
     """Gradients of root-mean-square normalisation.
 
     Counts: per element for the input 6 (scale 1, a sum 2, scale, subtract, scale), one more for a weight; for the
-        weight 2 (multiply, accumulate), with 1 to scale where the input's has not.
+        weight 2 (multiply, accumulate), plus 1 to scale unless the input's gradient does it.
     Source: https://arxiv.org/abs/1910.07467, equation 4, and the chain rule
     """
     by_input, by_weight = output_mask
@@ -218,7 +218,7 @@ register_charges(
 )
 
 
-# ---- losses and what moves gradients
+# ---- losses, and operators that move gradients
 
 
 register_charges(
@@ -258,7 +258,7 @@ def unfold_backward(grad_in: TensorSpec, *, out: TensorSpec) -> Work:
     kind=Kind.MOVEMENT,
 )
 def pad_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
-    """What was padded with the image's own border is added back to it.
+    """Gradients of padding with the image's own border, added back to the image.
 
     Counts: one add per padded element.
     Source: PyTorch tools/autograd/derivatives.yaml, `reflection_pad2d`
@@ -268,7 +268,7 @@ def pad_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
 
 @rule("aten.embedding_dense_backward", kind=Kind.EMBEDDING)
 def embedding_dense_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Work:
-    """Gradients of the rows that were picked, added up in a table.
+    """Gradients of the picked rows, added up in a table.
 
     Counts: one add per element picked.
     Source: PyTorch tools/autograd/derivatives.yaml, `embedding`
@@ -280,7 +280,7 @@ def embedding_dense_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Wor
 def embedding_bag_backward(
     grad: TensorSpec, indices: TensorSpec, per_sample_weights: TensorSpec | None = None, *, out: object
 ) -> Work:
-    """Gradients of the rows that were added up in bags.
+    """Gradients of rows that the forward adds up in bags.
 
     Counts: one add per element picked, one multiply where weighted.
     Source: PyTorch tools/autograd/derivatives.yaml, `_embedding_bag`

@@ -26,7 +26,7 @@ _COMPLEX_FACTOR = {
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One row: these operators cost `flops` per element of their output (or input), because `why`."""
+    """One row: these operators cost `flops` per element of their output (or input); `why` gives the reason."""
 
     ops: str
     flops: int
@@ -34,7 +34,7 @@ class Charge:
 
 
 def register_charges(kind: Kind, charges: Iterable[Charge], *, per: str = "output", source: str) -> None:
-    """One rule per row; `ops` is a blank-separated list of ATen names, the first of each row standing alone."""
+    """One rule per row; `ops` is a blank-separated list of ATen names."""
     for charge in charges:
         for op in charge.ops.split():
             name = f"aten.{op}"
@@ -84,10 +84,10 @@ def bias_adds(out: TensorSpec, bias: object) -> Dim:
 
 
 def is_floating(*values: Any) -> bool:
-    """Whether any tensor among them holds floating-point numbers; a bare Python scalar says nothing."""
+    """Whether any tensor among them holds floating-point numbers; Python scalars do not matter."""
     return any(spec.is_floating for value in values for spec in tensors_in(value))
 
 
 def gathered(index: Any, out: Any) -> Dim:
-    """Bytes an indexed read moves: what it returns and the index, not the table it picks from."""
+    """Bytes that an indexed read moves: its result and the index, not the table it picks from."""
     return first(out).nbytes + sum(spec.nbytes for spec in tensors_in(index))

@@ -1,4 +1,4 @@
-"""op -> costed op. The op without a rule is kept and marked, never dropped and never a zero in a sum."""
+"""op -> costed op. An op without a rule stays and is marked; it is never dropped, and never a zero in a sum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cost", "costed_anew"]
 
 
 def cost(ops: Sequence[Op]) -> tuple[CostedOp, ...]:
-    """The cost of every op, in order; each distinct signature is computed once, or was before."""
+    """The cost of every op, in order; each distinct signature is computed once, and the memo keeps it."""
     answers = works()
     costs: dict[Signature, tuple[str, Kind, Workload]] = {}  # by identity: a trace shares its signatures
     for op in ops:
@@ -39,12 +39,12 @@ def _work_of(signature: Signature, answers: dict[Signature, tuple[object, Worklo
 
 
 def costed_anew(signature: Signature) -> CostedOp:
-    """The cost of one call, worked out anew; of sizes that know their arithmetic, amounts that do."""
+    """The cost of one call, without the memo; sizes that know their arithmetic lead to amounts that know theirs."""
     return CostedOp(Op(signature, ""), *_work_of(signature, {}))
 
 
 def _with_traffic(work: Work, signature: Signature) -> Workload:
-    """Fill in the bytes a rule leaves to the default: inputs once, outputs once."""
+    """Fill in the bytes that a rule leaves to the default: inputs once, outputs once."""
     read, written = work.bytes_read, work.bytes_written
     if read is None:
         read = sum(spec.nbytes for spec in signature.inputs)

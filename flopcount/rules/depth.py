@@ -1,8 +1,9 @@
-"""How deep the arithmetic of an operator is: the steps that no number of processors can take at once.
+"""The depth of an operator's arithmetic: the number of steps that cannot run at once on any number of processors.
 
-An elementwise operation is 1 deep. A reduction of length K is 1 + ceil(log2 K): a tree of adds over K products, as in a
-contraction, or over K elements. What is made of these is as deep as they are one after another, so that a fused
-operator is as deep as its spelling in parts. Moving data is no arithmetic. No call is deeper than it has work.
+An elementwise operation has depth 1. A reduction of length K has depth 1 + ceil(log2 K): a tree of adds over K
+products, as in a contraction, or over K elements. A composite operator has the sum of the depths of its successive
+parts, so a fused operator is as deep as the same code in separate operators. Moving data is no arithmetic. No call is
+deeper than its number of operations.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from .registry import Formulas
 __all__ = ["depth_of", "depths", "reduction", "steps"]
 
 depths = Formulas("depth")
-"""Canonical operator -> depth of one call, where its kind does not tell."""
+"""Canonical operator -> depth of one call, where its kind does not determine it."""
 
 steps = Formulas("steps")
-"""Canonical operator -> steps that one call takes one after another; 1 for all but the fused recurrences."""
+"""Canonical operator -> sequential steps of one call; 1 for all but the fused recurrences."""
 
 
 def reduction(length: Dim) -> int:
@@ -29,7 +30,7 @@ def reduction(length: Dim) -> int:
 
 
 def depth_of(costed: CostedOp) -> int:
-    """Arithmetic depth of one call; 0 for what does no floating-point arithmetic, or has no rule."""
+    """Arithmetic depth of one call; 0 for an operator that does no floating-point arithmetic, or has no rule."""
     work = costed.work.macs * 2 + costed.work.other_flops
     if not work:
         return 0
@@ -50,13 +51,13 @@ def _by_kind(costed: CostedOp) -> int:
     return 1
 
 
-_SUMS_OF_PRODUCTS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL)  # and a bias, where there is one
+_SUMS_OF_PRODUCTS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL)  # and the bias, if there is one
 _REDUCTIONS = (Kind.REDUCE,)
-_WEIGHTED = (Kind.POOL, Kind.INTERPOLATE, Kind.ATTENTION, Kind.RECURRENT, Kind.CUSTOM)  # a tree over all that is done
+_WEIGHTED = (Kind.POOL, Kind.INTERPOLATE, Kind.ATTENTION, Kind.RECURRENT, Kind.CUSTOM)  # a tree over all operations
 
 
 def _normalised(elements: Dim, *affine: object) -> int:
-    """Mean, subtract, square, mean, scale, and weight and bias where there are."""
+    """Mean, subtract, square, mean, scale, and weight and bias if there are any."""
     return 2 * reduction(elements) + 3 + sum(part is not None for part in affine)
 
 
@@ -70,7 +71,7 @@ def batch_norm(
 
 @depths("aten._batch_norm_with_update")
 def batch_norm_with_update(input: TensorSpec, weight: object = None, bias: object = None, *, out: object) -> int:
-    """As batch_norm in training."""
+    """The same as batch_norm in training."""
     return batch_norm(input, weight, bias, True, out=out)
 
 
@@ -90,7 +91,7 @@ def layer_norm(normalized_shape: tuple[int, ...], weight: object = None, bias: o
 def group_norm(
     input: TensorSpec, num_groups: int = 0, group: int = 0, weight: object = None, bias: object = None, *, out: object
 ) -> int:
-    """Over the positions and channels of each group; of native_group_norm the groups have another name."""
+    """Over the positions and channels of each group; native_group_norm has another name for the groups."""
     return _normalised(prod(input.shape[1:]) // (num_groups or group), weight, bias)
 
 
@@ -113,7 +114,7 @@ def _softmaxed(length: Dim) -> int:
 
 @depths("aten.softmax")
 def softmax(self: TensorSpec, dim: int, *, out: object) -> int:
-    """The logarithm subtracts one, which is as deep as dividing."""
+    """The logarithm subtracts once, which is as deep as dividing."""
     return _softmaxed(self.shape[dim] if self.ndim else 1)
 
 
@@ -121,7 +122,7 @@ def softmax(self: TensorSpec, dim: int, *, out: object) -> int:
 def attention(
     query: TensorSpec, key: TensorSpec, attn_mask: object = None, attn_bias: object = None, *, out: object
 ) -> int:
-    """QKᵀ, scale, mask, softmax, PV: the kernels that go block by block compute the same."""
+    """QKᵀ, scale, mask, softmax, PV; kernels that work block by block compute the same."""
     masked = attn_mask is not None or attn_bias is not None
     keys = key.shape[-2]
     return reduction(query.shape[-1]) + 1 + masked + _softmaxed(keys) + reduction(keys)
@@ -212,11 +213,11 @@ def fft(self: TensorSpec, dim: tuple[int, ...], *, out: TensorSpec) -> int:
 
 @depths("aten._fft_c2r")
 def fft_c2r(dim: tuple[int, ...], *, out: TensorSpec) -> int:
-    """As the others, of the output's lengths."""
+    """The same, with the lengths of the output."""
     return 3 * sum(reduction(out.shape[axis]) - 1 for axis in dim)
 
 
-# Recurrences. Behind the two products of a step, on the way from one hidden state to the next:
+# Recurrences. After the two products of a step, on the path from one hidden state to the next:
 _LSTM_STEP = 6  # add (ih + hh), sigmoid, f·c, + i·g, tanh, o·
 _GRU_STEP = 8  # add, sigmoid, r·n, add, tanh, subtract, z·, add
 _RNN_STEP = 2  # add, tanh or relu
@@ -225,7 +226,7 @@ Params = tuple[TensorSpec, ...]
 
 
 def _recurrence(steps: int, params: Params, layers: int, directions: int, step: int) -> int:
-    """Layers of one direction run behind each other like a wave; where there are two, a layer waits for both."""
+    """Layers of one direction overlap like a wave; with two directions, a layer waits for both of the one below."""
     per_layer = len(params) // (layers * directions)
     biased = any(spec.ndim == 1 for spec in params)
     projections = [spec for spec in params[:per_layer] if spec.ndim == 2][2:]
@@ -244,7 +245,7 @@ _FUSED = {"lstm": _LSTM_STEP, "gru": _GRU_STEP, "rnn_tanh": _RNN_STEP}
 def fused_steps(
     input: TensorSpec | None = None, batch_first: bool = False, batch_sizes: TensorSpec | None = None, *, out: object
 ) -> int:
-    """Those of the longest sequence; a packed one says of how many sequences each step is."""
+    """The steps of the longest sequence; a packed sequence has a batch size for each step."""
     if batch_sizes is not None:
         return int(batch_sizes.numel)
     shape = first(input).shape

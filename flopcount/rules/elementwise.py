@@ -1,4 +1,4 @@
-"""The table of what one element costs in activations and elementwise arithmetic."""
+"""The table of the cost of one element in activations and elementwise arithmetic."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
     kind=Kind.ELEMENTWISE,
 )
 def fake_quantize(self: TensorSpec, *, out: object) -> Work:
-    """To whole numbers and back, as in training for quantization.
+    """Rounding to quantized values and back, as in quantization-aware training.
 
     Counts: 7 per element (divide, shift, round, two comparisons, shift back, multiply).
     Source: PyTorch documentation of torch.fake_quantize_per_tensor_affine
@@ -129,9 +129,9 @@ def fake_quantize(self: TensorSpec, *, out: object) -> Work:
 
 @rule("aten._fused_moving_avg_obs_fq_helper", kind=Kind.ELEMENTWISE)
 def fused_observer(self: TensorSpec, *, out: object) -> Work:
-    """Fake quantization with its observer on.
+    """Fake quantization that also observes the range of its input.
 
-    Counts: 9 per element (least and greatest observed 2, to whole numbers and back 7).
+    Counts: 9 per element (observed minimum and maximum 2, fake quantization 7).
     Source: PyTorch documentation of torch.ao.quantization.fake_quantize.FusedMovingAvgObsFakeQuantize
     """
     return Work(other_flops=self.numel * 9)

@@ -1,7 +1,7 @@
-"""Numbers that remember how they were made, so that a rule is its own explanation.
+"""Integers that remember their arithmetic, so that a rule is its own explanation.
 
 A `Term` is an int. Run a cost rule on shapes made of terms and the result reads
-`64·16·112·112·3·3·3·3` and equals 1,040,449,536: the formula printed is the formula counted, never a second copy.
+`64·16·112·112·3·3·3·3` and equals 1,040,449,536: the printed formula is the counted one, never a second copy.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from ..core.ops import TensorSpec
 
 __all__ = ["Term", "named"]
 
-_SUM, _QUOTIENT, _PRODUCT, _ATOM = range(4)  # how strongly a term's text holds together
+_SUM, _QUOTIENT, _PRODUCT, _ATOM = range(4)  # how strongly the operator of a term binds
 
 T = TypeVar("T")
 
 
 class Term(int):
-    """An integer with the text of its arithmetic; a factor 1 and a summand 0 leave no trace."""
+    """An integer with the text of its arithmetic; a factor 1 and a summand 0 do not show."""
 
     text: str
     strength: int
@@ -36,7 +36,7 @@ class Term(int):
         return value if isinstance(value, Term) else cls(value)
 
     def within(self, strength: int) -> str:
-        """The text, in brackets where it binds less than its surroundings."""
+        """The text, in brackets if it binds less strongly than its surroundings."""
         return self.text if self.strength >= strength else f"({self.text})"
 
     def __mul__(self, other: int) -> Term:

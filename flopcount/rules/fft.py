@@ -48,7 +48,7 @@ def fft_c2r(dim: tuple[int, ...], *, out: TensorSpec) -> Work:
 def fft_shift(*, out: TensorSpec) -> Work:
     """Swaps halves of an axis.
 
-    Counts: nothing; data is moved.
+    Counts: nothing; it only moves data.
     Source: PyTorch documentation of torch.fft.fftshift
     """
     return Work()

@@ -1,4 +1,4 @@
-"""A function of one call of an operator, which asks for the arguments it needs and for no others."""
+"""A function of one call of an operator, which names only the arguments that it needs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _EMPTY = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True)
 class OperatorFormula(Generic[AnswerT]):
-    """What `function` says of a call, whose arguments (tensors as TensorSpec) it names as the schema does.
+    """A function of a call's arguments (tensors as TensorSpec), with the names of the operator's schema.
 
-    The output is `out`; `what` is for errors. `defaults` are the arguments it asks for, with the value that stands in
-    where an operator's schema does not have one.
+    The output is `out`; `what` names the formula in errors. `defaults` has the function's arguments, each with the
+    value that it takes if the schema does not have it.
     """
 
     what: str
@@ -30,22 +30,22 @@ class OperatorFormula(Generic[AnswerT]):
 
     @classmethod
     def of(cls, what: str, function: Callable[..., AnswerT]) -> OperatorFormula[AnswerT]:
-        """The formula that a function with named arguments is."""
+        """The formula of a function with named arguments."""
         parameters = inspect.signature(function).parameters
         return cls(what, function, {name: p.default for name, p in parameters.items() if name != "out"})
 
     def __call__(self, signature: Signature) -> AnswerT:
-        """The answer for one call.
+        """The value of the formula for one call.
 
         Raises:
-            InputError: the operator does not have an argument that the function asks for.
+            InputError: the function needs an argument that the operator does not have.
         """
         of_call = signature.arguments
         arguments = {name: of_call.get(name, default) for name, default in self.defaults.items()}
         missing = [name for name, value in arguments.items() if value is _EMPTY]
         if missing:
             raise InputError(
-                f"the {self.what} asks for {', '.join(missing)}, which {signature.op} does not have",
+                f"the {self.what} needs {', '.join(missing)}, which {signature.op} does not have",
                 [("seen", ", ".join(of_call)), ("fix", "name a rule's arguments as in the operator's schema")],
             )
         outputs = signature.outputs

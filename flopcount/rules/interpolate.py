@@ -50,14 +50,14 @@ _register("upsample_bicubic2d", 16)
 
 
 def _antialiased(image: TensorSpec, out: TensorSpec, support: int) -> Work:
-    """Two one-dimensional passes; shrinking by s widens each window to support·s taps."""
+    """Rules of two one-dimensional passes; shrinking by s widens each window to support·s taps."""
     rows, columns = (support * max(-(-n // m), 1) for n, m in zip(image.shape[-2:], out.shape[-2:], strict=True))
     between = prod(image.shape[:-1]) * out.shape[-1]  # after the first, horizontal pass
     return Work(other_flops=between * _weighted(columns) + out.numel * _weighted(rows))
 
 
 def _register_antialiased(mode: str, support: int) -> None:
-    """Resizing with a filter as wide as the shrinking asks for."""
+    """Resizing with a filter whose width grows with the scale of shrinking."""
 
     def upsample(input: object = None, self: object = None, *, out: TensorSpec) -> Work:
         return _antialiased(first((input, self)), out, support)
@@ -91,7 +91,7 @@ def grid_sampler(input: TensorSpec, grid: TensorSpec, interpolation_mode: int = 
 
     Shapes: input (B, C, *S), grid (B, *S', d), out (B, C, *S').
 
-    Counts: 3 per coordinate to reach pixels (add, scale, subtract), a weight per tap (d − 1 multiplies) and 2·taps − 1
+    Counts: 3 per coordinate to get pixels (add, scale, subtract), a weight per tap (d − 1 multiplies) and 2·taps − 1
         per output element; taps: 2 per axis (4 bicubic), none for nearest.
     Source: https://arxiv.org/abs/1506.02025, equations 3-5
     """
@@ -111,7 +111,7 @@ def grid_sampler_backward(
 ) -> Work:  # fmt: skip
     """Gradients of sampling, by image and by grid.
 
-    Counts: as forward to reach the pixels; by image 2 per tap and element of the output's gradient (multiply, add); by
+    Counts: as forward to get the pixels; by image 2 per tap and element of the output's gradient (multiply, add); by
         grid 3 per tap, axis and element (two multiplies, add); for nearest one add by image and nothing by grid.
     Source: https://arxiv.org/abs/1506.02025, equations 6 and 7
     """

@@ -120,11 +120,11 @@ def grouped_mm(self: TensorSpec, mat2: TensorSpec, bias: TensorSpec | None = Non
 
 @rule("aten.linalg_solve_triangular", kind=Kind.MATMUL)
 def solve_triangular(self: TensorSpec, unitriangular: bool = False, *, out: TensorSpec) -> Work:
-    """Forward or backward substitution, as linear attention with a delta rule has it.
+    """Forward or backward substitution, as in linear attention with a delta rule.
 
     Shapes: self (*B, n, n), B (*B, n, k), out (*B, n, k).
 
-    Counts: unknown i of n takes i MACs with those before it, (n - 1)/2 on average, and a division.
+    Counts: unknown i of n takes i MACs with the earlier ones, (n - 1)/2 on average, and a division.
     Source: PyTorch documentation of torch.linalg.solve_triangular
     """
     n = self.shape[-1]

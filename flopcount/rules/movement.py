@@ -1,4 +1,4 @@
-"""Operators that move, make or pick data: no arithmetic, but bytes."""
+"""Operators that move, create or pick data: they have bytes and no arithmetic."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _register(
 _register(
     Kind.MOVEMENT,
     """empty empty_like empty_strided empty_permuted new_empty new_empty_strided _efficientzerotensor resize resize_""",
-    "memory is reserved, nothing is written",
+    "memory reserved, nothing written",
     bytes_read=0,
     bytes_written=0,
 )
@@ -47,7 +47,7 @@ _register(
     Kind.MOVEMENT,
     """zeros ones full eye arange linspace logspace range scalar_tensor zeros_like ones_like full_like new_zeros
     new_ones new_full fill fill_ zero zero_ tril_indices triu_indices hann_window hamming_window""",
-    "the output is written, nothing is read",
+    "the output written, nothing read",
     bytes_read=0,
 )
 _register(
@@ -55,7 +55,7 @@ _register(
     """rand randn randint randperm rand_like randn_like randint_like normal normal_ uniform uniform_ bernoulli
     bernoulli_ multinomial exponential exponential_ random_ random log_normal_ cauchy_ geometric_ poisson
     _sample_dirichlet _standard_gamma""",
-    "drawing random numbers is not the network's arithmetic",
+    "random numbers are not the network's arithmetic",
     bytes_read=0,
 )
 _register(
@@ -70,7 +70,7 @@ _register(
     Kind.VIEW,
     """_unsafe_view unsafe_split unsafe_split_with_sizes transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_
     as_strided_ detach_""",
-    "the same memory in another shape, which their schemas do not say",
+    "a view, although the schema does not say so",
     bytes_read=0,
     bytes_written=0,
 )
@@ -80,7 +80,7 @@ _register(
 def copy(src: TensorSpec | float, *, out: object) -> Work:
     """Overwrites a tensor with another, or with a number.
 
-    Counts: no FLOPs; what is overwritten is not read.
+    Counts: no FLOPs; the old values are not read.
     Source: PyTorch documentation of torch.Tensor.copy_
     """
     return Work(bytes_read=sum(spec.nbytes for spec in tensors_in(src)))
@@ -116,7 +116,7 @@ def embedding_bag(
 def gather(index: object = None, indices: object = None, *, out: TensorSpec) -> Work:
     """Elements picked by an index.
 
-    Counts: no FLOPs; reads what it returns and the index, not all it picks from.
+    Counts: no FLOPs; reads the picked elements and the index, not the whole input.
     Source: PyTorch documentation of torch.gather
     """
     return Work(bytes_read=gathered((index, indices), out))
@@ -124,7 +124,7 @@ def gather(index: object = None, indices: object = None, *, out: TensorSpec) -> 
 
 @rule("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl_", kind=Kind.MOVEMENT)
 def index_put(values: TensorSpec, accumulate: bool = False, *, out: TensorSpec) -> Work:
-    """Elements written to places given by an index.
+    """Elements written to the places of an index.
 
     Counts: no FLOPs; where it accumulates, one add per value.
     Source: PyTorch documentation of torch.Tensor.index_put_
@@ -135,9 +135,9 @@ def index_put(values: TensorSpec, accumulate: bool = False, *, out: TensorSpec) 
 @rule("aten.scatter_add", "aten.index_add", "aten.scatter_reduce", "aten.index_reduce", "aten.scatter.reduce",
       "aten.scatter.value_reduce", kind=Kind.REDUCE)  # fmt: skip
 def scatter_add(index: TensorSpec, source: TensorSpec | None = None, *, out: TensorSpec) -> Work:
-    """Elements added (or folded otherwise) into places given by an index.
+    """Elements added (or combined otherwise) into the places of an index.
 
-    Counts: one per element that is scattered.
+    Counts: one per scattered element.
     Source: PyTorch documentation of torch.Tensor.scatter_add
     """
     addends = index if source is None else source  # index_add picks whole slices, the others single elements

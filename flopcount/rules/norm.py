@@ -1,4 +1,4 @@
-"""Normalisation layers: nothing here is a contraction, all of it is `other_flops`."""
+"""Normalisation layers: none of their operations is a contraction, so all are `other_flops`."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ def weight_norm(v: TensorSpec, *, out: object) -> Work:
     kind=Kind.MOVEMENT,
 )
 def dropout(p: float, train: bool | None, *, out: object) -> Work:
-    """Dropout; at test time the input itself.
+    """Dropout; in eval mode the input itself.
 
-    Counts: 2 per element in training (mask and scale; drawing the mask is not the network's arithmetic), else nothing.
+    Counts: 2 per element in training (mask and scale; the random mask is not the network's arithmetic), else nothing.
     Source: https://arxiv.org/abs/1207.0580
     """
-    if train is False or p == 0:  # None is how aten.native_dropout says yes
+    if train is False or p == 0:  # of aten.native_dropout, None means training
         return Work(bytes_read=0, bytes_written=0)
     return Work(other_flops=first(out).numel * 2)

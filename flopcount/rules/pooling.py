@@ -12,7 +12,7 @@ __all__ = ["taps"]
 
 
 def taps(kernel_size: tuple[int, ...] | int, axes: int) -> Dim:
-    """Elements under one window; a single size holds for every axis."""
+    """Elements under one window; a single size is the size along every axis."""
     sizes = (kernel_size,) if isinstance(kernel_size, int) else kernel_size
     return prod(sizes) if len(sizes) == axes else prod(sizes * axes)
 
@@ -21,7 +21,7 @@ def _register_windowed(axes: int) -> None:
     """max_pool and avg_pool over `axes` axes."""
 
     def max_pool(kernel_size: tuple[int, ...], *, out: object) -> Work:
-        """Largest of a window.
+        """Maximum of a window.
 
         Counts: taps − 1 comparisons per output element; padding taps count like data.
         Source: the lecture (pooling from the number of operands); PyTorch documentation of torch.nn.MaxPool3d
@@ -47,7 +47,7 @@ def _register_windowed_backward(axes: int) -> None:
     """Their gradients."""
 
     def max_pool_backward(grad_output: TensorSpec, *, out: object) -> Work:
-        """Gradients go where the largest elements were.
+        """Gradients go to the positions of the maxima.
 
         Counts: one add per element of the output's gradient, since windows may overlap.
         Source: PyTorch tools/autograd/derivatives.yaml, `max_pool3d_with_indices`
@@ -74,8 +74,8 @@ def _register_windowed_backward(axes: int) -> None:
 def _covered(size: Dim, outputs: Dim) -> Dim:
     """Elements read along one axis by adaptive windows: output i reads floor(i·n/m) up to ceil((i+1)·n/m).
 
-    Windows tile the axis where m divides n. Elsewhere neighbours share an element unless m divides i·n, and of
-    i = 1 ... m that holds for gcd(n, m) = Σ φ(d) over the common divisors d: n + m − gcd(n, m) in all.
+    Windows tile the axis where m divides n. Otherwise neighbours share an element unless m divides i·n, which it does
+    for gcd(n, m) = Σ φ(d) (over the common divisors d) of i = 1 ... m: n + m − gcd(n, m) elements in all.
     """
     if size % outputs == 0:
         return size
@@ -94,7 +94,7 @@ def _register_adaptive(axes: int) -> None:
         return outer * prod(_covered(n, m) for n, m in zip(x.shape[-axes:], out.shape[-axes:], strict=True))
 
     def adaptive_avg_pool(self: TensorSpec, *, out: TensorSpec) -> Work:
-        """Mean of windows chosen to give the wanted output size.
+        """Mean of windows that give the requested output size.
 
         Counts: one add or division per element read; output i of m reads floor(i·n/m) up to ceil((i+1)·n/m).
         Source: PyTorch ATen AdaptiveAveragePooling, start_index and end_index
@@ -102,9 +102,9 @@ def _register_adaptive(axes: int) -> None:
         return Work(other_flops=read(self, out))
 
     def adaptive_max_pool(self: TensorSpec, *, out: object) -> Work:
-        """Largest of windows chosen to give the wanted output size.
+        """Maximum of windows that give the requested output size.
 
-        Counts: one comparison per element read but the first of each output.
+        Counts: one comparison per element read, except the first of each output.
         Source: PyTorch ATen AdaptiveMaxPooling, start_index and end_index
         """
         return Work(other_flops=read(self, first(out)) - first(out).numel)

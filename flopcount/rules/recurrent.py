@@ -10,7 +10,7 @@ from .registry import rule
 
 __all__: list[str] = []
 
-# Arithmetic per hidden unit and step beside the gates' matrix products, biases apart. A sigmoid is 4, a tanh 1.
+# Arithmetic per hidden unit and step, without the gates' matrix products and biases. A sigmoid is 4, a tanh 1.
 LSTM_PER_UNIT = 22  # 4 adds (ih + hh), 3 sigmoids (12), 2 tanh (2), c = f·c + i·g (3), h = o·tanh(c) (1)
 GRU_PER_UNIT = 16  # 3 adds (ih + hh), 2 sigmoids (8), 1 tanh, r·n (1), h' = n + z·(h − n) (3)
 RNN_PER_UNIT = 2  # 1 add (ih + hh), 1 tanh or relu
@@ -19,7 +19,7 @@ Params = tuple[TensorSpec, ...]
 
 
 def _steps(rows: Dim, params: Params, layers: int, gates: int, per_unit: int) -> Work:
-    """Every weight matrix is used once per step and sample; `layers` counts directions apart."""
+    """Every weight matrix is used once per step and sample; `layers` counts each direction."""
     input_weights = params[:: len(params) // layers]  # each (gates · H, ...), the first of its layer
     units = sum(weight.shape[0] // gates for weight in input_weights)
     biases = sum(spec.numel for spec in params if spec.ndim == 1)
@@ -65,7 +65,7 @@ def rnn(input: TensorSpec, params: Params, num_layers: int, bidirectional: bool,
 
 
 def _register_forms(layer: Callable[..., Work], module: str, names: tuple[str, ...], gates: int, per_unit: int) -> None:
-    """The layer over a PackedSequence, data (sum of lengths, D), so only real steps count; and one step of it."""
+    """Rules of the layer over a PackedSequence, data (sum of lengths, D), so only real steps count; and of one step."""
 
     def packed(data: TensorSpec, params: Params, num_layers: int, bidirectional: bool, *, out: object) -> Work:
         return layer(data, params, num_layers, bidirectional, out=out)

@@ -19,7 +19,7 @@ _ARITHMETIC = "scalar operations of the textbook formula; PyTorch ATen native_fu
 def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> Work:
     """Fold an axis with one binary operation; `max(a, b)` of two tensors is elementwise.
 
-    Counts: elements in − elements out (n numbers need n − 1 operations); of two tensors one per output element.
+    Counts: elements in − elements out (n numbers need n − 1 operations); with two tensors, one per output element.
     Source: scalar operations of the textbook formula
     """
     result = first(out)
@@ -33,7 +33,7 @@ def fold(self: TensorSpec, other: TensorSpec | None = None, *, out: object) -> W
 def aminmax(self: TensorSpec, *, out: object) -> Work:
     """Smallest and largest at once.
 
-    Counts: two comparisons per element but the first of each output.
+    Counts: two comparisons per element, except the first of each output.
     Source: scalar operations of the textbook formula
     """
     return Work(other_flops=(self.numel - first(out).numel) * 2 if self.is_floating else 0)
@@ -103,7 +103,7 @@ def sort(self: TensorSpec, dim: int, *, out: object) -> Work:
 
 @rule("aten.median", "aten.nanmedian", kind=Kind.SORT)
 def median(self: TensorSpec, dim: int | None = None, *, out: object) -> Work:
-    """Middle of one axis, or of all elements, found by sorting.
+    """Median along one axis, or of all elements, by sorting.
 
     Counts: n·ceil(log2 n) comparisons per n floating-point numbers.
     Source: as aten.sort
@@ -115,7 +115,7 @@ def median(self: TensorSpec, dim: int | None = None, *, out: object) -> Work:
 def topk(self: TensorSpec, k: int, *, out: object) -> Work:
     """The k largest along one axis.
 
-    Counts: ceil(log2 2k) comparisons per element read (a heap of k, its top looked at first).
+    Counts: ceil(log2 2k) comparisons per element read (a heap of k, whose top is compared first).
     Source: Knuth, The Art of Computer Programming, volume 3, section 5.3.3
     """
     return Work(other_flops=self.numel * _log2(2 * k) if self.is_floating else 0)
@@ -136,9 +136,9 @@ def bucketize(boundaries: TensorSpec | None = None, sorted_sequence: TensorSpec 
 
 @rule("aten.unique_dim", "aten._unique2", kind=Kind.SORT)
 def unique(self: TensorSpec, dim: int | None = None, *, out: object) -> Work:
-    """Distinct values, or slices along an axis, found by sorting.
+    """Distinct values, or slices along an axis, by sorting.
 
-    Counts: n·ceil(log2 n) comparisons of n floating-point numbers; of n slices, each compared in full.
+    Counts: n·ceil(log2 n) comparisons of n floating-point numbers, or of n slices, each comparison over a whole slice.
     Source: as aten.sort
     """
     return _sorted(self, self.numel if dim is None else self.shape[dim])
@@ -151,7 +151,7 @@ register_charges(
 
 @rule("aten.cdist", "aten._cdist_forward", "aten._pdist_forward", kind=Kind.REDUCE)
 def cdist(x1: TensorSpec | None = None, self: TensorSpec | None = None, *, out: TensorSpec) -> Work:
-    """Distances between all pairs of rows; the matrix-product form is a device's choice, the arithmetic is not.
+    """Distances between all pairs of rows; some devices use a matrix product, which does not change the count.
 
     Counts: 3 per compared coordinate (subtract, square or magnitude, accumulate).
     Source: PyTorch documentation of torch.cdist

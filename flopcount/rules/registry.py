@@ -1,11 +1,11 @@
-"""Which rule costs which operator, and by which name an operator is known: one decorator, one dictionary.
+"""The rule and the canonical name of each operator: one decorator, one dictionary.
 
 A rule is a pure function from an operator's arguments (tensors as TensorSpec, named as in the operator's schema) and
-its output `out` to a `Work`. It asks for the arguments it needs and no others. What has no rule is not in here, and
-`costing` keeps it as uncosted.
+its output `out` to a `Work`. It names only the arguments that it needs. An operator without a rule is not in the
+dictionary, and `costing` keeps it as uncosted.
 
-Aliases are spelled here alone, where an operator is registered. Whatever else is said of operators (their depth, the
-workspace of their kernels, the shapes and dependences of tracing) is said of the canonical name.
+Only the registration of a rule spells its aliases. All other tables of operators (their depth, the workspace of their
+kernels, the shapes and dependences of tracing) use the canonical name.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Rule:
         for count in (work.macs, work.other_flops, work.bytes_read, work.bytes_written):
             if count is not None and not isinstance(count, int):
                 raise InputError(
-                    f"the rule for {self.name} counts {count!r}, which is no whole number",
+                    f"the rule for {self.name} counts {count!r}, which is not a whole number",
                     [("called", str(signature)), ("fix", "use // instead of /, and integers throughout")],
                 )
         return work
@@ -56,11 +56,11 @@ class Rule:
 
 _RULES: dict[str, Rule] = {}
 RULES: Mapping[str, Rule] = MappingProxyType(_RULES)
-"""Operator name -> rule; read-only, `rule` is the way in."""
+"""Operator name -> rule; read-only, since `rule` registers."""
 
 
 def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> Callable[[RuleFunction], RuleFunction]:
-    """Register a cost rule for one or more operators; the first is the canonical name tables show.
+    """Register a cost rule for one or more operators; the first is the canonical name, which tables show.
 
     Operators are names ("mylib.my_op") or torch's own objects (`torch.ops.mylib.my_op`). The docstring's "Counts:"
     and "Source:" lines are what `explain` prints.
@@ -70,13 +70,14 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
             \"\"\"Counts: one multiply-accumulate per weight and output.\"\"\"
             return Work(macs=out.numel * weight.shape[0])
 
-    Running the same definition again (a notebook cell) replaces it; a second rule of another function is an error.
+    A rule may be defined again, as in a notebook cell; a second rule from another function is an error.
     """
     names = [str(op).replace("::", ".") for op in ops]  # both spellings of "mylib::my_op"
     for name in names or [""]:
         if not _OPERATOR.fullmatch(name):
             raise InputError(
-                f"{name!r} names no operator", [("fix", 'write @rule("namespace.operator") or @rule(torch.ops.ns.op)')]
+                f"{name!r} is not the name of an operator",
+                [("fix", 'write @rule("namespace.operator") or @rule(torch.ops.ns.op)')],
             )
 
     def register(function: RuleFunction) -> RuleFunction:
@@ -91,7 +92,7 @@ def rule(*ops: object, kind: Kind = Kind.CUSTOM, source: str | None = None) -> C
             earlier = _RULES.get(name)
             if earlier is not None and _origin(earlier.formula.function) != _origin(function):
                 raise InputError(
-                    f"{name} has a cost rule already",
+                    f"{name} already has a cost rule",
                     [("seen", _origin(earlier.formula.function)), ("fix", "remove one of them")],
                 )
         _RULES.update(dict.fromkeys(names, entry))
@@ -110,21 +111,21 @@ def find_rule(op: str, overload: str) -> Rule | None:
 
 
 def canonical_name(op: str, overload: str) -> str:
-    """The name of its rule, or its own where it has none."""
+    """The name of the operator's rule, or its own name if it has no rule."""
     entry = find_rule(op, overload)
     return entry.name if entry is not None else op
 
 
 def known_as(op: str, overload: str) -> tuple[str, ...]:
-    """Names under which something may be said of a call: of this overload's rule, of the operator's, and its own.
+    """The names that other tables may have for a call: that of its overload's rule, of its operator's rule, its own.
 
-    They differ where a rule was written for one overload, or for the operator in place.
+    They differ where a rule is for one overload only, or for the in-place operator.
     """
     return canonical_name(op, overload), canonical_name(op, ""), op.removesuffix("_")
 
 
 class Formulas:
-    """A quantity (`what`) beside the work, by canonical operator. A formula asks for arguments as a rule does.
+    """A quantity (`what`) beside the work, by canonical operator. A formula names its arguments as a rule does.
 
     @depths("mylib.my_op")
     def my_op(x, *, out):
@@ -145,7 +146,7 @@ class Formulas:
         return register
 
     def of(self, signature: Signature) -> int | None:
-        """What the formula says of one call; None where the operator has none."""
+        """The value of the formula for one call; None if the operator has no formula."""
         names = known_as(signature.op, signature.overload)
         formula = next((self.by_operator[name] for name in names if name in self.by_operator), None)
         return None if formula is None else formula(signature)

@@ -1,7 +1,7 @@
-"""Formulas that users registered with torch's own counter serve here too, unchanged.
+"""Formulas that users register with torch's own counter work here too, unchanged.
 
 `torch.utils.flop_counter.register_flop_formula` maps an operator to a function of shapes that returns FLOPs at two per
-multiply-accumulate. It is asked only for operators that have no rule of ours.
+multiply-accumulate. It serves only operators without a rule of flopcount.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["torch_work"]
 
 def torch_work(signature: Signature) -> Work | None:
     """Work by a formula in torch's registry, or None. An odd FLOP count leaves one in `other_flops`."""
-    flop_counter = sys.modules.get("torch.utils.flop_counter")  # nobody can have registered without importing it
+    flop_counter = sys.modules.get("torch.utils.flop_counter")  # not imported, so no formula is registered
     if flop_counter is None:
         return None
     import torch

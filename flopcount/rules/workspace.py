@@ -1,7 +1,8 @@
-"""What a kernel needs beside its inputs and outputs while it runs, in bytes.
+"""The memory that a kernel needs beside its inputs and outputs while it runs, in bytes.
 
-These are torch's CPU kernels, since their allocations can be looked at anywhere: `tests/analysis/test_memory.py` sets
-them beside what the profiler records. Only what can matter to a network's peak is here; a few hundred bytes are not.
+The kernels are torch's for the CPU, since their allocations can be measured on any machine:
+`tests/analysis/test_memory.py` compares them with the profiler's records. Workspaces of a few hundred bytes are left
+out, since they do not matter to a network's peak.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from .registry import Formulas, canonical_name
 __all__ = ["attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
 
 workspaces = Formulas("workspace")
-"""Canonical operator -> bytes of temporaries of one call; none where it has no formula."""
+"""Canonical operator -> bytes of temporaries of one call; an operator without a formula has none."""
 
 channels_last_workspaces = Formulas("workspace")
-"""The same where the channels of the first input are innermost; where it has none of its own, as the others."""
+"""The same where the channels of the first input are innermost; the default is the formula above."""
 
-_BLOCK = 16  # channels that oneDNN keeps together where the CPU has AVX-512
-_SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below it the native kernel is faster
+_BLOCK = 16  # channels in one block of oneDNN on a CPU with AVX-512
+_SMALL = 20_480  # ATen/native/Convolution.cpp, ConvParams::use_mkldnn: below this size the native kernel is faster
 _WIDE = 3
 
 
 def _blocked(spec: TensorSpec, *axes: int) -> Dim:
-    """Bytes of a tensor in oneDNN's own layout, channels filled up to whole blocks."""
+    """Bytes of a tensor in oneDNN's own layout, with channels padded to whole blocks."""
     sizes = [-(-n // _BLOCK) * _BLOCK if axis in axes else n for axis, n in enumerate(spec.shape)]
     return prod(sizes) * spec.itemsize
 
 
 def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
-    """Whether torch takes oneDNN's kernel: not for one small image, nor in double precision (with several threads)."""
+    """Whether torch uses oneDNN's kernel (with several threads): not for one small image, nor in double precision."""
     large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
     return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
 
@@ -41,7 +42,7 @@ def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
 def _columns(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], padding: tuple[int, ...] | str, out: TensorSpec
 ) -> Dim:
-    """Bytes that the native kernel unfolds the input to (im2col); a pointwise convolution needs none."""
+    """Bytes of the input as the native kernel unfolds it (im2col); a pointwise convolution needs none."""
     if prod(weight.shape[2:]) == 1 and set(stride) == {1} and (isinstance(padding, str) or not any(padding)):
         return 0
     return input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
@@ -54,8 +55,8 @@ def convolution(
 ) -> int:  # fmt: skip
     """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel.
 
-    oneDNN lets go of the first two before it makes the plain output, and reads few channels as they are. A depthwise 3D
-    convolution fills up no channels and reorders its output twice.
+    oneDNN frees the first two before it creates the plain output, and reads inputs with few channels in place. A
+    depthwise 3D convolution pads no channels and reorders its output twice.
     """
     if input.ndim != weight.ndim:
         return 0
@@ -74,7 +75,7 @@ def channels_last_convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
     padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
-    """The weights with their channels innermost, unless they are so anyway, and again in oneDNN's layout."""
+    """A copy of the weights with their channels innermost, if needed, and one in oneDNN's layout."""
     nbytes = 0 if 1 in (weight.shape[1], prod(weight.shape[2:])) else weight.nbytes
     if not _by_onednn(input, weight, groups):
         return nbytes + _columns(input, weight, stride, padding, out)
@@ -89,7 +90,7 @@ def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) ->
 
 @workspaces("aten.max_pool2d", "aten.max_pool3d")
 def max_pool(*, out: object) -> int:
-    """Where each maximum was, as int64, also where nobody asks; where somebody does, that is a result."""
+    """The indices of the maxima, as int64; the kernel always makes them, but they may be part of the output."""
     return out.numel * 8 if isinstance(out, TensorSpec) else 0
 
 
@@ -109,9 +110,9 @@ _ATTENTION = "aten.scaled_dot_product_attention"
 
 
 def attention_kernel(signature: Signature) -> str | None:
-    """Which kernel torch's CPU takes for a call: "flash" goes block by block, "math" keeps all scores.
+    """The kernel that torch uses on a CPU for a call: "flash" works block by block, "math" keeps all scores.
 
-    None for what is no attention, and for other kernels, which are called by name.
+    None for operators other than attention, and for other kernels, which are called by name.
     """
     arguments = signature.arguments
     by_name = "attn_mask" not in arguments or "dropout_mask" in arguments
@@ -124,7 +125,7 @@ def attention_kernel(signature: Signature) -> str | None:
 def takes_flash(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, attn_mask: TensorSpec | None, dropout_p: float
 ) -> bool:
-    """Whether torch's CPU has one kernel for a call of attention.
+    """Whether torch has a fused CPU kernel for a call of attention.
 
     Source: ATen/native/transformers/sdp_utils_cpp.cpp, use_flash_attention_cpp
     """
@@ -144,7 +145,8 @@ def attention(
 ) -> int:  # fmt: skip
     """Flash: the logarithm of each row's sum. Math: scaled queries, scores before and after the softmax.
 
-    A boolean mask becomes one of numbers. Where the logarithm is a result, as for a kernel called by name, it is none.
+    A boolean mask becomes one of numbers. A kernel that is called by name returns the logarithm, which is then output
+    and no workspace.
     """
     mask = attn_mask.numel * query.itemsize if attn_mask is not None and not attn_mask.is_floating else 0
     result = first(out)
@@ -171,11 +173,11 @@ def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorS
 
 @workspaces("aten.lstm.data")
 def packed_lstm(data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: Any) -> int:
-    """As of the same steps that are not packed."""
+    """The same as without packing."""
     return lstm(data, params, num_layers, out=out)
 
 
 @workspaces("aten.gru.data", "aten.rnn_tanh.data")
 def packed_gru(data: TensorSpec, params: tuple[TensorSpec, ...], *, out: Any) -> int:
-    """As of the same steps that are not packed, but for the state of one, which is not in it."""
+    """The same as without packing, less the state of one step."""
     return gru(data, params, out=out)

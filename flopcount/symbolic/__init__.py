@@ -1,6 +1,6 @@
 """Cost as a closed form of the clip: exact polynomials in ⌊(n + shift) / step⌋, from traces and the same rules.
 
-A few clips are traced, each size that moves is fitted to a staircase of the axes, and the cost rules run once on sizes
+A few clips are traced, each size that varies is fitted by a staircase of the axes, and the cost rules run once on sizes
 that know their formula.
 """
 

@@ -1,4 +1,4 @@
-"""The same operator at several clips: what a model does at each, side by side."""
+"""The same operator at several clips, side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["AlignedOp", "aligned", "numbers", "with_numbers"]
 
 @dataclass(frozen=True, slots=True)
 class AlignedOp:
-    """One operator (or parameter) of one module: at each clip its signature, its amount, and how often it is called."""
+    """One operator (or parameter) of one module: its signature, amount and number of calls at each clip."""
 
     module: str
     name: str
@@ -24,9 +24,9 @@ class AlignedOp:
 
 
 def aligned(seen: Sequence[Sequence[Entry]], quantity: int) -> list[AlignedOp] | None:
-    """One column for each operator with an amount of the quantity; None where the clips run different operators.
+    """One column for each operator with an amount of the quantity; None if the clips run different operators.
 
-    A loop over frames calls the same again, and more often on a longer clip; then equal calls are one column.
+    A loop over frames repeats its calls, and more often on a longer clip; then equal calls are one column.
     """
     rows = [[(entry, 1) for entry in entries if entry.amounts[quantity]] for entries in seen]
     if not _alike(rows):

@@ -1,4 +1,4 @@
-"""Named axes of a model's inputs: which sizes of which tensors T, H, W or B are, and inputs of other sizes."""
+"""Named axes of a model's inputs: which sizes of which tensors are T, H, W or B, and inputs of other sizes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 __all__ = ["LAYOUTS", "SQUARE", "Axes"]
 
 LAYOUTS = {5: "BCTHW", 4: "BCHW"}
-"""By rank: what a tensor's axes are called where the caller says nothing."""
+"""The default names of a tensor's axes, by rank."""
 SQUARE = "S"
-"""Height and width that move together."""
+"""Height and width that vary together."""
 _NAMELESS = "?"
 
 
@@ -23,8 +23,8 @@ _NAMELESS = "?"
 class Axes:
     """The named axes of nested inputs (tensors or TensorSpecs), and their sizes as given.
 
-    Where tensors differ along an axis (pathways of 8 and 32 frames), its size is the largest, and the others keep
-    their share of it.
+    Where tensors differ along an axis (pathways of 8 and 32 frames), its size is the largest, and the other tensors
+    keep their fractions of it.
     """
 
     names: tuple[str, ...]
@@ -35,13 +35,13 @@ class Axes:
     def of(
         cls, inputs: Any, names: str | Sequence[str] | None = None, layout: str | Sequence[str] | None = None
     ) -> Axes:
-        """The axes of `inputs` called `names`; those of T, H and W that there are, where None.
+        """The axes of `inputs` called `names`; by default those of T, H and W that the inputs have.
 
         `layout` names the axes of every tensor ("BTCHW"), or of each (["BCTHW", "BCHW"]); a rank of 4 or 5 needs none.
 
         Raises:
-            InputError: a layout that does not fit a tensor.
-            UnknownNameError: a name that no layout has.
+            InputError: a layout does not fit a tensor.
+            UnknownNameError: no layout has the name.
         """
         specs = specs_of(inputs)
         layouts = _layouts(specs, layout)
@@ -64,7 +64,7 @@ class Axes:
         return tuple(max(self._sizes(name)) for name in self.names)
 
     def __str__(self) -> str:
-        """The shapes with the names of these axes: 1×3×T×H×W; a tensor that has a share of one, with its sizes."""
+        """The shapes with the names of these axes: 1×3×T×H×W; a tensor with a fraction of an axis shows its size."""
         whole = dict(zip(self.names, self.base, strict=True))
         shapes = []
         for spec, layout in zip(specs_of(self.inputs), self.layouts, strict=True):
@@ -85,7 +85,7 @@ class Axes:
         """The inputs with axes of these sizes.
 
         Raises:
-            InputError: a tensor that has a share of an axis would have no whole number of it.
+            InputError: a tensor's fraction of an axis would not be a whole number.
         """
         new, layouts = dict(zip(self.names, sizes, strict=True)), iter(self.layouts)
         base = dict(zip(self.names, self.base, strict=True))
@@ -103,7 +103,7 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
     share, rest = divmod(new[letter] * size, base[letter])
     if rest:
         raise InputError(
-            f"{letter} = {new[letter]} does not fit an input that has {size} where {letter} is {base[letter]}"
+            f"{letter} = {new[letter]} does not fit an input that has size {size} at {letter} = {base[letter]}"
         )
     return share
 

@@ -1,4 +1,4 @@
-"""Cost as a function of the clip, of a module or of a model by name, with its tables as methods."""
+"""The cost of a module or of a model by name as a function of the clip, with its tables as methods."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Progress: TypeAlias = Callable[[str], None]
 
 
 class ClosedForm(Form):
-    """Cost of a model as exact polynomials of its clip, and what shows them; see `Form` for what it says."""
+    """Cost of a model as exact polynomials of its clip, with tables; see `Form` for its attributes."""
 
     def table(self) -> Table:
         """One row per quantity."""
         return by_quantity(self)
 
     def by_module(self, quantity: str = "macs", depth: int = 2) -> Table:
-        """One row per module down to `depth` (-1: all), each with what is in it."""
+        """One row per module down to `depth` (-1: all), each with its children."""
         return by_module(self, quantity, depth)
 
     def to_json(self) -> str:
@@ -61,17 +61,17 @@ def closed_form(
     """The cost of one built module as a function of the axes of its input.
 
     Arguments:
-        module: as count_flops takes it; it is untouched.
-        input: as count_flops takes it: the clip to begin with, which the module runs on.
-        axes: some of the letters of the layout, such as "THW" or "BTHW", and S for a square where H = W = S; where
-            None, those of T, H and W there are, or T and S where neither H nor W moves alone.
-        layout: what the axes of every tensor are called, or of each; "BCTHW" and "BCHW" where not given.
-        progress: hears each clip that is looked at.
+        module: as for count_flops; it does not change.
+        input: as for count_flops: the base clip, on which the module runs.
+        axes: some of the letters of the layout, such as "THW" or "BTHW", and S for a square where H = W = S; by default
+            those of T, H and W that the input has, or T and S if neither H nor W can vary alone.
+        layout: the names of the axes of all tensors, or a list with those of each; by default "BCTHW" and "BCHW".
+        progress: a function that is called with each clip that is traced.
 
     Raises:
-        InputError: as count_flops on the input, and a layout that does not fit it.
-        TraceError: the module needs weights or values that it was not given.
-        UnknownNameError: an axis that the input does not have.
+        InputError: the input is malformed, as for count_flops, or the layout does not fit it.
+        TraceError: the module needs weights or values that the caller does not give.
+        UnknownNameError: the input does not have the axis.
     """
     recipe = recipe_of(module)
     name = recipe.name if recipe else type(module).__name__
@@ -94,8 +94,9 @@ def closed_form_of(
 ) -> ClosedForm:
     """The cost of a model by name; arguments as `count_model` and `closed_form`.
 
-    `rebuild` builds it anew for each clip, so that parts sized to the clip (a first fully connected layer behind a
-    flattening, positions) are part of the form, parameters included. Without, it is one module, built for `clip`.
+    `rebuild` builds the model anew for each clip, so the form includes the parts that are sized to the clip (the first
+    fully connected layer after a flattening, positions) and their parameters. Without it, the form is of one module,
+    built for `clip`.
 
     Raises:
         FlopcountError: as `count_model` and `closed_form`.
@@ -113,7 +114,7 @@ def form_of_model(
     rebuild: bool = False,
     progress: Progress = lambda clip: None,
 ) -> ClosedForm:
-    """As `closed_form_of`, of a spec."""
+    """The same as `closed_form_of`, for a spec."""
     if not rebuild:
         return with_model(
             spec,
@@ -122,7 +123,7 @@ def form_of_model(
         )
     if spec.inputs or layout is not None:
         option = "--input" if spec.inputs else "--layout"
-        raise InputError("a model that is rebuilt for each clip takes clips", [("fix", f"leave {option} out")])
+        raise InputError("only a model that takes clips can be rebuilt for each clip", [("fix", f"leave {option} out")])
     begin = spec.clip or (CARDS[spec.name].clip if spec.name in CARDS else None)
     if begin is None:
         raise InputError(f"{spec.name} does not say which clip it takes", [("fix", "give --clip 16x112x112")])

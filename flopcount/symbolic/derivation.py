@@ -1,7 +1,7 @@
-"""A closed form found from counts: a few clips are traced, sizes are fitted, and the form is checked at drawn clips.
+"""A closed form from counts: a few clips are traced, sizes are fitted, and the form is checked at random clips.
 
-Nothing is assumed of the model: the form must say what was counted at every clip looked at, which are as many as it
-takes to tell all staircases apart, and then at clips drawn at random.
+The form assumes nothing about the model. It must equal the count at every traced clip, of which there are enough to
+tell all staircases apart, and then at clips that are drawn at random.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["derived"]
 
 
 def derived(name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[str] | None, *, rebuilt: bool) -> Form:
-    """The form of a model, from clips that a sampler of these axes looks at; errors as `closed_form`."""
+    """The form of a model, from the clips of a sampler of these axes; errors as `closed_form`."""
     sampler = sampled(names)
     entries = sampler.at(sampler.base)
     if isinstance(entries, Refused):
-        if isinstance(entries.error, TraceError):  # it needs its weights, and another caller may have them
+        if isinstance(entries.error, TraceError):  # the model needs its weights, which another caller may have
             raise entries.error
         at = sampler.sizes(sampler.base)
-        raise InputError(f"{name} does not run at {at}", [("seen", entries.why), ("fix", "begin with a clip it takes")])
+        raise InputError(f"{name} does not run at {at}", [("seen", entries.why), ("fix", "give a clip that it takes")])
     axes, points = _free(sampler)
     if names is None and {axis.name for axis in axes if axis.pinned} >= {"H", "W"}:
         square = sampled([*(axis.name for axis in axes if axis.name not in "HW"), "S"])
@@ -48,7 +48,7 @@ def derived(name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[
 
 
 def _free(sampler: Sampler) -> tuple[list[Axis], list[Clip]]:
-    """The axes, and clips to make the form from; an axis that moves only alone is pinned beside the others."""
+    """The axes, and the clips that the form is made from; an axis that cannot vary with the others is pinned."""
     axes = [sampler.axis(index) for index in range(len(sampler.names))]
     lines = [[sampler.base] if axis.pinned else sampler.line(index, axis) for index, axis in enumerate(axes)]
     while refused := next((clip for clip in sampler.crossings(lines) if not sampler.runs(clip)), None):
@@ -76,7 +76,7 @@ def _parts(sampler: Sampler, clips: Clips) -> tuple[dict[str, dict[str, Polynomi
 
 
 def _first_difference(sampler: Sampler, clips: Clips, quantity: int) -> str:
-    """The axis that changes which operators run."""
+    """The first clip that runs other operators than the base."""
     at_base = sampler.entries([sampler.base])[0]
     for clip, entries in zip(clips.seen, sampler.entries(clips.seen), strict=True):
         if aligned([at_base, entries], quantity) is None:
@@ -90,7 +90,7 @@ def _says(parts: dict[str, dict[str, Polynomial]], names: Sequence[str], clip: C
 
 
 def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip) -> list[str] | None:
-    """Quantities of which the form says other than a count of this clip; None where the model does not run there."""
+    """The quantities whose form differs from the count of this clip; None if the model does not run there."""
     entries = sampler.at(clip)
     if isinstance(entries, Refused):
         return None
@@ -99,7 +99,7 @@ def _wrong(sampler: Sampler, parts: dict[str, dict[str, Polynomial]], clip: Clip
 
 
 def _domains(sampler: Sampler, axes: Sequence[Axis], parts: dict[str, dict[str, Polynomial]]) -> tuple[Domain, ...]:
-    """From the smallest sizes at which the model runs and the form says what is counted, alone and all together."""
+    """The domains from the smallest sizes at which the form equals the count, each axis alone and all together."""
 
     def holds(clip: Clip) -> bool:
         return _wrong(sampler, parts, clip) == []
@@ -124,7 +124,7 @@ _SHARES = 64
 
 
 def _largest(most: int, holds: Callable[[int], bool]) -> int:
-    """The largest number up to `most` that holds, where those below it do; 0 does."""
+    """The largest number up to `most` that holds, if all numbers below it hold; 0 always does."""
     below, above = 0, most
     while below < above:
         middle = above if above == most else (below + above + 1) // 2
@@ -141,15 +141,16 @@ _DRAWS = 8
 def _checked(
     sampler: Sampler, domains: Sequence[Domain], parts: dict[str, dict[str, Polynomial]], missing: dict[str, str]
 ) -> int:
-    """Clips at which the form says what was counted; what it gets wrong at clips drawn anew moves to `missing`.
+    """The number of traced clips at which the form equals the count.
 
-    Beyond its domain clips were looked at where it says something else; they are not among them.
+    A quantity whose form is wrong at one of the clips drawn here moves to `missing`. Clips outside of the domain, at
+    which the form may be wrong, do not count.
     """
     draw = random.Random(1)
     for clip in (tuple(_drawn(domain, draw) for domain in domains) for _ in range(_DRAWS)):
         wrong = _wrong(sampler, parts, clip)
         for quantity in list(parts) if wrong is None else wrong:
-            why = "it does not run" if wrong is None else "a count says otherwise"
+            why = "it does not run" if wrong is None else "a count differs"
             missing[quantity] = f"{why} at {sampler.sizes(clip)}"
             del parts[quantity]
     return sum(_wrong(sampler, parts, clip) == [] for clip in sampler.outcomes) if parts else 0

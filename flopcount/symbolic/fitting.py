@@ -1,9 +1,9 @@
 """Which polynomial a size is, from its values at some clips.
 
-Along one axis a size is k + m·⌊(n + shift) / step⌋, or with the square of it where height and width move together: all
-such staircases with a step up to a limit that go through what was seen are kept, and where they disagree is where to
-look next. Over several axes a size is k plus a product of one such factor for each axis, as a count of tokens is; what
-is neither has no polynomial here.
+Along one axis a size is k + m·⌊(n + shift) / step⌋, or has the square of the floor where height and width vary
+together. All such staircases through the values, with a step up to a limit, are candidates; the size at which most of
+them disagree is the next to look at. Over several axes a size is k plus a product of one such factor for each axis, as
+a number of tokens is. Any other size has no polynomial.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Every factor·⌊(n + shift) / step⌋^power + plus through what was seen along one axis, the smallest step first."""
+    """Every factor·⌊(n + shift) / step⌋^power + plus through the values along one axis, the smallest step first."""
 
     step: Numbers
     shift: Numbers
@@ -37,7 +37,7 @@ class Line:
         return len(self.step)
 
     def at(self, sizes: Numbers) -> Numbers:
-        """(candidates, sizes): what each says at each."""
+        """The value of each candidate at each size: (candidates, sizes)."""
         stairs = (sizes[None, :] + self.shift[:, None]) // self.step[:, None]
         return self.factor[:, None] * stairs**self.power + self.plus[:, None]
 
@@ -56,9 +56,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which staircases to look for: steps that are multiples of `each`, up to `limit`, and which powers of them.
+    """The staircases to try: steps that are multiples of `each`, up to `limit`, and their powers.
 
-    Where sizes come in eights, ⌊n/2⌋ is 4·⌊n/8⌋: of all that say the same only one is looked for.
+    If sizes are multiples of eight, ⌊n/2⌋ is 4·⌊n/8⌋: only one of several equal staircases is tried.
     """
 
     limit: int
@@ -66,7 +66,7 @@ class Steps:
     powers: tuple[int, ...] = (1,)
 
 
-_MOVES = (0, 1, -1, 2, -2)  # steps that padding or a kernel may move a square by
+_MOVES = (0, 1, -1, 2, -2)  # steps by which padding or a kernel may shift a square
 
 
 @lru_cache(maxsize=8)
@@ -78,7 +78,7 @@ def _staircases(steps: Steps) -> tuple[Numbers, Numbers]:
 
 
 def fit_line(sizes: Sequence[int], values: Sequence[int], steps: Steps) -> list[Line]:
-    """All such staircases through (sizes, values), which are not all the same, one Line for each power; maybe none."""
+    """All staircases through (sizes, values), a Line for each power, or none; the values must not all be equal."""
     lines = (_through(sizes, values, steps, power) for power in steps.powers)
     return [line for line in lines if len(line)]
 
@@ -87,7 +87,7 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
     n, v = np.array(sizes, dtype=np.int64), np.array(values, dtype=np.int64)
     low, high = int(n.argmin()), int(n.argmax())
     step, shift = _staircases(steps)
-    if power > 1:  # (q + 1)² is no multiple of q² and a number, as q + 1 is of q
+    if power > 1:  # q + 1 differs from q by a constant, but (q + 1)² from q² does not
         shift = np.concatenate([shift + move * step for move in _MOVES])
         step = np.tile(step, len(_MOVES))
     rise = ((n[high] + shift) // step) ** power - ((n[low] + shift) // step) ** power
@@ -102,7 +102,7 @@ def _through(sizes: Sequence[int], values: Sequence[int], steps: Steps, power: i
 
 
 def disagreement(fits: Sequence[Sequence[Line]], sizes: Sequence[int]) -> int | None:
-    """The size at which most of the candidates part; None where those of each fit say the same at all of them."""
+    """The size at which most of the candidates disagree; None if the candidates of each fit agree at all sizes."""
     n = np.array(sizes, dtype=np.int64)
     partings = np.zeros(len(n), dtype=np.int64)
     for lines in fits:
@@ -123,7 +123,7 @@ _COMPARED = 200
 def fit_sizes(
     values: Mapping[tuple[int, ...], int], base: tuple[int, ...], axes: Sequence[str], steps: Sequence[Steps]
 ) -> Polynomial | None:
-    """The polynomial through `values` (clip -> value), which hold lines through `base` and clips off them; or None."""
+    """The polynomial through `values` (clip -> value), clips on and off the lines through `base`; None if none fits."""
     lines: dict[int, Line] = {}
     for index in range(len(axes)):
         on_line = {
@@ -145,7 +145,7 @@ def fit_sizes(
 
 
 def _constants(values: Mapping[tuple[int, ...], int], base: tuple[int, ...], moving: list[int]) -> list[int]:
-    """What may stand beside the product: k of (v - k)(v₀ - k) = (v₁ - k)(v₂ - k) at clips that leave two lines."""
+    """Candidates of the constant: k of (v - k)(v₀ - k) = (v₁ - k)(v₂ - k) at clips that differ in two axes."""
     constants = [0]
     for clip, value in values.items():
         off_base = [index for index in moving if clip[index] != base[index]]

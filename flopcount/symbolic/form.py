@@ -1,4 +1,4 @@
-"""A closed form: what a model costs as an exact function of its clip, and where that holds."""
+"""A closed form: what a model costs as an exact function of its clip, and the sizes for which it holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LARGEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Sizes of one axis on which a form holds: from `minimum` in steps that reach `base`; if pinned, that alone."""
+    """Sizes of one axis on which a form holds: from `minimum` in steps that reach `base`; if pinned, only `base`."""
 
     axis: str
     base: int
@@ -52,9 +52,10 @@ class Domain:
 class Form:
     """Cost of a model as polynomials in staircases ⌊(n + shift) / step⌋ of the axes of its clip.
 
-    `input` is what it takes, such as "1×3×T×H×W" or "clip T×112×112".
-    `parts` has for each quantity the polynomial of each module's own amount; a quantity without is in `missing`, with
-    the reason. `rebuilt` says that the model is built anew for each clip; else it is one module, whose parameters stay.
+    `input` is the model's input, such as "1×3×T×H×W" or "clip T×112×112".
+    `parts` has the polynomial of each module's own amount, for each quantity; a quantity without one is in `missing`,
+    with the reason. `rebuilt` says that the model is built anew for each clip; otherwise it is one module, whose
+    parameters stay.
     """
 
     model: str
@@ -68,7 +69,7 @@ class Form:
 
     @property
     def base(self) -> dict[str, int]:
-        """The clip that the form is made from."""
+        """The clip from which the other clips vary."""
         return {domain.axis: domain.base for domain in self.domains}
 
     def even(self, stair: Staircase) -> bool:
@@ -76,11 +77,11 @@ class Form:
         return any(domain.axis == stair.axis and domain.even(stair) for domain in self.domains)
 
     def polynomial(self, quantity: str = "macs", module: str = "") -> Polynomial:
-        """Of a module with all that is in it; of the whole model where it is "".
+        """The polynomial of a module with its children; "" is the whole model.
 
         Raises:
-            UnknownNameError: no such quantity or module.
-            InputError: it has no closed form, with the reason.
+            UnknownNameError: there is no such quantity or module.
+            InputError: the quantity has no closed form; the message gives the reason.
         """
         require_quantity(quantity)
         if TABLE[quantity].made_of:
@@ -97,24 +98,24 @@ class Form:
         return total(inside)
 
     def own(self, quantity: str, module: str) -> Polynomial:
-        """Of a module's own operators or parameters, without what is in it."""
+        """The polynomial of a module's own operators or parameters, without its children."""
         if TABLE[quantity].made_of:
             return total([self.own(part, module) * times for part, times in TABLE[quantity].made_of.items()])
         return self.parts[quantity].get(module, Polynomial({}))
 
     def at(self, quantity: str, **sizes: Any) -> Any:
-        """The exact amount at these sizes of the axes, integers or NumPy arrays; an axis not given stays at the base.
+        """The exact amount at these sizes of the axes, integers or NumPy arrays; other axes stay at the base.
 
         Raises:
-            UnknownNameError: no such axis.
-            InputError: a size at which the form does not hold.
+            UnknownNameError: there is no such axis.
+            InputError: the form does not hold at one of the sizes.
         """
         polynomial = self.polynomial(quantity)
         point = {name: _whole(name, size) for name, size in sizes.items()}
         for name, size in point.items():
             domain = next((domain for domain in self.domains if domain.axis == name), None)
             if domain is None:
-                raise UnknownNameError("axis", name, list(self.base), f"the form is in {', '.join(self.base)}")
+                raise UnknownNameError("axis", name, list(self.base), f"the form has {', '.join(self.base)}")
             if size not in domain:
                 why = [("why", domain.pinned)] if domain.pinned else []
                 fix = (
@@ -126,7 +127,7 @@ class Form:
                     f"the form of {self.model} holds for {domain}, not for {_shown(size)}", [*why, ("fix", fix)]
                 )
         largest = _bound(polynomial, {name: int(np.max(size)) for name, size in (self.base | point).items()})
-        if largest > _LARGEST:  # beyond what an array of int64 holds; Python's integers are exact, and slower
+        if largest > _LARGEST:  # beyond the range of int64; Python's integers are exact, and slower
             point = {
                 name: size.astype(object) if isinstance(size, np.ndarray) else size for name, size in point.items()
             }
@@ -149,11 +150,11 @@ class Form:
         return self.at("params", **sizes)
 
     def text(self, quantity: str = "macs", module: str = "") -> str:
-        """As a person reads it."""
+        """The polynomial as plain text."""
         return self.written(self.polynomial(quantity, module))
 
     def latex(self, quantity: str = "macs", module: str = "") -> str:
-        """For math mode."""
+        """The polynomial in LaTeX, for math mode."""
         return self.written(self.polynomial(quantity, module), latex=True)
 
     def written(self, polynomial: Polynomial, *, latex: bool = False) -> str:
@@ -173,7 +174,7 @@ def _whole(name: str, size: Any) -> Any:
 
 
 def _zeros(sizes: Any) -> Any:
-    """So that a constant has the shape of what it was asked for."""
+    """The value in the shape of the sizes, also if it is a constant."""
     shapes = [size.shape for size in sizes if isinstance(size, np.ndarray)]
     return np.zeros(np.broadcast_shapes(*shapes), dtype=np.int64) if shapes else 0
 
@@ -183,5 +184,5 @@ def _shown(size: Any) -> str:
 
 
 def _bound(polynomial: Polynomial, largest: Mapping[str, int]) -> int:
-    """No term, and no sum of some, is larger where sizes are at most these."""
+    """An upper bound of every term and every partial sum at sizes up to these."""
     return sum(abs(Polynomial({monomial: number}).at(largest)) for monomial, number in polynomial.terms.items())

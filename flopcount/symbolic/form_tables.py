@@ -18,7 +18,7 @@ SCHEMA = "flopcount/form/1"
 
 
 def by_quantity(form: Form) -> Table:
-    """MACs, FLOPs, other FLOPs, parameters and bytes, each with its formula or with why it has none."""
+    """One row per quantity, with its formula or the reason why it has none."""
     columns = (Column("quantity", "text"), Column("closed form", "prose"))
     return Table(_title(form), columns, tuple(_rows(form)), None, tuple(_notes(form)))
 
@@ -40,8 +40,8 @@ def _sum(parts: Mapping[str, int]) -> Formula:
 
 
 def by_module(form: Form, quantity: str, depth: int) -> Table:
-    """What each module down to `depth` costs with all that is in it; what is above it alone, for itself."""
-    form.polynomial(quantity)  # which refuses what has no form
+    """What each module at `depth` costs with its children, and each module above it without them."""
+    form.polynomial(quantity)  # raises if the quantity has no form
     rows: dict[str, None] = {}
     for part in TABLE[quantity].made_of or (quantity,):
         for path in form.parts[part]:
@@ -52,7 +52,7 @@ def by_module(form: Form, quantity: str, depth: int) -> Table:
 
 
 def _formula(form: Form, quantity: str, path: str = "", depth: int | None = None) -> Formula:
-    """Of a module; of one above the depth shown only its own."""
+    """The formula of a module; a module above the shown depth has only its own."""
     own = depth is not None and (depth < 0 or path.count(".") + 1 < depth or not path)
     polynomial = form.own(quantity, path) if own else form.polynomial(quantity, path)
     return Formula(form.written(polynomial), form.written(polynomial, latex=True))
@@ -69,7 +69,7 @@ def _notes(form: Form) -> Iterator[str]:
         if domain.pinned:
             yield f"{domain.axis} is pinned: {domain.pinned}"
     if any(domain.pinned for domain in form.domains) and not form.rebuilt:
-        yield "parts sized to the clip are part of the form where a model by name is built anew: --rebuild"
+        yield "--rebuild builds a model by name anew for each clip, so the form includes the parts sized to the clip"
     if any(domain.axis == "S" for domain in form.domains):
         yield "S is the side of a square: H = W = S"
     yield f"equal to a count at each of {form.checked} clips"
@@ -78,7 +78,7 @@ def _notes(form: Form) -> Iterator[str]:
 
 
 def to_json(form: Form) -> str:
-    """Axes with where the form holds, and each polynomial as text, LaTeX and terms."""
+    """The axes with their domains, and each polynomial as text, LaTeX and terms."""
     whole = {
         "schema": SCHEMA,
         "model": form.model,

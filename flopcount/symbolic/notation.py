@@ -1,6 +1,6 @@
-"""Polynomials as a person reads them, in LaTeX, and for sympy; one walk over the terms for all three.
+"""Polynomials as plain text, as LaTeX and for sympy; one walk over the terms serves all three.
 
-Terms are ordered by what they are worth at the clip the form is made from, and what all of them share stands in front.
+Terms are in the order of their values at the base clip, and the factor that all of them share comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["latex", "sympified", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How staircases, powers, products and sums are written."""
+    """The notation of staircases, powers, products and sums."""
 
     staircase: Callable[[Staircase], Any]
     power: Callable[[Any, int], Any]
@@ -32,7 +32,7 @@ Even: TypeAlias = Callable[[Staircase], bool]
 
 
 def text(polynomial: Polynomial, base: Mapping[str, int], even: Even) -> str:
-    """Like "64·T·⌈H/2⌉·(9·⌈W/2⌉ + 1)"; terms in the order of what they are worth at `base`."""
+    """Text like "64·T·⌈H/2⌉·(9·⌈W/2⌉ + 1)"; terms are in the order of their values at `base`."""
     return str(_written(polynomial, base, _strings(_TEXT, even)))
 
 
@@ -76,7 +76,7 @@ def _written(polynomial: Polynomial, base: Mapping[str, int], notation: Notation
 
 
 def _shared(polynomial: Polynomial) -> Monomial:
-    """What divides every term."""
+    """The greatest factor of every term."""
     counts = [Counter(monomial) for monomial in polynomial.terms]
     common = counts[0]
     for count in counts[1:]:

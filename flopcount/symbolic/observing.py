@@ -1,4 +1,4 @@
-"""What a model does at one clip: every operator with its cost, every parameter, or why there is nothing to see."""
+"""What a model does at one clip: every operator with its cost and every parameter, or why it does not run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARAMETER, _TRAINED = "parameter", "trained"
 
 
 def quantities() -> tuple[str, ...]:
-    """Those that have a form of their own: they are counted, and each layer shows them."""
+    """The quantities that have a form of their own: they are counted, and each layer shows them."""
     return tuple(quantity.name for quantity in counted() if quantity.of_layers)
 
 
@@ -57,7 +57,7 @@ Clip: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A model that can be looked at: what it does at a clip, its axes, their sizes to begin with, and its input."""
+    """A model to observe: what it does at a clip, its axes, their base sizes, and its input as text."""
 
     observe: Callable[[Clip], tuple[Entry, ...] | Refused]
     names: tuple[str, ...]
@@ -66,7 +66,7 @@ class Observation:
 
 
 def amounts(signature: Signature) -> tuple[int, ...]:
-    """Of `quantities`; on symbols, symbols."""
+    """The amounts of `quantities`; symbols in the signature lead to symbols."""
     if signature.op == _PARAMETER:
         elements = signature.arguments["self"].numel
         owner = ModuleInfo("", "", elements, elements if signature.overload == _TRAINED else 0)
@@ -79,11 +79,11 @@ def _amounts(costed: CostedOp) -> tuple[int, ...]:
 
 
 def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observation:
-    """One built module, its parameters as they are, on inputs of other sizes."""
+    """One built module on inputs of other sizes; its parameters stay the same."""
     args, kwargs = arguments_of(inputs, module)
     axes = Axes.of((args, kwargs), names, layout)
     if Inventory.of(module).lazy:
-        why = "its lazy parameters have no size yet, so there is no closed form"
+        why = "lazy parameters have no size yet, so there is no closed form"
         raise InputError(why, [("in", type(module).__name__), ("fix", "run it once on an input first")])
     parameters = tuple(_parameters(module))
 
@@ -105,7 +105,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
         if axis not in whole:
             raise UnknownNameError("axis", axis, list(whole), "name some of T, H, W, B, or S for a square")
     if SQUARE in axes and clip.height != clip.width:
-        raise InputError(f"clip {clip} is no square", [("fix", "name the axes H and W")])
+        raise InputError(f"clip {clip} is not square", [("fix", "name the axes H and W")])
 
     def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
         at = whole | dict(zip(axes, sizes, strict=True))
@@ -134,7 +134,7 @@ def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
 
 
 def _parameters(module: nn.Module) -> Iterable[Entry]:
-    """A shared one once, with the first module that has it."""
+    """Every parameter once, with the first module that has it."""
     seen: set[int] = set()
     for path, part in named_modules(module):
         for name, parameter in part._parameters.items():

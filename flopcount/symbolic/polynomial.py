@@ -1,8 +1,8 @@
-"""Polynomials in staircases: what costs and sizes are as functions of the clip.
+"""Polynomials in staircases: costs and sizes as functions of the clip.
 
-A convolution of stride s turns n into ⌊(n + shift) / s⌋ + 1, and so does everything else that divides an axis; nested
-floors collapse into one. A size is thus made of staircases ⌊(n + shift) / step⌋, and a cost is a sum of products of
-them with whole coefficients. Everything here is exact and frozen.
+A convolution of stride s turns n into ⌊(n + shift) / s⌋ + 1, and so does every other operator that divides an axis;
+nested floors collapse into one. So a size consists of staircases ⌊(n + shift) / step⌋, and a cost is a sum of products
+of them with whole coefficients. Everything here is exact and frozen.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Polynomial:
 
     @staticmethod
     def constant(value: int) -> Polynomial:
-        """The same everywhere."""
+        """A polynomial with the same value at every clip."""
         return Polynomial({(): int(value)} if value else {})
 
     @staticmethod
     def of(staircase: Staircase, factor: int = 1, plus: int = 0) -> Polynomial:
-        """A multiple of a staircase, and a number; a multiple of the factor in it moves into the staircase."""
+        """Factor · staircase + number; a multiple of the factor in the number moves into the staircase."""
         if factor and plus % factor == 0:
             shift = staircase.shift + staircase.step * (plus // factor)
             return Polynomial({(Staircase(staircase.axis, shift, staircase.step),): factor})
@@ -54,11 +54,11 @@ class Polynomial:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Those it depends on, in order of appearance."""
+        """The axes that it depends on, in order of appearance."""
         return tuple(dict.fromkeys(stair.axis for monomial in self.terms for stair in monomial))
 
     def at(self, sizes: Mapping[str, Any]) -> Any:
-        """Its value where the axes have these sizes (integers or arrays, which broadcast)."""
+        """Its value at these sizes of the axes (integers or arrays, which broadcast)."""
         stairs = {stair: stair.at(sizes[stair.axis]) for monomial in self.terms for stair in monomial}
         total: Any = 0
         for monomial, coefficient in self.terms.items():
@@ -81,7 +81,7 @@ class Polynomial:
         return _without_zeros(terms)
 
     def divided(self, other: Polynomial) -> Polynomial | None:
-        """The quotient where it comes out even: by a number, by one product of staircases, or by itself."""
+        """The quotient if there is no remainder: by a number, by one product of staircases, or by itself."""
         if not self.terms or self.terms == other.terms:
             return Polynomial.constant(1) if self.terms else self
         if len(other.terms) != 1:

@@ -1,4 +1,4 @@
-"""Which clips to look at: along each axis as many as it takes to tell all staircases apart, and some off the lines."""
+"""Which clips to trace: along each axis enough to tell all staircases apart, and some where several axes vary."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .observing import Clip, Entry, Observation, Refused, quantities
 __all__ = ["STEP_LIMITS", "Axis", "Sampler"]
 
 STEP_LIMITS = {"B": 4, "T": 64}
-"""The largest step looked for along an axis."""
-_LIMIT = 256  # along any other: Swin's windows of 7 on a stride of 32 repeat after 224
+"""The largest step of a staircase along an axis."""
+_LIMIT = 256  # along the other axes: Swin's windows of 7 on a stride of 32 repeat after 224
 _STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 64)
 _FIRST = (0, 1, 2, 3, 5, 8, 13, 21)  # in steps above the base
-_MOST = 48  # sizes looked at along one axis
+_MOST = 48  # sizes to trace along one axis
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: the model runs on sizes a whole number of steps from its base, or on no other (`pinned` says why)."""
+    """One axis: the model runs on sizes in steps above its base, or only on the base (`pinned` says why)."""
 
     name: str
     base: int
@@ -34,18 +34,18 @@ class Axis:
 
     @property
     def steps(self) -> Steps:
-        """The staircases to look for."""
+        """The staircases to try."""
         return Steps(STEP_LIMITS.get(self.name, _LIMIT), self.step, (1, 2) if self.name == SQUARE else (1,))
 
     @property
     def farthest(self) -> int:
-        """The largest size looked at: two periods of the widest staircase above the base."""
+        """The largest size to trace: two periods of the widest staircase above the base."""
         return self.base + 2 * self.step * -(-self.steps.limit // self.step)
 
 
 @dataclass
 class Sampler:
-    """Looks at clips, each once."""
+    """Traces clips, each once."""
 
     model: Observation
     progress: Callable[[str], None]
@@ -58,27 +58,27 @@ class Sampler:
 
     @property
     def base(self) -> Clip:
-        """Their sizes to begin with."""
+        """The base sizes of the axes."""
         return self.model.base
 
     def at(self, clip: Clip) -> tuple[Entry, ...] | Refused:
-        """What the model does there, or why it does nothing."""
+        """What the model does at a clip, or why it does not run."""
         if clip not in self.outcomes:
             self.progress("×".join(map(str, clip)))
             self.outcomes[clip] = self.model.observe(clip)
         return self.outcomes[clip]
 
     def runs(self, clip: Clip) -> bool:
-        """Whether the model runs there."""
+        """Whether the model runs at a clip."""
         return not isinstance(self.at(clip), Refused)
 
     def why(self, clip: Clip) -> str:
-        """Why it does not run there; nothing where it does."""
+        """Why the model does not run at a clip; "" if it does."""
         outcome = self.at(clip)
         return outcome.why if isinstance(outcome, Refused) else ""
 
     def sizes(self, clip: Clip) -> str:
-        """As a person reads it."""
+        """The sizes of a clip as text."""
         return ", ".join(f"{name} = {size}" for name, size in zip(self.names, clip, strict=True))
 
     def moved(self, index: int, size: int) -> Clip:
@@ -86,7 +86,7 @@ class Sampler:
         return (*self.base[:index], size, *self.base[index + 1 :])
 
     def axis(self, index: int) -> Axis:
-        """On which sizes of this axis the model runs, the others as in the base."""
+        """The sizes of this axis on which the model runs, with the other axes at the base."""
         why = ""
         for step in _STEPS:
             axis = Axis(self.names[index], self.base[index], step)
@@ -98,7 +98,7 @@ class Sampler:
         return Axis(self.names[index], self.base[index], 1, why)
 
     def line(self, index: int, axis: Axis) -> list[Clip]:
-        """Clips along one axis that tell all staircases of all sizes apart."""
+        """Clips along one axis that tell the staircases of all sizes apart."""
         sizes = [axis.base + axis.step * k for k in _FIRST if axis.base + axis.step * k <= axis.farthest]
         sizes += [axis.farthest - axis.step, axis.farthest]
         grid = range(axis.base, axis.farthest + 1, axis.step)
@@ -112,24 +112,24 @@ class Sampler:
         return [self.moved(index, size) for size in sizes]
 
     def entries(self, clips: Iterable[Clip]) -> list[tuple[Entry, ...]]:
-        """What the model does at each.
+        """What the model does at each clip.
 
         Raises:
-            InputError: it does not run at one of them, though it does on sizes around.
+            InputError: the model does not run at one of them, although it runs on sizes around it.
         """
         by_clip = []
         for clip in clips:
             entries = self.at(clip)
             if isinstance(entries, Refused):
                 raise InputError(
-                    f"no closed form: the model runs on sizes around {self.sizes(clip)}, and not there",
-                    [("seen", entries.why), ("fix", "name fewer axes, or give a clip of sizes that it takes")],
+                    f"no closed form: the model runs on sizes around {self.sizes(clip)}, but not there",
+                    [("seen", entries.why), ("fix", "name fewer axes, or give a clip that it takes")],
                 )
             by_clip.append(entries)
         return by_clip
 
     def crossings(self, lines: Sequence[Sequence[Clip]]) -> list[Clip]:
-        """Clips that leave two lines and all lines, where products show."""
+        """Clips where two axes vary, and clips where all vary, which show products."""
         draw = random.Random(0)
         moving = [index for index, line in enumerate(lines) if len(line) > 1]
         corners = [
@@ -146,7 +146,7 @@ class Sampler:
 
 
 def _moving(by_clip: Sequence[Sequence[Entry]]) -> list[tuple[int, ...]]:
-    """Sizes that are not the same at all clips, each distinct column once."""
+    """Sizes that differ between clips, each distinct column once."""
     sizes: dict[tuple[int, ...], None] = {}
     keys: set[tuple[int, ...]] = set()
     for quantity, _ in enumerate(quantities()):

@@ -1,7 +1,7 @@
 """Operators at several clips -> the polynomial of each module's amount.
 
-Sizes become polynomials, and the rule that counts an operator runs once on them; where it leads out of polynomials, its
-amount is fitted as if it were a size. Either way the polynomial must say what was counted at every clip seen.
+Sizes become polynomials, and the rule that counts an operator runs once on them; if its result is no polynomial, the
+amount is fitted as if it were a size. Either way the polynomial must equal the count at every traced clip.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Clips", "Resists", "solved"]
 
 
 class Resists(Exception):
-    """A quantity has no polynomial; the message says which operator is to blame."""
+    """A quantity has no polynomial; the message names the operator that prevents it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Clips seen, the first of which the form is made from: named axes, and the staircases to look for on each."""
+    """Traced clips, the base first: named axes, and the staircases to try on each."""
 
     axes: tuple[str, ...]
     steps: tuple[Steps, ...]
@@ -38,7 +38,7 @@ class Clips:
         return fit_sizes(by_clip, self.seen[0], self.axes, self.steps)
 
     def holds(self, polynomial: Polynomial | None, values: Sequence[int]) -> bool:
-        """Whether it says these values."""
+        """Whether the polynomial has these values at the clips."""
         return polynomial is not None and all(
             polynomial.at(dict(zip(self.axes, clip, strict=True))) == value
             for clip, value in zip(self.seen, values, strict=True)
@@ -49,7 +49,7 @@ def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[st
     """Module -> the polynomial of its own amount.
 
     Raises:
-        Resists: an operator's amount is no polynomial in staircases.
+        Resists: an operator's amount is not a polynomial in staircases.
     """
     sizes: dict[tuple[int, ...], Polynomial | None] = {}
     amounts: dict[tuple[int, ...], Polynomial] = {}
@@ -60,7 +60,7 @@ def solved(columns: Sequence[AlignedOp], quantity: str, clips: Clips) -> dict[st
             amounts[key] = _amount(column, quantities().index(quantity), clips, sizes)
         times = clips.fit(column.times)
         if times is None:
-            raise Resists(f"{column.name} in {column.module or 'the model itself'} is called irregularly often")
+            raise Resists(f"the calls of {column.name} in {column.module or 'the model itself'} follow no staircase")
         by_module.setdefault(column.module, []).append(amounts[key] * times)
     return {module: total(polynomials) for module, polynomials in by_module.items()}
 
@@ -94,5 +94,5 @@ def _by_rule(
         symbols.append(Symbol(values[0], sizes[values]))
     try:
         return polynomial_of(amounts(with_numbers(column.signatures[0], symbols))[quantity])
-    except (TypeError, ValueError, ArithmeticError):  # a rule that wants plain integers, such as one of a user's
+    except (TypeError, ValueError, ArithmeticError):  # a rule that needs plain integers, as a user's may
         return None

@@ -1,8 +1,8 @@
 """Integers that know which polynomial of the clip they are, so that a cost rule run on them gives a formula.
 
-The rule is the one that counts; there is no second copy. A rule that compares sizes decides by the value they have at
-the clip the form is made from; where another clip decides otherwise the form would be wrong there, which putting it
-beside counts of other clips shows (`solved` and `closed_form` do).
+The rule is the one that counts; there is no second copy. A rule that compares sizes decides by their values at the base
+clip. If another clip decides otherwise, the form is wrong there; `solved` and `closed_form` compare it with counts of
+other clips to detect this.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["Symbol", "polynomial_of"]
 
 
 class Symbol(int):
-    """A size or count with its polynomial; None where arithmetic led out of polynomials."""
+    """A size or count with its polynomial; None if the result of the arithmetic is no polynomial."""
 
     polynomial: Polynomial | None
 
     def __new__(cls, value: int, polynomial: Polynomial | None) -> Symbol:
-        """`value` is that of the polynomial at the clip the form is made from."""
+        """`value` is the polynomial's value at the base clip."""
         symbol = super().__new__(cls, value)
         symbol.polynomial = polynomial
         return symbol
@@ -44,7 +44,7 @@ class Symbol(int):
         return _made(int(other) // int(self), other, self, _quotient)
 
     def __mod__(self, other: int) -> Symbol:
-        """0 where it is 0 at every clip. Elsewhere it is not 0, so that a rule goes the way that serves all of them."""
+        """0 if it is 0 at every clip, else 1, so that a rule takes the branch that is right for all clips."""
         a, b = polynomial_of(self), polynomial_of(other)
         if a is not None and b is not None and a.divided(b) is not None:
             return Symbol(0, Polynomial.constant(0))
@@ -58,7 +58,7 @@ class Symbol(int):
 
 
 def polynomial_of(value: int) -> Polynomial | None:
-    """Of a symbol its own, of any other integer the constant."""
+    """The polynomial of a symbol, or of any other integer its constant."""
     return value.polynomial if isinstance(value, Symbol) else Polynomial.constant(value)
 
 

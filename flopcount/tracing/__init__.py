@@ -1,6 +1,6 @@
-"""Module + input -> every ATen-level operation with its module path and shapes, and nothing changed.
+"""Module + input -> every ATen-level operation with its module path and shapes; nothing is changed.
 
-`trace` is one forward pass on the first engine of the ladder that serves; `weightless` builds a module without weights.
+`trace` runs one forward pass on the first engine of the ladder that can; `weightless` builds a module without weights.
 """
 
 from .building import lightest, require_room, weightless

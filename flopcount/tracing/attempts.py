@@ -1,4 +1,4 @@
-"""One attempt to run a module on one engine, with everything put back afterwards."""
+"""One attempt to run a module on one engine, with everything restored afterwards."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ ResultT = TypeVar("ResultT")
 def attempt(
     module: nn.Module, path: ModulePath, rung: Rung, body: Callable[[Start], ResultT]
 ) -> tuple[ResultT, RecordingMode, dict[str, int]]:
-    """Run `body` on one engine: its result, the mode that wrote down, and the elements of lazy parameters by name.
+    """Run `body` on one engine: its result, the recording mode, and the elements of lazy parameters by name.
 
-    Module and process are as before afterwards.
+    Module and process are restored afterwards.
 
     Raises:
         Failed: the module raised.
-        Unknown: it asked for what this engine does not have.
-        FlopcountError: it does what no engine counts.
+        Unknown: the module needs a value or an operator that this engine does not have.
+        FlopcountError: the module does something that no engine can count.
     """
     name = type(module).__name__
     owned = path.owned
@@ -78,7 +78,7 @@ def attempt(
 
 @contextmanager
 def _undone(keeper: Keeper, thread: int) -> Iterator[None]:
-    """Whatever was written to is as before, and what an outer count noted is noted still."""
+    """Restore all tensors that the run writes to, and the last `Unknown` of an outer count."""
     before = Unknown.last.get(thread)
     Unknown.last[thread] = None
     try:
@@ -90,7 +90,7 @@ def _undone(keeper: Keeper, thread: int) -> Iterator[None]:
 
 @contextmanager
 def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> Iterator[None]:
-    """Whatever a user's module raises, SystemExit included, is told with its place; ours is ours, as `attempt` says."""
+    """Turn what a user's module raises, SystemExit included, into an error with its place; flopcount's own pass."""
     try:
         yield
     except (FlopcountError, Unknown):
@@ -98,7 +98,7 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
         raise
     except Uncountable as error:
         raise _uncountable(module, error, path.failure[0] if path.failure else "") from None
-    except KeyboardInterrupt:  # the caller's own
+    except KeyboardInterrupt:  # from the caller
         raise
     except BaseException as error:
         beside.refuse()
@@ -114,31 +114,31 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
 
 
 def _raise_what_was_caught(thread: int) -> None:
-    """A module that catches what an engine raises goes on with other numbers than it would have."""
+    """Raise what the engine raised if the module caught it, since the module then goes on with other numbers."""
     caught = Unknown.last.get(thread)
     if caught is not None:
         raise caught
 
 
 def _set_aside() -> Any:
-    """Without the modes of a count that this one is nested in; a caller's own modes stay."""
+    """Disable the modes of an outer count; a caller's own modes stay."""
     modes = current_dispatch_modes()
     return disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
 
 
 def _uncompiled() -> Any:
-    """Compiled modules run as they were written; Dynamo would trace through this very trace."""
+    """Run compiled modules uncompiled; Dynamo would trace through this trace itself."""
     return torch.compiler.set_stance("force_eager") if DYNAMO in sys.modules else nullcontext()
 
 
 def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse what is there before anything runs: sparse, nested and quantized tensors, and parts of others.
+    """Refuse tensors that exist before the run: sparse, nested and quantized ones, and shards.
 
     Raises:
         InputError: there is one.
     """
     tensors: list[Any] = tensors_of(args, kwargs)
-    before = Unknown.last.get(get_ident())  # of the count that this one is nested in, whose module may catch a refusal
+    before = Unknown.last.get(get_ident())  # of the outer count, whose module may catch this refusal
     refuse_shards(module, owned, tensors, of_parts=False)
     try:
         for position, tensor in enumerate(tensors):

@@ -1,4 +1,4 @@
-"""Which module is running: the path every op is charged to, and the shapes every module call saw."""
+"""Which module is running: the path that every op belongs to, and the shapes of every module call."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .walk import Inventory
 
 __all__ = ["ModulePath"]
 
-_RAISING = object()  # torch gives no fourth argument where the call raises
+_RAISING = object()  # torch passes no fourth argument if the call raises
 
 
 class ModulePath:
-    """Follows one forward pass through global module hooks; a context manager that leaves none behind.
+    """Follows one forward pass through global module hooks, which this context manager removes at the end.
 
-    `path` is the dotted name of the innermost running module of `root`. A module that `root` does not own (made on
-    the fly, or called through `.forward`) is charged to the one that runs it. A shared module has its first name.
-    Of nested counts only the innermost follows.
+    `path` is the dotted name of the innermost running module of `root`. The ops of a module that `root` does not own
+    (built in the forward, or called through `.forward`) belong to the module that runs it. A shared module has its
+    first name. Of nested counts only the innermost follows.
     """
 
     _running: ClassVar[list[ModulePath]] = []
@@ -57,7 +57,7 @@ class ModulePath:
         self._running.remove(self)
         for hook in self._hooks:
             hook.remove()
-            hooks_with_kwargs.pop(hook.id, None)  # which torch's remove() forgets
+            hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if get_ident() == self._thread and self._running[-1] is self:
@@ -67,18 +67,18 @@ class ModulePath:
     def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, result: Any = _RAISING) -> None:
         if get_ident() != self._thread or self._running[-1] is not self:
             return
-        if result is _RAISING:  # the first module to see this exception is where it happened
+        if result is _RAISING:  # the exception comes from the first module that sees it
             raised = sys.exc_info()[1]
             if raised is not self._raised:
                 self._raised, self.failure = raised, (self.path, module, args)
         elif id(module) in self.names:
             inputs = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, self._shapes(inputs), self._shapes(result)))
-        if self._outer:  # nothing was entered where a hook before ours raised
+        if self._outer:  # a hook before this one raised, so this module was not entered
             self.path = self._outer.pop()
 
     def _shapes(self, value: Any) -> tuple[tuple[int, ...], ...]:
-        """Shapes of all tensors in nested containers; nearly all modules take and give one, of few distinct shapes."""
+        """Shapes of all tensors in nested containers; most modules take and return one, of few distinct shapes."""
         kind = type(value)
         if kind is tuple and len(value) == 1:
             value = value[0]
@@ -93,9 +93,9 @@ class ModulePath:
 
 
 def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
-    """As `ModulePath._shapes`, dataclass-like outputs of transformers included.
+    """The same as `ModulePath._shapes`, with dataclass-like outputs of transformers.
 
-    `within` are the containers on the way, since a module may return one that contains itself.
+    `within` are the enclosing containers, since a module may return one that contains itself.
     """
     if isinstance(value, torch.Tensor):
         return [tuple(value.shape)]

@@ -1,6 +1,6 @@
-"""Autocast on tensors without data: torch casts by device and knows none for meta, so the casts are made here.
+"""Autocast on tensors without data: torch casts by device and has no autocast for meta, so this file casts.
 
-Parameters stay real while activations do not, so that torch's own casts would meet only half of the arguments.
+Parameters stay real and activations do not, so torch's own casts would reach only half of the arguments.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _CASTS = {
 }
 _BY_NAME = {f"aten.{name}": cast for cast, names in _CASTS.items() for name in names.split()}
 _ALIASES = {
-    **dict.fromkeys(("aten.dot", "aten.vdot"), Cast.WIDEST),  # unlike other matrix products
+    **dict.fromkeys(("aten.dot", "aten.vdot"), Cast.WIDEST),  # float32, unlike other matrix products
     **dict.fromkeys(("aten.index_add", "aten.index_reduce", "aten.scatter", "aten.scatter_reduce")),  # not at all
 }
-"""Those that torch casts in another way than their canonical operator."""
+"""Operators that torch casts differently from their canonical operator."""
 
 
 def cast_of(func: Any) -> Cast | None:
-    """What autocast does with the arguments of an operator; None where it has no say."""
+    """What autocast does with the arguments of an operator; None if it leaves them alone."""
     name = str(getattr(func, "overloadpacket", func))
     if name in _ALIASES:
         return _ALIASES[name]
@@ -66,7 +66,7 @@ _increment_nesting, _decrement_nesting = torch.autocast_increment_nesting, torch
 
 
 def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Arguments as autocast hands them to an operator; the casts are dispatched like any other operator."""
+    """The arguments that autocast passes to an operator; the casts are dispatched like any other operator."""
     seen: set[torch.dtype] = set()
     map_tensors(lambda tensor: seen.add(tensor.dtype), (args, kwargs))
     dtype = torch.float32 if cast is Cast.WIDEST else _lower(seen)
@@ -80,7 +80,7 @@ def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[A
 
 
 def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
-    """What autocast casts to; where torch has cast the weights already, it no longer says that it is on."""
+    """The dtype that autocast casts to; if autocast is already off, the dtype of weights that torch has cast."""
     for device in _DEVICES:
         if torch.is_autocast_enabled(device):
             return torch.get_autocast_dtype(device)
@@ -90,9 +90,9 @@ def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
 
 @contextmanager
 def cacheless() -> Iterator[None]:
-    """Autocast keeps the weights it cast until it ends; those of a count must not serve the caller's training.
+    """Clear autocast's cache of cast weights, since the caller's training must not use those of a count.
 
-    The settings are as before afterwards, also where a module that raises left its own.
+    The settings are restored afterwards, also if a module changes them and raises.
     """
     was = [(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)) for device in _DEVICES]
     cached = torch.is_autocast_cache_enabled()

@@ -1,4 +1,4 @@
-"""Building a module without its weights: what enters is a builder, what leaves is a module on the meta device."""
+"""Building a module without its weights: a builder -> a module on the meta device."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
 
     Parameters and large buffers end up on the meta device, small buffers keep their values. Unlike a plain
     `torch.device("meta")`, code that reads values while building (`torch.linspace(...).item()`) works, and no
-    initialisation of large tensors runs. Random states are as before. A builder that reads the values of a large
-    tensor is run for real, and its weights are let go afterwards.
+    initialisation of large tensors runs. Random states are restored. If the builder reads the values of a large
+    tensor, it runs for real, and its weights are freed afterwards.
     """
     built: Any
     with TURN, uncollected(), preserved(nn.Module(), real=False), torch.no_grad():
@@ -48,10 +48,10 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
 
 
 def lightest(build: Callable[[], nn.Module], use: Callable[[nn.Module], T], *, max_params: int | None = None) -> T:
-    """What `use` makes of a model without weights; only where that needs them (TraceError), of one built for real.
+    """The result of `use` on a model without weights, or with real weights if `use` needs them (TraceError).
 
     Raises:
-        TraceError: and it has more than `max_params` parameters, or they do not fit into the memory that is free.
+        TraceError: `use` needs weights, and there are more than `max_params`, or more than fit into free memory.
     """
     bare = weightless(build)
     try:
@@ -60,39 +60,38 @@ def lightest(build: Callable[[], nn.Module], use: Callable[[nn.Module], T], *, m
         require_room(bare, error, max_params)
     state = torch.get_rng_state()
     try:
-        torch.default_generator.manual_seed(0)  # the weights may decide what is computed: the same ones every time
+        torch.default_generator.manual_seed(0)  # weights may decide what is computed, so they are the same every time
         built = build()
     finally:
         torch.set_rng_state(state)
     return use(built)
 
 
-_BUILDING = 1.5  # initialisation makes copies
+_BUILDING = 1.5  # factor for the copies that initialisation makes
 
 
 def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = None) -> None:
-    """Before a model without weights is built with them.
+    """Check that a model without weights can be built with them; a failing allocation would end the process.
 
     Raises:
-        TraceError: `reason`, and they are more than `max_params`, or take more memory than is free; an allocation that
-            fails would end the process.
+        TraceError: the `reason`, if the weights are more than `max_params`, or do not fit into free memory.
     """
     parameters = [parameter for parameter in bare.parameters() if not is_lazy(parameter)]
     count = sum(parameter.numel() for parameter in parameters)
     needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
     free = _free_memory()
     if max_params is not None and count > max_params:
-        seen = f"{si(count)} parameters, of which at most {si(max_params)} are made"
+        seen = f"{si(count)} parameters, more than the limit of {si(max_params)}"
         raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
     if needed * _BUILDING > free:
         raise TraceError(
-            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit",
+            f"{reason.message}, and its weights of {si(needed, 'B')} do not fit into memory",
             [*reason.details[:-1], ("seen", f"{si(int(free), 'B')} are free"), ("fix", "build it smaller: --set")],
         ) from None
 
 
 def _free_memory() -> float:
-    """Bytes that can be had; what Linux only caches of files counts as free."""
+    """Free memory in bytes; on Linux the file cache counts as free."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -101,27 +100,27 @@ def _free_memory() -> float:
 
 
 class _BuildMode(MetaMode):
-    """Builds without recording: initialisation writes to nothing, small tensors have their values."""
+    """Builds without recording: large tensors are not initialised, and small ones have their values."""
 
     def record(self, signature: object) -> None:
         """Building is not counted."""
 
     def knows(self, tensor: torch.Tensor) -> bool:
-        """A small parameter too: an initialisation may look at what it drew (`nn.init.trunc_normal_` does)."""
+        """Small parameters are known too, since an initialisation may read its own values (`nn.init.trunc_normal_`)."""
         return not tensor.is_meta and tensor.numel() <= self.known_limit
 
     def _keep(self, tensor: torch.Tensor) -> None:
-        """What is being built may be written."""
+        """Keep nothing: a builder may write to its own tensors."""
 
     def _has_no_values(self, tensor: torch.Tensor) -> None:
-        """Nor is it asked who fills it."""
+        """Ignore it: a builder may fill memory in any way."""
 
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
-        """Nothing to check: an initialisation fills what it is given."""
+        """Check nothing: an initialisation fills its argument."""
 
 
 def _parameters_to_meta(module: nn.Module) -> None:
-    """Small parameters were made for real; like the rest they have no values. Sharing is kept."""
+    """Move the small real parameters to meta, so that no parameter has values; shared ones stay shared."""
     moved: dict[int, nn.Parameter] = {}
     for part in module.modules():
         for name, parameter in part._parameters.items():

@@ -1,8 +1,8 @@
-"""Which engine serves: each attempt is made only where those before could not tell, and a real run only for its data.
+"""Which engine runs a module: an attempt is made only if the earlier ones cannot tell, and a real run only for data.
 
-What enters is a ladder of engines; what leaves is what the first gives that meets nothing unknown. An error is the
-module's own where tensors without data meet it twice in the same line, with and without devices; where they disagree,
-or where values were asked for, the next engine may serve. No word of an error decides that, only its place.
+What enters is a ladder of engines; what leaves is the result of the first that meets nothing unknown. An error is the
+module's own if tensors without data raise it twice in the same line, with and without devices. If they disagree, or if
+the module asks for values, the next engine is tried. The place of an error decides this, never its words.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Outcome = tuple[Rung, Failure | Unknown]
 
 
 def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[[Rung], ResultT]) -> ResultT:
-    """What the first attempt gives that succeeds; `engine` is "auto" or the name of those to try.
+    """The result of the first attempt that succeeds; `engine` is "auto" or the name of the engine to try.
 
     Raises:
         ForwardError: the module itself raises.
-        TraceError: no attempt could tell.
+        TraceError: no engine could run it.
     """
     outcomes: list[Outcome] = []
     try:
@@ -62,11 +62,11 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
             ],
         )
     finally:
-        outcomes.clear()  # the frames of an attempt hold its tensors, and would hold this list
+        outcomes.clear()  # the frames of an attempt keep its tensors alive, and would keep this list
 
 
 def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
-    """Whether an attempt can know more than those before."""
+    """Whether an attempt can find out more than the earlier ones."""
     if not outcomes:
         return True
     failed = isinstance(outcomes[-1][1], Failure)
@@ -74,7 +74,7 @@ def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
         return not failed
     if rung.real:
         return _wants_values(outcomes) and (not rung.gradients or failed)
-    # with gradients a module goes further only where it raises without them
+    # with gradients a module gets further only if it raises without them
     return failed and not _unknowns(outcomes) if rung.gradients else True
 
 
@@ -83,7 +83,7 @@ def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:
 
 
 def _wants_values(outcomes: list[Outcome]) -> bool:
-    """Whether tensors without data could not tell: one attempt asked for values, or they disagree on what is wrong."""
+    """Whether the module needs values: an attempt without data asked for one, or two such attempts disagree."""
     dataless = [(rung, outcome) for rung, outcome in outcomes if not rung.real]
     if _unknowns(dataless) or not dataless:
         return True
@@ -97,27 +97,27 @@ def _wants_values(outcomes: list[Outcome]) -> bool:
 
 
 def _own(outcomes: list[Outcome]) -> Failure | None:
-    """The error that the module raises itself, where one is: on real tensors, or on all the others alike."""
+    """The module's own error, if there is one: an error on real tensors, or on all engines without data."""
     real = [outcome for rung, outcome in outcomes if rung.real]
     failures = [outcome for outcome in (real or [outcome for _, outcome in outcomes]) if isinstance(outcome, Failure)]
     if not failures or (real and isinstance(real[-1], Unknown)) or (not real and _unknowns(outcomes)):
         return None
-    # words of the caller's own tell devices, as they would be; Python's and torch's tell types, as they are
+    # the caller's words name devices as they would be, so the last is shown; Python and torch name types as they are
     shown = [failure for failure in failures if failure.by_caller and failure.by_raise]
     return shown[-1] if shown else failures[-1 if real else 0]
 
 
-_NORMS = "_verify_batch_size"  # torch's function that wants several values per channel
+_NORMS = "_verify_batch_size"  # torch's function that requires several values per channel
 
 
 def forward_error(module: nn.Module, failure: Failure) -> ForwardError:
-    """The module's own error, with its layer; advice only where an operator or a layer of torch's refused its input."""
+    """The module's own error, with its layer; advice only if an operator or a layer of torch rejects its input."""
     details = [("in", f"{failure.layer or 'the model itself'} ({type(failure.module).__name__})")]
     seen = ", ".join(map(str, specs_of(failure.given)))
     if seen:
         details.append(("given", seen))
     if failure.function == _NORMS:
-        fix = "a norm in training needs several values per channel: give a larger batch (or clip), or .eval() the norm"
+        fix = "a norm in training needs several values per channel: give a larger batch or clip, or call .eval()"
         details.append(("fix", fix))
     elif failure.refuses_input:
         details.append(("fix", "check the input's shape against what this layer needs"))

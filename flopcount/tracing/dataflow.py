@@ -1,7 +1,7 @@
-"""Follows the data of a forward pass: which storage every op reads and writes, when it is made and when let go.
+"""Follows the data of a forward pass: which storages every op reads and writes, and when each is created and freed.
 
-A storage is told by its address as long as it lives, and a weak reference says when that ends: views, attributes and
-whatever autograd saved keep it alive, as they would with real data. Only a trace that is asked for it pays for it.
+An address identifies a storage while it lives, and a weak reference says when that ends: views, attributes and
+autograd's saved tensors keep it alive, as they would with real data. Only a trace with `dataflow` pays for this.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["DataflowRecorder"]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the memory at an address belongs; `exact` unless it only stands in for a view of something real."""
+    """The storage of the memory at an address; `exact` unless it only replaces a view of real memory."""
 
     serial: int
     exact: bool
@@ -39,7 +39,7 @@ class _Place:
 class DataflowRecorder:
     """Watches a mode run its ops, whose list `ops` is the clock.
 
-    `follow` stands around each handler of the mode. An op made of others is not followed itself: its parts are.
+    `follow` wraps each handler of the mode. Of a composite op only the parts are followed.
     """
 
     def __init__(self, module: nn.Module, ops: list[Op]) -> None:
@@ -56,11 +56,11 @@ class DataflowRecorder:
                 self._add(buffer, Role.BUFFER)
 
     def inputs(self, values: Any) -> None:
-        """The tensors that the module is given."""
+        """Note the tensors that the module gets."""
         map_tensors(lambda tensor: self._add(tensor, Role.INPUT), values)
 
     def follow(self, handler: Callable[..., Any], func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a handler, and write down the data of the op it recorded, if it did."""
+        """Run a handler, and note the data of the op that it records, if any."""
         result = handler(func, args, kwargs)
         if len(self.ops) > len(self.flows):
             self._pad(len(self.ops) - 1)
@@ -68,11 +68,11 @@ class DataflowRecorder:
         return result
 
     def _pad(self, length: int) -> None:
-        """Work that nobody saw has no data to follow."""
+        """Unseen work has no data to follow."""
         self.flows += [Flow()] * (length - len(self.flows))
 
     def dataflow(self) -> Dataflow:
-        """All that was seen; what lives now outlives the forward pass."""
+        """The dataflow of the forward pass; storages that live now outlive it."""
         self._pad(len(self.ops))
         return Dataflow(tuple(self.flows), tuple(self.storages))
 
@@ -101,7 +101,7 @@ class DataflowRecorder:
 
     def _access(self, tensor: torch.Tensor) -> Access:
         place = self._places.get(memory_id(tensor))
-        if place is None:  # made out of sight: a literal, or a tensor that the module keeps
+        if place is None:  # no recorded op made it: a literal, or a tensor that the module keeps
             role = Role.PARAMETER if isinstance(tensor, nn.Parameter) else Role.CONSTANT
             return Access(self._add(tensor, role))
         if not place.exact:
@@ -111,7 +111,7 @@ class DataflowRecorder:
         return region(place.serial, nbytes, shape, stride, offset, tensor.itemsize)
 
     def _add(self, tensor: torch.Tensor, role: Role, born: int = -1) -> int:
-        """A storage not seen before gets a number."""
+        """The number of a storage; a new storage gets the next number."""
         storage = tensor.untyped_storage()
         place = self._places.get(storage_id(storage))
         if place is None:
@@ -122,9 +122,9 @@ class DataflowRecorder:
         return place.serial
 
     def _stand_in(self, tensor: torch.Tensor, source: torch.Tensor, *, same: bool) -> None:
-        """A view of real data may be another piece of memory here (on meta, or fake): it counts as the same.
+        """Identify a view of real data with its source, although its memory here (meta or fake) may be another.
 
-        `same` where it is laid out as the source, without what lies before that one.
+        `same` if its layout is the source's, without what lies before the source.
         """
         address = memory_id(source)
         if memory_id(tensor) not in self._places:
@@ -148,19 +148,19 @@ class DataflowRecorder:
 
 
 def _returns_input(signature: Signature) -> bool:
-    """Dropout at test time is its input, whatever tensor the engine made for it; native_dropout gives a mask, too."""
+    """Dropout in eval mode is its input, whatever tensor the engine returns; native_dropout also returns a mask."""
     if len(signature.outputs) > 1 or canonical_name(signature.op, signature.overload) != "aten.dropout":
         return False
     return signature.arguments["train"] is False or signature.arguments["p"] == 0
 
 
 def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
-    """Bytes that a convolution copies, since it wants its input row-major or else exactly channels-last."""
+    """Bytes that a convolution copies, since its input must be row-major or exactly channels-last."""
     exact = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     return 0 if x.is_contiguous(memory_format=exact if channels_last else torch.contiguous_format) else x.nbytes
 
 
 def _scattered(x: torch.Tensor) -> int:
-    """Bytes that a product of batches of matrices copies, where all axes but the last two cannot be one axis."""
+    """Bytes that a batched matrix product copies, if all axes but the last two cannot merge into one."""
     axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
     return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(axes)) else x.nbytes

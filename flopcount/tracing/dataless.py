@@ -1,8 +1,8 @@
-"""What is known of tensors without data, and what is noticed about them: the part of the first engine that runs none.
+"""Which values the first engine knows, and how it detects unseen work: its part that runs no operators.
 
-Small real tensors that are no weights have values, until something unknown is written there. Memory that nobody fills,
-data that leaves torch and data that is exchanged are asked about here (`guard.exits`), and answered without touching
-what the module holds.
+Small real tensors other than weights have values, until something unknown is written to them. `guard.exits` reports
+memory that no operator fills, data that leaves torch and data that is exchanged; this mode handles them and leaves the
+module's own tensors alone.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class DatalessMode(RecordingMode):
         super().__init__(path, keeper)
         self.known_limit = known_limit
         self._handlers: dict[int, Handler] = {}  # by identity of the operator
-        self._unknown: dict[int, Any] = {}  # small tensors that were overwritten with unknown values, by storage
-        self._unwritten: dict[int, tuple[Any, Scope]] = {}  # memory without values, and where it was taken
+        self._unknown: dict[int, Any] = {}  # small tensors whose values were overwritten by unknown ones, by storage
+        self._unwritten: dict[int, tuple[Any, Scope]] = {}  # memory without values, and the scope that allocated it
         self._strangers: Callable[[], object] | None = None
 
     # Work out of sight
 
     @property
     def _watches(self) -> bool:
-        """Whether every tensor that is read is looked at; nearly always there is nothing to look for."""
+        """Whether every tensor that is read is examined; nearly always this is not needed."""
         return bool(self._unwritten) or self._strangers is not None
 
     def _watched(self, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -57,7 +57,7 @@ class DatalessMode(RecordingMode):
         return handler(func, args, kwargs)
 
     def _look(self, tensor: torch.Tensor) -> None:
-        """Whoever filled memory without an operator, or made this tensor in another thread, did so out of sight."""
+        """Record unseen work if no operator filled this memory, or if another thread made this tensor."""
         _, taken_in = self._unwritten.pop(memory_id(tensor), (None, None))
         if taken_in is not None:
             self.record_unseen(unseen(taken_in.name, taken_in.given, tensor_spec(tensor)), taken_in.path)
@@ -65,12 +65,12 @@ class DatalessMode(RecordingMode):
             self._strangers()
 
     def _is_strange(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor without data was neither made by this trace nor is the module's."""
+        """Whether a tensor without data is neither made by this trace nor part of the module."""
         ours = not tensor.is_meta or tensor.is_inference() or isinstance(tensor, nn.Parameter)
         return not ours and memory_id(tensor) not in self.theirs
 
     def _has_no_values(self, tensor: torch.Tensor) -> None:
-        """Remember memory that was just taken, until an operator writes to it."""
+        """Remember newly allocated memory until an operator writes to it."""
         storage = tensor.untyped_storage()
         address = storage_id(storage)
         reference = weakref.ref(storage, lambda _: self._unwritten.pop(address, None))
@@ -79,25 +79,25 @@ class DatalessMode(RecordingMode):
         self._unwritten[storage_id(storage)] = reference, scope(self.path.path)
 
     def returned(self, result: Any) -> None:
-        """What is returned is read by the caller."""
+        """The caller reads the returned tensors."""
         if self._watches:
             for leaf in leaves_of(result):
                 if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
                     self._look(leaf)
 
     def suspects(self, refuse: Callable[[], object]) -> None:
-        """Tensors of another thread are told by not having been made in inference mode."""
+        """Watch for tensors of another thread, which are not made in inference mode."""
         self._strangers = refuse
         self._handlers.clear()
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
-        """Most tensors have no data."""
+        """A meta tensor has no data that could leave."""
         if tensor.is_meta:
             raise Unknown(f"{way} asks for the values of a tensor")
         self.leaves_the_module(tensor, way)
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
-        """A real tensor keeps its data, of which only shape, strides and dtype count."""
+        """A real tensor keeps its data, since only its shape, strides and dtype matter."""
         if not isinstance(value, torch.Tensor):
             return True
         if tensor.is_meta == value.is_meta and not (self.is_theirs(tensor) and not tensor.is_meta):
@@ -105,24 +105,24 @@ class DatalessMode(RecordingMode):
                 self.keeper.layout(tensor)
             return True
         if not has_layout_of(tensor, value):
-            raise Unknown("a tensor gets data of another shape")
+            raise Unknown("a tensor gets data of another shape, strides or dtype")
         self._unknown[memory_id(tensor)] = tensor
         return False
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
-        """Nothing is let go or taken; what was there is no longer known."""
+        """Nothing is freed or allocated; the old values become unknown."""
         if storage.device.type != "meta":
             self._unknown[storage_id(storage)] = torch.empty(0)
             self.keeper.then(lambda: storage)  # kept alive, so that no other storage gets its address
         return False
 
     def fills(self, storage: torch.UntypedStorage) -> bool:
-        """Nothing is written; what was there is no longer known."""
+        """Nothing is written; the old values become unknown."""
         self._unwritten.pop(storage_id(storage), None)
         return self.resizes(storage)
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What an operator gives, which is not written down."""
+        """The result of an operator, without recording it."""
         kind: Any = type(self)
         mode = kind(self.path, self.known_limit, {}, self.keeper)
         mode._unknown = self._unknown
@@ -131,7 +131,7 @@ class DatalessMode(RecordingMode):
     # What is known
 
     def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor's values may be computed with: real, small, in memory, and no weight."""
+        """Whether a tensor's values can be used: it is real, small, in memory, and no weight."""
         return (
             not tensor.is_meta
             and tensor.numel() <= self.known_limit
@@ -141,17 +141,17 @@ class DatalessMode(RecordingMode):
         )
 
     def _keep(self, tensor: torch.Tensor) -> None:
-        """A tensor that this trace did not make is written to all the same, since it may be read again."""
+        """Keep the values of a tensor from outside of this trace: the write happens, since it may be read later."""
         if not tensor.is_inference() or self.is_theirs(tensor):
             self.keeper.values(tensor)
 
     def _keep_version(self, tensor: torch.Tensor) -> None:
-        """Of a tensor that nothing is written to here: torch counts a write all the same."""
+        """Keep the version of a tensor: torch counts the write although it does not happen here."""
         if not tensor.is_meta or self.is_theirs(tensor):
             self.keeper.version(tensor)
 
     def _keep_generator(self, kwargs: dict[str, Any]) -> None:
-        """The state of a random generator that is drawn from for real."""
+        """Keep the state of a random generator that really draws numbers."""
         generator = kwargs.get("generator")
         if generator is not None:
             self.keeper.generator(generator)

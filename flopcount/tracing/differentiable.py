@@ -1,6 +1,6 @@
-"""A forward pass that autograd watches, with the attention kernel that a CPU would take.
+"""A forward pass under autograd, with the attention kernel that torch would use on a CPU.
 
-On meta tensors torch takes attention apart and so saves every score for the backward pass, which no fused kernel does.
+On meta tensors torch decomposes attention and so saves every score for the backward pass, which no fused kernel does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Differentiable", "plain_kernels"]
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Attention as its two products, recurrent layers step by step: what is differentiated is the same everywhere."""
+    """Run attention as its two products and recurrent layers step by step, so every device differentiates the same."""
     libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
     before = [library.set_flags(_enabled=False)[0] for library in libraries]
     try:
@@ -36,7 +36,7 @@ def plain_kernels() -> Iterator[None]:
 
 
 class Differentiable(ExitStack):
-    """Gradients enabled, whatever the caller has set, within `below`; for one trace at a time, as all of them."""
+    """Gradients enabled, whatever the caller's setting, within `below`; only one trace runs at a time."""
 
     def __init__(self, below: AbstractContextManager[Any] | None = None) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Differentiable(ExitStack):
         super().__enter__()
         self.enter_context(torch.enable_grad())
         self.enter_context(self.below)
-        # within torch's own functions (multi-head attention) no function mode is asked
+        # torch's own functions (multi-head attention) bypass function modes
         self.callback(setattr, F, "scaled_dot_product_attention", F.scaled_dot_product_attention)
         F.scaled_dot_product_attention = _attention
         self.enter_context(_AsOnCpu())
@@ -54,7 +54,7 @@ class Differentiable(ExitStack):
 
 
 class _AsOnCpu(TorchFunctionMode):
-    """Attention in one kernel where torch's CPU has one; recurrences, which insist on one device, on meta."""
+    """Attention in one kernel where torch has a CPU kernel; recurrent layers on meta, since they need one device."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

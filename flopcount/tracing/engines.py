@@ -1,8 +1,8 @@
-"""The ladder: how each engine starts. Meta tensors first, then fake ones, last real ones.
+"""The ladder of engines and how each starts: meta tensors first, then fake tensors, then real ones.
 
-What enters is the module; what leaves is the surrounding context, the mode that writes down, and the function that
-turns a tensor or TensorSpec of the caller into what this engine computes with. All write down the same composite
-operators, so the count does not depend on which one served.
+What enters is the module; what leaves is the surrounding context, the recording mode, and the function that turns a
+tensor or TensorSpec of the caller into a tensor of this engine. All engines record the same composite operators, so the
+count does not depend on the engine.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _SEED = 0
 
 
 class Start(NamedTuple):
-    """What an engine runs under, what writes down, and what makes its tensors.
+    """An engine at its start: the recording mode, the function that makes its tensors, and the surrounding context.
 
-    In inference mode torch hands composite operators over whole; a module that differentiates cannot run in it.
+    In inference mode torch dispatches composite operators whole, but a module that differentiates cannot run in it.
     `training` puts the module into training mode.
     """
 
@@ -54,8 +54,8 @@ Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls, Keeper], Start]
 class Rung:
     """One engine of the ladder, by name, and how it starts.
 
-    `real`: operators run. `gradients`: a module that differentiates can run. `retries`: it serves where the one before
-    met something unknown, and of an error knows no more than that one. `hides_floats`: as `PhaseRecorder`.
+    `real`: operators run. `gradients`: a module that differentiates can run. `retries`: it is tried if the previous
+    engine met something unknown, but not after an error, which it would raise too. `hides_floats`: as `PhaseRecorder`.
     """
 
     name: str
@@ -71,7 +71,7 @@ def _meta(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 
 
 def _meta_again(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
-    """Slower and further: masks as large as an image are known, and so are literals made beside unknown tensors."""
+    """Slower, but more values are known: masks as large as an image, and literals on an unknown tensor's device."""
     mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls, keeper)
     return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
 
@@ -87,7 +87,7 @@ class _LiteralsStay(TorchFunctionMode):
 
 
 def _meta_input(value: torch.Tensor | TensorSpec, known_limit: int) -> torch.Tensor:
-    """Floating-point inputs have no values; indices and masks keep theirs (zeros where only a shape is given)."""
+    """Floating-point inputs have no values; indices and masks keep theirs (zeros if the caller gives a shape)."""
     spec = tensor_spec(value)
     if spec.is_floating or spec.numel > known_limit:
         return _empty(spec, "meta") if isinstance(value, TensorSpec) else _on_meta(value)
@@ -106,7 +106,7 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
 
 
 def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
-    """Fake tensors: a device without data. Real ones are not passed on, since torch would write to them."""
+    """Fake tensors have a device and no data. Real tensors are replaced, since torch would write to them."""
     FakeTensor, FakeTensorMode = fake_tensors()
 
     device = _device_of(module)
@@ -115,7 +115,7 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
     def fake(value: Any) -> Any:
         if isinstance(value, FakeTensor):
             return value
-        if id(value) not in fakes:  # the original is kept, so that its id is not used again
+        if id(value) not in fakes:  # the original stays alive, so that its id is not reused
             fakes[id(value)] = value, _fake_like(value, device)
             mode.sources.made((fakes[id(value)][1],))
         return fakes[id(value)][1]
@@ -128,7 +128,7 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 
 @contextmanager
 def _silently(below: AbstractContextManager[Any]) -> Iterator[None]:
-    """Without what fake tensors log of an operator that raises: the module may mean it to, or another engine serves."""
+    """Silence the log of fake tensors for operators that raise: the module may expect it, or another engine may run."""
     log = logging.getLogger(FAKE_TENSOR_LOG)
     before, log.disabled = log.disabled, True
     try:
@@ -143,7 +143,7 @@ def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
         return _empty(value, device)
     refuse_tensor(value, "an argument")
     where = device if value.is_meta else value.device
-    with torch.inference_mode(value.is_inference()):  # torch ties a view to its source, and insists
+    with torch.inference_mode(value.is_inference()):  # torch requires the inference mode of the source
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=where)
 
 
@@ -156,7 +156,7 @@ def _real(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 
 
 def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
-    """A real tensor on `device`: a copy of the one given, or for a shape random numbers (indices: zeros)."""
+    """A real tensor on `device`: a copy of the caller's, or random numbers of a given shape (indices: zeros)."""
     if isinstance(value, torch.Tensor) and not value.is_meta:
         return value.detach().clone().to(device)
     spec = tensor_spec(value)
@@ -168,7 +168,7 @@ def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.
 
 
 def _with_gradients(start: Starter) -> Starter:
-    """For a module that differentiates in its forward pass, or asks whether it could; composites arrive in parts."""
+    """For a module that differentiates in its forward pass, or checks whether it could; composites arrive in parts."""
 
     def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
         begun = start(module, path, calls, keeper)
@@ -179,13 +179,13 @@ def _with_gradients(start: Starter) -> Starter:
 
 @contextmanager
 def _differentiating(below: AbstractContextManager[Any]) -> Iterator[None]:
-    """Gradients enabled, whatever the caller has set."""
+    """Gradients enabled, whatever the caller's setting."""
     with torch.enable_grad(), plain_kernels(), below:
         yield
 
 
 def _saving(start: Starter) -> Starter:
-    """In training mode and with autograd, which keeps what the backward pass will need."""
+    """In training mode and with autograd, which saves what the backward pass will need."""
 
     def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
         begun = start(module, path, calls, keeper)
@@ -195,13 +195,13 @@ def _saving(start: Starter) -> Starter:
 
 
 def _device_of(module: nn.Module) -> torch.device:
-    """Where the weights are; a module without weights, or without their data, counts as on the CPU."""
+    """The device of the weights; it is the CPU for a module without weights, or with weights on meta."""
     tensor = next((t for t in (*module.parameters(), *module.buffers()) if not t.is_meta), None)
     return tensor.device if tensor is not None else torch.device("cpu")
 
 
 SAVING = (Rung("meta", _saving(_meta)), Rung("meta", _saving(_meta_again)))
-"""The engines of a forward pass that a backward pass would follow."""
+"""The engines of a forward pass that saves tensors for a backward pass."""
 
 LADDER = (
     Rung("meta", _meta),
@@ -211,7 +211,7 @@ LADDER = (
     Rung("real", _real, real=True),
     Rung("real", _with_gradients(_real), real=True, gradients=True),
 )
-"""Engines with how they start; each attempt is made only if those before cannot tell, as `climbing` decides."""
+"""The engines in their order; `climbing` decides whether an attempt is needed."""
 
 ENGINES = tuple(dict.fromkeys(rung.name for rung in LADDER))
-"""Names of engines."""
+"""The names of engines, each once."""

@@ -1,12 +1,12 @@
 """One forward pass -> every ATen-level operation with its module path and shapes.
 
-What enters is a module and its arguments (tensors or TensorSpecs); what leaves is a Trace. A ladder of engines serves:
-meta tensors (shapes alone), then fake tensors (devices and literals too), then real ones, where the operators run. All
-three write down the same composite operators, so the count does not depend on which one served.
+What enters is a module and its arguments (tensors or TensorSpecs); what leaves is a Trace. The engines of the ladder
+are meta tensors (shapes alone), then fake tensors (devices and literals too), then real ones, where the operators run.
+All of them record the same composite operators, so the count does not depend on the engine.
 
-Counts take turns: what a trace sets aside (random states, torch's fast paths, a module's attributes) belongs to the
-whole process, so another thread waits until it is put back. A count within a forward pass that is being counted is its
-own: neither sees the other's operations.
+Counts take turns: a trace changes state of the whole process (random states, torch's fast paths, a module's
+attributes), so other threads wait until it is restored. A count inside a forward pass that is itself being counted is
+separate: neither sees the other's operations.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ def trace(
     owned: Inventory | None = None,
     watch: Watch | None = None,
 ) -> Trace:
-    """Run `module` once without arithmetic and write down what it does.
+    """Run `module` once without arithmetic and record its operations.
 
     Arguments:
         module: any nn.Module; it is the same afterwards, also after an exception.
         args: positional arguments, tensors or TensorSpecs in nested containers.
-        kwargs: keyword arguments alike.
-        engine: "auto" climbs from meta to fake to real; or one of those names.
-        fast: on the meta engine, look up what earlier calls worked out and work shapes out ourselves where we can;
-            without, torch's own kernels answer every single call, and say the same.
-        dataflow: also write down which data every op reads and writes, and how long memory lives.
-        saving: as the forward pass of a training step: in training mode, and autograd keeps what it will need.
-        owned: what the module is made of, where that is at hand.
-        watch: makes what looks on, a mode above the one that writes down, of the module path and the inputs.
+        kwargs: keyword arguments, likewise.
+        engine: "auto" climbs from meta to fake to real; or the name of one of them.
+        fast: on the meta engine, use the memo and flopcount's own shape functions; without it, torch's own kernels
+            run every single call, with the same results.
+        dataflow: also record which data every op reads and writes, and how long memory lives.
+        saving: run the forward pass of a training step: in training mode, and autograd saves what it will need.
+        owned: the modules, parameters and buffers of the module, if the caller has them.
+        watch: makes a mode above the recording mode, from the module path and the inputs.
 
     Raises:
-        ForwardError: the module raised; the message names the layer and what it was given.
-        TraceError: no engine could run it (a module on meta that needs values, for one).
+        ForwardError: the module raised; the message names the layer and its input.
+        TraceError: no engine could run the module (for example a module on meta that needs values).
     """
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
@@ -78,7 +78,7 @@ def trace(
         loaded = len(sys.modules)
         traced = _run(module, owned, *arguments, rung, dataflow, watch)
         if dataflow and len(sys.modules) > loaded:
-            # an import leaves the frames around it, and whatever tensors they hold, to the garbage collector
+            # only the garbage collector frees the frames around an import, with all tensors in them
             traced = _run(module, owned, *arguments, rung, dataflow, watch)
         return traced
 
@@ -107,7 +107,7 @@ def _run(
                 follower.inputs(inputs)
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
-                    raise Unknown("an optimizer of the module's knows its own parameters alone")
+                    raise Unknown("the module's optimizer only knows the module's own parameters")
                 stand_in(module, rung.name, begun.make)
             if begun.training:
                 module.train()
@@ -119,5 +119,5 @@ def _run(
 
     (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
-    del result  # held on to until now, as a caller would
+    del result  # alive until now, as for a caller
     return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed)

@@ -1,8 +1,8 @@
-"""Follows what every tensor of a forward pass can see of the clip, above the mode that writes the operators down.
+"""Follows what every tensor of a forward pass can see of the clip, in a mode above the recording mode.
 
-What enters is the inputs of a trace (`trace(..., watch=DependenceMode)`); what leaves is what every
-operator's result and every module's output depends on. It is a mode of
-its own, so that plain counting does nothing more for it.
+What enters is the inputs of a trace (`trace(..., watch=DependenceMode)`); what leaves is the part of the clip that
+every operator's result and every module's output depends on. It is a separate mode, so that plain counting does no
+extra work.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class InputDependence:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nothing is known any more since this operator, in this module."""
+    """The dependence is unknown from this operator, in this module, onwards."""
 
     op: str
     module: str
@@ -62,7 +62,7 @@ class Seen:
 
 @dataclass(slots=True, eq=False)
 class _ViewOf:
-    """A view's source, with the call that made it and how often the source had been written to."""
+    """A view's source, with the call that made the view and the number of writes to the source until then."""
 
     source: Tensor
     func: Any
@@ -73,9 +73,9 @@ class _ViewOf:
 
 
 class DependenceMode(TorchDispatchMode):
-    """Lies above a RecordingMode: lets it run each operator, then works out what the result sees.
+    """A mode above a RecordingMode: it lets that run each operator, then works out what the result sees.
 
-    `lengths` are the positions of the clip along each of `axes`: T, H, W, or H and W where no input has frames.
+    `lengths` are the lengths of the clip along each of `axes`: T, H, W, or H and W if no input has frames.
     """
 
     supports_higher_order_operators = True
@@ -95,7 +95,7 @@ class DependenceMode(TorchDispatchMode):
         return False  # as RecordingMode: otherwise the first dispatch imports torch._dynamo
 
     def __enter__(self) -> DependenceMode:
-        if not self._depth:  # it is entered again wherever an operator is taken apart
+        if not self._depth:  # decomposing an operator enters it again
             self._hook = register_module_forward_hook(self._leave_module)
         self._depth += 1
         super().__enter__()  # type: ignore[no-untyped-call]
@@ -109,7 +109,7 @@ class DependenceMode(TorchDispatchMode):
             self._forget()
 
     def _forget(self) -> None:
-        """Leave nothing on tensors that may outlive this: a module's own buffers were perhaps written to."""
+        """Remove the attributes from tensors that may outlive this mode, such as a module's own buffers."""
         for tensor in (reference() for reference in self._written):
             for name in ("_flopcount_sees", "_flopcount_writes", "_flopcount_view"):
                 if tensor is not None and hasattr(tensor, name):
@@ -141,10 +141,10 @@ class DependenceMode(TorchDispatchMode):
             self._rules[id(func)] = rule_of(func) if isinstance(func, OpOverload) else None
         return self._rules[id(func)]
 
-    # What is known of a tensor, kept on it as an attribute
+    # The dependence of a tensor is an attribute of the tensor
 
     def state(self, tensor: Tensor) -> State:
-        """What is known of a tensor; of a view whose source was written to since, it is looked up again."""
+        """The dependence of a tensor; it is computed again for a view whose source was written to since."""
         link: _ViewOf | None = getattr(tensor, "_flopcount_view", None)
         if link is not None and link.writes != _writes(link.source):
             states = self._states(link.func, (link.source, *link.args), link.kwargs, (tensor,) * (link.index + 1))
@@ -154,7 +154,7 @@ class DependenceMode(TorchDispatchMode):
         return state
 
     def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
-        """Write down what the results of a call see; in-place operators change what they wrote to, and its source."""
+        """Note what the results of a call see; in-place operators also change their target and its source."""
         results = tuple(
             r for r in (result if isinstance(result, (list, tuple)) else (result,)) if isinstance(r, Tensor)
         )
@@ -196,7 +196,7 @@ class DependenceMode(TorchDispatchMode):
     def _along(
         self, axis: int, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any], results: tuple[Tensor, ...]
     ) -> Sequence[Intervals | None] | None:
-        """What each result sees along one axis of the clip; None where the rule cannot tell."""
+        """What each result sees along one axis of the clip; None if the rule cannot tell."""
         asked: set[int] = set()
 
         def see(tensor: Tensor) -> Intervals | None:
@@ -206,15 +206,15 @@ class DependenceMode(TorchDispatchMode):
 
         defaults = {argument.name: argument.default_value for argument in func._schema.arguments}
         arguments = defaults | dict(zip(defaults, args, strict=False)) | kwargs
-        unread = [arguments.pop("self")] if func is _COPY else []  # what is overwritten
+        unread = [arguments.pop("self")] if func is _COPY else []  # copy_ overwrites it
         answer = rule(Call(func, arguments, args, kwargs, see, results))
         rest = (t for t in tensors_of(args, kwargs) if id(t) not in asked and not any(t is one for one in unread))
         if answer is None or any(self.state(tensor) is not None for tensor in rest):
-            return None  # beyond the rule, or something it does not look at depends on the clip too
+            return None  # the rule cannot tell, or an argument that it ignores depends on the clip too
         return [answer] * len(results) if isinstance(answer, Intervals) else list(answer)
 
     def _write(self, tensor: Tensor, state: State) -> None:
-        """A tensor was written to, and so was all that it is a view of."""
+        """Note a write to a tensor, and to the sources of which it is a view."""
         tensor._flopcount_sees = state  # type: ignore[attr-defined]
         tensor._flopcount_writes = _writes(tensor) + 1  # type: ignore[attr-defined]
         self._written.append(weakref.ref(tensor))
@@ -227,7 +227,7 @@ class DependenceMode(TorchDispatchMode):
             link.writes = _writes(link.source)
 
     def _placed(self, link: _ViewOf, before: State, state: State, ndim: int) -> State:
-        """The source of a view after the view was written to."""
+        """The dependence of a view's source after a write to the view."""
         for one in (before, state):
             if isinstance(one, Lost):
                 return one
@@ -256,7 +256,7 @@ def _plain(result: Any) -> Any:
 
 
 def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
-    """Calls that no dependence is written for: results elsewhere, changed shapes, nothing in a tensor."""
+    """Whether no dependence handles a call: it has `out=`, changes a shape in place, or has an empty tensor."""
     if not isinstance(func, OpOverload) or any(0 in r.shape for r in (*results, *tensors_of(args))):
         return True
     in_place_view = torch.Tag.inplace_view in func.tags and str(func.overloadpacket) != "aten.detach_"
@@ -265,9 +265,9 @@ def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
 
 
 def _seed(tensors: Sequence[Tensor]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Every floating-point input of four or five axes sees its own positions; the axes there are, and their lengths.
+    """Let every floating-point input of four or five axes see its own positions; return the axes and their lengths.
 
-    Of several inputs the one with the most positions is the clip, the others sample it evenly.
+    Of several inputs the one with the most positions is the clip, and the others sample it evenly.
     """
     places: list[tuple[Tensor, tuple[int, ...]]] = []
     for tensor in tensors:

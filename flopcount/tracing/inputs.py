@@ -1,7 +1,7 @@
-"""What the caller may write for an input, and the tensors a forward pass gets for it.
+"""The forms in which a caller may give an input, and the tensors that a forward pass gets for it.
 
-A tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec for another dtype; a tuple of arguments; a list
-where the model takes a list; a dict of keyword arguments. Shapes and specs may stand wherever a tensor may.
+The forms are a tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec for another dtype; a tuple of
+arguments; a list if the model takes a list; a dict of keyword arguments. Shapes and specs may replace any tensor.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _DTYPES = tuple(
 
 
 def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments, every shape turned into a TensorSpec of the module's own dtype.
+    """Positional and keyword arguments, with every shape turned into a TensorSpec of the module's dtype.
 
     Raises:
-        InputError: a value that is neither a tensor nor the shape of one, with its place.
+        InputError: a value is neither a tensor nor a shape; the message names its place.
     """
     dtype = next(
         (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex()), torch.get_default_dtype()
@@ -53,7 +53,7 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
         if isinstance(value, dict):
             return {key: read(item, f"{place}[{key!r}]") for key, item in value.items()}
         if _holds_tensors(value):
-            return copy.deepcopy(value)  # such as the keys and values of earlier tokens, which the model adds to
+            return copy.deepcopy(value)  # such as a cache of keys and values, which the model extends
         raise InputError(
             f"{place} is a {type(value).__name__}, not a tensor or a shape",
             [("fix", "give a tensor, a shape such as (1, 3, 16, 112, 112), or a TensorSpec(shape, dtype)")],
@@ -67,7 +67,7 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
         if isinstance(input, (bool, int, float, str)) or input is None:
             raise InputError(
                 f"input is {input!r}, not a tensor or a shape",
-                [("fix", "write the shape with its batch: (1, 3, 16, 112, 112)")],
+                [("fix", "write a shape with its batch: (1, 3, 16, 112, 112)")],
             )
         return (read(input, "input"),), {}
     except RecursionError:
@@ -77,13 +77,13 @@ def arguments_of(input: Input, module: nn.Module) -> tuple[tuple[Any, ...], dict
 
 
 def _possible(spec: TensorSpec, place: str) -> TensorSpec:
-    """The spec of a tensor that torch could make.
+    """The spec of a tensor, if torch could make one.
 
     Raises:
-        InputError: it could not, with the reason.
+        InputError: torch could not; the message gives the reason.
     """
     if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in spec.shape):
-        raise InputError(f"{place} has a size that is no whole number: {spec.shape}", [("fix", "give whole numbers")])
+        raise InputError(f"{place} has a size that is not an integer: {spec.shape}", [("fix", "give whole numbers")])
     if min(spec.shape, default=1) < 0:
         raise InputError(f"{place} has a negative size: {spec.shape}", [("fix", "give sizes of 0 or more")])
     if spec.dtype not in _DTYPES:
@@ -113,7 +113,7 @@ def _holds_tensors(value: Any, depth: int = 0) -> bool:
 
 
 def _is_shape(value: Any) -> bool:
-    """Whole numbers only; an empty tuple is no arguments rather than a scalar."""
+    """Whether a value is a shape, of whole numbers only; an empty tuple means no arguments, not a scalar."""
     return (
         isinstance(value, (tuple, list))
         and len(value) > 0
@@ -122,7 +122,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
-    """Apply `function` to every tensor and TensorSpec in nested tuples, lists and dicts; all else stays."""
+    """Apply `function` to every tensor and TensorSpec in nested tuples, lists and dicts; other values stay."""
     kind = type(value)
     if value is None or kind in _SCALARS:
         return value

@@ -1,9 +1,9 @@
-"""Which input positions each element of a tensor can see, along one axis of the input, and what operators make of it.
+"""Which input positions each element of a tensor can see, along one axis of the input, and how operators change them.
 
-Intervals hold, for every element, the first and the last input position it depends on. The arrays have size 1 along
-every axis they do not vary on, so that a feature map needs a few numbers, not as many as it has elements. Positions
-outside the input are kept (padding taps are data of a longer video), which is why a field may exceed the clip. All
-functions here are pure; none knows an operator's name.
+Intervals have, for every element, the first and the last input position that it depends on. The arrays have size 1
+along every axis on which they do not vary, so a feature map needs few numbers. Positions outside of the input are kept
+(padding taps are data of a longer video), so a field may exceed the clip. All functions here are pure; none knows an
+operator's name.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ FAR = 1 << 28
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """Along one input axis of `length` positions: `low` the first position seen, `minus_high` the last one, negated.
+    """Intervals on one input axis of `length` positions: `low` is the first position, `minus_high` minus the last.
 
-    Negated, so that the union of intervals is the smaller of both. `jumps` says for each axis of the tensor how far
-    apart neighbours are.
+    The last is negated, so that the union of intervals is the minimum of both arrays. `jumps` says for each axis of the
+    tensor how far apart neighbours are.
     """
 
     low: Tensor
@@ -52,14 +52,14 @@ class Intervals:
     length: int
 
     def map(self, change: Callable[[Tensor], Tensor], jumps: Sequence[Jump] | None = None) -> Intervals:
-        """The same change to both ends."""
+        """Intervals with the same change to both ends."""
         return Intervals(
             change(self.low), change(self.minus_high), self.jumps if jumps is None else tuple(jumps), self.length
         )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the arrays: 1 where they do not vary."""
+        """The shape of the arrays: 1 on axes on which they do not vary."""
         return tuple(self.low.shape)
 
     def nothing(self, ndim: int) -> Intervals:
@@ -83,7 +83,7 @@ def _along(jumps: Sequence[Jump], axis: int, jump: Jump) -> tuple[Jump, ...]:
 
 
 def broadcast(reach: Intervals, ndim: int) -> Intervals:
-    """With leading axes of size 1."""
+    """Intervals with leading axes of size 1."""
     more = ndim - len(reach.shape)
     return (
         reach.map(lambda x: x.reshape((1,) * more + tuple(x.shape)), (NOWHERE,) * more + reach.jumps) if more else reach
@@ -104,7 +104,7 @@ def joined(reaches: Sequence[Intervals], ndim: int) -> Intervals:
 
 
 def _tight(reach: Intervals) -> Intervals:
-    """Size 1 along axes that turn out not to vary."""
+    """Intervals with size 1 on axes on which they do not vary."""
     low, high = reach.low, reach.minus_high
     for axis, size in enumerate(low.shape):
         if size > 1 and all(bool((x == x.narrow(axis, 0, 1)).all()) for x in (low, high)):
@@ -115,7 +115,7 @@ def _tight(reach: Intervals) -> Intervals:
 def reduced(reach: Intervals, axes: Sequence[int]) -> Intervals:
     """Every element sees all that the elements along `axes` see together; the axes stay, with one index.
 
-    Where this is every position there is, it is the whole input, whatever its size.
+    If this is every position, the element sees the whole input, whatever its size.
     """
     axes = [axis % len(reach.shape) for axis in axes]
     if not axes:
@@ -132,7 +132,7 @@ def _whole(reach: Intervals) -> Intervals:
 
 
 def running(reach: Intervals, axis: int) -> Intervals:
-    """Every element sees what those up to it see: what a recurrence does, and causal attention."""
+    """Every element sees what the elements up to it see, as in a recurrence or in causal attention."""
     axis %= len(reach.shape)
     if reach.shape[axis] == 1:
         return _whole(reach) if reach.jumps[axis] else reach
@@ -140,7 +140,7 @@ def running(reach: Intervals, axis: int) -> Intervals:
 
 
 def padded(reach: Intervals, axis: int, size: int, before: int, behind: int) -> Intervals:
-    """Further positions at both ends of an axis of `size`, as a longer input would have them; negative numbers cut."""
+    """Further positions at both ends of an axis of `size`, as in a longer input; negative numbers crop."""
     axis %= len(reach.shape)
     jump = reach.jumps[axis]
     if reach.shape[axis] == 1 and (not jump or not (before or behind)):
@@ -151,7 +151,7 @@ def padded(reach: Intervals, axis: int, size: int, before: int, behind: int) -> 
         period = min(jump.elements, size)
 
         def beyond(k: int, towards: int) -> Tensor:
-            """The k-th element beyond an end: as the one in the first or last period, so many periods further."""
+            """The k-th element beyond an end: that of the first or last period, moved by whole periods."""
             inside = x.narrow(axis, -k % period if towards < 0 else size - 1 - (-k % period), 1)
             return inside + sign * towards * jump.positions * -(-k // period)
 
@@ -166,7 +166,7 @@ def padded(reach: Intervals, axis: int, size: int, before: int, behind: int) -> 
 def windowed(
     reach: Intervals, axis: int, size: int, out: int, kernel: int, stride: int, before: int, dilation: int = 1
 ) -> Intervals:
-    """Windows of `kernel` taps along an axis of `size` elements, with `before` padding taps in front of the first."""
+    """Windows of `kernel` taps along an axis of `size` elements, with `before` padding taps in front."""
     axis %= len(reach.shape)
     span = (kernel - 1) * dilation + 1
     behind = (out - 1) * stride + span - size - before
@@ -178,7 +178,7 @@ def windowed(
 
 
 def picked(reach: Intervals, axis: int, first: Sequence[int], last: Sequence[int] | None, jump: Jump) -> Intervals:
-    """Element i sees what the elements `first[i]` to `last[i]` of an axis see; nothing where the last is before."""
+    """Element i sees what the elements `first[i]` to `last[i]` of an axis see; nothing if `last` is below `first`."""
     axis %= len(reach.shape)
     last = first if last is None else last
     jumps = _along(reach.jumps, axis, jump)
@@ -210,7 +210,7 @@ def mixed_channels(reach: Intervals, axis: int, groups: int, out: int) -> Interv
 
 
 def side_by_side(reaches: Sequence[Intervals], sizes: Sequence[int], axis: int) -> Intervals:
-    """Tensors one after the other along an axis, which they have `sizes` elements of."""
+    """Tensors concatenated along an axis, with `sizes` elements each."""
     axis %= len(reaches[0].shape)
     others = [max(s) for s in zip(*(reach.shape for reach in reaches), strict=True)]
 
@@ -225,7 +225,7 @@ def side_by_side(reaches: Sequence[Intervals], sizes: Sequence[int], axis: int) 
 
 
 def _distance(reach: Intervals, axis: int) -> int:
-    """How far the last positions seen by the first two along an axis are apart: frames that were put side by side."""
+    """The distance between the last positions of the first two elements of an axis, for concatenated frames."""
     if reach.shape[axis] == 1:
         return 0
     ends = [int(reach.minus_high.select(axis, i).flatten()[0]) for i in (0, 1)]
@@ -233,7 +233,7 @@ def _distance(reach: Intervals, axis: int) -> int:
 
 
 def _step(reach: Intervals, axis: int) -> int:
-    """How far neighbours in the middle of an axis are apart."""
+    """The distance between neighbours in the middle of an axis."""
     size = reach.shape[axis]
     if size == 1:
         return 0
@@ -247,7 +247,7 @@ def _step(reach: Intervals, axis: int) -> int:
 
 
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]:
-    """Axes of two shapes of equally many elements, cut into the smallest pieces that hold equally many."""
+    """Axes of two shapes with the same number of elements, cut into the smallest pieces of equal numbers."""
     groups: list[tuple[range, range]] = []
     i = j = 0
     while i < len(old) or j < len(new):
@@ -260,7 +260,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]
                 left, i = left * old[i], i + 1
             else:
                 right, j = right * new[j], j + 1
-        if groups and start[1] == j:  # axes of size 1 that end: part of what stands before them
+        if groups and start[1] == j:  # trailing axes of size 1 belong to the last piece
             start = groups[-1][0].start, groups.pop()[1].start
         groups.append((range(start[0], i), range(start[1], j)))
     return groups
@@ -269,7 +269,7 @@ def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]
 def reshaped(reach: Intervals, old: Sequence[int], new: Sequence[int]) -> Intervals:
     """The same elements in another shape; axes that are neither merged nor split stay as they are."""
     groups = _groups(old, new)
-    kept: list[int] = []  # the shape to expand to, then the one to reshape to: 1 where nothing varies
+    kept: list[int] = []  # the shape to expand to, then the one to reshape to: 1 on axes without variation
     wanted: list[int] = []
     for before, behind in groups:
         varies = any(reach.shape[axis] > 1 for axis in before)
@@ -288,12 +288,12 @@ def reshaped(reach: Intervals, old: Sequence[int], new: Sequence[int]) -> Interv
 
 
 def _regrouped(old: Intervals, new: Intervals, before: range, behind: range) -> list[Jump]:
-    """The jumps of one piece of a reshape: as they were, or read off the arrays."""
+    """The jumps of one piece of a reshape: unchanged, or read from the arrays."""
     if len(before) == len(behind) == 1:
         return [old.jumps[before[0]]]
     was = [old.jumps[axis] for axis in before if old.jumps[axis]]
     read: list[Jump] = [Jump(abs(_step(new, axis))) for axis in behind]
-    if was and not any(read):  # one frame, or so many elements a frame that neighbours share it
+    if was and not any(read):  # one frame, or neighbours that share a frame
         places = [place for place, axis in enumerate(behind) if new.shape[axis] > 1] or [0]
         if len(behind):
             read[places[0]] = was[-1]
@@ -301,7 +301,7 @@ def _regrouped(old: Intervals, new: Intervals, before: range, behind: range) -> 
 
 
 def viewed(reach: Intervals, shape: Sequence[int], view: Callable[[Tensor], Tensor]) -> Intervals:
-    """What a view of torch (permute, slice, expand ...) makes of the arrays and of the order of axes."""
+    """Intervals after a view of torch (permute, slice, expand ...), which may reorder the axes."""
 
     def change(x: Tensor) -> Tensor:
         seen = view(x.expand(list(shape)))
@@ -317,7 +317,7 @@ _MARKS = (1_000_003, 1_000_033, 1_000_037, 1_000_039, 1_000_081, 1_000_099, 1_00
 
 
 def _viewed_jumps(reach: Intervals, shape: Sequence[int], view: Callable[[Tensor], Tensor]) -> list[Jump]:
-    """Strides tell which axis became which: those of a tensor whose strides are primes."""
+    """The source axis of each axis of a view, from the strides of a tensor whose strides are primes."""
     marks = _MARKS[: len(shape)]
     seen = view(torch.empty_strided(list(shape), marks, device="meta"))
     jumps: list[Jump] = []
@@ -328,7 +328,7 @@ def _viewed_jumps(reach: Intervals, shape: Sequence[int], view: Callable[[Tensor
 
 
 def placed(reach: Intervals, part: Intervals, shape: Sequence[int], view: Callable[[Tensor], Tensor]) -> Intervals:
-    """`reach` after `part` was written to a view of it."""
+    """`reach` after a write of `part` to a view of it."""
     whole = torch.zeros(1, dtype=torch.bool).expand(list(shape))
     touched = [n != m for n, m in zip(shape, view(whole).shape, strict=False)]
     if view(whole).ndim != len(shape):
@@ -352,6 +352,6 @@ def placed(reach: Intervals, part: Intervals, shape: Sequence[int], view: Callab
     result = _tight(
         Intervals(write(reach.low, part.low), write(reach.minus_high, part.minus_high), jumps, reach.length)
     )
-    if not any(jumps):  # frames written one by one
+    if not any(jumps):  # one frame is written at a time
         result = replace(result, jumps=tuple(Jump(_distance(result, axis)) for axis in range(len(shape))))
     return result

@@ -1,4 +1,4 @@
-"""How far apart the windows of neighbouring elements lie, exactly, also where upsampling repeats a pattern."""
+"""The exact distance between the windows of neighbouring elements, also where upsampling repeats a pattern."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["NOWHERE", "Jump"]
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """After `elements` elements of a tensor the same windows come again, `positions` input positions further on.
+    """After `elements` elements of a tensor the same windows repeat, `positions` input positions further on.
 
-    Not reduced: a convolution moves 1 in 1; of a map of every second position, upsampled twofold, 2 in 2. No positions
-    (false) where the input is not laid out along the axis.
+    The fraction is not reduced: a convolution moves 1 in 1, but a map of every second position, upsampled twofold,
+    moves 2 in 2. A jump without positions (false) means that the input does not extend along the axis.
     """
 
     positions: int
@@ -30,16 +30,16 @@ class Jump:
         return Fraction(self.positions, self.elements), self.elements
 
     def strided(self, stride: int) -> Jump:
-        """Where every `stride`th element is taken."""
+        """The jump of every `stride`th element."""
         shared = gcd(stride, self.elements)
         return Jump(self.positions * (stride // shared), self.elements // shared)
 
     def upsampled(self, factor: int) -> Jump:
-        """Where each element becomes `factor`."""
+        """The jump after each element becomes `factor` elements."""
         return Jump(self.positions, self.elements * factor) if self else self
 
     def resized(self, old: int, new: int) -> Jump:
-        """Where `old` elements become `new`, evenly."""
+        """The jump after `old` elements become `new` ones, evenly."""
         shared = gcd(old, new)
         return self.strided(old // shared).upsampled(new // shared)
 

@@ -1,4 +1,4 @@
-"""Torch's own kernels on tensors without data: arguments made ready for them, and what they cannot answer named."""
+"""Torch's own kernels on tensors without data: prepares their arguments, and names what they cannot compute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["factory_size", "meta_like", "on_cpu", "outgrows", "rebuild", "run_ke
 
 
 def sizes(result: Any) -> Any:
-    """Shapes of a result, nested as it is."""
+    """Shapes of a result, with the same nesting."""
     if isinstance(result, torch.Tensor):
         refuse_tensor(result, "a result")
         return result.shape
@@ -36,12 +36,12 @@ def meta_like(tensor: Any) -> Any:
 
 
 def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """Known values are computed with on the CPU."""
+    """A tensor on the CPU, where known values are computed."""
     return tensor if tensor.device.type == "cpu" else tensor.cpu()
 
 
 def rebuild(result: Any) -> Any:
-    """New meta tensors for the layouts of a remembered result."""
+    """New meta tensors for the layouts of a result in the memo."""
     if isinstance(result, Layout):
         return result.empty()
     if isinstance(result, (list, tuple)):
@@ -50,7 +50,7 @@ def rebuild(result: Any) -> Any:
 
 
 def factory_size(func: Any, args: Any) -> int | None:
-    """Elements of a factory's result where its arguments say it; `arange` and its like are simply made."""
+    """Elements of a factory's result, if its arguments tell; the results of `arange` and the like are simply made."""
     like = str(func.overloadpacket).endswith("_like")
     size = args[0].shape if like else next((a for a in args if isinstance(a, (list, tuple))), None)
     if size is None or not all(isinstance(n, int) for n in size):
@@ -84,7 +84,7 @@ def _takes_device(func: Any) -> bool:
 
 
 def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Torch's meta kernel; one that is missing or asks for a number becomes Unknown, what it rejects stays an error."""
+    """Run torch's meta kernel; a missing one, or one that needs a number, raises Unknown; its own errors stay."""
     try:
         return func(*args, **kwargs)
     except NotImplementedError as error:
@@ -92,5 +92,5 @@ def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     except Exception as error:
         if func.namespace == "aten" and not asks_for_data(error):
             raise
-        # whoever wrote it may not have thought of tensors without data
+        # its author may not have considered tensors without data
         raise Unknown(f"{func} cannot do without data: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""Layouts: shape, strides and dtype of tensors that do not exist, and how torch lays out what it makes of them."""
+"""Layouts: shape, strides and dtype of tensors that do not exist, and the layouts of torch's results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .torch_private import refuse_data_pointer
 __all__ = ["Layout", "broadcast", "is_channels_last", "layout_of", "like_channels_last", "padded", "row_major"]
 
 
-_META = torch.device("meta")  # which torch otherwise makes of its name each time
+_META = torch.device("meta")  # torch would otherwise create it from its name each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Layout:
 
     @property
     def contiguous(self) -> bool:
-        """Exactly row-major; where an axis of size 1 has another stride, torch may read channels-last into it."""
+        """Whether it is exactly row-major; if an axis of size 1 has another stride, torch may see channels-last."""
         expected = 1
         for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
             if size == 0 or stride != expected:
@@ -34,7 +34,7 @@ class Layout:
         return True
 
     def empty(self) -> torch.Tensor:
-        """A meta tensor of this layout; who asks for the address of its data is refused, compiled code too."""
+        """A meta tensor of this layout; reading the address of its data raises, also in compiled code."""
         tensor = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=_META)
         refuse_data_pointer(tensor)
         return tensor
@@ -46,7 +46,7 @@ def layout_of(tensor: torch.Tensor) -> Layout:
 
 
 def row_major(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
-    """The last axis runs fastest."""
+    """The row-major layout: the last axis runs fastest."""
     stride, step = [], 1
     for size in reversed(shape):
         stride.append(step)
@@ -55,10 +55,10 @@ def row_major(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
 
 
 def broadcast(*operands: Layout) -> Layout | None:
-    """Broadcast sizes; axes in memory in the order of the operands' strides, the first operand that tells decides.
+    """The layout of a broadcast result; the first operand whose strides tell decides the order of two axes in memory.
 
-    That is how torch chooses (TensorIterator, reorder_dimensions): an insertion sort, since strides of 0 and axes of
-    size 1 leave the order open.
+    Torch chooses the same way (TensorIterator, reorder_dimensions), by an insertion sort, since strides of 0 and axes
+    of size 1 leave the order open.
     """
     first = operands[0]
     if first.contiguous and all(operand.shape == first.shape and operand.contiguous for operand in operands[1:]):
@@ -73,7 +73,7 @@ def broadcast(*operands: Layout) -> Layout | None:
     if all(operand.contiguous for operand in operands):
         return row_major(shape, first.dtype)
     if any(_dense(x, range(len(x.shape))[::-1]) and not x.contiguous for x in operands):
-        return None  # only the strides of axes of size 1 are odd; torch's operators differ in what they make of them
+        return None  # only the strides of axes of size 1 are odd, which torch's operators treat differently
     if ndim in (4, 5) and any(like_channels_last(operand) for operand in operands if len(operand.shape) == ndim):
         return None
     strides = [_expanded_stride(operand, shape) for operand in operands]
@@ -105,7 +105,7 @@ def broadcast(*operands: Layout) -> Layout | None:
 
 
 def _expanded_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
-    """Strides after `expand`: 0 where an axis grows, and a new axis of size 1 steps over what is behind it."""
+    """Strides after `expand`: 0 for an axis that grows; a new axis of size 1 steps over the axes behind it."""
     missing = len(shape) - len(x.shape)
     strides = [0] * len(shape)
     for axis in reversed(range(len(shape) if x.shape else 0)):
@@ -117,10 +117,10 @@ def _expanded_stride(x: Layout, shape: tuple[int, ...]) -> list[int]:
 
 
 def like_channels_last(x: Layout) -> bool:
-    """Whether torch may take a 4D or 5D tensor for channels-last.
+    """Whether torch may treat a 4D or 5D tensor as channels-last.
 
-    Sizes of 1 make it generous: it asks whether strides grow from the channels over the positions to the batch, and
-    elsewhere whether they are those of a dense tensor in that order, where no stride of an axis of size 1 counts.
+    Torch is lenient with sizes of 1. In some places it checks that strides grow from the channels over the positions to
+    the batch; in others it checks that the tensor is dense in that order, and ignores the strides of axes of size 1.
     """
     inner_first = (1, *range(len(x.shape) - 1, 1, -1), 0)
     return _growing(x, inner_first) or _dense(x, inner_first)
@@ -136,7 +136,7 @@ def _growing(x: Layout, inner_first: Sequence[int]) -> bool:
 
 
 def _dense(x: Layout, inner_first: Sequence[int]) -> bool:
-    """Nothing between the elements in that order of axes, to torch, which looks at no stride of an axis of size 1."""
+    """Whether torch sees a tensor as dense in that order of axes; it ignores the strides of axes of size 1."""
     expected = 1
     for axis in inner_first:
         if x.shape[axis] != 1 and x.stride[axis] != expected:
@@ -146,12 +146,12 @@ def _dense(x: Layout, inner_first: Sequence[int]) -> bool:
 
 
 def padded(shape: tuple[int, ...], length: int) -> tuple[int, ...]:
-    """With axes of size 1 in front."""
+    """The shape with axes of size 1 in front."""
     return (1,) * (length - len(shape)) + shape
 
 
 def is_channels_last(x: Layout) -> bool:
-    """Exactly so: as row-major, with the channels behind the positions."""
+    """Whether the layout is exactly channels-last: row-major, with the channels behind the positions."""
     batch, channels, *sizes = x.shape
     moved = row_major((batch, *sizes, channels), x.dtype).stride
     return x.stride == (moved[0], moved[-1], *moved[1:-1])

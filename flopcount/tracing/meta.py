@@ -1,8 +1,8 @@
-"""The first engine: shapes without values, on meta tensors, each distinct call worked out once.
+"""The first engine: shapes without values, on meta tensors; each distinct call is computed once.
 
-Known values carry it far: small tensors that are not parameters stay real and compute really, so that `.item()`,
-`arange` and masks work; everything else has a shape and no data. Devices are ignored: parameters stay where they are
-and are never touched, `.to("cuda")` moves nothing.
+Small tensors that are not parameters stay real and have known values, so that `.item()`, `arange` and masks work; all
+other tensors have a shape and no data. Devices are ignored: parameters stay where they are and are never touched, and
+`.to("cuda")` moves nothing.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A call worked out before: what to write down, and how to make its result again (no tensor is kept)."""
+    """An earlier call: the signature to record, and how to rebuild its result (no tensor is kept)."""
 
     signature: Signature
-    result: Any = None  # Argument, Layout, or a list or tuple of them; None where torch makes it anew each time
+    result: Any = None  # Argument, Layout, or a list or tuple of them; None if torch makes it each time
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A composite taken apart before: what to write down for its parts, and the layouts of its result."""
+    """An earlier composite: the signatures of its parts to record, and the layouts of its result."""
 
     signatures: tuple[Signature, ...]
     result: Any
 
 
 Calls: TypeAlias = dict[Any, Any] | None
-"""Calls worked out before (Known, or Parts), or None where nothing shall be remembered."""
+"""Earlier calls (Known, or Parts), or None without the memo."""
 
 
 def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
@@ -76,8 +76,8 @@ def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
 class MetaMode(DatalessMode):
     """Runs a module on shapes alone.
 
-    `calls` are those known already, asked before our own shape functions are; without it torch's meta kernels work out
-    every single call.
+    `calls` has the earlier calls, and flopcount's own shape functions compute new ones. Without `calls`, torch's meta
+    kernels compute every single call.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class MetaMode(DatalessMode):
         return handler(func, args, kwargs or {})
 
     def _handler_of(self, func: Any) -> Handler:
-        """What runs an overload; what is made of others is taken apart unless there is a rule for it."""
+        """The handler of an overload; a composite without a rule is decomposed."""
         method = _method_of(func)
         if method not in _NOT_TAKEN_APART and self.decomposes(func):
             method = MetaMode._decompose
@@ -108,22 +108,22 @@ class MetaMode(DatalessMode):
     # How each class of operators is run
 
     def _autocast(self, cast: Cast, handler: Handler, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """An operator that autocast has a say in."""
+        """Run an operator whose arguments autocast may cast."""
         if under_autocast():
             with self:
                 args, kwargs = autocast_arguments(cast, args, kwargs)
         return handler(func, args, kwargs)
 
     def _native(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Metadata changes act on the tensor object itself and cost nothing."""
+        """Changes of metadata act on the tensor object itself and cost nothing."""
         if changes_layout(func) and self.is_theirs(args[0]):
             if not args[0].is_meta and func.overloadpacket in (torch.ops.aten.resize_, torch.ops.aten.resize_as_):
-                raise Unknown("memory of a tensor that the module holds is resized")
+                raise Unknown("the module resizes the memory of one of its tensors")
             self.keeper.layout(args[0])
         return func(*args, **kwargs)
 
     def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A composite without a rule is counted by its parts, which shapes alone decide where no value is known."""
+        """Count a composite without a rule by its parts; if no value is known, they depend on shapes alone."""
         if not self._shapes_decide(func, args, kwargs):
             return self._take_apart(func, args, kwargs)
         key = Parts, call_key(func, args, kwargs)
@@ -144,15 +144,15 @@ class MetaMode(DatalessMode):
             with self:
                 parts = func.decompose(*args, **kwargs)
         except Exception as error:
-            self.doubt = error  # torch looks at devices and values here, before it asks us
+            self.doubt = error  # torch checks devices and values here, before it calls this mode
             raise
         return self._functional(func, args, kwargs) if parts is NotImplemented else parts
 
     def _shapes_decide(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
-        """Whether a composite does the same for all tensors of these shapes, and may be remembered so."""
+        """Whether a composite does the same for all tensors of these shapes, so that the memo may keep it."""
         if not self.fast or self.follower is not None or func.namespace != "aten" or func._schema.is_mutable:
             return False
-        if under_autocast():  # which has a say in the parts
+        if under_autocast():  # it may change the parts
             return False
         tensors = tensors_of(args, kwargs)
         return not any(map(self.knows, tensors))
@@ -171,7 +171,7 @@ class MetaMode(DatalessMode):
         return args[result.position] if isinstance(result, Argument) else rebuild(result)
 
     def _place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[dict[Any, Known], Any]:
-        """Where the answer to this call is kept, if there is one yet, and under which key."""
+        """The dictionary that keeps the answer to this call, and its key."""
         if not self.fast:
             return {}, None
         return self.aten_calls if func.namespace == "aten" else self.other_calls, call_key(func, args, kwargs)
@@ -188,7 +188,7 @@ class MetaMode(DatalessMode):
         return tensor if tensor.is_meta or tensor.numel() <= self.known_limit else meta_like(tensor)
 
     def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
-        """Our own shape function where it vouches for the call, torch's meta kernel otherwise."""
+        """Use flopcount's own shape function if it handles the call, and torch's meta kernel otherwise."""
         shape = shape_of(func) if self.fast else None
         if shape is not None:
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
@@ -198,12 +198,12 @@ class MetaMode(DatalessMode):
         result = run_kernel(func, metas, with_device(func, map_tensors(meta_like, kwargs), "meta"))
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
-            if result is meta:  # dropout at test time, for one, returns its input
+            if result is meta:  # for example, dropout in eval mode returns its input
                 return Known(signature, Argument(position))
         return Known(signature, map_tensors(layout_of, result))
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Unknown numbers are finite, and what torch or the module asserts of them holds."""
+        """Assume that unknown numbers are finite, and that assertions about them hold."""
         if self._knows_all(args, kwargs) or args[0].numel() > self.known_limit:
             return self._functional(func, args, kwargs)
         shape = () if str(func.overloadpacket) == "aten._is_all_true" else args[0].shape
@@ -212,23 +212,23 @@ class MetaMode(DatalessMode):
         return result
 
     def _number(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A number of Python's, where the values are known."""
+        """A Python number, if the values are known."""
         if not self._knows_all(args, kwargs):
-            raise Unknown("a number is asked of a tensor whose values are not known")
+            raise Unknown("the module reads a number from a tensor whose values are not known")
         result = func(*map_tensors(on_cpu, args), **kwargs)
         self._record_call(func, args, kwargs, result)
         return result
 
     def _item(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """As `_number`; that several numbers are none torch says itself."""
+        """The same as `_number`; torch itself raises for several numbers."""
         if self._knows_all(args, kwargs):
             return self._functional(func, args, kwargs)
         if args[0].is_meta and args[0].numel() == 1:
-            raise Unknown("a number is asked of a tensor whose values are not known")
+            raise Unknown("the module reads a number from a tensor whose values are not known")
         return self._take_apart(func, args, kwargs)
 
     def _pick(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """`x[mask]`: a known mask says how many elements there are, whatever is picked from."""
+        """`x[mask]`: a known mask determines the number of elements, whether or not `x` is known."""
         if self._knows_all(args, kwargs):
             return self._compute(func, args, kwargs)
         source, indices = args
@@ -243,7 +243,7 @@ class MetaMode(DatalessMode):
         return result
 
     def _packed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Packed sequences: the lengths are numbers that decide shapes, the data has none."""
+        """Packed sequences: the lengths are known numbers that determine shapes; the data has no values."""
 
         def prepared(tensor: torch.Tensor) -> Any:
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
@@ -253,9 +253,9 @@ class MetaMode(DatalessMode):
         return result
 
     def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Products of groups of rows, as mixtures of experts have them.
+        """Products of groups of rows, as in mixtures of experts.
 
-        Torch's meta kernel insists on what one CUDA kernel needs (bfloat16, rows of 16 bytes); the CPU takes any.
+        Torch's meta kernel requires what one CUDA kernel needs (bfloat16, rows of 16 bytes); the CPU has no such limit.
         """
         x, y = args[:2]
         offsets: Any = args[2] if len(args) > 2 else kwargs.get("offs")
@@ -267,10 +267,10 @@ class MetaMode(DatalessMode):
         return result
 
     def _view(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Views keep their aliasing; a reshape that must copy is a movement."""
+        """Views share memory as in torch; a reshape that must copy moves data."""
         source = args[0]
         if not source.is_meta and not self.knows(source):
-            with torch.inference_mode(source.is_inference()):  # torch ties a view to its source, and insists
+            with torch.inference_mode(source.is_inference()):  # torch requires the inference mode of the source
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
         calls, key = self._place(func, args, kwargs)
@@ -282,7 +282,7 @@ class MetaMode(DatalessMode):
         return result
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """To another dtype or layout; a change of device alone moves nothing here."""
+        """A cast to another dtype or layout; a change of device alone moves nothing here."""
         source = args[0]
         named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
         other = named.get("other")
@@ -299,7 +299,7 @@ class MetaMode(DatalessMode):
         return self._functional(torch.ops.aten._to_copy.default, (source,), {"dtype": dtype, **copy})
 
     def _factory(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """New tensors: real where small, so that indices and masks have values."""
+        """New tensors; small ones are real, so that indices and masks have values."""
         size = factory_size(func, args)
         device = "meta" if size is not None and size > self.known_limit else "cpu"
         self._keep_generator(kwargs)
@@ -315,7 +315,7 @@ class MetaMode(DatalessMode):
         return map_tensors(self._unless_small, result)
 
     def _in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Written down, done only to known tensors of this trace, and checked once against torch's kernel."""
+        """Record an in-place operator; run it only on known tensors, else check it once with torch's kernel."""
         target = args[0]
         tensors = target if isinstance(target, (list, tuple)) else (target,)
         if self._knows_all(args, kwargs):
@@ -347,7 +347,7 @@ class MetaMode(DatalessMode):
         return Known(make_signature(func, args, kwargs, target, is_view=False), Argument(0))
 
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A new result, and statistics that are written beside it."""
+        """Operators with a new result that also write to statistics."""
         all_known = self._knows_all(args, kwargs)
         for tensor in written(func, args, kwargs):
             if not tensor.is_meta and self.knows(tensor):
@@ -358,7 +358,7 @@ class MetaMode(DatalessMode):
         return self._functional(func, args, kwargs)
 
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """`out=` overloads: the result goes where the caller wants it, without values."""
+        """`out=` overloads: the caller's tensor becomes the result, without values."""
         targets = written(func, args, kwargs)
         for tensor in targets:
             self._keep_version(tensor)
@@ -368,12 +368,12 @@ class MetaMode(DatalessMode):
             func, map_tensors(meta_like, args), with_device(func, map_tensors(meta_like, kwargs), "meta")
         )
         if [tensor.shape for tensor in tensors_of(result)] != [tensor.shape for tensor in targets]:
-            raise Unknown("out= gives a tensor another size")
+            raise Unknown("out= changes the size of a tensor")
         self._record_call(func, args, kwargs, targets)
         return targets[0] if len(targets) == 1 else tuple(targets)
 
     def _higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Operators that take functions: `cond` on a known value runs its branch, flex attention is one operator."""
+        """Operators with functions as arguments: `cond` on a known value runs its branch, flex attention is one op."""
         if func.name() == "cond":
             return self.branch_of(*args, **kwargs)
         if func.name() == "flex_attention":
@@ -386,10 +386,10 @@ class MetaMode(DatalessMode):
             return result
         raise Unknown(f"higher-order operator {func.name()} has no meta form here")
 
-    # Writing down
+    # Recording
 
     def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
-        """Record a call whose result is at hand; the result's shape is part of the key, since values may decide it."""
+        """Record a call with its result, whose shape is part of the key, since values may determine it."""
         calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
         key = call_key(func, args, kwargs), is_view, sizes(result)
         answer = calls.get(key)
@@ -403,8 +403,8 @@ Method: TypeAlias = Callable[[MetaMode, Any, Any, dict[str, Any]], Any]
 _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten.to", "aten._to_copy", "aten.type_as", "aten.contiguous"), MetaMode._cast),
     **dict.fromkeys(_ASSUMED, MetaMode._assumed),
-    **dict.fromkeys(("aten._local_scalar_dense", "aten.allclose"), MetaMode._number),  # the first of `float(x)`
-    "aten.item": MetaMode._item,  # which is made of the first, but torch refuses it of a meta tensor before that
+    **dict.fromkeys(("aten._local_scalar_dense", "aten.allclose"), MetaMode._number),  # `float(x)` calls the first
+    "aten.item": MetaMode._item,  # it calls the first too, but not on a meta tensor, where torch raises
     "aten.index": MetaMode._pick,
     **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
@@ -416,9 +416,9 @@ _OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
 _NOT_TAKEN_APART = (MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item)
 
 
-@cache  # which also keeps each operator alive, so that its id stays its own
+@cache  # this also keeps each operator alive, so that its id stays unique
 def _method_of(func: Any) -> Method:
-    """What handles an overload; the order matters, since torch flags casts and reshapes as views too."""
+    """The handler of an overload; the order matters, since torch marks casts and reshapes as views too."""
     if not isinstance(func, OpOverload):
         return MetaMode._higher_order
     name, schema = str(func.overloadpacket), func._schema

@@ -1,9 +1,9 @@
-"""The dispatch modes: every ATen-level operation passes through one of them, whole, and is written down.
+"""The dispatch modes, which record every ATen-level operation whole.
 
 `MetaMode` (in meta.py) computes shapes and no values. `NativeMode` lets the operators run (on fake or on real tensors)
-and writes down the same. Both see composite operators before torch takes them apart, because the trace runs in
-inference mode: there the autograd keys are skipped, and `linear`, `conv3d`, `lstm` or `scaled_dot_product_attention`
-arrive as written, on every device, with and without grad.
+and records the same. Both see composite operators before torch decomposes them, because the trace runs in inference
+mode. It skips the autograd keys, so `linear`, `conv3d`, `lstm` or `scaled_dot_product_attention` arrive as written, on
+every device, with and without grad.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from .uncountable import Unknown, refuse_operator, refuse_tensor
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 
 
-SILENT = ("prim", "profiler")  # namespaces that ask for metadata or mark time; nothing of them is a network's work
+SILENT = ("prim", "profiler")  # namespaces that read metadata or mark time, which is no work of a network
 
 
 class RecordingMode(TorchDispatchMode):
-    """Writes every operation down as an Op in `ops`; subclasses say how it is run."""
+    """Records every operation as an Op in `ops`; subclasses define how it runs."""
 
     supports_higher_order_operators = True
 
@@ -46,22 +46,22 @@ class RecordingMode(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.path = path
         self.keeper = keeper or Keeper()
-        self.their_tensors: Callable[[], list[torch.Tensor]] = list  # what the module holds
-        self.has_optimizer = False  # among it, which knows the module's own parameters and no stand-ins
-        self.inference = True  # whether what is made here can be told by being made in inference mode
-        self.doubt: Exception | None = None  # what was raised here and perhaps would not be on other tensors
+        self.their_tensors: Callable[[], list[torch.Tensor]] = list  # the module's own tensors
+        self.has_optimizer = False  # whether the module holds one, which knows its own parameters and no stand-ins
+        self.inference = True  # whether inference mode marks the tensors that this trace makes
+        self.doubt: Exception | None = None  # an error raised here that another engine might not raise
         self.ops: list[Op] = []
         self.signatures: dict[Any, Signature] = {}
-        self.follower: DataflowRecorder | None = None  # only where somebody asks for the data of every op
+        self.follower: DataflowRecorder | None = None  # only for a trace with `dataflow`
         self._composite: dict[int, bool] = {}  # by identity of the operator
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Otherwise the first dispatch imports torch._dynamo, over a second. Nothing here is meant to be compiled.
+        # True would make the first dispatch import torch._dynamo, which takes over a second; nothing here is compiled.
         return False
 
     def decomposes(self, func: Any) -> bool:
-        """Whether this is a composite without a rule: its parts are counted instead. Asked once per overload."""
+        """Whether this is a composite without a rule, whose parts are counted instead; checked once per overload."""
         composite = self._composite.get(id(func))
         if composite is None:
             if id(func) not in _countable:
@@ -71,84 +71,84 @@ class RecordingMode(TorchDispatchMode):
         return composite
 
     def record(self, signature: Signature) -> None:
-        """One more operation in the module that is running."""
+        """Record an operation of the module that is running."""
         self.ops.append(Op(signature, self.path.path))
 
     def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether the values of a tensor may be looked at."""
+        """Whether the values of a tensor can be read."""
         return not tensor.is_meta and type(tensor) in (torch.Tensor, torch.nn.Parameter)
 
     def record_unseen(self, signature: Signature, module: str) -> None:
-        """Work that no operator did, in the module where it happened."""
+        """Record work that no operator did, in the module where it happened."""
         self.ops.append(Op(signature, module))
 
     @cached_property
     def theirs(self) -> frozenset[int]:
-        """Addresses of the memory that the module holds."""
+        """Addresses of the memory of the module's own tensors."""
         return frozenset(memory_id(t) for t in self.their_tensors() if t.layout == torch.strided)
 
     def is_theirs(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor was there before the trace, as far as that can be told."""
+        """Whether a tensor existed before the trace, as far as this can be determined."""
         return (self.inference and not tensor.is_inference()) or memory_id(tensor) in self.theirs
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
-        """Data of a tensor is about to leave torch, without an operator that says so."""
+        """Data of a tensor is about to leave torch without an operator."""
 
     def leaves_the_module(self, tensor: torch.Tensor, way: str) -> None:
-        """Data of a weight may leave, and be written to, but what is done with it is seen on real tensors alone."""
+        """Let data of a weight leave, but what happens to it can only be followed on real tensors."""
         if way in LOOKS and self.is_theirs(tensor):
             self.keeper.values(tensor)
             if tensor.is_floating_point() and not way.endswith("data_ptr"):
                 raise Unknown(f"{way} takes the values of a tensor out of torch")
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
-        """`tensor.data = value`: what the module holds gets its own data back; whether torch shall assign."""
+        """Whether torch shall execute `tensor.data = value`; the module's own tensors get their data back later."""
         return True
 
     def swaps(self, one: torch.Tensor, other: torch.Tensor) -> None:
-        """Two tensors exchange all they are, and do so once more when all is put back."""
+        """Two tensors exchange their identities, and exchange them back at the end."""
         self.keeper.then(lambda: swap_back(one, other))
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
-        """Memory is let go or taken; whether torch shall do so."""
+        """Whether torch shall free or allocate the memory."""
         return True
 
     def fills(self, storage: torch.UntypedStorage) -> bool:
-        """Bytes are written to memory itself; whether torch shall do so."""
+        """Whether torch shall write bytes directly to the memory."""
         return True
 
     def given(self, values: Any) -> None:
-        """These are the input."""
+        """Note the input."""
 
     def returned(self, result: Any) -> None:
-        """What the forward pass returned, which somebody will read."""
+        """Note the result of the forward pass, which the caller will read."""
 
     def suspects(self, refuse: Callable[[], object]) -> None:
-        """Another thread may make tensors from now on; `refuse` is called where one of them is met."""
+        """Expect tensors of another thread from now on, and call `refuse` for each of them."""
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What an operator gives in a thread beside the count, which is not written down."""
+        """The result of an operator in another thread, without recording it."""
         return func(*args, **kwargs)
 
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
         if isinstance(predicate, torch.Tensor):
             if not self.knows(predicate):
-                raise Unknown("torch.cond on a value that no input fixes")
+                raise Unknown("torch.cond depends on a value that is not known")
             predicate = bool(predicate.item())
         with self:
             return (if_true if predicate else if_false)(*operands)
 
 
-# What torch says of an operator never changes. Plain dicts, since Dynamo, which may be tracing a compiled module right
-# through these lines, warns of functools.cache.
+# Schemas of operators never change. These caches are plain dicts, since Dynamo, which may trace a compiled module
+# through these lines, warns about functools.cache.
 _composites: dict[Any, bool] = {}
-_countable: dict[int, Any] = {}  # operators that were not refused, by identity, since torch hashes them in Python
+_countable: dict[int, Any] = {}  # operators that can be counted, by identity, since torch hashes them in Python
 _schemas: dict[Any, tuple[str, str, dict[str, Any]]] = {}
 
 
 def is_composite(func: Any) -> bool:
-    """Whether torch makes this operator of others."""
+    """Whether torch composes this operator from others."""
     composite = _composites.get(func)
     if composite is None:
         counts = isinstance(func, OpOverload) and func.namespace not in SILENT
@@ -175,7 +175,7 @@ def make_signature(
 
 
 def _schema(func: Any) -> tuple[str, str, dict[str, Any]]:
-    """Name, overload, and every argument in order with its default (None where it has none)."""
+    """Name, overload, and every argument in order with its default (None if it has none)."""
     schema = _schemas.get(func)
     if schema is None:
         defaults = {argument.name: _frozen(argument.default_value) for argument in func._schema.arguments}
@@ -201,7 +201,7 @@ def _frozen(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, torch.Tensor):
-        refuse_tensor(value, "what an operator takes or gives")
+        refuse_tensor(value, "an operator's input or output")
         return TensorSpec(tuple(value.shape), str(value.dtype))
     if isinstance(value, Layout):
         return TensorSpec(value.shape, str(value.dtype))
@@ -211,7 +211,7 @@ def _frozen(value: Any) -> Any:
 
 
 def fingerprint(value: Any) -> Any:
-    """A hashable key of one argument; of numbers the type is part of it, since 1 == 1.0 == True."""
+    """A hashable key of one argument; the type of a number is part of it, since 1 == 1.0 == True."""
     kind = type(value)
     if kind is int or value is None:
         return value
@@ -226,10 +226,10 @@ _INTEGERS = {int}
 
 
 def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What makes two calls the same for counting.
+    """A key that is equal for calls that count the same.
 
-    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity will do. Most
-    arguments are tensors and None, which are told here and not in a function of their own: every operation comes by.
+    Torch hashes its operators in Python, slowly; they live as long as the process, so their identity is enough. Most
+    arguments are tensors and None, which are handled here without a function call, since every operation comes by.
     """
     key: list[Any] = [id(func)]
     try:
@@ -255,7 +255,7 @@ def is_view_of(func: Any, result: Any, args: tuple[Any, ...]) -> bool:
 
 
 def _shares_storage(result: Any, args: tuple[Any, ...]) -> bool:
-    """Whether the (first) result looks at the memory of the first argument."""
+    """Whether the (first) result shares the memory of the first argument."""
     first = result[0] if isinstance(result, (tuple, list)) and result else result
     source = args[0] if args else None
     if not isinstance(first, torch.Tensor) or not isinstance(source, torch.Tensor):
@@ -274,19 +274,19 @@ _CONSTANT = {f"aten.{name}" for kind in ("zeros", "ones", "full") for name in (k
 
 
 def is_constant(func: Any) -> bool:
-    """Whether an operator gives memory with one number everywhere."""
+    """Whether an operator returns memory with one number everywhere."""
     return str(getattr(func, "overloadpacket", "")) in _CONSTANT
 
 
 def is_empty(func: Any) -> bool:
-    """Whether an operator gives memory without values."""
+    """Whether an operator returns memory without values."""
     return str(getattr(func, "overloadpacket", "")) in _EMPTY
 
 
 class NativeMode(RecordingMode):
-    """Runs every operator as torch would, below this mode: on fake tensors under FakeTensorMode, or on real ones.
+    """Lets torch run every operator, below this mode: on fake tensors under FakeTensorMode, or on real ones.
 
-    `prepare` turns each tensor argument into one that the engine below can take; without it they are real.
+    `prepare` turns each tensor argument into one of the engine below; without it tensors are real.
     """
 
     def __init__(
@@ -316,10 +316,10 @@ class NativeMode(RecordingMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        if func is _LITERAL:  # which a fake tensor remembers
+        if func is _LITERAL:  # a fake tensor remembers it
             self.sources.literal(args[0])
         elif self.prepare is not None:
-            for tensor in written(func, args, kwargs):  # torch counts a write to what has no fake data
+            for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
         read, targets = values_read(func, args, kwargs)
@@ -332,7 +332,7 @@ class NativeMode(RecordingMode):
         if self.is_real and is_constant(func):
             self.sources.filled(result)
         view = is_view_of(func, result, args)
-        key = call_key(func, (*args, result), kwargs)  # real values may decide the size of a result
+        key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
@@ -345,16 +345,16 @@ class NativeMode(RecordingMode):
         try:
             return func(*args, **kwargs)
         except Exception as error:
-            # an operator not of torch's own may not have been made with tensors without data in mind
+            # the author of an operator that is not torch's own may not have considered tensors without data
             if says_that_data_is_missing(error) or getattr(func, "namespace", "aten") != "aten":
                 raise Unknown(f"{type(error).__name__}: {first_line(error)}") from error
             raise
 
     def _keep(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        """What the module holds, before it is written to."""
+        """Keep the module's own tensors that an operator is about to write to."""
         for tensor in may_write(func, args, kwargs):
             if not self.sources.is_made_here(tensor):
-                out = any(tensor is value for value in kwargs.values())  # which may take another size
+                out = any(tensor is value for value in kwargs.values())  # its size may change
                 if out or changes_layout(func):
                     self.keeper.layout(tensor)
                 self.keeper.values(tensor)
@@ -369,10 +369,10 @@ class NativeMode(RecordingMode):
             return True
         if self.inference:
             return not self.is_theirs(tensor)
-        return not tensor.untyped_storage().resizable()  # memory of another library
+        return not tensor.untyped_storage().resizable()  # another library owns the memory
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
-        """Fake tensors have no data, though they may remember a number; real ones are followed."""
+        """Follow real data; a fake tensor has no data, although it may remember a number."""
         if self.is_real:
             if way in LOOKS and not self.sources.is_made_here(tensor):
                 self.keeper.values(tensor)
@@ -383,7 +383,7 @@ class NativeMode(RecordingMode):
             self.leaves_the_module(tensor, way)
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
-        """Real data is exchanged for a while; a real tensor cannot have fake data, and need not."""
+        """Real data is assigned until the end; a real tensor neither can nor need get fake data."""
         if not isinstance(value, torch.Tensor):
             return True
         if self.is_real or type(tensor) is type(value) not in (torch.Tensor, nn.Parameter):
@@ -391,11 +391,11 @@ class NativeMode(RecordingMode):
                 self.keeper.layout(tensor)
             return True
         if not has_layout_of(tensor, value):
-            raise Unknown("a tensor gets data of another shape")
+            raise Unknown("a tensor gets data of another shape, strides or dtype")
         return False
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
-        """Only what was made here: memory of the module's own could not be given back as it was."""
+        """Resize only memory of this trace, since the module's own could not be restored."""
         if storage_id(storage) in self.sources:
             return True
         if self.is_real:
@@ -403,7 +403,7 @@ class NativeMode(RecordingMode):
         return False
 
     def fills(self, storage: torch.UntypedStorage) -> bool:
-        """For real, and undone where it was not made here."""
+        """Write on real tensors only, and undo it for memory from outside of this trace."""
         if self.is_real:
             whole = whole_of(storage)
             if storage_id(storage) not in self.sources:
@@ -412,11 +412,11 @@ class NativeMode(RecordingMode):
         return self.is_real
 
     def given(self, values: Any) -> None:
-        """The input is made here, too."""
+        """The input counts as made in this trace."""
         self.sources.made(tensors_of(values))
 
     def returned(self, result: Any) -> None:
-        """What is returned is read by the caller."""
+        """The caller reads the returned tensors."""
         for leaf in leaves_of(result):
             if isinstance(leaf, torch.Tensor):
                 if leaf.layout == torch.strided:
@@ -425,7 +425,7 @@ class NativeMode(RecordingMode):
                 self.sources.array(leaf)
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What is written to is kept."""
+        """Run an operator unrecorded, after keeping the tensors that it writes to."""
         if self.prepare is not None:
             args, kwargs = self.prepare((args, kwargs))
         else:
@@ -433,11 +433,11 @@ class NativeMode(RecordingMode):
         return func(*args, **kwargs)
 
     def suspects(self, refuse: Callable[[], object]) -> None:
-        """On fake tensors, all of which are made here, a strange one is another thread's."""
+        """Watch fake tensors: all are made in this trace, so any other is of another thread."""
         if not self.is_real:
             self.sources.strangers = refuse
 
 
 def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:
-    """Whether other data leaves shape, strides and dtype of a tensor as they are."""
+    """Whether other data has the shape, strides and dtype of a tensor."""
     return (tensor.shape, tensor.stride(), tensor.dtype) == (value.shape, value.stride(), value.dtype)

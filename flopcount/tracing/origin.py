@@ -1,8 +1,8 @@
-"""Where an exception was raised, which decides whether another engine may serve; never the words in it.
+"""Where an exception was raised: this decides whether another engine is tried, never the words of the exception.
 
 What enters is an exception with its traceback; what leaves is a Failure: the layer, the place in the caller's own code
-(or in torch's, where a network is made of torch's layers alone), and who raised it there. The same place on two engines
-is the same error: the module's own, not that of the engine.
+(or in torch's, if the network consists of torch's layers alone), and which code raised it there. An error at the same
+place on two engines is the module's own, not the engine's.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _OF_SHAPES = (RuntimeError, ValueError, IndexError, AssertionError)
 class Failure:
     """An error of a module on one engine.
 
-    `code` and `line` are the innermost place in the caller's code. `by_caller`: it was raised there, and not by an
-    operator or in torch; `by_python`: by Python itself (a `raise`, a missing key), not by compiled code it called;
-    `by_raise`: in words of the caller's own; `by_operator`: by an operator of torch's. `function` and `file` are where
-    it was raised.
+    `code` and `line` are the innermost place in the caller's code. `by_caller`: the caller's code raised it, not an
+    operator or torch; `by_python`: Python itself raised it (a `raise`, a missing key), not compiled code that it
+    called; `by_raise`: a `raise` statement raised it; `by_operator`: an operator of torch raised it. `function` and
+    `file` are the place of the error.
     """
 
     error: BaseException
@@ -59,21 +59,21 @@ class Failure:
         return f"{type(self.error).__name__}: {first_line(self.error)}"
 
     def is_same_place_as(self, other: Failure) -> bool:
-        """Whether both happened in the same line of the same layer."""
+        """Whether both occurred in the same line of the same layer."""
         return (self.layer, self.code, self.line) == (other.layer, other.code, other.line)
 
     @property
     def refuses_input(self) -> bool:
-        """Whether an operator raised it, or a layer of torch's, and of a kind that a wrong shape has."""
+        """Whether an operator or a layer of torch raised it, with a type that a wrong shape leads to."""
         if not isinstance(self.error, _OF_SHAPES) or isinstance(self.error, NotImplementedError):
             return False
         return self.by_operator or (self.file.startswith(_LAYERS) and not self.file.endswith(_NO_LAYERS))
 
     def is_same_as(self, other: Failure) -> bool:
-        """Whether both are the same error of the module's own, that every engine meets.
+        """Whether both are the same error of the module itself, which every engine meets.
 
-        What the caller's code or an operator raises is, in the same line. Of compiled code that is called there, which
-        may look at what it was given, the error must be the same too.
+        Two errors in the same line are the same if the caller's code or an operator raised them. If compiled code that
+        is called there raised them, type and words must be the same too, since it may have read its arguments' data.
         """
         if not self.is_same_place_as(other):
             return False
@@ -83,7 +83,7 @@ class Failure:
 
 
 def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple[Any, ...]) -> Failure:
-    """Where an exception came from that a traced module raised."""
+    """The origin of an exception that a traced module raised."""
     steps = list(_steps(error.__traceback__))
     last = steps[-1] if steps else None
     theirs = [step for step in _before_dispatch(steps) if _is_callers(step)]
@@ -109,14 +109,14 @@ _DISPATCH = "__torch_dispatch__"
 
 
 def says_that_data_is_missing(error: BaseException) -> bool:
-    """Whether an operator says by the kind of its exception that it needs values, or is not made for no values."""
+    """Whether the type of an operator's exception says that it needs values, or does not support their absence."""
     return isinstance(error, NotImplementedError) or type(error).__module__.startswith(WITHOUT_VALUES)
 
 
 def lacks_data(failure: Failure) -> bool:
-    """Whether a tensor has no data for what was asked: as an operator or a storage says, or compiled code that runs.
+    """Whether an error means that a tensor has no data: an operator, a storage or compiled code raised it.
 
-    What compiled code looks at is not known, and its errors are of one kind: those of C++.
+    It is unknown what compiled code reads, and all its errors have the same type, that of C++ errors.
     """
     error = failure.error
     if failure.by_caller:
@@ -127,12 +127,12 @@ def lacks_data(failure: Failure) -> bool:
 
 
 def asks_for_data(error: BaseException) -> bool:
-    """Whether torch says below its operators that a tensor has no data."""
+    """Whether torch reports, below its operators, that a tensor has no data."""
     return _words(error) in _without_data()
 
 
 def first_line(error: BaseException) -> str:
-    """An exception's own words, the first line; what cannot even say those has none."""
+    """The first line of an exception's words, if it has any."""
     return next(iter(_words(error)[1].splitlines()), "no message")
 
 
@@ -150,7 +150,7 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _before_dispatch(steps: list[TracebackType]) -> list[TracebackType]:
-    """The steps of the module's forward pass: behind our own that began it, before an operator comes back to us."""
+    """The steps of the module's forward pass: after those of flopcount, up to the dispatch of an operator."""
     begun = 0
     while begun < len(steps) and _file(steps[begun]).startswith(_OURS):
         begun += 1
@@ -169,7 +169,7 @@ def _file(step: TracebackType) -> str:
 
 
 def _stopped_at(step: TracebackType) -> str:
-    """The instruction that raised; at the call of something without a frame of its own it is compiled code that did."""
+    """The instruction that raised; if it is a call without a frame of its own, compiled code raised."""
     return _opcodes(step.tb_frame.f_code).get(step.tb_lasti, "")
 
 
@@ -180,12 +180,12 @@ def _opcodes(code: CodeType) -> dict[int, str]:
 
 @cache
 def _without_data() -> tuple[tuple[type, str], ...]:
-    """What torch itself says, below Python and its operators, to who asks for data that is not there."""
+    """The errors that torch itself raises, below Python and its operators, when code reads missing data."""
     tensor = row_major((), torch.float32).empty()
     asks: tuple[Any, ...] = (
         TensorBase.data_ptr,
         TensorBase.item,
-    )  # not those of torch.Tensor, which are ours in a count
+    )  # not those of torch.Tensor, which are replaced in a count
     with out_of_sight():
         return tuple(words for ask in asks if (words := _refusal(ask, tensor)) is not None)
 

@@ -1,7 +1,7 @@
-"""Beside a recording mode while a network trains: which phase each operation belongs to, and in which module.
+"""The phase and the module of each operation while a network trains, noted beside the recording mode.
 
-What enters is every operation of forward, loss and backward; what leaves is a PhaseNote for each. A gradient is by
-input where what it is the gradient of depends on the input, by weight where it is made of parameters alone.
+What enters is every operation of forward, loss and backward; what leaves is a PhaseNote for each. The gradient of a
+tensor is by input if the tensor depends on the input, and by weight if it is made of parameters alone.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .torch_private import (
 __all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
 
 LOSS = "(loss)"
-"""Stands for a module's path where an operation belongs to the loss."""
+"""The path of operations that belong to the loss and to no module."""
 
-_NO_VALUES = -1  # a gradient has the device of its tensor, so that nothing in a backward pass is known
+_NO_VALUES = -1  # a gradient has the device of its tensor, so a backward pass has no known values
 
 
 class _MadeOf(IntEnum):
-    """What a tensor is made of: constants alone, parameters too, or the input too."""
+    """What a tensor depends on: constants alone, parameters too, or the input too."""
 
     CONSTANTS = 0
     PARAMETERS = 1
@@ -46,7 +46,7 @@ class _MadeOf(IntEnum):
 
 
 class TrainingPath(ModulePath):
-    """Also remembers in which module each node of the autograd graph was made: their numbers rise as they are made."""
+    """Also remembers which module created each node of the autograd graph, whose numbers increase."""
 
     def __init__(self, root: nn.Module) -> None:
         super().__init__(root)
@@ -55,17 +55,17 @@ class TrainingPath(ModulePath):
 
     @property
     def is_running(self) -> bool:
-        """Whether any module is."""
+        """Whether any module is running."""
         return bool(self._outer)
 
     def mark(self, back: int = 0) -> None:
-        """From here on (or from `back` nodes before) they are made in `path`."""
+        """From here on (or from `back` nodes earlier) nodes are created in `path`."""
         number = next_node_number() - back
         self._starts.append(max(number, self._starts[-1]))
         self._paths.append(self.path)
 
     def place_of(self, number: int) -> str:
-        """The module in which a node was made."""
+        """The module that created a node."""
         return self._paths[bisect_right(self._starts, number) - 1]
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
@@ -81,7 +81,7 @@ class TrainingPath(ModulePath):
 class PhaseNote:
     """Phase and place of one operation.
 
-    `splits`: it makes gradients by input and by weight at once, as its `output_mask` says.
+    `splits`: it makes gradients by input and by weight at once, according to its `output_mask`.
     """
 
     phase: Phase
@@ -90,17 +90,17 @@ class PhaseNote:
 
 
 class _Node(NamedTuple):
-    """What a node's forward took: whether any factor was made of parameters, and whether anything of the input."""
+    """The arguments of a node's forward: whether a factor depends on parameters, and whether any on the input."""
 
     has_weight: bool
     has_data: bool
 
 
 class PhaseRecorder(TorchDispatchMode):
-    """Sees each operation before the recording mode does, and notes what that wrote down for it.
+    """A mode above the recording mode that notes the phase of each recorded operation.
 
-    With `hides_floats` numbers that the module makes itself have no values either, since a tensor that has some stays
-    on the CPU, where no gradient of a meta tensor can go.
+    With `hides_floats` the floating-point tensors that the module creates have no values either, since a tensor with
+    values stays on the CPU, where the gradient of a meta tensor cannot go.
     """
 
     supports_higher_order_operators = True
@@ -113,7 +113,7 @@ class PhaseRecorder(TorchDispatchMode):
         self.phase = Phase.FORWARD
         self._hides_floats = hides_floats and isinstance(mode, MetaMode)
         self._known_limit = mode.known_limit if isinstance(mode, MetaMode) else 0
-        self._made_of: dict[int, int] = {}  # by storage; one that is used again is made anew first
+        self._made_of: dict[int, int] = {}  # by storage; a reused address gets a new entry first
         self._nodes: dict[int, _Node] = {}  # by number
         self._owners: dict[int, str] = {}  # by id of the leaf
 
@@ -123,25 +123,25 @@ class PhaseRecorder(TorchDispatchMode):
 
     @property
     def ops(self) -> tuple[Op, ...]:
-        """Operations with the module whose forward or backward they are."""
+        """Operations with the module to whose forward or backward they belong."""
         pairs = zip(self.mode.ops, self.notes, strict=True)
         return tuple(Op(op.signature, note.module) for op, note in pairs)
 
     def inputs(self, values: Any) -> None:
-        """These tensors are the input."""
+        """Note that these tensors are the input."""
         map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), _MadeOf.INPUT), values)
 
     def parameter(self, leaf: torch.Tensor, owner: str) -> None:
-        """This tensor is a parameter of the module `owner`."""
+        """Note that this tensor is a parameter of the module `owner`."""
         self._made_of[memory_id(leaf)] = _MadeOf.PARAMETERS
         self._owners[id(leaf)] = owner
 
     def rest(self) -> None:
-        """Work that nobody saw, noticed where the forward ends."""
+        """Note the phase of unseen work, which is detected at the end of the forward."""
         self.notes += [PhaseNote(self.phase, op.module) for op in self.mode.ops[len(self.notes) :]]
 
     def enter(self, phase: Phase, path: str = "") -> None:
-        """Another phase begins outside of all modules."""
+        """Begin another phase, outside of all modules."""
         self.phase, self.path.path = phase, path
         self.path.mark()
         if isinstance(self.mode, MetaMode):
@@ -177,14 +177,14 @@ class PhaseRecorder(TorchDispatchMode):
         result = self._run(func, args, kwargs, lambda: self._gradient(func, args, node, operands))
 
         def made(tensor: torch.Tensor) -> None:
-            if memory_id(tensor) not in operands:  # a view of a parameter is one still
+            if memory_id(tensor) not in operands:  # a view of a parameter is still one
                 self._made_of[memory_id(tensor)] = _MadeOf.INPUT
 
         map_tensors(made, result)
         return result
 
     def _again(self, func: Any, args: Any, kwargs: dict[str, Any], place: str) -> Any:
-        """Forward once more in the midst of the backward, as checkpoints do; numbers have their values again."""
+        """Recompute a forward operation within the backward, as checkpoints do; small tensors have values again."""
         if not self.path.is_running:
             self.path.path = place
             self.path.mark(back=1)
@@ -202,11 +202,11 @@ class PhaseRecorder(TorchDispatchMode):
         return result
 
     def _gradient(self, func: Any, args: Any, node: Any, operands: dict[int, int]) -> PhaseNote:
-        """By weight where no operand is made of parameters, although one of the forward was: its gradient is this."""
+        """A gradient is by weight if a factor of its forward depends on parameters, and no operand of its own does."""
         place = self._place_of(node)
         if _has_mask(func):
             data, weight = self._levels(args[1]), self._levels(args[2])
-            if _MadeOf.INPUT in weight:  # a kernel that the network itself computes
+            if _MadeOf.INPUT in weight:  # the network itself computes the kernel
                 return PhaseNote(Phase.BACKWARD_INPUT, place)
             return PhaseNote(
                 Phase.BACKWARD_INPUT if _MadeOf.INPUT in data else Phase.BACKWARD_WEIGHT, place, _MadeOf.INPUT in data
@@ -224,7 +224,7 @@ class PhaseRecorder(TorchDispatchMode):
         return self._owners.get(id(leaf), "") if leaf is not None else self.path.place_of(number_of_node(node))
 
     def _operands(self, *values: Any) -> dict[int, int]:
-        """Storages among the arguments, and what each is made of."""
+        """Storages among the arguments, and what each depends on."""
         levels: dict[int, int] = {}
 
         def add(tensor: torch.Tensor) -> None:
@@ -251,8 +251,8 @@ def _has_mask(func: Any) -> bool:
 
 
 def _without_value(tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
-    """A floating-point number that was just made, as a meta tensor."""
+    """A new floating-point tensor, moved to meta."""
     if tensor.is_meta or not tensor.is_floating_point() or memory_id(tensor) in operands:
         return tensor
-    with disable_current_modes():  # the mode below would make a small one for real
+    with disable_current_modes():  # the mode below would make a small tensor real
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

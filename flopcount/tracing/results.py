@@ -1,7 +1,8 @@
-"""What a forward pass returns: the lazy parts of it are taken, since their work is done by whoever takes them.
+"""The result of a forward pass: its lazy parts are consumed, since only their consumer causes their work.
 
-What enters is the result, whatever it is; what leaves is all that its generators, maps and futures gave. What cannot be
-taken to its end (a coroutine, a function that waits to be called, a stream without end) is refused.
+What enters is the result, of any type; what leaves is everything that its generators, maps and futures yield. Results
+that cannot be consumed to the end (a coroutine, a function that does the work when called, an endless stream) are
+refused.
 """
 
 from __future__ import annotations
@@ -28,26 +29,26 @@ from .uncountable import Uncountable, Unknown
 __all__ = ["MOST_ITEMS", "contents_of", "drain", "leaves_of"]
 
 MOST_ITEMS = 10_000
-_MOST_SIZED = 1_000_000  # of what says how long it is, as arrays of numbers do
-"""Items that a lazy result may give; a minute of video has fewer frames."""
+_MOST_SIZED = 1_000_000  # for a result with a length, such as an array of numbers
+"""The most items that a lazy result may yield; a minute of video has fewer frames."""
 
 _DEPTH = 100  # objects within objects
 _PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, torch.Tensor, nn.Parameter, torch.Size, range))
 _OPEN: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
 _WITHOUT_WORK = (io.IOBase, count, type, ModuleType, nn.Module, memoryview, bytearray)
-_FIX = "return what it gives, a list of tensors for one, while it is counted: the amount of work does not change"
+_FIX = "return what it yields, such as a list of tensors, while it is counted: the amount of work does not change"
 
 
 def drain(result: Any, model: str, done: Callable[[], int] | None = None) -> list[Any]:
-    """Take everything that is lazy in a result, to its end.
+    """Consume everything that is lazy in a result, to its end.
 
     Arguments:
         result: tensors, containers, dataclasses and other objects, generators and other iterators among them.
-        model: what returned it, for errors.
-        done: how many operations were written down so far; without it, what gave tensors counts as having worked.
+        model: the name of the model that returned it, for errors.
+        done: returns the number of recorded operations; without it, a part that yields tensors counts as work.
 
     Raises:
-        InputError: it has no end, or needs a caller who awaits it or calls it.
+        InputError: a part has no end, or does its work only when it is awaited or called.
     """
     if type(result) is torch.Tensor:
         return []
@@ -58,18 +59,18 @@ class _Drain:
     def __init__(self, model: str, done: Callable[[], int] | None) -> None:
         self.model = model
         self.taken: list[Any] = []
-        self.tensors = 0  # among what was taken
+        self.tensors = 0  # number of consumed tensors
         self.done = done or (lambda: self.tensors)
-        self.asks = False  # whether what a property gave is gone through
+        self.asks = False  # whether the value of a property is being visited
         self.seen: set[int] = set()
-        self.alive: list[Any] = []  # so that no id is used again
+        self.alive: list[Any] = []  # so that no id is reused
 
     def all_of(self, value: Any) -> list[Any]:
         self._visit(value, 0)
         return self.taken
 
     def _visit(self, value: Any, depth: int, *, again: bool = True) -> None:
-        """Take what is lazy in a value; without `again` only what can be taken once, since the rest was asked for."""
+        """Consume what is lazy in a value; without `again` only one-time iterators, as the rest has been consumed."""
         if type(value) is repeat:
             value = next(value, None)
         if type(value) in _PLAIN or isinstance(value, (torch.Tensor, *_WITHOUT_WORK)) or depth > _DEPTH:
@@ -81,7 +82,7 @@ class _Drain:
         self._refuse_endless(value)
         if isinstance(value, (Future, torch.futures.Future)):
             if isinstance(value, torch.futures.Future) and not value.done():
-                self._refuse(value, "it waits for somebody else's answer")
+                self._refuse(value, "it waits for an answer from elsewhere")
             self._take([value.result() if isinstance(value, Future) else value.wait()], depth)
         elif hasattr(type(value), "__next__"):
             self._take(self._items(value, value), depth)
@@ -89,21 +90,21 @@ class _Drain:
             before = self.done()
             if again:
                 self._try(value, depth)
-            again = again and self.done() == before  # otherwise it is from there that it takes what it gives
+            again = again and self.done() == before  # if it did work, it computes its items from its contents
             self._each(contents_of(value), depth, again=again)
         self._each(_attributes(value), depth, again=again)
         if again and not self.asks and _holds_modules(value):
             self._ask(value, depth)
 
     def _try(self, value: Any, depth: int) -> None:
-        """What can be gone through, but perhaps is not meant to be: nobody may ever do so."""
+        """Iterate over a value that has an iterator, although its author may not intend that."""
         with _unmeant():
             way = _way_through(value)
             if way is not None:
                 self._take(self._items(way(), value), depth)
 
     def _ask(self, value: Any, depth: int) -> None:
-        """What computes when somebody asks for an attribute; of what that gives nothing is asked."""
+        """Read the properties of a value, which may compute, but not those of their results."""
         self.asks = True
         for name in _computed(type(value)):
             with _unmeant():
@@ -133,20 +134,20 @@ class _Drain:
     def _refuse_endless(self, value: Any) -> None:
         if inspect.isawaitable(value) and not isinstance(value, (Future, torch.futures.Future)):
             getattr(value, "close", lambda: None)()
-            self._refuse(value, "its work is done when somebody awaits it")
+            self._refuse(value, "its work happens only when it is awaited")
         if hasattr(type(value), "__aiter__"):
-            self._refuse(value, "its work is done when somebody awaits it")
+            self._refuse(value, "its work happens only when it is awaited")
         if callable(value) and not isinstance(value, (type, nn.Module)) and _holds_work(value):
-            self._refuse(value, "its work is done when somebody calls it")
+            self._refuse(value, "its work happens only when it is called")
 
     def _refuse(self, value: Any, why: str) -> None:
         name = type(value).__name__
-        raise InputError(f"{self.model} returns something lazy, a {name}: {why}", [("fix", _FIX)])
+        raise InputError(f"{self.model} returns something lazy, of type {name}: {why}", [("fix", _FIX)])
 
 
 @contextmanager
 def _unmeant() -> Iterator[None]:
-    """Whatever raises here may be asked for by nobody."""
+    """Ignore what a user's code raises here, since the caller may never run it."""
     try:
         yield
     except (FlopcountError, Uncountable, Unknown):
@@ -156,7 +157,7 @@ def _unmeant() -> Iterator[None]:
 
 
 def _way_through(value: Any) -> Callable[[], Iterable[Any]] | None:
-    """How a value gives items one by one, where it is none of the containers that have them all."""
+    """The way to iterate over a value, unless it is a plain container, which has all its items."""
     kind, held = type(value), value
     if kind.__module__ == "numpy" or isinstance(value, (str, bytes)):
         return None
@@ -174,7 +175,7 @@ def _way_through(value: Any) -> Callable[[], Iterable[Any]] | None:
 
 
 def _is_pythons(method: Any) -> bool:
-    """Whether a method of a container is that of Python's own classes."""
+    """Whether a method of a container belongs to one of Python's own classes."""
     home = getattr(method, "__objclass__", None)
     module = getattr(method, "__module__", None) or getattr(home, "__module__", "builtins")
     return module in _PYTHONS
@@ -184,7 +185,7 @@ _PYTHONS = ("builtins", "collections", "collections.abc", "_collections_abc", "t
 
 
 def contents_of(value: Any) -> Iterable[Any]:
-    """What a container holds, keys included, as Python's own classes give it, whatever its class makes of it."""
+    """The contents of a container, keys included, by the methods of Python's own classes, not of a subclass."""
     if isinstance(value, dict):
         return (*dict.keys(value), *dict.values(value))
     for kind in _OPEN:
@@ -205,7 +206,7 @@ def _holds_modules(value: Any) -> bool:
 
 
 def _computed(kind: type) -> list[str]:
-    """Names that a class computes where somebody asks for them."""
+    """The names of a class's properties."""
     names: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if base.__module__.partition(".")[0] not in (*sys.stdlib_module_names, "torch", "numpy"):
@@ -214,7 +215,7 @@ def _computed(kind: type) -> list[str]:
 
 
 def _attributes(value: Any) -> Iterable[Any]:
-    """What an object of some class holds; functions and containers hold nothing else."""
+    """The values of an object's attributes; functions have none here."""
     if isinstance(value, (FunctionType, MethodType, partial)):
         return ()
     table = getattr(value, "__dict__", None)
@@ -222,11 +223,11 @@ def _attributes(value: Any) -> Iterable[Any]:
     return (*table.values(), *slots) if isinstance(table, dict) else slots
 
 
-_WITHIN = 4  # functions and containers in what a function holds
+_WITHIN = 4  # levels of functions and containers within a function
 
 
 def _holds_work(function: Any, depth: int = _WITHIN) -> bool:
-    """Whether what is returned to be called holds tensors or modules, and so waits to compute with them."""
+    """Whether a returned function holds tensors or modules, and so may compute with them when it is called."""
     if isinstance(function, MethodType):
         held: Iterable[Any] = (function.__self__,)
     elif isinstance(function, partial):
@@ -257,7 +258,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def leaves_of(value: Any, depth: int = _DEPTH) -> Iterator[Any]:
-    """Every tensor and every array of NumPy's in a result."""
+    """Every tensor and every NumPy array in a result."""
     kind = type(value)
     if isinstance(value, torch.Tensor) or (kind.__module__ == "numpy" and hasattr(value, "shape")):
         yield value

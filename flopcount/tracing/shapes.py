@@ -1,8 +1,8 @@
-"""Our own shape functions for the operators video networks are made of.
+"""Shape functions of flopcount for the operators of video networks.
 
-Torch's meta kernels cost 20 to 500 µs a call and the first of them imports over a second of machinery. A function here
-answers for contiguous tensors of one dtype, which is nearly every call, or returns None: then torch's kernel answers,
-or raises its own error. Each takes Layouts where the operator takes tensors; tests compare all of them with torch.
+Torch's meta kernels cost 20 to 500 µs a call, and the first call takes over a second for imports. A function here
+handles contiguous tensors of one dtype, which is nearly every call, or returns None: then torch's kernel answers, or
+raises its own error. Each takes Layouts where the operator takes tensors; tests compare all of them with torch.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Shape: TypeAlias = Callable[..., Layout | tuple[Layout, ...] | None]
 
 
 def _plain(*values: Any) -> bool:
-    """All given tensors are floating-point, contiguous and of one dtype; None stands for one not given."""
+    """Whether all tensors are floating-point, contiguous and of one dtype; None is a tensor that is not given."""
     return _alike(*values) and all(value.contiguous for value in values if value is not None)
 
 
 def _alike(*values: Any) -> bool:
-    """As `_plain` with strides of any kind, for operators whose result is row-major whatever they are given."""
+    """The same as `_plain` with any strides, for operators whose result is always row-major."""
     layouts = [value for value in values if value is not None]
     dtype = layouts[0].dtype if isinstance(layouts[0], Layout) else None
     return all(
@@ -47,7 +47,7 @@ def _pow(x: Any, exponent: Any) -> Layout | None:
 
 
 def _masked_fill(x: Any, mask: Any, value: Any) -> Layout | None:
-    """With a number, of a contiguous tensor at least as large as the mask."""
+    """With a number and a contiguous tensor that is at least as large as the mask."""
     if not _plain(x) or not isinstance(mask, Layout) or mask.dtype != torch.bool or not mask.contiguous:
         return None
     if type(value) not in (int, float) or len(mask.shape) > len(x.shape):
@@ -67,7 +67,7 @@ def _listed(value: Any) -> tuple[int, ...]:
 
 
 def _pad(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Layout | None:
-    """With numbers, before and behind each of the last axes, the last one first."""
+    """With sizes before and behind each of the last axes, the last axis first."""
     if mode != "constant" or not _plain(x) or len(pad) % 2 or len(pad) > 2 * len(x.shape) or not pad or min(pad) < 0:
         return None
     if value is not None and type(value) not in (int, float):
@@ -98,7 +98,7 @@ def _index_select(x: Any, dim: int, index: Any) -> Layout | None:
 
 
 def _mean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
-    """Over named axes of a contiguous tensor."""
+    """Over given axes of a contiguous tensor."""
     dims = _listed(dim) if dim is not None else ()
     if not _plain(x) or dtype is not None or not dims or not all(-len(x.shape) <= d < len(x.shape) for d in dims):
         return None
@@ -160,8 +160,8 @@ def _gelu(x: Any, *, approximate: str = "none") -> Layout | None:
 
 
 def _dropout(x: Any, p: float, train: bool) -> Layout | None:
-    fits = _plain(x) if train else _alike(x)  # at test time it is the input itself
-    return x if fits and 0 <= p <= 1 and len(x.shape) > 1 else None  # of vectors no features can be dropped
+    fits = _plain(x) if train else _alike(x)  # in eval mode it is the input itself
+    return x if fits and 0 <= p <= 1 and len(x.shape) > 1 else None  # vectors have no features to drop
 
 
 def _softmax(x: Any, dim: int, dtype: Any = None) -> Layout | None:
@@ -217,7 +217,7 @@ def _matmul(x: Any, y: Any) -> Layout | None:
 def _attention(
     query: Any, key: Any, value: Any, mask: Any = None, dropout_p: float = 0, *_: Any, **options: Any
 ) -> Layout | None:
-    """Row-major whichever kernel would run; the strides of q, k and v do not matter."""
+    """Row-major for every kernel; the strides of q, k and v do not matter."""
     if mask is not None or options.get("enable_gqa") or not 0 <= dropout_p <= 1 or not _alike(query, key, value):
         return None
     if not len(query.shape) == len(key.shape) == len(value.shape) >= 3:
@@ -237,9 +237,9 @@ def _each(value: Any, axes: int) -> tuple[int, ...] | None:
 def _windows(
     sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool = False
 ) -> tuple[int, ...] | None:
-    """Output sizes of a sliding window; None where one would be empty or an argument is out of range.
+    """Output sizes of a sliding window; None if one would be empty or an argument is out of range.
 
-    With `ceil_mode` a last window may hang over the end, if it starts within the input or its padding in front.
+    With `ceil_mode` the last window may extend beyond the end, if it starts within the input or its front padding.
     """
     out = []
     for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
@@ -332,7 +332,7 @@ def _adaptive(axes: int) -> Callable[..., Layout | None]:
 
 
 def _adaptive_kernel(axes: int) -> Callable[..., Layout | None]:
-    """The kernel alone: where one pixel is left, its strides are those of no mean."""
+    """The pooling kernel, which is not replaced by a mean (with other strides) if one pixel is left."""
     pool = _adaptive(axes)
     return lambda x, output_size: pool(x, output_size) if isinstance(x, Layout) and x.contiguous else None
 
@@ -386,16 +386,16 @@ SHAPES: Mapping[str, Shape] = {
 """Canonical operator -> shape function; each serves all overloads whose arguments it recognises."""
 
 ALIASES: Mapping[str, Shape] = {
-    **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},  # `convolution` takes its arguments in another order
-    "aten.rsub": _rsub,  # the other way round, and the first of two tensors decides on strides
-    "aten.bmm": _bmm,  # batches of matrices alone, which `matmul` broadcasts
+    **{f"aten.conv{axes}d": _conv(axes) for axes in (1, 2, 3)},  # `convolution` has another order of arguments
+    "aten.rsub": _rsub,  # its operands are swapped, and the first tensor decides the strides
+    "aten.bmm": _bmm,  # batches of matrices alone, without the broadcasting of `matmul`
     "aten.vdot": lambda x, y: None,  # vectors alone
-    "aten.index_select": _index_select,  # along an axis that is named
-    **{f"aten._adaptive_avg_pool{axes}d": _adaptive_kernel(axes) for axes in (2, 3)},  # which takes no mean
+    "aten.index_select": _index_select,  # along a given axis
+    **{f"aten._adaptive_avg_pool{axes}d": _adaptive_kernel(axes) for axes in (2, 3)},  # never a mean
 }
-"""Those that take other arguments than their canonical operator, and are met often or look alike."""
+"""Operators with other arguments than their canonical operator, which are frequent or easily confused with it."""
 
 
 def shape_of(func: Any) -> Shape | None:
-    """The shape function of an overload, in-place or not; of an alias that is called as its canonical operator, its."""
+    """The shape function of an overload, in-place or not; an alias with the same arguments has its operator's."""
     return ALIASES.get(str(func.overloadpacket)) or SHAPES.get(canonical_call(func).removesuffix("_"))

@@ -1,4 +1,4 @@
-"""Attributes that Python keeps in slots and not in a table."""
+"""Attributes that Python keeps in slots and not in `__dict__`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["slots_of"]
 
 
 def slots_of(kind: type) -> list[str]:
-    """Names of the slots of a class and its bases, as `getattr` takes them: private ones carry the class's name."""
+    """Names of the slots of a class and its bases, as for `getattr`: private names include the class's name."""
     names: list[str] = []
     for base in kind.__mro__:
         slots = base.__dict__.get("__slots__", ())

@@ -1,9 +1,10 @@
-"""Where the data of every tensor comes from, so that work which no operator did is noticed.
+"""Where the data of every tensor comes from, in order to detect work that no operator did.
 
-What enters are the operators as they run, and the ways by which data left torch (`exits`); what leaves is an operation
-without a rule for each tensor whose data came from out of sight: made or filled by another library, by compiled code,
-by a process. A table made from sizes alone is a constant: nothing had left. The operation has the name of the
-`autograd.Function`, or of the module, in which that happened, and the sizes of what left and of what came back.
+What enters are the operators as they run, and the ways by which data leaves torch (`exits`); what leaves is an
+operation without a rule for each tensor with unseen data: another library, compiled code or another process made or
+filled it. A table that is computed from sizes alone is a constant, since no data has left. The operation has the name
+of the `autograd.Function`, or of the module, in which this happens, and the shapes of the tensors that leave and come
+back.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from .torch_private import TensorBase, applied_code, call_module, function_with_
 __all__ = ["Scope", "Sources", "scope", "unseen"]
 
 _INDICES = frozenset((torch.bool, torch.int32, torch.int64))
-_SMALL = 16_384  # elements; arithmetic on that many indices counts nothing elsewhere either
+_SMALL = 16_384  # elements; arithmetic on so few indices counts nothing elsewhere either
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What runs: an `autograd.Function` or a module's class by name, the tensors it was given, and in which module."""
+    """What is running: an `autograd.Function` or a module's class by name, its inputs, and the module's path."""
 
     name: str
     given: tuple[TensorSpec, ...]
@@ -45,7 +46,7 @@ _AMONG = 200  # frames
 
 
 def scope(path: str) -> Scope:
-    """The innermost `autograd.Function` or module that runs in this thread, told by Python's own frames."""
+    """The innermost `autograd.Function` or module that runs in this thread, according to Python's frames."""
     frame = sys._getframe(1)
     for _ in range(_AMONG):
         if frame.f_code in (_APPLY, _CALL):
@@ -64,12 +65,12 @@ def scope(path: str) -> Scope:
 
 
 def unseen(name: str, taken: Iterable[TensorSpec], result: TensorSpec) -> Signature:
-    """Work out of sight, as an operation that no rule knows."""
+    """Unseen work, as an operation without a rule."""
     return Signature(f"unknown.{name}", "", {f"left{i}": spec for i, spec in enumerate(taken)}, (result,))
 
 
 class _Handed(NamedTuple):
-    """A view whose memory `left` torch, or may have, as it was then; not the tensor, which would keep that memory."""
+    """A view whose memory `left` torch, or may have, with its values then; it does not keep the memory alive."""
 
     view: Callable[[Any], torch.Tensor]
     spec: TensorSpec
@@ -80,11 +81,11 @@ class _Handed(NamedTuple):
 
 @dataclass(slots=True)
 class _Place:
-    """What is known of a piece of memory that this trace made."""
+    """What is known about memory that was allocated during this trace."""
 
     reference: Any
-    by_operator: bool = True  # or by whom nobody saw, as far as can be told
-    made_in: Scope | None = None  # of memory without values, until something is written there
+    by_operator: bool = True  # False if no operator of this trace made it, as far as known
+    made_in: Scope | None = None  # of memory without values, until an operator writes to it
     handed: list[_Handed] = field(default_factory=list)
 
 
@@ -99,8 +100,8 @@ class _Exit:
 class Sources:
     """Follows where data comes from while operators run for real, or on fake tensors.
 
-    `path` has the module that runs, `record` takes an operation that nobody saw, and its module. `is_ours` says of a
-    tensor never seen before whether it was made while this trace runs; what was there before is a constant.
+    `path` has the running module, and `record` takes an unseen operation and its module. `is_ours` says whether a new
+    tensor was made during this trace; a tensor that existed before is a constant.
     """
 
     def __init__(
@@ -113,10 +114,10 @@ class Sources:
         self._exits: list[_Exit] = []
         self._came_back = False
         self.strangers: Callable[[], object] | None = None
-        """Called where a tensor that nobody made here is met, where another thread may have made it."""
+        """Called for a tensor that no operator of this trace made, if another thread may have made it."""
 
     def __contains__(self, address: int) -> bool:
-        """Whether a storage was made here."""
+        """Whether a storage was allocated during this trace."""
         return address in self._places
 
     def is_made_here(self, tensor: torch.Tensor) -> bool:
@@ -134,9 +135,9 @@ class Sources:
         empty: bool = False,
         by_operator: bool = True,
     ) -> None:
-        """These come from an operator that was seen, or are the input; `empty` ones have no values yet.
+        """Note tensors that come from a recorded operator, or are the input; `empty` tensors have no values yet.
 
-        A view `of` what the operator took belongs where that does.
+        A view `of` an argument shares that argument's memory, which is already known.
         """
         taken = set(map(memory_id, filter(_has_memory, of)))
         for tensor in filter(_has_memory, tensors):
@@ -151,7 +152,7 @@ class Sources:
         self._places.pop(address, None)
 
     def left(self, tensor: torch.Tensor, way: str) -> None:
-        """Data of a tensor left torch."""
+        """Note that data of a tensor left torch."""
         looks = way in LOOKS
         if not _has_memory(tensor):
             return
@@ -172,7 +173,7 @@ class Sources:
             place.handed.append(_handed(tensor, left=True))
 
     def read(self, tensors: Iterable[torch.Tensor]) -> None:
-        """An operator is about to read these, or they are the result."""
+        """Check tensors that an operator is about to read, or that are the result."""
         for tensor in filter(_has_memory, tensors):
             address = memory_id(tensor)
             place = self._places.get(address)
@@ -194,27 +195,27 @@ class Sources:
                     self._note(changed[0].spec, address)
 
     def filled(self, tensor: torch.Tensor) -> None:
-        """An operator made this of one number, for somebody to fill: an operator, or compiled code out of sight."""
+        """Note a constant tensor, which unseen compiled code may fill instead of an operator."""
         place = self._places.get(memory_id(tensor)) if _has_memory(tensor) and tensor.numel() else None
         if place is not None:
             place.handed.append(_handed(tensor, left=False))
 
     def literal(self, tensor: torch.Tensor) -> None:
-        """Numbers of Python's became a tensor: a constant, unless they had left torch before."""
+        """Note a tensor of Python numbers: it is a constant, unless numbers have left torch before."""
         self.made((tensor,))
-        looked = any(exit.looks for exit in self._exits)  # a search by another library gives indices
+        looked = any(exit.looks for exit in self._exits)  # a search by another library returns indices
         if self._exits and tensor.numel() > 1 and (looked or tensor.dtype not in _INDICES):
             self._note(tensor_spec(tensor), 0)
 
     def array(self, value: Any) -> None:
-        """An array of another library is part of the result: made by it, unless it is the memory of a tensor."""
+        """Record another library's array in the result as unseen work, unless it is the memory of a tensor."""
         spec = TensorSpec(tuple(value.shape), str(value.dtype))
         handed = [handed for place in self._places.values() for handed in place.handed]
         if self._exits and not any(_is_within(value, memory) for memory in handed):
             self._note(spec, 0)
 
     def written(self, tensors: Iterable[torch.Tensor]) -> None:
-        """An operator wrote to these."""
+        """Note that an operator wrote to these tensors."""
         for tensor in filter(_has_memory, tensors):
             place = self._places.get(memory_id(tensor))
             if place is not None:
@@ -223,7 +224,7 @@ class Sources:
                 _look_again(place, tensor)
 
     def _note(self, result: TensorSpec, address: int, made_in: Scope | None = None) -> None:
-        """One more tensor came back: from what left, or where that was not seen from what the call was given."""
+        """Record that a tensor came back: from the tensors that left, or, if none did, from the inputs of the call."""
         self._came_back = True
         left = [exit for exit in self._exits if exit.storage != address]
         if left:
@@ -235,7 +236,7 @@ class Sources:
 
 
 def _has_memory(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is dense; others are refused where they are written down."""
+    """Whether a tensor is dense; other tensors are refused when they are recorded."""
     return tensor.layout is torch.strided and not tensor.is_nested
 
 
@@ -252,13 +253,13 @@ def _handed(tensor: torch.Tensor, *, left: bool) -> _Handed:
 
 
 def _look_again(place: _Place, tensor: torch.Tensor) -> None:
-    """What left is from now on compared with what it is now."""
+    """Compare tensors that left with their current values from now on."""
     with out_of_sight():
         place.handed = [h._replace(before=h.view(tensor.untyped_storage()).clone()) for h in place.handed]
 
 
 def _is_as_before(handed: _Handed, tensor: torch.Tensor) -> bool:
-    """Bit for bit, NaN included."""
+    """Whether the values are the same bit by bit, NaN included."""
     with out_of_sight():
         now = handed.view(tensor.untyped_storage())
         a, b = (t.reshape(-1).contiguous().view(torch.uint8) for t in (now, handed.before))

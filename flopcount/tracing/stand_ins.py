@@ -1,6 +1,6 @@
-"""Tensors of an engine's own in place of the module's, so that autograd works on them and reaches no gradient or hook.
+"""An engine's own tensors in place of the module's, so that autograd reaches none of the module's gradients or hooks.
 
-What is put in place stays until `preserved` puts back the module's attributes.
+The replacements stay until `preserved` restores the module's attributes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def stand_in(
     make: Callable[[Any], Any],
     told: Callable[[torch.Tensor, str], object] = lambda leaf, owner: None,
 ) -> None:
-    """Leaves in place of the module's parameters, made by `make` where the engine has tensors of its own.
+    """Replace the module's parameters by leaves, which `make` makes if the engine has tensors of its own.
 
-    Shared ones stay shared. Buffers and other tensors of the module are replaced by aliases, since autograd makes part
-    of its graph what is written to. `told` hears of each leaf and of the module that owns it.
+    Shared parameters stay shared. Aliases replace buffers and other tensors of the module, since autograd adds tensors
+    that are written to to its graph. `told` is called with each leaf and the path of the module that owns it.
     """
     to_leaf: dict[str, Callable[[Any], Any]] = {"meta": meta_like, "real": torch.Tensor.detach}
     stand_ins: dict[int, torch.Tensor] = {}
@@ -35,7 +35,7 @@ def stand_in(
         for parameter in part.parameters(recurse=False):
             if is_lazy(parameter) or id(parameter) in stand_ins:
                 continue
-            if isinstance(part, torch.jit.ScriptModule):  # holds its own; what they have is put back
+            if isinstance(part, torch.jit.ScriptModule):  # it holds the parameters, whose state is restored
                 stand_ins[id(parameter)], parameter.grad = parameter, None
             else:
                 tensor = to_leaf.get(engine, make)(parameter)

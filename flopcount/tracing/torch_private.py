@@ -1,4 +1,4 @@
-"""Private names of torch, in one place; each has a test of what it promises."""
+"""Private names of torch, in one place; a test checks the behaviour of each."""
 
 from __future__ import annotations
 
@@ -61,42 +61,42 @@ __all__ = [
 ]
 
 ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_schema", "_overloadname")
-"""Private attributes of torch's modules, tensors and operators, which are read where these are."""
+"""Private attributes of torch's modules, tensors and operators, which other files read directly."""
 
 OpOverload = torch._ops.OpOverload
-"""An operator with one of its signatures, as modes are given it."""
+"""An operator with one of its signatures, as modes get it."""
 
 TensorBase: Any = torch._C.TensorBase
-"""Tensors in C, whose methods stay torch's own while those of `torch.Tensor` are ours."""
+"""Tensors in C, whose methods stay torch's own while those of `torch.Tensor` are replaced."""
 
 ScriptModule = torch._C.ScriptModule
 SWAP = (torch._C, "_swap_tensor_impl")
-"""Where two tensors exchange all they are."""
+"""The function by which two tensors exchange their identities."""
 
 STORAGE_FILLS = ("__setitem__", "fill_", "copy_", "byteswap", "_set_from_file")
-"""How bytes are written to a storage itself."""
+"""The methods that write bytes directly to a storage."""
 
 STORAGE_HANDLES = ("_share_fd_cpu_", "_share_filename_cpu_")
-"""What another process needs to have the same memory."""
+"""The methods that make a handle of memory for another process."""
 
 READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
-"""How a typed storage reads and writes one of its numbers."""
+"""The methods by which a typed storage reads and writes one number."""
 
-DYNAMO = "torch._dynamo"  # takes a second to load, and what is not loaded compiles nothing
+DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing before it is loaded
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
-"""Where exceptions come from that say that a value is not there."""
+"""The modules of exceptions that report a missing value."""
 
 SHARDED = (
     ("torch.distributed.fsdp", "FSDPModule"),
     ("torch.distributed.fsdp", "FullyShardedDataParallel"),
     ("torch.distributed.tensor", "DTensor"),
-    ("torch.distributed._tensor", "DTensor"),  # where it was until torch 2.5, and may be loaded from still
+    ("torch.distributed._tensor", "DTensor"),  # its place until torch 2.5, which still works
 )
-"""Classes of what belongs to several processes, by the module that has to be loaded for there to be one."""
+"""Classes that belong to several processes, by the module that defines them."""
 
 call_module: Any = nn.Module._call_impl
-"""What runs a module's hooks and its forward."""
+"""The function that runs a module's hooks and its forward."""
 
 hooks_with_kwargs: dict[int, bool] = torch_modules._global_forward_hooks_with_kwargs
 """Global forward hooks that take keyword arguments, by number; `remove()` forgets them here."""
@@ -117,34 +117,34 @@ def has_kernel(operator: OpOverload, key: str) -> bool:
 
 
 def memory_id(tensor: torch.Tensor) -> int:
-    """Which memory a tensor looks at: the same for all its views, another's once it is let go."""
+    """The identity of a tensor's memory: the same for all its views, and reused after it is freed."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def storage_id(storage: torch.UntypedStorage) -> int:
-    """As `memory_id` of the tensors in it."""
+    """The same as `memory_id` of its tensors."""
     return int(storage._cdata)
 
 
 def next_node_number() -> int:
-    """The number that the next node of the autograd graph gets in this thread; they rise as nodes are made."""
+    """The number of the next node of the autograd graph in this thread; later nodes have higher numbers."""
     return int(torch._C._autograd._get_sequence_nr())
 
 
 def current_node() -> Any:
-    """The node of the autograd graph that runs backward; None where none does."""
+    """The node of the autograd graph whose backward is running, or None."""
     return torch._C._current_autograd_node()
 
 
 def number_of_node(node: Any) -> int:
-    """The number that a node was given."""
+    """The number of a node."""
     return int(node._sequence_nr())
 
 
 def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
-    """Where torch compiles a higher-order operator (`cond`, flex attention) although it could call it.
+    """The places where torch compiles a higher-order operator (`cond`, flex attention) although it could call it.
 
-    Each place as its owner, name, what is there, and what calls the operator.
+    Each place is its owner, name, current value, and a replacement that calls the operator.
     """
     places = (
         ("torch._higher_order_ops.utils", "_hop_compile_and_call", _call),
@@ -159,7 +159,7 @@ def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
 
 
 def set_version(tensor: torch.Tensor, version: int) -> None:
-    """Set the version counter of a tensor, which its views share. Until torch 2.6 it took one tensor at a time."""
+    """Set the version counter of a tensor, which its views share. Torch's function took a single tensor until 2.6."""
     try:
         torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
     except TypeError:
@@ -168,34 +168,34 @@ def set_version(tensor: torch.Tensor, version: int) -> None:
 
 @contextmanager
 def out_of_sight() -> Iterator[None]:
-    """No mode sees what torch is asked for here, neither those of functions nor those of operators."""
+    """Hide calls of torch from all modes, those of functions and those of operators."""
     with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
         yield
 
 
 refuse_data_pointer = torch._C._set_throw_on_mutable_data_ptr
-"""From now on who asks for the address of this tensor's data gets an error, compiled code included."""
+"""Make every read of the address of a tensor's data an error, also in compiled code."""
 
 
 def refuse_data_pointers(fake_mode: Any) -> None:
-    """The same for every fake tensor of a mode, which otherwise gives compiled code the address of nothing."""
+    """The same for every fake tensor of a mode, which would otherwise give compiled code an invalid address."""
     fake_mode._allow_unsafe_data_ptr_access = False
 
 
 def scripted_attributes(scripted: Any) -> list[str]:
-    """What a compiled module (`_c` of TorchScript's) has in C++: numbers, tensors and containers, by name."""
+    """The names of the attributes that a compiled module (`_c` of TorchScript) has in C++."""
     kind: Any = torch._C.ConcreteModuleType
     return [*kind.from_jit_type(scripted._type()).get_attributes()]
 
 
 def applied_code() -> CodeType | None:
-    """What `autograd.Function.apply` runs, on `cls`, `args`, `kwargs`; since torch 2.14 it is in C and has no frame."""
+    """The code of `autograd.Function.apply` on `cls`, `args`, `kwargs`; since torch 2.14 it is in C, with no frame."""
     apply = getattr(torch.autograd.Function.apply, "__func__", None)
     return None if apply is None else apply.__code__
 
 
 def function_with_forward(code: CodeType) -> type[torch.autograd.Function] | None:
-    """The function that runs where its `apply` has no frame: the one that this code is the `forward` of."""
+    """The `autograd.Function` whose `forward` is this code, for versions in which `apply` has no frame."""
     if code.co_name != "forward":
         return None
     functions: list[type[torch.autograd.Function]] = [torch.autograd.Function]
@@ -206,13 +206,14 @@ def function_with_forward(code: CodeType) -> type[torch.autograd.Function] | Non
     return None
 
 
-_DIFFERENTIATES = torch.__version__ >= "2.12"  # asked once, since torch reads both versions anew each time
+_DIFFERENTIATES = torch.__version__ >= "2.12"  # compared once, since torch parses both versions each time
 
 
 def blind_transforms() -> list[tuple[Any, str, Any, Any]]:
-    """Where `torch.func` begins to differentiate: in inference mode it gave zeros in silence until torch 2.12.
+    """The places where `torch.func` starts to differentiate.
 
-    Each place as its owner, name, what is there, and what raises there instead; outside inference mode torch's own.
+    In inference mode it silently returned zeros before torch 2.12. Each place is its owner, name, current value, and a
+    replacement that raises in inference mode.
     """
     if _DIFFERENTIATES:
         return []

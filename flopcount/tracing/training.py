@@ -1,9 +1,9 @@
 """One training step -> every operation of forward, loss, backward and optimizer, each with its phase.
 
 What enters is a module and its arguments, as for `trace`; what leaves is a TrainingTrace of the same engines. Autograd
-is on, so that its own backward runs, on parameters that stand in for the module's. Composite operators arrive in parts
-here, attention and recurrent layers as well (what a fused kernel recomputes is the kernel's, not the network's), so the
-forward to report is that of `trace`; this one is kept to compare with.
+runs its own backward, on stand-ins for the module's parameters. Composite operators arrive in parts here, also
+attention and recurrent layers (what a fused kernel recomputes is not the network's work). So the reported forward is
+that of `trace`; the forward here only serves to compare.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 class TrainingTrace:
     """Every operation of one step up to the gradients, in order, with a note for each.
 
-    `losses` says what was differentiated, `trained` are the parameters that got a gradient.
+    `losses` says what is differentiated, and `trained` are the parameters that get a gradient.
     """
 
     ops: tuple[Op, ...]
@@ -52,7 +52,7 @@ class TrainingTrace:
 
 _HIDING = replace(LADDER[0], hides_floats=True)
 _LADDER = (_HIDING, *(rung for rung in LADDER if not rung.gradients))
-"""As for a forward pass, always with gradients; first without the values of numbers, which few modules look at."""
+"""The engines of a forward pass, all with gradients; the first one hides numbers, which few modules read."""
 
 
 def trace_training(
@@ -64,18 +64,18 @@ def trace_training(
     streams: Sequence[str] = (),
     engine: str = "auto",
 ) -> TrainingTrace:
-    """Forward, loss and backward of one step, in the module's own train or eval mode; it is the same afterwards.
+    """Forward, loss and backward of one step, in the module's own train or eval mode; the module does not change.
 
     Arguments:
         module: any nn.Module; parameters without `requires_grad` are frozen.
         args: positional arguments, tensors or TensorSpecs in nested containers. They get no gradient.
-        kwargs: keyword arguments alike.
+        kwargs: keyword arguments, likewise.
         batch: samples in the input.
         streams: submodules with a loss of their own, each differentiated alone.
-        engine: as `trace`.
+        engine: as for `trace`.
 
     Raises:
-        ForwardError, TraceError: as `trace`.
+        ForwardError, TraceError: as for `trace`.
     """
 
     def run(rung: Rung) -> TrainingTrace:
@@ -126,7 +126,7 @@ def _step(
 
 @contextmanager
 def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list[Any]]]:
-    """What each stream returned, call by call."""
+    """The outputs of each stream, call by call."""
     outputs: list[list[Any]] = [[] for _ in streams]
     hooks = [
         module.get_submodule(stream).register_forward_hook(lambda _, __, out, calls=calls: calls.append(out))
@@ -140,7 +140,7 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
 
 
 def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
-    """Cross entropy on what looks like class scores, else the sum of all that is returned."""
+    """Cross entropy on outputs in the shape of class scores, else the sum of all outputs."""
     floats = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
     scores = [tensor for tensor in floats if tensor.ndim == 2 and tensor.shape[0] == batch]
     if scores:
@@ -150,9 +150,9 @@ def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
         several = f", of {len(alike)} heads" if len(alike) > 1 else ""
         return _total([F.cross_entropy(t, target) for t in alike]), f"cross entropy on scores {tuple(first)}{several}"
     if not floats:
-        return None, "none: nothing it returns is a floating-point number"
+        return None, "none: the module returns no floating-point tensor"
     sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in floats]
-    return _total(sums), "sum of the outputs, none of which has the form (batch, classes)"
+    return _total(sums), "sum of the outputs, none of which has the shape (batch, classes)"
 
 
 def _total(terms: list[torch.Tensor]) -> torch.Tensor:
@@ -173,7 +173,7 @@ def _tensors(value: Any, depth: int = 8) -> Iterator[torch.Tensor]:
 
 
 def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.Tensor | None]) -> None:
-    """The backward of each loss; one that no trainable parameter reaches has none."""
+    """Run the backward of each loss; a loss that depends on no trainable parameter has none."""
     wanted = [loss for loss in losses if loss is not None and loss.requires_grad]
     recorder.enter(Phase.BACKWARD_INPUT)
     try:
@@ -190,7 +190,7 @@ def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.
 def trace_optimizer(
     build: Callable[[list[nn.Parameter]], torch.optim.Optimizer], specs: Sequence[TensorSpec]
 ) -> tuple[Op, ...]:
-    """What one step of an optimizer does to parameters of these shapes, once its state is there."""
+    """The operations of one optimizer step on parameters of these shapes, after its state exists."""
     if not specs:
         return ()
     path = ModulePath(nn.Module())
@@ -201,7 +201,7 @@ def trace_optimizer(
             parameter.grad = _meta(spec)
         with mode:
             optimizer = build(parameters)
-            optimizer.step()  # the first makes its state
+            optimizer.step()  # the first step creates the state
             mode.ops.clear()
             optimizer.step()
     return tuple(mode.ops)

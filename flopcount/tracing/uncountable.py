@@ -1,4 +1,4 @@
-"""What an engine cannot tell, and what no count can be given for: sparse, nested and quantized tensors, MKL-DNN."""
+"""What an engine does not know, and what cannot be counted at all: sparse, nested and quantized tensors, MKL-DNN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 __all__ = ["Uncountable", "Unknown", "are_countable", "noted", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
-    "sparse": "count it dense (tensor.to_dense()): how much a sparse one saves depends on its values",
+    "sparse": "count it dense (tensor.to_dense()): how much a sparse tensor saves depends on its values",
     "nested": "pad it to one shape (torch.nested.to_padded_tensor), or count its parts one by one",
     "quantized": "count the model before it is quantized: it does the same multiply-accumulates",
     "mkldnn": "count the model before it is converted to that layout: it does the same multiply-accumulates",
@@ -22,10 +22,10 @@ _DENSE = {torch.strided}
 
 
 class Unknown(Exception):
-    """The module asked for a value, or for an operator, that this engine does not have; the next one may.
+    """The module needs a value, or an operator, that this engine does not have; the next engine may have it.
 
-    The module may catch it, and go on with something else: `last` has the last one of each thread all the same, and
-    whatever else refuses a count from within the forward pass.
+    The module may catch it and go on. So `last` keeps the last one of each thread, and any other error that refuses a
+    count from within the forward pass.
     """
 
     last: ClassVar[dict[int, Exception | None]] = {}
@@ -36,13 +36,13 @@ class Unknown(Exception):
 
 
 def noted(error: Exception) -> Exception:
-    """The same error, which ends the count of this thread although the module may catch it."""
+    """Note an error, so that it ends the count of this thread even if the module catches it."""
     Unknown.last[get_ident()] = error
     return error
 
 
 class Uncountable(Exception):
-    """A tensor or operator that the trace refuses; told to the caller as an InputError with its place."""
+    """A tensor or operator that the trace refuses; the caller gets an InputError with its place."""
 
     def __init__(self, what: str, kind: str) -> None:
         self.what, self.fix = what, _FIXES[kind]
@@ -51,7 +51,7 @@ class Uncountable(Exception):
 
 
 def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
-    """Raise where a tensor has no dense floating-point or integer elements; `what` names it.
+    """Raise if a tensor has no dense floating-point or integer elements; `what` names it.
 
     Raises:
         Uncountable: it is sparse, nested, quantized or in MKL-DNN's layout.
@@ -62,7 +62,7 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
 
 
 def are_countable(tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether all tensors are dense and none is nested or quantized, as nearly always."""
+    """Whether all tensors are dense and none is nested or quantized, which is nearly always so."""
     return (
         {t.layout for t in tensors} <= _DENSE
         and True not in [t.is_nested for t in tensors]

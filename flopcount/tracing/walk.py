@@ -1,4 +1,4 @@
-"""What a network is made of, found in one walk: torch's recursive generators take as long as counting does."""
+"""The modules, parameters and buffers of a network in one walk; torch's recursive generators are slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Inventory", "named_modules"]
 
 
 def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
-    """As `list(root.named_modules())`: each module once, under its first name, before the modules it holds."""
+    """The same as `list(root.named_modules())`: each module once, under its first name, before its children."""
     seen: set[int] = set()
     modules: list[tuple[str, nn.Module]] = []
 
@@ -48,7 +48,7 @@ class Inventory:
 
     @classmethod
     def of(cls, root: nn.Module) -> Inventory:
-        """Of a network as it is now."""
+        """The inventory of a network in its current state."""
         modules = named_modules(root)
         parameters = _distinct([module._parameters for _, module in modules])
         buffers = _distinct([module._buffers for _, module in modules])

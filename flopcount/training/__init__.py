@@ -1,8 +1,8 @@
-"""What a training step costs: forward, loss, backward by input and by weight apart, recomputation, optimizer.
+"""What a training step costs: forward, loss, backward by input and backward by weight, recomputation, optimizer.
 
-`count_flops(..., mode="train")` reports it as `report.training`. What enters is a forward's report and the trace of a
-step; what leaves is a Training (step.py), whose tables are in tables.py. The command reads the names of optimizers
-before torch is loaded, so nothing is imported here.
+`count_flops(..., mode="train")` reports it as `report.training`. The input is a forward's report and the trace of a
+step, the output a Training (step.py), whose tables are in tables.py. The command reads the names of optimizers before
+torch is loaded, so this file imports nothing.
 """
 
 __all__: list[str] = []

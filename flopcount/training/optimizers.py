@@ -1,4 +1,4 @@
-"""The optimizers whose step is counted, by name; their own code is run on shapes, once their state is there."""
+"""The optimizers whose step can be counted, by name; torch's own code runs on shapes, after its state exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["OPTIMIZERS", "Optimizer", "find_optimizer"]
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """Name, how people call it, how torch builds it for a list of parameters, and numbers kept for each of them."""
+    """An optimizer: name, title, how torch builds it for a list of parameters, and the numbers it keeps of each."""
 
     name: str
     title: str
@@ -50,13 +50,13 @@ OPTIMIZERS = {
 
 
 def find_optimizer(name: str | None) -> Optimizer | None:
-    """The optimizer of that name; None for none.
+    """The optimizer of that name, or None without a name.
 
     Raises:
-        UnknownNameError: no such optimizer, with near names.
+        UnknownNameError: there is no such optimizer; the message offers near names.
     """
     if name is None:
         return None
     if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or leave it out")
+        raise UnknownNameError("optimizer", str(name), OPTIMIZERS, f"choose {', '.join(OPTIMIZERS)}, or none")
     return OPTIMIZERS[name]

@@ -1,4 +1,4 @@
-"""How a module is to be trained: which parameters are frozen, with which optimizer; and the module set up so."""
+"""How a module is trained: its frozen parameters and its optimizer; and the context that sets the module up so."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Plan:
 
     @classmethod
     def of(cls, mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
-        """What the caller asks for; None where only the forward pass is.
+        """The plan of the caller's arguments; None if only the forward pass is counted.
 
         Raises:
-            UnknownNameError: no such mode or optimizer, with near names.
-            InputError: training is described, but not asked for.
+            UnknownNameError: there is no such mode or optimizer; the message offers near names.
+            InputError: an argument describes training, but the mode is not "train".
         """
         if not isinstance(mode, str) or mode not in MODES:
             raise UnknownNameError("mode", str(mode), MODES, f"choose {' or '.join(MODES)}")
@@ -44,20 +44,18 @@ class Plan:
             return cls(globs, find_optimizer(optimizer))
         for name, value in (("optimizer", optimizer), ("freeze", globs)):
             if value:
-                raise InputError(
-                    f"{name} is {value!r}, but only the forward is counted", [("fix", 'give mode="train"')]
-                )
+                raise InputError(f"{name} is {value!r}, but the mode is not train", [("fix", 'give mode="train"')])
         return None
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
-        """Frozen as planned, and in training mode; a module that is in it already keeps what it set for its parts.
+        """The module frozen as planned, and in training mode; one in training mode keeps the modes of its parts.
 
-        Afterwards it is as before, also after an exception.
+        The module is restored at the end, also after an exception.
 
         Raises:
-            UnknownNameError: a glob that matches nothing, with near names.
-            InputError: it matches a lazy parameter.
+            UnknownNameError: a glob matches nothing; the message offers near names.
+            InputError: a glob matches a lazy parameter.
         """
         by_glob = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
@@ -91,6 +89,6 @@ def _matching(module: nn.Module, glob: str) -> list[nn.Parameter]:
 
 
 def _prefixes(name: str) -> list[str]:
-    """Of "a.b.weight": "a", "a.b" and itself."""
+    """The prefixes of a dotted name: "a", "a.b" and "a.b.weight" of "a.b.weight"."""
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

@@ -17,7 +17,7 @@ from .optimizers import Optimizer
 __all__ = ["BACKWARD", "OPTIMIZER", "PhasedOp", "Run", "Step", "StepRow", "by_phase"]
 
 OPTIMIZER = "(optimizer)"
-"""Stands for a module's path where an operation belongs to the optimizer."""
+"""The path of operations that belong to the optimizer and to no module."""
 
 BACKWARD = (Phase.BACKWARD_INPUT, Phase.BACKWARD_WEIGHT)
 _SECONDS_PER_DAY = 86_400
@@ -26,7 +26,7 @@ _PETA = 10**15
 
 @dataclass(frozen=True, slots=True)
 class PhasedOp:
-    """A costed operation and what the step does with it."""
+    """A costed operation and its phase in the step."""
 
     costed: CostedOp
     phase: Phase
@@ -45,7 +45,7 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A whole run: `steps` are optimizer steps, the last batch of an epoch may be smaller."""
+    """A whole run: `steps` are optimizer steps; the last batch of an epoch may be smaller."""
 
     epochs: int
     samples: int
@@ -62,10 +62,11 @@ class Run:
 class Step:
     """What one training step on the input of a count costs, batch included.
 
-    `ops` are those of all phases in order; the forward's are the count's own. `losses` says what is differentiated,
-    one line for each stream that is trained apart. `trained_params` are elements of parameters that get a gradient,
-    `frozen` the globs that froze others, `traced_forward_macs` those of the forward that was differentiated, which are
-    the count's unless the module takes another path with gradients. `run` is there where `over` said how long.
+    `ops` are the operations of all phases in order; those of the forward are the count's own. `losses` says what is
+    differentiated, with a line for each stream that is trained separately. `trained_params` is the number of elements
+    of parameters that get a gradient, and `frozen` has the globs that froze others. `traced_forward_macs` is the MACs
+    of the differentiated forward; they equal the count's unless the module takes another path with gradients. `over`
+    sets `run`.
     """
 
     forward_report: Result
@@ -107,7 +108,7 @@ class Step:
 
     @property
     def backward(self) -> Amount:
-        """Both gradients; what is recomputed for them is apart."""
+        """Both gradients, without what is recomputed for them."""
         return self.backward_by_input + self.backward_by_weight
 
     @property
@@ -127,7 +128,7 @@ class Step:
 
     @cached_property
     def step(self) -> Result:
-        """All operations as a result of their own; loss and optimizer are the model's."""
+        """All operations as one result; loss and optimizer belong to the model itself."""
         return replace(self.forward_report, ops=tuple(op.costed for op in self.ops))
 
     @cached_property
@@ -139,7 +140,7 @@ class Step:
         modules = self.forward_report.modules
         own = {path: by_phase(groups.get(path, ())) for path in (*(row.path for row in modules), LOSS, OPTIMIZER)}
         whole = {path: dict(amounts) for path, amounts in own.items()}
-        for row in reversed(modules):  # a module stands behind the one that holds it
+        for row in reversed(modules):  # a module follows its parent
             if row.path:
                 parent = whole[row.path.rpartition(".")[0]]
                 for phase, amount in whole[row.path].items():
@@ -149,7 +150,7 @@ class Step:
 
     @property
     def run(self) -> Run | None:
-        """The whole run, where epochs and samples are known: every sample once an epoch, a step per batch begun."""
+        """The whole run, if epochs and samples are known; an epoch takes ceil(samples / batch) steps."""
         if self.epochs is None or self.samples is None:
             return None
         batch = self.forward_report.input.batch
@@ -162,7 +163,7 @@ class Step:
         """The same with a whole run of `epochs` over a data set of `samples` clips.
 
         Raises:
-            InputError: fewer than one of either.
+            InputError: epochs or samples are not whole numbers above 0.
         """
         for name, value in (("epochs", epochs), ("samples", samples)):
             if not isinstance(value, int) or value < 1:
@@ -171,7 +172,7 @@ class Step:
 
 
 def by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:
-    """What operations do together, in every phase."""
+    """The cost of operations in every phase."""
     groups: dict[Phase, list[CostedOp]] = {phase: [] for phase in Phase}
     for op in ops:
         groups[op.phase].append(op.costed)

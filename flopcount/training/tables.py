@@ -22,9 +22,9 @@ _HEADINGS = {
     Phase.FORWARD: ("forward", "forward"),
     Phase.BACKWARD_INPUT: ("by input", "backward_by_input"),
     Phase.BACKWARD_WEIGHT: ("by weight", "backward_by_weight"),
-    Phase.RECOMPUTATION: ("again", "recomputed"),
+    Phase.RECOMPUTATION: ("recomputed", "recomputed"),
 }
-"""Phases that contract something, as columns call them on paper and in data; loss and optimizer have rows."""
+"""Phases that have MACs: their column's heading, and its name in data; loss and optimizer have rows instead."""
 
 Amounts: TypeAlias = Mapping[Phase, Amount]
 
@@ -86,13 +86,13 @@ def _costs(amounts: Amounts) -> bool:
 
 
 def _shown(training: Step) -> list[Phase]:
-    """Columns; nothing is recomputed in most networks."""
+    """The phases with a column; most networks recompute nothing."""
     again = training.recomputation.total_flops
     return [phase for phase in _HEADINGS if again or phase is not Phase.RECOMPUTATION]
 
 
 def ratio(amounts: Amounts) -> str:
-    """Backward over forward, both gradients together; nothing where the forward contracts nothing."""
+    """Backward over forward, both gradients together; "" where the forward has no MACs."""
     forward, backward = amounts[Phase.FORWARD].macs, sum(amounts[phase].macs for phase in BACKWARD)
     if not forward:
         return ""
@@ -105,7 +105,7 @@ def _table(
     rows: Iterable[tuple[tuple[str, ...], Amounts]],
     first: Sequence[CostColumn[Amounts]] = (),
 ) -> Table:
-    """MACs of each phase, what else of all phases together, and the share of all MACs (of all FLOPs without any)."""
+    """MACs of each phase, other quantities of all phases together, and the share of all MACs (if 0, of all FLOPs)."""
     total = summed(training.phases.values())
     whole = "macs" if total.macs else "total_flops"
     phases = [_of_phase(phase) for phase in _shown(training)]
@@ -128,7 +128,7 @@ def _of_all(quantity: Quantity) -> CostColumn[Amounts]:
 
 
 def notes(training: Step) -> tuple[str, ...]:
-    """What stands under every table: gaps, totals, what was trained on what, the whole run, the convention."""
+    """The lines under every table: gaps, totals, losses, parameters, the whole run, the convention."""
     result = training.forward_report
     lines = [*missing_lines(training.step), f"step: {cost_text(training.total)}", *_phase_lines(training)]
     if result.input.batch > 1:
@@ -136,21 +136,21 @@ def notes(training: Step) -> tuple[str, ...]:
     lines += [f"loss: {loss}" for loss in training.losses]
     if training.streams:
         lines.append(
-            f"trained stream by stream ({', '.join(training.streams)}): each on its own scores, no gradient passes "
-            "their fusion, whose forward is counted"
+            f"each stream ({', '.join(training.streams)}) is trained on its own scores: no gradient passes their "
+            "fusion, whose forward is counted"
         )
     lines += _parameter_lines(training, result)
     if training.run is not None:
         lines += _run_lines(training.run, result.input.batch)
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
-    again = "; again is what checkpoints compute a second time" if training.recomputation.total_flops else ""
-    lines.append(f"by input and by weight are the backward's; ratio is backward over forward{again}")
+    again = "; recomputed is what checkpoints compute a second time" if training.recomputation.total_flops else ""
+    lines.append(f"by input and by weight are the two parts of the backward; ratio is backward over forward{again}")
     if any(op.costed.kind is Kind.ATTENTION for op in training.ops):
-        lines.append("attention's backward is its four products; flash kernels compute the scores once more")
+        lines.append("the backward of attention is its four products; flash kernels also recompute the scores")
     if training.traced_forward_macs != result.macs:
         lines.append(
-            f"with gradients the forward takes another path, of {si(training.traced_forward_macs, 'MACs')}: "
-            "the backward is that path's"
+            f"with gradients the forward takes another path, of {si(training.traced_forward_macs, 'MACs')}, "
+            "and the backward belongs to that path"
         )
     lines.append(f"convention: {CONVENTION}")
     if training.engine != "meta":
@@ -170,7 +170,7 @@ def _parameter_lines(training: Step, result: Result) -> Iterable[str]:
     frozen = f", frozen: {', '.join(training.frozen)}" if training.frozen else ""
     yield f"trained: {si(training.trained_params)} of {si(result.params)} parameters{frozen}"
     if training.optimizer is None:
-        yield "optimizer: none given, its step is left out"
+        yield "optimizer: none, so the total has no optimizer step"
         return
     step = training.optimizer_step.other_flops
     each = f", {step // training.trained_params} per parameter" if training.trained_params else ""

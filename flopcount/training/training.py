@@ -41,7 +41,7 @@ class Training(Step):
 
 
 def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple[str, ...] = ()) -> Training:
-    """Cost the operations of a traced step; the forward's are those of the result, whose operators are whole."""
+    """Cost the operations of a traced step; the forward's come from the result, whose operators are whole."""
     costed = cost(trace.ops)
     forward = [PhasedOp(op, Phase.FORWARD) for op in result.ops]
     steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else ())
@@ -62,7 +62,7 @@ def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple
 
 
 def _split(ops: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
-    """Everything behind the forward; what makes both gradients at once becomes one operation for each."""
+    """Every operation after the forward; one that makes both gradients is split into one for each."""
     weight_alone: dict[Signature, Signature] = {}
     for costed, note in ops:
         if note.phase is Phase.FORWARD:
@@ -83,7 +83,7 @@ def _split(ops: Iterable[tuple[CostedOp, PhaseNote]]) -> Iterator[PhasedOp]:
 
 
 def _less(whole: Workload, part: Workload) -> Workload:
-    """What one of two parts costs; the tensors that both read are charged to the other."""
+    """The whole without one part; the tensors that both parts read are charged to that part."""
     return Workload(
         whole.macs - part.macs,
         whole.other_flops - part.other_flops,

@@ -206,7 +206,7 @@ def test_whole_libraries(what, compared):
 def test_detectors_of_pytorchvideo_want_boxes_and_fail_with_a_reason():
     result = survey(named_models("pytorchvideo:slow*"), "slow*")
     assert {row.name: row.problem for row in result.rows if not row.counted} == {
-        f"pytorchvideo:slow{fast}_r50_detection": "takes boxes beside its clip" for fast in ("", "fast")
+        f"pytorchvideo:slow{fast}_r50_detection": "takes boxes besides its clip" for fast in ("", "fast")
     }
 
 

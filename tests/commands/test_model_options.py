@@ -260,17 +260,17 @@ def test_frames_before_colours_are_frames(run, tmp_path):
 # What cannot be together
 
 ERRORS = {
-    "model nets.py:ready --set width=3": "error: nets.py:ready is a module that is built already, and takes no width\n",
-    "model nets.py:ready --num-classes 3 --clip 2x4x4": "error: nets.py:ready is a module that is built already",
-    "model nets.py:Net --clip 2x4x4 --input 1x3x2x4x4": "error: nets.py:Net takes a clip or inputs, and 2×4×4",
+    "model nets.py:ready --set width=3": "error: nets.py:ready is already built, and takes no width\n",
+    "model nets.py:ready --num-classes 3 --clip 2x4x4": "error: nets.py:ready is already built",
+    "model nets.py:Net --clip 2x4x4 --input 1x3x2x4x4": "error: nets.py:Net takes a clip or inputs, not clip 2×4×4",
     "model c3d --set num_classes=5": "error: no option of c3d named 'num_classes'\n",
     "model c3d --set clip=5": "error: no option of c3d named 'clip'\n",
     "model c3d --fps 0": "error: fps is 0.0\n",
     "model c3d --stride 0": "error: stride is 0\n",
     "memory nets.py:Net --input 1x3x2x4x4 --memory 1GB": "error: --memory searches for the batch, which --input",
     "span nets.py:Net --input 1x3x2x4x4 --frames 2,4": "error: --frames changes the clip, which --input fixes\n",
-    "formula nets.py:Net --input 1x3x2x4x4 --rebuild": "error: a model that is rebuilt for each clip takes clips\n",
-    "formula c3d --layout BCTHW --rebuild": "error: a model that is rebuilt for each clip takes clips\n",
+    "formula nets.py:Net --input 1x3x2x4x4 --rebuild": "error: only a model that takes clips can be rebuilt",
+    "formula c3d --layout BCTHW --rebuild": "error: only a model that takes clips can be rebuilt",
     "compare x3d_xs --num-classes 3": "error: --num-classes is for models of --point, and there is none\n",
     "verify lecture --batch 2": "error: verify lecture takes no --batch\n",
     "diff a.json b.json --dtype bf16": "error: --dtype is for models, and both sides are saved reports\n",
@@ -290,5 +290,5 @@ def test_the_library_refuses_what_the_command_refuses(run):
     assert count_model("nets.py:Net", clip="2x4x4", dtype="bf16").input.dtype == "bfloat16"
     with pytest.raises(InputError, match="no dtype named 'bf61'"):
         count_model("c3d", dtype="bf61")
-    with pytest.raises(InputError, match="batch 2 beside inputs"):
+    with pytest.raises(InputError, match="batch 2 is given beside inputs"):
         count_model("nets.py:Net", inputs=[("", TensorSpec((1, 3, 8, 6, 6)))], batch=2)

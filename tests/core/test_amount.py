@@ -1,4 +1,4 @@
-"""Amounts: nothing is no unknown, and an unknown is no nothing."""
+"""Amounts: a zero is not an unknown, and an unknown is not a zero."""
 
 import copy
 import inspect
@@ -27,7 +27,7 @@ def test_nothing_is_nothing_of_everything():
 @pytest.mark.parametrize("amount", [WORK + OWNED, OWNED.growing("views"), WORK.only(["params"]), OWNED])
 def test_what_is_not_known_stays_so(amount):
     assert not amount.knows(TABLE["macs"])
-    with pytest.raises(AttributeError, match="the MACs of this are not known"):
+    with pytest.raises(AttributeError, match="the number of MACs is not known"):
         _ = amount.macs
     assert not (amount + WORK).knows(TABLE["macs"])
     assert not pickle.loads(pickle.dumps(amount)).knows(TABLE["macs"])

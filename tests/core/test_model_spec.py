@@ -1,4 +1,4 @@
-"""A model by name: what people write and what values say is the same noun."""
+"""A model by name: text and values give the same ModelSpec."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_what_contradicts_itself():
         ModelSpec("c3d", num_classes=3, options={"num_classes": 3})
     ModelSpec("c3d").require_batch(2)
     ModelSpec("c3d", inputs=(("", spec),)).require_batch(1)
-    with pytest.raises(InputError, match="batch 2 beside inputs, whose shapes have their own"):
+    with pytest.raises(InputError, match="batch 2 is given beside inputs, whose shapes include the batch"):
         ModelSpec("c3d", inputs=(("", spec),)).require_batch(2)
 
 

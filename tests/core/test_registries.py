@@ -1,4 +1,4 @@
-"""Names that stand in folders, as sentences offer them."""
+"""Names of the files in folders, as a choice in a sentence."""
 
 import subprocess
 import sys

@@ -60,7 +60,7 @@ def test_the_reader_imports_no_torch():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"url": ""}, "a fact without url\n  in      here, line 7\n  fix     say at which url it was read"),
+        ({"url": ""}, "a fact without url\n  in      here, line 7\n  fix     give the url of its source"),
         ({"locator": ""}, "a fact without locator\n"),
         ({"url": "", "model": ""}, "a fact without url and model\n"),
         ({"url": "model table"}, "'model table' is not the url of a source\n  in      here, line 7"),

@@ -1,4 +1,4 @@
-"""zoo.toml as cards, and what is refused of such a file."""
+"""zoo.toml as cards, and the errors of such a file."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_groups_follow_each_other():
     [
         ("title = ", "titel = ", "no key of zoo.toml, in the row of one named 'titel'\n  near    title"),
         ("stride = 1\n", "strides = 1\n", "no key of zoo.toml, in the group of one, two named 'strides'"),
-        ("stride = 1\n", "", "zoo.toml, the row of one: no stride\n  fix     say it there or in the group above"),
+        ("stride = 1\n", "", "zoo.toml, the row of one: no stride\n  fix     add it there or to the group above"),
         ('title = "The first"', "", "zoo.toml, the row of one: no title"),
         ("year = 2014", 'year = "2014"', "zoo.toml, the group of one, two: year is '2014'\n  fix     write a whole"),
         ("stride = 1\n", "stride = true\n", "zoo.toml, the group of one, two: stride is True"),
@@ -54,7 +54,7 @@ def test_groups_follow_each_other():
         ("lecture = true", "lecture = 1", "zoo.toml, the row of two: lecture is 1\n  fix     write a truth value"),
         ('"8x32x32"', '"8x32"', "zoo.toml, the row of two: clip: clip '8x32' is not frames x height x width"),
         ('"8x32x32"', "[8, 32, 32]", "zoo.toml, the row of two: clip is .8, 32, 32.\n  fix     write a string such as"),
-        ("[group.networks]", "[group.networks", "zoo.toml is no TOML: Expected"),
+        ("[group.networks]", "[group.networks", "zoo.toml is not TOML: Expected"),
         ("[[group]]", "", "zoo.toml has no groups"),
         ("[group.networks]", "", "zoo.toml has no groups"),
         ("[[group]]", "[group]", "zoo.toml has no groups"),

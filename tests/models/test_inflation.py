@@ -1,4 +1,4 @@
-"""Inflation: a video of one repeated frame gives what the 2D network gives the frame."""
+"""Inflation: the output on a repeated frame is that of the 2D network on the frame."""
 
 import copy
 
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Functional ReLU, pool and flatten, as many are written."""
+    """Functional ReLU, pool and flatten, as in many networks."""
 
     def __init__(self):
         super().__init__()
@@ -116,7 +116,7 @@ class MobileNet(nn.Module):
 
 
 class Branches(nn.Module):
-    """Branches of every kind that must come out with equally many frames."""
+    """Branches of every kind, whose outputs must have the same number of frames."""
 
     def __init__(self):
         super().__init__()

@@ -79,7 +79,7 @@ def test_unknown_names_and_bad_options(package):
 
 
 def test_operators_that_do_not_fit_are_declared_and_definitions_import(package):
-    """As a torchvision whose compiled part was built for another torch."""
+    """A torchvision whose compiled part was built for another torch."""
     package(
         "torchvision",
         """
@@ -143,12 +143,12 @@ def test_torchvisions_images_and_clips(package):
 def test_what_torchvisions_networks_do_not_take_is_said(package):
     package("torchvision", TORCHVISION)
     with pytest.raises(
-        InputError, match="mvit_v9 takes no clip but 16×24×32\n  seen    8×24×32\n  fix     give --clip"
+        InputError, match="mvit_v9 takes no clip other than 16×24×32\n  seen    8×24×32\n  fix     give --clip"
     ):
         count_model("torchvision:mvit_v9", clip=Clip(8, 24, 32))
     with pytest.raises(InputError, match=r"net has no part 'backbone'\n  fix     detectors have a \.backbone"):
         count_model("torchvision:net.backbone")
-    with pytest.raises(InputError, match="boxes takes a list of images, and what it finds decides"):
+    with pytest.raises(InputError, match="boxes takes a list of images, and its detections decide"):
         count_model("torchvision:boxes")
     with pytest.raises(UnknownNameError, match="no torchvision model named 'clip'\n  near    clips"):
         count_model("torchvision:clip")
@@ -185,7 +185,7 @@ def test_slowfast_of_pytorchvideo_takes_a_list_of_two_pathways(package):
     assert report.macs == 6 * 7
     shorter = count_model("pytorchvideo:slowfast_r50", clip=Clip(16, 64, 64))
     assert shorter.input.shapes == ((1, 3, 4, 64, 64), (1, 3, 16, 64, 64))
-    with pytest.raises(InputError, match="slow_r50_detection takes boxes beside its clip"):
+    with pytest.raises(InputError, match="slow_r50_detection takes boxes besides its clip"):
         count_model("pytorchvideo:slow_r50_detection")
     with pytest.raises(UnknownNameError, match="named 'slowfast_r5'\n  near    slowfast_r50"):
         count_model("pytorchvideo:slowfast_r5")
@@ -319,7 +319,7 @@ class TestTransformers:
         assert params in {round(count(ModelSpec(name, num_classes=classes)).params / 1e6) for classes in (400, 1000)}
 
     def test_patches_of_vivit_h(self):
-        with pytest.raises(InputError, match="clip 32×224×224 is not made of whole 2×15×15 patches"):
+        with pytest.raises(InputError, match="clip 32×224×224 does not consist of whole 2×15×15 patches"):
             count_model("vivit_h_16x2", options={"patch": 15})
         with pytest.raises(InputError, match="patches of 0×0"):
             count_model("vivit_h_16x2", options={"patch": 0})
@@ -357,7 +357,7 @@ class TestTransformers:
         assert data["model"] == "transformers:ViTForImageClassification"
 
     def test_clips_that_are_not_whole_patches(self):
-        with pytest.raises(InputError, match="clip 3×32×32 is not made of whole 2×16×16 patches"):
+        with pytest.raises(InputError, match="clip 3×32×32 does not consist of whole 2×16×16 patches"):
             count_model("vivit_b_16x2", clip=Clip(3, 32, 32))
         with pytest.raises(InputError, match="clip 2×32×48 is not square"):
             count_model("videomae_b", clip=Clip(2, 32, 48))

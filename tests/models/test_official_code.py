@@ -1,4 +1,4 @@
-"""Our networks beside the code they follow, where it is installed: the same layers, one by one, the same weights."""
+"""Networks of the zoo beside the code that they follow, if it is installed: the same layers and the same weights."""
 
 import importlib.util
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 from flopcount import Clip, Kind, count_model, create_model, weightless
 from flopcount.models.library_registry import library_model
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, which torch deprecates much of
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, which use much that torch deprecates
 CONTRACTIONS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT)
 
 # ours, theirs, clip where it is not ours

@@ -1,4 +1,4 @@
-"""What a model of transformers is given, and what a default configuration lacks: rules on made-up configurations."""
+"""The inputs of a model of transformers, and what a default configuration lacks: rules on made-up configurations."""
 
 import importlib.util
 from types import SimpleNamespace as Config

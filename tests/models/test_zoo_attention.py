@@ -1,4 +1,4 @@
-"""Networks made of attention: exact costs against arithmetic and the code they follow, and what printed costs add.
+"""Networks of attention: exact costs against arithmetic and the code they follow, and what printed costs add.
 
 Integers marked "torchvision" are counts of torchvision 0.28's own modules with the same input: equal in total and layer
 by layer, and so are their parameters; with the same weights they give the same scores.
@@ -39,7 +39,7 @@ EXACT = [
     ("swin3d_s", None, 165_682_262_016, 49_816_678, 88_510_464),
     ("swin3d_b", None, 281_332_826_112, 88_048_984, 118_013_952),
     ("swin3d_t", "16x224x224", 43_882_229_760, 28_158_070, 29_804_544),
-    ("swin3d_t", "5x37x130", 2_176_785_408, 28_158_070, None),  # windows cut short, and zeros behind
+    ("swin3d_t", "5x37x130", 2_176_785_408, 28_158_070, None),  # smaller windows, and zeros at the ends
 ]
 
 
@@ -132,7 +132,7 @@ def test_swin_by_hand():
     [((4, 6, 9), (2, 3, 3)), ((2, 6, 9), (2, 3, 3)), ((4, 6, 9), (4, 2, 3)), ((1, 3, 6), (2, 3, 3))],
 )
 def test_windows_are_those_positions_that_the_paper_defines(sizes, window, shifted):
-    """Attention among all positions at once, where a window of the shifted grid ends at the border of the clip."""
+    """Attention among all positions at once; a window of the shifted grid ends at the border of the clip."""
     torch.manual_seed(0)
     layer = ShiftedWindowAttention3d(8, window, 2, shifted=shifted)
     x = torch.randn(2, *sizes, 8)

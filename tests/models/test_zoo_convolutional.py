@@ -97,7 +97,7 @@ def test_slowfast_refuses_frames_that_do_not_divide():
         create_model("slowfast_r50_4x16", clip="30x256x256")
     assert str(raised.value) == (
         "clip 30×256×256 has 30 frames, and the slow pathway takes every 8th\n"
-        "  in      slow_frames: 30/8 is no whole number\n"
+        "  in      slow_frames: 30/8 is not a whole number\n"
         "  fix     give a multiple of 8 frames, such as --clip 24x256x256"
     )
 
@@ -198,12 +198,12 @@ def test_parameters_of_nonlocal_resnets_are_as_printed():
     assert count("i3d_nl_r50").params == 35_401_936  # mmaction2 prints 35.4 M
     projections = 2 * 2 * (512 * 256 + 256) + 3 * 2 * (1024 * 512 + 512)  # θ and φ with their biases
     assert count("i3d_nl_r50", pairwise="gaussian").params == 35_401_936 - projections == 31_727_824  # 31.7 M
-    assert count("c2d_nl_r50").params == 31_686_096  # tsm_r50_nl, the same network but for the shift: 31.68 M
+    assert count("c2d_nl_r50").params == 31_686_096  # tsm_r50_nl, the same network except for the shift: 31.68 M
 
 
 @pytest.mark.parametrize(("frames", "printed"), [(4, 43.23), (8, 96.66)])
 def test_mmaction2_pools_keys_behind_their_projections(frames, printed):
-    """slow_r50_nl_4x16 and 8x8: blocks behind every second block of res3 and res4, 2 FLOPs per normalised element."""
+    """slow_r50_nl_4x16 and 8x8: blocks after every second block of res3 and res4, 2 FLOPs per normalised element."""
 
     def build():
         model = create_model("slow_r50_8x8", clip=(frames, 256, 256))
@@ -223,9 +223,9 @@ def test_departures_and_mistakes_of_nonlocal_options():
     assert count("c2d_nl_r50", **options).departures == (
         "1 non-local blocks, released with 5",
         "non-local blocks of pairwise function dot_product, released with embedded_gaussian",
-        "non-local blocks see every key, released with keys pooled 2×2",
+        "non-local blocks with all keys, released with keys pooled 2×2",
     )
-    after = ("keys pooled behind φ and g, as the paper draws it; released with the pool before them",)
+    after = ("keys pooled after φ and g, as in the paper; released with the pool before them",)
     assert count("c2d_nl_r50", pool_after=True).departures == after
     with pytest.raises(UnknownNameError, match="no pairwise function named 'gausian'\n  near    gaussian"):
         create_model("c2d_nl_r50", clip="2x32x32", pairwise="gausian")
@@ -236,7 +236,7 @@ def test_departures_and_mistakes_of_nonlocal_options():
             create_model(name, clip="4x16x32")
 
 
-# What came after
+# Later networks
 
 # name, clip, MACs, parameters, elements normalised
 LATER = [
@@ -338,7 +338,7 @@ def test_inflated_inception():
     assert rgb.macs == 111_153_143_808
     assert flow.macs == rgb.macs - first
     assert both.macs == rgb.macs + flow.macs
-    # The SlowFast paper prints 108 and 216: 3.2 G less, unexplained, and a flow stream as dear as the other.
+    # The SlowFast paper prints 108 and 216: 3.2 G less, unexplained, and a flow stream as expensive as the other.
     assert (rgb.params, flow.params) == (12_689_984, 12_689_984 - 64 * 7**3)
     assert both.params == rgb.params + flow.params == 25_358_016
     assert both.input.shapes == ((1, 3, 64, 224, 224), (1, 2, 64, 224, 224))

@@ -1,4 +1,4 @@
-"""CNNs over frames: what the papers and the reference code give, as exact integers with their arithmetic."""
+"""CNNs over frames: the costs of the papers and the reference code, as exact integers with their arithmetic."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def count(name, clip=None, **options):
     return count_model(name, clip=parsed, num_classes=classes, options=options, strict=True)
 
 
-# Image references: counted alike under torchvision 0.28, parameter by parameter and layer by layer
+# Image references: torchvision 0.28 has the same counts, parameter by parameter and layer by layer
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_flow_needs_two_frames():
 
 # Two streams
 
-STREAM = (  # behind conv1, whose input differs
+STREAM = (  # after conv1, whose input differs
     26**2 * 256 * 96 * 5**2
     + 13**2 * 512 * 256 * 3**2
     + 2 * 13**2 * 512 * 512 * 3**2

@@ -23,7 +23,7 @@ CONTEXTS = {
 
 @pytest.fixture(params=every(ARCHITECTURES), scope="module")
 def built(request):
-    """A network with weights, and the shapes of two samples: in training, norms want more than one."""
+    """A network with weights, and the shapes of two samples: in training, norms need more than one."""
     card = ARCHITECTURES[request.param]
     if card.requires:
         pytest.importorskip(card.requires)

@@ -71,7 +71,7 @@ def test_positions_are_sized_to_the_clip(name):
     with torch.no_grad():
         assert model(torch.randn(2, 3, 4, 32, 48)).shape == (2, 3)
     assert model.recipe.departures[0].startswith("position embeddings sized for 4×32×48, the paper's for ")
-    with pytest.raises(InputError, match=r"clip 2×32×40 is not made of whole [12]×16×16 patches"):
+    with pytest.raises(InputError, match=r"clip 2×32×40 does not consist of whole [12]×16×16 patches"):
         create_model(name, clip="2x32x40")
 
 

@@ -253,7 +253,7 @@ WRONG = {
     HEAD + "model = 'c3d'\nnum-classes = true\nmax-gmacs = 3": "error: num-classes is True, not a whole number\n",
     HEAD + "model = 'c3d'\nbatch = '2'\nmax-gmacs = 3": "error: batch is '2', not a whole number\n",
     HEAD + "model = 'c3d'\nbatch = 0\nmax-gmacs = 3": "error: batch is 0\n",
-    HEAD + "model = 'c3d'\nbatch = 2\ninput = ['1x3']\nmax-gmacs = 3": "error: batch 2 beside inputs, whose shapes",
+    HEAD + "model = 'c3d'\nbatch = 2\ninput = ['1x3']\nmax-gmacs = 3": "error: batch 2 is given beside inputs",
     HEAD + "model = 'c3d'\ninput = ['1x3', 'a:1x3']\nmax-gmacs = 3": "error: inputs with and without a name do not mix",
     HEAD + "model = 'c3d'\nset = 'a=3'\nmax-gmacs = 3": "error: set is 'a=3', not a table\n",
     HEAD + "model = 'c3d'\ndtype = 'bf61'\nmax-gmacs = 3": "error: no dtype named 'bf61'\n",

@@ -1,4 +1,4 @@
-"""Every row of backward_rows.py in a training step; operators that nothing here can trace, by their shapes."""
+"""Every row of backward_rows.py in a training step; operators that cannot be traced here, by their shapes."""
 
 from math import prod
 
@@ -22,7 +22,7 @@ def test_other_flops(op, function, shapes, other):
 
 
 def work(op, shapes, out, **others):
-    """The work of one call by its shapes alone, for operators that nothing here can trace."""
+    """The work of one call by its shapes alone, for operators that cannot be traced here."""
     arguments = {name: TensorSpec(shape) for name, shape in shapes.items()} | others
     return RULES[f"aten.{op}"].work(Signature(f"aten.{op}", "", arguments, (TensorSpec(out),)))
 
@@ -64,7 +64,7 @@ def test_a_product_of_three():
 
 
 def test_kernels_of_other_devices():
-    """Meta tensors take these apart."""
+    """On meta tensors torch decomposes these."""
     shape = (2, 4, 6)
     assert work("mish_backward", {"grad_output": shape, "self": shape}, shape).other_flops == 14 * N
     assert work("native_dropout_backward", {"grad_output": shape, "mask": shape}, shape).other_flops == 2 * N

@@ -22,7 +22,7 @@ class Tally:
 
 
 class Scalar:
-    """A number that counts what is done with it; a sum starts from its first product."""
+    """A number that counts its arithmetic; a sum starts from its first product."""
 
     def __init__(self, value, tally):
         self.value, self.tally = value, tally
@@ -204,7 +204,7 @@ def test_attention(queries, keys, width, values):
     q, k, v = (Grid.random(shape, tally) for shape in ((queries, width), (keys, width), (keys, values)))
     scores = product(q, transposed(k))
     weights = Grid(scores.shape, tally)
-    softmax = (scores.tensor() / width**0.5).softmax(-1)  # in between, and no contraction
+    softmax = (scores.tensor() / width**0.5).softmax(-1)  # in between, without a contraction
     weights.update({i: Scalar(softmax[i].item(), tally) for i in scores})
     out = product(weights, v)
     expected = F.scaled_dot_product_attention(*(part.tensor()[None, None] for part in (q, k, v)))

@@ -1,4 +1,4 @@
-"""One name per operator: aliases are spelled where the operator is registered, and nowhere else without a reason."""
+"""One name per operator: only the registration of an operator spells its aliases, except with a reason."""
 
 import shutil
 import subprocess
@@ -91,7 +91,7 @@ def test_every_alias_has_the_arguments_that_the_canonical_formula_asks_for(quant
 @pytest.mark.parametrize(
     ("overload", "name"),
     [
-        (aten.conv3d.default, "aten.conv3d"),  # its arguments stand in another order than those of `convolution`
+        (aten.conv3d.default, "aten.conv3d"),  # its arguments have another order than those of `convolution`
         (aten.native_batch_norm.default, "aten.native_batch_norm"),  # three results
         (aten.sub.Tensor, "aten.add"),
         (aten.sub_.Tensor, "aten.add"),
@@ -135,7 +135,7 @@ def test_a_file_among_the_rules_is_found(tmp_path):
 
 @pytest.fixture
 def rules():
-    """What is registered during a test is gone afterwards."""
+    """Removes what a test registers."""
     before = dict(registry.RULES)
     yield
     registry._RULES.clear()
@@ -173,7 +173,7 @@ def test_a_rule_of_one_overload_leaves_what_else_is_known(rules):
 
 
 def test_a_refused_rule_leaves_nothing_behind(rules):
-    with pytest.raises(InputError, match=r"aten\.linear has a cost rule already"):
+    with pytest.raises(InputError, match=r"aten\.linear already has a cost rule"):
         registry.rule("mylib.fresh", "aten.linear")(lambda *, out: Work())
     assert "mylib.fresh" not in registry._RULES
 

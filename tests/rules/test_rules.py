@@ -1,7 +1,7 @@
 """A row per rule: the operator as torch calls it, and the hand count with its arithmetic.
 
-Rows go through the tracer, so the operator's true name and schema are part of what is tested. What an element costs is
-typed here a second time, from the textbook, and not read from the package.
+Rows go through the tracer, so they also test the operator's true name and schema. The cost of an element is written
+here a second time, from the textbook, and not read from the package.
 """
 
 import re
@@ -130,7 +130,7 @@ def test_every_attention_kernel_is_attention(kernel, further):
 
 
 def test_kernels_of_other_devices():
-    """Float8 and expert products, flash attention: traced on meta, where no device needs to have them."""
+    """Float8 and expert products, flash attention: traced on meta, which needs no device that supports them."""
     spec = TensorSpec
     eight, sixteen = "float8_e4m3fn", "bfloat16"
 
@@ -158,7 +158,7 @@ def test_kernels_of_other_devices():
 
 
 def test_rules_that_nothing_here_can_trace():
-    """Shapes straight into the rule: deformable convolution without torchvision, split contractions, new kernels."""
+    """Shapes given to the rule: deformable convolution without torchvision, split contractions, new kernels."""
     spec = TensorSpec
 
     def work(name, **arguments):
@@ -297,7 +297,7 @@ def test_packed_sequences_count_real_steps_alone(name, layer, macs):
     assert name in [row.op for row in report.operators]
 
 
-# ---- what an element costs
+# ---- costs per element
 
 UNARY = {
     1: """relu tanh neg abs sign sgn square reciprocal sqrt exp exp2 expm1 log log2 log10 log1p sin
@@ -336,7 +336,7 @@ def test_per_output_element(op, cost):
     assert [row.op for row in report.operators if row.cost.other_flops] == [registry._RULES[f"aten.{op}"].name]
 
 
-SINGLE = ("argsort",)  # a second argument that is no tensor
+SINGLE = ("argsort",)  # a second argument that is not a tensor
 
 
 @pytest.mark.parametrize(
@@ -567,7 +567,7 @@ def test_complex_numbers_are_two(function, flops):
     assert count_flops(Apply(function), TensorSpec((4, 5), "complex64")).other_flops == flops
 
 
-# ---- what moves
+# ---- bytes
 
 MOVES = [
     # (function, shapes, bytes read, bytes written); float32 is 4 bytes
@@ -848,13 +848,13 @@ def test_a_second_rule_of_another_function_is_refused(clean_registry):
 
     rule("flopcount_tests.scale")(first)
     rule("flopcount_tests.scale")(first)  # a notebook cell run twice
-    with pytest.raises(InputError, match=r"flopcount_tests\.scale has a cost rule already\n  seen    .*first"):
+    with pytest.raises(InputError, match=r"flopcount_tests\.scale already has a cost rule\n  seen    .*first"):
         rule("flopcount_tests.scale")(second)
 
 
 @pytest.mark.parametrize("names", [(), ("scale",), (scale,), ("a b.c",)], ids=str)
 def test_a_rule_names_an_operator(names):
-    with pytest.raises(InputError, match=r"names no operator\n  fix     write @rule\("):
+    with pytest.raises(InputError, match=r"is not the name of an operator\n  fix     write @rule\("):
         rule(*names)
 
 
@@ -869,7 +869,7 @@ def test_a_rule_for_one_overload_holds_in_place_too(clean_registry):
 
 
 def test_no_operator_is_in_two_rows_of_the_tables():
-    """A second row of one kind would replace the first without a word."""
+    """A second row of one kind would silently replace the first."""
     seen = []
     for path in Path(registry.__file__).parent.glob("*.py"):
         for ops in re.findall(r'Charge\(\s*"([^"]+)"', path.read_text()):
@@ -883,7 +883,7 @@ def test_a_rule_that_asks_for_what_is_not_there(clean_registry):
     def wrong(y, *, out):
         return Work()
 
-    with pytest.raises(InputError, match=r"asks for y, which flopcount_tests.scale does not have\n  seen    x, factor"):
+    with pytest.raises(InputError, match=r"needs y, which flopcount_tests.scale does not have\n  seen    x, factor"):
         count_flops(Apply(lambda x: torch.ops.flopcount_tests.scale(x, 2.0)), (4, 5))
 
 
@@ -893,7 +893,7 @@ def test_a_rule_that_counts_in_fractions_is_refused(clean_registry):
         return Work(macs=out.numel / 2)
 
     with pytest.raises(
-        InputError, match=r"counts 10.0, which is no whole number\n  called  flopcount_tests.scale\(x f32"
+        InputError, match=r"counts 10.0, which is not a whole number\n  called  flopcount_tests.scale\(x f32"
     ):
         count_flops(Apply(lambda x: torch.ops.flopcount_tests.scale(x, 2.0)), (4, 5))
 

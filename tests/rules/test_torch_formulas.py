@@ -10,7 +10,7 @@ from flopcount.models import CARDS
 
 @pytest.mark.parametrize("name", every(CARDS))
 def test_contractions_are_those_torch_counts(name, request):
-    """At its own clip on meta tensors; torch leaves out recurrent layers, which are taken from ours."""
+    """At its own clip on meta tensors; torch leaves out recurrent layers, so their count is that of flopcount."""
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
     if name.startswith("videomae"):

@@ -1,4 +1,4 @@
-"""Closed forms: polynomials and fits for themselves, networks by hand, random ones, and every network of the zoo."""
+"""Closed forms: polynomials and fits alone, networks by hand, random ones, and every network of the zoo."""
 
 import json
 import random
@@ -111,7 +111,7 @@ def test_what_follows_no_staircase_has_no_polynomial():
     assert fit_sizes({(n,): n**2 for n in range(4, 20)}, (4,), "S", [Steps(8, powers=(1, 2))]) == of("S") * of("S")
 
 
-# Networks worked out by hand
+# Networks computed by hand
 
 
 def test_a_stem_and_a_head_by_hand():
@@ -171,7 +171,7 @@ def test_layouts_name_axes_of_any_input():
     form = closed_form(attended, (2, 10, 8), "N", layout="BND")
     assert form.macs(N=20) == 2 * (4 * 20 * 8 * 8 + 2 * 20 * 20 * 8)
     pathways = Apply(lambda slow, fast: (slow.sum(), fast * 2))
-    form = closed_form(pathways, ((1, 3, 2, 4, 4), (1, 3, 8, 4, 4)), "T")  # the slow one keeps its share
+    form = closed_form(pathways, ((1, 3, 2, 4, 4), (1, 3, 8, 4, 4)), "T")  # the slow one keeps its fraction
     assert form.other_flops(T=16) == (3 * 4 * 16 - 1) + 3 * 16 * 16
     assert str(form.domains[0]) == "T = 4, 8, 12, ..."
 
@@ -198,7 +198,7 @@ def test_parts_sized_to_the_clip_are_pinned_and_named_and_free_when_rebuilt():
 
 
 def test_only_clips_where_it_holds_are_said_to_be_equal():
-    """Below 5 frames the model does something else: those clips were looked at, and say nothing for the form."""
+    """Below 5 frames the model does something else: those clips are traced, but do not count for the form."""
 
     def at_least_five(x):
         return x * 2 if x.shape[2] >= 5 else x.exp() * x
@@ -290,7 +290,7 @@ def test_random_stacks_cost_what_their_form_says(stack, data):
 FEWER_STEPS = {"optical_flow_tvl1": {"scales": 2, "warps": 1, "iterations": 2}}
 
 
-# Deeper or wider than a network that is looked at along all axes; their blocks are the same.
+# Deeper or wider than a network that is traced along all axes; their blocks are the same.
 SIBLINGS = {
     *("i3d_r50", "c2d_nl_r50", "two_stream_i3d", "slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8"),
     *("slowfast_r101_50_50_16x8", "slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4"),
@@ -304,7 +304,7 @@ MANY_CLIPS = {"slowfast_r50_4x16", "r2plus1d_18", "x3d_xs", "mvit_b_16x4", "cnn_
 
 @pytest.mark.parametrize("name", every(ARCHITECTURES, slow=MANY_CLIPS))
 def test_forms_of_the_zoo_say_what_is_counted_anywhere(name, request):
-    """Built anew for each clip, at clips that the form was not made from; MACs always have a form."""
+    """Built anew for each clip, at clips that the form is not made from; MACs always have a form."""
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
     if name == "videomae_b":
@@ -370,7 +370,7 @@ def test_the_command_writes_tables_and_terms():
         ("c3d --axes X", "no axis named 'X'"),
         ("c3", "no model named 'c3'"),
         ("c3d --by module --of maccs", "no quantity named 'maccs'"),
-        ("c3d --rebuild --clip 16x20x30 --axes S", "is no square"),
+        ("c3d --rebuild --clip 16x20x30 --axes S", "is not square"),
         ("c3d --rebuild --input :1x3:float32", "takes clips"),
         ("torch.nn:ReLU --rebuild", "does not say which clip"),
     ],
@@ -392,7 +392,7 @@ def test_a_form_with_uncosted_operators_says_so():
 
 
 class Chooses(nn.Module):
-    """Wants to know its weights; for "test_symbolic:Chooses"."""
+    """Reads its weights; for "test_symbolic:Chooses"."""
 
     def __init__(self):
         super().__init__()
@@ -417,5 +417,5 @@ def test_unknown_modules_get_near_names():
 
 
 def test_a_lazy_module_has_no_form_yet():
-    with pytest.raises(InputError, match="its lazy parameters have no size yet"):
+    with pytest.raises(InputError, match="lazy parameters have no size yet"):
         closed_form(nn.LazyConv2d(4, 3), (1, 3, 8, 8), "HW")

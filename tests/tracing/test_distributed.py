@@ -1,4 +1,4 @@
-"""Modules wrapped for several processes, in a group of one: counted like the plain module, or refused before."""
+"""Modules wrapped for several processes, in a group of one: counted like the plain module, or refused."""
 
 import pytest
 import torch
@@ -58,7 +58,7 @@ SHARDED = {
 
 
 def step(module):
-    """One training step; whether it gave gradients."""
+    """Whether one training step yields gradients."""
     module.zero_grad()
     module(torch.randn(SHAPE)).sum().backward()
     return all(parameter.grad is not None for parameter in module.parameters())
@@ -71,10 +71,10 @@ def test_shards_are_refused_before_anything_runs(mesh, name, options):
     module = SHARDED[name](mesh)
     ran = []
     handle = module.register_forward_pre_hook(lambda *_: ran.append(1))
-    with pytest.raises(InputError, match=r"is spread over processes: .*FSDP") as caught:
+    with pytest.raises(InputError, match=r"is distributed over processes: .*FSDP") as caught:
         count_flops(module, (torch.randn(SHAPE),), **options)
     assert not isinstance(caught.value, ForwardError)
-    assert "\n  fix     count the module before it is sharded" in str(caught.value)
+    assert "\n  fix     count the module before sharding" in str(caught.value)
     assert ran == []
     handle.remove()
     assert step(module)

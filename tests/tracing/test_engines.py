@@ -255,7 +255,7 @@ def test_real_inputs_are_not_copied():
     assert macs(nn.Sequential(nn.ReLU(), nn.Linear(10**6, 3)), x) == 3 * 10**12
 
 
-# The ladder: which engine serves
+# The ladder: which engine runs
 
 LADDER = {
     "item of a shape": ("meta", lambda m, x: m.linear(x) if torch.tensor(x.shape).prod().item() > 3 else x),
@@ -308,7 +308,7 @@ def test_known_masks_pick_what_they_say():
 
 
 def test_what_a_known_mask_picks_of_known_values_is_known():
-    """Qwen's positions: kinds of tokens that are not masked decide how many positions there are."""
+    """Qwen's positions: the kinds of tokens that are not masked determine the number of positions."""
 
     def forward(m, x, kinds, mask):
         return m.linear(x[:, : sum(kinds[0][mask[0].bool()].tolist())])
@@ -320,7 +320,7 @@ def test_what_a_known_mask_picks_of_known_values_is_known():
 
 
 def test_lists_of_unknown_numbers_are_made_of_real_ones():
-    """JetMoE asks how many tokens each expert got: `.tolist()` leaves the dispatcher."""
+    """JetMoE reads how many tokens each expert gets: `.tolist()` leaves the dispatcher."""
     module = Module(lambda m, x: (m.linear(x), x.argmax(-1).tolist())[0], linear=nn.Linear(16, 3))
     assert trace(module, (spec(4, 16),)).engine == "real"
     assert macs(module, spec(4, 16)) == 4 * 16 * 3
@@ -328,7 +328,7 @@ def test_lists_of_unknown_numbers_are_made_of_real_ones():
 
 @pytest.mark.parametrize("engine", ["meta", "real"])
 def test_statistics_written_beside_a_result(engine):
-    """Batch normalisation under the name that writes its running mean: the result is new, the mean as before."""
+    """Batch normalisation under the name that writes its running mean: the result is new, the mean is restored."""
     norm = nn.BatchNorm1d(3)
 
     def forward(m, x):
@@ -374,7 +374,7 @@ def test_gradients_inside_a_forward_pass():
             return torch.autograd.grad((y @ m.weight).sum(), y)[0]
 
     found = trace(Module(forward, weight=weight(16, 4)), (spec(2, 8, 16),))
-    assert found.engine == "fake"  # with gradients, and no values are needed
+    assert found.engine == "fake"  # with gradients, and without values
     assert sum(costed.work.macs for costed in cost(found.ops)) == 2 * LINEAR  # x @ W forward, g @ Wᵀ backward
 
 
@@ -445,7 +445,7 @@ class Experts(nn.Module):
 
 
 def test_experts_in_float32_need_no_cuda_kernel():
-    """Torch's meta kernel takes bfloat16 alone, its CPU kernel anything."""
+    """Torch's meta kernel takes only bfloat16, its CPU kernel any dtype."""
     costs = {engine: count_flops(Experts(), (7, 8), engine=engine).macs for engine in ("meta", "real")}
     assert costs == {"meta": 7 * 8 * 4, "real": 7 * 8 * 4}
     with pytest.raises(ForwardError, match="_grouped_mm"):
@@ -453,10 +453,10 @@ def test_experts_in_float32_need_no_cuda_kernel():
 
 
 def test_a_literal_beside_a_tensor_without_data():
-    """quantile(0.5) makes a tensor of its number and insists that both are on one device."""
+    """quantile(0.5) makes a tensor of its number and requires both on one device."""
     report = count_flops(Module(lambda m, x: m.a(x).quantile(0.5), a=nn.Linear(8, 8)), (64, 8))
     assert report.macs == 64 * 64
-    assert report.engine in ("meta", "fake", *(("real",) if TORCH < (2, 12) else ()))  # which compared the number
+    assert report.engine in ("meta", "fake", *(("real",) if TORCH < (2, 12) else ()))  # it compared the number
 
 
 @pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")

@@ -1,4 +1,4 @@
-"""Fast and slow counts are the same, operator by operator; what is remembered never speaks for a call it was not."""
+"""Fast and slow counts are the same, operator by operator; the memo never answers for a different call."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -25,7 +25,7 @@ def nothing_remembered():
 
 
 def operators(report):
-    """Everything a count says of each operator."""
+    """Everything that a count says about each operator."""
     return [
         (c.op.module, c.name, c.kind, c.work, s.op, s.overload, s.arguments, s.outputs, s.is_view)
         for c in report.ops
@@ -53,7 +53,7 @@ def test_fast_is_slow_operator_by_operator(name, compared):
 
 
 class Products(nn.Module):
-    """An einsum, which torch makes of views and a product."""
+    """An einsum, which torch composes of views and a product."""
 
     def __init__(self, equation):
         super().__init__()
@@ -79,7 +79,7 @@ def test_composites_remembered_whole_are_what_they_are_made_of(equation, shape):
 
 
 class Turned(nn.Module):
-    """An einsum that is nothing but a view of what it was given."""
+    """An einsum that is only a view of its input."""
 
     def forward(self, x):
         return torch.einsum("ab->ba", x)
@@ -166,7 +166,7 @@ class Scaled(nn.Module):
 
 
 def test_numbers_of_different_type_are_different_calls():
-    """1 == 1.0 == True, but an integer tensor is divided and raised into other dtypes by each."""
+    """1 == 1.0 == True, but dividing an integer tensor by each, or raising it to each, gives other dtypes."""
     x = TensorSpec((300, 300), torch.int64)
     for number in (True, 1, 1.0, 1, True):
         dtypes = [c.op.signature.outputs[0].dtype for c in count_flops(Scaled(number), (x,)).ops]
@@ -244,7 +244,7 @@ def test_an_inventory_has_every_tensor_once_under_its_first_name():
 
 
 class Strangers(nn.Module):
-    """A mask of every position against every other, of positions whose numbers are known."""
+    """A mask of every position against every other, from known numbers of positions."""
 
     def forward(self, x):
         places = torch.arange(x.shape[1])

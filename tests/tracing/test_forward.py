@@ -50,7 +50,7 @@ def test_nothing_stays_behind(engine, fails, fast_path):
 
 
 class Renames(nn.Module):
-    """The same objects as before, in as many places, under another name; or a table of attributes of its own."""
+    """The same objects as before, in as many places, under another name; or a separate table of attributes."""
 
     def __init__(self, *, swaps):
         super().__init__()
@@ -141,7 +141,7 @@ class Twice(nn.Module):
 
     def forward(self, x):
         x = self.second(self.first(x))
-        x = self.first(x) + nn.Linear(4, 4)(x)  # the last is nobody's part
+        x = self.first(x) + nn.Linear(4, 4)(x)  # no module owns the last
         return self.inner[0].forward(x) @ x.mT
 
 

@@ -1,4 +1,4 @@
-"""A forward pass that returns something lazy: what it gives is taken and counted, or the count is refused."""
+"""A forward pass that returns something lazy: it is consumed and counted, or the count is refused."""
 
 import itertools
 from array import array
@@ -28,7 +28,7 @@ ENGINES = ("auto", "meta", "fake", "real")
 
 
 def per_frame(wrap):
-    """A module that convolves each frame, when somebody asks for it."""
+    """A module that convolves each frame when it is read."""
     return Apply(lambda clip, conv: wrap(map(conv, clip.unbind(2))), nn.Conv2d(3, 8, 3, padding=1))
 
 
@@ -45,7 +45,7 @@ class Slotted:
 
 
 class Stream:
-    """An iterator of the user's own."""
+    """A user's own iterator."""
 
     def __init__(self, frames):
         self.frames = frames
@@ -68,7 +68,7 @@ class Again:
 
 
 class Indexed:
-    """As a data set: computes what is asked for."""
+    """Like a data set: computes the item that is read."""
 
     def __init__(self, frames):
         self.frames = frames
@@ -116,7 +116,7 @@ def test_what_is_lazy_is_taken(wrap, engine):
 
 
 class Computes:
-    """Holds the layer and the clip, and does the work of four frames when it is asked to."""
+    """Holds the layer and the clip, and does the work of four frames on request."""
 
     def __init__(self, conv, clip):
         self.conv, self.clip = conv, clip
@@ -126,7 +126,7 @@ class Computes:
 
 
 class ByIndex(Computes):
-    """Nothing but this: Python goes through it until it raises."""
+    """Has only this method: Python iterates over it until it raises."""
 
     def __getitem__(self, index):
         return self.frame(index)
@@ -179,7 +179,7 @@ class Listed(list, Computes):
 
 
 class Told:
-    """Gone through it gives names; the work is in what it holds."""
+    """Iterating over it yields names; the work is in its contents."""
 
     def __init__(self, conv, clip):
         self.frames = DataSet(conv, clip)
@@ -189,7 +189,7 @@ class Told:
 
 
 def once(wrap):
-    """Of the frames as a map, which only one can take."""
+    """The frames as a map, which can be consumed only once."""
     return lambda conv, clip: wrap(map(conv, clip.unbind(2)))
 
 
@@ -284,16 +284,16 @@ def waits_as_a_method(clip, conv):
 @pytest.mark.parametrize("wrap", ENDLESS)
 def test_what_has_no_end_is_refused_with_its_reason(wrap):
     with pytest.raises(
-        InputError, match=r"Apply returns something lazy, a .*: (its work is done|it did not end)"
+        InputError, match=r"Apply returns something lazy, of type .*: (its work happens only|it did not end)"
     ) as caught:
         count_flops(per_frame(ENDLESS[wrap]), CLIP)
     assert not isinstance(caught.value, ForwardError)
-    assert "\n  fix     return what it gives" in str(caught.value)
+    assert "\n  fix     return what it yields" in str(caught.value)
 
 
 @pytest.mark.parametrize("forward", [waits_to_be_called, waits_with_arguments, waits_as_a_method])
 def test_what_waits_to_be_called_is_refused(forward):
-    with pytest.raises(InputError, match="its work is done when somebody calls it"):
+    with pytest.raises(InputError, match="its work happens only when it is called"):
         count_flops(Apply(forward, nn.Conv2d(3, 8, 3)), CLIP)
 
 
@@ -330,14 +330,14 @@ def test_an_error_while_it_is_taken_is_the_modules_own():
 
 
 class Indexes:
-    """Can be gone through, and raises then, as caches of transformers do."""
+    """Can be iterated over, and then raises, like caches of transformers."""
 
     def __iter__(self):
         yield self.missing
 
 
 class Fields(dict):
-    """Says yes to every name."""
+    """Has an attribute of every name."""
 
     __getattr__ = dict.get
 
@@ -386,7 +386,7 @@ def test_slots_of_every_kind_are_seen():
     ],
 )
 def test_what_waits_deep_in_a_function_is_refused(forward):
-    with pytest.raises(InputError, match="its work is done when somebody calls it"):
+    with pytest.raises(InputError, match="its work happens only when it is called"):
         count_flops(Apply(forward, nn.Conv2d(3, 8, 3)), CLIP)
 
 
@@ -405,7 +405,7 @@ shapes = st.recursive(
 
 
 def made_of(shape, frame):
-    """A result of a random shape, and how many frames taking it computes."""
+    """A result of a random shape, and the number of frames that its consumption computes."""
     if shape == "frame":
         return frame(), 1
     if isinstance(shape, str):
@@ -438,7 +438,7 @@ def test_any_nesting_counts_every_frame(shape):
 
 
 class Endless:
-    """Says how long it is, and does not end all the same."""
+    """Has a length, but does not end."""
 
     def __init__(self, layer, x):
         self.layer, self.x = layer, x
@@ -453,7 +453,7 @@ class Endless:
 @pytest.mark.parametrize(
     ("give", "why"),
     [
-        (lambda layer, x: torch.futures.Future(), "waits for somebody else's answer"),
+        (lambda layer, x: torch.futures.Future(), "waits for an answer from elsewhere"),
         (Endless, "did not end within"),
     ],
 )
@@ -464,7 +464,7 @@ def test_what_nobody_answers_or_ends_is_refused(give, why):
 
 
 class Computed(dict):
-    """Keys are its own, values are computed for whoever asks."""
+    """It has the keys, and computes values on reading."""
 
     def __init__(self, layer, x):
         super().__init__(a=None)

@@ -1,7 +1,7 @@
 """Law 4 on modules that write to themselves: weights, attributes, numbers and generators are as before, everywhere.
 
-What a module does is a list of acts, each a line that somebody has in a forward pass; hypothesis makes the lists. Some
-acts ask for values, so that the forward runs for real, and some raise.
+A module runs a list of acts, each a line of a real forward pass; hypothesis draws the lists. Some acts read values, so
+that the forward runs for real, and some raise.
 """
 
 import collections
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 
 
 class Plain:
-    """An object of no library's."""
+    """An object of no library."""
 
     def __init__(self):
         self.step, self.history, self.nested = 0, [torch.zeros(2)], {"deep": [[1.0]]}
 
 
 class Writer(nn.Module):
-    """Does what its acts say, then its one layer's work."""
+    """Runs its acts, then its single layer."""
 
     def __init__(self, *acts):
         super().__init__()
@@ -68,7 +68,7 @@ class Writer(nn.Module):
 
 
 def act(*lines):
-    """Several things done one after another, then the input as it is."""
+    """Runs several acts one after another, then returns the input."""
 
     def run(m, x):
         for line in lines:
@@ -202,7 +202,7 @@ ACTS = {
 
 
 def everything(value, path="", seen=None):
-    """Every tensor, array, generator and number that is reached from an object: which one, with which contents."""
+    """Every tensor, array, generator and number that is reachable from an object: its identity and its contents."""
     seen = {} if seen is None else seen
     if id(value) in seen and not isinstance(value, (int, float, str, type(None))):
         return {}
@@ -258,7 +258,7 @@ def state_of(module):
 
 
 def counted(module, **options):
-    """What a count gives, whichever way it ends."""
+    """The outcome of a count: its result or its error."""
     try:
         if "dataflow" in options:
             return count(module, SHAPE, **options).total
@@ -287,8 +287,8 @@ def test_each_act_is_undone(name, options):
     assert_untouched(Writer(name), **options)
 
 
-# torch swaps no tensor that anything has a weak reference to, as fake tensors keep for what they stand for; some acts
-# are refused, and behind others an array is none that the next act can write to
+# torch swaps no tensor with a weak reference, which fake tensors keep to their originals; some acts are refused, and
+# after others the next act cannot write to an array
 ALONE = {"swaps", "hands its memory over", "locks an array"} | {
     f"gives an array another {what}" for what in ("shape", "size", "type")
 }
@@ -308,7 +308,7 @@ def test_any_acts_in_any_order_are_undone(names, mode, training):
 
 
 class Recent(collections.OrderedDict):
-    """Forgets the oldest, as caches do; what Python's own classes do to it is not what it expects."""
+    """Forgets the oldest item, like a cache; the methods of Python's own classes would break it."""
 
     def __setitem__(self, key, value):
         super().__setitem__(key, value)
@@ -366,11 +366,11 @@ LOCKED = np.zeros(4)
 @pytest.mark.parametrize("engine", ["meta", "real"])
 def test_what_cannot_be_put_back_is_told_and_all_else_is_put_back(engine):
     module = Writer("locks", "clamps its weights", "counts", "registers", "draws")
-    module.array = LOCKED[:]  # of a view nobody can take this back
+    module.array = LOCKED[:]  # this cannot be undone on a view
     ACTS["locks"] = act(lambda m, x: m.array.setflags(write=False), lambda m, x: LOCKED.setflags(write=False))
     try:
         before = state_of(module)
-        with pytest.raises(FlopcountError, match="could not all be put back: ValueError"):
+        with pytest.raises(FlopcountError, match="could not be undone: ValueError"):
             count_flops(module, SHAPE, engine=engine)
         LOCKED.setflags(write=True)
         module.array.setflags(write=True)
@@ -393,7 +393,7 @@ def test_an_out_that_grows_is_as_small_as_before():
 
 
 def test_counts_of_what_writes_to_itself():
-    """MACs by hand: the layer's own 4·8·8, and what the act adds."""
+    """MACs by hand: the layer's own 4·8·8, and those of the act."""
     one = 4 * 64
     added = dict.fromkeys(("writes to storages", "shares its memory", "writes one by one"), 0)
     added |= {"learns": 2 * one, "asks who is hidden": one, "normalises": 0, "moves its teacher by data": 0, "swaps": 0}
@@ -425,11 +425,11 @@ def test_a_trained_model_goes_on_training():
         assert torch.equal(mine, theirs), name
 
 
-# Memory that is freed and taken again
+# Memory that is freed and allocated again
 
 
 class Frees(nn.Module):
-    """As sharded training does: memory of its own for the length of its forward."""
+    """Has memory of its own only during its forward, as in sharded training."""
 
     def __init__(self, picks=False):
         super().__init__()
@@ -465,7 +465,7 @@ def test_memory_that_would_really_be_freed_is_refused():
     module = Frees(picks=True)
     before = everything(module)
     for options in ({}, {"engine": "real"}):
-        with pytest.raises(InputError, match="Frees resizes the storage of a tensor that it holds"):
+        with pytest.raises(InputError, match="Frees resizes the storage of one of its tensors"):
             count_flops(module, SHAPE, **options)
         assert everything(module) == before
     assert module(torch.randn(SHAPE)).shape == SHAPE

@@ -1,6 +1,6 @@
-"""Modules nobody expects: compiled, scripted, exported, wrapped, lazy, complex; what cannot be counted is refused.
+"""Unusual modules: compiled, scripted, exported, wrapped, lazy, complex; modules that cannot be counted are refused.
 
-Each is compared with the plain module that does the same, whose count other files prove.
+Each is compared with the plain module that does the same, whose count other files test.
 """
 
 import importlib
@@ -143,7 +143,7 @@ TRANSFORMS = {
         lambda x, w: torch.vmap(lambda y: F.conv1d(y[None, None], w[:, None, :3]))(x.flatten(0, 1)),
         6 * 2 * 4 * 3,  # 6 signals of 4, 2 places, 4 filters of 3 taps
     ),
-    "gradient": (lambda x, w: torch.func.grad(lambda y: (y @ w).sum())(x), 2 * 6 * 16),  # and once more backwards
+    "gradient": (lambda x, w: torch.func.grad(lambda y: (y @ w).sum())(x), 2 * 6 * 16),  # and once more in the backward
     "forward gradient": (  # torch multiplies by the tangent of the weights as well, which is zero
         lambda x, w: torch.func.jvp(lambda y: y @ w, (x,), (torch.ones_like(x),))[1],
         3 * 6 * 16,
@@ -323,7 +323,7 @@ def test_what_cannot_be_counted_is_refused_with_a_way_out(name, engine):
 
 
 def test_training_for_quantization():
-    """Weights and outputs are quantized and back (7), and their least and greatest observed (2): 9 per element."""
+    """Weights and outputs are quantized and back (7), with observed minimum and maximum (2): 9 per element."""
     layer = nn.Sequential(nn.Linear(6, 5))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls it deprecated
@@ -339,5 +339,5 @@ def test_training_for_quantization():
 
 def test_an_exported_program_says_where_its_module_is():
     program = torch.export.export(nn.Linear(3, 4), (torch.zeros(2, 3),))
-    with pytest.raises(InputError, match=r"not a ExportedProgram\n  fix .* count \.module\(\)"):
+    with pytest.raises(InputError, match=r"not a ExportedProgram\n  fix .* count an export's \.module\(\)"):
         count_flops(program, (2, 3))

@@ -1,4 +1,4 @@
-"""Law 8: where an error was raised decides which engine serves, and never the words in it."""
+"""Law 8: the place of an error decides which engine is tried, never its words."""
 
 import ctypes
 
@@ -20,7 +20,7 @@ MODES = ("forward", "train")
 
 
 def own_path(kinds, error):
-    """Raises on tensors that are of other devices."""
+    """Raises on tensors of other devices."""
 
     def forward(x, layer):
         if x.device.type not in kinds:
@@ -55,7 +55,7 @@ def logs(text):
     return lambda x, layer: (text(x.mean()), layer(x))[1]
 
 
-# what a module does -> the engine that serves
+# what a module does -> the engine that runs it
 RUNS = {
     "device": (own_path(("cpu", "cuda"), RuntimeError("the kernel is not built for this GPU")), "fake"),
     "device, in odd words": (own_path(("cpu",), KeyError("shape requires grad")), "fake"),
@@ -118,7 +118,7 @@ def test_without_weights_the_reasons_are_told():
 
 
 class Watched:
-    """A layer that raises behind, and notes whether it ever ran on real tensors."""
+    """A layer that raises at the end, and notes whether it ever ran on real tensors."""
 
     def __init__(self, fail):
         self.fail, self.ran = fail, False
@@ -165,7 +165,7 @@ def test_a_users_error_is_shown_as_it_is_and_starts_no_real_run(name, mode):
     first, *rest = str(caught.value).splitlines()
     assert first.startswith(f"Apply raised {told}")
     assert not forward.ran
-    assert not [line for line in rest if "fix" in line]  # what is wrong with the user's code is not known
+    assert not [line for line in rest if "fix" in line]  # the fault in the user's code is unknown
 
 
 @given(
@@ -248,7 +248,7 @@ def test_an_operator_whose_fake_kernel_raises_in_any_words():
 
 
 def catches(x, layer):
-    """Goes on with another number where the first is not to be had."""
+    """Goes on with another number if it cannot read the first."""
     try:
         times = int((x.abs() >= 0).sum() // 8)
     except Exception:
@@ -294,7 +294,7 @@ ASKS = {
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 def test_every_way_to_ask_for_a_value_is_noted(ask):
-    """Who asks for one in a `try` takes the way of real tensors, and not that of the error."""
+    """A module that reads a value in a `try` takes the branch of real tensors, not that of the error."""
 
     def forward(x, layer):
         try:

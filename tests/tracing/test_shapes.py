@@ -1,4 +1,4 @@
-"""Our shape functions against torch's own kernels: whatever ours vouches for, torch does too, to the stride."""
+"""Flopcount's shape functions against torch's kernels: every result of ours is torch's, strides included."""
 
 import contextlib
 import warnings
@@ -37,14 +37,14 @@ def tensor(shape, layout="contiguous", dtype=torch.float32):
 
 
 def kernel_layout(op, args, kwargs):
-    """What torch's own kernel makes, or None where it refuses."""
+    """The result of torch's own kernel, or None if it raises."""
     with torch.inference_mode(), contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
         result = getattr(aten, op)(*args, **kwargs)
         return tuple(map(layout_of, result)) if isinstance(result, tuple) else layout_of(result)
 
 
 def agree(op, *args, strides=True, **kwargs):
-    """Ours is None, or torch's result; and where torch refuses, ours is None. Says whether ours answered."""
+    """Our result is None or torch's, and None if torch raises. Returns whether ours is not None."""
     as_layouts = torch.utils._pytree.tree_map_only(torch.Tensor, layout_of, (args, kwargs))
     ours = shaped(op)[0](*as_layouts[0], **as_layouts[1])
     truth = kernel_layout(op, args, kwargs)
@@ -114,14 +114,14 @@ def test_adaptive_pools(axes, layout, data):
 
 
 def test_one_pixel_of_the_kernel_alone_has_strides_of_its_own():
-    """The regression that the random cases found: `adaptive_avg_pool3d` takes a mean there."""
+    """A regression that random cases found: `adaptive_avg_pool3d` runs a mean there."""
     x = torch.empty_strided((2, 3, 1, 1, 1), (3, 1, 3, 3, 3), device="meta")
     assert not agree("_adaptive_avg_pool3d", x, [1, 1, 1])
     assert agree("adaptive_avg_pool3d", x, [1, 1, 1])
 
 
 def test_the_window_of_avg_pool3d_must_fit_without_padding():
-    """In 3D alone: the regression that the random cases found."""
+    """Only in 3D: a regression that random cases found."""
     assert not agree("avg_pool3d", tensor((2, 3, 1, 1, 1)), [1, 1, 2], [], [0, 0, 1])
     assert agree("avg_pool2d", tensor((2, 3, 1, 1)), [1, 2], [], [0, 1])
 
@@ -134,7 +134,7 @@ def test_broadcasting(a, b, layout, data):
         for other in (y, tensor(tuple(a)), 2.0, 2, True, 1j):
             agree(op, x, other)
     agree("add", x, y, alpha=2)
-    agree("add", x, 2, 3)  # a number to scale by may stand in its place
+    agree("add", x, 2, 3)  # a scale may be in its place
     agree("sub", x, 2, alpha=2.5)
     agree("div", x, y, rounding_mode="floor")
 
@@ -163,7 +163,7 @@ def test_matmul(batch, m, k, n, layout, data):
         for right in ((*batch, k, n), (*batch, k + 1, n), (1, k, n), (k,)):
             x, y = tensor(left, layout, dtype), tensor(right, data.draw(layouts), data.draw(dtypes))
             agree("matmul", x, y)
-            assert not agree("vdot", x, y)  # which is called as matmul is, with vectors alone
+            assert not agree("vdot", x, y)  # it has matmul's arguments, but only vectors
 
 
 @given(st.lists(axis, max_size=5), st.integers(-5, 4), layouts, st.data())
@@ -178,7 +178,7 @@ def test_cat(shape, dim, layout, data):
         parts.append(tensor(tuple(part), layout, dtype))
     agree("cat", parts, dim)
     agree("cat", [*parts, tensor(tuple(shape), dtype=draw(dtypes))], dim)
-    agree("cat", [*parts, tensor((0,), dtype=dtype)], dim)  # which torch passes over, whatever the others' axes
+    agree("cat", [*parts, tensor((0,), dtype=dtype)], dim)  # torch ignores it, whatever the axes of the others
 
 
 @given(st.lists(axis, max_size=5), layouts, st.booleans(), st.data())
@@ -245,12 +245,12 @@ def test_attention(batch, queries, keys, width, data):
         # kernels differ in strides; ours is row-major
         agree("scaled_dot_product_attention", q, k, v, *further, strides=False)
     agree("scaled_dot_product_attention", q, k, v, scale=0.5, strides=False)
-    if TORCH >= (2, 12) or 0 not in batch:  # no heads: until then torch divided by their number, and the process ended
+    if TORCH >= (2, 12) or 0 not in batch:  # no heads: older versions divided by their number, which ended the process
         agree("scaled_dot_product_attention", q, k, v, enable_gqa=True, strides=False)
 
 
 def plain_calls():
-    """One everyday call of every operator we have a shape function for."""
+    """One ordinary call of every operator with a shape function."""
     x, image, video = tensor((2, 7, 5)), tensor((1, 4, 9, 9)), tensor((1, 4, 8, 9, 9))
     three, four = tensor((3,)), tensor((4,))
     calls = dict.fromkeys(ELEMENTWISE, (x,)) | {op: (x, tensor((7, 5))) for op in ("add", "sub", "rsub", "mul", "div")}
@@ -301,16 +301,16 @@ def recurrent_call(kind, states):
 
 
 def shaped(op):
-    """The shape functions that the overloads of an operator have."""
+    """The shape functions of an operator's overloads."""
     packet = getattr(aten, op)
     shapes = (shape_of(getattr(packet, overload)) for overload in packet.overloads() if "out" not in overload)
     return [shape for shape in shapes if shape is not None]
 
 
 def answered():
-    """Operators with a shape function, aliases that are called as their canonical operator included."""
+    """Operators with a shape function, including aliases with the arguments of their canonical operator."""
     names = [name.removeprefix("aten.") for name in RULES if name.startswith("aten.") and name.count(".") == 1]
-    return sorted(op for op in names if shaped(op) and op != "vdot")  # which is refused, since it looks like matmul
+    return sorted(op for op in names if shaped(op) and op != "vdot")  # excluded, since it looks like matmul
 
 
 @pytest.mark.parametrize("op", answered())
@@ -352,7 +352,7 @@ def test_strides_of_broadcasts_are_those_torch_chooses(shape, data):
 
 
 def test_what_is_subtracted_from_decides_on_strides():
-    """Found by a draw: rsub is called as sub is, and subtracts the other way round."""
+    """A random case found this: rsub has sub's arguments, and subtracts the other way round."""
     x, y = tensor((2, 3), "transposed"), tensor((2, 3))
     assert agree("rsub", x, y)
     assert agree("sub", x, y)
@@ -360,14 +360,14 @@ def test_what_is_subtracted_from_decides_on_strides():
 
 
 def test_one_column_of_a_picture_may_pass_for_channels_last():
-    """Found by a draw: torch looks at no stride of an axis of size 1."""
+    """A random case found this: torch ignores the stride of an axis of size 1."""
     odd = torch.empty_strided((1, 2, 2, 1), (4, 1, 2, 4), device="meta")
     assert not agree("mul", odd, 0.5)
     assert kernel_layout("mul", (odd, 0.5), {}).stride == (4, 1, 2, 2)
 
 
 def test_transposed_queries_and_tables_are_answered():
-    """What Swin and MViT add and multiply."""
+    """Sums and products in Swin and MViT."""
     assert agree("mul", tensor((1, 8, 392, 3, 32)).transpose(2, 3), 0.5)
     assert agree("add", tensor((1, 8, 3, 9, 9)), tensor((9, 9, 3)).permute(2, 0, 1))
     assert agree(

@@ -1,4 +1,4 @@
-"""What flopcount takes from torch beyond its public names does what is promised, in the version that is installed."""
+"""The private names of torch that flopcount uses do what it relies on, in the installed version."""
 
 import ast
 import re
@@ -85,7 +85,7 @@ def test_no_mode_sees_what_is_out_of_sight():
 
 
 def test_the_function_that_runs_is_told_by_its_frames():
-    """By that of `apply`, where it has one, and by that of `forward`."""
+    """By the frame of `apply`, if it has one, and by that of `forward`."""
     frames = []
 
     class Twice(torch.autograd.Function):
@@ -277,7 +277,7 @@ def test_storages_are_written_and_handed_over_by_these_methods(monkeypatch):
             torch.TypedStorage, name, lambda self, *a, n=name, torchs=torchs: calls.append(n) or torchs(self, *a)
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says once a process that typed storages are deprecated
+        warnings.simplefilter("ignore")  # torch warns once per process that typed storages are deprecated
         assert written_and_read(torch.zeros(2)) == 7.0
     assert calls == [torch_private.WRITE_NUMBER, torch_private.READ_NUMBER]
 
@@ -289,7 +289,7 @@ def test_attributes_of_modules_and_tensors():
 
 
 def private_names(tree):
-    """Names of torch that begin with an underscore: imported, or asked of `torch` itself."""
+    """Names of torch that begin with an underscore: imported, or read from `torch` itself."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "torch":
             parts = [*node.module.split("."), *(alias.name for alias in node.names)]

@@ -1,4 +1,4 @@
-"""Work that no operator of torch's does: listed with its size, an error under strict; threads are refused."""
+"""Work that no operator of torch does: listed with its size, an error if strict; threads are refused."""
 
 import _thread
 import asyncio
@@ -24,12 +24,12 @@ from flopcount import InputError, TensorSpec, UncostedError, Work, check, count_
 from flopcount.cli import app
 from flopcount.rules import registry
 
-ENTER, LEAVE = 10 * 16 * 32, 10 * 8 * 4  # ten rows through a layer before and one behind
+ENTER, LEAVE = 10 * 16 * 32, 10 * 8 * 4  # ten rows through a layer before and one after
 UNSEEN = (10 * 32 + 8 * 32) * (10 * 8)  # what left, 10×32 rows and 8×32 weights, by what came back
 
 
 def array_at(tensor):
-    """What a compiled kernel makes of an address."""
+    """The work of a compiled kernel on an address."""
     pointer = ctypes.cast(tensor.data_ptr(), ctypes.POINTER(ctypes.c_float))
     return np.ctypeslib.as_array(pointer, tuple(tensor.shape))
 
@@ -68,7 +68,7 @@ def by_pointer(x, w):
 
 
 def through_storage(x, w):
-    """Zeros that compiled code fills, found by the address of their storage."""
+    """Zeros that compiled code fills by the address of their storage."""
     out = torch.zeros(x.shape[0], w.shape[0])
     product = np.ascontiguousarray(x.detach().numpy() @ w.detach().numpy().T)
     ctypes.memmove(out.untyped_storage().data_ptr(), product.ctypes.data, product.nbytes)
@@ -76,7 +76,7 @@ def through_storage(x, w):
 
 
 def one_by_one(x, w):
-    """A function of Python's, number by number."""
+    """A Python function, number by number."""
     return x.detach()[:, :8].clone().apply_(lambda number: number * number)
 
 
@@ -88,7 +88,7 @@ WAYS = [through_storage, by_numpy, by_asarray, by_dlpack, by_copy, by_lists, int
 
 
 class Block(nn.Module):
-    """A layer, a product out of sight, a layer."""
+    """A layer, an unseen product, a layer."""
 
     def __init__(self, product):
         super().__init__()
@@ -134,7 +134,7 @@ def test_a_function_is_listed_by_its_name(way):
 
 
 def test_a_function_that_knows_tensors_without_data():
-    """It gives memory nobody wrote to, on every engine."""
+    """It returns memory that nothing has written to, on every engine."""
     for engine in ("meta", "fake", "real"):
         report = count_flops(Block(scan(lambda x, w: x.new_empty(10, 8))), (10, 16), engine=engine)
         assert report.macs == ENTER + LEAVE
@@ -159,7 +159,7 @@ def test_what_is_returned_is_seen_too():
     for returned in (by_pointer, lambda x, w: [{"scores": by_numpy(x, w).numpy()}]):
         report = count_flops(Apply(lambda x, f=returned: f(x * 1, weight)), (10, 16))
         assert [row.calls for row in report.uncosted] == [1]
-    assert count_flops(Apply(lambda x: (x * 2).numpy()), (10, 16)).uncosted == ()  # nobody worked on it
+    assert count_flops(Apply(lambda x: (x * 2).numpy()), (10, 16)).uncosted == ()  # no work was done on it
 
 
 def test_a_search_by_another_library_is_listed():
@@ -267,14 +267,14 @@ def in_a_thread(conv, frames):
 
 
 def in_a_thread_that_answers(conv, frames):
-    """Under a count it cannot answer: the one who waits must not wait for ever."""
+    """In a count it cannot answer, and the wait for it must end."""
     answers = queue.Queue()
     threading.Thread(target=lambda: answers.put(conv(frames[0])), daemon=True).start()
     return answers.get()
 
 
 def in_a_thread_that_answers_simply(conv, frames):
-    """This queue waits in C, where nobody can look after it."""
+    """This queue waits in C, where Python cannot watch it."""
     answers = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(conv(frames[0])), daemon=True).start()
     return answers.get()
@@ -344,7 +344,7 @@ def test_other_processes_are_refused():
 
 @pytest.fixture(scope="module")
 def there_before():
-    """Threads that were there before the count: a pool, and one that serves a queue."""
+    """Threads that exist before the count: a pool, and one that serves a queue."""
     pool = ThreadPoolExecutor(2)
     list(pool.map(abs, range(4)))
     asked, answered = queue.Queue(), queue.Queue()
@@ -378,7 +378,7 @@ def test_work_in_other_threads_is_refused_with_its_reason(run, mode):
 
 
 def test_what_a_thread_that_goes_on_writes_is_put_back():
-    """On every engine; and where the count itself runs in a thread, which no signal reaches."""
+    """On every engine, and with the count itself in a thread, which no signal reaches."""
 
     def forward(clip, conv):
         return writing(Apply(lambda frame, layer: layer(frame), conv), list(clip.unbind(2)))
@@ -477,7 +477,7 @@ def test_a_rule_counts_what_torch_never_sees(monkeypatch):
 
 
 def test_whoever_watches_threads_beside_us_stays(monkeypatch):
-    """As tracing libraries do: they stand in Python's place, and are asked while a count runs."""
+    """Like tracing libraries: they replace Python's functions, and are called while a count runs."""
     start, started = threading.Thread.start, []
 
     def watched(self):

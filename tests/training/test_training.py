@@ -99,7 +99,7 @@ def test_what_is_frozen_in_the_middle_passes_gradients_on():
 
 def test_parameters_frozen_by_the_module_itself():
     module = conv_net()
-    module[0].weight.requires_grad_(False)  # its bias still is trained
+    module[0].weight.requires_grad_(False)  # its bias is still trained
     training = train(module, (2, 3, 8, 8))
     assert macs(training, "0") == [FIRST, 0, 0, 0]
     assert macs(training, "2") == [SECOND, SECOND, SECOND, 0]
@@ -132,7 +132,7 @@ def test_the_lecture_trains_only_the_rnn():
     training = train(OverFrames(), (b, t, 3, 8, 8), freeze="cnn")
     assert macs(training, "cnn") == [b * t * 4 * 36 * 27, 0, 0, 0]
     inputs, states = b * t * 64 * 144, b * t * 64 * 16  # 4·16 gates
-    # features get no gradient, and the first step's state, which is zero, does not either
+    # neither features nor the first step's state, which is zero, get a gradient
     assert macs(training, "rnn") == [inputs + states, b * (t - 1) * 64 * 16, inputs + states, 0]
     assert macs(training, "fc") == [b * 80, b * 80, b * 80, 0]
 
@@ -181,7 +181,7 @@ class Checkpointed(nn.Module):
         return self.head(checkpoint(self._inside, self.stem(x), use_reentrant=self.reentrant))
 
     def _inside(self, x):
-        return F.relu(self.block(x))  # part of it in no module
+        return F.relu(self.block(x))  # a part of it is in no module
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
@@ -192,7 +192,7 @@ def test_checkpoints_count_what_they_compute_again(reentrant):
     assert training.recomputation.macs == 4 * 64
     plain = 4 * (48 + 64 + 40)
     assert (training.forward.macs, training.backward.macs) == (plain, plain + 4 * (64 + 40))
-    assert "again" in str(training.by_module())
+    assert "recomputed" in str(training.by_module())
     # both relus are computed again; without reentrance torch stops at the last number that is needed
     assert training.recomputation.other_flops in (4 * 8 * 3, 4 * 8 * 2)
 
@@ -296,8 +296,8 @@ class Outputs(nn.Module):
         (lambda y: {"logits": y, "hidden": [y.unflatten(1, (1, 5))]}, "cross entropy on scores (4, 5)"),
         (lambda y: SimpleNamespace(scores=y, name="a"), "cross entropy on scores (4, 5)"),
         (lambda y: (y, 2 * y), "cross entropy on scores (4, 5), of 2 heads"),
-        (lambda y: y.unsqueeze(1), "sum of the outputs, none of which has the form (batch, classes)"),
-        (lambda y: torch.complex(y, y)[:, None], "sum of the outputs, none of which has the form (batch, classes)"),
+        (lambda y: y.unsqueeze(1), "sum of the outputs, none of which has the shape (batch, classes)"),
+        (lambda y: torch.complex(y, y)[:, None], "sum of the outputs, none of which has the shape (batch, classes)"),
     ],
 )
 def test_the_loss_is_said(choose, loss):
@@ -310,7 +310,7 @@ def test_the_loss_is_said(choose, loss):
 def test_what_returns_no_number_has_no_loss():
     training = train(Outputs(lambda y: y.argmax(1)), (4, 6))
     assert training.backward.total_flops == training.loss.total_flops == 0
-    assert training.losses == ("none: nothing it returns is a floating-point number",)
+    assert training.losses == ("none: the module returns no floating-point tensor",)
 
 
 # ---- optimizers and whole runs
@@ -420,12 +420,12 @@ def test_two_streams_are_trained_one_by_one():
     both = count_flops(model, shapes_of(model, 1), mode="train", optimizer="sgd").training
     assert both.streams == ("spatial", "temporal")
     assert [loss.split(":")[0] for loss in both.losses] == ["spatial", "temporal"]
-    assert "trained stream by stream (spatial, temporal)" in " ".join(both.by_module().notes)
+    assert "each stream (spatial, temporal) is trained on its own scores" in " ".join(both.by_module().notes)
     apart = []
     for stream in both.streams:
         alone = weightless(create_model, "two_stream", clip=CARDS["two_stream"].smallest, num_classes=3, stream=stream)
         apart.append(count_flops(alone, shapes_of(alone, 1), mode="train", optimizer="sgd").training)
-    for phase in Phase:  # nothing but the fusion's forward, which no stream alone has
+    for phase in Phase:  # only the fusion's forward, which a single stream does not have
         whole, parts = both.phases[phase], [training.phases[phase] for training in apart]
         assert whole.macs == sum(part.macs for part in parts)
         if phase is not Phase.FORWARD:
@@ -464,7 +464,7 @@ def counted_by_torch(model, shapes, streams):
 
 
 def too_large_for_groups(training):
-    """What FlopCounterMode's formula multiplies all channels with, where a group has its own alone."""
+    """The excess of FlopCounterMode's formula, which multiplies all channels, although a group has only its own."""
     return sum(
         2 * (op.costed.op.signature.arguments["groups"] - 1) * op.costed.work.macs
         for op in training.ops
@@ -489,7 +489,7 @@ def test_torchs_formula_for_groups_is_the_difference():
 
 
 class Flash(nn.Module):
-    """Attention of a fused kernel, called by name."""
+    """Attention of a fused kernel that is called by name."""
 
     def __init__(self, shape):
         super().__init__()
@@ -604,8 +604,8 @@ def test_a_module_in_training_keeps_what_it_set_for_its_parts():
         ({"mode": "train", "optimizer": 3}, "no optimizer named '3'", "sgd"),
         ({"mode": "train", "freeze": 5}, "freeze is 5", "cnn.*"),
         ({"mode": "train", "freeze": [5]}, "freeze is [5]", "cnn.*"),
-        ({"optimizer": "sgd"}, "optimizer is 'sgd', but only the forward is counted", 'mode="train"'),
-        ({"freeze": "cnn"}, "freeze is ('cnn',), but only the forward is counted", 'mode="train"'),
+        ({"optimizer": "sgd"}, "optimizer is 'sgd', but the mode is not train", 'mode="train"'),
+        ({"freeze": "cnn"}, "freeze is ('cnn',), but the mode is not train", 'mode="train"'),
     ],
 )
 def test_bad_input(options, message, near):
@@ -647,7 +647,7 @@ def test_a_backward_operator_without_a_rule_is_listed():
         train(Outputs(twice), (4, 6), strict=True)
 
 
-# ---- what is shown
+# ---- tables and texts
 
 
 def test_the_report_is_the_forwards_and_shows_the_step():
@@ -737,7 +737,7 @@ def test_reentrant_checkpoints_without_a_gradient_warn_as_torch_does():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
 def test_an_optimizer_keeps_as_many_numbers_as_is_said(optimizer):
-    """What flopcount.memory multiplies parameters with, beside what torch's own keeps after a step."""
+    """The factor of parameters in flopcount.memory, against the state of torch's optimizer after a step."""
     parameter = nn.Parameter(torch.zeros(10))
     parameter.grad = torch.ones(10)
     torchs = optimizer.build([parameter])

@@ -1,3 +1,3 @@
-"""Models of other libraries: one file or sub-package per library, named as its prefix, which holds its LIBRARY."""
+"""Models of other libraries: one file or sub-package per library, named like its prefix, with its LIBRARY."""
 
 __all__: list[str] = []

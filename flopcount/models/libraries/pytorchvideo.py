@@ -54,7 +54,7 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
         inputs = ((3, clip.height, clip.width),)
     if name.endswith("_detection"):
         raise InputError(
-            f"pytorchvideo:{name} takes boxes beside its clip",
+            f"pytorchvideo:{name} takes boxes besides its clip",
             [("fix", "build it in a file of your own and give its inputs with --input")],
         )
     return LibraryModel(lambda: getattr(hub, name)(**settings), inputs, clip)

@@ -23,7 +23,7 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
     shape = tuple(timm.models.get_pretrained_cfg(name).input_size)
     if clip is not None and (clip.height, clip.width) != shape[1:]:
         shape = (shape[0], clip.height, clip.width)
-        settings.setdefault("img_size", shape[1:])  # transformers are built for a size, convolutions take any
+        settings.setdefault("img_size", shape[1:])  # transformers are built for a size, convolutional networks take any
 
     def build() -> nn.Module:
         module: nn.Module

@@ -12,8 +12,8 @@ from ..library import Library, LibraryModel, ready_library, require_model_name
 
 __all__ = ["LIBRARY"]
 
-FRAMES = 16  # a video network that does not say how many it takes: torchvision counts all of its own at 16
-DETECTION_SIDE = 800  # pixels: detectors scale the shorter side of what they are given to it
+FRAMES = 16  # the clip of a video network that does not say it; torchvision counts all of its own at 16
+DETECTION_SIDE = 800  # pixels: detectors scale the shorter side of their input to it
 
 
 def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
@@ -29,7 +29,7 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
         settings["num_classes"] = num_classes
     if kind == "detection" and not part:
         raise InputError(
-            f"torchvision:{name} takes a list of images, and what it finds decides what it computes",
+            f"torchvision:{name} takes a list of images, and its detections decide what it computes",
             [("fix", f"count torchvision:{name}.backbone, or build it in a file of your own and give --input")],
         )
     if dot and (kind, part) != ("detection", "backbone"):
@@ -41,20 +41,20 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
     if kind == "video":
         own = Clip(FRAMES, *keywords["crop_size"])
         clip = clip or own
-        if name.startswith("mvit") and clip.sizes != own.sizes:  # its positions are sized by its builder, for one clip
+        if name.startswith("mvit") and clip.sizes != own.sizes:  # its builder sizes positions for one clip
             fix = f"give --clip {own.frames}x{own.height}x{own.width}, or choose one of `flopcount list`"
-            raise InputError(f"torchvision:{name} takes no clip but {own}", [("seen", str(clip)), ("fix", fix)])
+            raise InputError(f"torchvision:{name} takes no clip other than {own}", [("seen", str(clip)), ("fix", fix)])
         return LibraryModel(lambda: models.get_model(name, **settings), ((3, *clip.sizes),), clip)
     side = keywords.get("crop_size", keywords.get("resize_size", 520))
     height, width = (clip.height, clip.width) if clip else (side, side) if isinstance(side, int) else side[-2:]
     if name.startswith("vit_") and height == width:
-        settings.setdefault("image_size", height)  # its positions are sized by its builder
+        settings.setdefault("image_size", height)  # its builder sizes the positions
     images = 2 if kind == "optical_flow" else 1  # RAFT takes a pair
     return LibraryModel(lambda: models.get_model(name, **settings), ((3, height, width),) * images)
 
 
 def _model_names() -> Iterable[str]:
-    """Detectors decide by what they see; their backbones do not."""
+    """Names of models; detectors as backbones, since the computation of a whole detector depends on its detections."""
     models = ready_library(LIBRARY, "torchvision.models")
     for name in models.list_models():
         kind = models.get_model_builder(name).__module__.split(".")[2]

@@ -1,4 +1,4 @@
-"""AlexNet: one tower (Krizhevsky 2014, as torchvision has it), or the two towers of 2012.
+"""AlexNet: one tower (Krizhevsky 2014, as in torchvision), or the two towers of 2012.
 
 Papers: https://arxiv.org/abs/1404.5997 ("One weird trick", section 5) and Krizhevsky, Sutskever, Hinton, NIPS 2012.
 Code followed: https://github.com/pytorch/vision/blob/main/torchvision/models/alexnet.py, and for the two towers
@@ -102,12 +102,12 @@ class TwoTowerAlexNet(nn.Module):
 
 
 def alexnet(clip: Clip, num_classes: int, *, two_towers: bool = False) -> SizedNetwork:
-    """AlexNet for one image: torchvision's, or the one of 2012, which was made for 227×227."""
+    """AlexNet for one image: torchvision's, or that of 2012, which is for 227×227."""
     inputs = (one_frame(clip),)
     if not two_towers:
         model = AlexNet(num_classes)
         layers = {f"features.{n}": part for n, part in model.features.named_children() if hasattr(part, "stride")}
-        sizes_after(layers, (clip.height, clip.width), clip)  # refuses images that are too small
+        sizes_after(layers, (clip.height, clip.width), clip)  # raises for images that are too small
         return SizedNetwork(model, inputs=inputs)
     towers = TwoTowerAlexNet(clip, num_classes)
     seen, released = towers.fc6.in_features, TWO_TOWER_FC6_INPUTS

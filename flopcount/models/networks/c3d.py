@@ -24,13 +24,13 @@ class C3D(nn.Module):
         clip: T×H×W that fc6 is sized for; 16×112×112 in the paper.
         num_classes: 487 (Sports-1M) in the paper.
         pool5_padding: as released, pool5 pads H and W by 1 (4×4 outputs, 8192 inputs of fc6); the lecture's slide
-            draws it without (3×3 outputs, 4608 inputs).
+            shows it without padding (3×3 outputs, 4608 inputs).
     """
 
     def __init__(self, clip: Clip, num_classes: int, *, pool5_padding: bool = True) -> None:
         super().__init__()
         self.conv1 = nn.Conv3d(3, 64, 3, padding=1)
-        self.pool1 = nn.MaxPool3d((1, 2, 2))  # keeps time: 16 frames are merged late
+        self.pool1 = nn.MaxPool3d((1, 2, 2))  # keeps all frames, which are merged late
         self.conv2 = nn.Conv3d(64, 128, 3, padding=1)
         self.pool2 = nn.MaxPool3d(2)
         self.conv3a = nn.Conv3d(128, 256, 3, padding=1)
@@ -71,7 +71,7 @@ class C3D(nn.Module):
 
 
 def c3d(clip: Clip, num_classes: int, *, pool5_padding: bool = True) -> SizedNetwork:
-    """C3D sized for `clip`, and what differs from the released network."""
+    """C3D sized for `clip`, and its departures from the released network."""
     model = C3D(clip, num_classes, pool5_padding=pool5_padding)
     departures = []
     if model.fc6.in_features != RELEASED_FC6_INPUTS:

@@ -2,8 +2,8 @@
 
 Paper: https://arxiv.org/abs/1905.08711 (section 3). Code followed, names of submodules included:
 https://github.com/openvinotoolkit/training_extensions, pytorch_toolkit/action_recognition (its resnet34_vtn). ResNet-34
-gives each frame a vector, four blocks of self-attention let the frames see each other, each frame is classified and the
-scores are averaged. nn.LayerNorm stands for the code's own, which takes the deviation over one element less.
+makes a vector of each frame, and the frames see each other in four blocks of self-attention. Each frame is classified,
+and the scores are averaged. nn.LayerNorm replaces the code's own norm, whose deviation divides by one element less.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class SelfAttention(nn.Module):
         self.layer_norm = nn.LayerNorm(FEATURES, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the frames attend to, added to them and normalised."""
+        """The frames plus what they attend to, normalised."""
         q, k, v = (w(x).unflatten(2, (HEADS, -1)).transpose(1, 2) for w in (self.w_qs, self.w_ks, self.w_vs))
-        scores = q @ k.transpose(2, 3) / FEATURES**0.5  # (B, heads, T, T); by all channels, not by those of a head
+        scores = q @ k.transpose(2, 3) / FEATURES**0.5  # (B, heads, T, T); scaled by all channels, not a head's
         attended = self.dropout(scores.softmax(-1)) @ v
         attended = self.dropout(attended.transpose(1, 2).flatten(2))
         frames: Tensor = self.layer_norm(attended + x)
@@ -118,7 +118,7 @@ class DecoderBlock(nn.Module):
         self.pos_ffn = FeedForward()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames that have seen each other."""
+        """Frames after attention to each other."""
         frames: Tensor = self.pos_ffn(self.slf_attn(x))
         return frames
 
@@ -132,7 +132,7 @@ class SelfAttentionDecoder(nn.Module):
         self.layers = nn.Sequential(*(DecoderBlock() for _ in range(LAYERS)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames that have seen each other."""
+        """Frames after attention to each other."""
         frames: Tensor = self.layers(x + self.position_encoding)
         return frames
 

@@ -71,7 +71,7 @@ class CnnLstm(nn.Module):
 
     Arguments:
         frames: T, over which a stream averages; a clip may have any number.
-        cnn: of one frame; (N, 3, H, W) -> (N, features).
+        cnn: the CNN of one frame; (N, 3, H, W) -> (N, features).
         features: of the CNN.
         num_classes: 101 (UCF-101) in the paper.
         freeze_cnn: train only the LSTM and the classifier.
@@ -85,7 +85,7 @@ class CnnLstm(nn.Module):
         super().__init__()
         self.frames = frames
         self.cnn = cnn.requires_grad_(not freeze_cnn)
-        self.lstm = nn.LSTM(features, HIDDEN, batch_first=True)  # with two biases per gate, Caffe's has one
+        self.lstm = nn.LSTM(features, HIDDEN, batch_first=True)  # it has two biases per gate, Caffe's has one
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(HIDDEN, num_classes)
 
@@ -102,7 +102,7 @@ class CnnLstm(nn.Module):
         return window.mean(1), (window, memory)
 
     def _of_frames(self, x: Tensor, memory: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Probabilities of every frame (B, T, num_classes), and the state behind the last."""
+        """Probabilities of every frame (B, T, num_classes), and the state after the last."""
         batch, frames = x.shape[0], x.shape[2]
         features = self.cnn(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, frames))  # (B, T, features)
         states, memory = self.lstm(features, memory)

@@ -4,8 +4,8 @@ Paper: https://arxiv.org/abs/1904.02811 (figure 2, table 1). Code followed: http
 pt/vmz/models/csn.py, in the form and with the names of https://github.com/facebookresearch/pytorchvideo, models/csn.py,
 which has the interaction-reduced network.
 
-A bottleneck ResNet whose 3×3×3 convolutions see one channel each. Interaction-reduced (ir) leaves it at that;
-interaction-preserved (ip) puts a 1×1×1 convolution before each of them.
+A bottleneck ResNet whose 3×3×3 convolutions see one channel each. The interaction-reduced (ir) form has nothing more;
+the interaction-preserved (ip) form has a 1×1×1 convolution before each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["CSN", "ip_csn_152", "ir_csn_152"]
 
 
 def depthwise(channels: int, stride: int) -> nn.Module:
-    """3×3×3, each channel on its own."""
+    """3×3×3, each channel separately."""
     return nn.Conv3d(channels, channels, 3, stride=stride, padding=1, groups=channels, bias=False)
 
 
@@ -72,5 +72,5 @@ def ir_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def ip_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
-    """Interaction-preserved: a 1×1×1 convolution more in each block."""
+    """Interaction-preserved: one more 1×1×1 convolution in each block."""
     return _csn_152(clip, num_classes, preserved)

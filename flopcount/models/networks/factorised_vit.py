@@ -1,4 +1,4 @@
-"""Transformers that look at space first and at time then: ViViT's factorised encoder and STAM.
+"""Transformers over space first and over time second: ViViT's factorised encoder and STAM.
 
 Papers: https://arxiv.org/abs/2103.15691 (section 3.3, model 2), https://arxiv.org/abs/2103.13915 (section 3). Code
 followed: https://github.com/google-research/scenic, scenic/projects/vivit (SpaceTimeViViT, and the configuration of its
@@ -42,7 +42,7 @@ class ClassTokenEncoder(nn.Module):
 
 
 class PostNormBlock(nn.Module):
-    """Tokens (B, N, dim) -> the same: attention and MLP, each added to what it got and normalised after."""
+    """Tokens (B, N, dim) -> the same: attention and MLP, each added to its input and normalised afterwards."""
 
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
         super().__init__()

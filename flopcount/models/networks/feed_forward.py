@@ -10,5 +10,5 @@ __all__ = ["mlp"]
 
 
 def mlp(channels: int, hidden: int, out: int) -> nn.Sequential:
-    """(..., channels) -> (..., out), with a GELU between; numbered as torchvision's, which has dropouts of rate 0."""
+    """(..., channels) -> (..., out), with a GELU between; numbered as in torchvision, which has dropouts of rate 0."""
     return nn.Sequential(OrderedDict({"0": nn.Linear(channels, hidden), "1": nn.GELU(), "3": nn.Linear(hidden, out)}))

@@ -1,8 +1,8 @@
 """I3D, inflated Inception-v1 (Carreira & Zisserman 2017, "Quo Vadis, Action Recognition?"), one stream or two.
 
 Paper: https://arxiv.org/abs/1705.07750 (figure 3). Code followed, names of submodules included:
-https://github.com/google-deepmind/kinetics-i3d, i3d.py. It pads as TensorFlow's SAME does: where a stride leaves an odd
-number of padding, the odd one stands behind; its batch norms shift but do not scale.
+https://github.com/google-deepmind/kinetics-i3d, i3d.py. It pads like TensorFlow's SAME: an odd amount of padding has
+one more zero at the end. Its batch norms shift but do not scale.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Sizes = tuple[int, int, int]
 def pad_same(x: Tensor, kernel: _Sizes, stride: _Sizes) -> Tensor:
     """Zeros around (B, C, T, H, W), so that a strided layer makes size/stride outputs, rounded up.
 
-    Max pools may see them: what goes in has been through a ReLU.
+    Max pools may see them, since their input has passed a ReLU.
     """
     padding: list[int] = []
     for size, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride), strict=True):  # W first
@@ -65,7 +65,7 @@ class MaxPool3dSame(nn.MaxPool3d):
 
 
 class Mixed(nn.Module):
-    """(B, C, T, H, W) -> four branches side by side: 1×1×1, two 3×3×3 behind 1×1×1, 1×1×1 behind a pool."""
+    """(B, C, T, H, W) -> four concatenated branches: 1×1×1, two of 3×3×3 after 1×1×1, 1×1×1 after a pool."""
 
     def __init__(self, channels_in: int, b0: int, b1_mid: int, b1: int, b2_mid: int, b2: int, b3: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Mixed(nn.Module):
 
 
 class Logits(nn.Module):
-    """Feature maps (B, 1024, T, H, W) -> scores (B, num_classes): pool, classify every position left, average."""
+    """Feature maps (B, 1024, T, H, W) -> scores (B, num_classes): pool, classify every remaining position, average."""
 
     def __init__(self, num_classes: int, pool: _Sizes) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class InceptionI3d(nn.Sequential):
 class TwoStreamI3d(nn.Module):
     """Clip (B, 3, T, H, W) and its optical flow (B, 2, T, H, W) -> scores (B, num_classes), averaged over the streams.
 
-    The streams are trained apart; see `i3d` for one of them alone.
+    The streams are trained separately; see `i3d` for one of them alone.
     """
 
     def __init__(self, num_classes: int, pool: _Sizes = RELEASED_POOL) -> None:

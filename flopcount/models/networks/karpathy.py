@@ -1,12 +1,13 @@
 """Karpathy et al. 2014, "Large-scale Video Classification with Convolutional Neural Networks": five ways over time.
 
-Paper: https://research.google/pubs/pub42455/ (CVPR 2014, section 3). No code was released. One backbone, so
-that the five compare: C(96,11,3)-N-P-C(256,5,1)-N-P-C(384,3,1)-C(384,3,1)-C(256,3,1)-P-FC(4096)-FC(4096), frames of
-170×170; C(d, f, s) has d filters of f×f at stride s, P pools 2×2 without overlap, N normalises across channels.
+Paper: https://research.google/pubs/pub42455/ (CVPR 2014, section 3). No code was released. All five share a
+backbone, so that they compare: C(96,11,3)-N-P-C(256,5,1)-N-P-C(384,3,1)-C(384,3,1)-C(256,3,1)-P-FC(4096)-FC(4096), on
+frames of 170×170. C(d, f, s) has d filters of f×f at stride s, P pools 2×2 without overlap, N normalises across
+channels.
 
 The paper prints no padding. It says that the convolutional part ends in 7×7×256 for whole frames and, without the last
-pool, for the 89×89 streams of the multiresolution network: so it does with a first convolution without padding, the
-others padded to keep their size, and pools that keep the border, as those of Krizhevsky's code do (170: 54, 27, 14, 7;
+pool, for the 89×89 streams of the multiresolution network. This holds with a first convolution without padding, other
+convolutions padded to keep their size, and pools that keep the border, as in Krizhevsky's code (170: 54, 27, 14, 7;
 89: 27, 14, 7).
 """
 
@@ -36,7 +37,7 @@ def _norm() -> nn.LocalResponseNorm:
 
 
 class Stack(nn.Module):
-    """The convolutional part, whatever its layers see of time; what they share is the order."""
+    """The convolutional part, whose layers have the same order and see more or less of time."""
 
     conv1: nn.Module
     norm1: nn.Module
@@ -60,14 +61,14 @@ class Stack(nn.Module):
         return maps
 
     def features_left(self, sizes: tuple[int, ...], clip: Clip) -> int:
-        """How many numbers it makes of (H, W) or (T, H, W)."""
+        """The number of features for (H, W) or (T, H, W)."""
         parts = dict(self.named_children())
         order = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
         return MAPS * prod(sizes_after({name: parts[name] for name in order}, sizes, clip))
 
 
 class FrameConvolutions(Stack):
-    """Frames (N, C, H, W) -> feature maps (N, 256, h, w); C is 3, or 3 per frame where frames are channels."""
+    """Frames (N, C, H, W) -> feature maps (N, 256, h, w); C is 3, or 3 per frame if frames are channels."""
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
@@ -159,7 +160,7 @@ class LateFusion(nn.Module):
     Arguments:
         clip: T×H×W that fc6 is sized for.
         num_classes: 487 (Sports-1M) in the paper.
-        two_frames: only the first and the last frame are seen, as in the paper (15 apart, a clip of 16 frames).
+        two_frames: use only the first and the last frame, as in the paper (15 apart, in a clip of 16 frames).
     """
 
     step_sees = WINDOW
@@ -203,7 +204,7 @@ class LateFusionPooled(nn.Module):
         super().__init__()
         self.frames = clip.frames
         self.features = FrameConvolutions()
-        self.features.features_left((clip.height, clip.width), clip)  # refuses frames that are too small
+        self.features.features_left((clip.height, clip.width), clip)  # raises for frames that are too small
         self.fc = nn.Linear(MAPS, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

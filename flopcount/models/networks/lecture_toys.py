@@ -2,7 +2,7 @@
 
 Slides: https://web.eecs.umich.edu/~justincj/teaching/eecs498/ (lecture 18, "Videos": size and receptive field of every
 layer). Convolution to 12 channels, pool of 4, convolution to 24, global average pool; as on the slides there are no
-activations. The last layer, a classifier of 24 features, is what their "FC" stands for.
+activations. The last layer, a classifier of 24 features, is their "FC".
 """
 
 from __future__ import annotations

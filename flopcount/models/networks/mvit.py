@@ -4,14 +4,14 @@ Papers: https://arxiv.org/abs/2104.11227 (section 3; table 3 has the base networ
 (section 4), https://arxiv.org/abs/2112.09133. Code followed, names of submodules included:
 https://github.com/pytorch/vision, torchvision/models/video/mvit.py; its state dicts load. The other sizes are those of
 https://github.com/facebookresearch/SlowFast, configs/Kinetics and configs/masked_ssl. Stochastic depth, which only
-training knows, is left out.
+training uses, is left out.
 
 Attention pools its queries, keys and values over space, so that channels can grow while positions become fewer. The
-second version widens channels in the attention instead of the MLP, pools every query and adds it to what its attention
-gives, and knows positions as distances between queries and keys instead of places. MaskFeat fine-tunes the second
-version with channels widened in the MLP, as in the first.
+second version widens channels in the attention instead of the MLP, pools every query and adds it to the output of its
+attention, and encodes positions as distances between queries and keys instead of absolute positions. MaskFeat
+fine-tunes the second version with channels widened in the MLP, as in the first.
 
-Tables of distances are as long as the queries and keys need; SlowFast rounds down where a side is odd, and stretches.
+Tables of distances are as long as the queries and keys need; SlowFast rounds an odd side down, and interpolates.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ EPS = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What tells the networks apart; MViT-B where not given.
+    """The differences between the networks; the defaults are MViT-B.
 
-    `stages` are blocks and channels of each; every stage but the first halves height and width. `second` is the second
-    version, `widens_in_attention` where its channels grow, and `mean_pooled` whether the mean of all tokens but the
-    class token is classified instead of the class token.
+    `stages` are blocks and channels of each; every stage except the first halves height and width. `second` is the
+    second version, `widens_in_attention` says where its channels grow, and `mean_pooled` whether it classifies the mean
+    of all other tokens instead of the class token.
     """
 
     stages: tuple[tuple[int, int], ...] = ((1, 96), (2, 192), (11, 384), (2, 768))
@@ -73,7 +73,7 @@ _LARGE_MASKFEAT = Design(_LARGE_STAGES, 72, second=True, mean_pooled=True)
 
 
 def strided(sizes: Sizes, stride: Sizes) -> Sizes:
-    """T, H and W that are left; all layers here are padded so that this rounds up."""
+    """The remaining T, H and W; all layers here are padded so that this rounds up."""
     t, h, w = (-(-size // n) for size, n in zip(sizes, stride, strict=True))
     return t, h, w
 
@@ -86,7 +86,7 @@ def new_parameter(*shape: int) -> nn.Parameter:
 class Pool(nn.Module):
     """Tokens (B, heads, 1 + T·H·W, C) -> (B, heads, 1 + what `pool` leaves of T·H·W, C).
 
-    The class token passes by. What leaves is normalised where there is a norm.
+    The class token is not pooled. The output is normalised if there is a norm.
     """
 
     def __init__(self, pool: nn.Module, sizes: Sizes, norm: nn.Module | None = None) -> None:
@@ -111,7 +111,7 @@ def head_pool(channels: int, sizes: Sizes, stride: int) -> Pool:
 
 
 def distances(queries: int, keys: int) -> Tensor:
-    """(queries, keys): how far apart along one axis, from 0; the coarser of the two counts in steps of the finer."""
+    """(queries, keys): their distances along one axis, from 0, in steps of the finer of the two."""
     query = torch.arange(queries)[:, None] * max(keys / queries, 1.0)
     key = (torch.arange(keys) - (keys - 1))[None] * max(queries / keys, 1.0)
     return (query - key).long()
@@ -163,7 +163,7 @@ class MultiscaleAttention(nn.Module):
         return attended
 
     def _by_distance(self, q: Tensor) -> Tensor:
-        """What the distances of queries to keys add to the scores; nothing for the class token."""
+        """The terms of the distances between queries and keys in the scores; 0 for the class token."""
         q = q[:, :, 1:].unflatten(2, self.queries)  # (B, heads, T, H, W, C)
         t, h, w = (getattr(self, f"rel_pos_{axis}")[getattr(self, f"distances_{axis}")] for axis in "thw")
         along_t = torch.einsum("bnthwc,tkc->bnthwk", q, t)[..., :, None, None]
@@ -209,9 +209,9 @@ class MultiscaleBlock(nn.Module):
 
 
 class PositionalEncoding(nn.Module):
-    """Tokens (B, T·H·W, C) -> (B, 1 + T·H·W, C): a class token in front and, in the first version, places added.
+    """Tokens (B, T·H·W, C) -> (B, 1 + T·H·W, C): a class token in front and, in the first version, positions added.
 
-    A place is the sum of what is learned for its frame and for its row and column.
+    A position is the sum of a learned vector for its frame and one for its row and column.
     """
 
     def __init__(self, channels: int, sizes: Sizes, *, second: bool) -> None:
@@ -224,7 +224,7 @@ class PositionalEncoding(nn.Module):
             self.spatial_pos = new_parameter(sizes[1] * sizes[2], channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens with places."""
+        """Tokens with positions."""
         x = torch.cat([self.class_token.expand(x.shape[0], 1, -1), x], 1)
         if self.second:
             return x
@@ -251,7 +251,7 @@ class MViT(nn.Module):
         self.pos_encoding = PositionalEncoding(channels, sizes, second=design.second)
         self.blocks = nn.ModuleList()
         for stage, (depth, width) in enumerate(stages):
-            stride_kv = 2 ** (len(stages) - 1 - stage)  # as many keys in every stage as there are tokens in the last
+            stride_kv = 2 ** (len(stages) - 1 - stage)  # every stage has as many keys as the last one has tokens
             following = width if design.widens_in_attention or stage == len(stages) - 1 else stages[stage + 1][1]
             for index in range(depth):
                 stride_q = 2 if stage > 0 and index == 0 else 1
@@ -272,7 +272,7 @@ class MViT(nn.Module):
 
 
 def _built(design: Design, clip: Clip, num_classes: int, paper: Clip) -> SizedNetwork:
-    """The network for a clip, and what differs from the paper's."""
+    """The network for a clip, and its departures from the paper's."""
     departures: tuple[str, ...] = ()
     if clip.sizes != paper.sizes:
         positions = "relative positions" if design.second else "position embeddings"

@@ -2,8 +2,8 @@
 
 Paper: https://arxiv.org/abs/1711.07971 (section 3, figure 2). Code followed:
 https://github.com/facebookresearch/video-nonlocal-net, lib/models/nonlocal_helper.py, and its later form in
-https://github.com/facebookresearch/SlowFast, slowfast/models/nonlocal_helper.py: keys are pooled before φ and g, where
-the paper pools behind them (so does mmaction2), and the embedded Gaussian divides by √C', where the paper does not.
+https://github.com/facebookresearch/SlowFast, slowfast/models/nonlocal_helper.py: keys are pooled before φ and g, while
+the paper pools after them (so does mmaction2), and the embedded Gaussian divides by √C', while the paper does not.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LAYERS = {2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d), 3: (nn.Conv3d, nn.Batch
 class NonLocal(nn.Module):
     """Features (B, C, *S) -> the same shape: each position adds a weighted sum over all positions.
 
-    The last norm starts at zero, so that a fresh block leaves the network that it is put into as it was.
+    The last norm starts at zero, so that a fresh block does not change the output of its network.
 
     Arguments:
         channels: C.
         dimensions: 2 for S = (H, W), 3 for S = (T, H, W).
         pairwise: f(x_i, x_j), one of `PAIRWISE`; a softmax normalises Gaussians, the number of keys the others.
         pool_keys: halve H and W of the keys ("subsampling" in the paper); all positions stay queries.
-        pool_after: pool behind φ and g instead of before them, which costs four times as much there.
+        pool_after: pool after φ and g instead of before them, which makes these cost four times as much.
         inner_channels: of θ, φ and g; half of C in the paper.
     """
 
@@ -80,7 +80,7 @@ class NonLocal(nn.Module):
         return x + added
 
     def _weights(self, theta: Tensor, phi: Tensor) -> Tensor:
-        """How much each of N positions takes of each of M keys (B, N, M)."""
+        """The weight of each of M keys for each of N positions (B, N, M)."""
         if self.pairwise == "concatenation":
             query: Tensor = self.weight_theta(theta.transpose(1, 2))  # (B, N, 1)
             key: Tensor = self.weight_phi(phi.transpose(1, 2))  # (B, M, 1)
@@ -102,7 +102,7 @@ def insert_nonlocal(
     pool_keys: bool = True,
     pool_after: bool = False,
 ) -> None:
-    """Put a non-local block behind each named submodule, whose output has so many channels; in place.
+    """Add a non-local block after each named submodule, whose output has the given number of channels; in place.
 
     The submodule "x" becomes a sequence of "x.block" and "x.nonlocal". A ResNet of images takes `dimensions=2`.
     """

@@ -4,9 +4,9 @@ Paper: https://doi.org/10.1007/978-3-540-74936-3_22. Code followed, parameters a
 https://github.com/opencv/opencv_contrib/blob/4.x/modules/optflow/src/tvl1flow.cpp, and the description in
 https://doi.org/10.5201/ipol.2013.26. An algorithm, not a network: no weights, and all of its cost is `other_flops`.
 
-OpenCV stops a loop of at most 10·30 iterations where the flow changes by less than ε; its cost would depend on the
-pixels. Here each warp has a fixed number of iterations, one of OpenCV's inner loops, and the cost is linear in it.
-Left out: the median filter between those loops, which its CUDA version has not either.
+OpenCV stops a loop of at most 10·30 iterations when the flow changes by less than ε, so its cost depends on the pixels.
+Here each warp has a fixed number of iterations, one of OpenCV's inner loops, and the cost is linear in it. The median
+filter between those loops is left out, as in OpenCV's CUDA version.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["TVL1", "optical_flow_tvl1"]
 
 SCALES, SCALE_STEP, WARPS, ITERATIONS = 5, 0.8, 5, 30  # nscales, scaleStep, warps, innerIterations of OpenCV
 TAU, LAMBDA, THETA = 0.25, 0.15, 0.3  # time step, weight of the data term for grey values 0 to 255, tightness: OpenCV
-SMALLEST_LEVEL = 16  # OpenCV's pyramid ends before a level with fewer rows or columns
+SMALLEST_LEVEL = 16  # OpenCV's pyramid has no level with fewer rows or columns
 LUMA = (0.299, 0.587, 0.114)  # grey value of (R, G, B), ITU-R BT.601, as OpenCV
 
 
@@ -39,8 +39,8 @@ class Gray(nn.Module):
 class Warp(nn.Module):
     """Linearises the brightness of the second image around a flow.
 
-    Inputs: first, second (N, 1, H, W), flow (N, 2, H, W) as (x, y). Outputs: the gradient of the second image where the
-    flow leads (N, 2, H, W), and the residual that a further flow u leaves, at u = 0 (N, 1, H, W).
+    Inputs: first, second (N, 1, H, W), flow (N, 2, H, W) as (x, y). Outputs: the gradient of the second image at the
+    positions of the flow (N, 2, H, W), and the residual of a further flow u, at u = 0 (N, 1, H, W).
     """
 
     def forward(self, first: Tensor, second: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,10 +85,10 @@ class TVL1(nn.Module):
     """Clip (B, 3, T, H, W) with values in 0..1 -> flow (B, 2, T−1, H, W) from each frame to the next: (x, y) in pixels.
 
     Arguments:
-        clip: whose H and W the pyramid is made for.
+        clip: the clip whose H and W the pyramid fits.
         scales: levels of the pyramid, as many as stay at 16×16 or above.
         scale_step: size of a level relative to the finer one.
-        warps: times that the second image is warped and linearised anew at each level.
+        warps: how often the second image is warped and linearised at each level.
         iterations: of the inner loop for each warp.
         tau: time step.
         weight: of the data term, λ; smaller is smoother.

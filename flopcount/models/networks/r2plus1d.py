@@ -3,8 +3,8 @@
 Paper: https://arxiv.org/abs/1711.11248 (table 1, sections 3.2 to 3.5). Code followed, names of submodules included, so
 that its state dicts load: https://github.com/pytorch/vision, torchvision/models/video/resnet.py.
 
-One ResNet-18, three ways to build the convolutions of its blocks: 3×3×3; 1×3×3 behind the first stage; 1×3×3 and then
-3×1×1 with as many channels between them as give the parameters of 3×3×3.
+One ResNet-18, and three ways to build the convolutions of its blocks: 3×3×3; 1×3×3 after the first stage; 1×3×3 and
+then 3×1×1, with as many channels between them as match the parameters of 3×3×3.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def conv2plus1d(channels_in: int, between: int, channels_out: int, stride: int) 
 
 
 def channels_between(channels_in: int, channels_out: int) -> int:
-    """How many channels give 1×3×3 and 3×1×1 together the parameters of one 3×3×3 (section 3.5)."""
+    """The number of channels at which 1×3×3 and 3×1×1 together have the parameters of one 3×3×3 (section 3.5)."""
     return (channels_in * channels_out * 27) // (channels_in * 9 + 3 * channels_out)
 
 
 class BasicBlock(nn.Module):
     """Shortcut plus two convolutions.
 
-    As released, both convolutions have the channels between that the first one needs; the paper's second has its own.
+    As released, both convolutions have the middle channels that the first one needs; the paper's second has its own.
     """
 
     def __init__(self, channels_in: int, channels: int, conv: Conv, stride: int, shortcut: nn.Module | None) -> None:
@@ -99,7 +99,7 @@ def stem2plus1d() -> nn.Sequential:
 
 
 class VideoResNet(nn.Module):
-    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip will do.
+    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip.
 
     Arguments:
         num_classes: 400 (Kinetics) in the paper.
@@ -130,7 +130,7 @@ def r3d_18(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def mc3_18(clip: Clip, num_classes: int) -> SizedNetwork:
-    """3×3×3 in the first stage, 1×3×3 behind it."""
+    """3×3×3 in the first stage, 1×3×3 after it."""
     convs = [conv3d, conv_no_temporal, conv_no_temporal, conv_no_temporal]
     return SizedNetwork(VideoResNet(num_classes, stem3d(), convs))
 

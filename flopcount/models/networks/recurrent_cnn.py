@@ -1,10 +1,10 @@
 """Recurrent convolutional network (Ballas et al. 2015, "Delving Deeper into Convolutional Networks for Learning ...").
 
 Paper: https://arxiv.org/abs/1511.06432 (GRU-RCN and Stacked GRU-RCN, sections 3 and 5.1); no code was released. The
-maps that VGG-16 makes of every frame at pool2, pool3, pool4, pool5 and fc7 each enter a recurrent layer whose states
-are maps too, with 64, 128, 256, 256 and 512 channels; its matrix products are 3×3 convolutions without bias (1×1 behind
-fc7, whose maps have one position). The last states, averaged over space, go to one classifier each; the softmax scores
-are averaged.
+maps of VGG-16 for every frame at pool2, pool3, pool4, pool5 and fc7 each enter a recurrent layer whose states are maps
+too, with 64, 128, 256, 256 and 512 channels; its matrix products are 3×3 convolutions without bias (1×1 after fc7,
+whose maps have one position). The last states, averaged over space, go to one classifier each; the softmax scores are
+averaged.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ KERNELS = (3, 3, 3, 3, 1)
 class Recurrence(nn.Module):
     """Maps of T frames (B, T, C, H, W) -> states (B, T, S, H, W), one cell over all positions.
 
-    What a cell adds up of its input, W·x for each of its gates, does not wait for the state: it is one convolution over
-    all frames. `below` are the states of the layer below (B, T, C', H', W'), brought to H×W by max pooling.
+    The input terms of a cell, W·x for each of its gates, do not depend on the state, so one convolution computes them
+    for all frames. `below` are the states of the layer below (B, T, C', H', W'), max-pooled to H×W.
 
     Arguments:
         channels: C.
         states: S.
         kernel: size of all convolutions.
-        gates: W·x of how many gates, S channels each.
-        below: C', or 0 where the layers are not stacked.
-        gates_below: how many of the gates, the first ones, see the layer below.
+        gates: the number of gates that have a W·x, with S channels each.
+        below: C', or 0 if the layers are not stacked.
+        gates_below: the number of gates, from the first on, that see the layer below.
     """
 
     def __init__(self, channels: int, states: int, kernel: int, *, gates: int, below: int, gates_below: int) -> None:
@@ -54,7 +54,7 @@ class Recurrence(nn.Module):
     def forward(
         self, x: Tensor, below: Tensor | None, before: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """States (B, T, S, H, W), and the last state and memory; they start from those `before`, or from zeros."""
+        """States (B, T, S, H, W), and the last state and memory; the first step starts from `before`, or from zeros."""
         batch, frames, _, height, width = x.shape
         from_input = self.input(x.flatten(0, 1))
         if self.below is not None and below is not None:

@@ -2,7 +2,7 @@
 
 Paper: https://arxiv.org/abs/1512.03385 (table 1). Code followed:
 https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py, which is "v1.5": a block that shrinks the
-image does so in its 3×3 convolution, the paper's in its first 1×1 (3.8 instead of 4.1 GMACs).
+image does so in its 3×3 convolution, while the paper's does in its first 1×1 (3.8 instead of 4.1 GMACs).
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Papers: C2D and I3D with a ResNet backbone, https://arxiv.org/abs/1711.07971 (ta
 alone, https://arxiv.org/abs/1812.03982 (table 5a). Code followed, names of submodules included:
 https://github.com/facebookresearch/pytorchvideo, models/resnet.py and models/hub/resnet.py; its state dicts load.
 
-The three differ in the temporal extent of conv_a, the first 1×1 convolution of a block, and in a pool over time behind
-res2. Trained on crops of 224, they are tested on larger ones: the head pools 7×7 there too, and averages the scores.
+The three differ in the temporal extent of conv_a, the first 1×1 convolution of a block, and in a pool over time after
+res2. They are trained on crops of 224 and tested on larger ones, where the head also pools 7×7 and averages the scores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .sizing import sizes_after
 __all__ = ["STAGE_DEPTHS", "Head", "ResStage", "Stem", "c2d_nl_r50", "c2d_r50", "i3d_nl_r50", "i3d_r50", "slow_r50_8x8"]
 
 STAGE_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-POOLED = 7  # side of the head's pool: what a crop of 224 leaves
+POOLED = 7  # side of the head's pool: that of the last maps of a crop of 224
 Sizes = tuple[int, int, int]
 
 
@@ -83,7 +83,7 @@ class Bottleneck(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Shortcut plus branch; the shortcut is a 1×1 convolution where the shape changes."""
+    """Shortcut plus branch; the shortcut is a 1×1 convolution if the shape changes."""
 
     def __init__(
         self,
@@ -121,8 +121,8 @@ class ResStage(nn.Module):
         dim_in: channels of the input.
         dim_inner: channels inside a block.
         dim_out: channels of the output.
-        temporal_kernels: frames that conv_a sees, block by block; repeated where there are more blocks.
-        stride: of H and W; of T too where `temporal_stride`.
+        temporal_kernels: frames that conv_a sees, block by block; repeated if there are more blocks.
+        stride: of H and W; with `temporal_stride` also of T.
         middle: builds the convolution in the middle of a block from its channels and stride.
         temporal_stride: the first block strides over time as over space (CSN).
     """
@@ -158,7 +158,7 @@ class ResStage(nn.Module):
 
 
 class Head(nn.Module):
-    """Feature maps (B, C, T, H, W) -> scores (B, num_classes): pool, classify every position left, average."""
+    """Feature maps (B, C, T, H, W) -> scores (B, num_classes): pool, classify every remaining position, average."""
 
     def __init__(self, channels: int, num_classes: int, pool: Sizes | None, dropout: float = 0.5) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Head(nn.Module):
 
 
 def head_pool(frames: int, clip: Clip, released: Sizes) -> tuple[Sizes, tuple[str, ...]]:
-    """What the head pools over: `frames`, all that are left of the clip, and 7×7 or what is left, and the departure.
+    """The window of the head's pool, all remaining `frames` and at most 7×7 positions, and the departure.
 
     All networks here halve H and W five times, rounding up.
     """
@@ -195,7 +195,7 @@ class ResNet3d(nn.Module):
         pool: what the head pools over.
         stem_kernel: frames that the first convolution sees.
         temporal_kernels: frames that conv_a sees, per stage and block.
-        pool_time: halve the frames behind res2.
+        pool_time: halve the frames after res2.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ def _pooled_in_time(
 
 
 def c2d_r50(clip: Clip, num_classes: int) -> SizedNetwork:
-    """C2D: no convolution sees more than one frame; time is pooled behind res2 and in the head."""
+    """C2D: no convolution sees more than one frame; time is pooled after res2 and in the head."""
     return _pooled_in_time(clip, num_classes, 1, ((1,), (1,), (1,), (1,)))
 
 
@@ -253,9 +253,9 @@ def slow_r50_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def _nonlocal_places(model: ResNet3d, blocks: int) -> dict[str, int]:
-    """Where the paper puts 1, 5 or 10 non-local blocks, and their channels (section 5.1).
+    """The places of the paper's 1, 5 or 10 non-local blocks, and their channels (section 5.1).
 
-    One stands before the last block of res4; five behind every second block of res3 and res4; ten behind every one.
+    One is before the last block of res4; five are after every second block of res3 and res4; ten after every block.
     """
     places: dict[int, dict[int, Sequence[int]]] = {
         1: {1: (), 2: (4,)},
@@ -287,9 +287,9 @@ def _with_nonlocal(
     if pairwise != "embedded_gaussian":
         departures += (f"non-local blocks of pairwise function {pairwise}, released with embedded_gaussian",)
     if not pool_keys:
-        departures += ("non-local blocks see every key, released with keys pooled 2×2",)
+        departures += ("non-local blocks with all keys, released with keys pooled 2×2",)
     elif pool_after:
-        departures += ("keys pooled behind φ and g, as the paper draws it; released with the pool before them",)
+        departures += ("keys pooled after φ and g, as in the paper; released with the pool before them",)
     return SizedNetwork(network.module, departures)
 
 

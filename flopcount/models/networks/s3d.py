@@ -16,7 +16,7 @@ from .sizing import sizes_after
 
 __all__ = ["S3D", "s3d"]
 
-RELEASED_POOL = (2, 7, 7)  # what 16×224×224 leaves; longer clips are classified at several moments
+RELEASED_POOL = (2, 7, 7)  # the last maps of 16×224×224; longer clips are classified at several positions in time
 _Sizes = tuple[int, int, int]
 
 
@@ -38,7 +38,7 @@ def _separable(channels_in: int, channels_out: int, kernel: int, stride: int = 1
 
 
 class SepInception(nn.Module):
-    """(B, C, T, H, W) -> four branches side by side: 1×1, two separable 3×3×3 behind 1×1, 1×1 behind a pool."""
+    """(B, C, T, H, W) -> four concatenated branches: 1×1, two of separable 3×3×3 after 1×1, 1×1 after a pool."""
 
     def __init__(self, channels_in: int, b0: int, b1_mid: int, b1: int, b2_mid: int, b2: int, b3: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class S3D(nn.Module):
 
     Arguments:
         num_classes: 400 (Kinetics) in the paper.
-        pool: what is averaged before the classifier; the scores of all positions left are averaged behind it.
+        pool: the window that is averaged before the classifier; the scores of all remaining positions are averaged.
     """
 
     def __init__(self, num_classes: int, pool: _Sizes = RELEASED_POOL) -> None:
@@ -90,7 +90,7 @@ class S3D(nn.Module):
 
 
 def s3d(clip: Clip, num_classes: int) -> SizedNetwork:
-    """S3D; a clip that leaves less than 2×7×7 is pooled over what it leaves."""
+    """S3D; the head pools 2×7×7, or less if a clip leaves less."""
     frames, height, width = _left(clip)
     pool = (min(frames, RELEASED_POOL[0]), min(height, RELEASED_POOL[1]), min(width, RELEASED_POOL[2]))
     departure = f"head pools {times(pool)} of {clip}, released with {times(RELEASED_POOL)}"
@@ -98,6 +98,6 @@ def s3d(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def _left(clip: Clip) -> tuple[int, ...]:
-    """(T, H, W) before the head: halved, rounded up, by all strides but the last pool's, which rounds down."""
+    """(T, H, W) before the head: all strides round up, except the last pool's, which rounds down."""
     sizes = -(-clip.frames // 4), -(-clip.height // 16), -(-clip.width // 16)
     return sizes_after({"features.13": nn.MaxPool3d(2)}, sizes, clip)

@@ -1,4 +1,4 @@
-"""What a builder of the zoo returns: the module, and how it differs from the paper's."""
+"""The result of a builder of the zoo: the module, and its departures from the paper's network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class SizedNetwork:
     """A network sized for a clip.
 
     `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the
-    batch, where it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
-    `streams` are the submodules that the paper trains apart, each with a loss of its own.
+    batch, if it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
+    `streams` are the submodules that the paper trains separately, each with a loss of its own.
     """
 
     module: nn.Module

@@ -1,4 +1,4 @@
-"""Sizes that a network's last layers need to know before it is built."""
+"""Sizes that the builder of a network needs for its last layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["one_frame", "positions_after", "sizes_after"]
 
 
 def positions_after(pools: Mapping[str, nn.MaxPool3d], clip: Clip) -> int:
-    """T·H·W that are left of a clip after these layers, in order.
+    """The remaining T·H·W of a clip after these layers, in order.
 
     Raises:
         InputError: the clip is too small; the message names the layer and the shape it would get.
@@ -25,13 +25,13 @@ def positions_after(pools: Mapping[str, nn.MaxPool3d], clip: Clip) -> int:
 
 
 def sizes_after(layers: Mapping[str, nn.Module], sizes: tuple[int, ...], clip: Clip) -> tuple[int, ...]:
-    """What is left of these sizes, (T, H, W) or (H, W), after these convolutions and pools, in order.
+    """The remaining sizes, (T, H, W) or (H, W), after these convolutions and pools, in order.
 
     Raises:
         InputError: the clip is too small; the message names the layer and the shape it would get.
     """
     for name, layer in layers.items():
-        part: Any = layer  # convolutions and pools name their sizes alike, but share no class
+        part: Any = layer  # convolutions and pools have the same names of sizes, but no common class
         kernel, stride, padding = (_each(n, len(sizes)) for n in (part.kernel_size, part.stride, part.padding))
         sign = -1 if getattr(part, "ceil_mode", False) else 1  # -(-a // b) rounds up
         out = tuple(

@@ -1,10 +1,10 @@
 """SlowFast (Feichtenhofer et al. 2019, "SlowFast Networks for Video Recognition").
 
 Paper: https://arxiv.org/abs/1812.03982 (table 1). Code followed: https://github.com/facebookresearch/pytorchvideo,
-models/slowfast.py and models/hub/slowfast.py, names of submodules included, so that its state dicts load; what differs
-between variants is in https://github.com/facebookresearch/SlowFast, configs/Kinetics/c2/SLOWFAST_*.yaml.
+models/slowfast.py and models/hub/slowfast.py, names of submodules included, so that its state dicts load; the
+differences between variants are in https://github.com/facebookresearch/SlowFast, configs/Kinetics/c2/SLOWFAST_*.yaml.
 
-A slow pathway sees every α-th frame, a fast one all of them with 1/8 of the channels; behind the stem and res2 to res4
+A slow pathway sees every α-th frame, a fast one all of them with 1/8 of the channels; after the stem and res2 to res4
 a lateral convolution merges α fast frames into each slow one. In the name, 8x8 is the slow pathway's clip.
 """
 
@@ -31,20 +31,20 @@ __all__ = [
     "slowfast_r101_50_50_16x8",
 ]
 
-REDUCTION = 8  # 1/β of the paper: how many times fewer channels the fast pathway has
+REDUCTION = 8  # 1/β of the paper: the slow pathway's channels over the fast pathway's
 FUSED = 2  # a lateral convolution doubles the channels of the fast pathway
 
 THROUGHOUT = ((1,), (1,), (3,), (3,)), ((3,), (3,), (3,), (3,))
 """Frames that conv_a sees, per pathway, stage and block."""
 
 FIRST_SIX = (3,) * 6 + (1,) * 17
-"""In the res4 of the paper's R101, only the blocks that an R50 has too see more than one frame."""
+"""In res4 of the paper's R101, only as many blocks as an R50 has see more than one frame."""
 
 AS_IN_R50 = ((1,), (1,), FIRST_SIX, (3,)), ((3,), (3,), FIRST_SIX, (3,))
 
 
 class FuseFastToSlow(nn.Module):
-    """[slow, fast] -> [slow with what the fast pathway saw, fast]."""
+    """[slow, fast] -> [slow with channels of the fast pathway, fast]."""
 
     def __init__(self, channels: int, kernel: int, alpha: int) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ class TwoPathways(nn.Module):
 
 
 class PoolConcat(nn.Module):
-    """[slow, fast] -> (B, C + C/8, 1, h, w): each pooled over its frames, then side by side."""
+    """[slow, fast] -> (B, C + C/8, 1, h, w): each pooled over its frames, then concatenated."""
 
     def __init__(self, slow: Sizes, fast: Sizes) -> None:
         super().__init__()
         self.pool = nn.ModuleList([nn.AvgPool3d(slow, stride=1), nn.AvgPool3d(fast, stride=1)])
 
     def forward(self, x: list[Tensor]) -> Tensor:
-        """Features of every position left."""
+        """Features of every remaining position."""
         return torch.cat([pool(maps) for pool, maps in zip(self.pool, x, strict=True)], 1)
 
 
@@ -146,7 +146,7 @@ class SlowFast(nn.Module):
         maps = [x.index_select(2, self.get_buffer("slow_frames")), x]
         for block in self.blocks:
             maps = block(maps)
-        assert isinstance(maps, Tensor)  # the pathways end in one
+        assert isinstance(maps, Tensor)  # one map holds both pathways
         return maps
 
 
@@ -160,13 +160,13 @@ def _slowfast(
     fusion_kernel: int,
     temporal_kernels: Sequence[Sequence[Sequence[int]]] = THROUGHOUT,
 ) -> SizedNetwork:
-    """A SlowFast network released for clips of so many frames."""
+    """A SlowFast network that is released for clips of this many frames."""
     if clip.frames % alpha:
         nearest = max(alpha, clip.frames // alpha * alpha)
         fix = f"give a multiple of {alpha} frames, such as --clip {nearest}x{clip.height}x{clip.width}"
         raise InputError(
             f"clip {clip} has {clip.frames} frames, and the slow pathway takes every {alpha}th",
-            [("in", f"slow_frames: {clip.frames}/{alpha} is no whole number"), ("fix", fix)],
+            [("in", f"slow_frames: {clip.frames}/{alpha} is not a whole number"), ("fix", fix)],
         )
     slow, departures = head_pool(clip.frames // alpha, clip, (frames // alpha, POOLED, POOLED))
     pools = slow, (clip.frames, *slow[1:])

@@ -2,7 +2,7 @@
 
 Paper: https://arxiv.org/abs/2106.13230 (section 3; table 1 and 2 for its cost). Code followed, names of submodules
 included: https://github.com/pytorch/vision, torchvision/models/video/swin_transformer.py; its state dicts load.
-Stochastic depth, which only training knows, is left out.
+Stochastic depth, which only training uses, is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WINDOW: Sizes = (8, 7, 7)
 
 
 def padded(x: Tensor, multiples: Sizes) -> Tensor:
-    """(B, T, H, W, C) -> the same with zeros behind, so that T, H and W are multiples of these."""
+    """(B, T, H, W, C) -> the same with zeros at the ends, so that T, H and W are multiples of these."""
     t, h, w = (-size % n for size, n in zip(x.shape[1:4], multiples, strict=True))
     return F.pad(x, (0, 0, 0, w, 0, h, 0, t))
 
@@ -46,7 +46,7 @@ def out_of_windows(x: Tensor, window: Sizes, sizes: Sizes) -> Tensor:
 
 
 def strangers(sizes: Sizes, window: Sizes, shift: Sizes, device: torch.device) -> Tensor:
-    """Pairs of one window that only the cyclic shift has brought together: (windows, 1, positions, positions)."""
+    """Pairs of positions that only the cyclic shift puts into one window: (windows, 1, positions, positions)."""
     regions = torch.zeros(1, 1, 1, dtype=torch.int64, device=device)
     for axis, (size, n, offset) in enumerate(zip(sizes, window, shift, strict=True)):
         places = torch.arange(size, device=device)
@@ -61,9 +61,9 @@ class ShiftedWindowAttention3d(nn.Module):
 
     Arguments:
         dim: C.
-        window: T×H×W of a window; an axis that is no longer than that is one window and is not shifted.
+        window: T×H×W of a window; an axis of at most this size is one window and is not shifted.
         num_heads: of the attention.
-        shifted: windows begin half a window later, and those at the end take in what the beginning left over.
+        shifted: windows begin half a window later, and the last ones wrap around to the first positions.
     """
 
     relative_position_index: Tensor
@@ -111,13 +111,13 @@ class ShiftedWindowAttention3d(nn.Module):
         return attended
 
     def _position_bias(self, positions: int) -> Tensor:
-        """(heads, positions, positions); a window cut short takes the first rows, as the released code does."""
+        """(heads, positions, positions); a smaller window uses the first rows, as in the released code."""
         index = self.relative_position_index[:positions, :positions]
         return self.relative_position_bias_table[index].permute(2, 0, 1)
 
 
 class SwinBlock(nn.Module):
-    """Maps (B, T, H, W, C) -> the same size: attention and MLP, each normalised before and added to what it got."""
+    """Maps (B, T, H, W, C) -> the same size: attention and MLP, each normalised before and added to its input."""
 
     def __init__(self, dim: int, window: Sizes, num_heads: int, *, shifted: bool) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class SwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Maps (B, T, H, W, C) -> (B, T, H/2, W/2, 2·C): four neighbours side by side, then a linear layer."""
+    """Maps (B, T, H, W, C) -> (B, T, H/2, W/2, 2·C): four neighbours concatenated, then a linear layer."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -239,5 +239,5 @@ def swin3d_l(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) ->
 
 
 def swin3d_l_384(clip: Clip, num_classes: int, *, window_frames: int = WINDOW[0]) -> SizedNetwork:
-    """Swin-L for frames of 384×384, with windows of 12×12 as the image network that it begins from."""
+    """Swin-L for frames of 384×384, with windows of 12×12, like the image network that initialises it."""
     return _swin(192, (2, 2, 18, 2), (6, 12, 24, 48), num_classes, window_frames, 12)

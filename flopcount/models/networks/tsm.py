@@ -2,8 +2,8 @@
 
 Paper: https://arxiv.org/abs/1811.08383 (section 3). Code followed:
 https://github.com/mit-han-lab/temporal-shift-module, ops/temporal_shift.py ("blockres", 1/8 of the channels each way)
-and ops/models.py: every block shifts what its first convolution sees, each segment is scored, scores are averaged.
-Online (section 4) channels come from the frame before alone, and a stream keeps C/8 of every block's last frame.
+and ops/models.py: every block shifts the input of its first convolution, each segment is scored, scores are averaged.
+Online (section 4), channels come only from the previous frame, and a stream keeps C/8 of every block's last frame.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHIFT_DIV = 8
 
 
 class TemporalShift(nn.Module):
-    """Maps (B·T, C, H, W) -> `net` of the shifted maps: C/8 channels from the next frame, C/8 from the one before.
+    """Maps (B·T, C, H, W) -> `net` of the shifted maps: C/8 channels from the next frame, C/8 from the previous one.
 
     A shift moves data and computes nothing; zeros come in at both ends.
     """
@@ -50,10 +50,10 @@ class TemporalShift(nn.Module):
 
 
 class OnlineShift(nn.Module):
-    """Maps (B·T, C, H, W) -> `net` of the shifted maps: C/8 channels from the frame before, none from the next.
+    """Maps (B·T, C, H, W) -> `net` of the shifted maps: C/8 channels from the previous frame, none from the next.
 
-    In a step, `past` is what the frame before the first left behind (B, 1, C/8, H, W), zeros at the beginning, and
-    `left` what the last frame leaves behind.
+    In a step, `past` has the channels of the previous step's last frame (B, 1, C/8, H, W), zeros at the beginning, and
+    `left` those of this step's last frame.
     """
 
     def __init__(self, net: nn.Module, segments: int) -> None:
@@ -102,13 +102,13 @@ class TSM(nn.Module):
 
 
 class OnlineTSM(TSM):
-    """As TSM, no frame seeing a later one."""
+    """TSM without channels from later frames."""
 
     shift = OnlineShift
     step_sees = ALL
 
     def step(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Scores averaged over the last T frames; keeps theirs, and what the last frame left in every block."""
+        """Scores averaged over the last T frames; keeps these, and channels of the last frame in every block."""
         shifts = [part for part in self.modules() if isinstance(part, OnlineShift)]
         scores, pasts = state if state is not None else (None, [None] * len(shifts))
         with _resumed(shifts, pasts, frames.shape[2]):
@@ -119,7 +119,7 @@ class OnlineTSM(TSM):
 
 @contextmanager
 def _resumed(shifts: Sequence[OnlineShift], pasts: Sequence[Tensor | None], frames: int) -> Iterator[None]:
-    """The blocks as the last step left them, for so many frames; as they were built afterwards."""
+    """Put the blocks into the state of the last step, for this many frames, and restore them afterwards."""
     segments = [shift.segments for shift in shifts]
     for shift, past in zip(shifts, pasts, strict=True):
         shift.in_step, shift.segments, shift.past = True, frames, past
@@ -131,7 +131,8 @@ def _resumed(shifts: Sequence[OnlineShift], pasts: Sequence[Tensor | None], fram
 
 
 def tsm_r50(clip: Clip, num_classes: int, *, online: bool = False) -> SizedNetwork:
-    """One frame of each of `clip.frames` segments, shifted between them; `online` from the past alone."""
+    """One frame of each of `clip.frames` segments, with shifts between them; `online`, only from the past."""
     if online:
-        return SizedNetwork(OnlineTSM(clip.frames, num_classes), ("online: channels come from the frame before alone",))
+        departure = "online: channels come only from the previous frame"
+        return SizedNetwork(OnlineTSM(clip.frames, num_classes), (departure,))
     return SizedNetwork(TSM(clip.frames, num_classes))

@@ -2,7 +2,7 @@
 
 Paper: https://arxiv.org/abs/1608.00859. Code followed: https://github.com/open-mmlab/mmaction2,
 configs/recognition/tsn and mmaction/models/heads/tsn_head.py: the features of the segments' frames are averaged, then
-classified. The paper averages their scores: without dropout the same function, with fc_cls run for every segment.
+classified. The paper averages their scores, which is the same function without dropout, but runs fc_cls per segment.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Two-stream network (Simonyan & Zisserman 2014, "Two-Stream Convolutional Networks for Action Recognition in Videos").
 
 Paper: https://arxiv.org/abs/1406.2199 (figure 1). Both streams are CNN-M-2048 of https://arxiv.org/abs/1405.3531 (table
-1, which has the paddings), released as https://gist.github.com/ksimonyan/78047f3591446d1d7b91. They are trained apart,
-and their softmax scores averaged at test time.
+1, which has the paddings), released as https://gist.github.com/ksimonyan/78047f3591446d1d7b91. They are trained
+separately, and their softmax scores are averaged at test time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class CNNM2048(nn.Module):
 
     Arguments:
         channels: 3 for a frame, 2L for a stack of flow.
-        clip: whose H and W fc6 is sized for.
+        clip: the clip to whose H and W fc6 is sized.
         num_classes: 101 (UCF-101) in the paper.
-        second_norm: normalise behind conv2; the temporal stream leaves it out, to save memory (figure 1).
+        second_norm: normalise after conv2; the temporal stream does not, to save memory (figure 1).
     """
 
     def __init__(self, channels: int, clip: Clip, num_classes: int, *, second_norm: bool) -> None:
@@ -71,11 +71,11 @@ class CNNM2048(nn.Module):
 
 
 class TwoStream(nn.Module):
-    """One or both streams; what it takes depends on `stream` and `flow`.
+    """One or both streams; the input depends on `stream` and `flow`.
 
     flow "given": a frame (B, 3, H, W), a stack of flow (B, 2L, H, W), or both in this order.
     flow "tvl1": a clip (B, 3, L+1, H, W) with values in 0..1; the frame is its first.
-    Scores (B, num_classes): of one stream before the softmax, of both the average behind it.
+    Scores (B, num_classes): of one stream before the softmax, or the average of both after it.
     """
 
     def __init__(self, clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> None:
@@ -107,7 +107,7 @@ def _stacked(flow: Tensor) -> Tensor:
 
 
 def two_stream(clip: Clip, num_classes: int, *, stream: str = "both", flow: str = "given") -> SizedNetwork:
-    """The streams for a clip of L + 1 frames, between which there are L fields of flow."""
+    """The streams for a clip of L + 1 frames, which have L fields of flow between them."""
     for option, value, choices in (("stream", stream, STREAMS), ("flow", flow, FLOW_SOURCES)):
         if value not in choices:
             raise UnknownNameError(f"{option} of two_stream", str(value), choices, f"choose {', '.join(choices)}")

@@ -50,7 +50,7 @@ class VGG16(nn.Module):
         """Refuse frames that are too small.
 
         Raises:
-            InputError: with the pool that nothing is left for.
+            InputError: the frames are too small; the message names the pool that gets nothing.
         """
         pools = {f"features.{n}": part for n, part in self.features.named_children() if isinstance(part, nn.MaxPool2d)}
         sizes_after(pools, (clip.height, clip.width), clip)

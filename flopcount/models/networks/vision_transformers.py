@@ -1,4 +1,4 @@
-"""TimeSformer, ViViT and VideoMAE as transformers builds them, taking a clip like every network of the zoo.
+"""TimeSformer, ViViT and VideoMAE from the library transformers, with a clip as input like every network of the zoo.
 
 Papers: TimeSformer https://arxiv.org/abs/2102.05095, ViViT https://arxiv.org/abs/2103.15691 (its model 1, joint
 attention over tubelets), VideoMAE https://arxiv.org/abs/2203.12602 (the fine-tuned encoder). Code wrapped:
@@ -50,12 +50,12 @@ class FromClip(nn.Module):
 
 def _square(clip: Clip) -> int:
     if clip.height != clip.width:
-        raise InputError(f"clip {clip} is not square", [("fix", "this network's positions are those of a square")])
+        raise InputError(f"clip {clip} is not square", [("fix", "this network's positions form a square")])
     return clip.height
 
 
 def _widths(size: Size) -> dict[str, int]:
-    """A size in transformers' words."""
+    """A size in the terms of the library transformers."""
     return {
         "hidden_size": size.dim,
         "num_hidden_layers": size.depth,
@@ -88,12 +88,12 @@ def timesformer_hr(clip: Clip, num_classes: int, *, attention: str = "divided") 
 
 
 def timesformer_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
-    """TimeSformer-L: the same on 96 frames; its L stands for long."""
+    """TimeSformer-L: the same on 96 frames; its L means long."""
     return _timesformer(clip, num_classes, attention, Clip(96, 224, 224))
 
 
 def timesformer_vit_l(clip: Clip, num_classes: int, *, attention: str = "divided") -> SizedNetwork:
-    """TimeSformer-L made of a ViT-L, which VideoMAE's table 7 compares with."""
+    """TimeSformer-L on a ViT-L, with which VideoMAE's table 7 compares."""
     return _timesformer(clip, num_classes, attention, Clip(96, 224, 224), size=LARGE)
 
 
@@ -121,7 +121,7 @@ def vivit_l_16x2(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def vivit_h_16x2(clip: Clip, num_classes: int, *, patch: int = PATCH) -> SizedNetwork:
-    """ViViT-H/16x2, model 1; the paper prints about the cost of patches of 14×14, which ViT-H itself has."""
+    """ViViT-H/16x2, model 1; the printed cost is about that of patches of 14×14, which ViT-H itself has."""
     return _vivit(clip, num_classes, patch, size=HUGE)
 
 
@@ -131,7 +131,7 @@ def _videomae(clip: Clip, num_classes: int, size: Size = BASE) -> SizedNetwork:
     config = library.VideoMAEConfig(
         num_frames=clip.frames, image_size=_square(clip), num_labels=num_classes, **_widths(size)
     )
-    model = library.VideoMAEForVideoClassification(config)  # its positions are sines, for any clip
+    model = library.VideoMAEForVideoClassification(config)  # its positions are sines, which fit any clip
     return SizedNetwork(FromClip(model))
 
 

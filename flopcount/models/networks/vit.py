@@ -2,7 +2,7 @@
 
 Papers: https://arxiv.org/abs/2104.11227 (ViT-B in tables 1 and 4: patches of one frame), https://arxiv.org/abs/2205.09113
 (patches of two frames; the networks that are fine-tuned). Code followed: https://github.com/facebookresearch/SlowFast,
-configs/masked_ssl/k400_VIT_*_FT.yaml, where both are MViT without pooling. Stochastic depth, which only training knows,
+configs/masked_ssl/k400_VIT_*_FT.yaml, where both are MViT without pooling. Stochastic depth, which only training uses,
 is left out.
 
 Unlike VideoMAE's, these have a class token and learned positions.
@@ -79,7 +79,7 @@ class SelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Tokens (B, N, dim) -> the same: attention and MLP, each normalised before and added to what it got."""
+    """Tokens (B, N, dim) -> the same: attention and MLP, each normalised before and added to its input."""
 
     def __init__(self, dim: int, heads: int, *, bias: bool = True) -> None:
         super().__init__()
@@ -108,11 +108,11 @@ def patch_grid(clip: Clip, frames: int, side: int = PATCH) -> tuple[int, int, in
     """T×H×W of the patches of a clip, each of `frames` frames and side×side pixels.
 
     Raises:
-        InputError: it is not made of whole patches.
+        InputError: the clip does not consist of whole patches.
     """
     if clip.frames % frames or clip.height % side or clip.width % side:
         raise InputError(
-            f"clip {clip} is not made of whole {times((frames, side, side))} patches",
+            f"clip {clip} does not consist of whole {times((frames, side, side))} patches",
             [("in", "the patch embedding"), ("fix", f"give frames in steps of {frames}, sides in steps of {side}")],
         )
     return clip.frames // frames, clip.height // side, clip.width // side
@@ -127,7 +127,7 @@ class Places(nn.Module):
         self.positions = new_parameter(1 + tokens, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens with places."""
+        """Tokens with positions."""
         return torch.cat([self.class_token.expand(x.shape[0], 1, -1), x], 1) + self.positions
 
 
@@ -139,8 +139,8 @@ class JointViT(nn.Module):
         num_classes: 400 (Kinetics) in the papers.
         size: channels, blocks and heads.
         frames: of a patch.
-        mean_pooled: the mean of all tokens but the class token is classified, and a place is the sum of what is learned
-            for its frame and for its row and column; else the class token is, and each place is learned apart.
+        mean_pooled: the mean of all other tokens is classified, and a position is the sum of a learned vector for its
+            frame and one for its row and column; else the class token is classified, and each position is learned.
     """
 
     def __init__(self, clip: Clip, num_classes: int, size: Size, frames: int, *, mean_pooled: bool) -> None:
@@ -164,12 +164,12 @@ class JointViT(nn.Module):
 
 
 def resized_positions(clip: Clip, paper: Clip) -> tuple[str, ...]:
-    """Learned positions are sized to the clip, and that is a departure where it is not the paper's."""
+    """The departure of positions that are sized to another clip than the paper's."""
     return () if clip == paper else (f"position embeddings sized for {clip}, the paper's for {paper}",)
 
 
 def vit_b_8f(clip: Clip, num_classes: int) -> SizedNetwork:
-    """ViT-B over 1569 tokens, which MViT is compared with."""
+    """ViT-B over 1569 tokens, the baseline of MViT."""
     model = JointViT(clip, num_classes, BASE, 1, mean_pooled=False)
     return SizedNetwork(model, resized_positions(clip, Clip(8, 224, 224)))
 

@@ -4,7 +4,8 @@ Paper: https://arxiv.org/abs/2004.04730 (tables 1 and 3). Code followed, names o
 dicts load: https://github.com/facebookresearch/pytorchvideo, models/x3d.py.
 
 A ResNet of inverted bottlenecks: 1×1×1 up, 3×3×3 on each channel, 1×1×1 down, every second block with squeeze and
-excitation. The sizes differ in clip and depth alone. Tested on larger crops than trained on, the head pools as trained.
+excitation. The sizes differ only in clip and depth. On test crops larger than the training crops, the head pools the
+window of training.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ __all__ = ["X3D", "x3d_l", "x3d_m", "x3d_s", "x3d_xs"]
 
 STEM_CHANNELS = 24
 STAGE_CHANNELS = (24, 48, 96, 192)
-STAGE_DEPTHS = (1, 2, 5, 3)  # before they are multiplied
-EXPANSION = 2.25  # channels inside a block over those outside
+STAGE_DEPTHS = (1, 2, 5, 3)  # before the depth factor
+EXPANSION = 2.25  # ratio of the channels inside a block to those outside
 HEAD_CHANNELS = 2048
 _Sizes = tuple[int, int, int]
 
@@ -59,7 +60,7 @@ class Stem(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Feature maps, each channel scaled by what two 1×1×1 convolutions make of the means of all channels."""
+    """Feature maps, each channel scaled by a factor that two 1×1×1 convolutions compute from the channels' means."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class SqueezeExcitation(nn.Module):
 
 
 def _to_eights(width: float) -> int:
-    """The multiple of 8 next to a width, at least 8, and never a tenth below it."""
+    """The multiple of 8 closest to a width, at least 8, and at least nine tenths of it."""
     nearest = max(8, int(width + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * width else nearest
 
@@ -105,7 +106,7 @@ class Bottleneck(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Shortcut plus branch; the shortcut is a 1×1×1 convolution where the shape changes, normalised where C does."""
+    """Shortcut plus branch; the shortcut is a 1×1×1 convolution if the shape changes, normalised if C changes."""
 
     def __init__(self, dim_in: int, dim_out: int, stride: int, squeeze: bool) -> None:
         super().__init__()
@@ -146,7 +147,7 @@ class Stage(nn.Module):
 
 
 class ProjectedPool(nn.Module):
-    """(B, C, T, H, W) -> (B, 2048, 1, h, w): 1×1×1, pool, and 1×1×1 again where little is left to do it on."""
+    """(B, C, T, H, W) -> (B, 2048, 1, h, w): 1×1×1, pool, and 1×1×1 again, on few positions."""
 
     def __init__(self, channels: int, pool: _Sizes) -> None:
         super().__init__()
@@ -159,14 +160,14 @@ class ProjectedPool(nn.Module):
         self.post_act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of every position left."""
+        """Features of every remaining position."""
         x = self.pool(self.pre_act(self.pre_norm(self.pre_conv(x))))
         features: Tensor = self.post_act(self.post_conv(x))
         return features
 
 
 class Head(nn.Module):
-    """Feature maps -> scores (B, num_classes): classify every position left, average."""
+    """Feature maps -> scores (B, num_classes): classify every remaining position, average."""
 
     def __init__(self, channels: int, num_classes: int, pool: _Sizes) -> None:
         super().__init__()
@@ -208,7 +209,7 @@ class X3D(nn.Module):
 
 
 def _x3d(clip: Clip, num_classes: int, *, trained: Clip, depth_factor: float = 2.2) -> SizedNetwork:
-    """A size of X3D, its head for all frames of `clip` and the trained crop, or what is left of a smaller one."""
+    """A size of X3D; its head pools all frames of `clip` and the training crop, or a smaller one."""
     released = (trained.frames, -(-trained.height // 32), -(-trained.width // 32))
     pool = (clip.frames, min(released[1], -(-clip.height // 32)), min(released[2], -(-clip.width // 32)))
     departure = f"head pools {times(pool)} of {clip}, released with {times(released)}"

@@ -1,4 +1,4 @@
-"""One call of an operator as the dependences see it, and the table of who answers for which operator."""
+"""One call of an operator along an axis of the input, and the table of dependences by operator."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["RULES", "Answer", "Call", "Rule", "axes_of", "dependence", "sizes_of
 class Call:
     """One call of an operator along one axis of the input: what each tensor argument sees, and the shapes.
 
-    `given` are the arguments by schema name, defaults filled in; `see` gives the intervals of a tensor, and None for
-    a constant.
+    `given` has the arguments by schema name, with defaults filled in; `see` returns the intervals of a tensor, and None
+    for a constant.
     """
 
     func: Any
@@ -37,7 +37,7 @@ class Call:
         return tuple(self.results[0].shape)
 
     def reach(self, name: str = "") -> Intervals | None:
-        """Of the named argument, or of the first."""
+        """The reach of the named argument, or of the first."""
         value = self.given[name] if name else next(iter(self.given.values()))
         return self.see(value) if isinstance(value, Tensor) else None
 
@@ -55,13 +55,13 @@ class Call:
 
 Answer: TypeAlias = "Intervals | Sequence[Intervals | None] | None"
 Rule: TypeAlias = Callable[[Call], Answer]
-"""Returns the reach of the result (or of each result); None where this call is beyond it."""
+"""Returns the reach of the result (or of each result); None if it cannot handle the call."""
 
 RULES: dict[str, Rule] = {}
 
 
 def dependence(*names: str) -> Callable[[Rule], Rule]:
-    """Register a function for canonical operators of aten; it is asked for their aliases, too."""
+    """Register a function for canonical operators of aten; it also handles their aliases."""
 
     def register(function: Rule) -> Rule:
         RULES.update({f"aten.{name}": function for name in names})
@@ -71,13 +71,13 @@ def dependence(*names: str) -> Callable[[Rule], Rule]:
 
 
 def sizes_of(value: Any, axes: int) -> list[int]:
-    """One number per axis; a single one holds for all."""
+    """One number per axis; a single number is that of every axis."""
     values = [value] if isinstance(value, int) else list(value)
     return values if len(values) == axes else values * axes
 
 
 def axes_of(value: Any, ndim: int) -> list[int]:
-    """Axes counted from the front; all where none is named."""
+    """Axes as non-negative numbers; all axes if the call names none."""
     if value is None or value == []:
         return list(range(ndim))
     return [axis % max(ndim, 1) for axis in ([value] if isinstance(value, int) else value)]

@@ -1,4 +1,4 @@
-"""Elementwise operators, reductions, and what runs along one axis."""
+"""Elementwise operators, reductions, and operators along one axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["pointwise"]
 @dependence("masked_fill", "where", "_to_copy", "clone", "contiguous", "to", "copy", "detach", "alias", "lift_fresh",
             "dropout", "bernoulli", "resolve_conj", "resolve_neg")  # fmt: skip
 def pointwise(call: Call) -> Answer:
-    """Each element of the result sees what the elements at its place see."""
+    """Each element of the result sees what the elements at its position see."""
     fits = all(_broadcasts(tensor.shape, call.out) for tensor in call.tensors() if call.see(tensor) is not None)
     return [joined(call.seen(), len(call.out))] * len(call.results) if fits else None
 
@@ -32,7 +32,7 @@ def along_one_axis(call: Call) -> Answer:
 
 @dependence("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 def cumulative(call: Call) -> Answer:
-    """Each element sees those before it."""
+    """Each element sees itself and those before it."""
     reach = call.reach()
     return [running(reach, call["dim"])] * len(call.results) if reach else None
 
@@ -40,7 +40,7 @@ def cumulative(call: Call) -> Answer:
 @dependence("sum", "mean", "aminmax", "var", "var_mean", "std", "std_mean", "logsumexp", "norm", "linalg_vector_norm",
             "frobenius_norm", "any", "all", "count_nonzero", "topk", "median", "mode")  # fmt: skip
 def reduction(call: Call) -> Answer:
-    """Axes folded away, or kept with fewer elements."""
+    """Axes that are reduced away, or kept with fewer elements."""
     reach, tensors = call.reach(), call.tensors()
     if reach is None or len(tensors) > 1:
         return pointwise(call)
@@ -56,5 +56,5 @@ def reduction(call: Call) -> Answer:
 
 @dependence("sort")
 def ordered(call: Call) -> Answer:
-    """All along one axis; kthvalue folds it."""
+    """Each element sees all along one axis; kthvalue removes the axis."""
     return reduction(call) if "k" in call.given else along_one_axis(call)

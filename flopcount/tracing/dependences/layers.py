@@ -19,7 +19,7 @@ def linear(call: Call) -> Answer:
 
 @dependence("matmul", "addmm", "baddbmm", "addbmm")
 def matmul(call: Call) -> Answer:
-    """Element (n, m) sees row n of the one and column m of the other."""
+    """Element (n, m) sees row n of the first matrix and column m of the second."""
     pair = [value for name, value in call.given.items() if name not in ("self", "input") and isinstance(value, Tensor)]
     names = ("batch1", "batch2") if "batch1" in call.given else ("mat1", "mat2") if "mat1" in call.given else ()
     if str(call.func.overloadpacket) == "aten.addbmm":
@@ -35,7 +35,7 @@ def matmul(call: Call) -> Answer:
     return _product(parts, len(call.out))
 
 
-_LIMIT = 1 << 26  # elements; a larger matrix of scores is summed up by row: the softmax that follows does no less
+_LIMIT = 1 << 26  # elements; a larger matrix of scores is merged by row, as the softmax that follows does anyway
 
 
 def _product(parts: list[Intervals], ndim: int) -> Intervals:
@@ -48,9 +48,9 @@ def _product(parts: list[Intervals], ndim: int) -> Intervals:
 
 @dependence("scaled_dot_product_attention")
 def attention(call: Call) -> Answer:
-    """Each query sees itself and all keys and values, or those up to its own place.
+    """Each query sees itself and all keys and values, or those up to its own position.
 
-    Kernels that are called by name give more than that, of other shapes.
+    Kernels that are called by name return further results, of other shapes.
     """
     if len(call.results) > 1:
         return None
@@ -66,7 +66,7 @@ def attention(call: Call) -> Answer:
 
 @dependence("batch_norm")
 def batch_norm(call: Call) -> Answer:
-    """In evaluation each element sees itself, in training all of its channel."""
+    """In eval mode each element sees itself, in training all of its channel."""
     reach = call.reach("input")
     if reach is None:
         return None
@@ -101,7 +101,7 @@ def instance_norm(call: Call) -> Answer:
 
 @dependence("lstm", "gru", "rnn_tanh")
 def recurrent(call: Call) -> Answer:
-    """Each step sees itself and those before it, in two directions all; the last state sees all."""
+    """Each step sees itself and those before it, or all steps if bidirectional; the last state sees all steps."""
     reach = call.reach("input")
     if reach is None:
         return None

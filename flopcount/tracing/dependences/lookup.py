@@ -1,4 +1,4 @@
-"""Which function says what an operator's result depends on."""
+"""Which function gives the dependence of an operator's result."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .call import RULES, Rule
 __all__ = ["rule_of"]
 
 _MIXING = ("aten.kron", "aten.linalg_cross", "aten.addr", "aten.isin", "aten._foreach")
-"""Elementwise by what they cost, not by what they see."""
+"""Operators that are elementwise by their cost, but not by what they see."""
 
 
 def rule_of(func: Any) -> Rule | None:
-    """The dependence of an operator: by canonical name, else that of an elementwise one if its cost rule is of one."""
+    """The dependence of an operator: by canonical name, or the elementwise one if its cost rule is elementwise."""
     name = str(func.overloadpacket)
     cost = find_rule(name, func._overloadname)
     for known in known_as(name, func._overloadname):

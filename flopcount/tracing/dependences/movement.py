@@ -17,7 +17,7 @@ __all__: list[str] = []
 @dependence("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
             "replication_pad2d", "replication_pad3d")  # fmt: skip
 def pad(call: Call) -> Answer:
-    """Zeros count as the positions that a longer input would have there; mirrored ones are what they mirror."""
+    """Zeros count as the positions that a longer input would have there; mirrored elements see what they mirror."""
     name, x = str(call.func.overloadpacket).removeprefix("aten."), next(iter(call.given.values()))
     mode = call.given.get("mode") or ("reflect" if "reflect" in name else "replicate" if "repl" in name else "constant")
     result = call.reach()
@@ -38,7 +38,7 @@ def pad(call: Call) -> Answer:
 
 @dependence("cat", "stack")
 def cat(call: Call) -> Answer:
-    """Tensors side by side; constants among them see nothing."""
+    """Concatenated tensors; constants among them see nothing."""
     tensors = call["tensors"]
     seen = call.seen()[0]
     new_axis = str(call.func.overloadpacket) == "aten.stack"
@@ -73,7 +73,7 @@ def unsqueeze(call: Call) -> Answer:
 @dependence("permute", "transpose", "t", "slice", "select", "squeeze", "expand", "unfold", "diagonal", "unbind",
             "split", "split_with_sizes", "unsafe_split")  # fmt: skip
 def view(call: Call) -> Answer:
-    """Torch's own view, of the arrays."""
+    """Torch's own view, applied to the arrays."""
     reach, x = call.reach(), next(iter(call.given.values()))
     if reach is None:
         return None
@@ -131,9 +131,9 @@ def _has_values(tensor: Tensor) -> bool:
 
 @dependence("index")
 def index(call: Call) -> Answer:
-    """Elements picked along one axis: those named, or any of them where the clip decides.
+    """Elements picked along one axis: certain ones, or any of them if the clip decides which.
 
-    `index` has a list of indices and `index_select` one of an axis; the others of this name pick single elements.
+    `index` has a list of indices and `index_select` one for an axis; the other operators here pick single elements.
     """
     reach, x = call.reach("self"), call["self"]
     places, indices = call.given.get("index"), call.given.get("indices")
@@ -149,7 +149,7 @@ def index(call: Call) -> Answer:
     if reach is None:
         return None
     chosen = call.see(places)
-    if chosen is not None:  # chosen by what is in the clip: any of them
+    if chosen is not None:  # the clip's values choose: any of them
         return joined([reduced(reach, [axis]), reduced(chosen, range(places.ndim))], x.ndim)
     if not _has_values(places):
         return None
@@ -161,7 +161,7 @@ def index(call: Call) -> Answer:
 
 @dependence("grid_sampler")
 def grid_sampler(call: Call) -> Answer:
-    """Sampled wherever the grid points to: anywhere."""
+    """The grid may point to any position, so each element sees all of them."""
     x, grid = call.reach("input"), call.reach("grid")
     ndim = len(call.out)
     parts = [reduced(x, range(2, ndim))] if x else []

@@ -27,7 +27,7 @@ def convolution(call: Call) -> Answer:
     result = mixed_channels(reach, channel, call["groups"], weight.shape[0])
     for k in range(axes):
         axis, kernel = channel + 1 + k, weight.shape[2 + k]
-        if isinstance(padding, str):  # of an even kernel's padding, torch puts the odd one behind
+        if isinstance(padding, str):  # with an even kernel, torch puts the extra padding behind
             before = (kernel - 1) * dilation[k] // 2 if padding == "same" else 0
         else:
             before = sizes_of(padding, axes)[k]
@@ -52,7 +52,7 @@ def transposed(call: Call) -> Answer:
         places = [o + padding for o in range(call.out[axis])]
         first, last = [-((span - p) // stride) for p in places], [p // stride for p in places]
         before, behind = max(-min(first), 0), max(max(last) + 1 - size, 0)
-        result = padded(result, axis, size, before, behind)  # what a longer input would have there
+        result = padded(result, axis, size, before, behind)  # the position that a longer input would have there
         first, last = [p + before for p in first], [p + before for p in last]
         result = picked(result, axis, first, last, result.jumps[axis].upsampled(stride))
     return result
@@ -60,7 +60,7 @@ def transposed(call: Call) -> Answer:
 
 def _pool(axes: int, *, mean: bool) -> Rule:
     def pool(call: Call) -> Answer:
-        """Each output sees its window; one mean over all there is along an axis is global pooling."""
+        """Each output sees its window; a single window over a whole axis is global pooling."""
         reach, x = call.reach("self"), call["self"]
         if reach is None:
             return None
@@ -106,10 +106,10 @@ for _n in (1, 2, 3):
 
 
 def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
-    """`taps` are the first and last neighbour that are weighed, from the one below the sampled place."""
+    """`taps` are the first and last neighbour with a weight, counted from the one below the sampled position."""
 
     def upsample(call: Call) -> Answer:
-        """Each output sees the neighbours of the place it is sampled at."""
+        """Each output sees the neighbours of its sampled position."""
         x = call.reach()
         source = next(iter(call.given.values()))
         if x is None:
@@ -130,7 +130,7 @@ def _upsample(taps: Sequence[int], axes: int, *, half: bool) -> Rule:
 
 
 def _places(call: Call, k: int, n: int, m: int, *, half: bool) -> list[Fraction]:
-    """Where each of m outputs is sampled on an axis of n."""
+    """The sampled position of each of m outputs on an axis of n."""
     if half and call.given.get("align_corners"):
         return [Fraction(i * (n - 1), max(m - 1, 1)) for i in range(m)]
     factors = call.given.get("scale_factors") or [call.given.get(name) for name in _SCALES if name in call.given]

@@ -1,7 +1,7 @@
-"""A count leaves no trace: what a forward pass may change is put back, or is not touched at all.
+"""A count leaves no trace: everything that a forward pass may change is restored, or is not touched at all.
 
-`preserve` puts together what one count sets aside; `held` has what Python holds, `keeper` what tensors hold, `exits`
-what leaves torch, `threads` what runs beside, `distributed` what is refused or counted without its wrapping.
+`preserve` combines all that one count restores: `held` the Python objects, `keeper` the tensors. `exits` handles data
+that leaves torch, `threads` other threads, and `distributed` modules that are wrapped or sharded.
 """
 
 __all__: list[str] = []

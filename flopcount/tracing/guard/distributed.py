@@ -1,8 +1,8 @@
 """Modules wrapped for several processes or devices: counted without the wrapping, or refused before anything runs.
 
-`DataParallel` and `DistributedDataParallel` run the module they hold on a part of the batch, so a count runs just that
-module, on the whole batch. Shards are another matter: parameters of FSDP and of tensor parallel layers are parts of
-themselves, and their hooks speak to other processes.
+`DataParallel` and `DistributedDataParallel` run the wrapped module on a part of the batch, so a count runs only that
+module, on the whole batch. Sharded modules are refused: each process has a part of each parameter of FSDP and of tensor
+parallel layers, and their hooks communicate with other processes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ __all__ = ["refuse_shards", "without_replicas"]
 
 
 def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *, of_parts: bool) -> None:
-    """Raise where one of these tensors, or (if `of_parts`) a part of the module, belongs to several processes.
+    """Raise if one of these tensors, or (if `of_parts`) a part of the module, belongs to several processes.
 
     Raises:
-        InputError: one does.
+        InputError: one of them does.
     """
     kinds = tuple(getattr(sys.modules[name], kind) for name, kind in SHARDED if hasattr(sys.modules.get(name), kind))
-    if not kinds:  # what is not loaded nobody has
+    if not kinds:  # a class whose module is not loaded has no instances
         return
     parts = owned.modules if of_parts else []
     sharded = frozenset(kinds)
     if all(sharded.isdisjoint(kind.__mro__) for kind in {*map(type, tensors), *[type(part) for _, part in parts]}):
-        return  # of thousands there are few classes
+        return  # thousands of tensors have few classes
     for path, part in parts:
         if isinstance(part, kinds):
             _refuse(module, f"{path or 'the model itself'} is sharded by FSDP")
@@ -43,8 +43,8 @@ def refuse_shards(module: nn.Module, owned: Inventory, tensors: Sequence[Any], *
 
 
 def _refuse(module: nn.Module, why: str) -> None:
-    fix = "count the module before it is sharded: that is the cost of all processes together"
-    raise InputError(f"{type(module).__name__} is spread over processes: {why}", [("fix", fix)])
+    fix = "count the module before sharding, which gives the cost of all processes together"
+    raise InputError(f"{type(module).__name__} is distributed over processes: {why}", [("fix", fix)])
 
 
 _REPLICATED = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -52,10 +52,10 @@ _FORWARDS = tuple(kind.forward for kind in _REPLICATED)
 
 
 def without_replicas(parts: Iterable[nn.Module]) -> None:
-    """Let every data-parallel module be the one it holds, until its attributes are put back."""
+    """Make every data-parallel module run the module that it wraps, until its attributes are restored."""
     parts = list(parts)
     if not any(issubclass(kind, _REPLICATED) for kind in set(map(type, parts))):
         return
     for part in parts:
-        if type(part).forward in _FORWARDS:  # of a class of the user's own it is left, and may call torch's
+        if type(part).forward in _FORWARDS:  # a user's subclass keeps its own forward, which may call torch's
             part.__dict__["forward"] = part._modules["module"]

@@ -1,8 +1,8 @@
-"""Ways past torch's operators: data that leaves or is exchanged, memory written or taken away; the engine is asked.
+"""Ways past torch's operators: data that leaves or is exchanged, and memory that is written or resized directly.
 
-No operator is dispatched for `.numpy()`, `.data_ptr()`, `.data = other` or `untyped_storage().resize_()`, so while a
-count runs these are attributes of ours, which ask whoever counts in this very thread and then do as torch does. Torch's
-own are back afterwards. What compiled code does with a tensor it is handed is out of reach.
+Torch dispatches no operator for `.numpy()`, `.data_ptr()`, `.data = other` or `untyped_storage().resize_()`. While a
+count runs, functions of this file replace them: they ask the engine that counts in this thread and then do what torch
+does. Torch's own are restored afterwards. What compiled code does with a tensor that it gets cannot be seen.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from ..uncountable import noted
 
 __all__ = ["LOOKS", "Doorkeeper", "leaving", "whole_of"]
 
-_BY_ONE = ("apply_", "map_", "map2_")  # a function of Python's reads and writes one number after another
+_BY_ONE = ("apply_", "map_", "map2_")  # a Python function reads and writes the numbers one by one
 LOOKS = frozenset(("numpy", "__dlpack__", "data_ptr", "const_data_ptr", *_BY_ONE))
-"""Ways out that hand over the memory itself, to be read and written; `tolist` copies numbers."""
+"""The ways that give access to the memory itself, to read and write; `tolist` copies numbers."""
 
 
 class Doorkeeper(Protocol):
-    """Who is asked before data leaves, before a tensor gets other data, before memory is resized."""
+    """The engine that decides before data leaves, before a tensor gets other data, and before memory is resized."""
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
         """Data of a tensor is about to leave torch."""
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
-        """`tensor.data = value`; whether torch shall do so."""
+        """Whether torch shall execute `tensor.data = value`."""
 
     def swaps(self, one: torch.Tensor, other: torch.Tensor) -> None:
-        """Two tensors are about to exchange all they are."""
+        """Two tensors are about to exchange their identities."""
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
-        """`storage.resize_()`; whether torch shall do so."""
+        """Whether torch shall execute `storage.resize_()`."""
 
     def fills(self, storage: torch.UntypedStorage) -> bool:
-        """Bytes are about to be written to a storage itself; whether torch shall do so."""
+        """Whether torch shall write bytes directly to a storage."""
 
 
-_doorkeepers: dict[int, list[Doorkeeper]] = {}  # by thread; of nested counts the innermost is asked
+_doorkeepers: dict[int, list[Doorkeeper]] = {}  # by thread; of nested counts the innermost decides
 _lock = Lock()
 
 
 @contextmanager
 def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
-    """Ask this one about what this thread does."""
+    """Let this engine decide about what this thread does."""
     with _lock:
         if not _doorkeepers:
             _install()
@@ -70,7 +70,7 @@ def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            for thread in [*_doorkeepers]:  # and those beside this one
+            for thread in [*_doorkeepers]:  # also the threads that it started
                 _forget(thread, doorkeeper)
             if not _doorkeepers:
                 _uninstall()
@@ -78,7 +78,7 @@ def leaving(doorkeeper: Doorkeeper) -> Iterator[None]:
 
 @contextmanager
 def looked_after(doorkeeper: Doorkeeper) -> Iterator[None]:
-    """Ask this one about what this thread does, too, as long as the thread that it belongs to does."""
+    """Let this engine also decide about this thread, as long as it does about its own."""
     with _lock:
         if any(doorkeeper in others for others in _doorkeepers.values()):
             _doorkeepers.setdefault(get_ident(), []).append(doorkeeper)
@@ -116,7 +116,7 @@ def _way_out(name: str) -> Callable[..., Any]:
 
 
 def _format(self: torch.Tensor, spec: str) -> Any:
-    """Only a single number is formatted as one, and without a format it is merely shown."""
+    """Only a single number with a format is formatted as a number; anything else is just shown."""
     doorkeeper = _asked() if spec and not self.dim() else None
     if doorkeeper is not None:
         doorkeeper.leaves(self, "__format__")
@@ -137,7 +137,7 @@ def _resize(self: torch.UntypedStorage, size: int) -> Any:
 
 
 def _fill(kind: Any, name: str) -> Callable[..., Any]:
-    """Of a storage, by itself or as one of numbers; torch does that with operators on tensors of its own."""
+    """A write to a storage, untyped or typed; torch does it with operators on tensors that it makes itself."""
 
     def fill(self: Any, *args: Any, **kwargs: Any) -> Any:
         doorkeeper, torchs = _asked(), _torchs[kind, name]
@@ -152,17 +152,17 @@ def _fill(kind: Any, name: str) -> Callable[..., Any]:
 
 
 def _share(self: torch.UntypedStorage) -> Any:
-    """Nobody else looks on during a count, and torch would move what is there."""
+    """Do nothing in a count: no other process reads the memory, and torch would move it."""
     return self if _asked() is not None else _torchs[torch.UntypedStorage, "share_memory_"](self)
 
 
 def _handle(name: str) -> Callable[..., Any]:
-    """What another process would need to have the same memory."""
+    """A handle with which another process could open the same memory; a count refuses to make one."""
 
     def handle(self: torch.UntypedStorage, *args: Any, **kwargs: Any) -> Any:
         if _asked() is not None:
             fix = "let it do the same work in one process while it is counted: the amount does not change"
-            what = "memory is handed to another process, which a count does not follow"
+            what = "memory is passed to another process, which a count does not follow"
             raise noted(InputError(what, [("fix", fix)]))
         return _torchs[torch.UntypedStorage, name](self, *args, **kwargs)
 
@@ -177,7 +177,7 @@ def _swap(one: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def whole_of(storage: torch.UntypedStorage) -> torch.Tensor:
-    """All that a storage holds."""
+    """A storage as a tensor of bytes."""
     with out_of_sight(), torch.inference_mode(False):
         return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
 
@@ -190,7 +190,7 @@ def _address(self: torch.UntypedStorage) -> int:
 
 
 def _device(self: torch.Tensor) -> Any:
-    """Asked before `__dlpack__`; of a meta tensor there is none."""
+    """The device for DLPack, which is read before `__dlpack__`; a meta tensor has none."""
     doorkeeper = _asked() if self.is_meta else None
     if doorkeeper is not None:
         doorkeeper.leaves(self, "__dlpack_device__")
@@ -198,7 +198,7 @@ def _device(self: torch.Tensor) -> Any:
 
 
 def _read(kind: Any, name: str) -> Callable[..., Any]:
-    """What a storage holds, number by number; of one on meta that is nothing."""
+    """The numbers of a storage, read one by one; a storage on meta has none."""
 
     def read(self: Any, *args: Any) -> Any:
         doorkeeper = _asked() if self.device.type == "meta" else None
@@ -217,7 +217,7 @@ def _capsule(tensor: torch.Tensor) -> Any:
 
 
 _OURS: dict[tuple[Any, str], Any] = {
-    # up to torch 2.12 there is no const_data_ptr
+    # torch 2.12 and older have no const_data_ptr
     **{(torch.Tensor, name): _way_out(name) for name in sorted((*LOOKS, "tolist")) if hasattr(torch.Tensor, name)},
     (torch.Tensor, "__dlpack_device__"): _device,
     (torch.UntypedStorage, "__getitem__"): _read(torch.UntypedStorage, "__getitem__"),
@@ -234,7 +234,7 @@ _OURS: dict[tuple[Any, str], Any] = {
     SWAP: _swap,
 }
 _PLACES = [(*place, place, ours) for place, ours in _OURS.items()]
-_torchs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: torch's, or that of whoever was here before
+_torchs: dict[tuple[Any, str], Any] = {}  # the replaced functions: torch's, or those of another library
 _inherited: set[tuple[Any, str]] = set()
 
 
@@ -247,7 +247,7 @@ def _install() -> None:
 
 
 def _uninstall() -> None:
-    """Another thread may be within one of ours still, and ask for torch's."""
+    """Restore the functions but keep `_torchs`, since another thread may still be in one of ours and read it."""
     for place, torchs in _torchs.items():
         owner, name = place
         delattr(owner, name) if place in _inherited else setattr(owner, name, torchs)
@@ -255,7 +255,7 @@ def _uninstall() -> None:
 
 
 def _in_child() -> None:
-    """A process that is forked while a count runs is none of the count's."""
+    """Restore everything in a process that is forked while a count runs, since it does not belong to the count."""
     if _doorkeepers:
         _doorkeepers.clear()
         _uninstall()

@@ -1,8 +1,8 @@
-"""What a network holds in Python, as it was: attributes, containers, objects, arrays and random generators.
+"""The Python state of a network before a count: attributes, containers, objects, arrays and random generators.
 
-What enters are its modules; `restore` puts back what differs, the very objects in their order. A large network has ten
-thousand attributes, nearly all plain numbers and all as before in the end, so one look at all of them at once comes
-first; only what can hold something is walked through, as deep as it goes.
+What enters are its modules; `restore` puts back everything that differs, the same objects in the same order. A large
+network has ten thousand attributes. Nearly all are plain numbers, and nearly none change, so all are first compared at
+once. Only objects that can hold others are walked through, to any depth.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .keeper import put_back
 
 __all__ = ["Held"]
 
-_MOST = 100_000  # objects that are walked through; more is no network but the program around it
+_MOST = 100_000  # objects to walk through; more of them belong to the program around the network
 
 _TENSORS = frozenset((torch.Tensor, nn.Parameter))
 _PLAIN = frozenset(
@@ -40,27 +40,27 @@ _EXACT = frozenset((dict, OrderedDict, list, set, deque))
 _LOADED = _EXACT | {tuple}
 _SEQUENCES = frozenset((list, set, deque))
 _SETTLED = _PLAIN | _LOADED
-_TORCHS = ("_modules", "_parameters", "_buffers")  # tables of what a network is made of, which others look after
-_FIRST = list(nn.Module().__dict__)  # what every module begins with, before its own attributes
+_TORCHS = ("_modules", "_parameters", "_buffers")  # other files restore the contents of these tables
+_FIRST = list(nn.Module().__dict__)  # the attributes of every new module, before its own
 _SIZE = len(_FIRST)
 _TABLES = [_FIRST.index(name) for name in _TORCHS]
 _CONTAINERS = (dict, list, set, deque, bytearray, array)
 _OURS = __name__.partition(".")[0]
 _BESIDE = frozenset((_OURS, "threading", "_thread", "logging", "multiprocessing", "concurrent", "asyncio", "weakref"))
-"""Packages whose objects belong to what runs beside the count, and change with it; our own do not change."""
+"""Packages whose objects belong to other threads and change with them; those of flopcount do not change."""
 
-_plain_tuples: set[Any] = set()  # seen before, of numbers and names alone; kernel sizes are the same few
+_plain_tuples: set[Any] = set()  # tuples of only numbers and names; a network has few distinct ones
 
 
 class Held:
-    """Attributes of modules as they were, and whatever these hold.
+    """The attributes of modules before a count, and everything that they hold.
 
-    `tensors` are those met on the way that are neither parameters nor buffers of the modules: plain attributes, and
-    those in containers and objects.
+    `tensors` are the other tensors that the walk meets, neither parameters nor buffers of the modules: plain
+    attributes, and tensors in containers and objects.
     """
 
     def __init__(self, modules: list[nn.Module], owned: Iterable[torch.Tensor] = ()) -> None:
-        """`owned` are the parameters and buffers of the modules, which others look after."""
+        """`owned` are the parameters and buffers of the modules, which other files restore."""
         self.modules = modules
         self.kinds = list(map(type, modules))
         self._owned = owned
@@ -86,13 +86,13 @@ class Held:
         self._walk([value for value in (*tuples, *odd, *inside) if _may_hold(value)])
 
     def restore(self) -> None:
-        """Put back what differs; nearly always that is nothing, and looking is all."""
+        """Put back everything that differs; nearly always that is nothing, and a comparison is enough."""
         put_back(self._classes_back, self._tables_back, *self._undo)
 
     def _classes_back(self) -> None:
         if list(map(type, self.modules)) != self.kinds:
             for module, kind in zip(self.modules, self.kinds, strict=True):
-                if type(module) is not kind:  # a lazy module that settled
+                if type(module) is not kind:  # a lazy module that became a plain one
                     module.__class__ = kind
 
     def _tables_back(self) -> None:
@@ -107,10 +107,10 @@ class Held:
             _restore(container, copy)
 
     def _walk(self, todo: list[Any]) -> None:
-        """Keep what is reached from here, each object once."""
+        """Keep every object that is reachable from these, each once."""
         seen = {*map(id, self.modules), *map(id, self._owned)} if todo else set()
-        alive: list[Any] = []  # so that no id is used again
-        for value in todo:  # which grows meanwhile
+        alive: list[Any] = []  # so that no id is reused
+        for value in todo:  # the loop appends to it
             if id(value) in seen or len(alive) > _MOST:
                 continue
             seen.add(id(value))
@@ -121,7 +121,7 @@ class Held:
                 todo.extend(item for item in self._keep(value) if _may_hold(item))
 
     def _keep(self, value: Any) -> Iterable[Any]:
-        """Write down how to put one object back; what it holds."""
+        """Note how to restore one object, and return the objects that it holds."""
         if isinstance(value, tuple):
             return value
         if isinstance(value, (FunctionType, MethodType, partial)):
@@ -149,7 +149,7 @@ class Held:
         return inside
 
     def _keep_function(self, value: Any) -> Iterable[Any]:
-        """What a function refers to, such as the list that a hook writes to; names of its own it may set anew."""
+        """Keep the variables of a closure, and the objects of a function, such as a list that a hook writes to."""
         if isinstance(value, MethodType):
             return (value.__self__, value.__func__)
         if isinstance(value, partial):
@@ -164,7 +164,7 @@ class Held:
         return inside
 
     def _keep_scripted(self, value: Any) -> Iterable[Any]:
-        """Attributes of a module of TorchScript's, which are C++'s; containers are copied from there each time."""
+        """Keep the attributes of a TorchScript module, which live in C++; each read of a container copies it."""
         inside = [(name, value.getattr(name)) for name in scripted_attributes(value)]
         self._undo.append(partial(_scripted_back, value, inside))
         return [item for _, item in inside]
@@ -180,7 +180,7 @@ class Held:
 
 
 def _may_hold(value: Any) -> bool:
-    """Whether an object is none of those that nothing can be written to."""
+    """Whether an object, or one that it holds, may be written to."""
     kind = type(value)
     if kind in _PLAIN:
         return False
@@ -194,12 +194,12 @@ def _may_hold(value: Any) -> bool:
 
 
 def _is_beside(kind: type) -> bool:
-    """Whether objects of a class belong to what runs beside the count, or to us."""
+    """Whether objects of a class belong to other threads, or to flopcount."""
     return kind.__module__.partition(".")[0] in _BESIDE
 
 
 def _not_plain(tuples: list[Any]) -> list[Any]:
-    """Those tuples that were not seen before to hold numbers and names alone."""
+    """The tuples that are not yet known to hold only numbers and names."""
     try:
         return list({*tuples} - _plain_tuples)
     except TypeError:  # something in one of them can be written to
@@ -207,7 +207,7 @@ def _not_plain(tuples: list[Any]) -> list[Any]:
 
 
 def _is_plain(value: tuple[Any, ...]) -> bool:
-    """Whether a tuple holds numbers and names alone."""
+    """Whether a tuple holds only numbers and names."""
     try:
         if value in _plain_tuples:
             return True
@@ -220,12 +220,12 @@ def _is_plain(value: tuple[Any, ...]) -> bool:
 
 
 def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
-    """Random generators and NumPy's arrays, whose state is no attribute."""
+    """Keep the state of a random generator or NumPy array, which is not in attributes; False for other objects."""
     numpy = sys.modules.get("numpy")
     if isinstance(value, torch.Generator):
         state = value.get_state()
         undo.append(lambda: value.set_state(state))
-    elif isinstance(value, random.SystemRandom):  # draws from outside, and has no state
+    elif isinstance(value, random.SystemRandom):  # draws from the operating system, and has no state
         return True
     elif isinstance(value, random.Random):
         drawn = value.getstate()
@@ -237,7 +237,7 @@ def _keep_state(value: Any, undo: list[Callable[[], object]]) -> bool:
     elif numpy is not None and isinstance(value, (numpy.random.Generator, numpy.random.BitGenerator)):
         bits = getattr(value, "bit_generator", value)
         undo.append(partial(setattr, bits, "state", bits.state))
-        _keep_state(getattr(bits, "seed_seq", None), undo)  # which counts the generators made of this one
+        _keep_state(getattr(bits, "seed_seq", None), undo)  # it counts the generators spawned from this one
     elif numpy is not None and isinstance(value, numpy.random.SeedSequence):
         undo.append(partial(value.__setstate__, value.__reduce__()[2]))
     else:
@@ -253,7 +253,7 @@ def _scripted_back(scripted: Any, attributes: list[tuple[str, Any]]) -> None:
 
 
 def _array_back(array: Any, before: Any, strides: tuple[int, ...], was_writable: bool) -> None:
-    """Numbers of NumPy's, and their shape, strides and dtype, which may be set in place."""
+    """Restore the numbers of a NumPy array, and its shape, strides and dtype, which can be set in place."""
     if (array.dtype, array.shape, array.flags.writeable) != (before.dtype, before.shape, was_writable):
         if array.dtype != before.dtype:
             array.dtype = before.dtype
@@ -277,9 +277,9 @@ def _slot_back(owner: Any, name: str, value: Any) -> Callable[[], object]:
 
 
 def _parted(tables: list[dict[str, Any]]) -> tuple[list[Any], list[Any], list[Any]]:
-    """Attributes of all modules: what is filled of torch's tables, what is empty of all it begins with, and the others.
+    """The attributes of all modules: torch's tables with contents, empty initial attributes, and all others.
 
-    Most modules begin with the same names, two thirds of all there is, of which nearly all stand for empty.
+    Nearly every module begins with the same attributes; they are two thirds of all, and nearly all are empty.
     """
     first: list[Any] = []
     others: list[Any] = []
@@ -309,7 +309,7 @@ def _values(tables: list[dict[Any, Any]]) -> Iterator[Any]:
 
 
 def _are_the_same(tables: list[dict[Any, Any]], copies: list[dict[Any, Any]]) -> bool:
-    """Whether the same objects stand under the same names in the same order."""
+    """Whether the tables have the same objects under the same names in the same order."""
     return (
         list(map(len, tables)) == list(map(len, copies))
         and all(map(is_, _values(tables), _values(copies)))
@@ -318,7 +318,7 @@ def _are_the_same(tables: list[dict[Any, Any]], copies: list[dict[Any, Any]]) ->
 
 
 def _restore(container: Any, copy: Any) -> None:
-    """Put back what a container held, the very objects in their order; as its base does, whatever its class adds."""
+    """Restore a container's objects in their order, with the methods of its base class, not a subclass's own."""
     if isinstance(container, dict):
         same = len(container) == len(copy) and all(map(is_, dict.keys(container), copy))
         if not same or not all(map(is_, dict.values(container), copy.values())):

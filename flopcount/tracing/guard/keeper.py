@@ -1,7 +1,7 @@
-"""Tensors that a forward pass did not make and writes to all the same: kept before the first write, put back after.
+"""Tensors from outside of a forward pass that it writes to: kept before the first write, restored afterwards.
 
-What enters is a tensor about to change; nothing is copied of one that nobody writes to. Values are kept by storage,
-so that every view of it is covered; shape, strides and the storage itself by an alias.
+What enters is a tensor that is about to change; tensors that nothing writes to are not copied. Values are kept by
+storage, which covers all views; shape, strides and the storage itself are kept by an alias.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..torch_private import TensorBase, out_of_sight, set_version, storage_id
 
 __all__ = ["Keeper", "put_back", "swap_back"]
 
-_DATA: Any = TensorBase.data  # not the attribute of torch.Tensor, which is another one during a count
+_DATA: Any = TensorBase.data  # not the attribute of torch.Tensor, which is replaced during a count
 
 
 class Keeper:
-    """What tensors held before they were written to; `restore` puts it back, the last change first."""
+    """The values of tensors before the first write; `restore` puts them back, the last change first."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], object]] = []
@@ -32,7 +32,7 @@ class Keeper:
         self._generators: dict[int, torch.Generator] = {}
 
     def values(self, tensor: torch.Tensor) -> None:
-        """The values of a tensor, and its version, before an operator writes to it."""
+        """Keep the values of a tensor, and its version, before an operator writes to it."""
         self.version(tensor)
         storage = tensor.untyped_storage()
         if storage_id(storage) in self._storages:
@@ -46,7 +46,7 @@ class Keeper:
         self._undo.append(lambda: _write_back(whole, before))
 
     def version(self, tensor: torch.Tensor) -> None:
-        """The version counter of a tensor; one that was made in inference mode has none."""
+        """Keep the version counter of a tensor; a tensor made in inference mode has none."""
         if tensor.is_inference() or id(tensor) in self._versions:
             return
         self._versions[id(tensor)] = tensor
@@ -54,7 +54,7 @@ class Keeper:
         self._undo.append(lambda: set_version(tensor, version))
 
     def layout(self, tensor: torch.Tensor) -> None:
-        """Shape, strides and storage of a tensor, before it is given others."""
+        """Keep shape, strides and storage of a tensor, before it gets others."""
         if id(tensor) in self._aliases:
             return
         self.version(tensor)
@@ -63,35 +63,35 @@ class Keeper:
         self._undo.append(lambda: _DATA.__set__(tensor, alias))
 
     def size(self, tensor: torch.Tensor) -> None:
-        """The bytes of a tensor's storage, which may be resized; before its values, which need that room."""
+        """Keep the size of a tensor's storage, which may be resized; it is restored before the values."""
         storage = tensor.untyped_storage()
         if storage_id(storage) not in self._sizes and storage.resizable():
             self._sizes[storage_id(storage)] = storage
             self._undo.append(partial(_size_back, storage, storage.nbytes()))
 
     def generator(self, generator: torch.Generator) -> None:
-        """The state of a random generator, before it is drawn from."""
+        """Keep the state of a random generator, before it draws numbers."""
         if id(generator) not in self._generators:
             self._generators[id(generator)] = generator
             state = generator.get_state()
             self._undo.append(lambda: generator.set_state(state))
 
     def then(self, undo: Callable[[], object]) -> None:
-        """Something else to do when all is put back."""
+        """Add another step to `restore`."""
         self._undo.append(undo)
 
     def restore(self) -> None:
-        """All as it was."""
+        """Restore everything that was kept."""
         with out_of_sight(), torch.inference_mode():
             undo, self._undo = self._undo[::-1], []
             put_back(*undo)
 
 
 def put_back(*steps: Callable[[], object]) -> None:
-    """Take every one of these steps, whichever of them raises.
+    """Run all these steps, even if some of them raise.
 
     Raises:
-        FlopcountError: one did, so that something is not as it was before the count.
+        FlopcountError: a step raised, so that something differs from before the count.
     """
     failed: Exception | None = None
     for step in steps:
@@ -102,13 +102,13 @@ def put_back(*steps: Callable[[], object]) -> None:
     if isinstance(failed, FlopcountError):
         raise failed
     if failed is not None:
-        fix = "make the module anew: a part of it is not as it was before this count; all the rest is"
-        what = f"what the forward pass changed could not all be put back: {type(failed).__name__}: {failed}"
+        fix = "build the module again: the count could not restore a part of it"
+        what = f"a change of the forward pass could not be undone: {type(failed).__name__}: {failed}"
         raise FlopcountError(what, [("fix", fix)]) from failed
 
 
 def _write_back(whole: torch.Tensor, before: torch.Tensor) -> None:
-    if whole.untyped_storage().nbytes() == before.numel():  # otherwise somebody freed it, and wanted to
+    if whole.untyped_storage().nbytes() == before.numel():  # otherwise somebody freed it on purpose
         whole.copy_(before)
 
 
@@ -118,6 +118,6 @@ def _size_back(storage: torch.UntypedStorage, size: int) -> None:
 
 
 def swap_back(one: torch.Tensor, other: torch.Tensor) -> None:
-    """Undo `torch.utils.swap_tensors`, by doing it again."""
+    """Undo `torch.utils.swap_tensors` by another swap."""
     with torch.inference_mode(False):
         torch.utils.swap_tensors(one, other)

@@ -1,4 +1,4 @@
-"""What one count sets aside of the module and of the process, and puts back, also after an exception."""
+"""The state of module and process that one count changes and restores, also after an exception."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .writes import watched_writes
 
 __all__ = ["collected", "preserved", "uncollected"]
 
-_collecting: list[bool] = []  # of each `uncollected` under way, outermost first: whether Python collected before
+_collecting: list[bool] = []  # for each active `uncollected`, outermost first: whether the collector was on before
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Put off Python's cyclic garbage collection, which otherwise runs through all of torch's objects several times.
+    """Postpone Python's cyclic garbage collection, which would visit all of torch's objects several times.
 
-    That takes longer than counting does. Nothing large is made meanwhile, except within `collected`.
+    That takes longer than the count itself. Nothing large is created meanwhile, except within `collected`.
     """
     _collecting.append(gc.isenabled())
     gc.disable()
@@ -47,7 +47,7 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def collected() -> Iterator[None]:
-    """Within `uncollected`, collect as the caller does: where tensors may have data they must not pile up."""
+    """Within `uncollected`, turn collection on again, since tensors with data must not pile up."""
     if any(_collecting):
         gc.enable()
     try:
@@ -63,11 +63,11 @@ def preserved(
 ) -> Iterator[dict[int, Any]]:
     """Keep the module and the process as they are.
 
-    Restores attributes, parameters, buffers and submodules of every module (the objects, and whatever containers and
-    objects hold), version counters, gradients, hooks of tensors, random states and torch's attention fast path. Also
-    the default dtype and autocast. Where arithmetic is `real` the values of every tensor that is written to, too,
-    unless somebody else `watches` that. Lazy modules stay lazy; what stands in for their parameters is given, by id.
-    Data-parallel modules are the ones they hold. `owned` and `held` are what the module is made of, where at hand.
+    Restores attributes, parameters, buffers and submodules of every module (the same objects, with the contents of
+    containers and objects), version counters, gradients, hooks of tensors, random states, torch's attention fast path,
+    the default dtype and autocast. With `real` arithmetic and `watches`, it also restores the values of every tensor
+    that the module writes to. Lazy modules stay lazy; it yields the replacements of their parameters, by id.
+    Data-parallel modules become the modules that they wrap. `owned` and `held` spare a walk if the caller has them.
     """
     owned = owned or Inventory.of(module)
     parts = [part for _, part in owned.modules]
@@ -77,7 +77,7 @@ def preserved(
     random_states = _random_states()
     dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    # the fused kernels take other code paths on other devices and in training: the plain one is the same everywhere
+    # fused kernels take different code paths on other devices and in training; the plain one is the same everywhere
     torch.backends.mha.set_fastpath_enabled(False)
     for owner, name, _, plain in code_paths:
         setattr(owner, name, plain)
@@ -95,9 +95,9 @@ def preserved(
 
 
 class _TensorStates:
-    """Version counters, gradients and hooks of tensors as they were; lazy ones have none that count.
+    """Version counters, gradients and hooks of tensors before a count; those of lazy tensors do not matter.
 
-    There are as many as the network has parameters, so each thing is looked at for all of them at once.
+    There are as many as the network has parameters, so each attribute is compared for all of them at once.
     """
 
     def __init__(self, owned: Inventory, held: Held) -> None:
@@ -107,7 +107,7 @@ class _TensorStates:
         self.versioned = self.tensors
         try:
             self.versions = [t._version for t in self.tensors]
-        except RuntimeError:  # tensors made in inference mode have none
+        except RuntimeError:  # tensors made in inference mode have no version
             self.versioned = [t for t in self.tensors if not t.is_inference()]
             self.versions = [t._version for t in self.versioned]
         self.wanted = [t.requires_grad for t in self.tensors]
@@ -116,7 +116,7 @@ class _TensorStates:
         self.hooked = [(leaf, leaf._backward_hooks.copy()) for leaf in self.leaves if leaf._backward_hooks]
 
     def restore(self) -> None:
-        """All as it was."""
+        """Restore all of them."""
         put_back(self._wishes_back, self._gradients_back, self._hooks_back, self._versions_back)
 
     def _wishes_back(self) -> None:
@@ -144,14 +144,14 @@ class _TensorStates:
 
 
 def _want_gradient(tensor: torch.Tensor, wanted: bool) -> None:
-    """What was written to under autograd is a leaf again."""
+    """Set `requires_grad`; a tensor that was written to under autograd becomes a leaf again."""
     if not tensor.is_leaf:
         tensor.detach_()
     tensor.requires_grad_(wanted)
 
 
 def _put_hooks_back(leaf: Any, hooks: dict[int, Any] | None) -> None:
-    """In the very dictionary that torch looks into."""
+    """Restore hooks in the same dictionary, since torch holds on to it."""
     if leaf._backward_hooks != hooks:
         leaf._backward_hooks.clear()
         if hooks is None:
@@ -162,7 +162,7 @@ def _put_hooks_back(leaf: Any, hooks: dict[int, Any] | None) -> None:
 
 @contextmanager
 def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[int, Any]]:
-    """Lazy parameters take a shape for good when they run; copies of them do so here (on `device`, if given)."""
+    """Replace lazy parameters by copies (on `device`, if given), since a run gives them a shape for good."""
     copies: dict[int, Any] = {}
     for part in parts:
         for owned in (part._parameters, part._buffers):
@@ -182,7 +182,7 @@ def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[i
 
 
 def _settle(module: nn.Module, args: Any) -> None:
-    """Initialise a lazy module before torch does, out of sight of the mode that writes down."""
+    """Initialise a lazy module before torch does, hidden from the recording mode."""
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         with out_of_sight(), torch.inference_mode(False), torch.no_grad():
             module.initialize_parameters(*args)
@@ -193,7 +193,7 @@ def _random_states() -> list[tuple[Any, Any]]:
         (torch.set_rng_state, torch.get_rng_state()),
         (random.setstate, random.getstate()),
     ]
-    numpy_random = sys.modules.get("numpy.random")  # numpy loads it when first used, and so it may not have a state yet
+    numpy_random = sys.modules.get("numpy.random")  # numpy loads it at first use, so there may be no state yet
     if numpy_random is not None:
         states.append((numpy_random.set_state, numpy_random.get_state()))
     if torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -1,11 +1,10 @@
-"""Other threads: what a forward pass starts or hands work to is watched, and refused once it works with tensors.
+"""Other threads: those that a forward pass starts or submits work to are watched; a count refuses tensor work in them.
 
-The modes that write down belong to one thread, and operators come in another order each time where several run, so a
-forward pass that computes in others is refused, with the reason. Threads that do something else (a progress bar, a file
-that is read) run as they would. One that computes goes on meanwhile, beside what is written down, so that whoever waits
-for it has an answer; the count is refused then. A wait that nobody is left to end, since who should answer died of it,
-ends in the same refusal and not in a hang: waits of Python's own are looked after, and others, which are in C, are
-interrupted where a signal can do that.
+The recording modes belong to one thread, and several threads run operators in varying order, so a count refuses a
+forward pass that computes in other threads, and says why. Threads that do something else (a progress bar, reading a
+file) run as usual. A thread that computes goes on without being recorded, so that a waiting forward pass gets its
+answer; then the count is refused. If the thread that should answer has died, the wait ends in the same refusal and does
+not hang: Python's own waits are watched, and waits in C are interrupted if a signal can do that.
 """
 
 from __future__ import annotations
@@ -32,43 +31,43 @@ from .exits import Doorkeeper, looked_after
 
 __all__ = ["TURN", "Beside", "watched_threads"]
 
-_SLICE = 0.05  # seconds of a wait, until we look whether somebody is left who can end it
-_PATIENCE = 2.0  # seconds without such a one
-_LINGER = 10.0  # seconds for work that a forward pass has handed over and does not wait for
+_SLICE = 0.05  # seconds of a wait, before the next check that some thread can still end it
+_PATIENCE = 2.0  # seconds to wait without such a thread
+_LINGER = 10.0  # seconds for work that a forward pass submits and does not wait for
 
 
-_WAKES = getattr(signal, "SIGURG", None)  # a signal that does nothing where nobody listens, as after the count
+_WAKES = getattr(signal, "SIGURG", None)  # a signal that is ignored without a handler, as after the count
 
 
 class Engine(Doorkeeper, Protocol):
-    """What writes down the count, and runs what goes on beside it."""
+    """The engine of a count, which also runs the operators of other threads."""
 
     inference: bool
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What an operator gives, which is not written down."""
+        """The result of an operator, without recording it."""
 
 
 class Beside:
-    """What runs beside one count: threads it started, work it handed over, and whether any computed with tensors."""
+    """The work beside one count: threads that it started, work that it submitted, and whether any used tensors."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self.owner = get_ident()
         self.over = False
-        self.engine: Engine | None = None  # while the forward pass runs; what works beside it goes on as long as that
-        self.heard: Any = None  # what listened to the signal before
-        self.worked = ""  # the name of a thread that did
-        self.died = False  # whether a thread it started ended in an error
+        self.engine: Engine | None = None  # only while the forward pass runs; so long do other threads go on
+        self.heard: Any = None  # the earlier handler of the signal
+        self.worked = ""  # the name of a thread that used tensors
+        self.died = False  # whether a thread that it started ended with an error
         self.hands_over = False
         self.threads: list[threading.Thread] = []
         self.futures: list[Future[Any]] = []
-        self.bare: list[Future[Any]] = []  # threads that are no objects of Python's
+        self.bare: list[Future[Any]] = []  # threads without a Thread object
         self.on_answer: Callable[[], None] = lambda: None
-        """Called where a wait was ended by none of ours: what comes of it is not known."""
+        """Called if a wait ends although no watched thread ended it, so that its result is unknown."""
 
     def refuse(self) -> None:
-        """Raise if any of it computed.
+        """Raise if any of the work used tensors.
 
         Raises:
             InputError: it did.
@@ -77,7 +76,7 @@ class Beside:
             raise _refusal(f"{self.model} works in another thread ({self.worked}), which a count does not follow")
 
     def refuse_waiting(self) -> None:
-        """Raise since nobody is left to end a wait.
+        """Raise, since no watched thread can end a wait.
 
         Raises:
             InputError: always.
@@ -86,10 +85,10 @@ class Beside:
         raise _refusal(f"{self.model} waits for another thread or process, which a count does not follow")
 
     def found_working(self, *, goes_on: bool = True) -> None:
-        """The thread that runs this computes.
+        """Note that the current thread uses tensors.
 
         Raises:
-            InputError: so that it ends, unless it may go on.
+            InputError: the thread may not go on.
         """
         name = next((thread.name for thread in threading.enumerate() if thread.ident == get_ident()), "a bare thread")
         self.worked = self.worked or name
@@ -97,18 +96,18 @@ class Beside:
             self.refuse()
 
     def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """An operator of the thread that runs this."""
+        """Run an operator in the current thread."""
         engine = None if self.over else self.engine
         return func(*args, **kwargs) if engine is None else engine.aside(func, args, kwargs)
 
     def as_the_owner(self) -> AbstractContextManager[Any]:
-        """In inference mode, if the forward pass runs in it, as what it made can be used in no other."""
+        """Inference mode as in the forward pass, since tensors made in it cannot be used outside of it."""
         engine = None if self.over else self.engine
         return nullcontext() if engine is None else torch.inference_mode(engine.inference)
 
     @contextmanager
     def going_on(self, engine: Engine) -> Iterator[None]:
-        """While the forward pass runs, what works beside it goes on."""
+        """Let other threads go on while the forward pass runs."""
         self.engine = engine
         try:
             yield
@@ -116,13 +115,13 @@ class Beside:
             self.engine = None
 
     def listen(self) -> None:
-        """Have the owner interrupted where a thread of its dies: only Python's first thread can be."""
+        """Let the death of a thread interrupt the owner, which only works in Python's main thread."""
         first = threading.current_thread() is threading.main_thread() and self.owner == get_ident()
         if first and self.heard is None and _WAKES and signal.getsignal(_WAKES) is signal.SIG_DFL:
             self.heard = signal.signal(_WAKES, self._woken)
 
     def wake(self) -> None:
-        """End what the owner waits for, since nobody else will."""
+        """Interrupt the owner's wait, which no other thread will end."""
         if self.heard is not None and self.engine is not None and _WAKES:
             signal.pthread_kill(self.owner, _WAKES)
 
@@ -132,18 +131,18 @@ class Beside:
             self.refuse()
 
     def listen_no_more(self) -> None:
-        """Leave the signal as it was."""
+        """Restore the handler of the signal."""
         if self.heard is not None and _WAKES:
             signal.signal(_WAKES, self.heard)
 
     @property
     def is_busy(self) -> bool:
-        """Whether something that the forward pass started is under way."""
+        """Whether work that the forward pass started is still running."""
         pieces = (*self.futures, *self.bare)
         return any(map(threading.Thread.is_alive, self.threads)) or not all(future.done() for future in pieces)
 
     def end(self) -> None:
-        """Wait for what was handed over, and refuse if it computed.
+        """Wait for submitted work, and refuse if it used tensors.
 
         Raises:
             InputError: it did.
@@ -165,7 +164,7 @@ def _refusal(what: str) -> Exception:
 
 
 class _NoFunction(TorchFunctionMode):
-    """In a thread beside a count: any function of torch is work; after the count it is as if this were not there."""
+    """A mode in a thread beside a count, to which any function of torch is work; after the count it does nothing."""
 
     def __init__(self, beside: Beside) -> None:
         super().__init__()
@@ -179,7 +178,7 @@ class _NoFunction(TorchFunctionMode):
 
 
 class _NoOperator(TorchDispatchMode):
-    """As `_NoFunction`, for operators that no function of Python's stands before."""
+    """The same as `_NoFunction`, for operators that are called without a Python function."""
 
     def __init__(self, beside: Beside) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -195,14 +194,14 @@ class _NoOperator(TorchDispatchMode):
         return self.beside.run(func, args, kwargs or {})
 
 
-_running: dict[int, Beside] = {}  # by thread: of the count in it, or of the count that it runs beside
+_running: dict[int, Beside] = {}  # by thread: that of its own count, or of the count that it runs beside
 _counts: list[Beside] = []
 
 
 class _Turn:
-    """One count at a time, since what it sets aside belongs to the whole process; refused beside one it would wait for.
+    """One count at a time, since a count changes state of the whole process.
 
-    A thread may take it again within its own turn.
+    A thread may take it again within its own turn. A count in a thread that another count waits for is refused.
     """
 
     def __init__(self) -> None:
@@ -223,7 +222,7 @@ TURN = _Turn()
 
 @contextmanager
 def watched_threads(model: str) -> Iterator[Beside]:
-    """While a model runs in this thread. What it leaves running sees nothing of this afterwards."""
+    """Watch the threads of a model that runs in this thread, until this context ends."""
     outer = _running.get(get_ident())
     beside = _running[get_ident()] = Beside(model)
     _counts.append(beside)
@@ -244,7 +243,7 @@ def watched_threads(model: str) -> Iterator[Beside]:
 
 
 def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, watched."""
+    """The same function, under the modes that watch a thread."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         if beside.over:
@@ -268,7 +267,7 @@ def _adopted(beside: Beside, function: Callable[..., Any]) -> Callable[..., Any]
     return run
 
 
-_theirs: dict[tuple[Any, str], Any] = {}  # what is there otherwise: Python's, or that of whoever was here before
+_theirs: dict[tuple[Any, str], Any] = {}  # the replaced functions: Python's, or those of another library
 
 
 def _start_process(self: BaseProcess) -> None:
@@ -300,7 +299,7 @@ def _start_bare(function: Any, args: Any, kwargs: Any = None) -> Any:
 def _ending_quietly(
     beside: Beside, run: Callable[..., Any], ended: Callable[[], object] = lambda: None
 ) -> Callable[..., None]:
-    """A thread that is refused ends; that is told by the count and not on standard error."""
+    """End a refused thread without a message on standard error, since the count reports it."""
 
     def quiet(*args: Any, **kwargs: Any) -> None:
         try:
@@ -321,7 +320,7 @@ def _submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> 
     submit: Callable[..., Future[Any]] = _theirs[ThreadPoolExecutor, "submit"]
     if beside is None or beside.over:
         return submit(self, fn, *args, **kwargs)
-    beside.hands_over = True  # the pool's own threads live on, what they do here is watched piece by piece
+    beside.hands_over = True  # the pool's own threads live on; each piece of work is watched instead
     try:
         future = submit(self, _adopted(beside, fn), *args, **kwargs)
     finally:
@@ -331,7 +330,7 @@ def _submit(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> 
 
 
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
-    """In slices, since a thread that dies under the count would let it wait for ever."""
+    """Wait in slices, since the wait for a thread that died would never end."""
     beside = _running.get(get_ident())
     wait: Callable[..., bool] = _theirs[threading.Condition, "wait"]
     if beside is None or beside.over or beside.owner != get_ident():
@@ -369,13 +368,13 @@ def _install() -> None:
 
 
 def _uninstall() -> None:
-    """Another thread may be within one of ours still, and ask for theirs."""
+    """Restore the functions but keep `_theirs`, since another thread may still be in one of ours and read it."""
     for place, theirs in _theirs.items():
         setattr(*place, theirs)
 
 
 def _in_child() -> None:
-    """A process that is forked while a count runs is none of the count's."""
+    """Restore everything in a process that is forked while a count runs, since it does not belong to the count."""
     if _counts:
         for beside in _counts:
             beside.over = True

@@ -1,4 +1,4 @@
-"""Real runs that nobody counts, as of another counter: what the module writes to its own tensors is undone."""
+"""Real runs that are not counts, as those of other counters: undoes the module's writes to its own tensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """Tensors that the operator's schema says it writes to."""
+    """Tensors that the operator writes to, by its schema."""
     if not isinstance(func, OpOverload):
         return []
     tensors: list[torch.Tensor] = []
@@ -37,11 +37,11 @@ def written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
     return tensors
 
 
-_STATISTICS = ("running_mean", "running_var")  # which norms write to, though their schemas do not say so
+_STATISTICS = ("running_mean", "running_var")  # norms write to these, although their schemas do not say so
 
 
 def may_write(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """Tensors that an operator writes to, says so or not; one that is not torch's own is not trusted with any."""
+    """Tensors that an operator may write to, whatever its schema says; one that is not torch's own may write to all."""
     tensors = written(func, args, kwargs)
     if not isinstance(func, OpOverload) or func.namespace != "aten":
         map_tensors(tensors.append, (args, kwargs))
@@ -53,13 +53,13 @@ def may_write(func: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor
 
 
 def taken_and_written(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Tensors whose values an operator reads, and those that it writes to; most of what it changes in place is both."""
+    """Tensors whose values an operator reads, and those that it writes to; most in-place targets are both."""
     targets = written(func, args, kwargs)
     taken: list[torch.Tensor] = []
     map_tensors(taken.append, (args, kwargs))
     into = targets and any(target is value for target in targets for value in kwargs.values())
     if targets and (into or str(func.overloadpacket) in OVERWRITES or targets[0] is not next(iter(taken), None)):
-        overwritten = set(map(id, targets))  # by fill_ and its like, or because it is an `out=`
+        overwritten = set(map(id, targets))  # by fill_ and the like, or as an `out=`
         taken = [tensor for tensor in taken if id(tensor) not in overwritten]
     return taken, targets
 
@@ -68,15 +68,15 @@ OVERWRITES = frozenset(
     f"aten.{name}_"
     for name in ("copy", "fill", "zero", "normal", "uniform", "bernoulli", "random", "exponential", "log_normal")
 ) | {"aten.cauchy_", "aten.geometric_", "aten._foreach_copy_", "aten._foreach_zero_"}
-"""These do not read what they write to."""
+"""Operators that do not read what they write to."""
 
 
 def values_read(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """As `taken_and_written`, where what an operator fills in part does not count as read."""
+    """The same as `taken_and_written`, but a tensor that an operator partly overwrites does not count as read."""
     taken, targets = taken_and_written(func, args, kwargs)
     if reads_no_values(func):
         return [], targets
-    if kwargs.get("beta") == 0:  # torch does not look at what is added none of
+    if kwargs.get("beta") == 0:  # torch does not read a summand with factor 0
         taken = [tensor for tensor in taken if tensor is not args[0]]
     if str(getattr(func, "overloadpacket", "")) in _FILLS_PARTS:
         ids = set(map(id, targets))
@@ -91,7 +91,7 @@ _FILLS_PARTS = frozenset(
 
 
 def reads_no_values(func: Any) -> bool:
-    """Whether an operator looks at shape and dtype of its arguments alone."""
+    """Whether an operator reads only shape and dtype of its arguments."""
     if not isinstance(func, OpOverload):
         return False
     name = str(func.overloadpacket).removeprefix("aten.")
@@ -107,17 +107,17 @@ _NEW_MEMORY = (torch.ops.aten.set_, torch.ops.aten.resize_, torch.ops.aten.resiz
 
 
 def refuse_resizing(model: str) -> None:
-    """Raise since memory of the module's own would be let go, and could not be given back as it was.
+    """Raise, since memory of the module itself would be freed and could not be restored.
 
     Raises:
         InputError: always.
     """
-    what = "resizes the storage of a tensor that it holds (untyped_storage().resize_), which cannot be undone"
-    raise noted(InputError(f"{model} {what}", [("fix", "count the module without that: freeing memory is no work")]))
+    what = "resizes the storage of one of its tensors (untyped_storage().resize_), which cannot be undone"
+    raise noted(InputError(f"{model} {what}", [("fix", "count the module without the resize, which costs nothing")]))
 
 
 class _Snapshot:
-    """What a module holds, before somebody else runs it for real."""
+    """The tensors of a module, before another counter runs it for real."""
 
     def __init__(self, model: str, tensors: Iterable[torch.Tensor]) -> None:
         self.model = model
@@ -129,7 +129,7 @@ class _Snapshot:
                 self.keeper.values(tensor)
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
-        """Allowed: what is written there is undone."""
+        """Allowed: writes to the data are undone."""
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
         """Allowed, and undone."""
@@ -141,7 +141,7 @@ class _Snapshot:
         self.keeper.then(lambda: swap_back(one, other))
 
     def resizes(self, storage: torch.UntypedStorage) -> bool:
-        """Refused for what is the module's."""
+        """Refused for the module's own tensors."""
         if storage_id(storage) in self.storages:
             refuse_resizing(self.model)
         return True
@@ -153,7 +153,7 @@ class _Snapshot:
 
 @contextmanager
 def watched_writes(model: str, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Run a module whose `tensors` are as before afterwards. No mode does that: tracers lose their graph."""
+    """Restore the `tensors` of a module after a run. This uses no mode, under which tracers would lose their graph."""
     before = _Snapshot(model, tensors)
     try:
         with leaving(before):

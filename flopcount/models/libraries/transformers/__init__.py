@@ -1,4 +1,4 @@
-"""Models of transformers: by class name, from a configuration, with inputs made by general rules."""
+"""Models of transformers: by class name, from a configuration, with inputs by general rules."""
 
 from .models import LIBRARY, transformers_library
 

@@ -1,7 +1,7 @@
-"""A configuration of transformers as a published one is read, and what a default one lacks to be built.
+"""Configurations of transformers, read like published ones, and values for defaults that are incomplete.
 
-What enters is a model class; what leaves is its configuration, or options for it. Defaults of some configurations are
-not those of any published model: a field is None that the model computes with. `completed` says what to give it.
+What enters is a model class; what leaves is its configuration, or options for it. Some default configurations belong to
+no published model: a field that the model computes with is None. `completed` gives values for such fields.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _DEPTHS = (
 
 
 def configuration_of(model_class: Any, options: dict[str, Any]) -> Any:
-    """The default configuration with these options, as if read from a file: lists are lists, derived fields derived.
+    """The default configuration with these options, as if read from a file: with plain lists and derived fields.
 
-    It keeps nothing for a next token, since what is counted is one whole forward pass.
+    It has no cache for a next token, since the count is of one whole forward pass.
     """
     kind = model_class.config_class
     made = kind(**{name: value for name, value in options.items() if "." not in name})  # fields derive from others
@@ -38,7 +38,7 @@ def configuration_of(model_class: Any, options: dict[str, Any]) -> Any:
 
 
 def _set(fields: dict[str, Any], path: str, value: Any) -> None:
-    """A field of a part; what each layer is follows from how many there are."""
+    """Set a field of a part; a new number of layers removes their types, which are then derived again."""
     *parts, field = path.split(".")
     for part in parts:
         fields = fields[part]
@@ -48,25 +48,25 @@ def _set(fields: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _special_float(found: dict[str, Any]) -> Any:
-    """Infinity, as transformers writes it."""
+    """Infinity, in the notation of transformers."""
     return float(found["__float__"]) if list(found) == ["__float__"] else found
 
 
 def shallow(config: Any, layers: int) -> dict[str, Any]:
-    """Options that leave a model at most so many layers; depths that it works out from others are left alone."""
+    """Options that reduce a model to at most so many layers; depths that depend on other fields stay."""
     fields = [name for name in _DEPTHS if name not in _derived(config) and _settable(config, name)]
     return {name: layers for name in fields if type(getattr(config, name)) is int and getattr(config, name) > layers}
 
 
 def shallowest(config: Any) -> dict[str, Any]:
-    """Options that leave one layer, in every part."""
+    """Options that reduce every part to one layer."""
     parts = {name: part for name, part in vars(config).items() if hasattr(part, "model_type")}
     inner = {f"{name}.{key}": 1 for name, part in parts.items() for key in shallowest(part)}
     return shallow(config, 1) | inner
 
 
 def few_experts(config: Any) -> dict[str, Any]:
-    """Options that leave a mixture few experts, for one that cannot run without its weights."""
+    """Options that reduce a mixture to few experts, for a model that cannot run without its weights."""
     experts = {name: getattr(config, name, None) for name in _EXPERTS_FIELDS if name not in _derived(config)}
     return {name: _FEW for name, value in experts.items() if type(value) is int and value > _FEW}
 
@@ -76,7 +76,7 @@ _EXPERTS_FIELDS = ("num_experts", "n_routed_experts", "num_local_experts")
 
 
 def _derived(config: Any) -> Any:
-    """Names that stand for other fields."""
+    """Names that are aliases of other fields."""
     return getattr(type(config), "attribute_map", {})
 
 
@@ -86,7 +86,7 @@ def _settable(config: Any, name: str) -> bool:
 
 
 def completed(model_class: Any, config: Any) -> dict[str, Any]:
-    """Options for what the default leaves open and the model needs, with the value that a published one has."""
+    """Options for fields that the model needs and the default lacks, with the values of a published model."""
     found = {name: value(config) for name, value in _MISSING.items() if getattr(config, name, "") is None}
     if hasattr(config, "is_decoder") and "LMHead" in model_class.__name__:
         found["is_decoder"] = True
@@ -95,8 +95,8 @@ def completed(model_class: Any, config: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-_ALPHABET = 32  # letters or amino acids, as Wav2Vec2 and ESM have them
-_EXPERTS, _CHOSEN, _SHARED = 64, 6, 2  # as DeepSeek-V2-Lite, https://arxiv.org/abs/2405.04434
+_ALPHABET = 32  # letters or amino acids, as in Wav2Vec2 and ESM
+_EXPERTS, _CHOSEN, _SHARED = 64, 6, 2  # as in DeepSeek-V2-Lite, https://arxiv.org/abs/2405.04434
 
 _MISSING: dict[str, Callable[[Any], Any]] = {
     "head_dim": lambda config: config.hidden_size // config.num_attention_heads,
@@ -111,9 +111,9 @@ _MISSING: dict[str, Callable[[Any], Any]] = {
     "layer_types": lambda config: ["full_attention"] * config.num_hidden_layers,
     "default_language": lambda config: next(iter(getattr(config, "languages", ())), None),
     "backbone": lambda config: "resnet50",
-    "audio_token_id": lambda config: 24,  # as Voxtral
+    "audio_token_id": lambda config: 24,  # as in Voxtral
 }
-"""Field that is None -> what the model is given."""
+"""Field that is None -> the value that replaces it."""
 
 
 def _out_indices(config: Any) -> dict[str, Any]:
@@ -126,12 +126,12 @@ def _out_indices(config: Any) -> dict[str, Any]:
 
 
 def _cross_attention_heads(config: Any) -> dict[str, Any]:
-    """Perceivers on pictures attend to them with one head, since the pixels' width has no other divisor."""
+    """Perceivers on images attend to them with one head, since the width of pixels has no other divisor."""
     return {"num_cross_attention_heads": 1} if hasattr(config, "num_cross_attention_heads") else {}
 
 
 def _agreeing_parts(config: Any) -> dict[str, Any]:
-    """What one part gives another is as wide as that one takes, and a picture has the patches that are pooled."""
+    """Options that make parts fit: the output of one has the input width of the next, and patches can be pooled."""
     found: dict[str, Any] = {}
     for taker, giver in _WIDTHS:
         values = [_value(config, path) for path in (taker, giver)]
@@ -162,7 +162,7 @@ def _value(config: Any, path: str) -> Any:
 
 
 def _side(config: Any) -> int | None:
-    """Pixels whose patches can be pooled: to a number of tokens, four in each direction to one, or by a factor."""
+    """The side of an image whose patches can be pooled: to a number of tokens, four by four, or by a factor."""
     vision = getattr(config, "vision_config", None)
     size, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
     tokens, factor = getattr(config, "mm_tokens_per_image", None), getattr(config, "pixel_shuffle_factor", None)

@@ -1,4 +1,4 @@
-"""Sizes that a configuration of transformers names, in itself or in the configurations of its parts."""
+"""Sizes in a configuration of transformers, or in the configurations of its parts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ....tracing.torch_private import ConvNd
 
 __all__ = ["SAMPLES", "SPECTRA", "field_of", "parts_of", "picture_of", "sound_of", "takes"]
 
-SIDE = 224  # pixels of a picture whose size the configuration leaves open
+SIDE = 224  # pixels of an image whose size the configuration does not say
 SAMPLES = 16_000  # a second of sound
-SPECTRA = 1024  # frames of a spectrogram where the configuration has no length
+SPECTRA = 1024  # frames of a spectrogram whose length the configuration does not say
 
 _SIDES = ("image_size", "crop_size")
 _COLOURS = ("num_channels", "in_channels", "num_image_channels")
@@ -24,7 +24,7 @@ _BINS = (
 
 
 def parts_of(config: Any, kind: str = "") -> Iterator[Any]:
-    """The configuration, then those within it, the one for `kind` ("image", "audio") first."""
+    """The configuration, then those of its parts, the one for `kind` ("image", "audio") first."""
     yield config
     inner = {name: part for name, part in vars(config).items() if hasattr(part, "model_type")}
     for name in sorted(inner, key=lambda name: _PARTS.get(kind, kind) not in name):
@@ -32,7 +32,7 @@ def parts_of(config: Any, kind: str = "") -> Iterator[Any]:
 
 
 def field_of(config: Any, names: tuple[str, ...], kind: str = "", types: Any = int) -> Any:
-    """The first of these fields that has a value, in the configuration or in its parts; None where none has."""
+    """The first of these fields that has a value, in the configuration or in its parts; None if none has."""
     for part in parts_of(config, kind):
         for name in names:
             value = getattr(part, name, None)
@@ -42,7 +42,7 @@ def field_of(config: Any, names: tuple[str, ...], kind: str = "", types: Any = i
 
 
 def takes(model_class: Any, config: Any, kind: str) -> bool:
-    """Whether this model, configured so, takes pictures ("image") or sound ("audio") beside its text."""
+    """Whether a model with this configuration takes images ("image") or sound ("audio") besides text."""
     part = getattr(config, f"{_PARTS[kind]}_config", "")
     return part is not None and (part != "" or kind in (getattr(model_class, "input_modalities", None) or ()))
 
@@ -51,7 +51,7 @@ _PARTS = {"image": "vision", "audio": "audio"}
 
 
 def picture_of(config: Any) -> tuple[int, int, int]:
-    """Colours, height and width of a picture; a size may be a number, a pair, or a dict."""
+    """Colours, height and width of an image; a size may be a number, a pair, or a dict."""
     side = _smallest_side(config) or field_of(config, _SIDES, "image", (int, list, tuple, dict)) or SIDE
     if isinstance(side, dict):
         side = (side.get("height", SIDE), side.get("width", SIDE))
@@ -60,15 +60,15 @@ def picture_of(config: Any) -> tuple[int, int, int]:
 
 
 def _smallest_side(config: Any) -> int | None:
-    """Of a model that looks at scaled copies (Depth Pro): the smallest must have a patch."""
+    """The side of an image for a model that scales it (Depth Pro): its smallest copy must have a patch."""
     ratios, patch = getattr(config, "scaled_images_ratios", None), getattr(config, "patch_size", None)
     return int(patch / min(ratios)) if ratios and patch else None
 
 
 def sound_of(config: Any, module: nn.Module, name: str) -> tuple[int, ...]:
-    """Samples of a waveform, or a spectrogram: (bins, frames) where a convolution takes it so, else (frames, bins).
+    """The shape of a waveform (samples), or of a spectrogram: (bins, frames) for a convolution, else (frames, bins).
 
-    The layers say what the configuration leaves open: bins may be stacked before they enter.
+    The layers tell what the configuration does not: the model may stack bins before the first layer.
     """
     channels = field_of(config, ("channels",), "audio")
     if name == "input_values" and (channels or any(map(_hears_samples, module.modules()))):
@@ -103,7 +103,7 @@ def _first_layer(encoder: nn.Module) -> nn.Module | None:
 
 
 def _encoder_of_sound(module: nn.Module) -> nn.Module:
-    """The part of a model that hears, or all of it."""
+    """The part of a model that encodes sound, or the whole model."""
     found = (part for path, part in module.named_modules() if path.rpartition(".")[2] in _HEARS)
     return next(found, module)
 

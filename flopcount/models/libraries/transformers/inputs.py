@@ -1,8 +1,7 @@
-"""What a model of transformers takes, by general rules: the names in its forward pass, the fields of its configuration.
+"""The input of a model of transformers, by general rules: from its forward's arguments and its configuration.
 
-What enters is a model class and its configuration; what leaves says for a batch what `forward` is given: all of it,
-text and the picture or sound that goes with it, and never a part. Sizes are those the configuration names; where it
-names none, they are the constants below.
+What enters is a model class and its configuration; what leaves are the arguments of `forward` for a batch: always all
+of them, such as text with its image or sound. Sizes are those of the configuration, or else the constants below.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from .placeholders import encoder_of, placeholder_tokens, plain_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 
-TOKENS = 128  # of a text model that does not say how long its input is
-PATCHES = 16  # rows and columns of a picture that is given as a list of patches
+TOKENS = 128  # of a text model that does not say the length of its input
+PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
 _SIZE_FIELDS = ("image_size", "crop_size")
-_SPECIFIC = ("input_values", "pixel_values", "input_ids")  # one of which `inputs` stands for
+_SPECIFIC = ("input_values", "pixel_values", "input_ids")  # `inputs` means one of these
 _TEXT = ("input_ids", "decoder_input_ids")
 _PICTURES = ("pixel_values", "image_pixel_values", "pixel_values_videos")
 _SOUNDS = ("input_features", "audio_input_features", "input_values")
@@ -37,7 +36,7 @@ _FRAME_MASKS = ("input_features_mask", "feature_attention_mask", "audio_attentio
 
 @dataclass(frozen=True, slots=True)
 class TransformersInput:
-    """What `forward` is given, by name; called with the model and a batch it makes the keyword arguments."""
+    """The names of `forward`'s arguments; a call with the model and a batch makes the keyword arguments."""
 
     names: tuple[str, ...]
     model_class: Any
@@ -53,7 +52,7 @@ class TransformersInput:
         return given
 
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
-        """One input with what describes it."""
+        """One input, with the arguments that describe it."""
         if name in _PICTURES:
             return self._pictures(name, module, batch)
         if name in _SOUNDS:
@@ -63,15 +62,15 @@ class TransformersInput:
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
-        """One picture, or one clip where the configuration has frames; pixels, or patches where a layer takes those.
+        """One image, or one clip if the configuration has frames; as pixels, or as patches if a layer takes those.
 
-        Where pictures differ in size, the patches of all are in one list.
+        If images may differ in size, the patches of all are in one list.
         """
         config, forward = self.config, _parameters(self.model_class.forward)
         colours, height, width = picture_of(config)
         patch = field_of(config, ("patch_size",), "image") or PATCHES
         values = colours * patch * patch
-        if "image_grid_thw" in forward:  # the patches of all pictures in one list
+        if "image_grid_thw" in forward:  # the patches of all images in one list
             values *= field_of(config, ("temporal_patch_size",), "image") or 1
             grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
             return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
@@ -91,7 +90,7 @@ class TransformersInput:
         return {name: (batch, *several, colours, height, width)}
 
     def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
-        """A spectrogram or a waveform, all of it valid; masks that describe something else than frames are left out."""
+        """A spectrogram or a waveform without padding; masks are left out if they do not describe frames."""
         shape = sound_of(self.config, module, name)
         encode = encoder_of(module, "audio")
         takers = self.model_class.forward, *([encode] if encode is not None else ())
@@ -100,7 +99,7 @@ class TransformersInput:
         return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}}
 
     def _tokens(self, name: str, batch: int) -> torch.Tensor:
-        """Plain tokens, with the end of the text where the model looks for it."""
+        """Plain tokens, and at the end the token by which a model may find the end of the text."""
         ids = torch.full((batch, self._length()), plain_token(self.config))
         end = getattr(self.config, "eos_token_id", None)
         if name == "input_ids" and isinstance(end, int) and 0 <= end < (field_of(self.config, ("vocab_size",)) or 0):
@@ -108,14 +107,14 @@ class TransformersInput:
         return _in_codebooks(self.config, name, ids)
 
     def _length(self) -> int:
-        """A text is as long as TOKENS, a picture written as tokens as long as it can be."""
+        """The length is TOKENS for text, and the maximum for an image as a sequence of tokens."""
         longest = field_of(self.config, ("max_position_embeddings", "n_positions"))
         if "ForImage" in self.model_class.__name__ and longest is not None and self.names == ("input_ids",):
             return int(longest)
         return min(TOKENS, longest) if longest is not None and longest > 2 else TOKENS
 
     def _placed(self, module: nn.Module, given: dict[str, Any], batch: int) -> dict[str, Any]:
-        """The text with a token for every feature of the picture and the sound in front of it."""
+        """The text, with a token for every feature of the image and the sound in front."""
         forward = _parameters(self.model_class.forward)
         pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
         for kind, (token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
@@ -130,7 +129,7 @@ class TransformersInput:
 
 
 def inputs_of(model_class: Any, config: Any, clip: Clip | None) -> tuple[TransformersInput, Clip | None]:
-    """How to make the inputs, and the clip if they are one; the configuration is changed to a clip that is given."""
+    """The inputs of a model, and the clip if they are one; a given clip changes the configuration."""
     names = tuple(dict.fromkeys(_names(model_class, config)))
     if clip is not None:
         _set_clip(config, clip)
@@ -140,10 +139,10 @@ def inputs_of(model_class: Any, config: Any, clip: Clip | None) -> tuple[Transfo
 
 
 def _names(model_class: Any, config: Any) -> Iterator[str]:
-    """The main input, what has no default, the decoder's tokens, pictures and sound where there is a part for them."""
+    """The main input, arguments without a default, the decoder's tokens, and images and sound if a part takes them."""
     forward = _parameters(model_class.forward)
     main = model_class.main_input_name
-    if main == "inputs":  # whatever the model is made for
+    if main == "inputs":  # its meaning depends on the model
         main = next((name for name in _SPECIFIC if name in forward), main)
     yield main if main in forward else next(name for name in forward if name != "self")
     named = (p for p in forward.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self")
@@ -151,7 +150,7 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
     if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
         yield "decoder_input_ids"
     if main == "input_ids":
-        if "cross_attention_states" in forward:  # of a picture that another model saw
+        if "cross_attention_states" in forward:  # another model computes them from an image
             yield "cross_attention_states"
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
@@ -173,7 +172,7 @@ def _set_clip(config: Any, clip: Clip) -> None:
 
 
 def _frames(model_class: Any, config: Any) -> int | None:
-    """Of a video; a configuration for several kinds of data has them too where a picture is meant."""
+    """The frames of a video model; a configuration for several kinds of data has them for its image models too."""
     return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
 
 
@@ -190,7 +189,7 @@ def _ones(*shape: int) -> torch.Tensor:
 
 
 def _in_codebooks(config: Any, name: str, ids: torch.Tensor) -> torch.Tensor:
-    """Sound as tokens has one per codebook for every moment: side by side, or as rows of their own."""
+    """Tokens of sound, one per codebook at each moment: in a last axis, or in rows of their own."""
     books = getattr(config, "num_codebooks", None)
     if name == "decoder_input_ids" and hasattr(config, "delay_pattern"):
         return ids[..., None].repeat(1, 1, len(config.delay_pattern))

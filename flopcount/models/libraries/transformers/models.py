@@ -25,7 +25,7 @@ from .inputs import inputs_of
 
 __all__ = ["LIBRARY", "transformers_library"]
 
-LAYERS = 8  # enough to have one of each where kinds of layers take turns
+LAYERS = 8  # enough to have each kind, if kinds of layers alternate
 
 _MODEL_ENDINGS = ("Model", "Backbone", "Decoder", "LMHead")
 _TASKS = (
@@ -39,7 +39,7 @@ def transformers_library() -> ModuleType:
     """The library `transformers`, ready for its vision models.
 
     Raises:
-        InputError: it is not installed, or does not fit.
+        InputError: it is not installed, or does not fit the installed torch.
     """
     return ready_library(LIBRARY, "transformers")
 
@@ -48,10 +48,10 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
     transformers = transformers_library()
     classes = [each for each in dir(transformers) if "For" in each or each.endswith(_MODEL_ENDINGS)]
     require_model_name("transformers", name, classes, "name a model class such as VivitForVideoClassification")
-    with import_errors(LIBRARY):  # its modules are imported when first asked for
+    with import_errors(LIBRARY):  # it imports its modules on first use
         model_class = getattr(transformers, name)
     if getattr(model_class, "config_class", None) is None:
-        raise InputError(f"transformers:{name} is no model with a configuration", [("seen", str(model_class))])
+        raise InputError(f"transformers:{name} is not a model with a configuration", [("seen", str(model_class))])
     try:
         config = model_class.config_class()
     except Exception as error:
@@ -65,7 +65,7 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
             raise UnknownNameError(f"option of transformers:{name}", key, fields, "name a field of its configuration")
     try:
         config = configuration_of(model_class, options)
-    except Exception as error:  # it validates its fields, and raises what it likes
+    except Exception as error:  # it validates its fields, and may raise anything
         text = f"transformers:{name} cannot be configured: {error_text(error)}"
         raise InputError(text, [("given", options_text(options))]) from error
     if num_classes is not None:
@@ -85,18 +85,18 @@ def _model_names() -> Iterable[str]:
 
 
 def _options_to_try(name: str) -> tuple[dict[str, Any], ...]:
-    """A transformer is made shallow, since its layers repeat, and some have hundreds of billions of weights.
+    """Options to try: a transformer is made shallow, since its layers repeat and may have billions of weights.
 
-    Where its default configuration cannot be built, what it lacks is completed; where a reduced one cannot, it is as
-    deep as it says; and what cannot run without weights has few experts or one layer, last.
+    If the default configuration cannot be built, its missing fields are completed. If a reduced one cannot be built,
+    the full depth is tried. At last, for models that need weights, few experts or a single layer are tried.
     """
     model_class = getattr(transformers_library(), name)
     config_class = getattr(model_class, "config_class", None)
     try:
         config = config_class() if config_class is not None else None
-    except Exception:  # what its configuration does not like is found out when it is counted
+    except Exception:  # the count will report what is wrong with the configuration
         return ({},)
-    # a network of pictures has stages of different width, which no number of layers describes
+    # an image network has stages of different widths, which a number of layers cannot describe
     deep = getattr(model_class, "main_input_name", "").startswith("pixel_values")
     less, least = ({}, {}) if deep else (shallow(config, LAYERS), shallowest(config))
     few = few_experts(config)
@@ -108,7 +108,7 @@ def _options_to_try(name: str) -> tuple[dict[str, Any], ...]:
 def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
     try:
         return options | completed(model_class, configuration_of(model_class, options))
-    except Exception:  # as above
+    except Exception:  # the count reports it, too
         return options
 
 

@@ -1,7 +1,7 @@
-"""Where a picture or a sound stands in the text of a model of transformers: a placeholder token per feature.
+"""Placeholder tokens, one per feature of an image or a sound, in the text of a model of transformers.
 
-What enters is the model and what it is given; what leaves is how many features its encoder makes of it, found by
-tracing the model's own `get_image_features` or `get_audio_features`, and the token that stands for one.
+What enters is the model and its input; what leaves is the placeholder token and the number of features, which a trace
+of the model's own `get_image_features` or `get_audio_features` counts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
 
 
 def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> Iterator[tuple[int, int]]:
-    """For a picture, then for sound, if given: the token that stands for it, and how many of them a sample has.
+    """For an image, then for sound, if given: its placeholder token, and the number of them in a sample.
 
     Raises:
-        InputError: the model does not say how many.
+        InputError: the model does not say the number.
     """
     for kind in ("image", "audio"):
         token = _token_of(config, kind)
@@ -34,7 +34,7 @@ def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], ba
 
 def _placeholders(module: nn.Module, config: Any, kind: str, given: dict[str, Any], batch: int) -> int:
     fixed = getattr(config, f"{kind}_soft_tokens_per_image", None)
-    if isinstance(fixed, int):  # what the encoder gives is filled up to them
+    if isinstance(fixed, int):  # the encoder's output is padded to this number
         return fixed
     encode = encoder_of(module, kind)
     if encode is None:
@@ -47,7 +47,7 @@ _NAMED = {"image": ("pixel_values", "image"), "audio": ("input_features", "input
 
 
 def plain_token(config: Any) -> int:
-    """The smallest token that means nothing special."""
+    """The smallest token without a special meaning."""
     named = [value for part in parts_of(config) for name, value in vars(part).items() if "token" in name]
     values = [item for value in named for item in (value if isinstance(value, (list, tuple)) else [value])]
     special = {value for value in values if isinstance(value, int)}
@@ -61,14 +61,14 @@ def _token_of(config: Any, kind: str) -> int | None:
 
 
 def encoder_of(module: nn.Module, kind: str) -> Any:
-    """The method of the innermost model that has it, or None; the outer ones pass on what they are given, unnamed."""
+    """The method of the innermost model that has it, or None; outer ones pass on their arguments without names."""
     name = f"get_{kind}_features"
     found = [part for part in module.modules() if hasattr(type(part), name)]
     return getattr(found[-1], name) if found else None
 
 
 def _placed_by_itself(module: nn.Module, kind: str) -> int:
-    """One where the model itself puts all features at the one token that it finds."""
+    """The number is 1 if the model itself inserts all features at a single token."""
     if any(name.startswith("_merge_input_ids") for part in module.modules() for name in vars(type(part))):
         return 1
     raise InputError(
@@ -78,7 +78,7 @@ def _placed_by_itself(module: nn.Module, kind: str) -> int:
 
 
 class _Encoder(nn.Module):
-    """The part of a model that makes the features, as a module of its own."""
+    """The part of a model that computes the features, as a separate module."""
 
     def __init__(self, module: nn.Module, encode: Callable[..., Any]) -> None:
         super().__init__()
@@ -89,11 +89,11 @@ class _Encoder(nn.Module):
 
 
 class _Counts(list[int]):
-    """What a trace shall tell: a list of Python's own it would put back, wherever the module reaches it."""
+    """The output of a trace, which would restore a plain list that the module reaches."""
 
 
 def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
-    """Features that the encoder gives, of the whole batch."""
+    """The number of features that the encoder returns for the whole batch."""
     from ....tracing import trace
     from ....tracing.inputs import arguments_of
 
@@ -116,4 +116,4 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
     return counts[-1]
 
 
-_TELLS = re.compile(r"tokens: 0, features: (\d+)")  # an encoder that looks at the text, which has no place for it yet
+_TELLS = re.compile(r"tokens: 0, features: (\d+)")  # from an encoder that reads the text, which has no placeholders yet
