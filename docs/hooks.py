@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from generators.command_line import command_line_page, exit_codes_page
 from generators.facts import facts_page
+from generators.interactive_page import interactive_page
 from generators.networks import networks_page
 from generators.python import python_page
 from generators.quantities import quantities_page
@@ -16,6 +17,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 PAGES = {
+    "gallery/c3d_page.html": interactive_page,
     "reference/command_line.md": command_line_page,
     "reference/exit_codes.md": exit_codes_page,
     "reference/facts.md": facts_page,

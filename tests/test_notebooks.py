@@ -10,19 +10,31 @@ from flopcount import Clip, compare, count_model
 
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("nbconvert")
+from generators.notebooks import notebook_page  # noqa: E402  (of docs/, which needs nbconvert)
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+VERSIONS = re.compile(r"versions: [^<\n]*")
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 
 def executed(name, found):
-    """The notebook after every cell has run, and the values of some expressions there."""
+    """The notebook after every cell has run, and the values of some expressions there.
+
+    Its page in the docs is as it would be written now, versions aside.
+    """
     notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
     pairs = ", ".join(f"{key!r}: {expression}" for key, expression in found.items())
     notebook.cells.append(nbformat.v4.new_code_cell(f"import json; print('found', json.dumps({{{pairs}}}))"))
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     last = notebook.cells[-1].outputs[0].text
-    return notebook.cells[:-1], json.loads(last.removeprefix("found "))
+    del notebook.cells[-1]
+    page, pictures = notebook_page(notebook, name)
+    folder = EXAMPLES.parent / "docs" / "gallery"
+    written = (folder / f"{name}.md").read_text()
+    assert VERSIONS.sub("", written) == VERSIONS.sub("", page), "stale: python docs/write.py"
+    assert {str(path.relative_to(folder)) for path in (folder / name).iterdir()} == set(pictures)
+    return notebook.cells, json.loads(last.removeprefix("found "))
 
 
 def shown(cells, kind):

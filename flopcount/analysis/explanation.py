@@ -18,7 +18,7 @@ from ..rules.expression import Term, named
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
 
-_WIDTH = 100  # prose wraps here
+_WIDTH = 80  # prose wraps here, as all output on a pipe does
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def largest_clips(
     """Clips within the budget, frames × side × side: a longer clip is smaller, and a larger one is shorter.
 
     Arguments:
-        form: a closed form in T, and in H and W or in S; an axis that it pins or lacks stays fixed.
+        form: a closed form in T, and in H and W or in S; an axis that it pins stays fixed.
         budget: for all views of a video together, such as "25GMACs".
         views: one view where None.
         frames: lengths to choose from; where None, all up to 256 for which the form holds.
@@ -104,7 +104,8 @@ def largest_clips(
         batch: clips that the form counts at once, each of another video; each has an equal share of the cost.
 
     Raises:
-        InputError: not even the smallest clip fits, or the form holds for none of the sizes.
+        InputError: the form has no T or no size, not even the smallest clip fits, or the form holds for none of the
+            sizes.
     """
     budget = Allowance.parse(budget) if isinstance(budget, str) else budget
     views = views or Views()
@@ -129,9 +130,14 @@ def _choices(
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Sizes on which the form holds for all these axes, in order."""
     domains = [domain for domain in form.domains if domain.axis in names]
+    if not domains:
+        raise InputError(
+            f"the form of {form.model} has none of the axes {', '.join(names)}",
+            [("seen", ", ".join(form.base)), ("fix", "derive it in T, H and W, or in T and S")],
+        )
     pinned = [domain.base for domain in domains if domain.pinned]
     candidates = sorted(set(sizes or (*usual, *pinned)))
-    choices = [size for size in candidates if all(size in domain for domain in domains)] if domains else [1]
+    choices = [size for size in candidates if all(size in domain for domain in domains)]
     if not choices:
         holds = ", ".join(map(str, domains))
         raise InputError(

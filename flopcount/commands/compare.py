@@ -76,7 +76,7 @@ def compare(
         show(comparison.table(), format)
         return
     write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} files below {out}", err=True)
+    typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)
 
 
 def _compare_command(

@@ -72,7 +72,7 @@ def report(
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
     write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} files below {out}", err=True)
+    typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)
     wrong = [cost.name for cost in costs if cost.check is not None and not cost.check.agrees]
     if wrong:
         typer.echo(f"not every difference from other counters is explained: {', '.join(wrong)}", err=True)

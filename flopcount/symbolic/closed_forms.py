@@ -46,6 +46,9 @@ class ClosedForm(Form):
     def __str__(self) -> str:
         return str(self.table())
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.model} on {self.input}>"
+
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 

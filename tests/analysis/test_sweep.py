@@ -181,6 +181,9 @@ def test_a_budget_below_the_smallest_clip_is_told():
     form = closed_form_of("r3d_18", rebuild=True)
     with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 needs"):
         largest_clips(form, Allowance.parse("1MMACs"))
+    for axes in ("T", "HW"):
+        with pytest.raises(InputError, match="the form of r3d_18 has none of the axes"):
+            largest_clips(closed_form_of("r3d_18", axes, rebuild=True), Allowance.parse("1GMACs"))
     with pytest.raises(InputError, match="takes none of the frames 0 to 0"):
         largest_clips(form, Allowance.parse("1GMACs"), frames=[0])
 
