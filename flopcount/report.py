@@ -421,11 +421,8 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
     """The old keywords that were given, each with a warning that names the new call."""
     present = {name: value for name, value in keywords.items() if value}
     for name in present:
-        warnings.warn(
-            f"{name}= is deprecated and will be removed in the next release: count first, then use {_NEW_CALLS[name]}",
-            DeprecationWarning,
-            stacklevel=3,
-        )
+        advice = f"count first, then use {_NEW_CALLS[name]}"
+        warnings.warn(f"{name}= is deprecated and goes in the next release: {advice}", DeprecationWarning, stacklevel=3)
     return present
 
 
