@@ -2,10 +2,12 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,69 @@ def test_the_face_of_a_package_is_no_home():
             continue
         homes = [node for node in ast.parse(path.read_text()).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
         assert not homes, f"{path} holds {homes[0].name}"
+
+
+def requirement_names(requirements):
+    return {canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in requirements}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared():
+    """What everyone gets, and what an extra brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for requirements in project["optional-dependencies"].values() for name in requirements]
+    return requirement_names(project["dependencies"]), requirement_names(extras)
+
+
+DISTRIBUTIONS = packages_distributions()
+
+
+def foreign(names):
+    """Distributions of modules that are neither Python's nor of this repository."""
+    here = {path.stem for folder in ("tests", "benchmarks", "reports") for path in (ROOT / folder).rglob("*.py")}
+    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - here - {"flopcount"}
+    return {canonical(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
+
+
+def imported(tree):
+    """Modules that a file imports, each with whether it does so only when a function is called."""
+    later = {id(node) for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        yield from ((name, id(node) in later) for name in names)
+
+
+def undeclared(source, always, extras):
+    """What a file imports that no one declares: at once it may take what everyone has, in a function an extra too."""
+    found = list(imported(ast.parse(source)))
+    at_once = foreign(name for name, later in found if not later)
+    return (at_once - always) | (foreign(name for name, _ in found) - always - extras)
+
+
+def test_every_library_that_the_package_imports_is_declared():
+    always, extras = declared()
+    for path in modules():
+        assert undeclared(path.read_text(), always, extras) == set(), path
+
+
+def test_what_tests_and_benchmarks_import_is_in_an_extra():
+    always, extras = declared()
+    for folder in ("tests", "benchmarks", "reports"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert undeclared(path.read_text(), always | extras, extras) == set(), path
+
+
+def test_a_library_that_is_not_declared_is_found():
+    at_once, later = "import numpy.linalg\nfrom torch import nn\nimport json", "def f():\n    import numpy"
+    assert undeclared(at_once, {"torch"}, {"numpy"}) == {"numpy"}
+    assert undeclared(later, {"torch"}, {"numpy"}) == set()
+    assert undeclared(later, {"torch"}, set()) == {"numpy"}
+    assert undeclared("import lazy_loader, yaml", {"lazy-loader"}, set()) == {"pyyaml"}
 
 
 PROGRAM = """

@@ -12,11 +12,13 @@ import pytest
 import torch
 from backward_rows import TESTED
 from modules import Apply
+from operators import PINNED, needs
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from flopcount import InputError, Kind, TensorSpec, Work, count_flops, rule
+from flopcount.commands.catalogue_tables import rules_table
 from flopcount.core.ops import Workload
 from flopcount.rules import RULES, registry
 from flopcount.rules.costing import cost
@@ -106,6 +108,7 @@ CONTRACTIONS = [
 
 @pytest.mark.parametrize(("name", "function", "shapes", "macs", "other"), CONTRACTIONS)
 def test_contractions(name, function, shapes, macs, other):
+    needs(name)
     report = report_of(function, *shapes)
     assert (report.macs, report.other_flops, report.uncosted) == (macs, other, ())
     assert name in [row.op for row in report.operators]
@@ -122,6 +125,7 @@ KERNELS = [
 
 @pytest.mark.parametrize(("kernel", "further"), KERNELS)
 def test_every_attention_kernel_is_attention(kernel, further):
+    needs(kernel)
     report = count_flops(
         Apply(lambda q: getattr(aten, kernel)(q, q, q, *further)[0]), TensorSpec((2, 3, 5, 8), "float16")
     )
@@ -326,6 +330,7 @@ def rows_of(tables):
 
 @pytest.mark.parametrize(("op", "cost"), rows_of([UNARY, BINARY]))
 def test_per_output_element(op, cost):
+    needs(op)
     further = FURTHER.get(op, ())
     shapes = [(2, 3, 3)] * (1 if op in " ".join(UNARY.values()).split() else 2)
     if further == "weight":
@@ -350,6 +355,7 @@ SINGLE = ("argsort",)  # a second argument that is not a tensor
     ],
 )
 def test_an_alias_is_counted_under_one_canonical_name(alias, name):
+    needs(alias, name)
     calls = {
         "clip": lambda x, y: aten.clip(x, 0, 1),
         "concat": lambda x, y: aten.concat([x, y]),
@@ -357,6 +363,7 @@ def test_an_alias_is_counted_under_one_canonical_name(alias, name):
         "tile": lambda x, y: aten.tile(x, [2, 2]),
         "outer": lambda x, y: aten.outer(x[0], y[0]),
         "ger": lambda x, y: aten.ger(x[0], y[0]),
+        "cross": lambda x, y: aten.cross(x, y, -1),  # without a dimension torch 2.15 warns
     }
     function = getattr(aten, alias)
     takes_two = len(getattr(function, function.overloads()[0])._schema.arguments) > 1 and alias not in SINGLE
@@ -507,8 +514,10 @@ OTHER = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:at..frobenius_norm is deprecated:UserWarning")  # since torch 2.15
 @pytest.mark.parametrize(("name", "function", "shapes", "other"), OTHER)
 def test_other_flops(name, function, shapes, other):
+    needs(name)
     parts = [nn.BatchNorm1d(4).eval()] if name == "aten.batch_norm" else []
     report = report_of(function, *shapes, parts=parts)
     assert (report.other_flops, report.macs, report.uncosted) == (other, 0, ()), str(report.by_operator())
@@ -725,6 +734,7 @@ FREE = {
 
 @pytest.mark.parametrize("op", sorted(FREE))
 def test_free_operators(op):
+    needs(op)
     fills = "empty" in op  # memory that nobody fills would be work out of sight
     report = report_of((lambda x: FREE[op](x).zero_()) if fills else FREE[op], (4, 6))
     assert (report.uncosted, report.macs) == ((), 0)
@@ -748,6 +758,7 @@ IN_PLACE_VIEWS = {
 @pytest.mark.parametrize("engine", ["meta", "fake", "real"])
 @pytest.mark.parametrize("op", sorted(IN_PLACE_VIEWS))
 def test_views_in_place_are_free_in_every_engine(op, engine):
+    needs(op)
     module = Apply(lambda x: getattr(aten, op)(x.clone(), *IN_PLACE_VIEWS[op]))
     costed = cost(trace(module, (TensorSpec((4, 6)),), engine=engine).ops)
     assert Kind.UNCOSTED not in [entry.kind for entry in costed]
@@ -794,6 +805,7 @@ def test_every_rule_is_documented_and_names_an_operator_that_exists(name):
     assert "rule " not in entry.source[:5]  # a source, not where the function stands
     namespace, _, rest = name.partition(".")
     if namespace == "aten":
+        needs(name)
         packet = getattr(aten, rest.split(".")[0])
         if "." in rest:
             assert rest.split(".")[1] in packet.overloads()
@@ -808,6 +820,29 @@ def clean_registry():
     yield
     registry._RULES.clear()
     registry._RULES.update(before)
+
+
+def test_rows_of_operators_that_torch_lacks_are_skipped_but_never_at_the_pinned_torch():
+    needs("relu", "aten.lstm.data", version="1.0")
+    with pytest.raises(pytest.skip.Exception, match=r"torch 1\.0\+cpu has no aten\.of_another_torch"):
+        needs("relu", "aten.of_another_torch.out", version="1.0+cpu")
+    with pytest.raises(pytest.fail.Exception, match=r"has no aten\.of_another_torch"):
+        needs("of_another_torch", version=f"{PINNED}+cpu")
+
+
+def test_a_rule_for_an_operator_that_torch_lacks_harms_nothing(clean_registry):
+    @rule("aten.of_another_torch", "aten.of_another_torch.out", kind=Kind.REDUCE)
+    def of_another_torch(self, *, out):
+        """Nothing here calls it.
+
+        Counts: one per element.
+        Source: https://example.org
+        """
+        return Work(other_flops=self.numel)
+
+    assert not hasattr(aten, "of_another_torch")
+    assert "aten.of_another_torch" in rules_table().to_markdown()
+    assert count_flops(nn.Linear(5, 4), (2, 5), strict=True).macs == 40
 
 
 @torch.library.custom_op("flopcount_tests::scale", mutates_args=())

@@ -514,6 +514,7 @@ class Recurrent(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:FutureWarning")  # since torch 2.15
 @pytest.mark.parametrize("options", [{}, {"engine": "real"}, {"mode": "train"}], ids=str)
 def test_what_a_scripted_module_sets_is_put_back(options):
     scripted = torch.jit.script(Recurrent())

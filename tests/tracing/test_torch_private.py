@@ -143,6 +143,7 @@ class Steps(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:FutureWarning")  # since torch 2.15
 def test_attributes_of_a_scripted_module_are_named():
     scripted = torch.jit.script(Steps())
     assert {"last", "step", "training"} <= {*scripted_attributes(scripted._c)}
