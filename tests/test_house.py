@@ -65,11 +65,12 @@ def declared():
 
 
 DISTRIBUTIONS = packages_distributions()
+BESIDE = ("tests", "benchmarks", "reports", "docs")
 
 
 def foreign(names):
     """Distributions of modules that are neither Python's nor of this repository."""
-    here = {path.stem for folder in ("tests", "benchmarks", "reports") for path in (ROOT / folder).rglob("*.py")}
+    here = {path.stem for folder in BESIDE for path in (ROOT / folder).rglob("*.py")} | {"generators"}
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - here - {"flopcount"}
     return {canonical(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
 
@@ -97,9 +98,9 @@ def test_every_library_that_the_package_imports_is_declared():
         assert undeclared(path.read_text(), always, extras) == set(), path
 
 
-def test_what_tests_and_benchmarks_import_is_in_an_extra():
+def test_what_stands_beside_the_package_imports_what_is_in_an_extra():
     always, extras = declared()
-    for folder in ("tests", "benchmarks", "reports"):
+    for folder in BESIDE:
         for path in (ROOT / folder).rglob("*.py"):
             assert undeclared(path.read_text(), always | extras, extras) == set(), path
 
