@@ -1,4 +1,4 @@
-// The scripts of the HTML page: ES modules that a browser runs.
+// The scripts that a browser runs: ES modules of the HTML page, and a script of the site.
 
 import js from "@eslint/js";
 import globals from "globals";
@@ -19,4 +19,5 @@ const rules = {
 export default [
   { linterOptions: { reportUnusedDisableDirectives: "error" }, rules },
   { files: ["flopcount/publishing/interactive/assets/*.js"], languageOptions: { globals: globals.browser } },
+  { files: ["docs/assets/*.js"], languageOptions: { globals: globals.browser, sourceType: "script" } },
 ];

@@ -24,9 +24,9 @@ if (location.protocol === "file:") {
     }
 
     answer(data) {
-      const event = new MessageEvent("message", { data });
-      this.onmessage?.(event);
-      this.dispatchEvent(event);
+      const message = new MessageEvent("message", { data });
+      this.onmessage?.(message);
+      this.dispatchEvent(message);
     }
 
     async postMessage(data) {
