@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
-from zoo import every
+from zoo import SIBLINGS, every
 
 from flopcount import (
     Clip,
@@ -288,14 +288,6 @@ def test_random_stacks_cost_what_their_form_says(stack, data):
 
 
 FEWER_STEPS = {"optical_flow_tvl1": {"scales": 2, "warps": 1, "iterations": 2}}
-
-
-# Deeper or wider than a network that is looked at along all axes; their blocks are the same.
-SIBLINGS = {
-    *("i3d_r50", "c2d_nl_r50", "two_stream_i3d", "slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8"),
-    *("slowfast_r101_50_50_16x8", "slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4"),
-    "mc3_18",
-}
 
 
 # Quick to count, but at many clips along several axes.
