@@ -42,7 +42,8 @@ SLOW_FIXTURES = {"costs"}  # cost reports of whole networks, which take seconds 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if SLOW_FIXTURES & set(item.fixturenames):
+        # `-m "not slow"` takes the place of the `-m "not audit"` that else holds, and means those too
+        if SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("audit"):
             item.add_marker(pytest.mark.slow)
 
 

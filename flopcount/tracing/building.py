@@ -119,6 +119,9 @@ class _BuildMode(MetaMode):
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
         """Nothing to check: an initialisation fills what it is given."""
 
+    def _record_call(self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False) -> None:
+        """Nor are calls told apart, which takes as long as making the tensors."""
+
 
 def _parameters_to_meta(module: nn.Module) -> None:
     """Small parameters were made for real; like the rest they have no values. Sharing is kept."""

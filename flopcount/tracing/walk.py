@@ -20,7 +20,7 @@ def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
     return modules
 
 
-# no function within the other: one that calls itself is a circle, which would keep the network until Python looks for it
+# not within the other: a function there that calls itself is a circle, and keeps the network until Python looks for it
 def _visit(path: str, module: nn.Module, seen: set[int], modules: list[tuple[str, nn.Module]]) -> None:
     if id(module) in seen:
         return
