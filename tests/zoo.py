@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.nn import init
 
+from flopcount.models.cards import ARCHITECTURES
+
 # One of each kind that are built and counted in no time; with the others such a test takes minutes.
 QUICK = {
     *("late_fusion_pool", "toy_late_fusion", "toy_early_fusion", "toy_3d_cnn", "c3d", "two_stream", "cnn_lstm"),
@@ -19,6 +21,7 @@ SIBLINGS = {
     *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
     *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
 }
+UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
 def every(names: Iterable[str], *, slow: Collection[str] = ()) -> list:
