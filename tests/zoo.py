@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import init
 
-from flopcount.models.cards import ARCHITECTURES
+from flopcount.models import CARDS
+from flopcount.models.cards import ARCHITECTURES, recorded_costs
 
 # One of each kind that are built and counted in no time; with the others such a test takes minutes.
 QUICK = {
@@ -24,9 +25,19 @@ SIBLINGS = {
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
-def every(names: Iterable[str], *, slow: Collection[str] = ()) -> list:
-    """All of them; those that are not quick, or not in this test, are marked slow."""
-    return [pytest.param(name, marks=[] if name in QUICK.difference(slow) else pytest.mark.slow) for name in names]
+# Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
+LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs()[name][0] > 150_000_000}
+
+
+def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:
+    """All of them; those that are not quick, or not in this test, are marked slow, or audits."""
+
+    def marks(name: str) -> list:
+        if name in audits:
+            return [pytest.mark.audit]
+        return [] if name in QUICK.difference(slow) else [pytest.mark.slow]
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
 
 
 @contextmanager
