@@ -1,4 +1,4 @@
-"""The tests themselves: no file imports another, and `-m "not slow"` runs something of each."""
+"""The tests themselves: no file imports another, `-m "not slow"` runs something of each, and audits are asked for."""
 
 import ast
 from pathlib import Path
@@ -32,6 +32,12 @@ def test_tests_stand_in_the_rooms_of_the_package():
     folders = {path.parent.name for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
     assert folders <= rooms
     assert rooms - folders == set()
+
+
+def test_audits_run_where_they_are_asked_for(request):
+    audits = [item for item in request.session.items if item.get_closest_marker("audit")]
+    assert not audits or "audit" in request.config.getoption("-m").split()
+    assert all(item.get_closest_marker("slow") for item in audits)
 
 
 def test_every_file_has_quick_tests(request):

@@ -1,8 +1,14 @@
 """The networks of the zoo as parameters of a test that goes over them."""
 
 from collections.abc import Collection, Iterable
+from contextlib import contextmanager
 
 import pytest
+import torch
+from torch.nn import init
+
+from flopcount.models import CARDS
+from flopcount.models.cards import ARCHITECTURES, recorded_costs
 
 # One of each kind that are built and counted in no time; with the others such a test takes minutes.
 QUICK = {
@@ -10,7 +16,41 @@ QUICK = {
     *("x3d_xs", "vit_b_8f", "cnn_attention", "tsm_r50", "alexnet"),
 }
 
+# Deeper, wider or less divided than another network here; their blocks are the same.
+SIBLINGS = {
+    *("c2d_r50", "i3d_r50", "c2d_nl_r50", "slow_r50_8x8", "two_stream_i3d", "swin3d_s", "swin3d_b"),
+    *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
+    *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
+}
+UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
-def every(names: Iterable[str], *, slow: Collection[str] = ()) -> list:
-    """All of them; those that are not quick, or not in this test, are marked slow."""
-    return [pytest.param(name, marks=[] if name in QUICK.difference(slow) else pytest.mark.slow) for name in names]
+
+# Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
+LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs()[name][0] > 150_000_000}
+
+
+def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:
+    """All of them; those that are not quick, or not in this test, are marked slow, or audits."""
+
+    def marks(name: str) -> list:
+        if name in audits:
+            return [pytest.mark.audit]
+        return [] if name in QUICK.difference(slow) else [pytest.mark.slow]
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
+
+
+@contextmanager
+def undrawn():
+    """Networks built here have zeros for random weights, which are the same work and take a tenth of the time."""
+
+    def zeros(tensor, *_, **__):
+        with torch.no_grad():
+            return tensor.zero_()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("normal_", "uniform_"):
+            patch.setattr(torch.Tensor, name, zeros)
+        for name in ("_no_grad_normal_", "_no_grad_uniform_", "_no_grad_trunc_normal_"):
+            patch.setattr(init, name, zeros)
+        yield

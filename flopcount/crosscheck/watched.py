@@ -111,6 +111,7 @@ def _watch(module: nn.Module, call: Callable[[Journal], Any], gradients: Any) ->
         listener,
     ):
         answer = call(journal)
+    listener.let_go()
     return answer, Watched(modules, tuple(cost(listener.ops)), tuple(path.calls), tuple(journal.formula_calls))
 
 

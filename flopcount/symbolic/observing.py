@@ -12,7 +12,7 @@ from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameErr
 from ..core.model_spec import ModelSpec
 from ..core.ops import CostedOp, Kind, Signature, TensorSpec
 from ..core.protocol import Clip as VideoClip
-from ..core.quantity import TABLE, counted
+from ..core.quantity import TABLE, Quantity, counted
 from ..core.result import ModuleInfo
 from ..models.by_name import input_of
 from ..models.loading import find_model
@@ -68,14 +68,21 @@ class Observation:
 def amounts(signature: Signature) -> tuple[int, ...]:
     """The amounts of `quantities`; symbols in the signature lead to symbols."""
     if signature.op == _PARAMETER:
-        elements = signature.arguments["self"].numel
-        owner = ModuleInfo("", "", elements, elements if signature.overload == _TRAINED else 0)
-        return tuple(0 if q.of_module is None else q.of_module(owner) for q in map(TABLE.__getitem__, quantities()))
-    return _amounts(costed_anew(signature))
+        return _of_parameter(signature.arguments["self"].numel, signature.overload, _rows())
+    return _amounts(costed_anew(signature), _rows())
 
 
-def _amounts(costed: CostedOp) -> tuple[int, ...]:
-    return tuple(0 if q.of_operator is None else q.of_operator(costed) for q in map(TABLE.__getitem__, quantities()))
+def _rows() -> list[Quantity]:
+    return [TABLE[name] for name in quantities()]
+
+
+def _of_parameter(elements: int, overload: str, rows: Sequence[Quantity]) -> tuple[int, ...]:
+    owner = ModuleInfo("", "", elements, elements if overload == _TRAINED else 0)
+    return tuple([0 if row.of_module is None else row.of_module(owner) for row in rows])
+
+
+def _amounts(costed: CostedOp, rows: Sequence[Quantity]) -> tuple[int, ...]:
+    return tuple([0 if row.of_operator is None else row.of_operator(costed) for row in rows])
 
 
 def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observation:
@@ -128,21 +135,24 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
+    rows = _rows()
     for costed in cost(trace(module, args, kwargs).ops):
         if costed.kind is not Kind.VIEW:
-            yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed))
+            yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed, rows))
 
 
 def _parameters(module: nn.Module) -> Iterable[Entry]:
     """Every parameter once, with the first module that has it."""
     seen: set[int] = set()
+    rows = _rows()
     for path, part in named_modules(module):
         for name, parameter in part._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
                 spec = TensorSpec(tuple(parameter.shape), str(parameter.dtype))
                 signature = Signature(_PARAMETER, _TRAINED if parameter.requires_grad else "", {"self": spec}, ())
-                yield Entry(path, name, None, signature, amounts(signature))
+                of_it = _of_parameter(spec.numel, signature.overload, rows)
+                yield Entry(path, name, None, signature, of_it)
 
 
 def _refused(error: FlopcountError) -> Refused:

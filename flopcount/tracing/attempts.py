@@ -62,7 +62,7 @@ def attempt(
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
-            with _undone(keeper, beside.owner), _told(module, path, rung, beside):
+            with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(module, path, rung, beside):
                 with leaving(begun.mode), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
@@ -74,6 +74,20 @@ def attempt(
                     named = module.named_parameters()
                     settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
     return result, begun.mode, settled
+
+
+@contextmanager
+def _let_go(mode: RecordingMode, beside: Beside) -> Iterator[None]:
+    """Circles that hold the module are undone; Python looks for them so seldom that large networks would pile up."""
+    try:
+        yield
+    finally:
+        mode.let_go()
+        beside.on_answer = _nothing
+
+
+def _nothing() -> None:
+    """What is left to do once a run is over."""
 
 
 @contextmanager

@@ -118,6 +118,9 @@ class _BuildMode(MetaMode):
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
         """Check nothing: an initialisation fills its argument."""
 
+    def _record_call(self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False) -> None:
+        """Nor are calls told apart, which takes as long as making the tensors."""
+
 
 def _parameters_to_meta(module: nn.Module) -> None:
     """Move the small real parameters to meta, so that no parameter has values; shared ones stay shared."""

@@ -39,6 +39,11 @@ class DatalessMode(RecordingMode):
         self._unwritten: dict[int, tuple[Any, Scope]] = {}  # memory without values, and the scope that allocated it
         self._strangers: Callable[[], object] | None = None
 
+    def let_go(self) -> None:
+        """Nor of the handlers, which are methods of this."""
+        super().let_go()
+        self._handlers.clear()
+
     # Work out of sight
 
     @property

@@ -130,6 +130,10 @@ class RecordingMode(TorchDispatchMode):
         """The result of an operator in another thread, without recording it."""
         return func(*args, **kwargs)
 
+    def let_go(self) -> None:
+        """The run is over: nothing of the module, which would stay in memory with whatever still refers to this."""
+        self.their_tensors = list
+
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
         if isinstance(predicate, torch.Tensor):
@@ -436,6 +440,12 @@ class NativeMode(RecordingMode):
         """Watch fake tensors: all are made in this trace, so any other is of another thread."""
         if not self.is_real:
             self.sources.strangers = refuse
+
+    def let_go(self) -> None:
+        """Nor of what followed the data, which calls this."""
+        super().let_go()
+        del self.sources
+        self.prepare = None
 
 
 def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:

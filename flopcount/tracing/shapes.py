@@ -337,6 +337,18 @@ def _adaptive_kernel(axes: int) -> Callable[..., Layout | None]:
     return lambda x, output_size: pool(x, output_size) if isinstance(x, Layout) and x.contiguous else None
 
 
+def _grid_sampler(x: Any, grid: Any, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Layout | None:
+    """Of pictures; torch's meta kernel takes bicubic ones apart, in half a second for each new shape."""
+    if not _plain(x, grid) or len(x.shape) != 4 or len(grid.shape) != 4:
+        return None
+    if x.shape[0] != grid.shape[0] or grid.shape[3] != 2 or interpolation_mode not in _MODES:
+        return None
+    return row_major((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+
+
+_MODES = (0, 1, 2)  # bilinear, nearest, bicubic
+
+
 def _cat(tensors: Any, dim: int = 0) -> Layout | None:
     if not tensors or not _alike(*tensors) or len({len(t.shape) for t in tensors}) != 1 or not tensors[0].shape:
         return None
@@ -371,6 +383,7 @@ SHAPES: Mapping[str, Shape] = {
     **{f"aten.max_pool{axes}d": _max_pool(axes) for axes in (1, 2, 3)},
     **{f"aten.avg_pool{axes}d": _avg_pool(axes) for axes in (2, 3)},
     **{f"aten.adaptive_avg_pool{axes}d": _adaptive(axes) for axes in (2, 3)},
+    "aten.grid_sampler": _grid_sampler,
     "aten.cat": _cat,
     "aten.stack": _stack,
     "aten.pow": _pow,
@@ -390,6 +403,7 @@ ALIASES: Mapping[str, Shape] = {
     "aten.rsub": _rsub,  # its operands are swapped, and the first tensor decides the strides
     "aten.bmm": _bmm,  # batches of matrices alone, without the broadcasting of `matmul`
     "aten.vdot": lambda x, y: None,  # vectors alone
+    "aten.grid_sampler_3d": lambda *args: None,  # volumes alone
     "aten.index_select": _index_select,  # along a given axis
     **{f"aten._adaptive_avg_pool{axes}d": _adaptive_kernel(axes) for axes in (2, 3)},  # never a mean
 }

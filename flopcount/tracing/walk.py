@@ -15,23 +15,23 @@ __all__ = ["Inventory", "named_modules"]
 
 def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
     """The same as `list(root.named_modules())`: each module once, under its first name, before its children."""
-    seen: set[int] = set()
     modules: list[tuple[str, nn.Module]] = []
-
-    def visit(path: str, module: nn.Module) -> None:
-        if id(module) in seen:
-            return
-        seen.add(id(module))
-        modules.append((path, module))
-        children = module._modules
-        if children:
-            prefix = f"{path}." if path else ""
-            for name, child in children.items():
-                if child is not None:
-                    visit(prefix + name, child)
-
-    visit("", root)
+    _visit("", root, set(), modules)
     return modules
+
+
+# not within the other: a function there that calls itself is a circle, and keeps the network until Python looks for it
+def _visit(path: str, module: nn.Module, seen: set[int], modules: list[tuple[str, nn.Module]]) -> None:
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    modules.append((path, module))
+    children = module._modules
+    if children:
+        prefix = f"{path}." if path else ""
+        for name, child in children.items():
+            if child is not None:
+                _visit(prefix + name, child, seen, modules)
 
 
 @dataclass(frozen=True, slots=True)

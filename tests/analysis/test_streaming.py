@@ -27,6 +27,12 @@ OPTIONS = {
 STREAMABLE = [(name, options) for name in CLIPS for options in OPTIONS.get(name, [{}])]
 
 
+@pytest.fixture(scope="module", params=STREAMABLE, ids=str)
+def streamed(request):
+    """A network with weights and its clip; nearly all of a test's time is spent on drawing them."""
+    return built(*request.param)
+
+
 def built(name, options):
     torch.manual_seed(0)
     model = create_model(name, clip=CLIPS[name], num_classes=3, **options).eval()
@@ -48,9 +54,8 @@ def stepped(model, frames, stride):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "options"), STREAMABLE, ids=str)
-def test_frames_one_by_one_give_what_the_clip_gives(name, options):
-    model, clip = built(name, options)
+def test_frames_one_by_one_give_what_the_clip_gives(streamed):
+    model, clip = streamed
     assert isinstance(model, Streamable)
     x = video(clip, clip.frames)
     with torch.no_grad():
@@ -59,9 +64,8 @@ def test_frames_one_by_one_give_what_the_clip_gives(name, options):
         torch.testing.assert_close(stepped(model, x, stride)[0][-1], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), STREAMABLE, ids=str)
-def test_later_frames_give_what_the_last_clip_or_one_long_step_gives(name, options):
-    model, clip = built(name, options)
+def test_later_frames_give_what_the_last_clip_or_one_long_step_gives(streamed):
+    model, clip = streamed
     x = video(clip, clip.frames + 2, batch=1)
     outputs, state = stepped(model, x, 1)
     with torch.no_grad():

@@ -180,13 +180,15 @@ def timm_families():
 @pytest.mark.slow
 @needs("timm")
 @pytest.mark.filterwarnings("ignore")
-def test_every_family_of_timm(compared):
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.audit)])
+def test_families_of_timm(compared, every):
     """Each counted strictly, every shape of ours beside torch's, and the whole beside torch's counter."""
     families = timm_families()
-    by_torch = sum(map(check_model, families.values()))
-    assert len(compared) > 1000
     assert len(families) > 80
-    assert by_torch > 0.8 * len(families)
+    names = list(families.values())[::every]
+    by_torch = sum(map(check_model, names))
+    assert len(compared) > 10 * len(names)
+    assert by_torch > 0.8 * len(names)
 
 
 WHOLE = ["pytorchvideo:[!s]*", "torchvision:*3d*", "torchvision:mvit*", "torchvision:*_mobilenet_*"]
@@ -299,12 +301,12 @@ COMMITTED = Path(__file__).parent.parent.parent / "reports" / "survey.csv"
 
 
 def committed_rows():
-    """A model of every eighth of each library, as the committed survey has it."""
+    """A model of every fifth of each library, as the committed survey has it."""
     libraries = defaultdict(list)
     for row in csv.DictReader(COMMITTED.read_text().splitlines()):
         if not row["problem"]:
             libraries[row["model"].rpartition(":")[0]].append(row)
-    return [rows[len(rows) * part // 8] for rows in libraries.values() for part in range(8)]
+    return [rows[len(rows) * part // 5] for rows in libraries.values() for part in range(5)]
 
 
 @needs("torchvision", "pytorchvideo", "timm", "transformers")

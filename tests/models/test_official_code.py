@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 
-from flopcount import Clip, Kind, count_model, create_model, weightless
-from flopcount.models.library_registry import library_model
+from flopcount import Clip, Kind, count_flops, count_model, weightless
+from flopcount.core.model_spec import ModelSpec
+from flopcount.models.by_name import input_of
+from flopcount.models.loading import find_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, which use much that torch deprecates
 CONTRACTIONS = (Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT)
@@ -40,15 +42,19 @@ PAIRS = [
 
 @pytest.mark.parametrize(("ours", "theirs", "clip"), PAIRS)
 def test_layer_by_layer(ours, theirs, clip):
-    library, name = theirs.split(":")
+    library, _ = theirs.split(":")
     importlib.util.find_spec(library) or pytest.skip(f"{library} is not installed")
-    mine = count_model(ours, clip=clip, strict=True)
-    other = count_model(theirs, clip=mine.input.clip, strict=True)
+    spec = ModelSpec(ours, clip)
+    ours_built = weightless(find_model(spec))
+    their_spec = ModelSpec(theirs, ours_built.recipe.clip)
+    theirs_built = weightless(find_model(their_spec))
+    mine, other = (
+        count_flops(built, input_of(built, asked), strict=True)
+        for built, asked in ((ours_built, spec), (theirs_built, their_spec))
+    )
     assert other.input.shapes[-1] == mine.input.shapes[-1]
     assert layers(mine) == layers(other)
     assert (mine.macs, mine.params) == (other.macs, other.params)
-    ours_built = weightless(create_model, ours, clip=clip)
-    theirs_built = weightless(library_model(library, name, mine.input.clip, None, {}))
     assert weights(ours_built) == weights(theirs_built)
 
 

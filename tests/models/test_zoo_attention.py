@@ -5,6 +5,7 @@ by layer, and so are their parameters; with the same weights they give the same 
 """
 
 import itertools
+from functools import cache
 from math import prod
 
 import pytest
@@ -20,6 +21,7 @@ from flopcount.models.networks.swin3d import ShiftedWindowAttention3d
 from flopcount.models.torchvision_operators import ready_torchvision
 
 
+@cache  # several printed numbers are of one network
 def count(name, **kwargs):
     model = weightless(create_model, name, **kwargs).eval()
     return count_flops(model, tuple((1, *shape) for shape in model.recipe.inputs), strict=True)

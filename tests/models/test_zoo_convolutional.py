@@ -4,6 +4,8 @@ Integers marked "pytorchvideo" or "torchvision" are counts of those libraries' o
 torchvision 0.28) with the same input: equal in total and layer by layer, and so are their parameters.
 """
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from flopcount import InputError, Kind, UnknownNameError, count_flops, create_mo
 from flopcount.models.networks.nonlocal_block import PAIRWISE, NonLocal, insert_nonlocal
 
 
+@cache  # several printed numbers are of one network
 def count(name, **kwargs):
     model = weightless(create_model, name, **kwargs).eval()
     return count_flops(model, tuple((1, *shape) for shape in model.recipe.inputs), strict=True)

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 from states import global_state, module_state
-from zoo import every
+from zoo import UNLIKE, every, undrawn
 
 from flopcount import ForwardError, check, count_flops, create_model
 from flopcount.models import CARDS
@@ -27,15 +27,16 @@ def built(request):
     card = ARCHITECTURES[request.param]
     if card.requires:
         pytest.importorskip(card.requires)
-    torch.manual_seed(0)
-    model = create_model(card.name, clip=card.smallest, num_classes=3).eval()
+    with undrawn():
+        model = create_model(card.name, clip=card.smallest, num_classes=3).eval()
     return model, tuple((2, *shape) for shape in model.recipe.inputs)
 
 
-def test_one_answer_on_every_engine_and_nothing_left_behind(built):
+def test_one_answer_on_every_engine_and_nothing_left_behind(built, request):
     model, shapes = built
     before = module_state(model), global_state()
-    reports = {engine: count_flops(model, shapes, engine=engine, strict=True) for engine in ENGINES}
+    engines = ENGINES if request.node.callspec.params["built"] in UNLIKE else ("meta", "real")
+    reports = {engine: count_flops(model, shapes, engine=engine, strict=True) for engine in engines}
     assert (module_state(model), global_state()) == before
     meta = reports["meta"]
     for engine, report in reports.items():
@@ -74,7 +75,8 @@ def test_a_failing_forward_leaves_nothing_behind(built):
     model, shapes = built
     before = module_state(model), global_state()
     last = model.get_submodule([row.path for row in count_flops(model, shapes).modules if row.calls][-1])
-    for error in (RuntimeError("half way"), KeyboardInterrupt()):
+    half_way = RuntimeError("half way")
+    for engine, error in (("meta", half_way), ("real", half_way), ("meta", KeyboardInterrupt())):
 
         def fail(*_, error=error):
             raise error
@@ -82,7 +84,7 @@ def test_a_failing_forward_leaves_nothing_behind(built):
         handle = last.register_forward_pre_hook(fail)
         try:
             with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ForwardError):
-                count_flops(model, shapes)
+                count_flops(model, shapes, engine=engine)
         finally:
             handle.remove()
     assert (module_state(model), global_state()) == before

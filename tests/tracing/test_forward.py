@@ -1,5 +1,8 @@
 """Law 4, no side effects; module paths; weightless building; error texts."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from states import Untidy, full_module_state, global_state
@@ -117,6 +120,23 @@ def test_an_interrupt_leaves_nothing_behind():
         trace(module, (spec(2),))
     assert global_state() == before
     assert not hasattr(module, "x")
+
+
+@pytest.mark.parametrize("dataflow", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_network_goes_as_soon_as_nobody_holds_it(engine, dataflow):
+    """Not when Python next looks for circles, which it does so seldom that large networks would pile up."""
+    trace(nn.Linear(8, 4), (spec(2, 8),), engine=engine)  # what this imports keeps its frames
+    module = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Sequential(nn.ReLU())).eval()
+    held = weakref.ref(module[0].weight)
+    gc.disable()
+    try:
+        traced = trace(module, (spec(2, 8),), engine=engine, dataflow=dataflow)
+        del module
+        assert held() is None
+    finally:
+        gc.enable()
+    assert traced.ops
 
 
 def test_lazy_modules_stay_lazy():

@@ -113,6 +113,22 @@ def test_adaptive_pools(axes, layout, data):
     agree(f"_adaptive_avg_pool{axes}d", x, sizes)
 
 
+@given(st.tuples(axis, size, axis, axis), axis, axis, layouts, st.data())
+@settings(max_examples=60)
+def test_sampled_pictures(shape, height, width, layout, data):
+    draw = data.draw
+    x = tensor(shape, layout, draw(dtypes))
+    batch, coordinates = draw(st.sampled_from([shape[0], shape[0], 2])), draw(st.sampled_from([2, 2, 2, 3]))
+    grid = tensor((batch, height, width, coordinates), draw(layouts), draw(st.sampled_from([x.dtype, torch.float32])))
+    further = draw(st.integers(0, 3)), draw(st.integers(0, 2)), draw(st.booleans())
+    agree("grid_sampler", x, grid, *further)
+    agree("grid_sampler_2d", x, grid, *further)
+
+
+def test_pictures_are_no_volumes():
+    assert not agree("grid_sampler_3d", tensor((2, 3, 5, 6)), tensor((2, 4, 7, 2)), 2, 1, True)
+
+
 def test_one_pixel_of_the_kernel_alone_has_strides_of_its_own():
     """A regression that random cases found: `adaptive_avg_pool3d` runs a mean there."""
     x = torch.empty_strided((2, 3, 1, 1, 1), (3, 1, 3, 3, 3), device="meta")
@@ -275,6 +291,7 @@ def plain_calls():
         "adaptive_avg_pool3d": (video, [1, 1, 1]),
         "_adaptive_avg_pool2d": (image, [1, 1]),
         "_adaptive_avg_pool3d": (video, [1, 1, 1]),
+        **dict.fromkeys(("grid_sampler", "grid_sampler_2d"), (image, tensor((1, 5, 6, 2)), 2, 1, True)),
         "cat": ([tensor((2, 3)), tensor((2, 4))], 1),
         "stack": ([x, x], -1),
         "pow": (x, 0.75),
@@ -310,7 +327,8 @@ def shaped(op):
 def answered():
     """Operators with a shape function, including aliases with the arguments of their canonical operator."""
     names = [name.removeprefix("aten.") for name in RULES if name.startswith("aten.") and name.count(".") == 1]
-    return sorted(op for op in names if shaped(op) and op != "vdot")  # excluded, since it looks like matmul
+    refused = {"vdot", "grid_sampler_3d"}  # since they look like matmul and grid_sampler
+    return sorted(op for op in names if shaped(op) and op not in refused)
 
 
 @pytest.mark.parametrize("op", answered())

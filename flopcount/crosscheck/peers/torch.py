@@ -75,6 +75,7 @@ def _listen(
             module.requires_grad_(False)
         with below, counter, path, listener:
             drain(module(*args, **kwargs), type(module).__name__)
+    listener.let_go()
     return listener, counter.get_total_flops()
 
 
