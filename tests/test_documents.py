@@ -14,8 +14,10 @@ from flopcount.rules import registry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-NOTEBOOKS = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}  # test_notebooks.py runs these
-PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.stem not in NOTEBOOKS)
+DOCS = ROOT / "docs"
+MADE = {DOCS / "gallery" / f"{path.stem}.md" for path in (ROOT / "examples").glob("*.ipynb")}  # test_notebooks.py
+MADE |= set((DOCS / "reference").glob("*.md"))  # test_site.py
+PAGES = sorted(set(DOCS.rglob("*.md")) - MADE)
 LANGUAGES = {"console", "pycon", "python", "toml", "yaml", "json", "text", "sh", "bash"}
 SET_UP = (
     "python3 -m venv ",

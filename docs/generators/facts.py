@@ -14,7 +14,7 @@ _HEAD = """# Facts and their sources
 
 What papers and model zoos print, as the package holds it. A row without a URL and a place there is refused. Costs are
 copied digit by digit, under the source's own word for their unit; whether they are right is another question, which
-[the verdicts](../gallery/published.md) answer.
+[the verdicts](../../reports/published.md) answer.
 """
 
 
