@@ -82,7 +82,7 @@ class Check:
                 row.path or f"({self.report.model})",
                 row.macs,
                 *(row.counts.get(t, "failed") for t in tools),
-                _verdict(row),
+                _verdict(row, tools),
             )
             for row in self.rows
         )
@@ -92,6 +92,12 @@ class Check:
         )
         title = f"{self.report.model}: MACs by flopcount, {', '.join(tools)}, on {self.device}"
         return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def _notes(self) -> Iterator[str]:
         for peer in self.peers:
@@ -133,12 +139,18 @@ def _ratio(peer: PeerCount, ours: int) -> str:
     return f"{conversion}: {peer.printed / peer.per_mac / ours:.4f} × ours"
 
 
-def _verdict(row: CheckRow) -> str:
+def _verdict(row: CheckRow, tools: Iterable[str]) -> str:
+    """What the tools that ran say; one that failed says nothing."""
     left = [tool for tool in row.counts if row.unexplained(tool)]
     if left:
         return f"unexplained: {', '.join(left)}"
     differing = dict.fromkeys(cause.tool for cause in row.causes)
-    return f"explained: {', '.join(differing)}" if differing else "equal"
+    if differing:
+        return f"explained: {', '.join(differing)}"
+    failed = [tool for tool in tools if tool not in row.counts]
+    if failed:
+        return "not compared" if not row.counts else f"equal, but {', '.join(failed)} failed"
+    return "equal"
 
 
 def _summed(causes: Iterable[Cause]) -> Iterator[tuple[str, Reason, int, int]]:

@@ -72,7 +72,7 @@ def _notes(form: Form) -> Iterator[str]:
         yield "--rebuild builds a model by name anew for each clip, so the form includes the parts sized to the clip"
     if any(domain.axis == "S" for domain in form.domains):
         yield "S is the side of a square: H = W = S"
-    yield f"equal to a count at each of {form.checked} clips"
+    yield f"equal to a count at {f'each of {form.checked} clips' if form.checked != 1 else 'one clip'}"
     if form.uncosted:
         yield f"UNCOSTED {', '.join(form.uncosted)}: missing from every formula"
 

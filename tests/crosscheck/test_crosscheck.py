@@ -296,7 +296,7 @@ def test_a_tool_that_fails_is_named_and_nothing_passes_silently():
     text = str(result.table())
     assert "fvcore failed: NotImplementedError: not for tracing\n" in text
     assert "agreement" not in text
-    assert result.table().rows == (("0", 24, "failed", 24, "equal"),)
+    assert result.table().rows == (("0", 24, "failed", 24, "equal, but fvcore failed"),)
     assert result.table().total == ("total", 24, "failed", 24, "")
 
 
