@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from generators.interactive_page import interactive_page
-from generators.repository import on_site, repository_files
+from generators.repository import placed, repository_files
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -23,4 +23,4 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **others: Any) -> str:
     """Set links out of docs/ anew."""
-    return on_site(markdown, page.file.src_uri)
+    return placed(markdown, page.file.src_uri)

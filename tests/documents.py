@@ -16,6 +16,7 @@ import io
 import re
 import runpy
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Page:
             path = self.folder / title
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(body)
+            sys.modules.pop(path.stem, None)  # of an earlier version, or of another test
         elif language == "console":
             return match[0].replace(body, self._console(body))
         elif language == "pycon":

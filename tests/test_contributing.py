@@ -95,8 +95,9 @@ def done(folder, before):
         file = folder / path
         if path.endswith("quantity.py"):
             text = file.read_text()
-            assert text.count('    )\n}\n"""By name') == 1
-            block = text.replace('    )\n}\n"""By name', f'        {block.strip()},\n    )\n}}\n"""By name')
+            assert text.count('    )\n}\n"""Quantities by name') == 1
+            row = f'        {block.strip()},\n    )\n}}\n"""Quantities by name'
+            block = text.replace('    )\n}\n"""Quantities by name', row)
         elif file.exists():
             block = f"{file.read_text()}\n{block}"
         file.write_text(block)

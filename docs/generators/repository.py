@@ -7,7 +7,7 @@ import posixpath
 
 from .markdown import ROOT, relinked
 
-__all__ = ["on_site", "repository_files"]
+__all__ = ["placed", "repository_files"]
 
 _REPORTS = ("audit", "c3d", "kinetics400", "lecture", "published", "speed", "survey")
 
@@ -35,7 +35,7 @@ def repository_files() -> dict[str, str | bytes]:
     return files
 
 
-def on_site(text: str, page: str) -> str:
+def placed(text: str, page: str) -> str:
     """A page of docs/ with its links to the repository set to the site; one to what is not there is its text alone."""
     return text if page in {*_PAGES.values()} else _relinked(text, f"docs/{page}", page)
 

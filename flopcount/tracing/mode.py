@@ -33,7 +33,6 @@ from .uncountable import Unknown, refuse_operator, refuse_tensor
 
 __all__ = ["SILENT", "NativeMode", "RecordingMode", "Unknown", "call_key", "is_view_of", "make_signature"]
 
-
 SILENT = ("prim", "profiler")  # namespaces that read metadata or mark time, which is no work of a network
 
 
@@ -409,10 +408,9 @@ class NativeMode(RecordingMode):
     def fills(self, storage: torch.UntypedStorage) -> bool:
         """Write on real tensors only, and undo it for memory from outside of this trace."""
         if self.is_real:
-            whole = whole_of(storage)
             if storage_id(storage) not in self.sources:
-                self.keeper.values(whole)
-            self.sources.written([whole])
+                self.keeper.values(whole_of(storage))
+            self.sources.written([whole_of(storage)])
         return self.is_real
 
     def given(self, values: Any) -> None:
@@ -422,11 +420,10 @@ class NativeMode(RecordingMode):
     def returned(self, result: Any) -> None:
         """The caller reads the returned tensors."""
         for leaf in leaves_of(result):
-            if isinstance(leaf, torch.Tensor):
-                if leaf.layout == torch.strided:
-                    self.sources.read([leaf])
-            else:
+            if not isinstance(leaf, torch.Tensor):
                 self.sources.array(leaf)
+            elif leaf.layout == torch.strided:
+                self.sources.read([leaf])
 
     def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run an operator unrecorded, after keeping the tensors that it writes to."""

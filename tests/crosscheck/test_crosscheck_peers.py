@@ -467,7 +467,7 @@ def test_tools_by_name(monkeypatch):
     with pytest.raises(InputError, match="no tool to check against"):
         check(module, (2, 3), against=[])
     monkeypatch.setattr("flopcount.crosscheck.peer.find_spec", lambda name: None)
-    fix = r"pip install calflops, or pip install -e '\.\[peers\]' in a checkout of flopcount, or check"
+    fix = r"pip install calflops transformers, or pip install -e '\.\[peers\]' in a checkout of flopcount, or check"
     with pytest.raises(InputError, match=rf"calflops is not installed\n  fix     {fix}"):
         check(module, (2, 3), against=("calflops",))
 

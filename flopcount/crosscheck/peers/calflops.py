@@ -163,4 +163,4 @@ def _convolution(call: FormulaCall) -> Extras:
     return ((_LOST, prod(weight) * shape[0] * (claimed - prod(shape[2:]))),)
 
 
-PEER = watched_peer("calflops", _run, _causes, "calflops>=0.3.2")
+PEER = watched_peer("calflops", _run, _causes, "calflops>=0.3.2", "transformers>=4.57")  # which it imports
