@@ -45,7 +45,8 @@ class Page:
             path = self.folder / title
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(body)
-            sys.modules.pop(path.stem, None)  # of an earlier version, or of another test
+            if path.suffix == ".py":
+                sys.modules.pop(path.stem, None)  # an earlier version, or that of another test
         elif language == "console":
             return match[0].replace(body, self._console(body))
         elif language == "pycon":

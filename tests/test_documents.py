@@ -5,11 +5,14 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 from documents import BLOCK, Page, shortened, steps
 
+from flopcount.cli import app
 from flopcount.rules import registry
 
 ROOT = Path(__file__).parent.parent
@@ -89,3 +92,35 @@ def test_what_is_typed_ends_where_it_is_complete():
     assert steps(">>> for i in x:\n...     i\n...\n1\n", ">>> ") == [([">>> for i in x:", "...     i", "..."], ["1"])]
     assert steps(">>> for i in x:\n...     i\n1\n", ">>> ") == [([">>> for i in x:", "...     i"], ["1"])]
     assert steps(">>> a\n1\n...\n", ">>> ") == [([">>> a"], ["1", "..."])]
+
+
+OPTION = re.compile(r"--[a-z][a-z-]*")
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def unknown(words, commands):
+    """What a command line names that there is not."""
+    name, *rest = words
+    if name.startswith("-") or name.isupper():
+        return []
+    if name not in commands:
+        return [name]
+    options = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+    return [word for word in rest if OPTION.fullmatch(word) and word not in options]
+
+
+@pytest.mark.parametrize("path", [README, *PAGES], ids=name)
+def test_commands_in_prose_exist(path):
+    commands = typer.main.get_command(app).commands
+    prose = BLOCK.sub("", path.read_text())
+    for text in re.findall(r"`flopcount ([^`]+)`", prose):
+        assert unknown(text.split(), commands) == [], text
+    for text in re.findall(r"-e '\.\[([\w,]+)\]'", path.read_text()):
+        assert set(text.split(",")) <= set(EXTRAS), text
+
+
+def test_a_command_that_is_mistyped_in_prose_is_found():
+    commands = typer.main.get_command(app).commands
+    assert unknown(["verfy", "c3d"], commands) == ["verfy"]
+    assert unknown(["verify", "c3d", "--printd", "99"], commands) == ["--printd"]
+    assert unknown(["verify", "c3d", "--printed", "99"], commands) == []

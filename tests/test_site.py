@@ -19,7 +19,8 @@ from generators import pages
 from generators.markdown import relinked
 
 ROOT = Path(__file__).parent.parent
-LOADED = {"script": "src", "link": "href", "img": "src", "source": "srcset", "iframe": "src"}
+LOADED = ("src", "srcset", "data", "poster", "background")  # attributes that load; of a link it is href
+STYLE_LOADS = re.compile(r"(?:url\(\s*[\"']?|@import\s*[\"'])\s*(?:https?:)?//", re.IGNORECASE)
 
 
 class Page(HTMLParser):
@@ -27,7 +28,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.ids, self.leads, self.loads = set(), [], []
+        self.ids, self.leads, self.loads, self.styles = set(), [], [], []
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
@@ -35,8 +36,16 @@ class Page(HTMLParser):
         self.ids |= {attrs.get("id"), attrs.get("name")} - {None}
         if tag == "a" and attrs.get("href"):
             self.leads.append(attrs["href"])
-        if tag in LOADED and attrs.get(LOADED[tag]) and attrs.get("rel") not in ("canonical", "prev", "next"):
-            self.loads.append(attrs[LOADED[tag]])
+        loading = LOADED + (
+            ("href",) if tag == "link" and attrs.get("rel") not in ("canonical", "prev", "next") else ()
+        )
+        for name in loading:
+            places = (attrs.get(name) or "").split(",") if name == "srcset" else [attrs.get(name) or ""]
+            self.loads += [place.split()[0] for place in places if place.split()]
+        self.styles.append(attrs.get("style") or "")
+
+    def handle_data(self, data):
+        self.styles.append(data if self.lasttag == "style" else "")
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +81,9 @@ def test_the_site_is_whole_and_stands_alone(site):
                 broken.append(f"{path.relative_to(site)}: {link}")
     assert broken == []
     assert foreign == []
-    styles = [path for path in site.rglob("*.css") if re.search(r"url\(\s*[\"']?https?:", path.read_text())]
-    assert styles == []
+    styles = {path: path.read_text() for path in site.rglob("*.css")}
+    styles |= {path: "\n".join(page.styles) for path, page in parsed.items()}
+    assert [path.name for path, text in styles.items() if STYLE_LOADS.search(text)] == []
     for term in ("multiply-accumulates", "receptive_field", "kinetics400"):
         assert term in (site / "search" / "search_index.json").read_text()
 

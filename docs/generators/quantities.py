@@ -11,9 +11,9 @@ __all__ = ["quantities_page"]
 
 _HEAD = """# Quantities
 
-What a cost is made of. Tables, JSON, csv, pages, closed forms, sweeps, diffs and budgets all have these, under these
-names, and a result has them as attributes. All are exact integers. [What is counted](../explanation/what_is_counted.md)
-says what each means.
+What a cost is made of. A result has these as attributes, and JSON under these names. Tables, csv, pages, closed forms,
+sweeps, diffs and budgets have those that layers show, each under its heading. All are exact integers.
+[What is counted](../explanation/what_is_counted.md) says what each means.
 """
 
 

@@ -104,11 +104,17 @@ def largest_clips(
         batch: clips that the form counts at once, each of another video; each has an equal share of the cost.
 
     Raises:
-        InputError: the form has no T or no size, not even the smallest clip fits, or the form holds for none of the
+        InputError: the form lacks T or a side, not even the smallest clip fits, or the form holds for none of the
             sizes.
     """
     budget = Allowance.parse(budget) if isinstance(budget, str) else budget
     views = views or Views()
+    axes = {domain.axis for domain in form.domains}
+    if "T" not in axes or not ({"S"} <= axes or {"H", "W"} <= axes):
+        raise InputError(
+            f"the form of {form.model} is not one of frames and of both sides",
+            [("seen", f"a form in {', '.join(form.base)}"), ("fix", "derive it in T, H and W, or in T and S")],
+        )
     t = _choices(form, ("T",), frames, range(1, MOST_FRAMES + 1), "frames")
     s = _choices(form, ("H", "W", "S"), sizes, SIZES, "sizes")
     at = {domain.axis: (t[:, None] if domain.axis == "T" else s[None, :]) for domain in form.domains}
@@ -130,11 +136,6 @@ def _choices(
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Sizes on which the form holds for all these axes, in order."""
     domains = [domain for domain in form.domains if domain.axis in names]
-    if not domains:
-        raise InputError(
-            f"the form of {form.model} has none of the axes {', '.join(names)}",
-            [("seen", ", ".join(form.base)), ("fix", "derive it in T, H and W, or in T and S")],
-        )
     pinned = [domain.base for domain in domains if domain.pinned]
     candidates = sorted(set(sizes or (*usual, *pinned)))
     choices = [size for size in candidates if all(size in domain for domain in domains)]
@@ -147,7 +148,8 @@ def _choices(
 
 
 def _notes(form: ClosedForm, clips: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
-    notes = ["within the budget, a longer clip is smaller and a larger clip is shorter"]
+    notes = [f"UNCOSTED {', '.join(form.uncosted)}: missing from every clip's cost"] if form.uncosted else []
+    notes += ["within the budget, a longer clip is smaller and a larger clip is shorter"]
     if any(frames == most or side == largest for frames, side, _ in clips):
         notes.append(f"clips tried: up to {most} frames and {largest}×{largest}")
     notes += [f"{domain.axis} is pinned: {domain.pinned}" for domain in form.domains if domain.pinned]

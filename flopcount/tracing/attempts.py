@@ -83,6 +83,7 @@ def _let_go(mode: RecordingMode, beside: Beside) -> Iterator[None]:
         yield
     finally:
         mode.let_go()
+        mode.path.let_go()
         beside.on_answer = _nothing
 
 
@@ -122,16 +123,22 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
             raise _uncountable(module, uncountable, "") from None
         layer, part, inputs = path.failure or ("", module, ())
         failure = failure_of(error, layer, part, inputs)
-        if not rung.real and lacks_data(failure):
-            raise Unknown(str(failure)) from error
-        raise Failed(failure) from error
+        try:
+            if not rung.real and lacks_data(failure):
+                raise Unknown(str(failure)) from error
+            raise Failed(failure) from error
+        finally:
+            del failure, layer, part, inputs
 
 
 def _raise_what_was_caught(thread: int) -> None:
     """Raise what the engine raised if the module caught it, since the module then goes on with other numbers."""
     caught = Unknown.last.get(thread)
     if caught is not None:
-        raise caught
+        try:
+            raise caught
+        finally:
+            del caught
 
 
 def _set_aside() -> Any:

@@ -59,6 +59,10 @@ class ModulePath:
             hook.remove()
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
 
+    def let_go(self) -> None:
+        """Drop an error and where it was raised: its frames hold the module."""
+        self._raised = self.failure = None
+
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if get_ident() == self._thread and self._running[-1] is self:
             self._outer.append(self.path)

@@ -53,7 +53,10 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
                     outcomes.append((rung, failed.failure))
         failure = _own(outcomes)
         if failure is not None:
-            raise forward_error(module, failure) from failure.error
+            try:
+                raise forward_error(module, failure) from failure.error
+            finally:
+                del failure
         raise TraceError(
             f"{type(module).__name__} cannot be traced without its values",
             [

@@ -40,7 +40,7 @@ class DatalessMode(RecordingMode):
         self._strangers: Callable[[], object] | None = None
 
     def let_go(self) -> None:
-        """Nor of the handlers, which are methods of this."""
+        """Drop the handlers too, which are methods of this."""
         super().let_go()
         self._handlers.clear()
 

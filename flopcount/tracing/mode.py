@@ -130,8 +130,8 @@ class RecordingMode(TorchDispatchMode):
         return func(*args, **kwargs)
 
     def let_go(self) -> None:
-        """The run is over: nothing of the module, which would stay in memory with whatever still refers to this."""
-        self.their_tensors = list
+        """Drop what refers to the module, which would stay in memory with whatever still refers to this."""
+        self.their_tensors, self.doubt = list, None
 
     def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
         """`torch.cond` on a known value runs its branch."""
@@ -439,7 +439,7 @@ class NativeMode(RecordingMode):
             self.sources.strangers = refuse
 
     def let_go(self) -> None:
-        """Nor of what followed the data, which calls this."""
+        """Drop what follows the data too, since it calls this."""
         super().let_go()
         del self.sources
         self.prepare = None

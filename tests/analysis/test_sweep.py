@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pandas
 import pytest
+import torch
+from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
 
-from flopcount import Clip, InputError, Views, closed_form_of, count_model, sweep
+from flopcount import Clip, InputError, Views, closed_form, closed_form_of, count_model, sweep
 from flopcount.analysis.largest_clip import Allowance, largest_clips
 from flopcount.cli import app
 
@@ -177,12 +179,18 @@ def test_no_clip_beside_the_found_ones_is_longer_or_larger():
         assert cost == count_model("r3d_18", clip=Clip(t, s, s)).macs
 
 
+def test_what_has_no_rule_is_missing_from_every_clip():
+    form = closed_form(Apply(lambda x: torch.linalg.eigvalsh(x @ x.mT)), (1, 3, 2, 8, 8), "TS")
+    notes = largest_clips(form, "1GMACs", frames=[1, 2], sizes=[16]).notes
+    assert notes[0] == "UNCOSTED aten._linalg_eigh: missing from every clip's cost"
+
+
 def test_a_budget_below_the_smallest_clip_is_told():
     form = closed_form_of("r3d_18", rebuild=True)
     with pytest.raises(InputError, match=r"no clip of r3d_18 fits 1MMACs\n  seen    1×32×32 needs"):
         largest_clips(form, Allowance.parse("1MMACs"))
-    for axes in ("T", "HW"):
-        with pytest.raises(InputError, match="the form of r3d_18 has none of the axes"):
+    for axes in ("T", "HW", "TH"):
+        with pytest.raises(InputError, match="the form of r3d_18 is not one of frames and of both sides"):
             largest_clips(closed_form_of("r3d_18", axes, rebuild=True), Allowance.parse("1GMACs"))
     with pytest.raises(InputError, match="takes none of the frames 0 to 0"):
         largest_clips(form, Allowance.parse("1GMACs"), frames=[0])

@@ -1,5 +1,6 @@
 """Law 4, no side effects; module paths; weightless building; error texts."""
 
+import contextlib
 import gc
 import weakref
 
@@ -8,7 +9,8 @@ import torch
 from states import Untidy, full_module_state, global_state
 from torch import nn
 
-from flopcount.core.errors import ForwardError, InputError
+from flopcount import count_flops
+from flopcount.core.errors import FlopcountError, ForwardError, InputError
 from flopcount.core.ops import TensorSpec
 from flopcount.rules.costing import cost
 from flopcount.tracing import trace, weightless
@@ -137,6 +139,36 @@ def test_a_network_goes_as_soon_as_nobody_holds_it(engine, dataflow):
     finally:
         gc.enable()
     assert traced.ops
+
+
+class Climbs(nn.Module):
+    """Asks for a value, which the first engines do not have."""
+
+    def __init__(self, widths):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, width) for width in widths)
+
+    def forward(self, x):
+        y = self.layers[0](x)
+        return self.layers[1](y) if y.sum().item() < 1e9 else y
+
+
+@pytest.mark.parametrize("build", [lambda: Climbs((8, 4)), lambda: nn.Sequential(nn.Linear(8, 8), nn.Linear(5, 5))])
+def test_a_network_that_climbs_or_fails_goes_as_soon_too(build):
+    def counted():
+        module = build()
+        held = weakref.ref(module)
+        with contextlib.suppress(FlopcountError):
+            count_flops(module, (2, 8))
+        return held
+
+    counted()  # what this imports keeps its frames
+    gc.collect()
+    gc.disable()
+    try:
+        assert counted()() is None
+    finally:
+        gc.enable()
 
 
 def test_lazy_modules_stay_lazy():
