@@ -88,6 +88,23 @@ def test_the_site_is_whole_and_stands_alone(site):
         assert term in (site / "search" / "search_index.json").read_text()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<img srcset="a.png 1x, https://x.org/b.png 2x">',
+        '<video poster="https://x.org/a.png">',
+        '<object data="https://x.org/a">',
+        '<p style="background: url(//x.org/a.png)">',
+        "<style>@import 'https://x.org/a.css'</style>",
+        '<link rel="stylesheet" href="https://x.org/a.css">',
+    ],
+)
+def test_what_is_loaded_from_elsewhere_is_found(body, tmp_path):
+    (tmp_path / "page.html").write_text(body)
+    page = Page(tmp_path / "page.html")
+    assert any(urlsplit(link).netloc for link in page.loads) or STYLE_LOADS.search("\n".join(page.styles))
+
+
 def navigated(entry):
     """The pages of a navigation."""
     if isinstance(entry, str):
