@@ -12,7 +12,9 @@ import pytest
 import typer
 from documents import BLOCK, Page, shortened, steps
 
+from flopcount.analysis.largest_clip import MOST_FRAMES, SIZES
 from flopcount.cli import app
+from flopcount.commands.application import EXIT_CODES
 from flopcount.rules import registry
 
 ROOT = Path(__file__).parent.parent
@@ -117,6 +119,18 @@ def test_commands_in_prose_exist(path):
         assert unknown(text.split(), commands) == [], text
     for text in re.findall(r"-e '\.\[([\w,]+)\]'", path.read_text()):
         assert set(text.split(",")) <= set(EXTRAS), text
+
+
+@pytest.mark.parametrize("path", [README, *PAGES], ids=name)
+def test_exit_codes_in_prose_exist(path):
+    prose = BLOCK.sub("", path.read_text())
+    for code in re.findall(r"exit code(?: is)?(?: then)? (\d+)|exits? with (\d+)", prose):
+        assert int("".join(code)) in EXIT_CODES, code
+
+
+def test_constants_in_prose_are_those_of_the_code():
+    page = " ".join((DOCS / "how_to" / "fit.md").read_text().split())
+    assert f"up to {MOST_FRAMES} frames and the multiples of {SIZES[1] - SIZES[0]}" in page
 
 
 def test_a_command_that_is_mistyped_in_prose_is_found():

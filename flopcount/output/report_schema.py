@@ -56,7 +56,7 @@ def _input() -> Schema:
         "stride": _count("every how many frames of the video the clip has one"),
         "shapes": _list(_shape(), "shapes of the input tensors, batch first"),
         "batch": _count("samples in the input"),
-        "dtype": _text("data type of floating-point inputs"),
+        "dtype": _text("data type of the input"),
     }
     return _object(keys, "what was counted")
 
@@ -79,7 +79,7 @@ def _module() -> Schema:
         "input_shapes": _list(_shape(), "distinct shapes of its inputs"),
         "output_shapes": _list(_shape(), "distinct shapes of its outputs"),
         **_amounts(quantities, "of the module and its children"),
-        **_amounts(quantities, "of the module's own operators", "self_"),
+        **_amounts(quantities, "of the module without its children", "self_"),
         "receptive_field": _list(field, "what a unit of its outputs sees of the clip, where asked for"),
     }
     return _object(

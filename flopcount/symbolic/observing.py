@@ -151,8 +151,8 @@ def _parameters(module: nn.Module) -> Iterable[Entry]:
                 seen.add(id(parameter))
                 spec = TensorSpec(tuple(parameter.shape), str(parameter.dtype))
                 signature = Signature(_PARAMETER, _TRAINED if parameter.requires_grad else "", {"self": spec}, ())
-                of_it = _of_parameter(spec.numel, signature.overload, rows)
-                yield Entry(path, name, None, signature, of_it)
+                owned = _of_parameter(spec.numel, signature.overload, rows)
+                yield Entry(path, name, None, signature, owned)
 
 
 def _refused(error: FlopcountError) -> Refused:

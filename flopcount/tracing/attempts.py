@@ -78,7 +78,7 @@ def attempt(
 
 @contextmanager
 def _let_go(mode: RecordingMode, beside: Beside) -> Iterator[None]:
-    """Circles that hold the module are undone; Python looks for them so seldom that large networks would pile up."""
+    """Undo circles that hold the module: Python looks for them so seldom that large networks would pile up."""
     try:
         yield
     finally:

@@ -119,7 +119,7 @@ class _BuildMode(MetaMode):
         """Check nothing: an initialisation fills its argument."""
 
     def _record_call(self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False) -> None:
-        """Nor are calls told apart, which takes as long as making the tensors."""
+        """Record nothing: to tell calls apart takes as long as to make the tensors."""
 
 
 def _parameters_to_meta(module: nn.Module) -> None:
