@@ -96,19 +96,22 @@ def test_what_is_typed_ends_where_it_is_complete():
     assert steps(">>> a\n1\n...\n", ">>> ") == [([">>> a"], ["1", "..."])]
 
 
-OPTION = re.compile(r"--[a-z][a-z-]*")
+OPTION = re.compile(r"-{1,2}[A-Za-z]")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
 def unknown(words, commands):
     """What a command line names that there is not."""
-    name, *rest = words
-    if name.startswith("-") or name.isupper():
+    name = words[0]
+    if name in ("COMMAND", "X"):  # stands for any
         return []
-    if name not in commands:
+    options = {"--help", "-h", "--version"}
+    if name in commands:
+        options |= {option for parameter in commands[name].params for option in parameter.opts}
+    elif not name.startswith("-"):
         return [name]
-    options = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
-    return [word for word in rest if OPTION.fullmatch(word) and word not in options]
+    typed = [word.partition("=")[0] for word in words if OPTION.match(word)]
+    return [option for option in typed if option not in options]
 
 
 @pytest.mark.parametrize("path", [README, *PAGES], ids=name)
@@ -137,4 +140,6 @@ def test_a_command_that_is_mistyped_in_prose_is_found():
     commands = typer.main.get_command(app).commands
     assert unknown(["verfy", "c3d"], commands) == ["verfy"]
     assert unknown(["verify", "c3d", "--printd", "99"], commands) == ["--printd"]
-    assert unknown(["verify", "c3d", "--printed", "99"], commands) == []
+    assert unknown(["verify", "c3d", "--printd=99"], commands) == ["--printd"]
+    assert unknown(["--versoin"], commands) == ["--versoin"]
+    assert unknown(["verify", "c3d", "--printed", "99"], commands) == unknown(["-h"], commands) == []

@@ -19,7 +19,8 @@ from generators import pages
 from generators.markdown import relinked
 
 ROOT = Path(__file__).parent.parent
-LOADED = ("src", "srcset", "data", "poster", "background")  # attributes that load; of a link it is href
+LOADED = ("src", "srcset", "imagesrcset", "data", "poster", "background", "xlink:href", "ping")  # attributes that load
+HREF_LOADS = ("link", "image", "use", "base")  # elements whose href does too
 STYLE_LOADS = re.compile(r"(?:url\(\s*[\"']?|@import\s*[\"'])\s*(?:https?:)?//", re.IGNORECASE)
 
 
@@ -37,12 +38,12 @@ class Page(HTMLParser):
         if tag == "a" and attrs.get("href"):
             self.leads.append(attrs["href"])
         loading = LOADED + (
-            ("href",) if tag == "link" and attrs.get("rel") not in ("canonical", "prev", "next") else ()
+            ("href",) if tag in HREF_LOADS and attrs.get("rel") not in ("canonical", "prev", "next") else ()
         )
         for name in loading:
-            places = (attrs.get(name) or "").split(",") if name == "srcset" else [attrs.get(name) or ""]
+            places = (attrs.get(name) or "").split(",") if name.endswith("srcset") else [attrs.get(name) or ""]
             self.loads += [place.split()[0] for place in places if place.split()]
-        self.styles.append(attrs.get("style") or "")
+        self.styles += [value or "" for value in attrs.values()]  # SVG has styles in many attributes
 
     def handle_data(self, data):
         self.styles.append(data if self.lasttag == "style" else "")
@@ -97,6 +98,8 @@ def test_the_site_is_whole_and_stands_alone(site):
         '<p style="background: url(//x.org/a.png)">',
         "<style>@import 'https://x.org/a.css'</style>",
         '<link rel="stylesheet" href="https://x.org/a.css">',
+        '<svg><image href="https://x.org/a.png"></svg>',
+        '<svg><rect fill="url(https://x.org/a.svg)"></svg>',
     ],
 )
 def test_what_is_loaded_from_elsewhere_is_found(body, tmp_path):

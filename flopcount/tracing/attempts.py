@@ -58,7 +58,8 @@ def attempt(
         refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
-            begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
+            with _apart(beside.owner):
+                begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
@@ -94,13 +95,22 @@ def _nothing() -> None:
 @contextmanager
 def _undone(keeper: Keeper, thread: int) -> Iterator[None]:
     """Restore all tensors that the run writes to, and the last `Unknown` of an outer count."""
+    try:
+        with _apart(thread):
+            yield
+    finally:
+        keeper.restore()
+
+
+@contextmanager
+def _apart(thread: int) -> Iterator[None]:
+    """Keep what this count does not know apart from an outer count, whose module may catch the error."""
     before = Unknown.last.get(thread)
     Unknown.last[thread] = None
     try:
         yield
     finally:
         Unknown.last[thread] = before
-        keeper.restore()
 
 
 @contextmanager
@@ -159,18 +169,17 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
         InputError: there is one.
     """
     tensors: list[Any] = tensors_of(args, kwargs)
-    before = Unknown.last.get(get_ident())  # of the outer count, whose module may catch this refusal
     refuse_shards(module, owned, tensors, of_parts=False)
     try:
-        for position, tensor in enumerate(tensors):
-            if isinstance(tensor, torch.Tensor):
-                refuse_tensor(tensor, f"input {position}")
-        held = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy]
-        if not are_countable(held):
-            for tensor in held:
-                refuse_tensor(tensor, owned.name_of(tensor))
+        with _apart(get_ident()):
+            for position, tensor in enumerate(tensors):
+                if isinstance(tensor, torch.Tensor):
+                    refuse_tensor(tensor, f"input {position}")
+            held = [t for t in (*owned.parameters, *owned.buffers) if id(t) not in owned.lazy]
+            if not are_countable(held):
+                for tensor in held:
+                    refuse_tensor(tensor, owned.name_of(tensor))
     except Uncountable as error:
-        Unknown.last[get_ident()] = before
         raise _uncountable(module, error, "") from None
 
 

@@ -10,7 +10,7 @@ from states import Untidy, full_module_state, global_state
 from torch import nn
 
 from flopcount import count_flops
-from flopcount.core.errors import FlopcountError, ForwardError, InputError
+from flopcount.core.errors import FlopcountError, ForwardError, InputError, TraceError
 from flopcount.core.ops import TensorSpec
 from flopcount.rules.costing import cost
 from flopcount.tracing import trace, weightless
@@ -169,6 +169,23 @@ def test_a_network_that_climbs_or_fails_goes_as_soon_too(build):
         assert counted()() is None
     finally:
         gc.enable()
+
+
+def test_a_nested_count_that_lacks_weights_is_the_nested_counts_alone():
+    with torch.device("meta"):
+        inner = Climbs((8, 4))
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x):
+            with contextlib.suppress(TraceError):
+                count_flops(inner, torch.zeros(2, 8, device="meta"))
+            return self.layer(x)
+
+    assert count_flops(Outer(), (2, 8)).macs == 2 * 8 * 8
 
 
 def test_lazy_modules_stay_lazy():
