@@ -113,6 +113,7 @@ def _forward(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
+        assumed=traced.assumed,
         saving=_saving(module, args, kwargs) if dataflow else "",
     )
 

@@ -6,8 +6,7 @@ Readers are loaded when they are asked for: counting needs none of them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -16,16 +15,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import nn
 
 from .core.errors import InputError
-from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
 from .core.wording import sentence
+from .counted import Counted
 from .counting import count, refuse_uncosted, require_module
 from .models import recipe_of
 from .models.by_name import with_model
-from .tracing import TURN
 from .tracing.inputs import Input, arguments_of
 
 if TYPE_CHECKING:
@@ -44,32 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Report", "count_flops", "count_model", "report_of_model"]
 
 
-class _Counted:
-    """What a report was counted from, so that its readers can count again; copies share it, pickles lack it."""
-
-    def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
-        self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
-
-    @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """The module as it was while it was counted: trained, or as it is. Counts of other threads wait."""
-        with TURN, anew(not self.fast), self.plan.applied(self.module) if self.plan else nullcontext():
-            yield
-
-    def __copy__(self) -> _Counted:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Counted:
-        return self
-
-    def __reduce__(self) -> Any:
-        return _nothing, ()
-
-
-def _nothing() -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Report(Result):
     """What one forward pass of a module costs, with its reasons; the numbers are those of `Result`.
@@ -82,7 +54,7 @@ class Report(Result):
     training: Training | None = None
     closed_form: ClosedForm | None = None
     fields: FieldsByModule | None = None  # shown in tables and in JSON
-    counted: _Counted | None = field(default=None, repr=False, compare=False)
+    counted: Counted | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -237,7 +209,7 @@ class Report(Result):
 
         return to_json(self, training=self.training, fields=self.fields)
 
-    def _counted_again(self, what: str) -> _Counted:
+    def _counted_again(self, what: str) -> Counted:
         if self.counted is None:
             raise InputError(
                 f"{what} cannot be computed: this report of {self.model} no longer has its module",
@@ -396,7 +368,7 @@ def _report(
     """Count, training if it is asked for, and what the old keywords ask for."""
     require_module(module)
     plan = _plan(*training)
-    counted = _Counted(module, input, engine, fast, plan)
+    counted = Counted(module, input, engine, fast, plan)
     with counted.prepared():
         result = count(module, input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
@@ -435,7 +407,7 @@ def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan
     return Plan.of(mode, optimizer, freeze)
 
 
-def _training(result: Result, counted: _Counted, plan: Plan) -> Training:
+def _training(result: Result, counted: Counted, plan: Plan) -> Training:
     """The training step of a module in training mode, on the input of its counted forward pass."""
     from .tracing.training import trace_training
     from .training.training import training_of

@@ -143,6 +143,7 @@ def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
         if result.input.fps is not None:
             lines.append(f"per second of video, clips end to end: {_per_second(result)}")
     lines += _field_lines(fields) if fields is not None else ()
+    lines += [f"assumed: {text}" for text in result.assumed]
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     lines.append(f"convention: {CONVENTION}")
     if result.engine != "meta":

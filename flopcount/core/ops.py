@@ -197,7 +197,8 @@ class Trace:
     """All operations of one forward pass, in order, and the engine that ran it ("meta", "fake" or "real").
 
     `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
-    which op uses the data of which, if the caller asks for it.
+    which op uses the data of which, if the caller asks for it. `assumed` names each value that the trace had to invent,
+    in plain words.
     """
 
     ops: tuple[Op, ...]
@@ -206,6 +207,7 @@ class Trace:
     engine: str
     settled: Mapping[str, int] = field(default_factory=dict)
     dataflow: Dataflow | None = None
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class Result(Totals):
     multiplies them by the views. All of these are of the forward pass.
 
     Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, the
-    forward pass of a training step, or why there is none.
+    forward pass of a training step, or why there is none. `assumed` names what the count had to assume, such as values
+    of an integer input that is given by its shape; it is shown wherever the numbers are.
     """
 
     model: str
@@ -159,6 +160,7 @@ class Result(Totals):
     versions: dict[str, str]
     dataflow: Dataflow | None = None
     saving: Trace | str = ""
+    assumed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"

@@ -27,7 +27,7 @@ from ..models.torchvision_operators import ready_torchvision
 from ..rules.costing import cost
 from ..tracing.attribution import ModulePath
 from ..tracing.guard.preserve import preserved
-from ..tracing.mode import NativeMode
+from ..tracing.native import NativeMode
 from .peer import Answer, Cause, Peer, PeerCount, Subject, in_inference_mode, quiet
 
 __all__ = ["FormulaCall", "Journal", "Watched", "watch", "watched_peer"]

@@ -24,10 +24,10 @@ from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, Beside, watched_threads
 from .inputs import tensors_of
-from .mode import RecordingMode, Unknown
+from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
-from .uncountable import Uncountable, are_countable, refuse_tensor
+from .uncountable import Uncountable, Unknown, are_countable, refuse_tensor
 from .walk import Inventory
 
 __all__ = ["attempt", "refuse_uncountable"]

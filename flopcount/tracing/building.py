@@ -19,7 +19,7 @@ from .guard.preserve import preserved, uncollected
 from .guard.threads import TURN
 from .kernels import meta_like
 from .meta import MetaMode
-from .mode import Unknown
+from .uncountable import Unknown
 
 __all__ = ["lightest", "require_room", "weightless"]
 

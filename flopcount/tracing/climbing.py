@@ -15,8 +15,8 @@ from torch import nn
 from ..core.errors import ForwardError, TraceError
 from .engines import Rung
 from .inputs import specs_of
-from .mode import Unknown
 from .origin import Failure, first_line
+from .uncountable import Unknown
 
 __all__ = ["Failed", "climb"]
 

@@ -18,10 +18,11 @@ from .attribution import ModulePath
 from .guard.keeper import Keeper
 from .guard.writes import values_read
 from .inputs import tensor_spec
-from .mode import RecordingMode, Unknown, has_layout_of
+from .mode import RecordingMode, has_layout_of
 from .results import leaves_of
 from .sources import Scope, scope, unseen
 from .torch_private import memory_id, storage_id
+from .uncountable import Unknown
 
 __all__ = ["DatalessMode", "Handler"]
 

@@ -24,9 +24,10 @@ from .guard.keeper import Keeper
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
-from .mode import NativeMode, RecordingMode, Unknown
+from .mode import RecordingMode
+from .native import NativeMode
 from .torch_private import FAKE_TENSOR_LOG, fake_tensors, refuse_data_pointers
-from .uncountable import refuse_tensor
+from .uncountable import Unknown, refuse_tensor
 
 __all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "real_input"]
 

@@ -28,9 +28,9 @@ from .climbing import climb
 from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .inputs import map_tensors, specs_of
-from .mode import Unknown
 from .results import drain
 from .stand_ins import stand_in
+from .uncountable import Unknown
 from .walk import Inventory
 
 __all__ = ["trace"]
@@ -120,4 +120,4 @@ def _run(
     (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # alive until now, as for a caller
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed)
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, tuple(mode.assumed))

@@ -21,7 +21,7 @@ from .attribution import ModulePath
 from .dependences import Call, Rule, rule_of
 from .inputs import tensors_of
 from .intervals import Intervals, laid_out, placed
-from .mode import SILENT, is_composite
+from .signatures import SILENT, is_composite
 from .torch_private import OpOverload, TorchDispatchMode, disable_current_modes
 
 __all__ = ["AXES", "DependenceMode", "InputDependence", "Lost", "Seen"]

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 
 from .layout import Layout, layout_of
-from .mode import Unknown
 from .origin import asks_for_data
-from .uncountable import refuse_tensor
+from .uncountable import Unknown, refuse_tensor
 
 __all__ = ["factory_size", "meta_like", "on_cpu", "outgrows", "rebuild", "run_kernel", "sizes", "with_device"]
 

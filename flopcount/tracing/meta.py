@@ -26,9 +26,10 @@ from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
-from .mode import SILENT, Unknown, call_key, is_empty, is_view_of, make_signature
 from .shapes import shape_of
+from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
+from .uncountable import Unknown
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 

@@ -19,7 +19,8 @@ from ..core.ops import Op, Phase
 from .attribution import ModulePath
 from .inputs import map_tensors
 from .meta import MetaMode
-from .mode import SILENT, RecordingMode
+from .mode import RecordingMode
+from .signatures import SILENT
 from .torch_private import (
     TorchDispatchMode,
     current_node,

@@ -27,11 +27,11 @@ from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
 from .inputs import map_tensors, specs_of, tensor_spec
 from .meta import MetaMode
-from .mode import Unknown
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
 from .stand_ins import stand_in
+from .uncountable import Unknown
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 

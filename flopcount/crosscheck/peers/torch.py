@@ -24,8 +24,9 @@ from ...rules.charges import products
 from ...rules.costing import cost
 from ...tracing.attribution import ModulePath
 from ...tracing.guard.preserve import preserved
-from ...tracing.mode import SILENT, NativeMode, make_signature
+from ...tracing.native import NativeMode
 from ...tracing.results import drain
+from ...tracing.signatures import SILENT, make_signature
 from ...tracing.torch_private import TorchDispatchMode
 from ..peer import Answer, Cause, Peer, PeerCount, RealOperator, Subject, in_inference_mode, quiet
 from ..reasons import COMPLEX, THREE_REAL

@@ -1,0 +1,44 @@
+"""What a report was counted from: its readers count it again, for a closed form or for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from .core.memo import anew
+from .tracing import TURN
+from .tracing.inputs import Input
+
+if TYPE_CHECKING:
+    from .training.plan import Plan
+
+__all__ = ["Counted"]
+
+
+class Counted:
+    """What a report was counted from, so that its readers can count again; copies share it, pickles lack it."""
+
+    def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
+        self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """The module as it was while it was counted: trained, or as it is. Counts of other threads wait."""
+        with TURN, anew(not self.fast), self.plan.applied(self.module) if self.plan else nullcontext():
+            yield
+
+    def __copy__(self) -> Counted:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Counted:
+        return self
+
+    def __reduce__(self) -> Any:
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,185 @@
+"""The engine that lets torch run every operator: on fake tensors, or on real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from .attribution import ModulePath
+from .guard.exits import LOOKS, whole_of
+from .guard.keeper import Keeper
+from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
+from .inputs import tensors_of
+from .mode import RecordingMode, has_layout_of
+from .origin import first_line, says_that_data_is_missing
+from .results import leaves_of
+from .signatures import SILENT, call_key, is_constant, is_empty, is_view_of, make_signature
+from .sources import Sources
+from .torch_private import OpOverload, storage_id
+from .uncountable import Unknown
+
+__all__ = ["NativeMode"]
+
+_LITERAL = torch.ops.aten.lift_fresh.default
+
+
+class NativeMode(RecordingMode):
+    """Lets torch run every operator, below this mode: on fake tensors under FakeTensorMode, or on real ones.
+
+    `prepare` turns each tensor argument into one of the engine below; without it tensors are real.
+    """
+
+    def __init__(
+        self, path: ModulePath, prepare: Callable[[Any], Any] | None = None, keeper: Keeper | None = None
+    ) -> None:
+        super().__init__(path, keeper)
+        self.prepare = prepare
+        self.sources = Sources(path, self.record_unseen, self._is_ours)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether tensors have data."""
+        return self.prepare is None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.follower is not None:
+            return self.follower.follow(self._run, func, args, kwargs or {})
+        return self._run(func, args, kwargs or {})
+
+    def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if not isinstance(func, OpOverload) and func.name() == "cond":
+            return self.branch_of(*args, **kwargs)
+        if getattr(func, "namespace", "") in SILENT:
+            return func(*args, **kwargs)
+        if self.decomposes(func):
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        if func is _LITERAL:  # a fake tensor remembers it
+            self.sources.literal(args[0])
+        elif self.prepare is not None:
+            for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
+                self.keeper.version(tensor)
+            args, kwargs = self.prepare((args, kwargs))
+        read, targets = values_read(func, args, kwargs)
+        self.sources.read(read)
+        if self.is_real:
+            self._keep(func, args, kwargs)
+        result = self._call(func, args, kwargs)
+        self.sources.written(targets)
+        self.sources.made(tensors_of(result), of=tensors_of(args, kwargs), empty=is_empty(func))
+        if self.is_real and is_constant(func):
+            self.sources.filled(result)
+        view = is_view_of(func, result, args)
+        key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
+        signature = self.signatures.get(key)
+        if signature is None:
+            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
+        self.record(signature)
+        return result
+
+    def _call(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if self.is_real:
+            return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except Exception as error:
+            # the author of an operator that is not torch's own may not have considered tensors without data
+            if says_that_data_is_missing(error) or getattr(func, "namespace", "aten") != "aten":
+                raise Unknown(f"{type(error).__name__}: {first_line(error)}") from error
+            raise
+
+    def _keep(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Keep the module's own tensors that an operator is about to write to."""
+        for tensor in may_write(func, args, kwargs):
+            if not self.sources.is_made_here(tensor):
+                out = any(tensor is value for value in kwargs.values())  # its size may change
+                if out or changes_layout(func):
+                    self.keeper.layout(tensor)
+                self.keeper.values(tensor)
+                if out:
+                    self.keeper.size(tensor)
+        for value in kwargs.values():
+            if isinstance(value, torch.Generator):
+                self.keeper.generator(value)
+
+    def _is_ours(self, tensor: torch.Tensor) -> bool:
+        if not self.is_real:
+            return True
+        if self.inference:
+            return not self.is_theirs(tensor)
+        return not tensor.untyped_storage().resizable()  # another library owns the memory
+
+    def leaves(self, tensor: torch.Tensor, way: str) -> None:
+        """Follow real data; a fake tensor has no data, although it may remember a number."""
+        if self.is_real:
+            if way in LOOKS and not self.sources.is_made_here(tensor):
+                self.keeper.values(tensor)
+            self.sources.left(tensor, way)
+        elif way in LOOKS or way in ("__format__", "untyped_storage"):
+            if tensor.is_meta or type(tensor) not in (torch.Tensor, nn.Parameter):
+                raise Unknown(f"{way} asks for the values of a tensor")
+            self.leaves_the_module(tensor, way)
+
+    def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
+        """Real data is assigned until the end; a real tensor neither can nor need get fake data."""
+        if not isinstance(value, torch.Tensor):
+            return True
+        if self.is_real or type(tensor) is type(value) not in (torch.Tensor, nn.Parameter):
+            if self.is_real and not self.sources.is_made_here(tensor):
+                self.keeper.layout(tensor)
+            return True
+        if not has_layout_of(tensor, value):
+            raise Unknown("a tensor gets data of another shape, strides or dtype")
+        return False
+
+    def resizes(self, storage: torch.UntypedStorage) -> bool:
+        """Resize only memory of this trace, since the module's own could not be restored."""
+        if storage_id(storage) in self.sources:
+            return True
+        if self.is_real:
+            refuse_resizing(type(self.path.root).__name__)
+        return False
+
+    def fills(self, storage: torch.UntypedStorage) -> bool:
+        """Write on real tensors only, and undo it for memory from outside of this trace."""
+        if self.is_real:
+            if storage_id(storage) not in self.sources:
+                self.keeper.values(whole_of(storage))
+            self.sources.written([whole_of(storage)])
+        return self.is_real
+
+    def given(self, values: Any) -> None:
+        """The input counts as made in this trace."""
+        self.sources.made(tensors_of(values))
+
+    def returned(self, result: Any) -> None:
+        """The caller reads the returned tensors."""
+        for leaf in leaves_of(result):
+            if not isinstance(leaf, torch.Tensor):
+                self.sources.array(leaf)
+            elif leaf.layout == torch.strided:
+                self.sources.read([leaf])
+
+    def aside(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operator unrecorded, after keeping the tensors that it writes to."""
+        if self.prepare is not None:
+            args, kwargs = self.prepare((args, kwargs))
+        else:
+            self._keep(func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def suspects(self, refuse: Callable[[], object]) -> None:
+        """Watch fake tensors: all are made in this trace, so any other is of another thread."""
+        if not self.is_real:
+            self.sources.strangers = refuse
+
+    def let_go(self) -> None:
+        """Drop what follows the data too, since it calls this."""
+        super().let_go()
+        del self.sources
+        self.prepare = None
