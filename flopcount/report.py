@@ -268,8 +268,8 @@ def count_flops(
             arguments; a list where the model takes one; a dict of keyword arguments. Shapes may stand for tensors.
         views: the testing protocol, "10x3" or (10, 3) for 10 clips of 3 crops, 10 for 10 clips.
         stride: every how many frames the clip was sampled; 1 unless the model says otherwise.
-        fps: frames per second of the video; adds the cost of a second of video.
-        batch: samples in the input, where that is not the first size of the first tensor.
+        fps: frames per second of the video; adds the time that the clip spans, and the cost of a second of video.
+        batch: samples in the input, where that is not the first size that all its tensors share.
         strict: raise where an operator has no rule instead of listing it.
         engine: "auto", "meta", "fake" or "real".
         fast: reuse what earlier calls worked out, and compute shapes by our own functions where possible; otherwise
@@ -297,7 +297,7 @@ def count_model(
     name: str,
     *,
     clip: str | tuple[int, ...] | Clip | None = None,
-    batch: int = 1,
+    batch: int | None = None,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
@@ -320,7 +320,7 @@ def count_model(
     Arguments:
         name: of the zoo, "package.module:callable" or "file.py:callable".
         clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
-        batch: clips in one pass.
+        batch: clips in one pass, 1 by default; of `inputs`, the samples that they hold.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
         inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.

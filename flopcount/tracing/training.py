@@ -60,7 +60,7 @@ def trace_training(
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
-    batch: int = 1,
+    batch: int | None = 1,
     streams: Sequence[str] = (),
     engine: str = "auto",
 ) -> TrainingTrace:
@@ -70,7 +70,7 @@ def trace_training(
         module: any nn.Module; parameters without `requires_grad` are frozen.
         args: positional arguments, tensors or TensorSpecs in nested containers. They get no gradient.
         kwargs: keyword arguments, likewise.
-        batch: samples in the input.
+        batch: samples in the input; None where that is unknown.
         streams: submodules with a loss of their own, each differentiated alone.
         engine: as for `trace`.
 
@@ -98,7 +98,7 @@ class _Step(NamedTuple):
 
 
 def _step(
-    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, streams: Sequence[str]
+    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, streams: Sequence[str]
 ) -> TrainingTrace:
     module, begun = step.module, step.begun
     begun.mode.inference = False
@@ -139,7 +139,7 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
             hook.remove()
 
 
-def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
+def _loss(output: Any, batch: int | None) -> tuple[torch.Tensor | None, str]:
     """Cross entropy on outputs in the shape of class scores, else the sum of all outputs."""
     floats = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
     scores = [tensor for tensor in floats if tensor.ndim == 2 and tensor.shape[0] == batch]
@@ -152,7 +152,8 @@ def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
     if not floats:
         return None, "none: the module returns no floating-point tensor"
     sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in floats]
-    return _total(sums), "sum of the outputs, none of which has the shape (batch, classes)"
+    why = "none of which has the shape (batch, classes)" if batch is not None else "since the batch is unknown"
+    return _total(sums), f"sum of the outputs, {why}"
 
 
 def _total(terms: list[torch.Tensor]) -> torch.Tensor:
