@@ -54,6 +54,7 @@ def test_patches_are_no_batch(engine):
     assert report.per_video.macs == 4 * OF_PATCHES
     assert report.sentence().startswith("360.4 kMACs (720.9 kFLOPs) per input of 64×48 and 1×3, 4 views: 1.4 MMACs per")
     assert "per sample" not in str(report)
+    assert [row[2] for row in report.by_module().rows] == ["64×32", "64×32"]  # and no axis is left out as the batch
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -65,7 +65,10 @@ def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> T
     if fields is not None:
         labels.append(Column("field", "text"))
     rows = [
-        ((_layer(row, result), row.type, output_of(row), *([] if fields is None else [_field(row, fields)])), cost)
+        (
+            (_layer(row, result), row.type, output_of(row, result), *([] if fields is None else [_field(row, fields)])),
+            cost,
+        )
         for row, cost in shown_modules(result.modules, depth)
         if cost
     ]
@@ -89,14 +92,14 @@ def _layer(row: ModuleRow, result: Result) -> str:
     return row.path or f"({result.model})"
 
 
-def output_of(row: ModuleRow) -> str:
-    """C×T×H×W of the first call, without the batch; "+1" for each further shape."""
+def output_of(row: ModuleRow, result: Result) -> str:
+    """C×T×H×W of the first call, without the batch if the input has one; "+1" for each further shape."""
     if not row.calls and not row.cost.total_flops:  # a ModuleList is never called either, but its children are
         return "never called"
     if not row.output_shapes:
         return ""
     first, *others = row.output_shapes
-    return times(first[1:] or first) + (f" +{len(others)}" if others else "")
+    return times(first if result.input.batch is None else first[1:] or first) + (f" +{len(others)}" if others else "")
 
 
 def _field(row: ModuleRow, fields: Fields) -> str:

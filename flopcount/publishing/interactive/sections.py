@@ -180,7 +180,7 @@ def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
     return {
         "path": row.path or f"({report.model})",
         "type": row.type,
-        "output": output_of(row),
+        "output": output_of(row, report),
         "own": bool(row.own),
         "counts": [si(row.own[q.name], q.unit, blank=True) for q in columns()],
         "share": percent(part, whole) if part else "",
