@@ -16,7 +16,7 @@ from torch import nn
 
 from ..report import Report, count_flops
 from ..tracing import trace
-from ..tracing.inputs import Input, arguments_of
+from ..tracing.arguments import Input, arguments_of
 
 __all__ = ["Hook", "counted_in_eval", "inclusive_macs", "tell_uncosted"]
 
@@ -35,7 +35,7 @@ def counted_in_eval(
         amounts: dict[str, float] = {}
         if hooks:
             parts = dict(model.named_modules())
-            args, kwargs = arguments_of(input, model)
+            args, kwargs = arguments_of(report.counted.input if report.counted else input, model)
             for call in trace(model, args, kwargs).calls:
                 hook = hooks.get(type(parts[call.module]))
                 if hook is not None:

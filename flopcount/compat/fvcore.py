@@ -18,7 +18,7 @@ from torch import nn
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Kind
 from ..report import Report, count_flops
-from ..tracing.inputs import Input
+from ..tracing.arguments import Input
 from .jit_values import handle_names, values_of
 
 __all__ = [

@@ -23,7 +23,7 @@ from .guard.held import Held
 from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, Beside, watched_threads
-from .inputs import tensors_of
+from .holders import tensors_within
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
@@ -168,7 +168,7 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
     Raises:
         InputError: there is one.
     """
-    tensors: list[Any] = tensors_of(args, kwargs)
+    tensors: list[Any] = tensors_within(args, kwargs)
     refuse_shards(module, owned, tensors, of_parts=False)
     try:
         with _apart(get_ident()):

@@ -48,6 +48,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_fake",
     "memory_id",
     "next_node_number",
     "number_of_node",
@@ -109,6 +110,12 @@ def fake_tensors() -> tuple[Any, Any]:
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
     return FakeTensor, FakeTensorMode
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a fake one, of whichever mode, without loading what makes them."""
+    loaded = sys.modules.get(FAKE_TENSOR_LOG)
+    return loaded is not None and isinstance(tensor, loaded.FakeTensor)
 
 
 def has_kernel(operator: OpOverload, key: str) -> bool:
