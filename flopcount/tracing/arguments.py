@@ -86,8 +86,9 @@ def _readings(input: Input, module: nn.Module) -> Iterator[Arguments]:
     places = [*(f"input {position}" for position in range(len(args))), *(f"input {name!r}" for name in kwargs)]
     if not isinstance(input, (tuple, Mapping)) or is_shape(input):
         places = ["input"]
-    read = Reader(module, (*args, *kwargs.values()))
-    choices = [read.choices(value, place) for value, place in zip((*args, *kwargs.values()), places, strict=True)]
+    by_place = dict(zip(places, (*args, *kwargs.values()), strict=True))
+    reader = Reader(module, by_place)
+    choices = [reader.choices(value, place) for place, value in by_place.items()]
     open_ones = sum(len(choice) > 1 for choice in choices)
     combinations = product(*choices) if open_ones <= _MOST_CHOICES else _first_and_last(choices)
     for chosen in combinations:

@@ -13,10 +13,10 @@ from typing import TypeVar
 from torch import nn
 
 from ..core.errors import ForwardError, TraceError
-from .engines import Rung
+from .engines import Rung, elsewhere
 from .inputs import specs_of
 from .origin import Failure, first_line
-from .uncountable import Unknown
+from .uncountable import AbsentDevice, Unknown
 
 __all__ = ["Failed", "climb"]
 
@@ -41,12 +41,33 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
         ForwardError: the module itself raises.
         TraceError: no engine could run it.
     """
+    rungs = tuple(ladder)
+    try:
+        return _climb(module, rungs, engine, run)
+    except AbsentDevice:
+        pass  # outside of this clause, so that a later error has no context
+    try:
+        return _climb(module, map(elsewhere, rungs), engine, run)
+    except AbsentDevice as absent:
+        raise TraceError(
+            f"{type(module).__name__} asks for {absent.device}, which is not here",
+            [
+                ("in", absent.layer),
+                ("seen", f"torch.{absent.device}.is_available() is False"),
+                ("fix", "count it where there is one, or let the module take its device from its input: x.device"),
+            ],
+        ) from None
+
+
+def _climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[[Rung], ResultT]) -> ResultT:
     outcomes: list[Outcome] = []
     try:
         for rung in ladder:
             if engine in ("auto", rung.name) and _serves(rung, outcomes):
                 try:
                     return run(rung)
+                except AbsentDevice:
+                    raise
                 except Unknown as unknown:
                     outcomes.append((rung, unknown))
                 except Failed as failed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -18,6 +18,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..core.ops import TensorSpec
+from .absent_devices import redirected, without_absent_devices
 from .attribution import ModulePath
 from .differentiable import Differentiable, plain_kernels
 from .guard.keeper import Keeper
@@ -30,7 +31,7 @@ from .native import NativeMode
 from .torch_private import FAKE_TENSOR_LOG, fake_tensors, is_fake, refuse_data_pointers
 from .uncountable import Unknown, refuse_tensor
 
-__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "real_input"]
+__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "elsewhere", "real_input"]
 
 _SEED = 0
 
@@ -75,7 +76,7 @@ def _meta(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 def _meta_again(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Slower, but more values are known: masks as large as an image, and literals on an unknown tensor's device."""
     mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls, keeper)
-    return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
+    return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _both(_LiteralsStay(), redirected()))
 
 
 class _LiteralsStay(TorchFunctionMode):
@@ -112,7 +113,10 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
 
 
 def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
-    """Fake tensors have a device and no data. Real tensors are replaced, since torch would write to them."""
+    """Fake tensors have a device and no data. Real tensors are replaced, since torch would write to them.
+
+    Fake tensors could be on a device that is not here, but then not meet the weights.
+    """
     FakeTensor, FakeTensorMode = fake_tensors()
 
     device = _device_of(module)
@@ -134,7 +138,7 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
     mode = NativeMode(path, lambda values: map_tensors(fake, values), keeper)
     faking = FakeTensorMode(allow_non_fake_inputs=True)
     refuse_data_pointers(faking)
-    return Start(mode, given, _silently(faking))
+    return Start(mode, given, _both(_silently(faking), redirected()))
 
 
 @contextmanager
@@ -169,7 +173,7 @@ def _real(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
     device = _device_of(module)
-    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device))
+    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device), redirected())
 
 
 def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
@@ -209,6 +213,22 @@ def _saving(start: Starter) -> Starter:
         return begun._replace(below=Differentiable(begun.below), inference=False, training=True)
 
     return started
+
+
+def elsewhere(rung: Rung) -> Rung:
+    """The same engine for a module that asks for an accelerator which is not here."""
+
+    def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
+        begun = rung.start(module, path, calls, keeper)
+        return begun._replace(below=_both(begun.below, without_absent_devices()))
+
+    return replace(rung, start=started)
+
+
+@contextmanager
+def _both(below: AbstractContextManager[Any], above: AbstractContextManager[Any]) -> Iterator[None]:
+    with below, above:
+        yield
 
 
 def _device_of(module: nn.Module) -> torch.device:

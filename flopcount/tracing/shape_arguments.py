@@ -37,15 +37,17 @@ _MEANINGLESS = (Number, str, bytes, bytearray, Enum, range, slice, *_NOTHING)
 class Reader:
     """Reads the arguments of one call; shapes get the dtype of the module."""
 
-    def __init__(self, module: nn.Module, values: tuple[Any, ...]) -> None:
-        """`values` are all arguments: a tensor among them makes whole numbers beside it ambiguous."""
+    def __init__(self, module: nn.Module, values: dict[str, Any]) -> None:
+        """`values` are all arguments by place: a tensor among them makes whole numbers beside it ambiguous."""
         self.dtype = next(
             (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex()), torch.get_default_dtype()
         )
         self.beside_tensor = _has_data(values)
         self.found: list[str] = []  # whole numbers that the last reading took for shapes, with their places
         self.in_records = False  # whether mappings within arguments hold shapes: if nothing else is a tensor
-        self.in_records = not self.beside_tensor and not any(tensors_within(self._read(v, "", True)) for v in values)
+        if not self.beside_tensor:
+            readings = [self._read(value, place, True) for place, value in values.items()]
+            self.in_records = not tensors_within(readings)
 
     def choices(self, value: Any, place: str) -> list[tuple[Any, str]]:
         """The ways to read one argument, the likeliest first, each with what it assumes in words.

@@ -23,6 +23,7 @@ __all__ = [
     "ATTRIBUTES",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
+    "NO_CLASS",
     "READ_NUMBER",
     "SHARDED",
     "STORAGE_FILLS",
@@ -85,6 +86,9 @@ READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
 
 DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing before it is loaded
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
+NO_CLASS = (("_utils.py",), "err_fn")
+"""The place where torch raises for a class of an accelerator that it is built without: a file and a function."""
+
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
 
