@@ -84,7 +84,7 @@ def trace(
         return traced
 
     with anew(not fast):
-        return climb(module, SAVING if saving else LADDER, engine, run)
+        return climb(module, arguments, SAVING if saving else LADDER, engine, run)
 
 
 def _run(

@@ -31,6 +31,7 @@ _DTYPES = tuple(
 )
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
 _NOTHING = (type(None), type, ModuleType, nn.Module, torch.dtype, torch.device, *_FUNCTIONS)
+_TEXT = (Number, str, bytes, type(None))
 _MEANINGLESS = (Number, str, bytes, bytearray, Enum, range, slice, *_NOTHING)
 
 
@@ -161,8 +162,9 @@ def refuse_meaningless(value: Any) -> None:
         InputError: it is a number, a text, a type, a function or a module.
     """
     if isinstance(value, _MEANINGLESS):
+        text = _shown(value) if isinstance(value, _TEXT) else f"a {type(value).__name__}"
         raise InputError(
-            f"input is {_shown(value)}, not a tensor or a shape",
+            f"input is {text}, not a tensor or a shape",
             [("fix", "write a shape with its batch: (1, 3, 16, 112, 112)")],
         )
 

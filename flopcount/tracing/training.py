@@ -88,7 +88,7 @@ def trace_training(
 
         return attempt(module, path, rung, step)[0]
 
-    return climb(module, _LADDER, engine, run)
+    return climb(module, (args, kwargs or {}), _LADDER, engine, run)
 
 
 class _Step(NamedTuple):
