@@ -10,7 +10,7 @@ import copy
 import io
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -82,6 +82,8 @@ class _Substitution:
             table = self.made[id(value)] = {}
             table.update({key: self.of(item) for key, item in value.items()})
             return table
+        if kind is MappingProxyType:
+            return MappingProxyType(self.of({**value}))
         if kind is Literal:
             return _copied(value.value, {id(t): t.detach().clone() for t in _tensors(tensors_within(value.value))})
         return self._object(value)
