@@ -11,7 +11,6 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -65,10 +64,10 @@ class _Redirected(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.device:  # a name alone, which other functions get
+            return func(*args, **kwargs)
         if func in self.moves:
             return args[0]
-        if func is torch.Tensor.record_stream:
-            return None
         if func is torch.Tensor.type and len(args) > 1 and isinstance(args[1], str):
             return func(args[0], args[1].replace("torch.cuda.", "torch."), *args[2:], **kwargs)
         if func is torch.Tensor.to and len(args) > 1 and type(args[1]) is int:  # `.to(0)` is `.to("cuda:0")`
@@ -164,18 +163,22 @@ _MARKS = ("range_push", "range_pop", "range_start", "range_end", "mark")
 @contextmanager
 def _replaced(absent: frozenset[str]) -> Iterator[None]:
     """Replace the functions of the absent accelerators, which could only raise."""
-    before: list[tuple[ModuleType, str, Any]] = []
-    replacements: list[tuple[ModuleType, str, Callable[..., Any]]] = [
+    before: list[tuple[Any, str, Any]] = []
+    replacements: list[tuple[Any, str, Callable[..., Any]]] = [
         (getattr(torch, accelerator), name, function) for accelerator in absent for name, function in _FUNCTIONS.items()
     ]
     if "cuda" in absent:
         replacements += [(torch.cuda.nvtx, name, _nothing) for name in _MARKS]
+        replacements += [(torch.Tensor, "record_stream", _nothing)]
     try:
         for module, name, function in replacements:
-            if name in vars(module):
-                before.append((module, name, vars(module)[name]))
+            if hasattr(module, name):
+                before.append((module, name, vars(module).get(name)))
                 setattr(module, name, function)
         yield
     finally:
         for module, name, torchs in before:
-            setattr(module, name, torchs)
+            if torchs is None:  # it is inherited
+                delattr(module, name)
+            else:
+                setattr(module, name, torchs)
