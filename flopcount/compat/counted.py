@@ -24,13 +24,19 @@ Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
 
 
 def counted_in_eval(
-    model: nn.Module, input: Input, hooks: Mapping[type, Hook], attribute: str, zero: Callable[[], Any]
+    model: nn.Module,
+    input: Input,
+    hooks: Mapping[type, Hook],
+    attribute: str,
+    zero: Callable[[], Any],
+    *,
+    training: bool = False,
 ) -> tuple[Report, dict[str, float]]:
     """The report of the model in eval mode, and by path what the hooks count for modules of their types.
 
-    `attribute` is where a hook adds its count, `zero` what it starts from.
+    `attribute` is where a hook adds its count, `zero` what it starts from; `training` counts in training mode instead.
     """
-    with _evaluated(model):
+    with _in_mode(model, training):
         report = count_flops(model, input)
         amounts: dict[str, float] = {}
         if hooks:
@@ -77,10 +83,10 @@ def tell_uncosted(report: Report, name: str) -> None:
 
 
 @contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    """In eval mode, as these tools put a model; each module is put back as it was."""
+def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """In eval mode, as these tools put a model, or in training mode; each module is put back as it was."""
     before = [(part, part.training) for part in model.modules()]
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
