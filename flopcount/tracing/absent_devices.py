@@ -60,7 +60,8 @@ class _Redirected(TorchFunctionMode):
     def __init__(self, absent: frozenset[str]) -> None:
         super().__init__()
         self.absent = absent
-        self.moves = [getattr(torch.Tensor, name) for name in absent if hasattr(torch.Tensor, name)]
+        moves = (*absent, "pin_memory")  # the last one prepares a move
+        self.moves = [getattr(torch.Tensor, name) for name in moves if hasattr(torch.Tensor, name)]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

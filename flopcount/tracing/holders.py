@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.errors import InputError
 from ..core.ops import TensorSpec
 from .literal import Literal
 from .results import contents_of
@@ -109,7 +110,11 @@ class _Substitution:
                 made[id(item)] = item if isinstance(item, _LEFT) else self.of(item)
         copied = _copied(value, made)
         self.made = made
-        return copied if copied is not value else self._by_attributes(value)
+        copied = copied if copied is not value else self._by_attributes(value)
+        if copied is value and hasattr(type(value), "__next__"):
+            fix = "give a list: each attempt to count needs all of them"
+            raise InputError(f"an argument is a {type(value).__name__}, which can be read only once", [("fix", fix)])
+        return copied
 
     def _by_attributes(self, value: Any) -> Any:
         """A shallow copy with its attributes substituted one by one, for an object that has one which has no copy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 from collections.abc import Mapping, MutableMapping
 from enum import Enum
@@ -45,7 +46,7 @@ class Reader:
         )
         self.beside_tensor = _has_data(values)
         self.found: list[str] = []  # whole numbers that the last reading took for shapes, with their places
-        self.in_records = False  # whether mappings within arguments hold shapes: if nothing else is a tensor
+        self.in_records = False  # whether records within arguments hold shapes: if nothing else is a tensor
         if not self.beside_tensor:
             readings = [self._read(value, place, True) for place, value in values.items()]
             self.in_records = not tensors_within(readings)
@@ -98,7 +99,20 @@ class Reader:
             shapes = shapes and (self.in_records or not inside)
             table = {key: self._read(item, f"{place}[{key!r}]", shapes, True) for key, item in value.items()}
             return value if all(table[key] is item for key, item in value.items()) else _with_values(value, table)
+        if self.in_records and dataclasses.is_dataclass(value) and not isinstance(value, type):
+            values = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+            table = {name: self._read(item, f"{place}.{name}", shapes, True) for name, item in values.items()}
+            changed = {name: item for name, item in table.items() if item is not values[name]}
+            return _with_fields(value, changed) if changed else value
         return value
+
+
+def _with_fields(value: Any, fields: dict[str, Any]) -> Any:
+    """A record of the same class with other fields; its class sees no new one made."""
+    copied = copy.copy(value)
+    for name, item in fields.items():
+        object.__setattr__(copied, name, item)
+    return copied
 
 
 def _with_items(value: Any, items: list[Any]) -> Any:
