@@ -21,8 +21,10 @@ from .models import Recipe, recipe_of
 from .models.by_name import with_model
 from .rules.costing import cost
 from .tracing import TURN, trace
+from .tracing.arguments import Arguments, Input, settled
 from .tracing.guard.preserve import uncollected
-from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.holders import tensors_within
+from .tracing.inputs import specs_of
 from .tracing.walk import Inventory
 
 __all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
@@ -49,8 +51,8 @@ def count(
     """
     require_module(module)
     with TURN, anew(not fast):
-        args, kwargs = arguments_of(input, module)
-        result = _forward(module, args, kwargs, engine, dataflow, protocol)
+        arguments = settled(input, module, engine)
+        result = _forward(module, arguments, engine, dataflow, protocol)
     if strict:
         refuse_uncosted(result.ops)
     return result
@@ -89,14 +91,13 @@ def require_module(module: object) -> None:
 @uncollected()
 def _forward(
     module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    arguments: Arguments,
     engine: str,
     dataflow: bool,
     protocol: Protocol,
 ) -> Result:
     """The pipeline: trace, cost, result."""
-    inventory = Inventory.of(module)
+    inventory, args, kwargs = Inventory.of(module), arguments.args, arguments.kwargs
     traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops)
     tree = module_tree(inventory, traced.settled)
@@ -104,7 +105,7 @@ def _forward(
     return Result(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=_input_of_result(specs_of(args, kwargs), recipe, protocol),
+        input=_input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
         views=protocol.views,
         ops=ops,
         tree=tree,
@@ -112,7 +113,7 @@ def _forward(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
-        assumed=traced.assumed,
+        assumed=(*arguments.assumed, *traced.assumed),
         saving=_saving(module, args, kwargs) if dataflow else "",
     )
 

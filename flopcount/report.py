@@ -24,7 +24,7 @@ from .counted import Counted
 from .counting import count, refuse_uncosted, require_module
 from .models import recipe_of
 from .models.by_name import with_model
-from .tracing.inputs import Input, arguments_of
+from .tracing.arguments import Input, arguments_of, settled
 
 if TYPE_CHECKING:
     import pandas
@@ -370,7 +370,8 @@ def _report(
     plan = _plan(*training)
     counted = Counted(module, input, engine, fast, plan)
     with counted.prepared():
-        result = count(module, input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
+        counted.input = settled(input, module, engine)  # all that counts it again reads it alike
+        result = count(module, counted.input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))

@@ -26,8 +26,9 @@ from ..counting import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
 from ..tracing import TURN, trace
+from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
-from ..tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
+from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 from ..tracing.intervals import FAR
 from .receptive_field import follow
 

@@ -12,8 +12,8 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
 from ..core.protocol import Protocol
+from ..tracing.arguments import Input
 from ..tracing.building import lightest
-from ..tracing.inputs import Input
 from .loading import find_model
 from .recipe import recipe_of
 

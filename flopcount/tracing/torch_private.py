@@ -23,6 +23,7 @@ __all__ = [
     "ATTRIBUTES",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
+    "NO_CLASS",
     "READ_NUMBER",
     "SHARDED",
     "STORAGE_FILLS",
@@ -48,6 +49,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_fake",
     "memory_id",
     "next_node_number",
     "number_of_node",
@@ -84,6 +86,9 @@ READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
 
 DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing before it is loaded
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
+NO_CLASS = (("_utils.py",), "err_fn")
+"""The place where torch raises for a class of an accelerator that it is built without: a file and a function."""
+
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
 
@@ -109,6 +114,12 @@ def fake_tensors() -> tuple[Any, Any]:
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
     return FakeTensor, FakeTensorMode
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a fake one, of whichever mode, without loading what makes them."""
+    loaded = sys.modules.get(FAKE_TENSOR_LOG)
+    return loaded is not None and isinstance(tensor, loaded.FakeTensor)
 
 
 def has_kernel(operator: OpOverload, key: str) -> bool:

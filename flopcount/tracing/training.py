@@ -25,7 +25,8 @@ from .attribution import ModulePath
 from .climbing import climb
 from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
-from .inputs import map_tensors, specs_of, tensor_spec
+from .holders import substituted, tensors_within
+from .inputs import specs_of, tensor_spec
 from .meta import MetaMode
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
@@ -68,7 +69,8 @@ def trace_training(
 
     Arguments:
         module: any nn.Module; parameters without `requires_grad` are frozen.
-        args: positional arguments, tensors or TensorSpecs in nested containers. They get no gradient.
+        args: positional arguments, tensors or TensorSpecs in nested containers. One gets a gradient only if
+            it requires it.
         kwargs: keyword arguments, likewise.
         batch: samples in the input; None where that is unknown.
         streams: submodules with a loss of their own, each differentiated alone.
@@ -86,7 +88,7 @@ def trace_training(
 
         return attempt(module, path, rung, step)[0]
 
-    return climb(module, _LADDER, engine, run)
+    return climb(module, (args, kwargs or {}), _LADDER, engine, run)
 
 
 class _Step(NamedTuple):
@@ -104,9 +106,10 @@ def _step(
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        given, keywords = map_tensors(begun.make, (args, kwargs))
-        begun.mode.given((given, keywords))
-        recorder.inputs((given, keywords))
+        given, keywords = substituted(begun.make, (args, kwargs))
+        tensors = tensors_within(given, keywords)
+        begun.mode.given(tensors)
+        recorder.inputs(tensors)
         stand_in(module, step.engine, begun.make, recorder.parameter)
         step.path.mark()
         with _outputs_of(module, streams) as apart, begun.mode, recorder:
