@@ -265,7 +265,9 @@ def count_flops(
     Arguments:
         module: any nn.Module, on any device, the meta device included.
         input: a tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec(shape, dtype); a tuple of
-            arguments; a list where the model takes one; a dict of keyword arguments. Shapes may stand for tensors.
+            arguments; a list where the model takes one; any mapping of keyword arguments. Shapes may stand for
+            tensors. Beside a tensor, whole numbers are a shape only if the module raises on them as numbers;
+            `literal((8, 14, 14))` stays numbers anywhere. All other values are passed as they are.
         views: the testing protocol, "10x3" or (10, 3) for 10 clips of 3 crops, 10 for 10 clips.
         stride: every how many frames the clip was sampled; 1 unless the model says otherwise.
         fps: frames per second of the video; adds the time that the clip spans, and the cost of a second of video.

@@ -15,6 +15,7 @@ from torch import nn
 from ..core.errors import ForwardError, TraceError
 from .advice import advice_on
 from .engines import Rung, elsewhere
+from .holders import tensors_within
 from .inputs import specs_of
 from .origin import Failure, first_line
 from .uncountable import AbsentDevice, Unknown
@@ -145,7 +146,7 @@ def _own(outcomes: list[Outcome]) -> Failure | None:
 def forward_error(module: nn.Module, failure: Failure, arguments: tuple[Any, Any] = ((), {})) -> ForwardError:
     """The module's own error, with its layer, and advice where the cause is known."""
     details = [("in", f"{failure.layer or 'the model itself'} ({type(failure.module).__name__})")]
-    seen = ", ".join(map(str, specs_of(failure.given)))
+    seen = ", ".join(map(str, specs_of(tensors_within(*failure.given))))
     if seen:
         details.append(("given", seen))
     details += advice_on(failure, module, arguments)
