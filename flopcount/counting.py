@@ -24,6 +24,7 @@ from .rules.costing import cost
 from .tracing import TURN, trace
 from .tracing.guard.preserve import uncollected
 from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.spec_values import described_values
 from .tracing.walk import Inventory
 
 __all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
@@ -105,7 +106,9 @@ def _forward(
     return Result(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=_input_of_result(specs_of(args, kwargs), recipe, protocol),
+        input=replace(
+            _input_of_result(specs_of(args, kwargs), recipe, protocol), values=described_values(args, kwargs)
+        ),
         views=protocol.views,
         ops=ops,
         tree=tree,

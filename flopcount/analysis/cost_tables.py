@@ -130,7 +130,7 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
-    """The notes under every table, the most important first: gaps, totals, protocol, clip, convention."""
+    """The notes under every table, the most important first: gaps, assumptions, totals, protocol, clip, convention."""
     lines = [*missing_lines(result), _total_line(result)]
     if result.input.batch > 1:
         lines.append(f"per sample (batch {result.input.batch}): {cost_text(result.per_sample)}")
@@ -143,7 +143,8 @@ def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
         if result.input.fps is not None:
             lines.append(f"per second of video, clips end to end: {_per_second(result)}")
     lines += _field_lines(fields) if fields is not None else ()
-    lines += [f"assumed: {text}" for text in result.assumed]
+    if result.input.values:
+        lines.append(f"values as given: {'; '.join(result.input.values)}")
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     lines.append(f"convention: {CONVENTION}")
     if result.engine != "meta":

@@ -49,7 +49,10 @@ class ModuleInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultInput:
-    """The input of a count: shapes as given (batch included) and how the clip is sampled from the video."""
+    """The input of a count: shapes as given (batch included) and how the clip is sampled from the video.
+
+    `values` describes those of inputs that are given by shape and values.
+    """
 
     clip: Clip | None
     stride: int
@@ -57,6 +60,7 @@ class ResultInput:
     shapes: tuple[tuple[int, ...], ...]
     batch: int
     dtype: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,7 @@ class SavedReport(Totals):
     uncosted: tuple[UncostedRow, ...]
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 def _module_rows(

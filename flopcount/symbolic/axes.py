@@ -92,7 +92,7 @@ class Axes:
 
         def resize(spec: TensorSpec) -> TensorSpec:
             shape = [_share(new, base, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
-            return TensorSpec(tuple(shape), spec.dtype)
+            return TensorSpec(tuple(shape), spec.dtype, spec.values)
 
         return map_tensors(resize, self.inputs)
 

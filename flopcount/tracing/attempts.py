@@ -24,6 +24,7 @@ from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, Beside, watched_threads
 from .inputs import tensors_of
+from .invented import ELSEWHERE, fix_random_numbers, is_random_elsewhere
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
@@ -58,6 +59,7 @@ def attempt(
         refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
+            fix_random_numbers()
             with _apart(beside.owner):
                 begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
@@ -71,6 +73,8 @@ def attempt(
                 doubt = begun.mode.doubt
                 if doubt is not None:
                     raise Unknown(f"the module caught {type(doubt).__name__}: {first_line(doubt)}")
+                if is_random_elsewhere():
+                    begun.mode.assume(ELSEWHERE)
                 if lazy:
                     named = module.named_parameters()
                     settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}

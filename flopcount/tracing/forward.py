@@ -103,6 +103,7 @@ def _run(
         with torch.inference_mode(begun.inference), begun.below:
             inputs = map_tensors(begun.make, (args, kwargs))
             begun.mode.given(inputs)
+            begun.mode.invented.inputs(args, kwargs, inputs)
             if follower is not None:
                 follower.inputs(inputs)
             if rung.gradients and not rung.real:
@@ -120,4 +121,5 @@ def _run(
     (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # alive until now, as for a caller
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, tuple(mode.assumed))
+    assumed, by_chance = mode.assumed, mode.invented.leave_it_to_chance
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, assumed, by_chance)

@@ -24,6 +24,7 @@ from .dataless import DatalessMode, Handler
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
+from .invented import FINITE
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
 from .shapes import shape_of
@@ -133,9 +134,9 @@ class MetaMode(DatalessMode):
             for signature in answer.signatures:
                 self.record(signature)
             return rebuild(answer.result)
-        begun = len(self.ops)
+        begun, assumptions = len(self.ops), self.assumptions
         result = self._take_apart(func, args, kwargs)
-        if _is_new(result, args, kwargs):
+        if _is_new(result, args, kwargs) and self.assumptions == assumptions:  # which the memo would not note again
             signatures = tuple(op.signature for op in self.ops[begun:])
             self.aten_calls[key] = Parts(signatures, map_tensors(layout_of, result))
         return result
@@ -182,6 +183,7 @@ class MetaMode(DatalessMode):
         if kwargs:
             self._keep_generator(kwargs)
         result = func(*map_tensors(on_cpu, args), **with_device(func, map_tensors(on_cpu, kwargs), "cpu"))
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -209,6 +211,7 @@ class MetaMode(DatalessMode):
             return self._functional(func, args, kwargs)
         shape = () if str(func.overloadpacket) == "aten._is_all_true" else args[0].shape
         result = torch.full(shape, _ASSUMED[str(func.overloadpacket)])
+        self.invented.mark((result,), frozenset((FINITE,)))
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -217,6 +220,7 @@ class MetaMode(DatalessMode):
         if not self._knows_all(args, kwargs):
             raise Unknown("the module reads a number from a tensor whose values are not known")
         result = func(*map_tensors(on_cpu, args), **kwargs)
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -239,6 +243,7 @@ class MetaMode(DatalessMode):
         for index in indices:
             is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
             places.extend(on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
+        self._ran(func, args, kwargs, None)
         result = run_kernel(func, map_tensors(meta_like, (source, places)), {})
         self._record_call(func, args, kwargs, result)
         return result
@@ -250,6 +255,7 @@ class MetaMode(DatalessMode):
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
 
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -312,6 +318,7 @@ class MetaMode(DatalessMode):
                 result.zero_()  # the same values on every run
             if result.numel():
                 self._has_no_values(result)
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -324,6 +331,7 @@ class MetaMode(DatalessMode):
                 self._keep(tensor)
             self._keep_generator(kwargs)
             func(*args, **kwargs)
+            self._ran(func, args, kwargs, None, tensors)
         else:
             for tensor in tensors:
                 self._keep_version(tensor)

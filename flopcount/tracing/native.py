@@ -72,8 +72,10 @@ class NativeMode(RecordingMode):
         result = self._call(func, args, kwargs)
         self.sources.written(targets)
         self.sources.made(tensors_of(result), of=tensors_of(args, kwargs), empty=is_empty(func))
-        if self.is_real and is_constant(func):
-            self.sources.filled(result)
+        if self.is_real:
+            self.invented.ran(func, args, kwargs, result, targets, self.path.path)
+            if is_constant(func):
+                self.sources.filled(result)
         view = is_view_of(func, result, args)
         key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
         signature = self.signatures.get(key)
@@ -117,6 +119,7 @@ class NativeMode(RecordingMode):
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
         """Follow real data; a fake tensor has no data, although it may remember a number."""
         if self.is_real:
+            super().leaves(tensor, way)
             if way in LOOKS and not self.sources.is_made_here(tensor):
                 self.keeper.values(tensor)
             self.sources.left(tensor, way)

@@ -40,7 +40,8 @@ __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 class TrainingTrace:
     """Every operation of one step up to the gradients, in order, with a note for each.
 
-    `losses` says what is differentiated, and `trained` are the parameters that get a gradient.
+    `losses` says what is differentiated, and `trained` are the parameters that get a gradient. `assumed` is that of a
+    `Trace`.
     """
 
     ops: tuple[Op, ...]
@@ -48,6 +49,7 @@ class TrainingTrace:
     losses: tuple[str, ...]
     trained: tuple[TensorSpec, ...]
     engine: str
+    assumed: tuple[str, ...] = ()
 
 
 _HIDING = replace(LADDER[0], hides_floats=True)
@@ -106,6 +108,7 @@ def _step(
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
         given, keywords = map_tensors(begun.make, (args, kwargs))
         begun.mode.given((given, keywords))
+        begun.mode.invented.inputs(args, kwargs, (given, keywords))
         recorder.inputs((given, keywords))
         stand_in(module, step.engine, begun.make, recorder.parameter)
         step.path.mark()
@@ -120,7 +123,12 @@ def _step(
     trained = [p for p in module.parameters() if not is_lazy(p) and p.grad is not None]
     said = [f"{stream}: {what}" for stream, (_, what) in zip(streams, losses, strict=True)] if streams else []
     return TrainingTrace(
-        recorder.ops, tuple(recorder.notes), tuple(said or [losses[0][1]]), specs_of(trained), step.engine
+        recorder.ops,
+        tuple(recorder.notes),
+        tuple(said or [losses[0][1]]),
+        specs_of(trained),
+        step.engine,
+        begun.mode.assumed,
     )
 
 
