@@ -57,9 +57,11 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
                 raise forward_error(module, failure) from failure.error
             finally:
                 del failure
+        places = [unknown.place for unknown in _unknowns(outcomes) if unknown.place]
         raise TraceError(
             f"{type(module).__name__} cannot be traced without its values",
             [
+                *(("in", place) for place in places[-1:]),
                 *{rung.name: str(outcome) for rung, outcome in outcomes}.items(),
                 ("fix", "give the module with real weights (not on the meta device) and real input tensors"),
             ],
@@ -119,7 +121,10 @@ def forward_error(module: nn.Module, failure: Failure) -> ForwardError:
     seen = ", ".join(map(str, specs_of(failure.given)))
     if seen:
         details.append(("given", seen))
-    if failure.function == _NORMS:
+    details += [("assumed", text) for text in failure.assumed]
+    if failure.assumed:
+        details.append(("fix", "give the tensor, or say its values: TensorSpec((4,), 'int64', values=(5, 3, 2, 2))"))
+    elif failure.function == _NORMS:
         fix = "a norm in training needs several values per channel: give a larger batch or clip, or call .eval()"
         details.append(("fix", fix))
     elif failure.refuses_input:

@@ -28,6 +28,7 @@ from .climbing import climb
 from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .inputs import map_tensors, specs_of
+from .invented import ELSEWHERE
 from .results import drain
 from .stand_ins import stand_in
 from .uncountable import Unknown
@@ -77,8 +78,9 @@ def trace(
     def run(rung: Rung) -> Trace:
         loaded = len(sys.modules)
         traced = _run(module, owned, *arguments, rung, dataflow, watch)
-        if dataflow and len(sys.modules) > loaded:
-            # only the garbage collector frees the frames around an import, with all tensors in them
+        if len(sys.modules) > loaded and (dataflow or ELSEWHERE in traced.assumed):
+            # only the garbage collector frees the frames around an import, with all tensors in them; and an import may
+            # draw random numbers
             traced = _run(module, owned, *arguments, rung, dataflow, watch)
         return traced
 

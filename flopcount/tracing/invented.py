@@ -12,6 +12,7 @@ import random
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
@@ -159,8 +160,17 @@ def _listed(layers: Iterable[str]) -> str:
 
 
 _MASKS = (torch.bool, torch.uint8)
-_BY_MASK = ("aten.index", "aten.masked_select", "aten.repeat_interleave")
-_LENGTHS = {"aten._pack_padded_sequence": "lengths", "aten.tensor_split": "tensor_indices_or_sections"}
+_BY_ARGUMENT = {
+    "aten._pack_padded_sequence": "lengths",
+    "aten._pad_packed_sequence": "batch_sizes",
+    "aten.tensor_split": "tensor_indices_or_sections",
+    "aten.repeat_interleave": "repeats",
+    "aten.masked_select": "mask",
+    "aten.where": "condition",  # alone it is the places of what is not zero
+}
+"""Operators of whose arguments one alone determines sizes."""
+_COMPOSITES = ("aten.argwhere", "aten.nonzero_numpy", "aten.one_hot", "aten.is_nonzero", "torchvision.nms")
+"""Operators without torch's tags that have sizes by values, or read a number."""
 
 
 def deciding(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -168,23 +178,21 @@ def deciding(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if not isinstance(func, OpOverload):
         return None
     name = str(func.overloadpacket)
-    if name in _LENGTHS:
+    if name in _BY_ARGUMENT:
         named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
-        return named.get(_LENGTHS[name])
+        if named.get("output_size") is not None or (name == "aten.where" and len(named) > 1):
+            return None
+        return named.get(_BY_ARGUMENT[name])
     if not _is_by_values(func):
         return None
     if name == "aten.index":
         return [index for index in args[1] if index is not None and index.dtype in _MASKS]
-    if name == "aten.masked_select":
-        return args[1:]
-    if name == "aten.repeat_interleave" and kwargs.get("output_size") is not None:
-        return None
     return args
 
 
 @cache
 def _is_by_values(func: Any) -> bool:
-    return torch.Tag.dynamic_output_shape in func.tags or _is_read(func)
+    return torch.Tag.dynamic_output_shape in func.tags or _is_read(func) or str(func.overloadpacket) in _COMPOSITES
 
 
 def _is_read(func: Any) -> bool:
@@ -222,24 +230,23 @@ def fix_random_numbers() -> None:
         torch.cuda.manual_seed_all(SEED)
     random.setstate(_FIXED)
     if _NUMPY in sys.modules:
-        sys.modules[_NUMPY].set_state(_numpys_fixed())
+        with suppress(TypeError):  # the caller's own generator takes no such seed
+            sys.modules[_NUMPY].seed(SEED)
 
 
 def is_random_elsewhere() -> bool:
-    """Whether random numbers were drawn outside of torch since then."""
-    if random.getstate() != _FIXED:
+    """Whether random numbers were drawn outside of torch since then: whether the next one is no longer the first."""
+    if random.getrandbits(_BITS) != _FIRST:
         return True
-    if _NUMPY not in sys.modules:
-        return False
-    _, keys, position, *gauss = sys.modules[_NUMPY].get_state()
-    _, fixed_keys, fixed_position, *fixed_gauss = _numpys_fixed()
-    return position != fixed_position or gauss != fixed_gauss or bool((keys != fixed_keys).any())
+    return _NUMPY in sys.modules and sys.modules[_NUMPY].random_sample() != _numpys_first()
 
 
-_FIXED = random.Random(SEED).getstate()
 _NUMPY = "numpy.random"  # numpy loads it at first use
+_BITS = 32
+_FIXED = random.Random(SEED).getstate()
+_FIRST = random.Random(SEED).getrandbits(_BITS)
 
 
 @cache
-def _numpys_fixed() -> Any:
-    return sys.modules[_NUMPY].RandomState(SEED).get_state()
+def _numpys_first() -> Any:
+    return sys.modules[_NUMPY].RandomState(SEED).random_sample()

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 
-from ..core.ops import Signature
 from .attribution import ModulePath
 from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
@@ -27,6 +25,7 @@ from .inputs import map_tensors, tensors_of
 from .invented import FINITE
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
+from .remembered import Argument, Calls, Known, Parts
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
@@ -40,33 +39,6 @@ LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
 _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """A result that is one of the arguments, by its position."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An earlier call: the signature to record, and how to rebuild its result (no tensor is kept)."""
-
-    signature: Signature
-    result: Any = None  # Argument, Layout, or a list or tuple of them; None if torch makes it each time
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """An earlier composite: the signatures of its parts to record, and the layouts of its result."""
-
-    signatures: tuple[Signature, ...]
-    result: Any
-
-
-Calls: TypeAlias = dict[Any, Any] | None
-"""Earlier calls (Known, or Parts), or None without the memo."""
 
 
 def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
@@ -142,6 +114,7 @@ class MetaMode(DatalessMode):
         return result
 
     def _take_apart(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        self._ran(func, args, kwargs, None)
         try:
             with self:
                 parts = func.decompose(*args, **kwargs)
@@ -254,6 +227,7 @@ class MetaMode(DatalessMode):
         def prepared(tensor: torch.Tensor) -> Any:
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
 
+        self._ran(func, args, kwargs, None)
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
         self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
@@ -287,6 +261,11 @@ class MetaMode(DatalessMode):
             answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
         self.record(answer.signature)
         return result
+
+    def _parted(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Views of parts, whose sizes a known tensor may determine."""
+        self._ran(func, args, kwargs, None)
+        return self._view(func, args, kwargs)
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A cast to another dtype or layout; a change of device alone moves nothing here."""
@@ -418,11 +397,19 @@ _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
     "aten._grouped_mm": MetaMode._grouped,
+    "aten.tensor_split": MetaMode._parted,
 }
 """Canonical operators with a handler of their own."""
 
 _OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
-_NOT_TAKEN_APART = (MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item)
+_NOT_TAKEN_APART = (
+    MetaMode._higher_order,
+    MetaMode._native,
+    MetaMode._cast,
+    MetaMode._view,
+    MetaMode._parted,
+    MetaMode._item,
+)
 
 
 @cache  # this also keeps each operator alive, so that its id stays unique

@@ -55,6 +55,8 @@ class NativeMode(RecordingMode):
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
         if self.decomposes(func):
+            if self.is_real:
+                self.invented.ran(func, args, kwargs, None, (), self.path.path)
             with self:
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
@@ -86,7 +88,11 @@ class NativeMode(RecordingMode):
 
     def _call(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self.is_real:
-            return func(*args, **kwargs)
+            try:
+                return func(*args, **kwargs)
+            except Exception:
+                self.invented.ran(func, args, kwargs, None, (), self.path.path)  # it may refuse an invented value
+                raise
         try:
             return func(*args, **kwargs)
         except Exception as error:
