@@ -8,7 +8,7 @@ step it says what prevents one: the first operator whose results depend on where
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
+from ..core.wording import assumed_lines
 from ..counting import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
@@ -79,6 +80,7 @@ class Streaming:
     state_bytes: int | None = None
     sees: str = ""
     prevented: Prevented | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def saving(self) -> Fraction | None:
@@ -126,7 +128,7 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
     report = count(module, input)
     clip = report.input.clip or Clip(1, *report.input.shapes[0][-2:])
-    base = Streaming(report.model, clip, stride, report.per_sample)
+    base = Streaming(report.model, clip, stride, report.per_sample, assumed=report.assumed)
     if _is_image_network(report):
         return _stepped(base, report.per_sample * stride, 0, "one frame")
     if not isinstance(module, Streamable):
@@ -149,11 +151,11 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
 
 
 def _stepped(base: Streaming, step: Amount, nbytes: int, sees: str) -> Streaming:
-    return Streaming(base.model, base.clip, base.stride, base.window, step, nbytes, sees)
+    return replace(base, step=step, state_bytes=nbytes, sees=sees)
 
 
 def _prevented(base: Streaming, reason: Prevented) -> Streaming:
-    return Streaming(base.model, base.clip, base.stride, base.window, prevented=reason)
+    return replace(base, prevented=reason)
 
 
 def _is_image_network(report: Result) -> bool:
@@ -268,7 +270,8 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
         f"per step: MACs for {new} in steady state, with the state kept from earlier frames",
         "per clip: MACs to recompute the whole window",
     )
-    return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *_meanings(rows)))
+    assumed = [f"{line} ({row.model})" for row in rows for line in assumed_lines(row.assumed)]
+    return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *assumed, *_meanings(rows)))
 
 
 def _meanings(rows: Iterable[Streaming]) -> Iterable[str]:

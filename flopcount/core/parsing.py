@@ -58,7 +58,10 @@ def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
         dtypes = tuple(dict.fromkeys(_INPUT_DTYPES))
         raise UnknownNameError(f"dtype of input {text!r}", kind, dtypes, f"choose {', '.join(dtypes)}")
     shape = tuple(int(size) for size in re.split("[x×]", parts[0]))
-    return name, TensorSpec(shape, kind, parse_values(values) if equals else None)  # type: ignore[arg-type]
+    try:
+        return name, TensorSpec(shape, kind, parse_values(values) if equals else None)
+    except InputError as error:
+        raise InputError(error.message, [("in", f"input {text!r}"), *error.details]) from None
 
 
 def _is_shape(text: str) -> bool:

@@ -46,7 +46,7 @@ def checked_values(values: object, shape: tuple[int, ...], dtype: str) -> Values
         if _kind(dtype) != "int":
             raise _refused(values, shape, dtype, "only whole numbers have a range", _FIXES[_kind(dtype)])
         if values.step != 1 or not values:
-            raise _refused(values, shape, dtype, "the range is empty, or has steps", "write range(0, 32000)")
+            raise _refused(values, shape, dtype, "the range is empty, or has steps", _FIXES["int"])
         _number(values.start, shape, dtype, values)
         _number(values.stop - 1, shape, dtype, values)
         return values
@@ -124,7 +124,7 @@ def mask_row(share: float, length: int) -> list[bool]:
     return [(place + 1) * true // length > place * true // length for place in range(length)]
 
 
-def parse_values(text: str) -> object:
+def parse_values(text: str) -> Values:
     """Read "0.75", "999", "0..32000" or "5,3,2,2"; `checked_values` then says whether a tensor can have them.
 
     Raises:
