@@ -110,7 +110,7 @@ _OPTIONS = (
         "input",
         list[str],
         "NAME:SHAPE:DTYPE",
-        "An input of a model that does not take one clip; =VALUES may follow; repeatable.",
+        "An input that is not one clip, =VALUES if they matter; repeatable.",
     ),
     _option("num_classes", int, "N", "Classes of the last layer."),
     _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),

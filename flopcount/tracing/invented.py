@@ -169,8 +169,8 @@ _BY_ARGUMENT = {
     "aten.where": "condition",  # alone it is the places of what is not zero
 }
 """Operators of whose arguments one alone determines sizes."""
-_COMPOSITES = ("aten.argwhere", "aten.nonzero_numpy", "aten.one_hot", "aten.is_nonzero", "torchvision.nms")
-"""Operators without torch's tags that have sizes by values, or read a number."""
+_COMPOSITES = ("aten.argwhere", "aten.nonzero_numpy", "aten.one_hot", "torchvision.nms")
+"""Operators without torch's tags that have sizes by values."""
 
 
 def deciding(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -196,7 +196,7 @@ def _is_by_values(func: Any) -> bool:
 
 
 def _is_read(func: Any) -> bool:
-    return torch.Tag.data_dependent_output in func.tags
+    return torch.Tag.data_dependent_output in func.tags or str(func.overloadpacket) == "aten.is_nonzero"
 
 
 @cache
