@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +26,7 @@ from .tracing.arguments import Arguments, Input, settled
 from .tracing.guard.preserve import uncollected
 from .tracing.holders import tensors_within
 from .tracing.inputs import specs_of
+from .tracing.spec_values import described_values
 from .tracing.walk import Inventory
 
 __all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
@@ -105,7 +107,10 @@ def _forward(
     return Result(
         model=recipe.name if recipe else type(module).__name__,
         departures=recipe.departures if recipe else (),
-        input=_input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
+        input=replace(
+            _input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
+            values=described_values(args, kwargs),
+        ),
         views=protocol.views,
         ops=ops,
         tree=tree,

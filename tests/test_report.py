@@ -113,8 +113,8 @@ def test_own_operators_of_the_root(report):
 def test_json_has_the_keys_of_the_design(report):
     data = json.loads(report.to_json())
     assert list(data) == [
-        *("schema", "model", "departures", "input", "convention", "total", "per_sample", "views", "per_video"),
-        *("uncosted", "unknown", "modules", "operators", "engine", "versions"),
+        *("schema", "model", "departures", "input", "assumed", "convention", "total", "per_sample", "views"),
+        *("per_video", "uncosted", "unknown", "modules", "operators", "engine", "versions"),
     ]
     assert data["schema"] == "flopcount/1"
     assert list(data["input"]) == ["clip", "stride", "shapes", "batch", "dtype"]

@@ -133,7 +133,7 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
 
 
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
-    """The notes under every table, the most important first: gaps, totals, protocol, clip, convention."""
+    """The notes under every table, the most important first: gaps, assumptions, totals, protocol, clip, convention."""
     lines = [*missing_lines(result), _total_line(result)]
     sample = result.per_sample
     if sample is not None and result.input.batch != 1:
@@ -149,7 +149,8 @@ def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
             rate = f"{si(sample.macs / span, 'MACs')} = {si(sample.flops / span, 'FLOPs')}"
             lines.append(f"per second of video, clips end to end: {rate}")
     lines += _field_lines(fields, "input" if clip is None else "clip") if fields is not None else ()
-    lines += [f"assumed: {text}" for text in result.assumed]
+    if result.input.values:
+        lines.append(f"values as given: {'; '.join(result.input.values)}")
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     lines.append(f"convention: {CONVENTION}")
     if result.engine != "meta":

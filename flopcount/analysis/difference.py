@@ -17,7 +17,7 @@ from ..core.quantity import Quantity, of_layers, of_modules, of_operators, quant
 from ..core.result import ModuleRow, Result, SavedReport
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
-from ..core.wording import uncosted_lines
+from ..core.wording import assumed_lines, uncosted_lines
 
 __all__ = ["Change", "Counted", "Diff", "LayerDiff", "diff"]
 
@@ -135,7 +135,8 @@ class Diff:
 
     def _notes(self, silent: list[str]) -> Iterator[str]:
         for side, report in (("old", self.old), ("new", self.new)):
-            yield from (f"{line} ({side})" for line in uncosted_lines(report.uncosted))
+            lines = (*uncosted_lines(report.uncosted), *assumed_lines(report.assumed))
+            yield from (f"{line} ({side})" for line in lines)
         if not self.different:
             yield "no layer differs"
         if silent:

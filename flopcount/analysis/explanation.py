@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ..core.ops import CostedOp, Kind, Signature, Workload
 from ..core.result import ModuleRow, Result
 from ..core.units import exact
+from ..core.wording import assumed_lines
 from ..rules import find_rule
 from ..rules.costing import costed_anew
 from ..rules.expression import Term, named
@@ -66,6 +67,7 @@ class Explanation:
 
     row: ModuleRow
     ops: tuple[ExplainedOp, ...]
+    assumed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         row = self.row
@@ -84,6 +86,8 @@ class Explanation:
                 f"together {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs",
                 f"and {exact(cost.other_flops)} other FLOPs",
             ]
+        if self.assumed:
+            lines += ["", *(line for text in assumed_lines(self.assumed) for line in textwrap.wrap(text, _WIDTH))]
         return "\n".join(lines)
 
 
@@ -100,7 +104,7 @@ def explain(report: Result, layer: str) -> Explanation:
         inside = place == layer or place.startswith(f"{layer}.") or not layer
         if inside and costed.kind is not Kind.VIEW:
             groups.setdefault((place, id(costed.op.signature)), []).append(costed)
-    return Explanation(row, tuple(_explained(ops) for ops in groups.values()))
+    return Explanation(row, tuple(_explained(ops) for ops in groups.values()), report.assumed)
 
 
 def _explained(ops: list[CostedOp]) -> ExplainedOp:

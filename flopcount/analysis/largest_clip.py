@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..core.protocol import Views
 from ..core.table import Column, Table
 from ..core.units import si, times
+from ..core.wording import assumed_lines
 from ..symbolic import ClosedForm
 
 __all__ = ["Allowance", "Fit", "largest_clips"]
@@ -149,6 +150,7 @@ def _choices(
 
 def _notes(form: ClosedForm, clips: Sequence[tuple[int, int, int]], most: int, largest: int) -> list[str]:
     notes = [f"UNCOSTED {', '.join(form.uncosted)}: missing from every clip's cost"] if form.uncosted else []
+    notes += assumed_lines(form.assumed)
     notes += ["within the budget, a longer clip is smaller and a larger clip is shorter"]
     if any(frames == most or side == largest for frames, side, _ in clips):
         notes.append(f"clips tried: up to {most} frames and {largest}×{largest}")

@@ -16,7 +16,7 @@ from ..core.dataflow import Dataflow, Flow, Role
 from ..core.errors import UnknownNameError
 from ..core.ops import Op, Trace
 from ..core.table import Column, Table
-from ..core.wording import title
+from ..core.wording import assumed_lines, title
 from ..rules.workspace import attention_kernel, channels_last_workspaces, workspaces
 from ..training.optimizers import OPTIMIZERS
 from .span import required_dataflow
@@ -90,6 +90,7 @@ class Memory:
     training: TrainingMemory | str
     attention: tuple[tuple[str, int], ...]
     kernels: str
+    assumed: tuple[str, ...] = ()
 
     @property
     def resident(self) -> int:
@@ -145,7 +146,7 @@ class Memory:
     @property
     def notes(self) -> tuple[str, ...]:
         """The notes under the table: where the peaks are, and which kernels are meant."""
-        lines = [f"peak of inference: in {_place(self.peak.module)}, {self.peak.op}"]
+        lines = [*assumed_lines(self.assumed), f"peak of inference: in {_place(self.peak.module)}, {self.peak.op}"]
         if isinstance(self.training, str):
             lines.append(f"UNKNOWN in training: {self.training}")
         else:
@@ -197,6 +198,7 @@ def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
         else saving or "the training step was not followed",
         attention=_attention(ops),
         kernels=kernels,
+        assumed=result.assumed,
     )
 
 

@@ -22,6 +22,7 @@ from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
+from ..core.wording import assumed_lines
 from ..counting import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
@@ -81,6 +82,7 @@ class Streaming:
     state_bytes: int | None = None
     sees: str = ""
     prevented: Prevented | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def saving(self) -> Fraction | None:
@@ -128,7 +130,7 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1, batch: int | 
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
     report = count(module, input, Protocol(batch=batch))
-    base = Streaming(report.model, report.input.clip, stride, report.per_view)
+    base = Streaming(report.model, report.input.clip, stride, report.per_view, assumed=report.assumed)
     if _is_image_network(report):
         one = base.clip or Clip(1, *report.input.shapes[0][-2:])
         return _stepped(replace(base, clip=one), report.per_view * stride, 0, "one frame")
@@ -152,11 +154,11 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1, batch: int | 
 
 
 def _stepped(base: Streaming, step: Amount, nbytes: int, sees: str) -> Streaming:
-    return Streaming(base.model, base.clip, base.stride, base.window, step, nbytes, sees)
+    return replace(base, step=step, state_bytes=nbytes, sees=sees)
 
 
 def _prevented(base: Streaming, reason: Prevented) -> Streaming:
-    return Streaming(base.model, base.clip, base.stride, base.window, prevented=reason)
+    return replace(base, prevented=reason)
 
 
 def _is_image_network(report: Result) -> bool:
@@ -271,7 +273,8 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
         f"per step: MACs for {new} in steady state, with the state kept from earlier frames",
         "per clip: MACs to recompute the whole window",
     )
-    return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *_meanings(rows)))
+    assumed = [f"{line} ({row.model})" for row in rows for line in assumed_lines(row.assumed)]
+    return Table(f"streaming, {new}", columns, tuple(cells), None, (*notes, *assumed, *_meanings(rows)))
 
 
 def _meanings(rows: Iterable[Streaming]) -> Iterable[str]:

@@ -22,6 +22,7 @@ from ..core.registries import PREFIXES
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
+from ..core.wording import assumed_lines
 from ..counting import count_named
 from ..models import CARDS
 from ..models.library_registry import find_library
@@ -44,6 +45,7 @@ class SurveyRow:
     engine: str = ""
     uncosted: tuple[str, ...] = ()
     problem: str = ""
+    assumed: tuple[str, ...] = ()
 
     @property
     def library(self) -> str:
@@ -111,6 +113,8 @@ class Survey:
         attempted, counted, failed = _tally(self.rows)
         yield f"attempted {attempted}, counted {counted}, failed {failed}"
         yield from self._reasons()
+        for row in self.rows:
+            yield from (f"{line} ({row.name})" for line in assumed_lines(row.assumed))
 
     def _reasons(self) -> Iterator[str]:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
@@ -193,6 +197,7 @@ def _row(spec: ModelSpec) -> SurveyRow:
         other_flops=report.other_flops,
         engine=report.engine,
         uncosted=tuple(row.op for row in report.uncosted),
+        assumed=report.assumed,
     )
 
 

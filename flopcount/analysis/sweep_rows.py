@@ -7,7 +7,7 @@ worker died is handed out again: no configuration is lost, and none is counted t
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from ..core.table import Column, Table
 from ..core.units import times
 from ..counting import count, count_named
 from ..symbolic.axes import Axes
-from ..tracing import require_room, weightless
+from ..tracing import require_room, weighted, weightless
 
 __all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "clip_axes", "sweep_rows"]
 
@@ -40,12 +40,13 @@ _ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is repor
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """One configuration: its cost, or the error."""
+    """One configuration: its cost, or the error; `assumed` names the values that its count had to invent."""
 
     configuration: Configuration
     cost: Amount | None = None
     uncosted: tuple[str, ...] = ()
     error: str = ""
+    assumed: tuple[str, ...] = ()
 
     @property
     def macs(self) -> int | None:
@@ -90,7 +91,13 @@ class SweepRows:
         failed = sum(bool(row.problem) for row in self.rows)
         configurations = f"{len(self.rows)} configuration{'s' * (len(self.rows) != 1)}"
         notes = (f"{configurations}, {len(self.rows) - failed} counted, {failed} failed",)
-        return Table("sweep", columns, rows, None, notes)
+        return Table("sweep", columns, rows, None, (*notes, *self._assumed()))
+
+    def _assumed(self) -> Iterator[str]:
+        """What was assumed, and in how many configurations, where it is not in all."""
+        times = Counter(text for row in self.rows for text in row.assumed)
+        for text, number in times.items():
+            yield f"assumed: {text}" + (f" ({number} of {len(self.rows)} configurations)" * (number < len(self.rows)))
 
     def __str__(self) -> str:
         return str(self.table())
@@ -203,7 +210,7 @@ def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
     except Exception as error:  # a builder may raise anything on values that it does not accept
         return SweepRow(configuration, error=next(iter(f"{type(error).__name__}: {error}".splitlines())))
     uncosted = tuple(row.op for row in report.uncosted)
-    return SweepRow(configuration, report.total, uncosted)
+    return SweepRow(configuration, report.total, uncosted, assumed=report.assumed)
 
 
 def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
@@ -216,7 +223,7 @@ def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
         return count(*answer)
     except TraceError as error:  # it needs its weights
         require_room(answer[0], error)
-        return count(*build(**configuration))
+        return count(*weighted(build, **configuration))
 
 
 def build_of_zoo(

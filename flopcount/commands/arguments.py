@@ -106,7 +106,12 @@ _OPTIONS = (
     _option("fps", float, "F", "Frames per second of the video."),
     _option("stride", int, "S", "Frames from one sample of the clip to the next."),
     _option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
-    _option("input", list[str], "NAME:SHAPE:DTYPE", "An input of a model that does not take one clip; repeatable."),
+    _option(
+        "input",
+        list[str],
+        "NAME:SHAPE:DTYPE",
+        "An input that is not one clip, =VALUES if they matter; repeatable.",
+    ),
     _option("num_classes", int, "N", "Classes of the last layer."),
     _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
 )

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
+from ..core.wording import assumed_lines
 from ..report import Report, count_flops
 from ..tracing import trace
 from ..tracing.arguments import Input, arguments_of
@@ -76,10 +77,12 @@ def inclusive_macs(report: Report, replaced: Mapping[str, float]) -> dict[str, f
 
 
 def tell_uncosted(report: Report, name: str) -> None:
-    """Warn of operators without a rule: these result shapes have no place for what is missing."""
+    """Warn of operators without a rule and of invented values: these results have no place for what is missing."""
     for row in report.uncosted:
         places = ", ".join(place or "the model itself" for place in row.modules)
         warnings.warn(f"{name}: no cost rule for {row.op} ({row.calls} in {places}); not in the count", stacklevel=3)
+    for line in assumed_lines(report.assumed):
+        warnings.warn(f"{name}: {line}", stacklevel=3)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 from .dataflow import Dataflow
+from .spec_values import Values, checked_values
 
 __all__ = [
     "CostedOp",
@@ -43,15 +44,22 @@ _FLOATING = ("float", "bfloat", "complex")
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor without its data. `TensorSpec((1, 16), torch.int64)` and `TensorSpec((1, 16), "int64")` are equal."""
+    """A tensor without its data. `TensorSpec((1, 16), torch.int64)` and `TensorSpec((1, 16), "int64")` are equal.
+
+    Of an input `values` may say what a count cannot invent: one number for every element, `range(32000)` for whole
+    numbers below that, a number for each element, or the share of True along the last axis of a mask.
+    """
 
     shape: tuple[Dim, ...]
     dtype: str = "float32"
+    values: Values | None = None
 
     def __post_init__(self) -> None:
         if type(self.shape) is not tuple:
             object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "dtype", str(self.dtype).removeprefix("torch."))
+        if self.values is not None:
+            object.__setattr__(self, "values", checked_values(self.values, self.shape, self.dtype))
 
     @property
     def numel(self) -> Dim:
@@ -198,7 +206,7 @@ class Trace:
 
     `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
     which op uses the data of which, if the caller asks for it. `assumed` names each value that the trace had to invent,
-    in plain words.
+    in plain words; `by_chance` says that some of these are random and determine sizes.
     """
 
     ops: tuple[Op, ...]
@@ -208,6 +216,7 @@ class Trace:
     settled: Mapping[str, int] = field(default_factory=dict)
     dataflow: Dataflow | None = None
     assumed: tuple[str, ...] = ()
+    by_chance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

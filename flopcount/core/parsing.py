@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import InputError, UnknownNameError
 from .ops import TensorSpec
+from .spec_values import parse_values
 
 __all__ = ["DTYPES", "parse_dtype", "parse_input", "parse_settings"]
 
@@ -37,9 +38,11 @@ def parse_dtype(text: str) -> str:
 def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
     """Read "NAME:SHAPE:DTYPE", such as "pixel_values:1x16x3x224x224:float32"; NAME and DTYPE may be left out.
 
-    An input without a name is positional; one without a dtype has the model's, `dtype`.
+    An input without a name is positional; one without a dtype has the model's, `dtype`. Its values may follow:
+    "mask:1x1568:bool=0.75", "ids:1x128:int64=0..32000", "lengths:4:int64=5,3,2,2", "t:1:int64=999".
     """
-    parts = text.split(":")
+    declared, equals, values = text.partition("=")
+    parts = declared.split(":")
     if not _is_shape(parts[0]) and len(parts) > 1:
         name, *parts = parts
     else:
@@ -54,7 +57,11 @@ def parse_input(text: str, dtype: str = "float32") -> tuple[str, TensorSpec]:
     if kind not in _INPUT_DTYPES:
         dtypes = tuple(dict.fromkeys(_INPUT_DTYPES))
         raise UnknownNameError(f"dtype of input {text!r}", kind, dtypes, f"choose {', '.join(dtypes)}")
-    return name, TensorSpec(tuple(int(size) for size in re.split("[x×]", parts[0])), kind)
+    shape = tuple(int(size) for size in re.split("[x×]", parts[0]))
+    try:
+        return name, TensorSpec(shape, kind, parse_values(values) if equals else None)
+    except InputError as error:
+        raise InputError(error.message, [("in", f"input {text!r}"), *error.details]) from None
 
 
 def _is_shape(text: str) -> bool:

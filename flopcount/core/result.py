@@ -52,7 +52,7 @@ class ResultInput:
     """The input of a count: shapes as given (batch included) and how the clip is sampled from the video.
 
     `clip` is None where no input is a clip of video, `batch` where the inputs share none and the caller gives none, and
-    `fps` where the caller gives none.
+    `fps` where the caller gives none. `values` describes those of inputs that are given by shape and values.
     """
 
     clip: Clip | None
@@ -61,6 +61,7 @@ class ResultInput:
     shapes: tuple[tuple[int, ...], ...]
     batch: int | None
     dtype: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,7 @@ class SavedReport(Totals):
     uncosted: tuple[UncostedRow, ...]
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 def _module_rows(

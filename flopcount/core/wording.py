@@ -8,7 +8,7 @@ from .amount import Amount
 from .result import Result, UncostedRow
 from .units import decimals, si, times
 
-__all__ = ["cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
+__all__ = ["assumed_lines", "cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
 
 
 def title(result: Result) -> str:
@@ -35,8 +35,13 @@ def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
         yield f"UNCOSTED {row.op}: {calls} in {places}{more}; {size}, up to {si(row.upper_macs, 'MACs')}"
 
 
+def assumed_lines(assumed: Iterable[str]) -> Iterable[str]:
+    """One line per value that a count had to invent and depends on."""
+    yield from (f"assumed: {text}" for text in assumed)
+
+
 def missing_lines(result: Result) -> Iterable[str]:
-    """The operators without a rule, and how much their work may be."""
+    """What is missing and what is invented: operators without a rule, how much their work may be, assumed values."""
     yield from uncosted_lines(result.uncosted)
     if result.uncosted:
         unknown = result.unknown
@@ -46,6 +51,7 @@ def missing_lines(result: Result) -> Iterable[str]:
             f"{si(unknown.upper_macs, 'MACs')} (an estimate, no guarantee: one MAC per pair of an element read and one "
             "written)"
         )
+    yield from assumed_lines(result.assumed)
 
 
 def sentence(result: Result) -> str:
@@ -60,6 +66,8 @@ def sentence(result: Result) -> str:
     missing = sum(row.calls for row in result.uncosted)
     if missing:
         parts.append(f"{missing} operation{'s' * (missing > 1)} uncosted")
+    if result.assumed:
+        parts.append("assumed values")
     return ", ".join([*parts, f"{decimals(result.params)} parameters"])
 
 

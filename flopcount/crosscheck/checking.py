@@ -20,9 +20,11 @@ from ..core.registries import DEFAULT_TOOLS
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import exact, si
+from ..core.wording import assumed_lines
 from ..counting import count
 from ..models.by_name import input_of
 from ..models.loading import find_model
+from ..tracing import weighted
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
@@ -106,6 +108,7 @@ class Check:
                 yield f"{peer.tool} failed: {peer.failure}"
         for uncosted in self.report.uncosted:
             yield f"UNCOSTED {uncosted.op}: {_calls(uncosted.calls)}; flopcount has no rule for it"
+        yield from assumed_lines(self.report.assumed)
         causes = [cause for row in self.rows for cause in row.causes]
         for peer in self.peers:
             for op, why, amount, calls in _summed(cause for cause in causes if cause.tool == peer.tool):
@@ -208,7 +211,7 @@ def check_model(
     """Check a model by name, built with weights and in eval mode; errors as `check` and `count_model`."""
     _device(device)
     tools = [tool.name for tool in chosen(against)]
-    module = find_model(spec)()
+    module = weighted(find_model(spec))
     return check(module, input_of(module, spec, batch), against=tools, device=device)
 
 

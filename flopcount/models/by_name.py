@@ -71,7 +71,7 @@ def _batched(inputs: Any, batch: int) -> Input:
     if isinstance(inputs, dict):
         return {name: _batched(value, batch) for name, value in inputs.items()}
     if isinstance(inputs, TensorSpec):
-        return TensorSpec((batch, *inputs.shape), inputs.dtype)
+        return TensorSpec((batch, *inputs.shape), inputs.dtype, inputs.values)
     if isinstance(inputs, tuple) and all(isinstance(size, int) for size in inputs):
         return (batch, *inputs)
     return type(inputs)(_batched(value, batch) for value in inputs)

@@ -91,6 +91,10 @@ class _Node:
             raise _Malformed(f"{self.place} is {self.value!r}, not a string")
         return self.value
 
+    def lines(self, key: str) -> tuple[str, ...]:
+        """A list of strings, which is empty where an older version did not write it."""
+        return tuple(line.text() for line in self[key].items()) if key in self.object() else ()
+
     def shape(self) -> tuple[int, ...]:
         """Sizes of one tensor."""
         return tuple(size.whole() for size in self.items())
@@ -116,6 +120,7 @@ def _report(data: _Node) -> SavedReport:
         uncosted=tuple(_uncosted(row) for row in data["uncosted"].items()),
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
+        assumed=data.lines("assumed"),
     )
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
@@ -135,6 +140,7 @@ def _input(data: _Node) -> ResultInput:
         shapes=data["shapes"].shapes(),
         batch=data["batch"].whole() if data["batch"].value is not None else None,
         dtype=data["dtype"].text(),
+        values=data.lines("values"),
     )
 
 

@@ -29,6 +29,7 @@ def report_schema() -> Schema:
         "model": _text("name of the model"),
         "departures": _list(_text(), "where the network departs from that of its paper, one sentence each"),
         "input": _input(),
+        "assumed": _list(_text(), "values that the count had to invent and depends on, one sentence each"),
         "convention": _text("how MACs and FLOPs relate"),
         "total": _amount(TABLE.values(), "cost of the input as given, batch included"),
         "per_sample": _or_null(
@@ -59,8 +60,9 @@ def _input() -> Schema:
         "shapes": _list(_shape(), "shapes of the input tensors, batch first"),
         "batch": {"type": ["integer", "null"], "minimum": 0, "description": "samples in the input; null where unknown"},
         "dtype": _text("data type of the input"),
+        "values": _list(_text(), "values of inputs given by shape, where the caller says them"),
     }
-    return _object(keys, "what was counted")
+    return _object(keys, "what was counted", optional=["values"])
 
 
 def _module() -> Schema:

@@ -16,7 +16,7 @@ from ..core.protocol import ONE_VIEW, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import percent, si
-from ..core.wording import uncosted_lines
+from ..core.wording import assumed_lines, uncosted_lines
 from ..facts import Printed
 from .measures import Measure, measures
 
@@ -112,7 +112,8 @@ class BudgetCheck:
     def _notes(self) -> Iterator[str]:
         reports = {verdict.budget.name: verdict.report for verdict in self.verdicts}
         for name, report in reports.items():
-            yield from (f"{line} ({name})" for line in uncosted_lines(report.uncosted))
+            lines = (*uncosted_lines(report.uncosted), *assumed_lines(report.assumed))
+            yield from (f"{line} ({name})" for line in lines)
         for verdict in self.verdicts:
             if verdict.exceeded_by:
                 yield f"EXCEEDED {verdict.budget.name}: {_excess(verdict)}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.table import Column, Table
+from ..core.wording import assumed_lines
 from ..counting import count_named
 from ..facts import Published, ZooModel, classes_of, published, zoo_model
 from ..models import CARDS
@@ -249,4 +250,5 @@ def _own(point: Point, classes: int) -> Row:
         source="given with --point",
         url="",
         locator=spec.name,
+        note="; ".join(assumed_lines(report.assumed)),
     )

@@ -20,12 +20,16 @@ class Sweep(SweepRows):
     """All configurations of a grid, in the order given, with their costs."""
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row per configuration, exact integers; a failure has none, and says why."""
+        """One row per configuration, exact integers; a failure has none, and says why.
+
+        A column `assumed` is there where a count had to invent values that decide it.
+        """
         import pandas
 
         from ..output.frame import column_of
 
         costs = [row.cost for row in self.rows]
+        assumed = ["; ".join(row.assumed) for row in self.rows]
         return pandas.DataFrame(
             {
                 **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
@@ -34,6 +38,7 @@ class Sweep(SweepRows):
                     for name in (quantity.name for quantity in of_layers())
                 },
                 "problem": column_of([row.problem for row in self.rows]),
+                **({"assumed": column_of(assumed)} if any(assumed) else {}),
             }
         )
 

@@ -94,7 +94,7 @@ class Axes:
         def resize(value: Any) -> TensorSpec:
             spec = tensor_spec(value)
             shape = [_share(new, base, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
-            return TensorSpec(tuple(shape), spec.dtype)
+            return TensorSpec(tuple(shape), spec.dtype, spec.values)
 
         return substituted(resize, self.inputs)
 

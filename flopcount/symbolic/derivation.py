@@ -44,7 +44,8 @@ def derived(name: str, sampled: Callable[[Any], Sampler], names: str | Sequence[
     domains = _domains(sampler, axes, parts)
     checked = _checked(sampler, domains, parts, missing)
     uncosted = tuple(dict.fromkeys(entry.name for entry in entries if entry.kind is Kind.UNCOSTED))
-    return Form(name, sampler.model.input, domains, parts, missing, uncosted, rebuilt, checked)
+    assumed = tuple(sampler.model.assumed)
+    return Form(name, sampler.model.input, domains, parts, missing, uncosted, rebuilt, checked, assumed)
 
 
 def _free(sampler: Sampler) -> tuple[list[Axis], list[Clip]]:

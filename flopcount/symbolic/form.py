@@ -55,7 +55,7 @@ class Form:
     `input` is the model's input, such as "1×3×T×H×W" or "clip T×112×112".
     `parts` has the polynomial of each module's own amount, for each quantity; a quantity without one is in `missing`,
     with the reason. `rebuilt` says that the model is built anew for each clip; otherwise it is one module, whose
-    parameters stay.
+    parameters stay. `assumed` names the values that the counts had to invent.
     """
 
     model: str
@@ -66,6 +66,7 @@ class Form:
     uncosted: tuple[str, ...]
     rebuilt: bool
     checked: int
+    assumed: tuple[str, ...] = ()
 
     @property
     def base(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from .._version import __version__
 from ..core.quantity import TABLE, of_layers
 from ..core.table import Column, Formula, Table
+from ..core.wording import assumed_lines
 from .form import Form
 from .polynomial import Polynomial
 
@@ -75,6 +76,7 @@ def _notes(form: Form) -> Iterator[str]:
     yield f"equal to a count at {f'each of {form.checked} clips' if form.checked != 1 else 'one clip'}"
     if form.uncosted:
         yield f"UNCOSTED {', '.join(form.uncosted)}: missing from every formula"
+    yield from assumed_lines(form.assumed)
 
 
 def to_json(form: Form) -> str:
@@ -91,6 +93,7 @@ def to_json(form: Form) -> str:
         "forms": {quantity: _as_data(form, form.polynomial(quantity)) for quantity in form.parts},
         "missing": dict(form.missing),
         "uncosted": list(form.uncosted),
+        **({"assumed": list(form.assumed)} if form.assumed else {}),
         "checked_clips": form.checked,
         "versions": {"flopcount": __version__},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -57,12 +57,16 @@ Clip: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A model to observe: what it does at a clip, its axes, their base sizes, and its input as text."""
+    """A model to observe: what it does at a clip, its axes, their base sizes, and its input as text.
+
+    `assumed` collects the values that the counts had to invent.
+    """
 
     observe: Callable[[Clip], tuple[Entry, ...] | Refused]
     names: tuple[str, ...]
     base: Clip
     input: str
+    assumed: dict[str, None] = field(default_factory=dict)
 
 
 def amounts(signature: Signature) -> tuple[int, ...]:
@@ -93,15 +97,16 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observ
         why = "lazy parameters have no size yet, so there is no closed form"
         raise InputError(why, [("in", type(module).__name__), ("fix", "run it once on an input first")])
     parameters = tuple(_parameters(module))
+    assumed: dict[str, None] = {}
 
     def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
         try:
             args, kwargs = axes.resized(sizes)
-            return (*_operations(module, args, kwargs), *parameters)
+            return (*_operations(module, args, kwargs, assumed), *parameters)
         except FlopcountError as error:
             return _refused(error)
 
-    return Observation(observe, axes.names, axes.base, str(axes))
+    return Observation(observe, axes.names, axes.base, str(axes), assumed)
 
 
 def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence[str] | None) -> Observation:
@@ -113,6 +118,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
             raise UnknownNameError("axis", axis, list(whole), "name some of T, H, W, B, or S for a square")
     if SQUARE in axes and clip.height != clip.width:
         raise InputError(f"clip {clip} is not square", [("fix", "name the axes H and W")])
+    assumed: dict[str, None] = {}
 
     def observe(sizes: Clip) -> tuple[Entry, ...] | Refused:
         at = whole | dict(zip(axes, sizes, strict=True))
@@ -122,7 +128,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
             rebuilt = replace(spec, clip=VideoClip(at["T"], at["H"], at["W"]))
             module = weightless(find_model(rebuilt))
             args, kwargs = arguments_of(input_of(module, rebuilt, at["B"]), module)
-            return (*_operations(module, args, kwargs), *_parameters(module))
+            return (*_operations(module, args, kwargs, assumed), *_parameters(module))
         except FlopcountError as error:
             return _refused(error)
 
@@ -131,12 +137,24 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
         sizes["H"] = sizes["W"] = SQUARE
     clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
     text = clips + "×".join(sizes[axis] for axis in "THW")
-    return Observation(observe, axes, tuple(whole[axis] for axis in axes), text)
+    return Observation(observe, axes, tuple(whole[axis] for axis in axes), text, assumed)
 
 
-def _operations(module: nn.Module, args: Any, kwargs: Any) -> Iterable[Entry]:
+def _operations(module: nn.Module, args: Any, kwargs: Any, assumed: dict[str, None]) -> Iterable[Entry]:
+    """Every operation but views.
+
+    Raises:
+        TraceError: their sizes depend on numbers that a count draws at random, which are others for another clip.
+    """
     rows = _rows()
-    for costed in cost(trace(module, args, kwargs).ops):
+    traced = trace(module, args, kwargs)
+    if traced.by_chance:
+        raise TraceError(
+            f"no closed form: what {type(module).__name__} does depends on values, not on sizes alone",
+            [*(("assumed", text) for text in traced.assumed), ("fix", "count each clip, with real weights and inputs")],
+        )
+    assumed.update(dict.fromkeys(traced.assumed))
+    for costed in cost(traced.ops):
         if costed.kind is not Kind.VIEW:
             yield Entry(costed.op.module, costed.name, costed.kind, costed.op.signature, _amounts(costed, rows))
 

@@ -3,9 +3,9 @@
 `trace` runs one forward pass on the first engine of the ladder that can; `weightless` builds a module without weights.
 """
 
-from .building import lightest, require_room, weightless
+from .building import lightest, require_room, weighted, weightless
 from .engines import ENGINES
 from .forward import trace
 from .guard.threads import TURN
 
-__all__ = ["ENGINES", "TURN", "lightest", "require_room", "trace", "weightless"]
+__all__ = ["ENGINES", "TURN", "lightest", "require_room", "trace", "weighted", "weightless"]

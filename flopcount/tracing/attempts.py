@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from threading import get_ident
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, Beside, watched_threads
 from .holders import tensors_within
+from .invented import ELSEWHERE, fix_random_numbers, is_random_elsewhere
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
@@ -61,10 +63,11 @@ def attempt(
         with kept as lazy, path, watched_threads(name) as beside:
             with _apart(beside.owner):
                 begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
+            fix_random_numbers()  # later than what the engine itself imports
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
-            with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(module, path, rung, beside):
+            with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(begun.mode, rung, beside):
                 with leaving(begun.mode), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
@@ -72,6 +75,8 @@ def attempt(
                 doubt = begun.mode.doubt
                 if doubt is not None:
                     raise Unknown(f"the module caught {type(doubt).__name__}: {first_line(doubt)}")
+                if is_random_elsewhere():
+                    begun.mode.assume(ELSEWHERE)
                 if lazy:
                     named = module.named_parameters()
                     settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
@@ -115,11 +120,20 @@ def _apart(thread: int) -> Iterator[None]:
 
 
 @contextmanager
-def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> Iterator[None]:
+def _told(mode: RecordingMode, rung: Rung, beside: Beside) -> Iterator[None]:
     """Turn what a user's module raises, SystemExit included, into an error with its place; flopcount's own pass."""
+    path, module = mode.path, mode.path.root
     try:
         yield
-    except (FlopcountError, Unknown):
+    except FlopcountError:
+        beside.refuse()
+        raise
+    except Unknown as unknown:
+        layer, part, inputs = path.failure or (*_caught_in(unknown, path), ())
+        try:
+            unknown.place = unknown.place or failure_of(unknown, layer, part, inputs).place
+        finally:
+            del layer, part, inputs
         beside.refuse()
         raise
     except Uncountable as error:
@@ -133,16 +147,29 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
         except Uncountable as uncountable:
             raise _uncountable(module, uncountable, "") from None
         layer, part, inputs = path.failure or ("", module, ())
-        failure = failure_of(error, layer, part, inputs)
+        failure = replace(failure_of(error, layer, part, inputs), assumed=mode.assumed)
         absent = absent_device_of(failure.file, failure.function)
         try:
             if absent:
                 raise AbsentDevice(absent, f"{layer or 'the model itself'} ({type(part).__name__})") from error
             if not rung.real and lacks_data(failure):
-                raise Unknown(str(failure)) from error
+                needs_data = Unknown(str(failure))
+                needs_data.place = failure.place
+                raise needs_data from error
             raise Failed(failure) from error
         finally:
             del failure, layer, part, inputs
+
+
+def _caught_in(error: Unknown, path: ModulePath) -> tuple[str, nn.Module]:
+    """The innermost module whose code an error passed, for one that no module call let out."""
+    traceback, layer, part = error.__traceback__, "", path.root
+    while traceback is not None:
+        owner = traceback.tb_frame.f_locals.get("self")
+        if isinstance(owner, nn.Module) and id(owner) in path.names:
+            layer, part = path.names[id(owner)], owner
+        traceback = traceback.tb_next
+    return layer, part
 
 
 def _raise_what_was_caught(thread: int) -> None:

@@ -15,13 +15,14 @@ from torch.nn.parameter import is_lazy
 from ..core.errors import TraceError
 from ..core.units import si
 from .attribution import ModulePath
-from .guard.preserve import preserved, uncollected
+from .guard.preserve import preserved, random_states_kept, uncollected
 from .guard.threads import TURN
+from .invented import built_for_the_count, fix_random_numbers
 from .kernels import meta_like
 from .meta import MetaMode
 from .uncountable import Unknown
 
-__all__ = ["lightest", "require_room", "weightless"]
+__all__ = ["lightest", "require_room", "weighted", "weightless"]
 
 ModuleT = TypeVar("ModuleT")
 T = TypeVar("T")
@@ -32,18 +33,20 @@ def weightless(build: Callable[..., ModuleT], *args: Any, **kwargs: Any) -> Modu
 
     Parameters and large buffers end up on the meta device, small buffers keep their values. Unlike a plain
     `torch.device("meta")`, code that reads values while building (`torch.linspace(...).item()`) works, and no
-    initialisation of large tensors runs. Random states are restored. If the builder reads the values of a large
-    tensor, it runs for real, and its weights are freed afterwards.
+    initialisation of large tensors runs. Random numbers are those of a fixed seed, and random states are restored. If
+    the builder reads the values of a large tensor, it runs for real, and its weights are freed afterwards.
     """
     built: Any
     with TURN, uncollected(), preserved(nn.Module(), real=False), torch.no_grad():
+        fix_random_numbers()
         try:
             with _BuildMode(ModulePath(nn.Module())):
                 built = build(*args, **kwargs)
         except Unknown:
+            fix_random_numbers()
             built = build(*args, **kwargs)
-    if isinstance(built, nn.Module):
-        _parameters_to_meta(built)
+    for module in _modules_in(built):
+        _parameters_to_meta(module)
     return built  # type: ignore[no-any-return]
 
 
@@ -58,13 +61,25 @@ def lightest(build: Callable[[], nn.Module], use: Callable[[nn.Module], T], *, m
         return use(bare)
     except TraceError as error:
         require_room(bare, error, max_params)
-    state = torch.get_rng_state()
-    try:
-        torch.default_generator.manual_seed(0)  # weights may decide what is computed, so they are the same every time
-        built = build()
-    finally:
-        torch.set_rng_state(state)
-    return use(built)
+    return use(weighted(build))
+
+
+def weighted(build: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Build a module, or a tuple with one, with its weights, for a count that needs them.
+
+    Weights may decide what is computed, so they are those of a fixed seed, and the same for every count.
+    """
+    with random_states_kept():
+        fix_random_numbers()
+        built = build(*args, **kwargs)
+    for module in _modules_in(built):
+        built_for_the_count(module)
+    return built
+
+
+def _modules_in(built: Any) -> list[nn.Module]:
+    """What a builder made: a module, or a tuple of one and its input."""
+    return [part for part in (built if isinstance(built, tuple) else (built,)) if isinstance(part, nn.Module)]
 
 
 _BUILDING = 1.5  # factor for the copies that initialisation makes
@@ -111,6 +126,9 @@ class _BuildMode(MetaMode):
 
     def _keep(self, tensor: torch.Tensor) -> None:
         """Keep nothing: a builder may write to its own tensors."""
+
+    def _ran(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, written: Any = ()) -> None:
+        """Follow nothing: what a builder decides is the model itself."""
 
     def _has_no_values(self, tensor: torch.Tensor) -> None:
         """Ignore it: a builder may fill memory in any way."""

@@ -90,9 +90,11 @@ def _climb(
                 raise forward_error(module, failure, arguments) from failure.error
             finally:
                 del failure
+        places = [unknown.place for unknown in _unknowns(outcomes) if unknown.place]
         raise TraceError(
             f"{type(module).__name__} cannot be traced without its values",
             [
+                *(("in", place) for place in places[-1:]),
                 *{rung.name: str(outcome) for rung, outcome in outcomes}.items(),
                 ("fix", "give the module with real weights (not on the meta device) and real input tensors"),
             ],
@@ -149,6 +151,10 @@ def forward_error(module: nn.Module, failure: Failure, arguments: tuple[Any, Any
     seen = ", ".join(map(str, specs_of(tensors_within(*failure.given))))
     if seen:
         details.append(("given", seen))
-    details += advice_on(failure, module, arguments)
+    details += [("assumed", text) for text in failure.assumed]
+    if failure.assumed:
+        details.append(("fix", "give the tensor, or say its values: TensorSpec((4,), 'int64', values=(5, 3, 2, 2))"))
+    else:
+        details += advice_on(failure, module, arguments)
     message = f"{type(module).__name__} raised {type(failure.error).__name__}: {first_line(failure.error)}"
     return ForwardError(message, details)

@@ -18,6 +18,7 @@ from .attribution import ModulePath
 from .guard.keeper import Keeper
 from .guard.writes import values_read
 from .inputs import tensor_spec
+from .invented import is_random
 from .mode import RecordingMode, has_layout_of
 from .results import leaves_of
 from .sources import Scope, scope, unseen
@@ -100,6 +101,7 @@ class DatalessMode(RecordingMode):
         """A meta tensor has no data that could leave."""
         if tensor.is_meta:
             raise Unknown(f"{way} asks for the values of a tensor")
+        super().leaves(tensor, way)
         self.leaves_the_module(tensor, way)
 
     def assigns(self, tensor: torch.Tensor, value: Any) -> bool:
@@ -131,7 +133,7 @@ class DatalessMode(RecordingMode):
         """The result of an operator, without recording it."""
         kind: Any = type(self)
         mode = kind(self.path, self.known_limit, {}, self.keeper)
-        mode._unknown = self._unknown
+        mode._unknown, mode.invented = self._unknown, self.invented
         return mode.__torch_dispatch__(func, (), args, kwargs)
 
     # What is known
@@ -161,6 +163,11 @@ class DatalessMode(RecordingMode):
         generator = kwargs.get("generator")
         if generator is not None:
             self.keeper.generator(generator)
+
+    def _ran(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, written: Any = ()) -> None:
+        """Follow invented values through an operator that ran on known ones."""
+        if self.invented or is_random(func):
+            self.invented.ran(func, args, kwargs, result, written, self.path.path)
 
     def _knows_all(self, args: Any, kwargs: dict[str, Any]) -> bool:
         """Whether there are tensors among the arguments and all are known."""

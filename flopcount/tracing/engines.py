@@ -28,12 +28,11 @@ from .layout import layout_of
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import RecordingMode
 from .native import NativeMode
+from .spec_values import made_tensor
 from .torch_private import FAKE_TENSOR_LOG, fake_tensors, is_fake, refuse_data_pointers
 from .uncountable import Unknown, refuse_tensor
 
 __all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "elsewhere", "real_input"]
-
-_SEED = 0
 
 
 class Start(NamedTuple):
@@ -90,12 +89,12 @@ class _LiteralsStay(TorchFunctionMode):
 
 
 def _meta_input(value: torch.Tensor | TensorSpec, known_limit: int) -> torch.Tensor:
-    """Floating-point inputs have no values; indices and masks keep theirs (zeros if the caller gives a shape)."""
+    """Floating-point inputs have no values; indices and masks have those that are given, or invented ones."""
     spec = tensor_spec(value)
     if spec.is_floating or spec.numel > known_limit:
         return _empty(spec, "meta") if isinstance(value, TensorSpec) else _on_meta(value)
-    if isinstance(value, TensorSpec):
-        return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
+    if isinstance(value, TensorSpec) or value.is_meta:
+        return made_tensor(value)
     return value.detach().cpu().clone() if _has_data(value) else _on_meta(value)
 
 
@@ -173,19 +172,16 @@ def _real(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
     device = _device_of(module)
-    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device), redirected())
+    mode = NativeMode(path, keeper=keeper)
+    mode.invented.weights(module)
+    return Start(mode, lambda value: real_input(value, device), redirected())
 
 
 def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
-    """A real tensor on `device`: a copy of the caller's, or random numbers of a given shape (indices: zeros)."""
+    """A real tensor on `device`: a copy of the caller's, or one of a given shape with its values."""
     if isinstance(value, torch.Tensor) and _has_data(value):
         return value.detach().clone().to(device)
-    spec = tensor_spec(value)
-    dtype = getattr(torch, spec.dtype)
-    if not spec.is_floating:
-        return torch.zeros(spec.shape, dtype=dtype, device=device)
-    generator = torch.Generator().manual_seed(_SEED)  # torch's own random state stays as it is
-    return torch.randn(spec.shape, generator=generator, dtype=torch.float32).to(device, dtype)
+    return made_tensor(value, device)
 
 
 def _with_gradients(start: Starter) -> Starter:

@@ -29,6 +29,7 @@ from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .holders import substituted, tensors_within
 from .inputs import specs_of
+from .invented import ELSEWHERE
 from .results import drain
 from .stand_ins import stand_in
 from .uncountable import Unknown
@@ -78,8 +79,9 @@ def trace(
     def run(rung: Rung) -> Trace:
         loaded = len(sys.modules)
         traced = _run(module, owned, *arguments, rung, dataflow, watch)
-        if dataflow and len(sys.modules) > loaded:
-            # only the garbage collector frees the frames around an import, with all tensors in them
+        if len(sys.modules) > loaded and (dataflow or ELSEWHERE in traced.assumed):
+            # only the garbage collector frees the frames around an import, with all tensors in them; and an import may
+            # draw random numbers
             traced = _run(module, owned, *arguments, rung, dataflow, watch)
         return traced
 
@@ -105,6 +107,7 @@ def _run(
             inputs = substituted(begun.make, (args, kwargs))
             tensors = tensors_within(inputs)
             begun.mode.given(tensors)
+            begun.mode.invented.inputs(args, kwargs, tensors)
             if follower is not None:
                 follower.inputs(tensors)
             if rung.gradients and not rung.real:
@@ -122,4 +125,5 @@ def _run(
     (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # alive until now, as for a caller
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, tuple(mode.assumed))
+    assumed, by_chance = mode.assumed, mode.invented.leave_it_to_chance
+    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, assumed, by_chance)

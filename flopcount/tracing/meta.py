@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 
-from ..core.ops import Signature
 from .attribution import ModulePath
 from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
@@ -24,8 +22,10 @@ from .dataless import DatalessMode, Handler
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
+from .invented import FINITE
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
+from .remembered import Argument, Calls, Known, Parts
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
@@ -39,33 +39,6 @@ LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
 _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
 _ASSUMED = {"aten._is_all_true": True, "aten.isfinite": True, "aten.isnan": False, "aten.isinf": False}
 _MASKS = (torch.bool, torch.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """A result that is one of the arguments, by its position."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An earlier call: the signature to record, and how to rebuild its result (no tensor is kept)."""
-
-    signature: Signature
-    result: Any = None  # Argument, Layout, or a list or tuple of them; None if torch makes it each time
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """An earlier composite: the signatures of its parts to record, and the layouts of its result."""
-
-    signatures: tuple[Signature, ...]
-    result: Any
-
-
-Calls: TypeAlias = dict[Any, Any] | None
-"""Earlier calls (Known, or Parts), or None without the memo."""
 
 
 def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
@@ -133,14 +106,15 @@ class MetaMode(DatalessMode):
             for signature in answer.signatures:
                 self.record(signature)
             return rebuild(answer.result)
-        begun = len(self.ops)
+        begun, assumptions = len(self.ops), self.assumptions
         result = self._take_apart(func, args, kwargs)
-        if _is_new(result, args, kwargs):
+        if _is_new(result, args, kwargs) and self.assumptions == assumptions:  # which the memo would not note again
             signatures = tuple(op.signature for op in self.ops[begun:])
             self.aten_calls[key] = Parts(signatures, map_tensors(layout_of, result))
         return result
 
     def _take_apart(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        self._ran(func, args, kwargs, None)
         try:
             with self:
                 parts = func.decompose(*args, **kwargs)
@@ -182,6 +156,7 @@ class MetaMode(DatalessMode):
         if kwargs:
             self._keep_generator(kwargs)
         result = func(*map_tensors(on_cpu, args), **with_device(func, map_tensors(on_cpu, kwargs), "cpu"))
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -209,6 +184,7 @@ class MetaMode(DatalessMode):
             return self._functional(func, args, kwargs)
         shape = () if str(func.overloadpacket) == "aten._is_all_true" else args[0].shape
         result = torch.full(shape, _ASSUMED[str(func.overloadpacket)])
+        self.invented.mark((result,), frozenset((FINITE,)))
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -217,6 +193,7 @@ class MetaMode(DatalessMode):
         if not self._knows_all(args, kwargs):
             raise Unknown("the module reads a number from a tensor whose values are not known")
         result = func(*map_tensors(on_cpu, args), **kwargs)
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -239,6 +216,7 @@ class MetaMode(DatalessMode):
         for index in indices:
             is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
             places.extend(on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
+        self._ran(func, args, kwargs, None)
         result = run_kernel(func, map_tensors(meta_like, (source, places)), {})
         self._record_call(func, args, kwargs, result)
         return result
@@ -249,7 +227,9 @@ class MetaMode(DatalessMode):
         def prepared(tensor: torch.Tensor) -> Any:
             return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
 
+        self._ran(func, args, kwargs, None)
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -282,6 +262,11 @@ class MetaMode(DatalessMode):
         self.record(answer.signature)
         return result
 
+    def _parted(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Views of parts, whose sizes a known tensor may determine."""
+        self._ran(func, args, kwargs, None)
+        return self._view(func, args, kwargs)
+
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A cast to another dtype or layout; a change of device alone moves nothing here."""
         source = args[0]
@@ -312,6 +297,7 @@ class MetaMode(DatalessMode):
                 result.zero_()  # the same values on every run
             if result.numel():
                 self._has_no_values(result)
+        self._ran(func, args, kwargs, result)
         self._record_call(func, args, kwargs, result)
         return map_tensors(self._unless_small, result)
 
@@ -324,6 +310,7 @@ class MetaMode(DatalessMode):
                 self._keep(tensor)
             self._keep_generator(kwargs)
             func(*args, **kwargs)
+            self._ran(func, args, kwargs, None, tensors)
         else:
             for tensor in tensors:
                 self._keep_version(tensor)
@@ -410,11 +397,19 @@ _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
     "aten._grouped_mm": MetaMode._grouped,
+    "aten.tensor_split": MetaMode._parted,
 }
 """Canonical operators with a handler of their own."""
 
 _OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
-_NOT_TAKEN_APART = (MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item)
+_NOT_TAKEN_APART = (
+    MetaMode._higher_order,
+    MetaMode._native,
+    MetaMode._cast,
+    MetaMode._view,
+    MetaMode._parted,
+    MetaMode._item,
+)
 
 
 @cache  # this also keeps each operator alive, so that its id stays unique

@@ -19,6 +19,7 @@ from .attribution import ModulePath
 from .dataflow import DataflowRecorder
 from .guard.exits import LOOKS
 from .guard.keeper import Keeper, swap_back
+from .invented import Invented
 from .signatures import has_rule, is_composite
 from .torch_private import TorchDispatchMode, memory_id
 from .uncountable import Unknown, refuse_operator
@@ -42,7 +43,8 @@ class RecordingMode(TorchDispatchMode):
         self.inference = True  # whether inference mode marks the tensors that this trace makes
         self.doubt: Exception | None = None  # an error raised here that another engine might not raise
         self.ops: list[Op] = []
-        self.assumed: dict[str, None] = {}  # each invented value in words, once
+        self._noted: dict[str, None] = {}  # other assumptions in words, each once
+        self.invented = Invented()
         self.signatures: dict[Any, Signature] = {}
         self.follower: DataflowRecorder | None = None  # only for a trace with `dataflow`
         self._composite: dict[int, bool] = {}  # by identity of the operator
@@ -68,7 +70,22 @@ class RecordingMode(TorchDispatchMode):
 
     def assume(self, text: str) -> None:
         """Note a value that the trace invents, in plain words; an answer of the memo must note it again."""
-        self.assumed[text] = None
+        self._noted[text] = None
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Each invented value that decides what is counted, and whatever else is assumed, once and in words."""
+        return (*self.invented.said(), *self._noted)
+
+    @property
+    def assumptions(self) -> int:
+        """How many assumptions there are so far."""
+        return self.invented.notes + len(self._noted)
+
+    def reads(self, tensor: torch.Tensor) -> None:
+        """Numbers of a tensor become Python's, which may decide anything."""
+        if self.invented:
+            self.invented.decide(self.invented.causes_of(tensor), self.path.path)
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the values of a tensor can be read."""
@@ -88,7 +105,9 @@ class RecordingMode(TorchDispatchMode):
         return (self.inference and not tensor.is_inference()) or memory_id(tensor) in self.theirs
 
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
-        """Data of a tensor is about to leave torch without an operator."""
+        """Data of a tensor is about to leave torch without an operator; copied numbers may decide what is counted."""
+        if way == "tolist" or (way in LOOKS and not way.endswith("data_ptr") and _may_decide(tensor)):
+            self.reads(tensor)
 
     def leaves_the_module(self, tensor: torch.Tensor, way: str) -> None:
         """Let data of a weight leave, but what happens to it can only be followed on real tensors."""
@@ -135,9 +154,15 @@ class RecordingMode(TorchDispatchMode):
         if isinstance(predicate, torch.Tensor):
             if not self.knows(predicate):
                 raise Unknown("torch.cond depends on a value that is not known")
+            self.invented.decide(self.invented.causes_of(predicate), self.path.path, certain=True)
             predicate = bool(predicate.item())
         with self:
             return (if_true if predicate else if_false)(*operands)
+
+
+def _may_decide(tensor: torch.Tensor) -> bool:
+    """Whether these are numbers of the kind that decides something: whole ones, a mask, or a single one."""
+    return tensor.numel() == 1 or not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:

@@ -55,6 +55,8 @@ class NativeMode(RecordingMode):
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
         if self.decomposes(func):
+            if self.is_real:
+                self.invented.ran(func, args, kwargs, None, (), self.path.path)
             with self:
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
@@ -72,8 +74,10 @@ class NativeMode(RecordingMode):
         result = self._call(func, args, kwargs)
         self.sources.written(targets)
         self.sources.made(tensors_of(result), of=tensors_of(args, kwargs), empty=is_empty(func))
-        if self.is_real and is_constant(func):
-            self.sources.filled(result)
+        if self.is_real:
+            self.invented.ran(func, args, kwargs, result, targets, self.path.path)
+            if is_constant(func):
+                self.sources.filled(result)
         view = is_view_of(func, result, args)
         key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
         signature = self.signatures.get(key)
@@ -84,7 +88,11 @@ class NativeMode(RecordingMode):
 
     def _call(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self.is_real:
-            return func(*args, **kwargs)
+            try:
+                return func(*args, **kwargs)
+            except Exception:
+                self.invented.ran(func, args, kwargs, None, (), self.path.path)  # it may refuse an invented value
+                raise
         try:
             return func(*args, **kwargs)
         except Exception as error:
@@ -117,6 +125,7 @@ class NativeMode(RecordingMode):
     def leaves(self, tensor: torch.Tensor, way: str) -> None:
         """Follow real data; a fake tensor has no data, although it may remember a number."""
         if self.is_real:
+            super().leaves(tensor, way)
             if way in LOOKS and not self.sources.is_made_here(tensor):
                 self.keeper.values(tensor)
             self.sources.left(tensor, way)

@@ -8,6 +8,8 @@ place on two engines is the module's own, not the engine's.
 from __future__ import annotations
 
 import dis
+import linecache
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +41,8 @@ class Failure:
     `code` and `line` are the innermost place in the caller's code. `by_caller`: the caller's code raised it, not an
     operator or torch; `by_python`: Python itself raised it (a `raise`, a missing key), not compiled code that it
     called; `by_raise`: a `raise` statement raised it; `by_operator`: an operator of torch raised it. `unpacks`: the
-    values that an assignment in Python wanted, if it raised it. `function` and `file` are the place of the error.
+    values that an assignment in Python wanted, if it raised it. `function` and `file` are the place of the error, and
+    `assumed` is what had been read until then of values that a count invents.
     """
 
     error: BaseException
@@ -55,6 +58,7 @@ class Failure:
     unpacks: int
     function: str
     file: str
+    assumed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{type(self.error).__name__}: {first_line(self.error)}"
@@ -62,6 +66,16 @@ class Failure:
     def is_same_place_as(self, other: Failure) -> bool:
         """Whether both occurred in the same line of the same layer."""
         return (self.layer, self.code, self.line) == (other.layer, other.code, other.line)
+
+    @property
+    def place(self) -> str:
+        """Layer, file, line and the line itself: "encoder.pool (Pool), nets.py:12: n = int(lengths.max())"."""
+        layer = f"{self.layer or 'the model itself'} ({type(self.module).__name__})"
+        if self.code is None:
+            return layer
+        file = self.code.co_filename
+        text = linecache.getline(file, self.line).strip()
+        return f"{layer}, {_short(file)}:{self.line}" + (f": {text}" if text else "")
 
     @property
     def refuses_input(self) -> bool:
@@ -104,6 +118,16 @@ def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple
         function=last.tb_frame.f_code.co_name if last else "",
         file=_file(last) if last else "",
     )
+
+
+def _short(file: str) -> str:
+    """A file below the working directory or below a folder of packages as seen from there, else its name alone."""
+    path = Path(file)
+    packages = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    for folder in (*packages, str(Path.cwd())):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return path.name
 
 
 _OF_STORAGE = str(Path(_TORCHS) / "storage.py")

@@ -41,7 +41,8 @@ __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 class TrainingTrace:
     """Every operation of one step up to the gradients, in order, with a note for each.
 
-    `losses` says what is differentiated, and `trained` are the parameters that get a gradient.
+    `losses` says what is differentiated, and `trained` are the parameters that get a gradient. `assumed` is that of a
+    `Trace`.
     """
 
     ops: tuple[Op, ...]
@@ -49,6 +50,7 @@ class TrainingTrace:
     losses: tuple[str, ...]
     trained: tuple[TensorSpec, ...]
     engine: str
+    assumed: tuple[str, ...] = ()
 
 
 _HIDING = replace(LADDER[0], hides_floats=True)
@@ -109,6 +111,7 @@ def _step(
         given, keywords = substituted(begun.make, (args, kwargs))
         tensors = tensors_within(given, keywords)
         begun.mode.given(tensors)
+        begun.mode.invented.inputs(args, kwargs, tensors)
         recorder.inputs(tensors)
         stand_in(module, step.engine, begun.make, recorder.parameter)
         step.path.mark()
@@ -123,7 +126,12 @@ def _step(
     trained = [p for p in module.parameters() if not is_lazy(p) and p.grad is not None]
     said = [f"{stream}: {what}" for stream, (_, what) in zip(streams, losses, strict=True)] if streams else []
     return TrainingTrace(
-        recorder.ops, tuple(recorder.notes), tuple(said or [losses[0][1]]), specs_of(trained), step.engine
+        recorder.ops,
+        tuple(recorder.notes),
+        tuple(said or [losses[0][1]]),
+        specs_of(trained),
+        step.engine,
+        begun.mode.assumed,
     )
 
 

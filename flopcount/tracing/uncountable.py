@@ -24,14 +24,16 @@ _DENSE = {torch.strided}
 class Unknown(Exception):
     """The module needs a value, or an operator, that this engine does not have; the next engine may have it.
 
-    The module may catch it and go on. So `last` keeps the last one of each thread, and any other error that refuses a
-    count from within the forward pass.
+    `place` is the line of the caller's code that needs it, once an attempt has ended. The module may catch it and go
+    on. So `last` keeps the last one of each thread, and any other error that refuses a count from within the forward
+    pass.
     """
 
     last: ClassVar[dict[int, Exception | None]] = {}
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
+        self.place = ""
         noted(self)
 
 

@@ -47,7 +47,7 @@ def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple
     steps = cost(trace_optimizer(plan.optimizer.build, trace.trained) if plan.optimizer else ())
     update = [PhasedOp(op._replace(op=Op(op.op.signature, OPTIMIZER)), Phase.OPTIMIZER) for op in steps]
     return Training(
-        forward_report=result,
+        forward_report=replace(result, assumed=tuple(dict.fromkeys((*result.assumed, *trace.assumed)))),
         ops=(*forward, *_split(zip(costed, trace.notes, strict=True)), *update),
         losses=trace.losses,
         streams=streams,

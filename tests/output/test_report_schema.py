@@ -8,7 +8,7 @@ from modules import Apply
 from torch import nn
 from typer.testing import CliRunner
 
-from flopcount import count_flops
+from flopcount import TensorSpec, count_flops
 from flopcount.cli import app
 from flopcount.output.report_schema import report_schema
 
@@ -28,6 +28,7 @@ def reports():
         yield json.loads(result.stdout)
     lost = Apply(lambda x, conv: torch.linalg.inv(conv(x)), nn.Conv2d(3, 3, 1))
     yield json.loads(count_flops(lost, (1, 3, 8, 8)).with_receptive_field().to_json())
+    yield json.loads(count_flops(nn.Embedding(9, 3), TensorSpec((2,), "int64", values=(3, 4))).to_json())
     trained = Apply(lambda x, layer: torch.cholesky_inverse(layer(x)), nn.Linear(3, 3))
     yield json.loads(count_flops(trained, (3, 3), mode="train").to_json())
 

@@ -25,7 +25,7 @@ from .held import Held
 from .keeper import put_back
 from .writes import watched_writes
 
-__all__ = ["collected", "preserved", "uncollected"]
+__all__ = ["collected", "preserved", "random_states_kept", "uncollected"]
 
 _collecting: list[bool] = []  # for each active `uncollected`, outermost first: whether the collector was on before
 
@@ -186,6 +186,16 @@ def _settle(module: nn.Module, args: Any) -> None:
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         with out_of_sight(), torch.inference_mode(False), torch.no_grad():
             module.initialize_parameters(*args)
+
+
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Restore the state of every random generator of the process, also after an exception."""
+    states = _random_states()
+    try:
+        yield
+    finally:
+        put_back(*(partial(setter, state) for setter, state in states))
 
 
 def _random_states() -> list[tuple[Any, Any]]:
