@@ -29,7 +29,7 @@ from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .inputs import map_tensors, specs_of
 from .results import drain
-from .stand_ins import stand_in
+from .stand_ins import inputs_for, stand_in
 from .uncountable import Unknown
 from .walk import Inventory
 
@@ -101,7 +101,8 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            inputs = map_tensors(begun.make, (args, kwargs))
+            given = args, kwargs
+            inputs = map_tensors(begun.make, given) if begun.inference else inputs_for(begun.make, given)
             begun.mode.given(inputs)
             if follower is not None:
                 follower.inputs(inputs)

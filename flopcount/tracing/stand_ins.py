@@ -1,21 +1,35 @@
-"""An engine's own tensors in place of the module's, so that autograd reaches none of the module's gradients or hooks.
+"""An engine's own tensors in place of the module's and the caller's, so that autograd reaches none of their gradients.
 
-The replacements stay until `preserved` restores the module's attributes.
+Replacements of parameters stay until `preserved` restores the module's attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from .inputs import map_tensors
 from .kernels import meta_like
 from .walk import named_modules
 
-__all__ = ["stand_in"]
+__all__ = ["gradients_kept", "inputs_for", "stand_in"]
+
+
+def inputs_for(make: Callable[[Any], Any], values: Any) -> Any:
+    """An engine's own tensors for the caller's; one that requires a gradient is a leaf that gets one."""
+
+    def leaf(value: Any) -> Any:
+        tensor = make(value)
+        if not (isinstance(value, torch.Tensor) and value.requires_grad):
+            return tensor
+        return (tensor.detach() if tensor is value else tensor).requires_grad_()
+
+    return map_tensors(leaf, values)
 
 
 def stand_in(
@@ -44,6 +58,36 @@ def stand_in(
     for _, part in named_modules(module):
         if not isinstance(part, torch.jit.ScriptModule):
             _replace(part, stand_ins)
+
+
+@contextmanager
+def gradients_kept(losses: Iterable[torch.Tensor], module: nn.Module) -> Iterator[None]:
+    """Restore the gradients of leaves that are no parameters of the module, such as a weight of the caller's loss."""
+    own = {id(parameter) for parameter in module.parameters()}
+    others = [leaf for leaf in _leaves_of(losses) if id(leaf) not in own]
+    before = [leaf.grad for leaf in others]
+    try:
+        yield
+    finally:
+        for leaf, gradient in zip(others, before, strict=True):
+            leaf.grad = gradient
+
+
+def _leaves_of(losses: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """The leaves of an autograd graph."""
+    nodes: dict[Any, None] = dict.fromkeys(loss.grad_fn for loss in losses)  # it also keeps them alive
+    leaves = [loss for loss in losses if loss.is_leaf]
+    waiting = [*nodes]
+    while waiting:
+        node = waiting.pop()
+        if node is None or isinstance(getattr(node, "variable", None), torch.Tensor):
+            leaves += [] if node is None else [node.variable]
+            continue
+        for further, _ in node.next_functions:
+            if further not in nodes:
+                nodes[further] = None
+                waiting.append(further)
+    return leaves
 
 
 def _replace(part: nn.Module, stand_ins: dict[int, torch.Tensor]) -> None:
