@@ -135,7 +135,9 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
         failure = failure_of(error, layer, part, inputs)
         try:
             if not rung.real and lacks_data(failure):
-                raise Unknown(str(failure)) from error
+                unknown = Unknown(str(failure))
+                unknown.by_compiled_code = failure.by_caller
+                raise unknown from error
             raise Failed(failure) from error
         finally:
             del failure, layer, part, inputs

@@ -77,12 +77,19 @@ def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
         return not failed
     if rung.real:
         return _wants_values(outcomes) and (not rung.gradients or failed)
+    if not rung.gradients:
+        return True
     # with gradients a module gets further only if it raises without them
-    return failed and not _unknowns(outcomes) if rung.gradients else True
+    without = [outcome for rung, outcome in outcomes if not rung.gradients]
+    if not without or not all(unknown.by_compiled_code for unknown in _unknowns(outcomes)):
+        return False
+    return not rung.hides_floats or any(isinstance(outcome, Unknown) or outcome.by_autograd for outcome in without)
 
 
 def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:
-    return [outcome for _, outcome in outcomes if isinstance(outcome, Unknown)]
+    """What is not known; an engine that hides numbers which a later one knows does not tell."""
+    tells = [outcome for rung, outcome in outcomes if not (rung.gradients and rung.hides_floats)]
+    return [outcome for outcome in tells if isinstance(outcome, Unknown)]
 
 
 def _wants_values(outcomes: list[Outcome]) -> bool:

@@ -26,6 +26,7 @@ from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
 from .climbing import climb
 from .dataflow import DataflowRecorder
+from .differentiable import FloatsHidden
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .inputs import map_tensors, specs_of
 from .results import drain
@@ -109,10 +110,11 @@ def _run(
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
-                stand_in(module, rung.name, begun.make)
+                stand_in(module, rung.name, begun.make, begun.mode.keeper.then)
             if begun.training:
                 module.train()
-            with begun.mode, watch(path, inputs) if watch else nullcontext():
+            hidden = FloatsHidden() if rung.hides_floats else nullcontext()
+            with begun.mode, hidden, watch(path, inputs) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,12 +37,14 @@ def stand_in(
     module: nn.Module,
     engine: str,
     make: Callable[[Any], Any],
+    then: Callable[[Callable[[], object]], object],
     told: Callable[[torch.Tensor, str], object] = lambda leaf, owner: None,
 ) -> None:
     """Replace the module's parameters by leaves, which `make` makes if the engine has tensors of its own.
 
-    Shared parameters stay shared. Aliases replace buffers and other tensors of the module, since autograd adds tensors
-    that are written to to its graph. `told` is called with each leaf and the path of the module that owns it.
+    Shared parameters stay shared, and hooks of gradients run. Aliases replace buffers and other tensors of the module,
+    since autograd adds tensors that are written to to its graph. `then` is called with what is to be undone at the end,
+    `told` with each leaf and the path of the module that owns it.
     """
     to_leaf: dict[str, Callable[[Any], Any]] = {"meta": meta_like, "real": torch.Tensor.detach}
     stand_ins: dict[int, torch.Tensor] = {}
@@ -53,11 +56,31 @@ def stand_in(
                 stand_ins[id(parameter)], parameter.grad = parameter, None
             else:
                 tensor = to_leaf.get(engine, make)(parameter)
-                stand_ins[id(parameter)] = nn.Parameter(tensor, parameter.requires_grad)
+                leaf = stand_ins[id(parameter)] = nn.Parameter(tensor, parameter.requires_grad)
+                if parameter.requires_grad:
+                    _hook(parameter, leaf, then)
             told(stand_ins[id(parameter)], path)
     for _, part in named_modules(module):
         if not isinstance(part, torch.jit.ScriptModule):
             _replace(part, stand_ins)
+
+
+def _hook(parameter: Any, leaf: torch.Tensor, then: Callable[[Callable[[], object]], object]) -> None:
+    """Register the hooks of a parameter's gradient at its stand-in; one that removes itself comes back at the end."""
+    kinds: tuple[tuple[dict[int, Any] | None, Callable[[Any], object]], ...] = (
+        (parameter._backward_hooks, leaf.register_hook),
+        (parameter._post_accumulate_grad_hooks, leaf.register_post_accumulate_grad_hook),
+    )
+    for hooks, register in kinds:
+        if hooks:
+            for hook in hooks.values():
+                register(hook)
+            then(partial(_put_back, hooks, hooks.copy()))
+
+
+def _put_back(hooks: dict[int, Any], before: dict[int, Any]) -> None:
+    hooks.clear()
+    hooks.update(before)
 
 
 @contextmanager

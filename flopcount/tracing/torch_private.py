@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as cur
 
 __all__ = [
     "ATTRIBUTES",
+    "AUTOGRAD",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "READ_NUMBER",
@@ -60,7 +61,10 @@ __all__ = [
     "storage_id",
 ]
 
-ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_schema", "_overloadname")
+ATTRIBUTES = (
+    *("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_post_accumulate_grad_hooks"),
+    *("_schema", "_overloadname"),
+)
 """Private attributes of torch's modules, tensors and operators, which other files read directly."""
 
 OpOverload = torch._ops.OpOverload
@@ -86,6 +90,9 @@ DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing befo
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
+
+AUTOGRAD = ("autograd", "_functorch", "_tensor.py")
+"""The files and folders of torch that refuse to differentiate what has no gradient."""
 
 SHARDED = (
     ("torch.distributed.fsdp", "FSDPModule"),
@@ -210,22 +217,22 @@ _DIFFERENTIATES = torch.__version__ >= "2.12"  # compared once, since torch pars
 
 
 def blind_transforms() -> list[tuple[Any, str, Any, Any]]:
-    """The places where `torch.func` starts to differentiate.
+    """The places where torch starts to differentiate without noticing that inference mode prevents it.
 
-    In inference mode it silently returned zeros before torch 2.12. Each place is its owner, name, current value, and a
-    replacement that raises in inference mode.
+    In inference mode `torch.autograd.functional` silently returns zeros, and `torch.func` did before torch 2.12. Each
+    place is its owner, name, current value, and a replacement that raises in inference mode.
     """
-    if _DIFFERENTIATES:
-        return []
-    owner = torch._functorch.eager_transforms
-    places = [(name, getattr(owner, name)) for name in ("grad_increment_nesting", "jvp_increment_nesting")]
-    return [(owner, name, begin, _seeing(begin)) for name, begin in places]
+    places: list[tuple[Any, str]] = [(torch.autograd.functional, "_grad_preprocess")]
+    if not _DIFFERENTIATES:
+        transforms: Any = torch._functorch.eager_transforms
+        places += [(transforms, "grad_increment_nesting"), (transforms, "jvp_increment_nesting")]
+    return [(owner, name, getattr(owner, name), _seeing(getattr(owner, name))) for owner, name in places]
 
 
 def _seeing(begin: Any) -> Any:
-    def begun() -> Any:
+    def begun(*args: Any, **kwargs: Any) -> Any:
         if torch.is_inference_mode_enabled():
-            raise RuntimeError("this torch does not differentiate in inference mode")
-        return begin()
+            raise RuntimeError("torch does not differentiate in inference mode")
+        return begin(*args, **kwargs)
 
     return begun

@@ -111,7 +111,7 @@ def _step(
         given, keywords = inputs_for(begun.make, (args, kwargs))
         begun.mode.given((given, keywords))
         recorder.inputs((given, keywords))
-        stand_in(module, step.engine, begun.make, recorder.parameter)
+        stand_in(module, step.engine, begun.make, begun.mode.keeper.then, recorder.parameter)
         step.path.mark()
         with _criterion(step, recorder, asked), _outputs_of(module, streams) as apart, begun.mode, recorder:
             output = module(*given, **keywords)
@@ -137,7 +137,8 @@ def _criterion(step: _Step, recorder: PhaseRecorder, asked: Asked) -> Iterator[N
         yield
         return
     with preserved(asked, real=step.engine == "real", watches=False):
-        stand_in(asked, step.engine, step.begun.make, lambda leaf, _: recorder.parameter(leaf, LOSS))
+        begun = step.begun
+        stand_in(asked, step.engine, begun.make, begun.mode.keeper.then, lambda leaf, _: recorder.parameter(leaf, LOSS))
         yield
 
 

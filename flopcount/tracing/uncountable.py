@@ -25,10 +25,12 @@ class Unknown(Exception):
     """The module needs a value, or an operator, that this engine does not have; the next engine may have it.
 
     The module may catch it and go on. So `last` keeps the last one of each thread, and any other error that refuses a
-    count from within the forward pass.
+    count from within the forward pass. `by_compiled_code`: compiled code that the module calls raised, and does not
+    tell why; it may lack data, or a gradient.
     """
 
     last: ClassVar[dict[int, Exception | None]] = {}
+    by_compiled_code = False
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopcount.tracing import torch_private
 from flopcount.tracing.torch_private import (
+    AUTOGRAD,
     TorchDispatchMode,
     applied_code,
     blind_transforms,
@@ -121,15 +122,37 @@ def test_transforms_differentiate_in_inference_mode_or_say_that_they_cannot(monk
         assert getattr(owner, name) is begin
         monkeypatch.setattr(owner, name, seeing)
     x = torch.tensor(3.0)
+    assert torch.autograd.functional.jacobian(torch.square, x) == 6
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="inference mode"):
+        torch.autograd.functional.jacobian(torch.square, x.clone())  # torch itself returns zeros
+    blind = any(name.endswith("increment_nesting") for _, name, _, _ in blind_transforms())
     for differentiate in (torch.func.grad(torch.square), lambda x: torch.func.jvp(torch.square, (x,), (x / x,))[1]):
         assert differentiate(x) == 6
         with torch.inference_mode():
             given = x.clone()
-            if blind_transforms():
+            if blind:
                 with pytest.raises(RuntimeError, match="inference mode"):
                     differentiate(given)
             else:
                 assert differentiate(given) == 6
+
+
+def test_autograd_refuses_in_its_own_files():
+    folder = Path(torch.__file__).parent
+    refusals = (lambda x: torch.autograd.grad(x, x), torch.Tensor.backward, lambda x: x.register_hook(print))
+    for differentiate in refusals:
+        with pytest.raises(RuntimeError) as raised:
+            differentiate(torch.tensor(3.0))
+        assert str(raised.traceback[-1].path).startswith(tuple(str(folder / name) for name in AUTOGRAD))
+    assert Path(torch.func.grad.__code__.co_filename).is_relative_to(folder / AUTOGRAD[1])
+
+
+def test_hooks_of_a_gradient_are_in_two_dictionaries():
+    leaf, hook, after = torch.ones(2, requires_grad=True), lambda g: g, lambda leaf: None
+    leaf.register_hook(hook)
+    leaf.register_post_accumulate_grad_hook(after)
+    assert [*leaf._backward_hooks.values()] == [hook]
+    assert [*leaf._post_accumulate_grad_hooks.values()] == [after]
 
 
 class Steps(nn.Module):
