@@ -45,6 +45,7 @@ __all__ = [
     "current_node",
     "disable_current_modes",
     "fake_tensors",
+    "flex_attention_places",
     "function_with_forward",
     "has_kernel",
     "hooks_with_kwargs",
@@ -159,6 +160,28 @@ def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
     )
     loaded = [(sys.modules[owner], name, plain) for owner, name, plain in places if owner in sys.modules]
     return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
+
+
+def flex_attention_places() -> list[tuple[Any, str, Any, Any]]:
+    """The places by which flex attention that is differentiated becomes its two products, on every device.
+
+    On a CPU torch refuses to differentiate it, and on meta it does not run. Each place is as in `compiled_code_paths`.
+    """
+    owner: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    if not hasattr(owner, "flex_attention_hop") or not hasattr(owner, "_validate_device"):
+        return []
+    places = {"_validate_device": _accept, "flex_attention_hop": _products}
+    return [(owner, name, getattr(owner, name), plain) for name, plain in places.items()]
+
+
+def _accept(*_: Any) -> None:
+    """Any device."""
+
+
+def _products(*args: Any) -> Any:
+    from torch._higher_order_ops.flex_attention import math_attention
+
+    return math_attention(*args)
 
 
 def _call(function: Any, args: Any, kwargs: Any = None) -> Any:

@@ -18,6 +18,8 @@ from flopcount.tracing.torch_private import (
     TorchDispatchMode,
     applied_code,
     blind_transforms,
+    compiled_code_paths,
+    flex_attention_places,
     function_with_forward,
     out_of_sight,
     refuse_data_pointer,
@@ -145,6 +147,21 @@ def test_autograd_refuses_in_its_own_files():
             differentiate(torch.tensor(3.0))
         assert str(raised.traceback[-1].path).startswith(tuple(str(folder / name) for name in AUTOGRAD))
     assert Path(torch.func.grad.__code__.co_filename).is_relative_to(folder / AUTOGRAD[1])
+
+
+def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
+    from torch.nn.attention.flex_attention import flex_attention
+
+    query, key, value = (torch.randn(1, 2, 16, 8, requires_grad=True) for _ in range(3))
+    for owner, name, own, plain in (*flex_attention_places(), *compiled_code_paths()):
+        assert getattr(owner, name) is own
+        monkeypatch.setattr(owner, name, plain)
+    gradients = [
+        torch.autograd.grad(attention(query, key, value).square().sum(), (query, key, value))
+        for attention in (flex_attention, nn.functional.scaled_dot_product_attention)
+    ]
+    for ours, torchs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, torchs, atol=1e-5)
 
 
 def test_hooks_of_a_gradient_are_in_two_dictionaries():
