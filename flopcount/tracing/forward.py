@@ -30,7 +30,7 @@ from .differentiable import FloatsHidden
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .inputs import map_tensors, specs_of
 from .results import drain
-from .stand_ins import inputs_for, stand_in
+from .stand_ins import leaves_by, stand_in
 from .uncountable import Unknown
 from .walk import Inventory
 
@@ -102,8 +102,7 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            given = args, kwargs
-            inputs = map_tensors(begun.make, given) if begun.inference else inputs_for(begun.make, given)
+            inputs = map_tensors(begun.make if begun.inference else leaves_by(begun.make), (args, kwargs))
             begun.mode.given(inputs)
             if follower is not None:
                 follower.inputs(inputs)

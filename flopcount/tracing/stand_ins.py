@@ -14,15 +14,14 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from .inputs import map_tensors
 from .kernels import meta_like
 from .walk import named_modules
 
-__all__ = ["gradients_kept", "inputs_for", "stand_in"]
+__all__ = ["gradients_kept", "leaves_by", "stand_in", "with_dense_gradients"]
 
 
-def inputs_for(make: Callable[[Any], Any], values: Any) -> Any:
-    """An engine's own tensors for the caller's; one that requires a gradient is a leaf that gets one."""
+def leaves_by(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """As `make`, an engine's own tensors for the caller's, but one that requires a gradient is a leaf that gets one."""
 
     def leaf(value: Any) -> Any:
         tensor = make(value)
@@ -30,7 +29,18 @@ def inputs_for(make: Callable[[Any], Any], values: Any) -> Any:
             return tensor
         return (tensor.detach() if tensor is value else tensor).requires_grad_()
 
-    return map_tensors(leaf, values)
+    return leaf
+
+
+def with_dense_gradients(module: nn.Module) -> bool:
+    """Let sparse embeddings of a module have dense gradients, and tell whether there are any."""
+    sparse = [part for _, part in named_modules(module) if isinstance(part, _EMBEDDINGS) and part.sparse]
+    for part in sparse:
+        part.sparse = False
+    return bool(sparse)
+
+
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 
 def stand_in(

@@ -25,14 +25,14 @@ from .climbing import climb
 from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
 from .guard.preserve import preserved
-from .inputs import specs_of, tensor_spec
+from .inputs import map_tensors, specs_of, tensor_spec
 from .losses import Asked, Loss, loss_of
 from .meta import MetaMode
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
-from .stand_ins import gradients_kept, inputs_for, stand_in
-from .uncountable import Unknown
+from .stand_ins import gradients_kept, leaves_by, stand_in, with_dense_gradients
+from .uncountable import Uncountable, Unknown
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 
@@ -108,10 +108,12 @@ def _step(
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        given, keywords = inputs_for(begun.make, (args, kwargs))
+        given, keywords = map_tensors(leaves_by(begun.make), (args, kwargs))
         begun.mode.given((given, keywords))
         recorder.inputs((given, keywords))
         stand_in(module, step.engine, begun.make, begun.mode.keeper.then, recorder.parameter)
+        if with_dense_gradients(module):
+            begun.mode.assume("sparse gradients of embeddings are dense ones")
         step.path.mark()
         with _criterion(step, recorder, asked), _outputs_of(module, streams) as apart, begun.mode, recorder:
             output = module(*given, **keywords)
@@ -162,7 +164,7 @@ def _loss(step: _Step, output: Any, asked: Asked, drained: Sequence[Any]) -> Los
     step.path.failure = None  # of an error that the module caught
     try:
         return loss_of(output, asked, drained)
-    except (FlopcountError, Unknown):
+    except (FlopcountError, Unknown, Uncountable):
         raise
     except Exception:
         step.path.failure = step.path.failure or ("the loss", step.module, ())
@@ -181,7 +183,7 @@ def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.
         with gradients_kept(wanted, step.module):
             for loss in wanted:
                 loss.backward()
-    except (FlopcountError, Unknown):
+    except (FlopcountError, Unknown, Uncountable):
         raise
     except Exception as error:
         if step.engine == "real" or failure_of(error, "", step.module, ()).by_caller:

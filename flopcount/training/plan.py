@@ -69,7 +69,7 @@ class Plan:
         """
         by_glob = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
-        with preserved(module, real=False):
+        with preserved(module, real=True, watches=False):  # lazy parameters stay where they are
             try:
                 for parameter in (parameter for parameters in by_glob for parameter in parameters):
                     parameter.requires_grad_(False)

@@ -1,15 +1,11 @@
 """Gradients that a module computes in its forward pass, and hooks of gradients: on shapes, as torch counts them."""
 
-import warnings
-from contextlib import ExitStack, nullcontext
-
 import pytest
 import torch
 from states import global_state, module_state
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torchs_counter import counted_by_torch
 
 from flopcount import FlopcountError, count_flops
 
@@ -101,31 +97,6 @@ INSIDE = {
 def _vjp(net, x):
     output, back = torch.func.vjp(net.energy, x)
     return back(torch.ones_like(output))[0]
-
-
-class Counter(FlopCounterMode):
-    """Torch's counter without its attribution to modules, whose hooks fail on gradients within the forward pass."""
-
-    def __enter__(self):
-        self.mod_tracker = nullcontext()
-        self.mod_tracker.parents = {"Global"}
-        return super().__enter__()
-
-
-def counted_by_torch(module, x, *, trains):
-    module.train(trains)
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        counter = stack.enter_context(Counter(display=False))
-        output = module(x)
-        if trains:
-            outputs = output if isinstance(output, tuple) else (output,)
-            losses = [part.sum() for part in outputs if part.requires_grad]
-            if losses:
-                sum(losses).backward()
-    return counter.get_total_flops() // 2
 
 
 @pytest.mark.parametrize("name", INSIDE)
