@@ -102,14 +102,15 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            inputs = map_tensors(begun.make if begun.inference else leaves_by(begun.make), (args, kwargs))
+            then = begun.mode.keeper.then
+            inputs = map_tensors(begun.make if begun.inference else leaves_by(begun.make, then), (args, kwargs))
             begun.mode.given(inputs)
             if follower is not None:
                 follower.inputs(inputs)
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
-                stand_in(module, rung.name, begun.make, begun.mode.keeper.then)
+                stand_in(module, rung.name, begun.make, then)
             if begun.training:
                 module.train()
             hidden = FloatsHidden() if rung.hides_floats else nullcontext()

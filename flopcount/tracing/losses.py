@@ -76,7 +76,7 @@ def loss_of(output: Any, asked: Asked = None, drained: Sequence[Any] = ()) -> Lo
         InputError: the function returns no scalar.
     """
     if callable(asked):
-        return _computed(asked, iter(drained) if hasattr(type(output), "__next__") else output)
+        return _computed(asked, iter(drained) if _is_iterator(output) else output)
     leaves = _leaves(output, drained)
     if asked is not None:
         return _summed(_at(leaves, asked), f"{asked!r} depends")
@@ -167,9 +167,14 @@ def _leaves(output: Any, drained: Sequence[Any]) -> list[_Leaf]:
     """Every floating-point tensor of an output, each object once; what lazy parts yielded comes last."""
     seen: dict[int, Any] = {}  # by id, which lives as long as the object
     found = [*_walk(output, (), (), seen)]
+    within = () if _is_iterator(output) else ("yielded",)
     for number, item in enumerate(drained):
-        found += _walk(item, (str(number),), (), seen)
+        found += _walk(item, (*within, str(number)), (), seen)
     return found
+
+
+def _is_iterator(output: Any) -> bool:
+    return hasattr(type(output), "__next__")
 
 
 def _walk(value: Any, names: tuple[str, ...], within: tuple[Any, ...], seen: dict[int, Any]) -> Iterator[_Leaf]:

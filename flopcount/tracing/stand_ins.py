@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -19,15 +19,23 @@ from .walk import named_modules
 
 __all__ = ["gradients_kept", "leaves_by", "stand_in", "with_dense_gradients"]
 
+Then: TypeAlias = Callable[[Callable[[], object]], object]
+"""Takes what is to be undone at the end."""
 
-def leaves_by(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """As `make`, an engine's own tensors for the caller's, but one that requires a gradient is a leaf that gets one."""
+
+def leaves_by(make: Callable[[Any], Any], then: Then) -> Callable[[Any], Any]:
+    """As `make`, an engine's own tensors for the caller's, but one that requires a gradient is a leaf that gets one.
+
+    Its hooks run too; `then` is as for `stand_in`.
+    """
 
     def leaf(value: Any) -> Any:
         tensor = make(value)
         if not (isinstance(value, torch.Tensor) and value.requires_grad):
             return tensor
-        return (tensor.detach() if tensor is value else tensor).requires_grad_()
+        tensor = (tensor.detach() if tensor is value else tensor).requires_grad_()
+        _hook(value, tensor, then)
+        return tensor
 
     return leaf
 
@@ -47,7 +55,7 @@ def stand_in(
     module: nn.Module,
     engine: str,
     make: Callable[[Any], Any],
-    then: Callable[[Callable[[], object]], object],
+    then: Then,
     told: Callable[[torch.Tensor, str], object] = lambda leaf, owner: None,
 ) -> None:
     """Replace the module's parameters by leaves, which `make` makes if the engine has tensors of its own.
@@ -75,11 +83,11 @@ def stand_in(
             _replace(part, stand_ins)
 
 
-def _hook(parameter: Any, leaf: torch.Tensor, then: Callable[[Callable[[], object]], object]) -> None:
-    """Register the hooks of a parameter's gradient at its stand-in; one that removes itself comes back at the end."""
+def _hook(original: Any, leaf: torch.Tensor, then: Then) -> None:
+    """Register the hooks of a tensor's gradient at its stand-in; one that removes itself comes back at the end."""
     kinds: tuple[tuple[dict[int, Any] | None, Callable[[Any], object]], ...] = (
-        (parameter._backward_hooks, leaf.register_hook),
-        (parameter._post_accumulate_grad_hooks, leaf.register_post_accumulate_grad_hook),
+        (original._backward_hooks, leaf.register_hook),
+        (original._post_accumulate_grad_hooks, leaf.register_post_accumulate_grad_hook),
     )
     for hooks, register in kinds:
         if hooks:

@@ -108,10 +108,11 @@ def _step(
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        given, keywords = map_tensors(leaves_by(begun.make), (args, kwargs))
+        then = begun.mode.keeper.then
+        given, keywords = map_tensors(leaves_by(begun.make, then), (args, kwargs))
         begun.mode.given((given, keywords))
         recorder.inputs((given, keywords))
-        stand_in(module, step.engine, begun.make, begun.mode.keeper.then, recorder.parameter)
+        stand_in(module, step.engine, begun.make, then, recorder.parameter)
         if with_dense_gradients(module):
             begun.mode.assume("sparse gradients of embeddings are dense ones")
         step.path.mark()

@@ -197,6 +197,16 @@ def test_only_the_input_that_requires_a_gradient_gets_one():
     assert none == 0 < one < both
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_hooks_of_an_input_run(engine):
+    x = torch.randn(SHAPE, requires_grad=True)
+    x.register_hook(lambda gradient: gradient @ torch.ones(6, 6))
+    handle = x.register_hook(lambda gradient: (handle.remove(), gradient)[1])
+    training = count_flops(nn.Linear(6, 16), (x,), mode="train", engine=engine).training
+    assert training.backward.macs == 2 * 4 * 6 * 16 + 4 * 36
+    assert (len(x._backward_hooks), x.grad) == (2, None)
+
+
 # ---- hooks
 
 

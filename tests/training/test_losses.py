@@ -265,6 +265,8 @@ def test_a_number_is_a_path_too():
     is_trained(train(lambda f, v, n: (v, [n]), loss="1.0"), verb=False, noun=True)
     is_trained(train(lambda f, v, n: {"a.b": v, "c": n}, loss="a.b"), verb=True, noun=False)
     is_trained(train(lambda f, v, n: (t for t in (v, n)), loss="0"), verb=True, noun=False)
+    is_trained(train(lambda f, v, n: (v, map(torch.relu, [n])), loss="0"), verb=True, noun=False)
+    is_trained(train(lambda f, v, n: (v, map(torch.relu, [n]))), verb=True, noun=True)
 
 
 def test_a_function_gets_what_a_generator_yields():

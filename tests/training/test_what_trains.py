@@ -158,6 +158,15 @@ def test_lazy_layers_train(engine):
     assert module[1].has_uninitialized_params()
 
 
+@pytest.mark.filterwarnings("ignore:Using `torch.compile:UserWarning")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_compiled_module_trains(engine):
+    module = torch.compile(Net(lambda net, h: torch.compile(torch.relu, backend="eager")(h)), backend="eager")
+    training = count_flops(module, (4, 6), mode="train", engine=engine).training
+    assert training.total.macs == 2 * 4 * 6 * 8 + 3 * 4 * 8 * 5
+    assert training.trained_params == 6 * 8 + 8 + 8 * 5 + 5
+
+
 def test_a_part_in_eval_mode_stays_so():
     norm = nn.BatchNorm1d(8)
     module = Net(lambda net, h: net.norm(h), norm=norm).train()
