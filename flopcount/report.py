@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .analysis.span import Span
     from .core.table import Table
     from .symbolic import ClosedForm
+    from .tracing.losses import Asked
     from .training.plan import Plan
     from .training.training import Training
 
@@ -257,6 +258,7 @@ def count_flops(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    loss: Asked = None,
     dataflow: bool | None = None,
     receptive_field: bool | None = None,
 ) -> Report:
@@ -280,6 +282,9 @@ def count_flops(
             A module in eval mode is put into training mode for that, and is as before afterwards.
         optimizer: "sgd" (momentum 0.9), "adam" or "adamw", whose step is then counted; with mode="train".
         freeze: globs of parameters or layers to freeze, such as "cnn.*", besides those without `requires_grad`.
+        loss: what is differentiated: a function of the output that returns a scalar, or the path of an output such as
+            "heads.verb", whose elements are summed; with mode="train". By default a scalar that the module returns
+            (the one named "loss", or else the first one), otherwise the sum of all its outputs.
         symbolic: deprecated; `report.formula("THW")` finds the closed form.
         layout: deprecated; `report.formula("THW", layout=...)`.
         dataflow: deprecated; `report.span` and `report.memory` follow the data themselves.
@@ -292,7 +297,7 @@ def count_flops(
     """
     readers = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
     protocol = Protocol(Views.parse(views), stride, fps, batch)
-    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze), readers)
+    return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze, loss), readers)
 
 
 def count_model(
@@ -311,6 +316,7 @@ def count_model(
     mode: str = "forward",
     optimizer: str | None = None,
     freeze: str | Sequence[str] = (),
+    loss: Asked = None,
     dataflow: bool | None = None,
     receptive_field: bool | None = None,
     max_params: int | None = None,
@@ -334,6 +340,7 @@ def count_model(
         mode: as count_flops.
         optimizer: as count_flops.
         freeze: as count_flops.
+        loss: as count_flops.
         dataflow: deprecated, as count_flops.
         receptive_field: deprecated, as count_flops.
         max_params: parameters beyond which a model that cannot run without its weights is not built with them.
@@ -347,7 +354,7 @@ def count_model(
         Protocol(Views.parse(views), stride, fps, batch),
         max_params=max_params,
         strict=strict,
-        training=(mode, optimizer, freeze),
+        training=(mode, optimizer, freeze, loss),
         readers=readers,
     )
 
@@ -364,7 +371,7 @@ def _report(
     strict: bool = False,
     engine: str = "auto",
     fast: bool = True,
-    training: tuple[str, str | None, str | Sequence[str]] = ("forward", None, ()),
+    training: tuple[str, str | None, str | Sequence[str], Asked] = ("forward", None, (), None),
     readers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
@@ -401,13 +408,13 @@ def _old_keywords(**keywords: Any) -> dict[str, Any]:
     return present
 
 
-def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str], loss: Asked) -> Plan | None:
     """The training that is asked for; where there is none, its code is not loaded."""
-    if mode == "forward" and optimizer is None and not freeze:
+    if mode == "forward" and optimizer is None and not freeze and loss is None:
         return None
     from .training.plan import Plan
 
-    return Plan.of(mode, optimizer, freeze)
+    return Plan.of(mode, optimizer, freeze, loss)
 
 
 def _training(result: Result, counted: Counted, plan: Plan) -> Training:
@@ -418,7 +425,6 @@ def _training(result: Result, counted: Counted, plan: Plan) -> Training:
     module = counted.module
     args, kwargs = arguments_of(counted.input, module)
     recipe = recipe_of(module)
-    streams = recipe.streams if recipe else ()
-    batch, engine = result.input.batch, counted.engine
-    step = trace_training(module, args, kwargs, batch=batch, streams=streams, engine=engine)
+    streams = recipe.streams if recipe and plan.loss is None else ()
+    step = trace_training(module, args, kwargs, streams=streams, loss=plan.loss, engine=counted.engine)
     return training_of(result, step, plan, streams)

@@ -196,21 +196,32 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
 
 
 def training_arguments(
-    train: bool, optimizer: str | None, freeze: list[str] | None, epochs: int | None, samples: int | None
-) -> tuple[str, str | None, list[str]]:
-    """Mode, optimizer and frozen layers from --train and its options, before torch is loaded.
+    train: bool,
+    optimizer: str | None,
+    freeze: list[str] | None,
+    loss: str | None,
+    epochs: int | None,
+    samples: int | None,
+) -> tuple[str, str | None, list[str], str | None]:
+    """Mode, optimizer, frozen layers and loss from --train and its options, before torch is loaded.
 
     Raises:
         InputError: an option lacks the one that it needs, or the optimizer does not exist.
     """
     from ..training.optimizers import find_optimizer
 
-    options = {"--optimizer": optimizer, "--freeze": freeze, "--epochs": epochs, "--samples": samples}
+    options = {
+        "--optimizer": optimizer,
+        "--freeze": freeze,
+        "--loss": loss,
+        "--epochs": epochs,
+        "--samples": samples,
+    }
     if not train:
         for option, value in options.items():
             if value is not None:
                 raise InputError(f"{option} needs --train", [("fix", f"add --train, or leave {option} out")])
-        return "forward", None, []
+        return "forward", None, [], None
     find_optimizer(optimizer)
     for option, value, other in (("--epochs", epochs, samples), ("--samples", samples, epochs)):
         missing = "--samples" if option == "--epochs" else "--epochs"
@@ -220,4 +231,4 @@ def training_arguments(
             )
         if value is not None and value < 1:
             raise InputError(f"{option} is {value}", [("fix", "give a whole number above 0")])
-    return "train", optimizer, freeze or []
+    return "train", optimizer, freeze or [], loss

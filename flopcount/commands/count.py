@@ -44,6 +44,10 @@ def model(
     freeze: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Output to train on, such as heads.verb; else a returned loss, or all."),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="With --samples: count the whole training run.")
     ] = None,
@@ -55,7 +59,7 @@ def model(
     ] = False,
 ) -> None:
     """Count what one forward pass of a model costs, layer by layer; with --train, a training step."""
-    training = training_arguments(train, optimizer, freeze, epochs, samples)
+    training = training_arguments(train, optimizer, freeze, loss, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
     if plot is not None:

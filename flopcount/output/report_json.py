@@ -79,6 +79,7 @@ def _training(training: Step) -> dict[str, Any]:
         "streams": list(training.streams),
         "frozen": list(training.frozen),
         "trained_params": training.trained_params,
+        "untrained": list(training.untrained),
         "optimizer": training.optimizer.name if training.optimizer else None,
         "total": amount_data(training.total),
         "phases": {phase_key(phase): amount_data(amount) for phase, amount in training.phases.items()},

@@ -144,6 +144,7 @@ def _training() -> Schema:
         "streams": _list(_text(), "parts that are trained apart"),
         "frozen": _list(_text(), "patterns of what is not trained"),
         "trained_params": _count("parameters that are trained"),
+        "untrained": _list(_text(), "names of parameters that get no gradient although they require one"),
         "optimizer": _nullable("string", "optimizer, where its step is counted"),
         "total": _amount(_of_operators(), "cost of a training step"),
         "phases": _object({key: _amount(_of_operators(), words) for key, words in phases.items()}, "its parts"),

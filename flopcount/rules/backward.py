@@ -276,6 +276,16 @@ def embedding_dense_backward(grad_output: TensorSpec, *, out: TensorSpec) -> Wor
     return Work(other_flops=grad_output.numel)
 
 
+@rule("flex_lib.zeros_and_scatter", kind=Kind.EMBEDDING)
+def zeros_and_scatter(vals: TensorSpec, *, out: TensorSpec) -> Work:
+    """Gradients of a learned bias of flex attention, added up where the scores picked it.
+
+    Counts: one add per value.
+    Source: PyTorch torch/_dynamo/_trace_wrapped_higher_order_op.py, `zeros_and_scatter`
+    """
+    return Work(other_flops=vals.numel)
+
+
 @rule("aten._embedding_bag_backward", kind=Kind.EMBEDDING)
 def embedding_bag_backward(
     grad: TensorSpec, indices: TensorSpec, per_sample_weights: TensorSpec | None = None, *, out: object

@@ -154,7 +154,7 @@ def _told(mode: RecordingMode, rung: Rung, beside: Beside) -> Iterator[None]:
                 raise AbsentDevice(absent, f"{layer or 'the model itself'} ({type(part).__name__})") from error
             if not rung.real and lacks_data(failure):
                 needs_data = Unknown(str(failure))
-                needs_data.place = failure.place
+                needs_data.place, needs_data.by_compiled_code = failure.place, failure.by_caller
                 raise needs_data from error
             raise Failed(failure) from error
         finally:

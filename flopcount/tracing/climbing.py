@@ -112,12 +112,19 @@ def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
         return not failed
     if rung.real:
         return _wants_values(outcomes) and (not rung.gradients or failed)
+    if not rung.gradients:
+        return True
     # with gradients a module gets further only if it raises without them
-    return failed and not _unknowns(outcomes) if rung.gradients else True
+    without = [outcome for rung, outcome in outcomes if not rung.gradients]
+    if not without or not all(unknown.by_compiled_code for unknown in _unknowns(outcomes)):
+        return False
+    return not rung.hides_floats or any(isinstance(outcome, Unknown) or outcome.by_autograd for outcome in without)
 
 
 def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:
-    return [outcome for _, outcome in outcomes if isinstance(outcome, Unknown)]
+    """What is not known; an engine that hides numbers which a later one knows does not tell."""
+    tells = [outcome for rung, outcome in outcomes if not (rung.gradients and rung.hides_floats)]
+    return [outcome for outcome in tells if isinstance(outcome, Unknown)]
 
 
 def _wants_values(outcomes: list[Outcome]) -> bool:
@@ -127,19 +134,26 @@ def _wants_values(outcomes: list[Outcome]) -> bool:
         return True
     on_meta = [outcome for rung, outcome in dataless if rung.name == "meta" and isinstance(outcome, Failure)]
     on_fake = [outcome for rung, outcome in dataless if rung.name == "fake" and isinstance(outcome, Failure)]
-    if not on_fake:
+    if not on_fake or _agreed_with_gradients(outcomes):
         return False
     first, *with_gradients = on_fake
     agree = any(first.is_same_as(other) for other in on_meta)
     return not agree or not all(first.is_same_place_as(other) for other in with_gradients)
 
 
+def _agreed_with_gradients(outcomes: list[Outcome]) -> list[Failure]:
+    """The errors of a module that differentiates, if it meets the same one on meta and on fake tensors."""
+    errors = [o for rung, o in outcomes if rung.gradients and not rung.real and isinstance(o, Failure)]
+    return errors if len(errors) > 1 and errors[0].is_same_as(errors[-1]) else []
+
+
 def _own(outcomes: list[Outcome]) -> Failure | None:
     """The module's own error, if there is one: an error on real tensors, or on all engines without data."""
     real = [outcome for rung, outcome in outcomes if rung.real]
     failures = [outcome for outcome in (real or [outcome for _, outcome in outcomes]) if isinstance(outcome, Failure)]
-    if not failures or (real and isinstance(real[-1], Unknown)) or (not real and _unknowns(outcomes)):
+    if not failures or isinstance(outcomes[-1][1], Unknown) or (not real and _unknowns(outcomes)):
         return None
+    failures = failures if real else _agreed_with_gradients(outcomes) or failures
     # the caller's words name devices as they would be, so the last is shown; Python and torch name types as they are
     shown = [failure for failure in failures if failure.by_caller and failure.by_raise]
     return shown[-1] if shown else failures[-1 if real else 0]

@@ -1,11 +1,11 @@
-"""A forward pass under autograd, with the attention kernel that torch would use on a CPU.
+"""A forward pass under autograd: with the attention kernel that torch would use on a CPU, and on tensors of one device.
 
 On meta tensors torch decomposes attention and so saves every score for the backward pass, which no fused kernel does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -15,24 +15,61 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from ..rules.workspace import takes_flash
-from .inputs import map_tensors, tensor_spec
+from .inputs import map_tensors, tensor_spec, tensors_of
 from .kernels import meta_like
-from .torch_private import disable_current_modes
+from .signatures import SILENT
+from .torch_private import TorchDispatchMode, disable_current_modes, flex_attention_places, memory_id
 
-__all__ = ["Differentiable", "plain_kernels"]
+__all__ = ["Differentiable", "FloatsHidden", "plain_kernels", "without_value"]
 
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
     """Run attention as its two products and recurrent layers step by step, so every device differentiates the same."""
     libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    flex = flex_attention_places()
     before = [library.set_flags(_enabled=False)[0] for library in libraries]
     try:
+        for owner, name, _, plain in flex:
+            setattr(owner, name, plain)
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
+        for owner, name, own, _ in flex:
+            setattr(owner, name, own)
         for library, enabled in zip(libraries, before, strict=True):
             library.set_flags(_enabled=enabled)
+
+
+class FloatsHidden(TorchDispatchMode):
+    """A mode above that of the first engine: floating-point tensors that the module creates have no values either.
+
+    A tensor with values stays on the CPU, where the gradient of a meta tensor cannot go.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as RecordingMode
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "namespace", "") in SILENT:
+            return result
+        operands = {memory_id(tensor) for tensor in tensors_of(args, kwargs)}
+        return map_tensors(lambda tensor: without_value(tensor, operands), result)
+
+
+def without_value(tensor: torch.Tensor, operands: Container[int]) -> torch.Tensor:
+    """A floating-point tensor moved to meta, unless it shares the memory of an operand."""
+    if tensor.is_meta or not tensor.is_floating_point() or memory_id(tensor) in operands:
+        return tensor
+    with disable_current_modes():  # the mode below would make a small tensor real
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 class Differentiable(ExitStack):

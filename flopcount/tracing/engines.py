@@ -57,7 +57,7 @@ class Rung:
     """One engine of the ladder, by name, and how it starts.
 
     `real`: operators run. `gradients`: a module that differentiates can run. `retries`: it is tried if the previous
-    engine met something unknown, but not after an error, which it would raise too. `hides_floats`: as `PhaseRecorder`.
+    engine met something unknown, but not after an error, which it would raise too. `hides_floats`: as `FloatsHidden`.
     """
 
     name: str
@@ -239,6 +239,7 @@ SAVING = (Rung("meta", _saving(_meta)), Rung("meta", _saving(_meta_again)))
 LADDER = (
     Rung("meta", _meta),
     Rung("meta", _meta_again, retries=True),
+    Rung("meta", _with_gradients(_meta), gradients=True, hides_floats=True),
     Rung("fake", _fake),
     Rung("fake", _with_gradients(_fake), gradients=True),
     Rung("real", _real, real=True),

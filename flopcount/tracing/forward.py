@@ -26,12 +26,13 @@ from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
 from .climbing import climb
 from .dataflow import DataflowRecorder
+from .differentiable import FloatsHidden
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
 from .holders import substituted, tensors_within
 from .inputs import specs_of
 from .invented import ELSEWHERE
 from .results import drain
-from .stand_ins import stand_in
+from .stand_ins import leaves_by, stand_in
 from .uncountable import Unknown
 from .walk import Inventory
 
@@ -104,7 +105,9 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            inputs = substituted(begun.make, (args, kwargs))
+            then = begun.mode.keeper.then
+            make = begun.make if begun.inference else leaves_by(begun.make, then)
+            inputs = substituted(make, (args, kwargs))
             tensors = tensors_within(inputs)
             begun.mode.given(tensors)
             begun.mode.invented.inputs(args, kwargs, tensors)
@@ -113,10 +116,11 @@ def _run(
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
-                stand_in(module, rung.name, begun.make)
+                stand_in(module, rung.name, begun.make, then)
             if begun.training:
                 module.train()
-            with begun.mode, watch(path, tensors) if watch else nullcontext():
+            hidden = FloatsHidden() if rung.hides_floats else nullcontext()
+            with begun.mode, hidden, watch(path, tensors) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from .layout import row_major
-from .torch_private import WITHOUT_VALUES, TensorBase, out_of_sight
+from .torch_private import AUTOGRAD, WITHOUT_VALUES, TensorBase, out_of_sight
 
 __all__ = ["Failure", "asks_for_data", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
 
@@ -30,6 +30,10 @@ _TORCHS = str(Path(torch.__file__).parent)
 
 
 _LAYERS = (str(Path(_TORCHS) / "functional.py"), *(str(Path(_TORCHS) / "nn" / n) for n in ("functional.py", "modules")))
+_AUTOGRAD = (
+    *(str(Path(_TORCHS) / name) for name in AUTOGRAD),
+    str(Path(_OURS) / "torch_private.py"),  # for `blind_transforms`
+)
 _NO_LAYERS = (str(Path("modules") / "module.py"), str(Path("modules") / "container.py"))
 _OF_SHAPES = (RuntimeError, ValueError, IndexError, AssertionError)
 
@@ -76,6 +80,11 @@ class Failure:
         file = self.code.co_filename
         text = linecache.getline(file, self.line).strip()
         return f"{layer}, {_short(file)}:{self.line}" + (f": {text}" if text else "")
+
+    @property
+    def by_autograd(self) -> bool:
+        """Whether torch raised it where it begins to differentiate, as it does for tensors without a gradient."""
+        return self.file.startswith(_AUTOGRAD)
 
     @property
     def refuses_input(self) -> bool:

@@ -17,6 +17,7 @@ from torch import nn
 
 from ..core.ops import Op, Phase
 from .attribution import ModulePath
+from .differentiable import without_value
 from .inputs import map_tensors
 from .meta import MetaMode
 from .mode import RecordingMode
@@ -24,7 +25,6 @@ from .signatures import SILENT
 from .torch_private import (
     TorchDispatchMode,
     current_node,
-    disable_current_modes,
     memory_id,
     next_node_number,
     number_of_node,
@@ -165,7 +165,7 @@ class PhaseRecorder(TorchDispatchMode):
             )
         result = self._run(func, args, kwargs, lambda: PhaseNote(phase, self.path.path))
         if self._hides_floats:
-            result = map_tensors(lambda tensor: _without_value(tensor, operands), result)
+            result = map_tensors(lambda tensor: without_value(tensor, operands), result)
         level = max(operands.values(), default=_MadeOf.CONSTANTS)
         map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), level), result)
         return result
@@ -249,11 +249,3 @@ def _factors(func: Any, args: Any) -> Any:
 def _has_mask(func: Any) -> bool:
     schema = getattr(func, "_schema", None)
     return schema is not None and any(argument.name == "output_mask" for argument in schema.arguments)
-
-
-def _without_value(tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
-    """A new floating-point tensor, moved to meta."""
-    if tensor.is_meta or not tensor.is_floating_point() or memory_id(tensor) in operands:
-        return tensor
-    with disable_current_modes():  # the mode below would make a small tensor real
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as cur
 
 __all__ = [
     "ATTRIBUTES",
+    "AUTOGRAD",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "NO_CLASS",
@@ -45,6 +46,7 @@ __all__ = [
     "current_node",
     "disable_current_modes",
     "fake_tensors",
+    "flex_attention_places",
     "function_with_forward",
     "has_kernel",
     "hooks_with_kwargs",
@@ -62,7 +64,10 @@ __all__ = [
     "storage_id",
 ]
 
-ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_schema", "_overloadname")
+ATTRIBUTES = (
+    *("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_post_accumulate_grad_hooks"),
+    *("_schema", "_overloadname"),
+)
 """Private attributes of torch's modules, tensors and operators, which other files read directly."""
 
 OpOverload = torch._ops.OpOverload
@@ -91,6 +96,9 @@ NO_CLASS = (("_utils.py",), "err_fn")
 
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
+
+AUTOGRAD = ("autograd", "_functorch", "_tensor.py")
+"""The files and folders of torch that refuse to differentiate what has no gradient."""
 
 SHARDED = (
     ("torch.distributed.fsdp", "FSDPModule"),
@@ -165,6 +173,28 @@ def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
     return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
 
 
+def flex_attention_places() -> list[tuple[Any, str, Any, Any]]:
+    """The places by which flex attention that is differentiated becomes its two products, on every device.
+
+    On a CPU torch refuses to differentiate it, and on meta it does not run. Each place is as in `compiled_code_paths`.
+    """
+    owner: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    if not hasattr(owner, "flex_attention_hop") or not hasattr(owner, "_validate_device"):
+        return []
+    places = {"_validate_device": _accept, "flex_attention_hop": _products}
+    return [(owner, name, getattr(owner, name), plain) for name, plain in places.items()]
+
+
+def _accept(*_: Any) -> None:
+    """Any device."""
+
+
+def _products(*args: Any) -> Any:
+    from torch._higher_order_ops.flex_attention import math_attention
+
+    return math_attention(*args)
+
+
 def _call(function: Any, args: Any, kwargs: Any = None) -> Any:
     return function(*args, **(kwargs or {}))
 
@@ -221,22 +251,22 @@ _DIFFERENTIATES = torch.__version__ >= "2.12"  # compared once, since torch pars
 
 
 def blind_transforms() -> list[tuple[Any, str, Any, Any]]:
-    """The places where `torch.func` starts to differentiate.
+    """The places where torch starts to differentiate without noticing that inference mode prevents it.
 
-    In inference mode it silently returned zeros before torch 2.12. Each place is its owner, name, current value, and a
-    replacement that raises in inference mode.
+    In inference mode `torch.autograd.functional` silently returns zeros, and `torch.func` did before torch 2.12. Each
+    place is its owner, name, current value, and a replacement that raises in inference mode.
     """
-    if _DIFFERENTIATES:
-        return []
-    owner = torch._functorch.eager_transforms
-    places = [(name, getattr(owner, name)) for name in ("grad_increment_nesting", "jvp_increment_nesting")]
-    return [(owner, name, begin, _seeing(begin)) for name, begin in places]
+    places: list[tuple[Any, str]] = [(torch.autograd.functional, "_grad_preprocess")]
+    if not _DIFFERENTIATES:
+        transforms: Any = torch._functorch.eager_transforms
+        places += [(transforms, "grad_increment_nesting"), (transforms, "jvp_increment_nesting")]
+    return [(owner, name, getattr(owner, name), _seeing(getattr(owner, name))) for owner, name in places]
 
 
 def _seeing(begin: Any) -> Any:
-    def begun() -> Any:
+    def begun(*args: Any, **kwargs: Any) -> Any:
         if torch.is_inference_mode_enabled():
-            raise RuntimeError("this torch does not differentiate in inference mode")
-        return begin()
+            raise RuntimeError("torch does not differentiate in inference mode")
+        return begin(*args, **kwargs)
 
     return begun

@@ -8,14 +8,13 @@ that of `trace`; the forward here only serves to compare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
 from ..core.errors import FlopcountError
@@ -25,14 +24,16 @@ from .attribution import ModulePath
 from .climbing import climb
 from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
+from .guard.preserve import preserved
 from .holders import substituted, tensors_within
 from .inputs import specs_of, tensor_spec
+from .losses import Asked, Loss, loss_of
 from .meta import MetaMode
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
-from .stand_ins import stand_in
-from .uncountable import Unknown
+from .stand_ins import gradients_kept, leaves_by, stand_in, with_dense_gradients
+from .uncountable import Uncountable, Unknown
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 
@@ -41,14 +42,15 @@ __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 class TrainingTrace:
     """Every operation of one step up to the gradients, in order, with a note for each.
 
-    `losses` says what is differentiated, and `trained` are the parameters that get a gradient. `assumed` is that of a
-    `Trace`.
+    `losses` says what is differentiated, `trained` are the parameters that get a gradient, and `untrained` the names of
+    those that get none although they require one. `assumed` is that of a `Trace`.
     """
 
     ops: tuple[Op, ...]
     notes: tuple[PhaseNote, ...]
     losses: tuple[str, ...]
     trained: tuple[TensorSpec, ...]
+    untrained: tuple[str, ...]
     engine: str
     assumed: tuple[str, ...] = ()
 
@@ -63,30 +65,30 @@ def trace_training(
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
-    batch: int | None = 1,
     streams: Sequence[str] = (),
+    loss: Asked = None,
     engine: str = "auto",
 ) -> TrainingTrace:
     """Forward, loss and backward of one step, in the module's own train or eval mode; the module does not change.
 
     Arguments:
         module: any nn.Module; parameters without `requires_grad` are frozen.
-        args: positional arguments, tensors or TensorSpecs in nested containers. One gets a gradient only if
-            it requires it.
+        args: positional arguments, tensors or TensorSpecs in nested containers. Those that require a gradient get one.
         kwargs: keyword arguments, likewise.
-        batch: samples in the input; None where that is unknown.
         streams: submodules with a loss of their own, each differentiated alone.
+        loss: as `loss_of`; without it the module's output decides.
         engine: as for `trace`.
 
     Raises:
         ForwardError, TraceError: as for `trace`.
+        InputError: as `loss_of`.
     """
 
     def run(rung: Rung) -> TrainingTrace:
         path = TrainingPath(module)
 
         def step(begun: Start) -> TrainingTrace:
-            return _step(_Step(module, path, begun, rung.name, rung.hides_floats), args, kwargs or {}, batch, streams)
+            return _step(_Step(module, path, begun, rung.name, rung.hides_floats), args, kwargs or {}, streams, loss)
 
         return attempt(module, path, rung, step)[0]
 
@@ -102,37 +104,51 @@ class _Step(NamedTuple):
 
 
 def _step(
-    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, streams: Sequence[str]
+    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], streams: Sequence[str], asked: Asked
 ) -> TrainingTrace:
     module, begun = step.module, step.begun
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        given, keywords = substituted(begun.make, (args, kwargs))
+        then = begun.mode.keeper.then
+        given, keywords = substituted(leaves_by(begun.make, then), (args, kwargs))
         tensors = tensors_within(given, keywords)
         begun.mode.given(tensors)
         begun.mode.invented.inputs(args, kwargs, tensors)
         recorder.inputs(tensors)
-        stand_in(module, step.engine, begun.make, recorder.parameter)
+        stand_in(module, step.engine, begun.make, then, recorder.parameter)
+        if with_dense_gradients(module):
+            begun.mode.assume("sparse gradients of embeddings are dense ones")
         step.path.mark()
-        with _outputs_of(module, streams) as apart, begun.mode, recorder:
+        with _criterion(step, recorder, asked), _outputs_of(module, streams) as apart, begun.mode, recorder:
             output = module(*given, **keywords)
-            output = output, drain(output, type(module).__name__, lambda: len(begun.mode.ops))
-            begun.mode.returned(output)
+            drained = drain(output, type(module).__name__, lambda: len(begun.mode.ops))
+            begun.mode.returned((output, drained))
             recorder.rest()
             recorder.enter(Phase.LOSS, LOSS)
-            losses = [_loss(scores, batch) for scores in apart] if streams else [_loss(output, batch)]
-            _differentiate(step, recorder, [loss for loss, _ in losses])
-    trained = [p for p in module.parameters() if not is_lazy(p) and p.grad is not None]
-    said = [f"{stream}: {what}" for stream, (_, what) in zip(streams, losses, strict=True)] if streams else []
+            losses = [*map(_loss_of_stream, apart)] if streams else [_loss(step, output, asked, drained)]
+            _differentiate(step, recorder, [loss.value for loss in losses])
+    parameters = [(name, p) for name, p in module.named_parameters() if not is_lazy(p)]
+    trained = [p for _, p in parameters if p.grad is not None]
+    untrained = tuple(name for name, p in parameters if p.grad is None and p.requires_grad)
+    words = [loss.words for loss in losses]
+    said = [f"{stream}: {what}" for stream, what in zip(streams, words, strict=True)] if streams else words
+    notes = tuple(recorder.notes)
     return TrainingTrace(
-        recorder.ops,
-        tuple(recorder.notes),
-        tuple(said or [losses[0][1]]),
-        specs_of(trained),
-        step.engine,
-        begun.mode.assumed,
+        recorder.ops, notes, tuple(said), specs_of(trained), untrained, step.engine, begun.mode.assumed
     )
+
+
+@contextmanager
+def _criterion(step: _Step, recorder: PhaseRecorder, asked: Asked) -> Iterator[None]:
+    """Stand-ins for the weights of a loss that is a module, which is preserved too."""
+    if not isinstance(asked, nn.Module):
+        yield
+        return
+    with preserved(asked, real=step.engine == "real", watches=False):
+        begun = step.begun
+        stand_in(asked, step.engine, begun.make, begun.mode.keeper.then, lambda leaf, _: recorder.parameter(leaf, LOSS))
+        yield
 
 
 @contextmanager
@@ -150,38 +166,20 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
             hook.remove()
 
 
-def _loss(output: Any, batch: int | None) -> tuple[torch.Tensor | None, str]:
-    """Cross entropy on outputs in the shape of class scores, else the sum of all outputs."""
-    floats = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
-    scores = [tensor for tensor in floats if tensor.ndim == 2 and tensor.shape[0] == batch]
-    if scores:
-        first = scores[0].shape
-        alike = [tensor for tensor in scores if tensor.shape == first]  # auxiliary heads have the same classes
-        target = torch.zeros(first[0], dtype=torch.int64, device=scores[0].device)
-        several = f", of {len(alike)} heads" if len(alike) > 1 else ""
-        return _total([F.cross_entropy(t, target) for t in alike]), f"cross entropy on scores {tuple(first)}{several}"
-    if not floats:
-        return None, "none: the module returns no floating-point tensor"
-    sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in floats]
-    why = "none of which has the shape (batch, classes)" if batch is not None else "since the batch is unknown"
-    return _total(sums), f"sum of the outputs, {why}"
+def _loss(step: _Step, output: Any, asked: Asked, drained: Sequence[Any]) -> Loss:
+    """The loss; where the caller's function raises, the error says that it was the loss."""
+    step.path.failure = None  # of an error that the module caught
+    try:
+        return loss_of(output, asked, drained)
+    except (FlopcountError, Unknown, Uncountable):
+        raise
+    except Exception:
+        step.path.failure = step.path.failure or ("the loss", step.module, ())
+        raise
 
 
-def _total(terms: list[torch.Tensor]) -> torch.Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
-
-
-def _tensors(value: Any, depth: int = 8) -> Iterator[torch.Tensor]:
-    """Every tensor in nested containers and in the attributes of other objects."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif depth and not isinstance(value, nn.Module):
-        held = value if isinstance(value, (tuple, list, Mapping)) else getattr(value, "__dict__", {})
-        for item in held.values() if isinstance(held, Mapping) else held:
-            yield from _tensors(item, depth - 1)
+def _loss_of_stream(outputs: list[Any]) -> Loss:
+    return loss_of(outputs[0] if len(outputs) == 1 else outputs)
 
 
 def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.Tensor | None]) -> None:
@@ -189,9 +187,10 @@ def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.
     wanted = [loss for loss in losses if loss is not None and loss.requires_grad]
     recorder.enter(Phase.BACKWARD_INPUT)
     try:
-        for loss in wanted:
-            loss.backward()
-    except (FlopcountError, Unknown):
+        with gradients_kept(wanted, step.module):
+            for loss in wanted:
+                loss.backward()
+    except (FlopcountError, Unknown, Uncountable):
         raise
     except Exception as error:
         if step.engine == "real" or failure_of(error, "", step.module, ()).by_caller:

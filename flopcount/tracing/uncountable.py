@@ -24,12 +24,14 @@ _DENSE = {torch.strided}
 class Unknown(Exception):
     """The module needs a value, or an operator, that this engine does not have; the next engine may have it.
 
-    `place` is the line of the caller's code that needs it, once an attempt has ended. The module may catch it and go
+    `place` is the line of the caller's code that needs it, once an attempt has ended. `by_compiled_code`: compiled code
+    that the module calls raised, and does not tell why; it may lack data, or a gradient. The module may catch it and go
     on. So `last` keeps the last one of each thread, and any other error that refuses a count from within the forward
     pass.
     """
 
     last: ClassVar[dict[int, Exception | None]] = {}
+    by_compiled_code = False
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)

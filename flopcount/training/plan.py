@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..core.errors import InputError, UnknownNameError
 from ..tracing.guard.preserve import preserved
+from ..tracing.losses import Asked
 from ..tracing.walk import named_modules
 from .optimizers import Optimizer, find_optimizer
 
@@ -22,13 +24,18 @@ MODES = ("forward", "train")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Parameters frozen by globs of their names or of their layers', and the optimizer (None: its step is left out)."""
+    """What is trained, by what.
+
+    Parameters frozen by globs of their names or of their layers', the optimizer (None: its step is left out), and the
+    loss (None: what the module returns decides).
+    """
 
     freeze: tuple[str, ...] = ()
     optimizer: Optimizer | None = None
+    loss: Asked = None
 
     @classmethod
-    def of(cls, mode: str, optimizer: str | None, freeze: str | Sequence[str]) -> Plan | None:
+    def of(cls, mode: str, optimizer: str | None, freeze: str | Sequence[str], loss: Any = None) -> Plan | None:
         """The plan of the caller's arguments; None if only the forward pass is counted.
 
         Raises:
@@ -40,9 +47,12 @@ class Plan:
         globs = (freeze,) if isinstance(freeze, str) else tuple(freeze) if isinstance(freeze, Iterable) else (freeze,)
         if not all(isinstance(glob, str) for glob in globs):
             raise InputError(f"freeze is {freeze!r}", [("fix", "give globs of layers or parameters, such as 'cnn.*'")])
+        if loss is not None and not (isinstance(loss, str) and loss) and not callable(loss):
+            fix = "give a function of the output that returns a scalar, or the path of an output such as 'heads.verb'"
+            raise InputError(f"loss is {loss!r}", [("fix", fix)])
         if mode == "train":
-            return cls(globs, find_optimizer(optimizer))
-        for name, value in (("optimizer", optimizer), ("freeze", globs)):
+            return cls(globs, find_optimizer(optimizer), loss)
+        for name, value in (("optimizer", optimizer), ("freeze", globs), ("loss", loss)):
             if value:
                 raise InputError(f"{name} is {value!r}, but the mode is not train", [("fix", 'give mode="train"')])
         return None
@@ -59,7 +69,7 @@ class Plan:
         """
         by_glob = [_matching(module, glob) for glob in self.freeze]
         flags = [(part, part.training) for _, part in named_modules(module)]
-        with preserved(module, real=False):
+        with preserved(module, real=True, watches=False):  # lazy parameters stay where they are
             try:
                 for parameter in (parameter for parameters in by_glob for parameter in parameters):
                     parameter.requires_grad_(False)

@@ -65,7 +65,8 @@ class Step:
 
     `ops` are the operations of all phases in order; those of the forward are the count's own. `losses` says what is
     differentiated, with a line for each stream that is trained separately. `trained_params` is the number of elements
-    of parameters that get a gradient, and `frozen` has the globs that froze others. `traced_forward_macs` is the MACs
+    of parameters that get a gradient, `untrained` has the names of those that get none although they require one, and
+    `frozen` the globs that froze others. `traced_forward_macs` is the MACs
     of the differentiated forward; they equal the count's unless the module takes another path with gradients. `over`
     sets `run`.
     """
@@ -76,6 +77,7 @@ class Step:
     streams: tuple[str, ...]
     frozen: tuple[str, ...]
     trained_params: int
+    untrained: tuple[str, ...]
     optimizer: Optimizer | None
     engine: str
     traced_forward_macs: int

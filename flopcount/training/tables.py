@@ -170,12 +170,22 @@ def _phase_lines(training: Step) -> Iterable[str]:
 def _parameter_lines(training: Step, result: Result) -> Iterable[str]:
     frozen = f", frozen: {', '.join(training.frozen)}" if training.frozen else ""
     yield f"trained: {si(training.trained_params)} of {si(result.params)} parameters{frozen}"
+    if training.untrained:
+        yield f"no gradient: {_listed(training.untrained)}, though it would take one"
     if training.optimizer is None:
         yield "optimizer: none, so the total has no optimizer step"
         return
     step = training.optimizer_step.other_flops
     each = f", {step // training.trained_params} per parameter" if training.trained_params else ""
     yield f"optimizer: {training.optimizer.title}: {si(step)} other FLOPs a step{each}"
+
+
+_SHOWN = 6
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _run_lines(run: Run, batch: int) -> Iterable[str]:

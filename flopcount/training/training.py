@@ -53,6 +53,7 @@ def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple
         streams=streams,
         frozen=plan.freeze,
         trained_params=sum(spec.numel for spec in trace.trained),
+        untrained=trace.untrained,
         optimizer=plan.optimizer,
         engine=trace.engine,
         traced_forward_macs=sum(

@@ -374,7 +374,7 @@ def test_gradients_inside_a_forward_pass():
             return torch.autograd.grad((y @ m.weight).sum(), y)[0]
 
     found = trace(Module(forward, weight=weight(16, 4)), (spec(2, 8, 16),))
-    assert found.engine == "fake"  # with gradients, and without values
+    assert found.engine == "meta"  # with gradients, and without values
     assert sum(costed.work.macs for costed in cost(found.ops)) == 2 * LINEAR  # x @ W forward, g @ Wᵀ backward
 
 

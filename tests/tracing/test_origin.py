@@ -63,9 +63,9 @@ RUNS = {
     "device and type": (on_a_tensor_itself, "real"),
     "not meta": (lambda x, layer: layer(x) if not x.is_meta else 1 / 0, "fake"),
     "gradients": (where_gradients_are, "fake"),
-    "a hook": (lambda x, layer: (y := layer(x), y.register_hook(lambda g: g))[0], "fake"),
+    "a hook": (lambda x, layer: (y := layer(x), y.register_hook(lambda g: g))[0], "meta"),
     "the graph": (lambda x, layer: (y := layer(x), y.grad_fn.name())[0], "fake"),
-    "gradient of the input": (gradient_of_itself, "fake"),
+    "gradient of the input": (gradient_of_itself, "meta"),
     "format": (logs(lambda mean: f"{mean:.3f}"), "real"),
     "old format": (logs(lambda mean: "%.3f" % mean), "real"),  # noqa: UP031
     "format method": (logs("{:e}".format), "real"),

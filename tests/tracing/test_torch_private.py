@@ -14,9 +14,12 @@ from torch.overrides import TorchFunctionMode
 
 from flopcount.tracing import torch_private
 from flopcount.tracing.torch_private import (
+    AUTOGRAD,
     TorchDispatchMode,
     applied_code,
     blind_transforms,
+    compiled_code_paths,
+    flex_attention_places,
     function_with_forward,
     out_of_sight,
     refuse_data_pointer,
@@ -121,15 +124,52 @@ def test_transforms_differentiate_in_inference_mode_or_say_that_they_cannot(monk
         assert getattr(owner, name) is begin
         monkeypatch.setattr(owner, name, seeing)
     x = torch.tensor(3.0)
+    assert torch.autograd.functional.jacobian(torch.square, x) == 6
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="inference mode"):
+        torch.autograd.functional.jacobian(torch.square, x.clone())  # torch itself returns zeros
+    blind = any(name.endswith("increment_nesting") for _, name, _, _ in blind_transforms())
     for differentiate in (torch.func.grad(torch.square), lambda x: torch.func.jvp(torch.square, (x,), (x / x,))[1]):
         assert differentiate(x) == 6
         with torch.inference_mode():
             given = x.clone()
-            if blind_transforms():
+            if blind:
                 with pytest.raises(RuntimeError, match="inference mode"):
                     differentiate(given)
             else:
                 assert differentiate(given) == 6
+
+
+def test_autograd_refuses_in_its_own_files():
+    folder = Path(torch.__file__).parent
+    refusals = (lambda x: torch.autograd.grad(x, x), torch.Tensor.backward, lambda x: x.register_hook(print))
+    for differentiate in refusals:
+        with pytest.raises(RuntimeError) as raised:
+            differentiate(torch.tensor(3.0))
+        assert str(raised.traceback[-1].path).startswith(tuple(str(folder / name) for name in AUTOGRAD))
+    assert Path(torch.func.grad.__code__.co_filename).is_relative_to(folder / AUTOGRAD[1])
+
+
+def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
+    from torch.nn.attention.flex_attention import flex_attention
+
+    query, key, value = (torch.randn(1, 2, 16, 8, requires_grad=True) for _ in range(3))
+    for owner, name, own, plain in (*flex_attention_places(), *compiled_code_paths()):
+        assert getattr(owner, name) is own
+        monkeypatch.setattr(owner, name, plain)
+    gradients = [
+        torch.autograd.grad(attention(query, key, value).square().sum(), (query, key, value))
+        for attention in (flex_attention, nn.functional.scaled_dot_product_attention)
+    ]
+    for ours, torchs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, torchs, atol=1e-5)
+
+
+def test_hooks_of_a_gradient_are_in_two_dictionaries():
+    leaf, hook, after = torch.ones(2, requires_grad=True), lambda g: g, lambda leaf: None
+    leaf.register_hook(hook)
+    leaf.register_post_accumulate_grad_hook(after)
+    assert [*leaf._backward_hooks.values()] == [hook]
+    assert [*leaf._post_accumulate_grad_hooks.values()] == [after]
 
 
 class Steps(nn.Module):
