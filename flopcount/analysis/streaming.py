@@ -7,7 +7,7 @@ step it says what prevents one: the first operator whose results depend on where
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,10 +22,10 @@ from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
-from ..counting import count
+from ..count import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
-from ..tracing import TURN, trace
+from ..tracing import TURN, module_of, trace
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
 from ..tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
 from ..tracing.intervals import FAR
@@ -110,7 +110,7 @@ def _amount(amount: Amount) -> dict[str, int]:
     return {"macs": amount.macs, "flops": amount.flops, "other_flops": amount.other_flops}
 
 
-def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
+def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1) -> Streaming:
     """What a step of `stride` new frames costs in steady state, or what prevents it.
 
     Arguments:
@@ -124,13 +124,14 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1) -> Streaming:
     """
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
-    report = count(module, input)
+    network = module_of(module, input)
+    report = count(network, input)
     clip = report.input.clip or Clip(1, *report.input.shapes[0][-2:])
     base = Streaming(report.model, clip, stride, report.per_sample)
     if _is_image_network(report):
         return _stepped(base, report.per_sample * stride, 0, "one frame")
-    if not isinstance(module, Streamable):
-        return _prevented(base, what_prevents(module, input, stride))
+    if not isinstance(module, Streamable):  # a method of one has no step of its own
+        return _prevented(base, what_prevents(network, input, stride))
     if stride > clip.frames:
         fix = f"choose a stride up to {clip.frames}: clips further apart do not overlap"
         raise InputError(f"stride {stride} is longer than the clip, {clip.frames} frames", [("fix", fix)])

@@ -25,7 +25,7 @@ from ..core.quantity import of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
-from ..counting import count, count_named
+from ..count import count, count_named
 from ..symbolic.axes import Axes
 from ..tracing import require_room, weightless
 

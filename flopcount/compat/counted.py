@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..report import Report, count_flops
-from ..tracing import trace
+from ..tracing import module_of, trace
 from ..tracing.inputs import Input, arguments_of
 
 __all__ = ["Hook", "counted_in_eval", "inclusive_macs", "tell_uncosted"]
@@ -30,6 +30,7 @@ def counted_in_eval(
 
     `attribute` is where a hook adds its count, `zero` what it starts from.
     """
+    model = module_of(model, input)
     with _evaluated(model):
         report = count_flops(model, input)
         amounts: dict[str, float] = {}

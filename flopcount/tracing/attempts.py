@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import get_ident
@@ -157,9 +158,15 @@ def _set_aside() -> Any:
     return disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
 
 
-def _uncompiled() -> Any:
-    """Run compiled modules uncompiled; Dynamo would trace through this trace itself."""
-    return torch.compiler.set_stance("force_eager") if DYNAMO in sys.modules else nullcontext()
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run compiled modules uncompiled; Dynamo would trace through this trace itself, and warns of its hooks."""
+    if DYNAMO not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+        yield
 
 
 def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

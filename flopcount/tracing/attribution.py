@@ -35,6 +35,11 @@ class ModulePath:
         self.root = root
         self.owned = owned or Inventory.of(root)
         self.names = {id(module): name for name, module in self.owned.modules}
+        self.silent = self.owned.wrappers  # their calls are those of the module in them
+        same_place = getattr(type(root), "same_place", ())  # of a method: its owner, whose own call is another one
+        if same_place:
+            self.names |= {id(module): "" for module in same_place}
+            self.silent |= {id(same_place[0])}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
@@ -75,7 +80,7 @@ class ModulePath:
             raised = sys.exc_info()[1]
             if raised is not self._raised:
                 self._raised, self.failure = raised, (self.path, module, args)
-        elif id(module) in self.names:
+        elif id(module) in self.names and id(module) not in self.silent:
             inputs = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, self._shapes(inputs), self._shapes(result)))
         if self._outer:  # a hook before this one raised, so this module was not entered

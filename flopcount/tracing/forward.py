@@ -24,6 +24,7 @@ from ..core.memo import anew
 from ..core.ops import Trace
 from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
+from .callables import as_module
 from .climbing import climb
 from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
@@ -39,7 +40,7 @@ Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
 
 def trace(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
@@ -53,7 +54,7 @@ def trace(
     """Run `module` once without arithmetic and record its operations.
 
     Arguments:
-        module: any nn.Module; it is the same afterwards, also after an exception.
+        module: any nn.Module or other callable; it is the same afterwards, also after an exception.
         args: positional arguments, tensors or TensorSpecs in nested containers.
         kwargs: keyword arguments, likewise.
         engine: "auto" climbs from meta to fake to real; or the name of one of them.
@@ -68,6 +69,7 @@ def trace(
         ForwardError: the module raised; the message names the layer and its input.
         TraceError: no engine could run the module (for example a module on meta that needs values).
     """
+    module = as_module(module)
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     owned = owned or Inventory.of(module)

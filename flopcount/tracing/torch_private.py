@@ -48,16 +48,21 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_compiled",
+    "loaded_wrappers",
     "memory_id",
     "next_node_number",
     "number_of_node",
+    "original_function",
     "out_of_sight",
     "pytree",
     "refuse_data_pointer",
     "refuse_data_pointers",
+    "script_method_owner",
     "scripted_attributes",
     "set_version",
     "storage_id",
+    "wrapped_module",
 ]
 
 ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hooks", "_schema", "_overloadname")
@@ -95,6 +100,13 @@ SHARDED = (
 )
 """Classes that belong to several processes, by the module that defines them."""
 
+_COMPILED = "torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"
+_WRAPPERS = (
+    _COMPILED,
+    ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper", "_checkpoint_wrapped_module"),
+)
+"""Modules around one other that change how it runs and not what it is: their classes, and the wrapped one's name."""
+
 call_module: Any = nn.Module._call_impl
 """The function that runs a module's hooks and its forward."""
 
@@ -102,6 +114,37 @@ hooks_with_kwargs: dict[int, bool] = torch_modules._global_forward_hooks_with_kw
 """Global forward hooks that take keyword arguments, by number; `remove()` forgets them here."""
 
 is_any_autocast_enabled = torch._C._is_any_autocast_enabled
+
+
+def loaded_wrappers() -> tuple[type, ...]:
+    """The classes of wrappers that are loaded; others have no instances."""
+    places = ((sys.modules.get(home), kind) for home, kind, _ in _WRAPPERS)
+    return tuple(getattr(home, kind) for home, kind in places if hasattr(home, kind))
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module is what `torch.compile` made of another one."""
+    kind = getattr(sys.modules.get(_COMPILED[0]), _COMPILED[1], None)
+    return kind is not None and isinstance(module, kind)
+
+
+def wrapped_module(wrapper: nn.Module) -> nn.Module:
+    """The module in a wrapper."""
+    inner = next(wrapper._modules[name] for *_, name in _WRAPPERS if name in wrapper._modules)
+    assert inner is not None
+    return inner
+
+
+def original_function(function: Any) -> Any:
+    """What `torch.compile` made a function of, or None."""
+    return vars(function).get("_torchdynamo_orig_callable") if hasattr(function, "__dict__") else None
+
+
+def script_method_owner(method: Any) -> Any:
+    """The module of a method that TorchScript compiled, or None for any other callable."""
+    if not isinstance(method, torch._C.ScriptMethod):
+        return None
+    return torch.jit._recursive.wrap_cpp_module(method.owner)
 
 
 def fake_tensors() -> tuple[Any, Any]:

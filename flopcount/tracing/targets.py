@@ -1,0 +1,28 @@
+"""What a caller counts -> the one module that every other file sees."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from .callables import with_strangers
+from .forward import trace
+from .guard.threads import TURN
+from .inputs import Input
+
+__all__ = ["module_of"]
+
+
+def module_of(target: Any, input: Input, engine: str = "auto") -> nn.Module:
+    """A module as it is, and for any other callable a module that does the same, whose children are those it uses.
+
+    A function is run once without arithmetic, which finds the modules that none of its variables hold.
+
+    Raises:
+        InputError: it cannot be called, or is a class, a name or an exported program.
+        FlopcountError: as `trace`.
+    """
+    with TURN:
+        return with_strangers(target, input, partial(trace, engine=engine))
