@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
 from .attribution import ModulePath
+from .blocks import BlockMode
 from .climbing import Failed
 from .engines import Rung, Start
 from .guard.distributed import refuse_shards
@@ -153,9 +154,9 @@ def _raise_what_was_caught(thread: int) -> None:
 
 
 def _set_aside() -> Any:
-    """Disable the modes of an outer count; a caller's own modes stay."""
-    modes = current_dispatch_modes()
-    return disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+    """Disable the modes of an outer count or block; a caller's own modes stay."""
+    outer = any(isinstance(mode, (RecordingMode, BlockMode)) for mode in current_dispatch_modes())
+    return disable_current_modes() if outer else nullcontext()
 
 
 @contextmanager

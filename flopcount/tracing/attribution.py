@@ -16,7 +16,7 @@ from .results import contents_of
 from .torch_private import hooks_with_kwargs
 from .walk import Inventory
 
-__all__ = ["ModulePath"]
+__all__ = ["ModulePath", "shapes_of"]
 
 _RAISING = object()  # torch passes no fourth argument if the call raises
 
@@ -64,6 +64,11 @@ class ModulePath:
             hook.remove()
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
 
+    @classmethod
+    def counts(cls) -> list[ModulePath]:
+        """The paths of the counts that run in this thread, outermost first."""
+        return [path for path in cls._running if path._thread == get_ident()]
+
     def let_go(self) -> None:
         """Drop an error and where it was raised: its frames hold the module."""
         self._raised = self.failure = None
@@ -99,6 +104,11 @@ class ModulePath:
         if shapes is None:
             shapes = self._single[shape] = (tuple(shape),)
         return shapes
+
+
+def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
+    """Shapes of all tensors in nested containers."""
+    return tuple(_nested_shapes(value))
 
 
 def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:
