@@ -76,7 +76,7 @@ class Counting:
             ops=tuple(ops),
             tree=self._path.tree,
             calls=tuple(calls),
-            engine="real",
+            engine="code",
             versions={"flopcount": __version__, "torch": torch.__version__},
             assumed=(f"the work of other threads is left out, where these modules ran: {where}",) if where else (),
         )

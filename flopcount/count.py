@@ -24,6 +24,7 @@ from .rules.costing import cost
 from .tracing import TURN, module_of, trace
 from .tracing.guard.preserve import uncollected
 from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
 __all__ = ["count", "count_named", "refuse_uncosted"]
@@ -126,7 +127,7 @@ def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyT
             size, requires_grad = sizes.pop(id(parameter), _NOT_AGAIN)
             params += size
             trainable += size if requires_grad else 0
-        tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
+        tree.append(ModuleInfo(path, class_name(part), params, trainable))
     return tuple(tree)
 
 

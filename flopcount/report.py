@@ -211,10 +211,10 @@ class Report(Result):
 
     def _counted_again(self, what: str) -> Counted:
         if self.counted is None:
-            raise InputError(
-                f"{what} cannot be computed: this report of {self.model} no longer has its module",
-                [("fix", "count it again")],
-            )
+            why = f"this report of {self.model} no longer has its module", "count it again"
+            if self.engine == "code":
+                why = "a block of code was counted, not a module", "count the module: count_flops(module, input)"
+            raise InputError(f"{what} cannot be computed: {why[0]}", [("fix", why[1])])
         return self.counted
 
     def _refuse_another(self) -> NoReturn:

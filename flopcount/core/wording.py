@@ -14,7 +14,7 @@ __all__ = ["cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
 def title(result: Result) -> str:
     """Model and input."""
     shapes = ", ".join(times(shape) for shape in result.input.shapes)
-    return f"{result.model} on {shapes} {result.input.dtype}"
+    return f"{result.model} on {shapes} {result.input.dtype}" if shapes else result.model
 
 
 def cost_text(cost: Amount) -> str:
@@ -52,7 +52,8 @@ def sentence(result: Result) -> str:
     """The line for a paper: "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, ..., 80.0 M parameters"."""
     sample, clip = result.per_sample, result.input.clip
     unit = f"{clip} clip" if clip is not None else f"{_sample_shapes(result)} input"
-    parts = [f"{decimals(sample.macs, 'MACs')} ({decimals(sample.flops, 'FLOPs')}) per {unit}"]
+    per = f" per {unit}" if clip is not None or result.input.shapes else ""
+    parts = [f"{decimals(sample.macs, 'MACs')} ({decimals(sample.flops, 'FLOPs')}){per}"]
     if result.views.count > 1:
         parts.append(f"{result.views.count} views: {decimals(result.per_video.macs, 'MACs')} per video")
     missing = sum(row.calls for row in result.uncosted)

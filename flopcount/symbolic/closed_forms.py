@@ -15,6 +15,7 @@ from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import with_model
 from ..tracing import module_of
+from ..tracing.torch_private import class_name
 from .derivation import derived
 from .form import Form
 from .form_tables import by_module, by_quantity, to_json
@@ -77,7 +78,7 @@ def closed_form(
     """
     module = module_of(module, input)
     recipe = recipe_of(module)
-    name = recipe.name if recipe else type(module).__name__
+    name = recipe.name if recipe else class_name(module)
     return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
 
 

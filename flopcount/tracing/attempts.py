@@ -19,7 +19,7 @@ from .attribution import ModulePath
 from .blocks import BlockMode
 from .climbing import Failed
 from .engines import Rung, Start
-from .guard.distributed import refuse_shards
+from .guard.distributed import refuse_shards, unsharded
 from .guard.exits import leaving
 from .guard.held import Held
 from .guard.keeper import Keeper
@@ -28,7 +28,7 @@ from .guard.threads import TURN, Beside, watched_threads
 from .inputs import tensors_of
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
-from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
+from .torch_private import COMPILED_UNDER_HOOKS, DYNAMO, current_dispatch_modes, disable_current_modes
 from .uncountable import Uncountable, Unknown, are_countable, refuse_tensor
 from .walk import Inventory
 
@@ -57,13 +57,17 @@ def attempt(
     with TURN, _set_aside(), _uncompiled(), collection:
         everything = (*owned.parameters, *owned.buffers)
         held = Held([part for _, part in owned.modules], everything)
-        refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
+        whole = rung.name == "meta"
+        refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True, whole=whole)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
+            processes = unsharded(owned) if whole else 1
             with _apart(beside.owner):
                 begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
+            if processes > 1:
+                begun.mode.assume(f"the work of all {processes} processes that share the module counts together")
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
             with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(module, path, rung, beside):
                 with leaving(begun.mode), beside.going_on(begun.mode):
@@ -166,7 +170,7 @@ def _uncompiled() -> Iterator[None]:
         yield
         return
     with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+        warnings.filterwarnings("ignore", message=COMPILED_UNDER_HOOKS)
         yield
 
 

@@ -8,9 +8,11 @@ tree as it was after its first call.
 from __future__ import annotations
 
 import sys
+import warnings
 import weakref
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import get_ident
 from typing import Any, NamedTuple
 
@@ -22,7 +24,16 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from ..core.ops import ModuleCall
 from ..core.result import ModuleInfo
 from .attribution import ModulePath, shapes_of
-from .torch_private import DYNAMO, current_node, hooks_with_kwargs, is_compiled, next_node_number, number_of_node
+from .torch_private import (
+    COMPILED_UNDER_HOOKS,
+    DYNAMO,
+    class_name,
+    current_node,
+    hooks_with_kwargs,
+    is_compiled,
+    next_node_number,
+    number_of_node,
+)
 from .walk import Inventory, named_modules
 
 __all__ = ["OPTIMIZER", "BlockPath"]
@@ -75,6 +86,7 @@ class BlockPath:
         self._owners: dict[int, tuple[weakref.ref[Any], int, str]] = {}  # of parameters
         self._starts, self._places = [0], [""]
         self._stance: Any = None
+        self._filter: Any = None
         self._serials = 0
         for name, model in models.items():
             self._grow(name, model)
@@ -96,6 +108,8 @@ class BlockPath:
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
         if self._stance is not None:
             self._stance.__exit__(None, None, None)
+            with suppress(ValueError):  # the code has filters of its own since
+                warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
         for name, root in self._roots.items():
             module = root()
             if module is not None:
@@ -201,7 +215,7 @@ class BlockPath:
         """The class of a module, numbered; one that is made anew for each step keeps the name of the last."""
         parts = {id(part): part for part in (module, *(part for _, part in named_modules(module)))}
         root = next(part for part in parts.values() if id(part) not in Inventory.of(module).wrappers)
-        kind, number = type(root).__name__, 1
+        kind, number = class_name(root), 1
         top = {part.path.partition(".")[0] for parts_of in self._trees.values() for part in parts_of}
         name = kind
         while name in top:
@@ -228,7 +242,7 @@ class BlockPath:
                 continue
             own = [p for p in part._parameters.values() if p is not None and id(p) not in owned.lazy]
             numbers = tuple(_Parameter(self._serial(p, path), p.numel(), p.requires_grad) for p in own)
-            parts.append(_Part(path, type(part).__name__, numbers))
+            parts.append(_Part(path, class_name(part), numbers))
         self._trees[name] = tuple(parts)
 
     def _serial(self, parameter: nn.Parameter, path: str) -> int:
@@ -252,3 +266,5 @@ class BlockPath:
         """Run compiled modules uncompiled: their kernels are out of sight."""
         if self._stance is None and DYNAMO in sys.modules:
             self._stance = torch.compiler.set_stance("force_eager")
+            warnings.filterwarnings("ignore", message=COMPILED_UNDER_HOOKS)
+            self._filter = warnings.filters[0]

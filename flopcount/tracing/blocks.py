@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from ..core.ops import Op, Signature, TensorSpec
 from .block_path import BlockPath
@@ -54,6 +55,8 @@ class BlockMode(TorchDispatchMode):
         result = func(*args, **kwargs)
         if place and current_node() is not None and torch.is_grad_enabled():
             self.path.mark(place, number)  # what it adds to the graph is differentiated for the same module
+        if any(map(is_lazy, tensors_of(args, kwargs, result))):  # it has no size yet, so there is no work
+            return result
         self.steps += 1
         for signature in self._signatures_of(func, args, kwargs, result):
             key = id(signature), place

@@ -21,10 +21,12 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as cur
 
 __all__ = [
     "ATTRIBUTES",
+    "COMPILED_UNDER_HOOKS",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "READ_NUMBER",
     "SHARDED",
+    "SHARDING",
     "STORAGE_FILLS",
     "STORAGE_HANDLES",
     "SWAP",
@@ -39,6 +41,7 @@ __all__ = [
     "applied_code",
     "blind_transforms",
     "call_module",
+    "class_name",
     "compiled_code_paths",
     "current_dispatch_modes",
     "current_node",
@@ -88,6 +91,9 @@ READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
 """The methods by which a typed storage reads and writes one number."""
 
 DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing before it is loaded
+COMPILED_UNDER_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
+"""The warning, as a pattern, that a compiled module gives when hooks of all modules follow it."""
+
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
@@ -99,6 +105,9 @@ SHARDED = (
     ("torch.distributed._tensor", "DTensor"),  # its place until torch 2.5, which still works
 )
 """Classes that belong to several processes, by the module that defines them."""
+
+SHARDING = ("torch.distributed.fsdp", "torch.distributed.tensor", "torch.distributed._tensor")
+"""The modules whose hooks gather parameters and split inputs."""
 
 _COMPILED = "torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"
 _WRAPPERS = (
@@ -133,6 +142,15 @@ def wrapped_module(wrapper: nn.Module) -> nn.Module:
     inner = next(wrapper._modules[name] for *_, name in _WRAPPERS if name in wrapper._modules)
     assert inner is not None
     return inner
+
+
+def class_name(module: nn.Module) -> str:
+    """The name of a module's class, which FSDP replaces by one of its own."""
+    kind = type(module)
+    if kind.__module__.startswith("torch.distributed.fsdp") or kind.__name__.startswith("FSDP"):
+        place = getattr(kind, "_orig_cls_mro_index", None)
+        return kind.__mro__[place].__name__ if isinstance(place, int) else kind.__name__
+    return kind.__name__
 
 
 def original_function(function: Any) -> Any:
