@@ -67,7 +67,10 @@ class Counting:
         for costed, (_, times) in zip(cost([op for op, _ in noted]), noted, strict=True):
             ops += [costed] * times
         calls = [call for call, times in self._path.calls.items() for _ in range(times)]
-        where = ", ".join(self._path.elsewhere)
+        left_out = {
+            "the work of other threads is left out, where these modules ran": self._path.elsewhere,
+            "communication between processes is left out": self._mode.communication,
+        }
         return Report(
             model=self._name,
             departures=(),
@@ -78,7 +81,7 @@ class Counting:
             calls=tuple(calls),
             engine="code",
             versions={"flopcount": __version__, "torch": torch.__version__},
-            assumed=(f"the work of other threads is left out, where these modules ran: {where}",) if where else (),
+            assumed=tuple(f"{what}: {', '.join(names)}" for what, names in left_out.items() if names),
         )
 
     def __getattr__(self, name: str) -> Any:

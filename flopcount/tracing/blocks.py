@@ -23,6 +23,9 @@ from .uncountable import are_countable
 
 __all__ = ["BlockMode"]
 
+_COMMUNICATION = frozenset(("c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "fsdp"))
+"""Namespaces of operators that exchange data with other processes, and lay it out for that."""
+
 
 class BlockMode(TorchDispatchMode):
     """Runs every operation and notes it: `ops` has each with the number of its calls, in order of appearance."""
@@ -34,6 +37,7 @@ class BlockMode(TorchDispatchMode):
         self.path = path
         self.ops: dict[tuple[int, str], tuple[Op, int]] = {}
         self.steps = 0
+        self.communication: dict[str, None] = {}  # operators between processes, which are left out
         self._signatures: dict[Any, tuple[Signature, ...]] = {}
 
     @classmethod
@@ -42,7 +46,12 @@ class BlockMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "namespace", "") in SILENT:
+        namespace = getattr(func, "namespace", "")
+        if namespace in SILENT:
+            return func(*args, **kwargs)
+        if namespace in _COMMUNICATION:
+            self.steps += 1
+            self.communication[str(func.overloadpacket)] = None
             return func(*args, **kwargs)
         if not isinstance(func, OpOverload) and func.name() == "cond":
             return self._branch(*args, **kwargs)

@@ -43,7 +43,7 @@ def as_module(target: Any) -> nn.Module:
     _require_callable(target)
     scripted = script_method_owner(target)
     if scripted is not None:
-        return _Function(target, scripted.original_name, Variables({"module": scripted}))
+        return _Function(target, f"{scripted.original_name}.{target.name}", Variables({"module": scripted}))
     owner = _owner_of(target)
     if owner is None:
         return _Function(target, _name_of(target), variables_of(target))

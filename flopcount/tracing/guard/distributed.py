@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -51,7 +51,7 @@ def refuse_shards(
             _refuse(module, f"{path or 'the model itself'} is sharded by FSDP")
     for tensor in suspects:
         if isinstance(tensor, kinds):
-            name = owned.name_of(tensor) or "an input or attribute"
+            name = owned.name_of(cast("torch.Tensor", tensor)) or "an input or attribute"
             _refuse(module, f"{name} is a DTensor, sharded by FSDP or for tensor parallel layers")
 
 
