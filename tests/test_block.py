@@ -396,8 +396,8 @@ def test_it_is_a_report(tmp_path):
     assert saved.total.macs == count.total.macs
     assert str(count).startswith("Net\n")
     assert count.flops == 2 * count.macs
-    assert count.by_module().to_csv() == count_flops(net, (IMAGES,)).by_module().to_csv()
-    assert count.by_operator().to_csv()
+    assert "\nconv,Conv2d,8×8×8,224,27648," in count.by_module().to_csv()
+    assert count.by_operator().to_csv().startswith("operator,")
     assert repr(count) == f"<Counting over: {CONV + HEAD:,} MACs>"
     assert count.sentence() == "27.7 kMACs (55.5 kFLOPs), 285 parameters"
 

@@ -79,7 +79,11 @@ def _owner_of(target: Any) -> nn.Module | None:
             return target
         if isinstance(target, MethodType):
             return target.__self__ if isinstance(target.__self__, nn.Module) else None
-        if isinstance(target, partial):
+        if isinstance(target, partial) and isinstance(vars(target).get("__wrapped__"), MethodType):
+            target = vars(target)["__wrapped__"]  # a module's method that hooks of a library replace
+        elif isinstance(target, partial):
+            if target.args and isinstance(target.args[0], nn.Module) and _first_argument(target.func) == "self":
+                return target.args[0]
             if variables_of(partial(_nothing, *target.args, **target.keywords)).modules:
                 return None  # modules among the arguments are children beside it
             target = target.func
@@ -91,6 +95,12 @@ def _owner_of(target: Any) -> nn.Module | None:
     return None
 
 
+def _first_argument(function: Any) -> str:
+    """The name of the first argument, "self" for a method before it is bound."""
+    names = function.__code__.co_varnames if isinstance(function, FunctionType) else ()
+    return names[0] if names else ""
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """A function that uses nothing itself."""
 
@@ -98,7 +108,8 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 def _name_of(target: Any) -> str | None:
     """The name of a callable as users say it; None for the call of a module itself."""
     if isinstance(target, partial):
-        return _name_of(target.func)
+        wrapped = vars(target).get("__wrapped__")
+        return _name_of(wrapped if isinstance(wrapped, MethodType) else target.func)
     if isinstance(target, nn.Module):
         return type(target).__name__
     wrapped = original_function(target) or getattr(target, "__wrapped__", None)
@@ -109,10 +120,14 @@ def _name_of(target: Any) -> str | None:
         if isinstance(owner, nn.Module) and target.__func__ is type(owner).__call__:
             return None
         kind = owner.__name__ if isinstance(owner, type) else type(owner).__name__
-        return f"{kind}.{target.__name__}"
+        return f"{kind}.{_plain(target.__name__)}"
     named = "name" if isinstance(target, torch.jit.ScriptFunction) else "__name__"
     name = getattr(target, named, None) or type(target).__name__
-    return "lambda" if name == "<lambda>" else str(name)
+    return _plain(str(name))
+
+
+def _plain(name: str) -> str:
+    return "lambda" if name == "<lambda>" else name
 
 
 class _Call(nn.Module):

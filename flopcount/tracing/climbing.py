@@ -14,6 +14,7 @@ from torch import nn
 
 from ..core.errors import ForwardError, TraceError
 from .engines import Rung
+from .guard.distributed import ShardedError
 from .inputs import specs_of
 from .origin import Failure, first_line
 from .uncountable import Unknown
@@ -51,6 +52,10 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
                     outcomes.append((rung, unknown))
                 except Failed as failed:
                     outcomes.append((rung, failed.failure))
+                except ShardedError:
+                    if not _refuses_input(outcomes):
+                        raise
+                    break  # shapes alone say that the input is wrong
         failure = _own(outcomes)
         if failure is not None:
             try:
@@ -79,6 +84,11 @@ def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
         return _wants_values(outcomes) and (not rung.gradients or failed)
     # with gradients a module gets further only if it raises without them
     return failed and not _unknowns(outcomes) if rung.gradients else True
+
+
+def _refuses_input(outcomes: list[Outcome]) -> bool:
+    """Whether an operator rejected the shapes that it got."""
+    return bool(outcomes) and all(isinstance(o, Failure) and o.refuses_input for _, o in outcomes)
 
 
 def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:

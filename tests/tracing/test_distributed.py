@@ -93,6 +93,23 @@ def test_shards_count_as_the_module_they_are_of(mesh, name):
     assert step(module)
 
 
+def test_an_input_that_does_not_fit_a_sharded_module(mesh):
+    with pytest.raises(ForwardError, match=r"raised RuntimeError: (.|\n)*in      0 \(FSDPLinear\)"):
+        count_flops(SHARDED["fully sharded"](mesh), (4, 17))
+
+
+def test_a_sharded_module_that_reads_values_is_refused(mesh):
+    class Reads(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) * x.sum().item()
+
+    module = Reads(*plain())
+    fully_shard(module, mesh=mesh)
+    with pytest.raises(InputError, match="Reads is distributed over processes: the model itself is sharded by FSDP"):
+        count_flops(module, (torch.randn(SHAPE),))
+    assert step(module)
+
+
 def test_a_sharded_module_whose_parameters_are_gathered(mesh):
     module = plain()
     fully_shard(module, mesh=mesh)

@@ -20,7 +20,11 @@ from ...core.errors import InputError
 from ..torch_private import SHARDED, SHARDING, class_name
 from ..walk import Inventory
 
-__all__ = ["refuse_shards", "unsharded", "without_replicas"]
+__all__ = ["ShardedError", "refuse_shards", "unsharded", "without_replicas"]
+
+
+class ShardedError(InputError):
+    """Several processes share the module, and this engine cannot make it whole."""
 
 
 def refuse_shards(
@@ -82,14 +86,19 @@ def unsharded(owned: Inventory) -> int:
         for table in tables:
             for name, tensor in table.items():
                 if not kinds.isdisjoint(type(tensor).__mro__):
-                    mesh = tensor.device_mesh
-                    processes = max(processes, mesh.size(-1) if mesh.ndim > 1 else 1 if by_fsdp else mesh.size())
+                    processes = max(processes, _sharing(tensor, by_fsdp=by_fsdp))
                     table[name] = whole.setdefault(id(tensor), _whole(tensor))
         hooked: tuple[dict[int, Any], ...] = (part._forward_pre_hooks, part._forward_hooks)
         for hooks in hooked:
             for number in [number for number, hook in hooks.items() if _shards(hook)]:
                 del hooks[number]
     return processes
+
+
+def _sharing(shard: Any, *, by_fsdp: bool) -> int:
+    """The processes that share the work of one input; of FSDP each has its own, of copies of it too."""
+    mesh, alone = shard.device_mesh, by_fsdp and (shard.device_mesh.ndim == 1 or shard.placements[0].is_replicate())
+    return 1 if alone else int(mesh.size(-1) if by_fsdp else mesh.size())
 
 
 def _whole(shard: torch.Tensor) -> torch.Tensor:
@@ -106,7 +115,7 @@ def _shards(hook: Any) -> bool:
 
 def _refuse(module: nn.Module, why: str) -> None:
     fix = "count the module before sharding, which gives the cost of all processes together"
-    raise InputError(f"{class_name(module)} is distributed over processes: {why}", [("fix", fix)])
+    raise ShardedError(f"{class_name(module)} is distributed over processes: {why}", [("fix", fix)])
 
 
 _REPLICATED = (nn.DataParallel, nn.parallel.DistributedDataParallel)
