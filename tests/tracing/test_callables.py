@@ -337,13 +337,6 @@ def test_what_cannot_be_counted(target, words):
         count_flops(target, IMAGE)
 
 
-def test_an_exported_program():
-    program = torch.export.export(LAYER, (torch.ones(ROWS),))
-    with pytest.raises(InputError, match="not an exported program\n  fix     count its module: count_flops\\(program"):
-        count_flops(program, ROWS)
-    assert count_flops(program.module(), ROWS).macs == LINEAR
-
-
 def test_errors_are_the_users_own():
     with pytest.raises(ForwardError, match=r"Two.encode raised TypeError: .*takes from 2 to 3 positional arguments"):
         count_flops(NETWORK.encode, (IMAGE, 1.0, 2.0))
@@ -363,3 +356,43 @@ def test_nothing_keeps_a_module_alive():
 
     gc.collect()
     assert gone() is None
+
+
+def test_a_method_that_hooks_of_a_library_replace():
+    """As accelerate does: a partial of a function of the module, which says whose forward it wraps."""
+    network = Two()
+
+    def hooked(module, *args):
+        return 2 * module.forward_before(*args)
+
+    network.forward_before = network.forward
+    network.forward = functools.update_wrapper(functools.partial(hooked, network), network.forward)
+    report = count_flops(network.forward, IMAGE)
+    assert (report.model, report.macs, [*paths(report)]) == ("Two.forward", CONV, ["conv", "head"])
+
+
+def test_a_function_by_hand_of_everything():
+    """An encoder by its method, a list of layers, a weight and a helper's default, each under its own name."""
+    layers = [nn.Linear(8, 8), nn.Linear(8, 8)]
+    weight = nn.Parameter(torch.ones(8, 8))
+
+    def function(x):
+        y = NETWORK.encode(x)
+        for layer in layers:
+            y = layer(y)
+        return by_default_of_eight(y @ weight)
+
+    report = count_flops(function, IMAGE)
+    assert report.macs == CONV + 3 * 2 * 8 * 8 + 2 * 8 * 3
+    assert {row.path: row.own.macs for row in report.modules if row.own.macs} == {
+        "": 2 * 8 * 8,
+        "NETWORK.conv": CONV,
+        "layers.0": 2 * 8 * 8,
+        "layers.1": 2 * 8 * 8,
+        "head": 2 * 8 * 3,
+    }
+    assert report.params == (8 * 27 + 8) + (8 * 5 + 5) + 2 * (8 * 8 + 8) + 8 * 8 + (8 * 3 + 3)
+
+
+def by_default_of_eight(x, head=nn.Linear(8, 3)):  # noqa: B008
+    return head(x)
