@@ -432,3 +432,16 @@ def test_what_counting_refuses():
         pass
     with pytest.raises(InputError, match="this count is over"), count:
         pass
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_listed_and_run(layout):
+    layer = nn.Linear(16, 4)
+    given = torch.nested.nested_tensor([torch.ones(2, 16), torch.ones(1, 16)], layout=layout)
+    with counting() as count:
+        result = layer(given)
+    assert torch.equal(result.unbind()[1], layer(torch.ones(1, 16)))
+    assert any(row.op.startswith("unknown.aten.") for row in count.uncosted)
+    assert count.to_json()
+    assert count.params == 68

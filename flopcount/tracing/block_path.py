@@ -185,7 +185,7 @@ class BlockPath:
         known = self._known.get(id(module))
         if known is not None and known.module() is module and known.path == path:
             if known.called and result is not _RAISING:
-                call = ModuleCall(path, shapes_of((args, kwargs) if kwargs else args), shapes_of(result))
+                call = ModuleCall(path, _sizes((args, kwargs) if kwargs else args), _sizes(result))
                 self.calls[call] = self.calls.get(call, 0) + 1
             if path == known.root and path not in self._settled:  # lazy layers are settled now
                 self._settled.add(path)
@@ -268,3 +268,11 @@ class BlockPath:
             self._stance = torch.compiler.set_stance("force_eager")
             warnings.filterwarnings("ignore", message=COMPILED_UNDER_HOOKS)
             self._filter = warnings.filters[0]
+
+
+def _sizes(value: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of tensors, without those that have none in whole numbers (nested ones)."""
+    try:
+        return tuple(shape for shape in shapes_of(value) if all(isinstance(size, int) for size in shape))
+    except RuntimeError:
+        return ()

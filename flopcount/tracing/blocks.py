@@ -23,6 +23,16 @@ from .uncountable import are_countable
 
 __all__ = ["BlockMode"]
 
+_SIZES = ("size", "stride", "storage_offset", "numel", "is_contiguous")
+_OTHERS = ("dim", "is_strides_like_format", "is_non_overlapping_and_dense")
+_METADATA = frozenset(
+    id(overload)
+    for prefix, names in (("", (*_SIZES, *_OTHERS)), ("sym_", _SIZES))
+    for name in names
+    if (overload := getattr(getattr(torch.ops.aten, f"{prefix}{name}", None), "default", None)) is not None
+)
+"""Questions for sizes, which torch asks modes too where a tensor class answers them; some are no real operators."""
+
 _COMMUNICATION = frozenset(("c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "fsdp"))
 """Namespaces of operators that exchange data with other processes, and lay it out for that."""
 
@@ -46,6 +56,8 @@ class BlockMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if id(func) in _METADATA:
+            return NotImplemented  # the tensor's own class answers
         namespace = getattr(func, "namespace", "")
         if namespace in SILENT:
             return func(*args, **kwargs)
