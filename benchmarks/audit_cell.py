@@ -67,7 +67,7 @@ def on_meta(model: str, tool: str) -> dict[str, Any]:
     from flopcount import create_model
     from flopcount.core.model_spec import ModelSpec
     from flopcount.models.by_name import input_of
-    from flopcount.tracing.inputs import arguments_of
+    from flopcount.tracing.arguments import arguments_of
 
     count = TOOLS[METERS[tool]].load()
     with torch.device("meta"):

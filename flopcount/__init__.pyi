@@ -39,4 +39,5 @@ from .symbolic import closed_form as closed_form
 from .symbolic import closed_form_of as closed_form_of
 from .tracing import trace as trace
 from .tracing import weightless as weightless
+from .tracing.literal import literal as literal
 from .training.training import Training as Training

@@ -22,7 +22,7 @@ from .tracing.callables import as_module
 
 __all__ = ["Counting", "counting"]
 
-_NO_INPUT = ResultInput(clip=None, stride=1, fps=None, shapes=(), batch=1, dtype="")
+_NO_INPUT = ResultInput(clip=None, stride=1, fps=None, shapes=(), batch=None, dtype="")
 
 
 class Counting:

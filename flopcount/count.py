@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -16,14 +15,16 @@ from .core.errors import FlopcountError, InputError, UncostedError
 from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.ops import CostedOp, Kind, TensorSpec, Trace
-from .core.protocol import ONE_VIEW, Clip, Protocol, layout_of
+from .core.protocol import ONE_VIEW, Protocol, clip_among, shared_batch
 from .core.result import ModuleInfo, Result, ResultInput
 from .models import Recipe, recipe_of
 from .models.by_name import with_model
 from .rules.costing import cost
 from .tracing import TURN, module_of, trace
+from .tracing.arguments import Arguments, Input, settled
 from .tracing.guard.preserve import uncollected
-from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.holders import tensors_within
+from .tracing.inputs import specs_of
 from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
@@ -52,8 +53,8 @@ def count(
     """
     with TURN, anew(not fast):
         module = module_of(module, input, engine)
-        args, kwargs = arguments_of(input, module)
-        result = _forward(module, args, kwargs, engine, dataflow, protocol)
+        arguments = settled(input, module, engine)
+        result = _forward(module, arguments, engine, dataflow, protocol)
     if strict:
         refuse_uncosted(result.ops)
     return result
@@ -74,14 +75,13 @@ def count_named(
 @uncollected()
 def _forward(
     module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    arguments: Arguments,
     engine: str,
     dataflow: bool,
     protocol: Protocol,
 ) -> Result:
     """The pipeline: trace, cost, result."""
-    inventory = Inventory.of(module)
+    inventory, args, kwargs = Inventory.of(module), arguments.args, arguments.kwargs
     traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops)
     tree = module_tree(inventory, traced.settled)
@@ -89,7 +89,7 @@ def _forward(
     return Result(
         model=recipe.name if recipe else tree[0].type,
         departures=recipe.departures if recipe else (),
-        input=_input_of_result(specs_of(args, kwargs), recipe, protocol),
+        input=_input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
         views=protocol.views,
         ops=ops,
         tree=tree,
@@ -97,7 +97,7 @@ def _forward(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
-        assumed=traced.assumed,
+        assumed=(*arguments.assumed, *traced.assumed),
         saving=_saving(module, args, kwargs) if dataflow else "",
     )
 
@@ -152,24 +152,15 @@ def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int
 
 def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protocol: Protocol) -> ResultInput:
     first = next((spec for spec in specs if spec.is_floating), specs[0] if specs else None)
-    if protocol.batch is None:
-        protocol = replace(protocol, batch=first.shape[0] if first is not None and first.ndim else 1)
-    clips = [clip for spec in specs if spec.is_floating and (clip := _clip_of(spec))]
-    # of several pathways the one with the most frames is the clip, and the others sample it
+    clip = clip_among(spec.shape for spec in specs if spec.is_floating)
     return ResultInput(
-        clip=max(clips, key=lambda clip: clip.frames) if clips else recipe.clip if recipe else None,
+        clip=recipe.clip if clip is None and recipe else clip,
         stride=protocol.stride if protocol.stride is not None else recipe.stride if recipe else 1,
         fps=protocol.fps,
         shapes=tuple(spec.shape for spec in specs),
-        batch=protocol.batch or 1,
+        batch=shared_batch(spec.shape for spec in specs) if protocol.batch is None else protocol.batch,
         dtype=first.dtype if first is not None else "",
     )
-
-
-def _clip_of(spec: TensorSpec) -> Clip | None:
-    """T×H×W of an input that is a clip."""
-    sizes = dict(zip(layout_of(spec.shape), spec.shape, strict=True))
-    return Clip(sizes["T"], sizes["H"], sizes["W"]) if "T" in sizes else None
 
 
 def refuse_uncosted(ops: Iterable[CostedOp]) -> None:

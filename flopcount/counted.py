@@ -10,7 +10,7 @@ from torch import nn
 
 from .core.memo import anew
 from .tracing import TURN
-from .tracing.inputs import Input
+from .tracing.arguments import Input
 
 if TYPE_CHECKING:
     from .training.plan import Plan

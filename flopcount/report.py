@@ -24,7 +24,7 @@ from .counted import Counted
 from .models import recipe_of
 from .models.by_name import with_model
 from .tracing import module_of
-from .tracing.inputs import Input, arguments_of
+from .tracing.arguments import Input, arguments_of, settled
 
 if TYPE_CHECKING:
     import pandas
@@ -269,8 +269,8 @@ def count_flops(
             arguments; a list where the model takes one; a dict of keyword arguments. Shapes may stand for tensors.
         views: the testing protocol, "10x3" or (10, 3) for 10 clips of 3 crops, 10 for 10 clips.
         stride: every how many frames the clip was sampled; 1 unless the model says otherwise.
-        fps: frames per second of the video; adds the cost of a second of video.
-        batch: samples in the input, where that is not the first size of the first tensor.
+        fps: frames per second of the video; adds the time that the clip spans, and the cost of a second of video.
+        batch: samples in the input, where that is not the first size that all its tensors share.
         strict: raise where an operator has no rule instead of listing it.
         engine: "auto", "meta", "fake" or "real".
         fast: reuse what earlier calls worked out, and compute shapes by our own functions where possible; otherwise
@@ -298,7 +298,7 @@ def count_model(
     name: str,
     *,
     clip: str | tuple[int, ...] | Clip | None = None,
-    batch: int = 1,
+    batch: int | None = None,
     num_classes: int | None = None,
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
@@ -321,7 +321,7 @@ def count_model(
     Arguments:
         name: of the zoo, "package.module:callable" or "file.py:callable".
         clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
-        batch: clips in one pass.
+        batch: clips in one pass, 1 by default; of `inputs`, the samples that they hold.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
         inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.
@@ -372,7 +372,8 @@ def _report(
         module = module_of(module, input, engine)
     counted = Counted(module, input, engine, fast, plan)
     with counted.prepared():
-        result = count(module, input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
+        counted.input = settled(input, module, engine)  # all that counts it again reads it alike
+        result = count(module, counted.input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))

@@ -65,7 +65,10 @@ def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> T
     if fields is not None:
         labels.append(Column("field", "text"))
     rows = [
-        ((_layer(row, result), row.type, output_of(row), *([] if fields is None else [_field(row, fields)])), cost)
+        (
+            (_layer(row, result), row.type, output_of(row, result), *([] if fields is None else [_field(row, fields)])),
+            cost,
+        )
         for row, cost in shown_modules(result.modules, depth)
         if cost
     ]
@@ -89,14 +92,14 @@ def _layer(row: ModuleRow, result: Result) -> str:
     return row.path or f"({result.model})"
 
 
-def output_of(row: ModuleRow) -> str:
-    """C×T×H×W of the first call, without the batch; "+1" for each further shape."""
+def output_of(row: ModuleRow, result: Result) -> str:
+    """C×T×H×W of the first call, without the batch if the input has one; "+1" for each further shape."""
     if not row.calls and not row.cost.total_flops:  # a ModuleList is never called either, but its children are
         return "never called"
     if not row.output_shapes:
         return ""
     first, *others = row.output_shapes
-    return times(first[1:] or first) + (f" +{len(others)}" if others else "")
+    return times(first if result.input.batch is None else first[1:] or first) + (f" +{len(others)}" if others else "")
 
 
 def _field(row: ModuleRow, fields: Fields) -> str:
@@ -105,8 +108,8 @@ def _field(row: ModuleRow, fields: Fields) -> str:
     return f"{first}" + (f" +{len(others)}" if others else "")
 
 
-def _field_lines(fields: Fields) -> Iterable[str]:
-    yield "field: positions of the clip that the unit in the middle of an output sees; global means all of them"
+def _field_lines(fields: Fields, of: str) -> Iterable[str]:
+    yield f"field: positions of the {of} that the unit in the middle of an output sees; global means all of them"
     for cause in dict.fromkeys(field.lost for of_module in fields.values() for field in of_module if field.lost):
         yield f"field unknown: from {cause} on, whose dependences are not known"
 
@@ -132,17 +135,20 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
 def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
     """The notes under every table, the most important first: gaps, totals, protocol, clip, convention."""
     lines = [*missing_lines(result), _total_line(result)]
-    if result.input.batch > 1:
-        lines.append(f"per sample (batch {result.input.batch}): {cost_text(result.per_sample)}")
+    sample = result.per_sample
+    if sample is not None and result.input.batch != 1:
+        lines.append(f"per sample (batch {result.input.batch}): {cost_text(sample)}")
     if result.views.count > 1:
         views = result.views
         lines.append(f"per video of {views} = {views.count} views: {cost_text(result.per_video)}")
     clip = result.input.clip
     if clip is not None:
-        lines += describe_clip(clip, fps=result.input.fps, stride=result.input.stride).splitlines()
-        if result.input.fps is not None:
-            lines.append(f"per second of video, clips end to end: {_per_second(result)}")
-    lines += _field_lines(fields) if fields is not None else ()
+        lines.append(f"clip: {describe_clip(clip, fps=result.input.fps, stride=result.input.stride)}")
+        if result.input.fps is not None and sample is not None:
+            span = clip.frames * result.input.stride / result.input.fps
+            rate = f"{si(sample.macs / span, 'MACs')} = {si(sample.flops / span, 'FLOPs')}"
+            lines.append(f"per second of video, clips end to end: {rate}")
+    lines += _field_lines(fields, "input" if clip is None else "clip") if fields is not None else ()
     lines += [f"assumed: {text}" for text in result.assumed]
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     lines.append(f"convention: {CONVENTION}")
@@ -155,11 +161,3 @@ def _total_line(result: Result) -> str:
     trainable = result.trainable_params
     frozen = "" if trainable == result.params else f", {si(trainable)} of them trainable"
     return f"total: {cost_text(result.total)}; {si(result.params)} parameters{frozen}"
-
-
-def _per_second(result: Result) -> str:
-    clip, fps = result.input.clip, result.input.fps
-    assert clip is not None
-    assert fps is not None
-    span = clip.frames * result.input.stride / fps
-    return f"{si(result.per_sample.macs / span, 'MACs')} = {si(result.per_sample.flops / span, 'FLOPs')}"

@@ -18,8 +18,8 @@ from torch import Tensor
 from ..core.errors import InputError
 from ..core.units import times
 from ..tracing import TURN, module_of, trace
+from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost, Seen
-from ..tracing.inputs import Input, arguments_of
 from ..tracing.intervals import FAR, Intervals
 
 __all__ = ["Field", "Fields", "FieldsByModule", "receptive_field"]

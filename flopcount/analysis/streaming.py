@@ -8,7 +8,7 @@ step it says what prevents one: the first operator whose results depend on where
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,8 +26,9 @@ from ..count import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
 from ..tracing import TURN, module_of, trace
+from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
-from ..tracing.inputs import Input, arguments_of, map_tensors, specs_of, tensor_spec
+from ..tracing.inputs import map_tensors, specs_of, tensor_spec
 from ..tracing.intervals import FAR
 from .receptive_field import follow
 
@@ -68,11 +69,12 @@ class Streaming:
     """One network on a stream. Where it cannot stream `step` is None and `prevented` says what prevents it.
 
     `window` is one clip, `step` is `stride` new frames in steady state, both per sample; `state_bytes` is what is kept
-    between steps. `sees` says which frames a step's output covers: the last clip, or all since the beginning.
+    between steps. Where the batch of the input is unknown, `window` is the cost of all of it; `clip` is None where the
+    input is no clip. `sees` says which frames a step's output covers: the last clip, or all since the beginning.
     """
 
     model: str
-    clip: Clip
+    clip: Clip | None
     stride: int
     window: Amount
     step: Amount | None = None
@@ -92,7 +94,7 @@ class Streaming:
         """For JSON."""
         return {
             "model": self.model,
-            "clip": self.clip.code,
+            "clip": self.clip.code if self.clip else None,
             "stride": self.stride,
             "window": _amount(self.window),
             "step": _amount(self.step) if self.step is not None else None,
@@ -110,13 +112,14 @@ def _amount(amount: Amount) -> dict[str, int]:
     return {"macs": amount.macs, "flops": amount.flops, "other_flops": amount.other_flops}
 
 
-def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1) -> Streaming:
+def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1, batch: int | None = None) -> Streaming:
     """What a step of `stride` new frames costs in steady state, or what prevents it.
 
     Arguments:
         module: a network of the zoo, or any nn.Module with a `step(frames, state)` as models/streamable.py has it.
         input: one clip, as `count_flops` takes it: (B, 3, T, H, W).
         stride: new frames per step, at most those of a clip.
+        batch: samples in the input, as count_flops takes it.
 
     Raises:
         InputError: the stride is not at least one frame and at most the clip.
@@ -125,28 +128,28 @@ def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1) -> S
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
     network = module_of(module, input)
-    report = count(network, input)
-    clip = report.input.clip or Clip(1, *report.input.shapes[0][-2:])
-    base = Streaming(report.model, clip, stride, report.per_sample)
+    report = count(network, input, Protocol(batch=batch))
+    base = Streaming(report.model, report.input.clip, stride, report.per_view)
     if _is_image_network(report):
-        return _stepped(base, report.per_sample * stride, 0, "one frame")
+        one = base.clip or Clip(1, *report.input.shapes[0][-2:])
+        return _stepped(replace(base, clip=one), report.per_view * stride, 0, "one frame")
     if not isinstance(module, Streamable):  # a method of one has no step of its own
         return _prevented(base, what_prevents(network, input, stride))
-    if stride > clip.frames:
-        fix = f"choose a stride up to {clip.frames}: clips further apart do not overlap"
-        raise InputError(f"stride {stride} is longer than the clip, {clip.frames} frames", [("fix", fix)])
     specs = specs_of(*arguments_of(input, module))
     if [spec.ndim for spec in specs] != [5]:
         shapes = ", ".join(times(spec.shape) for spec in specs)
         why = f"{report.model} steps through one clip, B×C×T×H×W, but its input is {shapes}"
         raise InputError(why, [("fix", "give --clip, or one input of that kind")])
     first = specs[0]
-    batch, channels, _, height, width = first.shape
+    batch, channels, frames, height, width = first.shape
+    if stride > frames:
+        fix = f"choose a stride up to {frames}: clips further apart do not overlap"
+        raise InputError(f"stride {stride} is longer than the clip, {frames} frames", [("fix", fix)])
     state = _state_after(module, first)
     new = TensorSpec((batch, channels, stride, height, width), first.dtype)
     step = count(_Step(module), (new, state), Protocol(batch=batch))
     nbytes = sum(spec.nbytes for spec in specs_of(state)) // batch
-    return _stepped(base, step.per_sample, nbytes, getattr(module, "step_sees", ""))
+    return _stepped(base, step.per_view, nbytes, getattr(module, "step_sees", ""))
 
 
 def _stepped(base: Streaming, step: Amount, nbytes: int, sees: str) -> Streaming:
@@ -237,7 +240,7 @@ def _steps(low: Tensor, high: Tensor) -> list[list[int]]:
 
 def stream_model(spec: ModelSpec, protocol: Protocol = ONE_VIEW, *, stride: int = 1) -> Streaming:
     """As `streaming`, of a model by name: what `flopcount streaming` calls."""
-    return with_model(spec, protocol, lambda module, input, _: streaming(module, input, stride=stride))
+    return with_model(spec, protocol, lambda module, input, of: streaming(module, input, stride=stride, batch=of.batch))
 
 
 def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
@@ -255,7 +258,7 @@ def streaming_table(rows: Iterable[Streaming], stride: int) -> Table:
     cells = [
         (
             row.model,
-            str(row.clip),
+            str(row.clip or ""),
             row.window.macs,
             row.step.macs if row.step is not None else 0,
             f"{float(row.saving):.3g}×" if row.saving is not None else "",

@@ -101,7 +101,7 @@ _ARGUMENTS = {
 }
 _OPTIONS = (
     _option("clip", str, "TxHxW", "Frames, height and width of the clip."),
-    _option("batch", int, "N", "Clips in one pass; 1 by default."),
+    _option("batch", int, "N", "Clips in one pass, 1 by default; beside --input, the samples that the inputs hold."),
     _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
     _option("fps", float, "F", "Frames per second of the video."),
     _option("stride", int, "S", "Frames from one sample of the clip to the next."),

@@ -81,6 +81,10 @@ def fit(
     format: TableFormatOpt = "table",
 ) -> None:
     """Find the largest clips of a model within a budget, frames traded against size, from its closed form."""
+    batch = spec.batch_of_inputs(protocol.batch) if spec.inputs else protocol.batch or 1
+    if batch is None:
+        why = "the inputs share no batch, so the cost of one clip is unknown"
+        raise InputError(why, [("fix", "say how many samples they hold: --batch")])
     with working(f"counting {spec.name}") as say:
         from ..analysis.largest_clip import Allowance, largest_clips
         from ..symbolic import form_of_model
@@ -96,7 +100,6 @@ def fit(
             rebuild=not spec.inputs,  # one module takes inputs of every size
             progress=lambda at: say(f"counting {spec.name} at {at}"),
         )
-        batch = spec.inputs[0][1].shape[0] if spec.inputs else protocol.batch or 1
         result = largest_clips(form, amount, views=protocol.views, batch=batch, **choices)
     show(result.table(), format)
 

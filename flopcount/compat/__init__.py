@@ -3,6 +3,7 @@
     from fvcore.nn import FlopCountAnalysis            ->  from flopcount.compat import FlopCountAnalysis
     from thop import profile                           ->  from flopcount.compat import profile
     from ptflops import get_model_complexity_info      ->  from flopcount.compat import get_model_complexity_info
+    from torchinfo import summary                      ->  from flopcount.compat import summary
     from mmengine.analysis import get_model_...        ->  from flopcount.compat.mmengine import get_model_...
 
 What changes is the number: the multiply-accumulates of every contraction, whichever way it was called, and nothing
@@ -16,6 +17,7 @@ from .fvcore import (
     ActivationCountAnalysis,
     FlopCountAnalysis,
     Handle,
+    activation_count,
     flop_count,
     flop_count_str,
     flop_count_table,
@@ -24,12 +26,15 @@ from .fvcore import (
 )
 from .ptflops import FLOPS_BACKEND, flops_to_string, params_to_string
 from .thop import clever_format, profile
+from .torchinfo import ModelStatistics, summary
 
 __all__ = [
     "FLOPS_BACKEND",
     "ActivationCountAnalysis",
     "FlopCountAnalysis",
     "Handle",
+    "ModelStatistics",
+    "activation_count",
     "clever_format",
     "flop_count",
     "flop_count_str",
@@ -40,4 +45,5 @@ __all__ = [
     "parameter_count_table",
     "params_to_string",
     "profile",
+    "summary",
 ]

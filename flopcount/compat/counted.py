@@ -16,7 +16,7 @@ from torch import nn
 
 from ..report import Report, count_flops
 from ..tracing import module_of, trace
-from ..tracing.inputs import Input, arguments_of
+from ..tracing.arguments import Input, arguments_of
 
 __all__ = ["Hook", "counted_in_eval", "inclusive_macs", "tell_uncosted"]
 
@@ -24,19 +24,25 @@ Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
 
 
 def counted_in_eval(
-    model: nn.Module, input: Input, hooks: Mapping[type, Hook], attribute: str, zero: Callable[[], Any]
+    model: nn.Module,
+    input: Input,
+    hooks: Mapping[type, Hook],
+    attribute: str,
+    zero: Callable[[], Any],
+    *,
+    training: bool = False,
 ) -> tuple[Report, dict[str, float]]:
     """The report of the model in eval mode, and by path what the hooks count for modules of their types.
 
-    `attribute` is where a hook adds its count, `zero` what it starts from.
+    `attribute` is where a hook adds its count, `zero` what it starts from; `training` counts in training mode instead.
     """
     model = module_of(model, input)
-    with _evaluated(model):
+    with _in_mode(model, training):
         report = count_flops(model, input)
         amounts: dict[str, float] = {}
         if hooks:
             parts = dict(model.named_modules())
-            args, kwargs = arguments_of(input, model)
+            args, kwargs = arguments_of(report.counted.input if report.counted else input, model)
             for call in trace(model, args, kwargs).calls:
                 hook = hooks.get(type(parts[call.module]))
                 if hook is not None:
@@ -78,10 +84,10 @@ def tell_uncosted(report: Report, name: str) -> None:
 
 
 @contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    """In eval mode, as these tools put a model; each module is put back as it was."""
+def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """In eval mode, as these tools put a model, or in training mode; each module is put back as it was."""
     before = [(part, part.training) for part in model.modules()]
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:

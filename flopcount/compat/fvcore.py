@@ -18,14 +18,15 @@ from torch import nn
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Kind
 from ..report import Report, count_flops
+from ..tracing.arguments import Input
 from ..tracing.callables import as_module
-from ..tracing.inputs import Input
 from .jit_values import handle_names, values_of
 
 __all__ = [
     "ActivationCountAnalysis",
     "FlopCountAnalysis",
     "Handle",
+    "activation_count",
     "flop_count",
     "flop_count_str",
     "flop_count_table",
@@ -223,6 +224,15 @@ class ActivationCountAnalysis(_Analysis):
 
     def _amount(self, costed: CostedOp) -> int:
         return costed.elements_written if costed.work.macs else 0
+
+
+def activation_count(
+    model: nn.Module, inputs: Input, supported_ops: Mapping[str, Handle] | None = None
+) -> tuple[defaultdict[str, float], Counter[str]]:
+    """Millions of activations by operator, and calls of operators without a rule."""
+    analysis = ActivationCountAnalysis(model, inputs).set_op_handle(**(supported_ops or {}))
+    mega = defaultdict(float, {name: amount / 1e6 for name, amount in analysis.by_operator().items()})
+    return mega, analysis.unsupported_ops()
 
 
 def flop_count(

@@ -14,7 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from ..core.errors import InputError
-from ..tracing.inputs import Input
+from ..tracing.arguments import Input
 from .fvcore import (
     ActivationCountAnalysis,
     FlopCountAnalysis,

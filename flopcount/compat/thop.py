@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..report import Report
-from ..tracing.inputs import Input
+from ..tracing.arguments import Input
 from .counted import Hook, counted_in_eval, inclusive_macs, tell_uncosted
 
 __all__ = ["clever_format", "profile"]

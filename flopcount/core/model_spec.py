@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .protocol import Clip, layout_of
+from .protocol import Clip, layout_of, shared_batch
 
 if TYPE_CHECKING:
     from .ops import TensorSpec
@@ -79,15 +79,21 @@ class ModelSpec:
         """The names of the axes of each input."""
         return tuple(layout_of(tensor.shape) for _, tensor in self.inputs)
 
+    def batch_of_inputs(self, batch: int | None) -> int | None:
+        """The batch that the inputs have: the caller's, or that which their shapes share."""
+        return shared_batch(tensor.shape for _, tensor in self.inputs) if batch is None else batch
+
     def require_batch(self, batch: int | None) -> None:
-        """Refuse a batch beside inputs, whose shapes include the batch.
+        """Refuse a batch that the inputs, whose shapes include it, cannot have.
 
         Raises:
-            InputError: the caller gives both.
+            InputError: what the inputs share along their first axis is no multiple of it.
         """
-        if self.inputs and batch not in (None, 1):
+        shared = self.batch_of_inputs(None)
+        if batch is not None and shared is not None and shared % batch:
+            why = f"batch {batch} is given beside inputs, whose shapes include the batch"
             fix = "write the batch into the shapes, or give --clip instead of --input"
-            raise InputError(f"batch {batch} is given beside inputs, whose shapes include the batch", [("fix", fix)])
+            raise InputError(why, [("seen", f"a batch of {shared}"), ("fix", fix)])
 
 
 NAMELESS = ModelSpec("")

@@ -6,19 +6,14 @@ Nothing here needs torch, so the command can refuse a malformed clip before load
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 from .errors import InputError
-from .units import exact, seconds, si, times
+from .units import ordinal, seconds, times
 
-__all__ = ["LECTURE_FPS", "ONE_VIEW", "Clip", "Protocol", "Views", "describe_clip", "layout_of"]
-
-LECTURE_FPS = 5  # the lecture's own example: 16 frames at 5 fps are 3.2 s
-_RAW_VIDEO = ((640, 480), (1920, 1080))  # the lecture's raw videos, 3 bytes a pixel
-_RAW_FPS = 30
-_COLOURS = 3
+__all__ = ["ONE_VIEW", "Clip", "Protocol", "Views", "clip_among", "describe_clip", "layout_of", "shared_batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,8 @@ class Views:
 class Protocol:
     """How a model is fed and tested: views per video, sampling stride, frame rate, and samples in one pass.
 
-    None leaves a value to the model or its input: the batch is then the input's, or one clip for a model by name.
+    None leaves a value to the model or its input: the batch is then the axis that all inputs share (`shared_batch`), or
+    one clip for a model by name. A frame rate that nobody gives stays unknown.
     """
 
     views: Views = field(default_factory=Views)
@@ -117,14 +113,50 @@ class Protocol:
 ONE_VIEW = Protocol()
 """The protocol where the caller says nothing."""
 
-_COLOURS_OF = (1, 2, 3, 4)
+_RGB = 3
+_COLOURS = (_RGB, 1, 2, 4)  # of grey pictures, optical flow, and pictures with an alpha channel; three above all
 
 
 def layout_of(shape: Sequence[int]) -> str:
-    """The names of an input's axes: BCTHW or BCHW, and BTCHW where only the third axis can be colours; else `?`s."""
+    """The names of an input's axes: BCHW, and BTCHW or BCTHW by where the colours can be; else `?`s.
+
+    Names say nothing of what the axes hold: latents and feature maps have them too (`clip_among` tells clips).
+    """
     if len(shape) == 5:
-        return "BTCHW" if shape[1] not in _COLOURS_OF and shape[2] in _COLOURS_OF else "BCTHW"
+        return "BTCHW" if _colour_axis(shape) == 2 else "BCTHW"
     return "BCHW" if len(shape) == 4 else "?" * len(shape)
+
+
+def _colour_axis(shape: Sequence[int]) -> int | None:
+    """Which axis of five holds colours: one of 3 where there is one, channels before frames; None if neither can be."""
+    if len(shape) != 5:
+        return None
+    return next((axis for group in (_COLOURS[:1], _COLOURS) for axis in (1, 2) if shape[axis] in group), None)
+
+
+def clip_among(shapes: Iterable[Sequence[int]]) -> Clip | None:
+    """T×H×W of the input that is a clip of video, by its shape: five axes, of which one can be colours.
+
+    One of three colours comes before others; of several pathways the one with the most frames is the clip, and the
+    others sample it. The shapes are those of floating-point inputs; latents of 16 channels are no clip.
+    """
+    clips = []
+    for shape in shapes:
+        axis = _colour_axis(shape)
+        if axis is not None and 0 not in shape:
+            sizes = dict(zip(layout_of(shape), shape, strict=True))
+            clips.append((shape[axis] == _RGB, Clip(sizes["T"], sizes["H"], sizes["W"])))
+    return max(clips, key=lambda clip: (clip[0], clip[1].frames))[1] if clips else None
+
+
+def shared_batch(shapes: Iterable[Sequence[int]]) -> int | None:
+    """The batch that inputs of these shapes have: the size of the first axis, where it is the same for all of them.
+
+    Scalars and empty tensors say nothing of it. None where the others differ, as 64 patches and the grid of one
+    picture do: which of the two is the batch, if any, only the caller knows.
+    """
+    leading = {shape[0] for shape in shapes if len(shape) and 0 not in shape}
+    return leading.pop() if len(leading) == 1 else None
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -133,26 +165,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def describe_clip(clip: Clip, *, fps: float | None = None, stride: int = 1) -> str:
-    """The clip as data: its bytes, the time it spans, and the size of raw video beside it.
+    """The clip, its stride, and the time that it spans: T frames at stride s span T·s frames of the video.
 
-    The default frame rate is the lecture's 5 fps, and the text shows it. A clip of T frames at stride s spans T·s
-    frames.
+    The time is unknown, and left out, where no frame rate is given.
     """
-    rate = LECTURE_FPS if fps is None else fps
-    size = _COLOURS * clip.frames * clip.height * clip.width
-    every = "" if stride == 1 else f", every {_ordinal(stride)} frame"
-    span = seconds(clip.frames * stride / rate)
-    raw = ", ".join(f"{si(_raw_bytes_per_minute(w, h), 'B')} at {w}×{h}" for w, h in _RAW_VIDEO)
-    return (
-        f"clip: {_COLOURS}×{clip} = {exact(size)} bytes as uint8; {span} at {rate:g} fps{every}\n"
-        f"a minute of raw video at {_RAW_FPS} fps: {raw}"
-    )
-
-
-def _raw_bytes_per_minute(width: int, height: int) -> int:
-    return _COLOURS * width * height * _RAW_FPS * 60
-
-
-def _ordinal(number: int) -> str:
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+    every = "" if stride == 1 else f", every {ordinal(stride)} frame"
+    span = "" if fps is None else f"; {seconds(clip.frames * stride / fps)} at {fps:g} fps"
+    return f"{clip}{every}{span}"

@@ -49,13 +49,17 @@ class ModuleInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultInput:
-    """The input of a count: shapes as given (batch included) and how the clip is sampled from the video."""
+    """The input of a count: shapes as given (batch included) and how the clip is sampled from the video.
+
+    `clip` is None where no input is a clip of video, `batch` where the inputs share none and the caller gives none, and
+    `fps` where the caller gives none.
+    """
 
     clip: Clip | None
     stride: int
     fps: float | None
     shapes: tuple[tuple[int, ...], ...]
-    batch: int
+    batch: int | None
     dtype: str
 
 
@@ -141,8 +145,9 @@ class Result(Totals):
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
     `trainable_params`, `bytes_read` and `bytes_written` are the same as attributes, exact integers for the input as
-    given. `per_sample` divides the quantities that grow with the batch by the batch (rounded down), and `per_video`
-    multiplies them by the views. All of these are of the forward pass.
+    given. `per_sample` divides the quantities that grow with the batch by the batch (rounded down), and is None where
+    the batch is unknown. `per_video` multiplies it, or else the input's own, by the views. All of these are of the
+    forward pass.
 
     Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, the
     forward pass of a training step, or why there is none. `assumed` names what the count had to assume, such as values
@@ -172,14 +177,20 @@ class Result(Totals):
         return Amount({**amount_of(self.ops).counts, **tree})
 
     @property
-    def per_sample(self) -> Amount:
-        """Cost of one sample of the batch: one clip, one view."""
-        return self.total.growing("batch") // self.input.batch
+    def per_sample(self) -> Amount | None:
+        """Cost of one sample of the batch: one clip, one view; None where the batch is unknown."""
+        return None if self.input.batch is None else self.total.growing("batch") // self.input.batch
+
+    @property
+    def per_view(self) -> Amount:
+        """Cost of one view: of a sample, or of the whole input where the batch is unknown."""
+        sample = self.per_sample
+        return self.total.growing("batch") if sample is None else sample
 
     @property
     def per_video(self) -> Amount:
         """Cost of all views of one video."""
-        return self.per_sample.growing("views") * self.views.count
+        return self.per_view.growing("views") * self.views.count
 
     @cached_property
     def operators(self) -> tuple[OperatorRow, ...]:

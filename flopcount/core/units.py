@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["decimals", "exact", "percent", "seconds", "si", "signed", "times"]
+__all__ = ["decimals", "exact", "ordinal", "percent", "seconds", "si", "signed", "times"]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _WIDTH = 3  # significant digits, as in papers
@@ -48,6 +48,12 @@ def decimals(value: int | float, unit: str = "", *, places: int = 1) -> str:
 def exact(value: int) -> str:
     """All digits, with separators: 77,097,918,464."""
     return f"{value:,}"
+
+
+def ordinal(number: int) -> str:
+    """A place in an order: "2nd", "11th"."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
 
 
 def percent(part: int, whole: int) -> str:

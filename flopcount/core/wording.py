@@ -49,11 +49,13 @@ def missing_lines(result: Result) -> Iterable[str]:
 
 
 def sentence(result: Result) -> str:
-    """The line for a paper: "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, ..., 80.0 M parameters"."""
-    sample, clip = result.per_sample, result.input.clip
-    unit = f"{clip} clip" if clip is not None else f"{_sample_shapes(result)} input"
-    per = f" per {unit}" if clip is not None or result.input.shapes else ""
-    parts = [f"{decimals(sample.macs, 'MACs')} ({decimals(sample.flops, 'FLOPs')}){per}"]
+    """The line for a paper: "38.5 GMACs (77.1 GFLOPs) per 16×112×112 clip, ..., 80.0 M parameters".
+
+    Where the batch is unknown the numbers are those of the whole input, and the line says so.
+    """
+    cost = result.per_view
+    per = f" per {_unit(result)}" if result.input.shapes or result.input.clip else ""
+    parts = [f"{decimals(cost.macs, 'MACs')} ({decimals(cost.flops, 'FLOPs')}){per}"]
     if result.views.count > 1:
         parts.append(f"{result.views.count} views: {decimals(result.per_video.macs, 'MACs')} per video")
     missing = sum(row.calls for row in result.uncosted)
@@ -62,7 +64,11 @@ def sentence(result: Result) -> str:
     return ", ".join([*parts, f"{decimals(result.params)} parameters"])
 
 
-def _sample_shapes(result: Result) -> str:
-    """Shapes of one sample: without the batch where it leads."""
-    batch = result.input.batch
-    return " and ".join(times(s[1:] if len(s) > 1 and s[0] == batch else s) for s in result.input.shapes)
+def _unit(result: Result) -> str:
+    """What the cost of a sentence is of: a clip, a sample of the input, or all of it."""
+    batch, shapes = result.input.batch, [shape for shape in result.input.shapes if shape]
+    if batch is None:
+        return " ".join(["input", *(["of", " and ".join(map(times, shapes))] if shapes else [])])
+    if result.input.clip is not None:
+        return f"{result.input.clip} clip"
+    return " and ".join(times(s[1:] if len(s) > 1 and s[0] == batch else s) for s in shapes) + " input"

@@ -25,10 +25,11 @@ from ..count import count
 from ..models.by_name import input_of
 from ..models.loading import find_model
 from ..tracing import module_of
+from ..tracing.arguments import Input, arguments_of
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
 from ..tracing.guard.threads import TURN
-from ..tracing.inputs import Input, arguments_of, map_tensors
+from ..tracing.holders import substituted
 from .peer import Cause, PeerCount, Subject
 from .tools import chosen
 
@@ -201,7 +202,7 @@ def check(
         )
     report = count(module, input)
     with TURN, _on(module, where):  # tools follow modules as a count does
-        args, kwargs = map_tensors(lambda value: real_input(value, where), arguments_of(input, module))
+        args, kwargs = substituted(lambda value: real_input(value, where), arguments_of(input, module))
         subject = Subject(module, args, kwargs, report)
         answers = [tool.answer(subject) for tool in tools]
     peers = tuple(answer.count for answer in answers)

@@ -12,8 +12,8 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
 from ..core.protocol import Protocol
+from ..tracing.arguments import Input
 from ..tracing.building import lightest
-from ..tracing.inputs import Input
 from .loading import find_model
 from .recipe import recipe_of
 
@@ -29,9 +29,10 @@ def with_model(
     *,
     max_params: int | None = None,
 ) -> T:
-    """The result of `use` on a model in eval mode, its input, and the protocol without the batch, which the input has.
+    """The result of `use` on a model in eval mode, its input, and the protocol with the batch that the input has.
 
-    The model is built without weights, or for real if `use` needs them (TraceError).
+    Where the spec has inputs, the batch is what the caller says of them, or None. The model is built without weights,
+    or for real if `use` needs them (TraceError).
 
     Raises:
         InputError: as for `find_model` and `input_of`.
@@ -39,7 +40,8 @@ def with_model(
     """
 
     def used(module: nn.Module) -> T:
-        return use(module, input_of(module, spec, protocol.batch), replace(protocol, batch=None))
+        batch = protocol.batch if spec.inputs else protocol.batch or 1
+        return use(module, input_of(module, spec, protocol.batch), replace(protocol, batch=batch))
 
     return lightest(find_model(spec), used, max_params=max_params)
 
@@ -48,7 +50,7 @@ def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> In
     """The input of a model that is built by name: the spec's inputs, or the recipe's, or one clip.
 
     Raises:
-        InputError: none of these is known, or the caller gives a batch beside inputs.
+        InputError: none of these is known, or the caller gives a batch that the inputs cannot have.
     """
     spec.require_batch(batch)
     if spec.inputs:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.advice import Details, advice_on_call, advice_on_package
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.registries import PREFIXES
@@ -89,7 +90,8 @@ def _import(source: str, name: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code may raise anything, SystemExit included
-        raise InputError(f"importing {source} raised {type(error).__name__}: {error}", [("in", name)]) from error
+        details = [("in", name), *advice_on_package(error)]
+        raise InputError(f"importing {source} raised {type(error).__name__}: {error}", details) from error
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -146,5 +148,13 @@ def _called(build: Any, options: dict[str, Any], name: str) -> Any:
         arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise InputError(
             f"{name} raised {type(error).__name__}: {error}",
-            [("given", arguments or "no arguments"), ("fix", "give its arguments with --set key=value")],
+            [("given", arguments or "no arguments"), *_advice(build, options, error)],
         ) from error
+
+
+def _advice(build: Any, options: dict[str, Any], error: BaseException) -> Details:
+    """A package to install, or how the options fit the builder."""
+    if isinstance(error, ModuleNotFoundError):
+        return advice_on_package(error)
+    details = advice_on_call(build, (), options) if isinstance(error, TypeError) else []
+    return [(label, f"{text}, with --set key=value" if label == "fix" else text) for label, text in details]

@@ -40,7 +40,7 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
         },
         "convention": CONVENTION,
         "total": amount_data(result.total, TABLE.values()),
-        "per_sample": amount_data(result.per_sample),
+        "per_sample": None if result.per_sample is None else amount_data(result.per_sample),
         "views": {"clips": result.views.clips, "crops": result.views.crops},
         "per_video": amount_data(result.per_video),
         "uncosted": [

@@ -133,7 +133,7 @@ def _input(data: _Node) -> ResultInput:
         stride=data["stride"].whole(),
         fps=None,
         shapes=data["shapes"].shapes(),
-        batch=data["batch"].whole(),
+        batch=data["batch"].whole() if data["batch"].value is not None else None,
         dtype=data["dtype"].text(),
     )
 

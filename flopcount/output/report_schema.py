@@ -31,7 +31,9 @@ def report_schema() -> Schema:
         "input": _input(),
         "convention": _text("how MACs and FLOPs relate"),
         "total": _amount(TABLE.values(), "cost of the input as given, batch included"),
-        "per_sample": _amount(_growing("batch"), "cost of one sample of the batch"),
+        "per_sample": _or_null(
+            _amount(_growing("batch")), "cost of one sample of the batch; null where that is unknown"
+        ),
         "views": _object({"clips": _count("views in time"), "crops": _count("views in space")}, "views of a video"),
         "per_video": _amount(_growing("batch", "views"), "cost of all views of a video"),
         "uncosted": _list(_uncosted(), "operators without a rule, whose cost no total has"),
@@ -52,10 +54,10 @@ def report_schema() -> Schema:
 
 def _input() -> Schema:
     keys = {
-        "clip": _nullable("string", "frames, height and width as TxHxW; null where the input is no clip"),
+        "clip": _nullable("string", "frames, height and width as TxHxW; null where the input is no clip of video"),
         "stride": _count("every how many frames of the video the clip has one"),
         "shapes": _list(_shape(), "shapes of the input tensors, batch first"),
-        "batch": _count("samples in the input"),
+        "batch": {"type": ["integer", "null"], "minimum": 0, "description": "samples in the input; null where unknown"},
         "dtype": _text("data type of the input"),
     }
     return _object(keys, "what was counted")
@@ -145,13 +147,13 @@ def _training() -> Schema:
         "phases": _object({key: _amount(_of_operators(), words) for key, words in phases.items()}, "its parts"),
         "modules": _list(module, "modules, each with the parts of a step"),
         "uncosted": _list(_uncosted(of_training=True), "operators of a step without a rule"),
-        "run": {"oneOf": [run, {"type": "null"}], "description": "a whole training run, where its length is given"},
+        "run": _or_null(run, "a whole training run, where its length is given"),
         "engine": _text("what the step ran on: meta, fake or real tensors"),
     }
     return _object(keys, "a training step, where asked for")
 
 
-def _amount(quantities: Iterable[Quantity], description: str) -> Schema:
+def _amount(quantities: Iterable[Quantity], description: str = "") -> Schema:
     """A cost; a quantity that is unknown is absent."""
     shown = list(quantities)
     return _object(_amounts(shown), description, _names(shown))
@@ -200,6 +202,10 @@ def _text(description: str = "") -> Schema:
 
 def _nullable(type: str, description: str) -> Schema:
     return _described({"type": [type, "null"]}, description)
+
+
+def _or_null(schema: Schema, description: str) -> Schema:
+    return _described({"oneOf": [schema, {"type": "null"}]}, description)
 
 
 def _described(schema: Schema, description: str) -> Schema:

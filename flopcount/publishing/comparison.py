@@ -212,7 +212,7 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
         clip=model.clip,
         views=f"{row.clips}×{row.crops}" if row.clips and row.crops else str(views),
         view_count=views,
-        macs=report.per_sample.macs,
+        macs=report.per_view.macs,
         params=report.params,
         top1=row.top1,
         top5=row.top5,
@@ -232,13 +232,16 @@ def _own(point: Point, classes: int) -> Row:
     report = count_named(spec, point.protocol, strict=True)
     if report.input.clip is None:
         raise InputError(f"{spec.name} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")])
+    if report.input.batch is None:
+        why = f"the batch of {spec.name} is unknown, so its cost per view is too"
+        raise InputError(why, [("fix", "say how many samples its inputs hold: --batch")])
     return Row(
         name=point.label,
         family=OURS,
         clip=report.input.clip,
         views=str(views),
         view_count=views.count,
-        macs=report.per_sample.macs,
+        macs=report.per_view.macs,
         params=report.params,
         top1=point.top1,
         top5=None,

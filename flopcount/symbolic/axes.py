@@ -8,7 +8,8 @@ from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.ops import TensorSpec
-from ..tracing.inputs import map_tensors, specs_of, tensor_spec
+from ..tracing.holders import substituted, tensors_within
+from ..tracing.inputs import specs_of, tensor_spec
 
 __all__ = ["LAYOUTS", "SQUARE", "Axes"]
 
@@ -43,7 +44,7 @@ class Axes:
             InputError: a layout does not fit a tensor.
             UnknownNameError: no layout has the name.
         """
-        specs = specs_of(inputs)
+        specs = specs_of(tensors_within(inputs))
         layouts = _layouts(specs, layout)
         if names is not None and SQUARE in names and SQUARE not in "".join(layouts):
             layouts = tuple(text.replace("H", SQUARE).replace("W", SQUARE) for text in layouts)
@@ -56,7 +57,7 @@ class Axes:
                 raise UnknownNameError("axis", name, letters, fix)
         if not names:
             raise InputError("no axis to vary", [("fix", "name some of T, H, W, B")])
-        return cls(tuple(dict.fromkeys(names)), layouts, map_tensors(tensor_spec, inputs))
+        return cls(tuple(dict.fromkeys(names)), layouts, substituted(tensor_spec, inputs))
 
     @property
     def base(self) -> tuple[int, ...]:
@@ -67,13 +68,13 @@ class Axes:
         """The shapes with the names of these axes: 1×3×T×H×W; a tensor with a fraction of an axis shows its size."""
         whole = dict(zip(self.names, self.base, strict=True))
         shapes = []
-        for spec, layout in zip(specs_of(self.inputs), self.layouts, strict=True):
+        for spec, layout in zip(specs_of(tensors_within(self.inputs)), self.layouts, strict=True):
             axes = zip(layout, spec.shape, strict=True)
             shapes.append("×".join(name if whole.get(name) == size else str(size) for name, size in axes))
         return ", ".join(shapes)
 
     def _sizes(self, name: str) -> list[int]:
-        specs = specs_of(self.inputs)
+        specs = specs_of(tensors_within(self.inputs))
         return [
             size
             for spec, layout in zip(specs, self.layouts, strict=True)
@@ -90,11 +91,12 @@ class Axes:
         new, layouts = dict(zip(self.names, sizes, strict=True)), iter(self.layouts)
         base = dict(zip(self.names, self.base, strict=True))
 
-        def resize(spec: TensorSpec) -> TensorSpec:
+        def resize(value: Any) -> TensorSpec:
+            spec = tensor_spec(value)
             shape = [_share(new, base, *axis) for axis in zip(next(layouts), spec.shape, strict=True)]
             return TensorSpec(tuple(shape), spec.dtype)
 
-        return map_tensors(resize, self.inputs)
+        return substituted(resize, self.inputs)
 
 
 def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: int) -> int:

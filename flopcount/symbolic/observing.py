@@ -18,7 +18,7 @@ from ..models.by_name import input_of
 from ..models.loading import find_model
 from ..rules.costing import cost, costed_anew
 from ..tracing import trace, weightless
-from ..tracing.inputs import arguments_of
+from ..tracing.arguments import arguments_of
 from ..tracing.walk import Inventory, named_modules
 from .axes import SQUARE, Axes
 

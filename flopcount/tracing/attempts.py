@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
+from .absent_devices import absent_device_of
 from .attribution import ModulePath
 from .blocks import BlockMode
 from .climbing import Failed
@@ -25,11 +26,11 @@ from .guard.held import Held
 from .guard.keeper import Keeper
 from .guard.preserve import collected, preserved, uncollected
 from .guard.threads import TURN, Beside, watched_threads
-from .inputs import tensors_of
+from .holders import tensors_within
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
 from .torch_private import COMPILED_UNDER_HOOKS, DYNAMO, current_dispatch_modes, disable_current_modes
-from .uncountable import Uncountable, Unknown, are_countable, refuse_tensor
+from .uncountable import AbsentDevice, Uncountable, Unknown, are_countable, refuse_tensor
 from .walk import Inventory
 
 __all__ = ["attempt", "refuse_uncountable"]
@@ -139,7 +140,10 @@ def _told(module: nn.Module, path: ModulePath, rung: Rung, beside: Beside) -> It
             raise _uncountable(module, uncountable, "") from None
         layer, part, inputs = path.failure or ("", module, ())
         failure = failure_of(error, layer, part, inputs)
+        absent = absent_device_of(failure.file, failure.function)
         try:
+            if absent:
+                raise AbsentDevice(absent, f"{layer or 'the model itself'} ({type(part).__name__})") from error
             if not rung.real and lacks_data(failure):
                 raise Unknown(str(failure)) from error
             raise Failed(failure) from error
@@ -180,7 +184,7 @@ def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...
     Raises:
         InputError: there is one.
     """
-    tensors: list[Any] = tensors_of(args, kwargs)
+    tensors: list[Any] = tensors_within(args, kwargs)
     refuse_shards(module, owned, tensors, of_parts=False)
     try:
         with _apart(get_ident()):

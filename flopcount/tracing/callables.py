@@ -8,8 +8,9 @@ names of their variables; those that only a run can find are found by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from inspect import Parameter, signature
 from threading import get_ident
 from types import FunctionType, MethodType
 from typing import Any
@@ -21,7 +22,6 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from ..core.errors import InputError
 from .attribution import ModulePath
 from .guard.preserve import preserved
-from .inputs import Input, arguments_of
 from .torch_private import disable_current_modes, is_compiled, original_function, script_method_owner, wrapped_module
 from .variables import Variables, globals_of, variables_of
 from .walk import Inventory, named_modules
@@ -167,7 +167,7 @@ class _Method(nn.Module):
 def _method(owner: nn.Module, target: Any, name: str) -> nn.Module:
     call = type(name, (_Call,), {})()
     call.__dict__["function"] = target
-    members = {"owner": owner, "call": call, "same_place": (owner, call)}
+    members = {"owner": owner, "call": call, "same_place": (owner, call), "forward": staticmethod(target)}
     kind: type[_Method] = type(name, (_Method,), members)
     return kind()
 
@@ -177,7 +177,7 @@ class _Function(nn.Module):
 
     def __init__(self, function: Any, name: str | None, variables: Variables) -> None:
         super().__init__()
-        self.__class__ = type(name or "function", (_Function,), {})
+        self.__class__ = type(name or "function", (_Function,), {"forward": _with_arguments_of(function)})
         self.__dict__["function"] = function
         self._modules.update(variables.modules)
         self._parameters.update(variables.parameters)
@@ -206,6 +206,19 @@ class _Function(nn.Module):
         return [(table, name, table[name]) for name in names if name in table]
 
 
+def _with_arguments_of(function: Any) -> Callable[..., Any]:
+    """A forward pass that says that it takes what the function takes."""
+
+    def forward(self: _Function, *args: Any, **kwargs: Any) -> Any:
+        return _Function.forward(self, *args, **kwargs)
+
+    with suppress(TypeError, ValueError):  # functions in C may not say it
+        takes = signature(function)
+        own = Parameter("_module", Parameter.POSITIONAL_ONLY)
+        vars(forward)["__signature__"] = takes.replace(parameters=[own, *takes.parameters.values()])
+    return forward
+
+
 def _home(root: nn.Module, parameter: nn.Parameter) -> tuple[dict[str, Any], str]:
     """The table and the name of a parameter in the modules of a function."""
     for _, part in named_modules(root):
@@ -229,23 +242,22 @@ def _innermost(function: Any) -> Any:
     return function
 
 
-def with_strangers(target: Any, input: Input, run: Callable[..., object]) -> nn.Module:
+def with_strangers(target: Any, run: Callable[..., object]) -> nn.Module:
     """The same as `as_module`, with the modules that only a run of a function can find among its children.
 
-    `run` runs the module on arguments without arithmetic; it is called for functions alone, with a `watch` as of
-    `trace`. A module that the function builds anew in each run stays its own business.
+    `run` runs the module without arithmetic; it is called for functions alone, with a `watch` as of `trace`. A module
+    that the function builds anew in each run stays its own business.
     """
     module = as_module(target)
     if not isinstance(module, _Function) or module is target:
         return module
-    args, kwargs = arguments_of(input, module)
     strangers: list[nn.Module] = []
-    run(module, args, kwargs, watch=partial(_finding, strangers))
+    run(module, watch=partial(_finding, strangers))
     if strangers:
         for stranger in strangers:
             _adopt(module, stranger)
         ran: set[int] = set()
-        run(module, args, kwargs, watch=partial(_meeting, ran))
+        run(module, watch=partial(_meeting, ran))
         for name, child in [*module._modules.items()]:
             if any(child is stranger for stranger in strangers) and id(child) not in ran:
                 del module._modules[name]

@@ -8,16 +8,17 @@ the module asks for values, the next engine is tried. The place of an error deci
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
 from ..core.errors import ForwardError, TraceError
-from .engines import Rung
+from .advice import advice_on
+from .engines import Rung, elsewhere
 from .guard.distributed import ShardedError
 from .inputs import specs_of
 from .origin import Failure, first_line
-from .uncountable import Unknown
+from .uncountable import AbsentDevice, Unknown
 
 __all__ = ["Failed", "climb"]
 
@@ -35,19 +36,50 @@ class Failed(Exception):
 Outcome = tuple[Rung, Failure | Unknown]
 
 
-def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[[Rung], ResultT]) -> ResultT:
+def climb(
+    module: nn.Module,
+    arguments: tuple[Any, Any],
+    ladder: Iterable[Rung],
+    engine: str,
+    run: Callable[[Rung], ResultT],
+) -> ResultT:
     """The result of the first attempt that succeeds; `engine` is "auto" or the name of the engine to try.
+
+    `arguments` are those of the module, positional ones and keywords, for advice on an error.
 
     Raises:
         ForwardError: the module itself raises.
         TraceError: no engine could run it.
     """
+    rungs = tuple(ladder)
+    try:
+        return _climb(module, arguments, rungs, engine, run)
+    except AbsentDevice:
+        pass  # outside of this clause, so that a later error has no context
+    try:
+        return _climb(module, arguments, map(elsewhere, rungs), engine, run)
+    except AbsentDevice as absent:
+        raise TraceError(
+            f"{type(module).__name__} asks for {absent.device}, which is not here",
+            [
+                ("in", absent.layer),
+                ("seen", f"torch.{absent.device}.is_available() is False"),
+                ("fix", "count it where there is one, or let the module take its device from its input: x.device"),
+            ],
+        ) from None
+
+
+def _climb(
+    module: nn.Module, arguments: tuple[Any, Any], ladder: Iterable[Rung], engine: str, run: Callable[[Rung], ResultT]
+) -> ResultT:
     outcomes: list[Outcome] = []
     try:
         for rung in ladder:
             if engine in ("auto", rung.name) and _serves(rung, outcomes):
                 try:
                     return run(rung)
+                except AbsentDevice:
+                    raise
                 except Unknown as unknown:
                     outcomes.append((rung, unknown))
                 except Failed as failed:
@@ -59,7 +91,7 @@ def climb(module: nn.Module, ladder: Iterable[Rung], engine: str, run: Callable[
         failure = _own(outcomes)
         if failure is not None:
             try:
-                raise forward_error(module, failure) from failure.error
+                raise forward_error(module, failure, arguments) from failure.error
             finally:
                 del failure
         raise TraceError(
@@ -120,19 +152,12 @@ def _own(outcomes: list[Outcome]) -> Failure | None:
     return shown[-1] if shown else failures[-1 if real else 0]
 
 
-_NORMS = "_verify_batch_size"  # torch's function that requires several values per channel
-
-
-def forward_error(module: nn.Module, failure: Failure) -> ForwardError:
-    """The module's own error, with its layer; advice only if an operator or a layer of torch rejects its input."""
+def forward_error(module: nn.Module, failure: Failure, arguments: tuple[Any, Any] = ((), {})) -> ForwardError:
+    """The module's own error, with its layer, and advice where the cause is known."""
     details = [("in", f"{failure.layer or 'the model itself'} ({type(failure.module).__name__})")]
     seen = ", ".join(map(str, specs_of(failure.given)))
     if seen:
         details.append(("given", seen))
-    if failure.function == _NORMS:
-        fix = "a norm in training needs several values per channel: give a larger batch or clip, or call .eval()"
-        details.append(("fix", fix))
-    elif failure.refuses_input:
-        details.append(("fix", "check the input's shape against what this layer needs"))
+    details += advice_on(failure, module, arguments)
     message = f"{type(module).__name__} raised {type(failure.error).__name__}: {first_line(failure.error)}"
     return ForwardError(message, details)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -18,18 +18,20 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..core.ops import TensorSpec
+from .absent_devices import redirected, without_absent_devices
 from .attribution import ModulePath
 from .differentiable import Differentiable, plain_kernels
 from .guard.keeper import Keeper
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
+from .layout import layout_of
 from .meta import KNOWN_LIMIT, LARGE_KNOWN_LIMIT, Calls, MetaMode
 from .mode import RecordingMode
 from .native import NativeMode
-from .torch_private import FAKE_TENSOR_LOG, fake_tensors, refuse_data_pointers
+from .torch_private import FAKE_TENSOR_LOG, fake_tensors, is_fake, refuse_data_pointers
 from .uncountable import Unknown, refuse_tensor
 
-__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "real_input"]
+__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "elsewhere", "real_input"]
 
 _SEED = 0
 
@@ -74,7 +76,7 @@ def _meta(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
 def _meta_again(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
     """Slower, but more values are known: masks as large as an image, and literals on an unknown tensor's device."""
     mode = MetaMode(path, LARGE_KNOWN_LIMIT, calls, keeper)
-    return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _LiteralsStay())
+    return Start(mode, lambda value: _meta_input(value, LARGE_KNOWN_LIMIT), _both(_LiteralsStay(), redirected()))
 
 
 class _LiteralsStay(TorchFunctionMode):
@@ -94,12 +96,16 @@ def _meta_input(value: torch.Tensor | TensorSpec, known_limit: int) -> torch.Ten
         return _empty(spec, "meta") if isinstance(value, TensorSpec) else _on_meta(value)
     if isinstance(value, TensorSpec):
         return torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
-    return value.detach().cpu().clone() if not value.is_meta else value
+    return value.detach().cpu().clone() if _has_data(value) else _on_meta(value)
 
 
 def _on_meta(value: torch.Tensor) -> torch.Tensor:
-    meta = meta_like(value)
-    return meta if isinstance(meta, torch.Tensor) else value
+    meta: torch.Tensor = layout_of(value).empty() if value.is_meta else meta_like(value)  # never the caller's own
+    return meta
+
+
+def _has_data(value: torch.Tensor) -> bool:
+    return not value.is_meta and not is_fake(value)
 
 
 def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
@@ -107,7 +113,10 @@ def _empty(spec: TensorSpec, device: Any) -> torch.Tensor:
 
 
 def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
-    """Fake tensors have a device and no data. Real tensors are replaced, since torch would write to them."""
+    """Fake tensors have a device and no data. Real tensors are replaced, since torch would write to them.
+
+    Fake tensors could be on a device that is not here, but then not meet the weights.
+    """
     FakeTensor, FakeTensorMode = fake_tensors()
 
     device = _device_of(module)
@@ -121,10 +130,15 @@ def _fake(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
             mode.sources.made((fakes[id(value)][1],))
         return fakes[id(value)][1]
 
+    def given(value: Any) -> Any:
+        tensor = _fake_input(value, device)
+        mode.sources.made((tensor,))
+        return tensor
+
     mode = NativeMode(path, lambda values: map_tensors(fake, values), keeper)
     faking = FakeTensorMode(allow_non_fake_inputs=True)
     refuse_data_pointers(faking)
-    return Start(mode, lambda value: fake(tensor_spec(value)), _silently(faking))
+    return Start(mode, given, _both(_silently(faking), redirected()))
 
 
 @contextmanager
@@ -139,9 +153,15 @@ def _silently(below: AbstractContextManager[Any]) -> Iterator[None]:
         log.disabled = before
 
 
-def _fake_like(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
+def _fake_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
+    """A tensor of the caller's on the device of the weights."""
     if isinstance(value, TensorSpec):
         return _empty(value, device)
+    refuse_tensor(value, "an argument")
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
+
+
+def _fake_like(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     refuse_tensor(value, "an argument")
     where = device if value.is_meta else value.device
     with torch.inference_mode(value.is_inference()):  # torch requires the inference mode of the source
@@ -153,12 +173,12 @@ def _real(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> 
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise Unknown("the module has no weights (it is on the meta device)")
     device = _device_of(module)
-    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device))
+    return Start(NativeMode(path, keeper=keeper), lambda value: real_input(value, device), redirected())
 
 
 def real_input(value: torch.Tensor | TensorSpec, device: torch.device) -> torch.Tensor:
     """A real tensor on `device`: a copy of the caller's, or random numbers of a given shape (indices: zeros)."""
-    if isinstance(value, torch.Tensor) and not value.is_meta:
+    if isinstance(value, torch.Tensor) and _has_data(value):
         return value.detach().clone().to(device)
     spec = tensor_spec(value)
     dtype = getattr(torch, spec.dtype)
@@ -193,6 +213,22 @@ def _saving(start: Starter) -> Starter:
         return begun._replace(below=Differentiable(begun.below), inference=False, training=True)
 
     return started
+
+
+def elsewhere(rung: Rung) -> Rung:
+    """The same engine for a module that asks for an accelerator which is not here."""
+
+    def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
+        begun = rung.start(module, path, calls, keeper)
+        return begun._replace(below=_both(begun.below, without_absent_devices()))
+
+    return replace(rung, start=started)
+
+
+@contextmanager
+def _both(below: AbstractContextManager[Any], above: AbstractContextManager[Any]) -> Iterator[None]:
+    with below, above:
+        yield
 
 
 def _device_of(module: nn.Module) -> torch.device:

@@ -28,13 +28,14 @@ from .callables import as_module
 from .climbing import climb
 from .dataflow import DataflowRecorder
 from .engines import ENGINES, LADDER, SAVING, Rung, Start
-from .inputs import map_tensors, specs_of
+from .holders import substituted, tensors_within
+from .inputs import specs_of
 from .results import drain
 from .stand_ins import stand_in
 from .uncountable import Unknown
 from .walk import Inventory
 
-__all__ = ["trace"]
+__all__ = ["Watch", "trace"]
 
 Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
@@ -85,7 +86,7 @@ def trace(
         return traced
 
     with anew(not fast):
-        return climb(module, SAVING if saving else LADDER, engine, run)
+        return climb(module, arguments, SAVING if saving else LADDER, engine, run)
 
 
 def _run(
@@ -103,21 +104,22 @@ def _run(
         follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops) if dataflow else None
         begun.mode.inference = begun.inference
         with torch.inference_mode(begun.inference), begun.below:
-            inputs = map_tensors(begun.make, (args, kwargs))
-            begun.mode.given(inputs)
+            inputs = substituted(begun.make, (args, kwargs))
+            tensors = tensors_within(inputs)
+            begun.mode.given(tensors)
             if follower is not None:
-                follower.inputs(inputs)
+                follower.inputs(tensors)
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
                 stand_in(module, rung.name, begun.make)
             if begun.training:
                 module.train()
-            with begun.mode, watch(path, inputs) if watch else nullcontext():
+            with begun.mode, watch(path, tensors) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)
-        return specs_of(*inputs), result, follower
+        return specs_of(tensors), result, follower
 
     (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None

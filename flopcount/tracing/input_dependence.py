@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from ..core.protocol import layout_of
 from .attribution import ModulePath
 from .dependences import Call, Rule, rule_of
 from .inputs import tensors_of
@@ -29,7 +30,6 @@ __all__ = ["AXES", "DependenceMode", "InputDependence", "Lost", "Seen"]
 AXES = ("T", "H", "W")
 _NEW = re.compile(r"aten\.(new_\w+|\w+_like|empty\w*|zero_|fill_|normal_|uniform_|bernoulli_|random_|exponential_)$")
 _COPY = torch.ops.aten.copy_.default
-_COLOURS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,7 +272,7 @@ def _seed(tensors: Sequence[Tensor]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     places: list[tuple[Tensor, tuple[int, ...]]] = []
     for tensor in tensors:
         if tensor.is_floating_point() and tensor.ndim in (4, 5):
-            frames_first = tensor.ndim == 5 and tensor.shape[1] not in _COLOURS and tensor.shape[2] in _COLOURS
+            frames_first = layout_of(tensor.shape) == "BTCHW"
             places.append((tensor, (1, 3, 4) if frames_first else tuple(range(2, tensor.ndim))))
     count = max((len(dims) for _, dims in places), default=0)
     if not count:

@@ -38,8 +38,8 @@ class Failure:
 
     `code` and `line` are the innermost place in the caller's code. `by_caller`: the caller's code raised it, not an
     operator or torch; `by_python`: Python itself raised it (a `raise`, a missing key), not compiled code that it
-    called; `by_raise`: a `raise` statement raised it; `by_operator`: an operator of torch raised it. `function` and
-    `file` are the place of the error.
+    called; `by_raise`: a `raise` statement raised it; `by_operator`: an operator of torch raised it. `unpacks`: the
+    values that an assignment in Python wanted, if it raised it. `function` and `file` are the place of the error.
     """
 
     error: BaseException
@@ -52,6 +52,7 @@ class Failure:
     by_python: bool
     by_raise: bool
     by_operator: bool
+    unpacks: int
     function: str
     file: str
 
@@ -84,7 +85,7 @@ class Failure:
 
 def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple[Any, ...]) -> Failure:
     """The origin of an exception that a traced module raised."""
-    steps = list(_steps(error.__traceback__))
+    steps = [step for step in _steps(error.__traceback__) if not _passes_on(step)]
     last = steps[-1] if steps else None
     theirs = [step for step in _before_dispatch(steps) if _is_callers(step)]
     place = theirs[-1] if theirs else next(reversed(_before_dispatch(steps)), None)
@@ -99,6 +100,7 @@ def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple
         by_python=last is not None and "CALL" not in _stopped_at(last),
         by_raise=last is not None and _stopped_at(last).startswith("RAISE"),
         by_operator=any(step.tb_frame.f_code.co_name == _DISPATCH for step in steps),
+        unpacks=_unpacked_by(last) if last is not None else 0,
         function=last.tb_frame.f_code.co_name if last else "",
         file=_file(last) if last else "",
     )
@@ -160,6 +162,11 @@ def _before_dispatch(steps: list[TracebackType]) -> list[TracebackType]:
     return steps[begun:ended]
 
 
+def _passes_on(step: TracebackType) -> bool:
+    """Whether this is a mode of flopcount's between the caller's code and torch."""
+    return step.tb_frame.f_code.co_name == "__torch_function__" and _file(step).startswith(_OURS)
+
+
 def _is_callers(step: TracebackType) -> bool:
     return not _file(step).startswith((_OURS, _TORCHS))
 
@@ -170,12 +177,19 @@ def _file(step: TracebackType) -> str:
 
 def _stopped_at(step: TracebackType) -> str:
     """The instruction that raised; if it is a call without a frame of its own, compiled code raised."""
-    return _opcodes(step.tb_frame.f_code).get(step.tb_lasti, "")
+    instruction = _instructions(step.tb_frame.f_code).get(step.tb_lasti)
+    return instruction.opname if instruction else ""
+
+
+def _unpacked_by(step: TracebackType) -> int:
+    """How many values the instruction that raised takes apart."""
+    instruction = _instructions(step.tb_frame.f_code).get(step.tb_lasti)
+    return int(instruction.argval) if instruction and instruction.opname == "UNPACK_SEQUENCE" else 0
 
 
 @cache
-def _opcodes(code: CodeType) -> dict[int, str]:
-    return {instruction.offset: instruction.opname for instruction in dis.get_instructions(code)}
+def _instructions(code: CodeType) -> dict[int, dis.Instruction]:
+    return {instruction.offset: instruction for instruction in dis.get_instructions(code)}
 
 
 @cache

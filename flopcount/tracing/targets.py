@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import nn
 
+from .arguments import Input, settled
 from .callables import with_strangers
-from .forward import trace
+from .forward import Watch, trace
 from .guard.threads import TURN
-from .inputs import Input
 
 __all__ = ["module_of"]
 
@@ -24,5 +23,10 @@ def module_of(target: Any, input: Input, engine: str = "auto") -> nn.Module:
         InputError: it cannot be called, or is a class, a name or an exported program.
         FlopcountError: as `trace`.
     """
+
+    def run(module: nn.Module, watch: Watch) -> object:
+        taken = settled(input, module, engine)
+        return trace(module, taken.args, taken.kwargs, engine=engine, watch=watch)
+
     with TURN:
-        return with_strangers(target, input, partial(trace, engine=engine))
+        return with_strangers(target, run)

@@ -24,6 +24,7 @@ __all__ = [
     "COMPILED_UNDER_HOOKS",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
+    "NO_CLASS",
     "READ_NUMBER",
     "SHARDED",
     "SHARDING",
@@ -52,6 +53,7 @@ __all__ = [
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
     "is_compiled",
+    "is_fake",
     "loaded_wrappers",
     "memory_id",
     "next_node_number",
@@ -95,6 +97,9 @@ COMPILED_UNDER_HOOKS = r"Using `torch\.compile\(module\)` when there are global 
 """The warning, as a pattern, that a compiled module gives when hooks of all modules follow it."""
 
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
+NO_CLASS = (("_utils.py",), "err_fn")
+"""The place where torch raises for a class of an accelerator that it is built without: a file and a function."""
+
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
 
@@ -170,6 +175,12 @@ def fake_tensors() -> tuple[Any, Any]:
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
     return FakeTensor, FakeTensorMode
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a fake one, of whichever mode, without loading what makes them."""
+    loaded = sys.modules.get(FAKE_TENSOR_LOG)
+    return loaded is not None and isinstance(tensor, loaded.FakeTensor)
 
 
 def has_kernel(operator: OpOverload, key: str) -> bool:

@@ -25,7 +25,8 @@ from .attribution import ModulePath
 from .climbing import climb
 from .differentiable import plain_kernels
 from .engines import LADDER, Rung, Start
-from .inputs import map_tensors, specs_of, tensor_spec
+from .holders import substituted, tensors_within
+from .inputs import specs_of, tensor_spec
 from .meta import MetaMode
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
@@ -60,7 +61,7 @@ def trace_training(
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
-    batch: int = 1,
+    batch: int | None = 1,
     streams: Sequence[str] = (),
     engine: str = "auto",
 ) -> TrainingTrace:
@@ -68,9 +69,10 @@ def trace_training(
 
     Arguments:
         module: any nn.Module; parameters without `requires_grad` are frozen.
-        args: positional arguments, tensors or TensorSpecs in nested containers. They get no gradient.
+        args: positional arguments, tensors or TensorSpecs in nested containers. One gets a gradient only if
+            it requires it.
         kwargs: keyword arguments, likewise.
-        batch: samples in the input.
+        batch: samples in the input; None where that is unknown.
         streams: submodules with a loss of their own, each differentiated alone.
         engine: as for `trace`.
 
@@ -86,7 +88,7 @@ def trace_training(
 
         return attempt(module, path, rung, step)[0]
 
-    return climb(module, _LADDER, engine, run)
+    return climb(module, (args, kwargs or {}), _LADDER, engine, run)
 
 
 class _Step(NamedTuple):
@@ -98,15 +100,16 @@ class _Step(NamedTuple):
 
 
 def _step(
-    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, streams: Sequence[str]
+    step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, streams: Sequence[str]
 ) -> TrainingTrace:
     module, begun = step.module, step.begun
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        given, keywords = map_tensors(begun.make, (args, kwargs))
-        begun.mode.given((given, keywords))
-        recorder.inputs((given, keywords))
+        given, keywords = substituted(begun.make, (args, kwargs))
+        tensors = tensors_within(given, keywords)
+        begun.mode.given(tensors)
+        recorder.inputs(tensors)
         stand_in(module, step.engine, begun.make, recorder.parameter)
         step.path.mark()
         with _outputs_of(module, streams) as apart, begun.mode, recorder:
@@ -139,7 +142,7 @@ def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list
             hook.remove()
 
 
-def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
+def _loss(output: Any, batch: int | None) -> tuple[torch.Tensor | None, str]:
     """Cross entropy on outputs in the shape of class scores, else the sum of all outputs."""
     floats = [tensor for tensor in _tensors(output) if tensor.is_floating_point() or tensor.is_complex()]
     scores = [tensor for tensor in floats if tensor.ndim == 2 and tensor.shape[0] == batch]
@@ -152,7 +155,8 @@ def _loss(output: Any, batch: int) -> tuple[torch.Tensor | None, str]:
     if not floats:
         return None, "none: the module returns no floating-point tensor"
     sums = [(tensor.abs() if tensor.is_complex() else tensor).sum() for tensor in floats]
-    return _total(sums), "sum of the outputs, none of which has the shape (batch, classes)"
+    why = "none of which has the shape (batch, classes)" if batch is not None else "since the batch is unknown"
+    return _total(sums), f"sum of the outputs, {why}"
 
 
 def _total(terms: list[torch.Tensor]) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-__all__ = ["Uncountable", "Unknown", "are_countable", "noted", "refuse_operator", "refuse_tensor"]
+__all__ = ["AbsentDevice", "Uncountable", "Unknown", "are_countable", "noted", "refuse_operator", "refuse_tensor"]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse tensor saves depends on its values",
@@ -33,6 +33,14 @@ class Unknown(Exception):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         noted(self)
+
+
+class AbsentDevice(Unknown):
+    """The module asks for an accelerator that this machine, or this torch, does not have."""
+
+    def __init__(self, device: str, layer: str) -> None:
+        self.device, self.layer = device, layer
+        super().__init__(f"the module asks for {device}, which is not here")
 
 
 def noted(error: Exception) -> Exception:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import NoReturn, Self
 
 from ..core.amount import Amount, amount_of, summed
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Phase
 from ..core.result import Result
+from ..core.units import times
 from ..tracing.phases import LOSS
 from .optimizers import Optimizer
 
@@ -150,10 +151,10 @@ class Step:
 
     @property
     def run(self) -> Run | None:
-        """The whole run, if epochs and samples are known; an epoch takes ceil(samples / batch) steps."""
-        if self.epochs is None or self.samples is None:
-            return None
+        """The whole run, if epochs, samples and batch are known; an epoch takes ceil(samples / batch) steps."""
         batch = self.forward_report.input.batch
+        if self.epochs is None or self.samples is None or batch is None:
+            return None
         steps = self.epochs * -(-self.samples // batch)
         per_batch = summed(self.phases[phase] for phase in Phase if phase is not Phase.OPTIMIZER).growing("batch")
         cost = per_batch * (self.epochs * self.samples) // batch + self.optimizer_step * steps
@@ -163,12 +164,24 @@ class Step:
         """The same with a whole run of `epochs` over a data set of `samples` clips.
 
         Raises:
-            InputError: epochs or samples are not whole numbers above 0.
+            InputError: epochs or samples are not whole numbers above 0, or the batch is unknown.
         """
+        if self.forward_report.input.batch is None:
+            self._refuse_run()
         for name, value in (("epochs", epochs), ("samples", samples)):
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} is {value!r}", [("fix", "give a whole number above 0")])
         return replace(self, epochs=epochs, samples=samples)
+
+    def _refuse_run(self) -> NoReturn:
+        """Without a batch nobody knows how many samples a step sees."""
+        shapes = ", ".join(times(shape) for shape in self.forward_report.input.shapes if shape)
+        why = "a run over samples needs the batch, and the inputs share none"
+        details = [
+            *([("seen", shapes)] if shapes else []),
+            ("fix", "say how many samples they hold: batch= or --batch"),
+        ]
+        raise InputError(why, details)
 
 
 def by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:

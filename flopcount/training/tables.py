@@ -131,8 +131,9 @@ def notes(training: Step) -> tuple[str, ...]:
     """The lines under every table: gaps, totals, losses, parameters, the whole run, the convention."""
     result = training.forward_report
     lines = [*missing_lines(training.step), f"step: {cost_text(training.total)}", *_phase_lines(training)]
-    if result.input.batch > 1:
-        lines.append(f"per sample (batch {result.input.batch}): {cost_text(training.total // result.input.batch)}")
+    batch = result.input.batch
+    if batch is not None and batch != 1:
+        lines.append(f"per sample (batch {batch}): {cost_text(training.total // batch)}")
     lines += [f"loss: {loss}" for loss in training.losses]
     if training.streams:
         lines.append(
@@ -140,8 +141,8 @@ def notes(training: Step) -> tuple[str, ...]:
             "fusion, whose forward is counted"
         )
     lines += _parameter_lines(training, result)
-    if training.run is not None:
-        lines += _run_lines(training.run, result.input.batch)
+    if training.run is not None and batch is not None:
+        lines += _run_lines(training.run, batch)
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     again = "; recomputed is what checkpoints compute a second time" if training.recomputation.total_flops else ""
     lines.append(f"by input and by weight are the two parts of the backward; ratio is backward over forward{again}")

@@ -23,8 +23,9 @@ from flopcount.models import CARDS, create_model
 from flopcount.models.by_name import input_of
 from flopcount.models.loading import find_model
 from flopcount.output.terminal import terminal
+from flopcount.tracing.arguments import arguments_of
 from flopcount.tracing.engines import real_input
-from flopcount.tracing.inputs import arguments_of, map_tensors
+from flopcount.tracing.inputs import map_tensors
 
 N = 4 * 6  # bytes of a float32 tensor of 6 elements, the unit of the hand counts
 

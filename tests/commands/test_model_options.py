@@ -15,7 +15,7 @@ from flopcount import InputError, TensorSpec, count_model
 from flopcount.cli import app
 
 OPTIONS = ("--clip", "--batch", "--dtype", "--input", "--num-classes", "--set")
-TAKE_NO_MODEL = {"survey", "list", "rules"}
+TAKE_NO_MODEL = {"clip", "survey", "list", "rules"}
 ALL = {name: command.params for name, command in typer.main.get_command(app).commands.items()}
 COMMANDS = sorted(set(ALL) - TAKE_NO_MODEL)
 MOSTLY_SLOW = [pytest.param(name, marks=[] if name in ("model", "diff") else pytest.mark.slow) for name in COMMANDS]

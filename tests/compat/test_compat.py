@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import flopcount.compat
 from flopcount import InputError, count_flops
-from flopcount.compat import FlopCountAnalysis, fvcore, mmengine, profile, ptflops, thop
+from flopcount.compat import FlopCountAnalysis, fvcore, mmengine, profile, ptflops, thop, torchinfo
 from flopcount.crosscheck.peer import quiet
 from flopcount.models.torchvision_operators import ready_torchvision
 
@@ -97,10 +97,10 @@ def untouched():
 
 
 def test_names_of_one_import_line():
-    offered = {*fvcore.__all__, *thop.__all__, *ptflops.__all__}
+    offered = {*fvcore.__all__, *thop.__all__, *ptflops.__all__, *torchinfo.__all__}
     assert set(flopcount.compat.__all__) == offered
     for name in offered - {"get_model_complexity_info"}:  # which decides between ptflops and mmengine
-        (home,) = (module for module in (fvcore, thop, ptflops) if name in module.__all__)
+        (home,) = (module for module in (fvcore, thop, ptflops, torchinfo) if name in module.__all__)
         assert getattr(flopcount.compat, name) is getattr(home, name)
     macs, params = flopcount.compat.get_model_complexity_info(cnn(), (3, 8, 8), print_per_layer_stat=False)
     assert (macs, params) == ("7.58 KMac", "615")
@@ -110,7 +110,8 @@ def test_names_of_one_import_line():
 
 def test_importing_them_imports_none_of_the_tools():
     before = set(sys.modules)
-    code = "import sys, flopcount.compat; assert not {'fvcore', 'thop', 'ptflops', 'mmengine'} & set(sys.modules)"
+    tools = {"fvcore", "thop", "ptflops", "mmengine", "torchinfo"}
+    code = f"import sys, flopcount.compat; assert not {tools} & set(sys.modules)"
     import subprocess
 
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -142,6 +143,7 @@ def test_fvcore_agrees_on_a_cnn_in_every_view(rank, batch, untouched):
     giga, unknown = fvcore.flop_count(model, (x,))
     assert giga == real.flop_count(cnn(rank), (x,))[0]
     assert (type(giga), type(unknown)) == (defaultdict, Counter)
+    assert fvcore.activation_count(model, (x,))[0] == real.activation_count(cnn(rank), (x,))[0]
 
 
 @pytest.mark.parametrize("name", ["FlopCountAnalysis", "ActivationCountAnalysis"])
@@ -482,3 +484,53 @@ def test_no_warning_escapes_without_a_reason():
         warnings.simplefilter("error")
         mmengine.get_model_complexity_info(cnn(), (3, 8, 8))
         profile(cnn(), ((1, 3, 8, 8),), verbose=False)
+
+
+# torchinfo
+
+
+def test_torchinfo_agrees_where_there_is_no_bias(untouched, capsys):
+    model, x = untouched(cnn(bias=False)), clip(2, 2)
+    theirs = tool("torchinfo").summary(cnn(bias=False), input_data=x, verbose=0)
+    for shape in ({"input_data": x}, {"input_data": [x]}, {"input_size": (2, 3, 8, 8)}, {"input_size": [(2, 3, 8, 8)]}):
+        ours = torchinfo.summary(model, **shape, verbose=0)
+        assert ours.total_mult_adds == theirs.total_mult_adds == 2 * cnn_macs(2)
+        assert (ours.total_params, ours.trainable_params) == (theirs.total_params, theirs.trainable_params)
+    assert capsys.readouterr().out == ""
+    ours = torchinfo.summary(model, (3, 8, 8), batch_dim=0)
+    assert (ours.total_mult_adds, ours.input_size) == (cnn_macs(2), [(1, 3, 8, 8)])
+    assert capsys.readouterr().out == f"{ours}\n"
+    assert "Conv2d" in str(ours)
+
+
+def test_summary_takes_dtypes_keywords_and_a_mode(untouched):
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.layer = nn.Embedding(5, 8), nn.Linear(8, 4)
+
+        def forward(self, places, *, twice=False):
+            y = self.layer(self.rows(places))
+            return self.layer(self.rows(places)) + y if twice or self.training else y
+
+    model = untouched(Rows().eval())
+    taken = {"input_size": (2, 3), "dtypes": [torch.int64], "verbose": 0}
+    assert torchinfo.summary(model, **taken).total_mult_adds == 6 * 32
+    assert torchinfo.summary(model, **taken, twice=True).total_mult_adds == 2 * 6 * 32
+    assert torchinfo.summary(model, **taken, mode="train").total_mult_adds == 2 * 6 * 32
+    for wrong in ({}, {"input_size": (2, 3), "input_data": torch.zeros(2, 3)}):
+        with pytest.raises(InputError, match="input_size and input_data are both"):
+            torchinfo.summary(model, **wrong)
+
+
+LINES = """
+from {} import FlopCountAnalysis, flop_count_table, flop_count_str, parameter_count, parameter_count_table
+from {} import ActivationCountAnalysis, activation_count, flop_count
+from {} import profile, clever_format
+from {} import get_model_complexity_info, flops_to_string, params_to_string
+from {} import summary, ModelStatistics
+"""
+
+
+def test_the_import_lines_of_other_tools():
+    exec(LINES.replace("{}", "flopcount.compat"))

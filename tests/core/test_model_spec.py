@@ -55,6 +55,17 @@ def test_what_contradicts_itself():
         ModelSpec("c3d", inputs=(("", spec),)).require_batch(2)
 
 
+def test_the_batch_of_inputs_is_what_they_share_or_what_the_caller_says():
+    patches, grid = TensorSpec((64, 48)), TensorSpec((1, 3))
+    assert ModelSpec("a:b", inputs=(("", patches), ("", grid))).batch_of_inputs(None) is None
+    several = ModelSpec("a:b", inputs=(("", patches),))
+    assert (several.batch_of_inputs(None), several.batch_of_inputs(4)) == (64, 4)
+    several.require_batch(4)  # 16 patches each
+    with pytest.raises(InputError, match="seen    a batch of 64"):
+        several.require_batch(3)
+    ModelSpec("a:b", inputs=(("", patches), ("", grid))).require_batch(3)  # nobody else knows
+
+
 def test_it_needs_no_torch():
     code = "import sys; from flopcount import ModelSpec, Protocol; ModelSpec.of('c3d', inputs=['1x3'])"
     code += "; Protocol(batch=2); assert 'torch' not in sys.modules"

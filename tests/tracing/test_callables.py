@@ -3,6 +3,7 @@
 import functools
 import types
 import weakref
+from collections import namedtuple
 
 import pytest
 import torch
@@ -396,3 +397,9 @@ def test_a_function_by_hand_of_everything():
 
 def by_default_of_eight(x, head=nn.Linear(8, 3)):  # noqa: B008
     return head(x)
+
+
+def test_a_named_tuple_is_read_as_the_function_takes_it():
+    pair = namedtuple("pair", "one other")(torch.ones(2, 3), torch.ones(3, 4))
+    assert count_flops(lambda both: both.one @ both.other, pair).macs == 24
+    assert count_flops(lambda one, other: one @ other, pair).macs == 24

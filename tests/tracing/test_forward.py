@@ -267,7 +267,7 @@ def test_the_error_of_a_nested_layer_names_it_and_what_it_was_given():
     assert str(caught.value).splitlines()[1:] == [
         "  in      1.1 (Linear)",
         "  given   f32[2,4]",
-        "  fix     check the input's shape against what this layer needs",
+        "  fix     Linear takes 5 features on the last axis, and it gets 4",
     ]
     assert str(caught.value).startswith("Sequential raised RuntimeError: ")
     assert isinstance(caught.value.__cause__, RuntimeError)

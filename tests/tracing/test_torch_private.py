@@ -252,9 +252,20 @@ def test_fake_tensors_say_where_a_value_is_missing():
         x = torch.ones(2)
     assert isinstance(x, fake_tensor)
     assert fake_tensor.__module__ == torch_private.FAKE_TENSOR_LOG
+    assert torch_private.is_fake(x)
+    assert not torch_private.is_fake(torch.ones(2))
     with mode, pytest.raises(Exception, match="nonzero") as raised:
         x.nonzero()
     assert type(raised.value).__module__.startswith(torch_private.WITHOUT_VALUES)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch has these classes here")
+def test_a_class_of_an_accelerator_that_is_not_here_raises_at_this_place():
+    with pytest.raises(RuntimeError) as raised:
+        torch.cuda.Event()
+    place = raised.traceback[-1]
+    file, function = torch_private.NO_CLASS
+    assert (place.path.parts[-1:], place.name) == (file, function)
 
 
 def test_operators_of_functions_can_be_called_instead_of_compiled():

@@ -51,7 +51,7 @@ class Slider:
 
 def model_section(cost: CostReport) -> dict[str, Any]:
     """One model's panel."""
-    report, form, batch = cost.report, cost.form, cost.report.input.batch
+    report, form = cost.report, cost.form
     warnings = tuple(missing_lines(report))
     operators = by_operator(report)
     return {
@@ -65,7 +65,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "notes": [note for note in operators.notes if note not in warnings],
         "sliders": [] if form is None else _sliders(form),
         "views": _views(report),
-        "per": ("per view", "per video") if batch == 1 else (f"{batch} clips at once", f"{batch} videos"),
+        "per": _per(report),
         "totals": list(_totals(report, form)),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),
@@ -133,6 +133,14 @@ def _sliders(form: ClosedForm) -> list[Slider]:
     return sliders
 
 
+def _per(report: Result) -> tuple[str, str]:
+    """What the two columns of totals are of: a view and a video, or several; or an input that is no clip."""
+    batch, clip = report.input.batch, report.input.clip
+    if clip is None or batch is None:
+        return ("the input" if batch is None else "per input" if batch == 1 else f"{batch} inputs at once"), "all views"
+    return ("per view", "per video") if batch == 1 else (f"{batch} clips at once", f"{batch} videos")
+
+
 def _views(report: Result) -> list[Slider]:
     views = report.views
     return [
@@ -172,7 +180,7 @@ def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
     return {
         "path": row.path or f"({report.model})",
         "type": row.type,
-        "output": output_of(row),
+        "output": output_of(row, report),
         "own": bool(row.own),
         "counts": [si(row.own[q.name], q.unit, blank=True) for q in columns()],
         "share": percent(part, whole) if part else "",

@@ -25,8 +25,9 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
         return
     table = form.table()
     how = "the model rebuilt for each clip" if form.rebuilt else "the model as it was built"
-    batch = {1: "one"}.get(cost.report.input.batch, cost.report.input.batch)
-    yield f"As a function of {', '.join(form.base)}, {how}; for a batch of {batch}."
+    batch = cost.report.input.batch
+    of = "" if batch is None else f"; for a batch of {'one' if batch == 1 else batch}"
+    yield f"As a function of {', '.join(form.base)}, {how}{of}."
     has = [quantity.name for quantity in counted() if quantity.name in form.parts]
     if has:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])

@@ -90,10 +90,9 @@ def asked_table(cost: CostReport) -> Table:
         rows.append(("source", f"[paper]({card.paper}), [code]({card.code})"))
     rows.append(("input", f"{shapes} {report.input.dtype}"))
     if clip is not None:
-        lines = describe_clip(clip, fps=report.input.fps, stride=report.input.stride).splitlines()
-        rows += [(name, text) for name, _, text in (line.partition(": ") for line in lines)]
-    count = report.views.count
-    rows.append(("views", f"{report.views} = {count} views of a video" if count > 1 else "one view of a video"))
+        rows.append(("clip", describe_clip(clip, fps=report.input.fps, stride=report.input.stride)))
+    if report.views.count > 1:
+        rows.append(("views", f"{report.views} = {report.views.count} views of a video"))
     rows += [("departs from the paper", text) for text in report.departures]
     rows.append(("convention", CONVENTION))
     if report.engine in ("fake", "real"):
@@ -102,14 +101,16 @@ def asked_table(cost: CostReport) -> Table:
 
 
 def cost_table(report: Result) -> Table:
-    """The totals: of the input where it is a batch, of a view, of a video; parameters and traffic below."""
+    """The totals: of the input where it is a batch, of a sample, of a video; parameters and traffic below."""
     amounts: list[tuple[str, Amount]] = []
-    if report.input.batch > 1:
-        amounts.append((f"the batch of {report.input.batch}", report.total))
-    amounts.append(("one view", report.per_sample))
-    if report.views.count > 1:
+    batch, several = report.input.batch, report.views.count > 1
+    if batch is not None and batch > 1:
+        amounts.append((f"the batch of {batch}", report.total))
+    one = "one view" if several else "one clip" if report.input.clip else "one sample"
+    amounts.append(("the input" if batch is None else one, report.per_view))
+    if several:
         amounts.append((f"a video, {report.views} = {report.views.count} views", report.per_video))
-    shown = [quantity for quantity in of_operators() if report.per_sample.knows(quantity)]
+    shown = [quantity for quantity in of_operators() if report.per_view.knows(quantity)]
     columns = (Column("cost of", "text"), *(Column(q.title, unit=q.unit) for q in shown), Column("MACs, exact"))
     rows = tuple((name, *(a[q.name] for q in shown), exact(a.macs)) for name, a in amounts)
     trainable = f", of which {exact(report.trainable_params)} are trainable"

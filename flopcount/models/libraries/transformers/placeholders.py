@@ -95,7 +95,7 @@ class _Counts(list[int]):
 def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
     """The number of features that the encoder returns for the whole batch."""
     from ....tracing import trace
-    from ....tracing.inputs import arguments_of
+    from ....tracing.arguments import arguments_of
 
     counts = _Counts()
 
