@@ -5,6 +5,7 @@ from .analysis.largest_batch import largest_batch as largest_batch
 from .analysis.largest_clip import largest_clips as largest_clips
 from .analysis.receptive_field import receptive_field as receptive_field
 from .analysis.streaming import streaming as streaming
+from .block import counting as counting
 from .core.errors import FlopcountError as FlopcountError
 from .core.errors import ForwardError as ForwardError
 from .core.errors import InputError as InputError

@@ -6,24 +6,24 @@ Readers are loaded when they are asked for: counting needs none of them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from torch import nn
-
 from .core.errors import InputError
+from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
 from .core.wording import sentence
+from .count import count, refuse_uncosted
 from .counted import Counted
-from .counting import count, refuse_uncosted, require_module
 from .models import recipe_of
 from .models.by_name import with_model
+from .tracing import module_of
 from .tracing.arguments import Input, arguments_of, settled
 
 if TYPE_CHECKING:
@@ -212,10 +212,10 @@ class Report(Result):
 
     def _counted_again(self, what: str) -> Counted:
         if self.counted is None:
-            raise InputError(
-                f"{what} cannot be computed: this report of {self.model} no longer has its module",
-                [("fix", "count it again")],
-            )
+            why = f"this report of {self.model} no longer has its module", "count it again"
+            if self.engine == "code":
+                why = "a block of code was counted, not a module", "count the module: count_flops(module, input)"
+            raise InputError(f"{what} cannot be computed: {why[0]}", [("fix", why[1])])
         return self.counted
 
     def _refuse_another(self) -> NoReturn:
@@ -243,7 +243,7 @@ _OF_FORWARD = ("macs", "other_flops")  # a form must equal these as they were co
 
 
 def count_flops(
-    module: nn.Module,
+    module: Callable[..., Any],
     input: Input,
     *,
     views: str | int | tuple[int, int] | Views | None = None,
@@ -265,7 +265,8 @@ def count_flops(
     """What one forward pass of `module` on `input` costs; nothing is computed and the module is untouched.
 
     Arguments:
-        module: any nn.Module, on any device, the meta device included.
+        module: any nn.Module, on any device, the meta device included; or anything else that is called with the input:
+            a method of a module (`model.encode_image`), a function or lambda that uses modules, a functools.partial.
         input: a tensor; a shape with batch such as (1, 3, 16, 112, 112); a TensorSpec(shape, dtype); a tuple of
             arguments; a list where the model takes one; any mapping of keyword arguments. Shapes may stand for
             tensors. Beside a tensor, whole numbers are a shape only if the module raises on them as numbers;
@@ -365,7 +366,7 @@ def report_of_model(spec: ModelSpec, protocol: Protocol, *, max_params: int | No
 
 
 def _report(
-    module: nn.Module,
+    module: Callable[..., Any],
     input: Input,
     protocol: Protocol,
     strict: bool = False,
@@ -375,8 +376,9 @@ def _report(
     readers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Report:
     """Count, training if it is asked for, and what the old keywords ask for."""
-    require_module(module)
     plan = _plan(*training)
+    with anew(not fast):
+        module = module_of(module, input, engine)
     counted = Counted(module, input, engine, fast, plan)
     with counted.prepared():
         counted.input = settled(input, module, engine)  # all that counts it again reads it alike

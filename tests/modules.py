@@ -45,3 +45,19 @@ def flops_by_torch(module, shapes):
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         bare(*(torch.empty(shape, device="meta") for shape in shapes))
     return counter.get_total_flops()
+
+
+def changes_of(modules, call):
+    """What a call gives, and the names of parameters and buffers that it changed: values, version, gradient, object."""
+
+    def state():
+        tensors = {f"{i}.{n}": t for i, m in enumerate(modules) for n, t in (*m.named_parameters(), *m.named_buffers())}
+        return {n: (t, t._version, t.grad, t.requires_grad) for n, t in tensors.items()}
+
+    before, random = state(), torch.get_rng_state()
+    values = {name: entry[0].detach().clone() for name, entry in before.items()}
+    result, after = call(), state()
+    same = {name for name in after if name in before and all(map(lambda a, b: a is b, after[name], before[name]))}
+    same = {name for name in same if torch.equal(after[name][0], values[name])}
+    changed = sorted({*before, *after} - same)
+    return result, changed + ([] if torch.equal(random, torch.get_rng_state()) else ["the random state"])

@@ -84,9 +84,9 @@ def test_any_option_is_taken_or_refused(views, stride, fps, batch):
 @given(inputs)
 @FEW
 def test_any_module_is_counted_or_refused(module):
-    if isinstance(module, nn.Module):
+    if callable(module):
         return
-    with pytest.raises(InputError, match=r"takes a torch\.nn\.Module, not a"):
+    with pytest.raises(InputError, match=r"takes a module or a callable, not (a|the)"):
         count_flops(module, (2, 3))
 
 

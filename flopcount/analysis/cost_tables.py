@@ -153,7 +153,7 @@ def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
         lines.append(f"values as given: {'; '.join(result.input.values)}")
     lines += [f"departs from the paper: {departure}" for departure in result.departures]
     lines.append(f"convention: {CONVENTION}")
-    if result.engine != "meta":
+    if result.engine in ("fake", "real"):
         lines.append(f"engine: {result.engine} tensors, since the module could not run on shapes alone")
     return tuple(lines)
 

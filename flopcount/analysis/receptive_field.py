@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.errors import InputError
 from ..core.units import times
-from ..tracing import TURN, trace
+from ..tracing import TURN, module_of, trace
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost, Seen
 from ..tracing.intervals import FAR, Intervals
@@ -115,7 +115,7 @@ def _fields_found(fields: dict[str, tuple[Field, ...]]) -> FieldsByModule:
     return FieldsByModule(lambda: fields)
 
 
-def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, ...]]:
+def receptive_field(module: Callable[..., Any], input: Input) -> dict[str, tuple[Field, ...]]:
     """The distinct fields of each module's output by its path ("" is the root), in the order of its calls.
 
     Arguments:
@@ -135,7 +135,7 @@ def receptive_field(module: nn.Module, input: Input) -> dict[str, tuple[Field, .
     return fields
 
 
-def follow(module: nn.Module, input: Input) -> DependenceMode:
+def follow(module: Callable[..., Any], input: Input) -> DependenceMode:
     """What everything depends on in one forward pass."""
     modes: list[DependenceMode] = []
 
@@ -144,6 +144,7 @@ def follow(module: nn.Module, input: Input) -> DependenceMode:
         return modes[-1]
 
     with TURN:
+        module = module_of(module, input)
         args, kwargs = arguments_of(input, module)
         trace(module, args, kwargs, watch=watch)
     mode = modes[-1]  # that of the engine that succeeded

@@ -7,7 +7,7 @@ step it says what prevents one: the first operator whose results depend on where
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -23,10 +23,10 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
 from ..core.wording import assumed_lines
-from ..counting import count
+from ..count import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
-from ..tracing import TURN, trace
+from ..tracing import TURN, module_of, trace
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
 from ..tracing.inputs import map_tensors, specs_of, tensor_spec
@@ -114,7 +114,7 @@ def _amount(amount: Amount) -> dict[str, int]:
     return {"macs": amount.macs, "flops": amount.flops, "other_flops": amount.other_flops}
 
 
-def streaming(module: nn.Module, input: Input, *, stride: int = 1, batch: int | None = None) -> Streaming:
+def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1, batch: int | None = None) -> Streaming:
     """What a step of `stride` new frames costs in steady state, or what prevents it.
 
     Arguments:
@@ -129,13 +129,14 @@ def streaming(module: nn.Module, input: Input, *, stride: int = 1, batch: int | 
     """
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"stride is {stride!r}", [("fix", "give at least one new frame per step")])
-    report = count(module, input, Protocol(batch=batch))
+    network = module_of(module, input)
+    report = count(network, input, Protocol(batch=batch))
     base = Streaming(report.model, report.input.clip, stride, report.per_view, assumed=report.assumed)
     if _is_image_network(report):
         one = base.clip or Clip(1, *report.input.shapes[0][-2:])
         return _stepped(replace(base, clip=one), report.per_view * stride, 0, "one frame")
-    if not isinstance(module, Streamable):
-        return _prevented(base, what_prevents(module, input, stride))
+    if not isinstance(module, Streamable):  # a method of one has no step of its own
+        return _prevented(base, what_prevents(network, input, stride))
     specs = specs_of(*arguments_of(input, module))
     if [spec.ndim for spec in specs] != [5]:
         shapes = ", ".join(times(spec.shape) for spec in specs)

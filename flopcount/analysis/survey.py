@@ -23,7 +23,7 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
 from ..core.wording import assumed_lines
-from ..counting import count_named
+from ..count import count_named
 from ..models import CARDS
 from ..models.library_registry import find_library
 

@@ -15,8 +15,6 @@ from functools import partial
 from itertools import islice, product
 from typing import Any, TypeAlias
 
-from torch import nn
-
 from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
@@ -25,9 +23,10 @@ from ..core.quantity import of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
-from ..counting import count, count_named
+from ..count import count, count_named
 from ..symbolic.axes import Axes
 from ..tracing import require_room, weighted, weightless
+from ..tracing.callables import as_module
 
 __all__ = ["Configuration", "SweepRow", "SweepRows", "build_of_zoo", "clip_axes", "sweep_rows"]
 
@@ -217,12 +216,12 @@ def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
     answer = weightless(build, **configuration)
     if isinstance(answer, Result):
         return answer
-    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], nn.Module)):
+    if not (isinstance(answer, tuple) and len(answer) == 2 and callable(answer[0])):
         raise InputError(f"the builder returned a {type(answer).__name__}", [("fix", "return (module, input)")])
     try:
         return count(*answer)
     except TraceError as error:  # it needs its weights
-        require_room(answer[0], error)
+        require_room(as_module(answer[0]), error)
         return count(*weighted(build, **configuration))
 
 

@@ -91,7 +91,7 @@ def explain(
     """Show the formula behind every number of a layer, with its numbers and its source."""
     with working(f"counting {spec.name}"):
         from ..analysis.explanation import explain as explained
-        from ..counting import count_named
+        from ..count import count_named
 
         explanation = explained(count_named(spec, protocol), layer)
     write(str(explanation))

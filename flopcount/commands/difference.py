@@ -46,7 +46,7 @@ def diff(
         options.refuse("is for models, and both sides are saved reports")
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared
-        from ..counting import count_named
+        from ..count import count_named
         from ..output.report_json_reader import read_report
 
         def counted(side: str) -> Counted:

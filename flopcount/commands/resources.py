@@ -60,7 +60,7 @@ def span(
     runs = [run for spec in specs for run in _at_lengths(spec, frames)]
     with progress("following", len(runs)) as step:
         from ..analysis.span import span_of, spans_table
-        from ..counting import count_named
+        from ..count import count_named
 
         spans = []
         for run in runs:
@@ -117,7 +117,7 @@ def memory(
         parse_bytes(memory)  # refused before anything is counted
     with working(f"following {spec.name}") as say:
         from ..analysis.memory import memory_of
-        from ..counting import count_named
+        from ..count import count_named
 
         usage = memory_of(count_named(spec, protocol, dataflow=True), kernels=kernels.value)
         table = usage.table(optimizer.value)
@@ -134,7 +134,7 @@ def _fits(spec: ModelSpec, memory: str, optimizer: str, kernels: str, say: Any) 
 
     from ..analysis.largest_batch import largest_batch
     from ..core.result import Result
-    from ..counting import count_named
+    from ..count import count_named
 
     @cache
     def count(batch: int) -> Result:

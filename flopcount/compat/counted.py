@@ -16,7 +16,7 @@ from torch import nn
 
 from ..core.wording import assumed_lines
 from ..report import Report, count_flops
-from ..tracing import trace
+from ..tracing import module_of, trace
 from ..tracing.arguments import Input, arguments_of
 
 __all__ = ["Hook", "counted_in_eval", "inclusive_macs", "tell_uncosted"]
@@ -37,6 +37,7 @@ def counted_in_eval(
 
     `attribute` is where a hook adds its count, `zero` what it starts from; `training` counts in training mode instead.
     """
+    model = module_of(model, input)
     with _in_mode(model, training):
         report = count_flops(model, input)
         amounts: dict[str, float] = {}

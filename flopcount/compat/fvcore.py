@@ -19,6 +19,7 @@ from ..core.errors import InputError
 from ..core.ops import CostedOp, Kind
 from ..report import Report, count_flops
 from ..tracing.arguments import Input
+from ..tracing.callables import as_module
 from .jit_values import handle_names, values_of
 
 __all__ = [
@@ -50,7 +51,7 @@ class _Analysis:
     """What fvcore's analyses have in common; `_amount` says what is counted of an operator."""
 
     def __init__(self, model: nn.Module, inputs: Input) -> None:
-        self._model = model
+        self._model = as_module(model)
         self._inputs = inputs
         self._handles: dict[str, Handle] = {}
         self._ignored: set[str] = set()

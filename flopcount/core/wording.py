@@ -14,7 +14,7 @@ __all__ = ["assumed_lines", "cost_text", "missing_lines", "sentence", "title", "
 def title(result: Result) -> str:
     """Model and input."""
     shapes = ", ".join(times(shape) for shape in result.input.shapes)
-    return f"{result.model} on {shapes} {result.input.dtype}"
+    return f"{result.model} on {shapes} {result.input.dtype}" if shapes else result.model
 
 
 def cost_text(cost: Amount) -> str:
@@ -60,7 +60,8 @@ def sentence(result: Result) -> str:
     Where the batch is unknown the numbers are those of the whole input, and the line says so.
     """
     cost = result.per_view
-    parts = [f"{decimals(cost.macs, 'MACs')} ({decimals(cost.flops, 'FLOPs')}) per {_unit(result)}"]
+    per = f" per {_unit(result)}" if result.input.shapes or result.input.clip else ""
+    parts = [f"{decimals(cost.macs, 'MACs')} ({decimals(cost.flops, 'FLOPs')}){per}"]
     if result.views.count > 1:
         parts.append(f"{result.views.count} views: {decimals(result.per_video.macs, 'MACs')} per video")
     missing = sum(row.calls for row in result.uncosted)

@@ -6,9 +6,10 @@ each from its own formula. What no cause explains is unexplained, and the check 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,10 +22,10 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import exact, si
 from ..core.wording import assumed_lines
-from ..counting import count
+from ..count import count
 from ..models.by_name import input_of
 from ..models.loading import find_model
-from ..tracing import weighted
+from ..tracing import module_of, weighted
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import preserved
@@ -177,7 +178,11 @@ def _signed(amount: int) -> str:
 
 
 def check(
-    module: nn.Module, input: Input, *, against: str | Sequence[str] = DEFAULT_TOOLS, device: str = "cpu"
+    module: Callable[..., Any],
+    input: Input,
+    *,
+    against: str | Sequence[str] = DEFAULT_TOOLS,
+    device: str = "cpu",
 ) -> Check:
     """Run a real module under other counters and explain every difference from our count.
 
@@ -192,6 +197,7 @@ def check(
             installed.
     """
     where, tools = _device(device), chosen(against)
+    module = module_of(module, input)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise InputError(
             "a check runs the module, but this one has no weights", [("fix", "build it outside torch.device('meta')")]

@@ -41,7 +41,7 @@ def report_schema() -> Schema:
         "unknown": _unknown(),
         "modules": _list(_module(), 'modules as in named_modules(); the whole model has the path ""'),
         "operators": _list(_operator(), "operators, each with all its calls"),
-        "engine": _text("what the forward pass ran on: meta, fake or real tensors"),
+        "engine": _text("what the forward pass ran on: meta, fake or real tensors; code for a block that ran itself"),
         "versions": {
             "type": "object",
             "additionalProperties": _text(),

@@ -172,7 +172,7 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
 
 
 def _counted(budget: Budget) -> Result:
-    from ..counting import count_named  # imports torch, which a mistyped budget does not need
+    from ..count import count_named  # imports torch, which a mistyped budget does not need
 
     try:
         return count_named(budget.model, budget.protocol)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
-from ..counting import count_named
+from ..count import count_named
 from ..facts import Published, ZooModel, classes_of, published, zoo_model
 from ..models import CARDS
 from ..models.cards import Card

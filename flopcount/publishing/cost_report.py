@@ -13,7 +13,7 @@ from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
-from ..counting import count_named
+from ..count import count_named
 from ..crosscheck import Check, check_model
 from ..models import CARDS
 from ..symbolic import ClosedForm, form_of_model

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
-from torch import nn
-
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.ops import TensorSpec
@@ -16,6 +14,8 @@ from ..core.protocol import Protocol
 from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import with_model
+from ..tracing import module_of
+from ..tracing.torch_private import class_name
 from .derivation import derived
 from .form import Form
 from .form_tables import by_module, by_quantity, to_json
@@ -54,7 +54,7 @@ class ClosedForm(Form):
 
 
 def closed_form(
-    module: nn.Module,
+    module: Callable[..., Any],
     input: Any,
     axes: str | Sequence[str] | None = None,
     *,
@@ -76,8 +76,9 @@ def closed_form(
         TraceError: the module needs weights or values that the caller does not give.
         UnknownNameError: the input does not have the axis.
     """
+    module = module_of(module, input)
     recipe = recipe_of(module)
-    name = recipe.name if recipe else type(module).__name__
+    name = recipe.name if recipe else class_name(module)
     return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
 
 

@@ -7,5 +7,6 @@ from .building import lightest, require_room, weighted, weightless
 from .engines import ENGINES
 from .forward import trace
 from .guard.threads import TURN
+from .targets import module_of
 
-__all__ = ["ENGINES", "TURN", "lightest", "require_room", "trace", "weighted", "weightless"]
+__all__ = ["ENGINES", "TURN", "lightest", "module_of", "require_room", "trace", "weighted", "weightless"]

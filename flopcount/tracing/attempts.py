@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -17,9 +18,10 @@ from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
 from .absent_devices import absent_device_of
 from .attribution import ModulePath
+from .blocks import BlockMode
 from .climbing import Failed
 from .engines import Rung, Start
-from .guard.distributed import refuse_shards
+from .guard.distributed import refuse_shards, unsharded
 from .guard.exits import leaving
 from .guard.held import Held
 from .guard.keeper import Keeper
@@ -29,7 +31,7 @@ from .holders import tensors_within
 from .invented import ELSEWHERE, fix_random_numbers, is_random_elsewhere
 from .mode import RecordingMode
 from .origin import failure_of, first_line, lacks_data
-from .torch_private import DYNAMO, current_dispatch_modes, disable_current_modes
+from .torch_private import COMPILED_UNDER_HOOKS, DYNAMO, current_dispatch_modes, disable_current_modes
 from .uncountable import AbsentDevice, Uncountable, Unknown, are_countable, refuse_tensor
 from .walk import Inventory
 
@@ -58,14 +60,18 @@ def attempt(
     with TURN, _set_aside(), _uncompiled(), collection:
         everything = (*owned.parameters, *owned.buffers)
         held = Held([part for _, part in owned.modules], everything)
-        refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True)
+        whole = rung.name == "meta"
+        refuse_shards(module, owned, (*everything, *held.tensors), of_parts=True, whole=whole)
         kept = preserved(module, real=rung.real, owned=owned, held=held, watches=False)
         with kept as lazy, path, watched_threads(name) as beside:
+            processes = unsharded(owned) if whole else 1
             with _apart(beside.owner):
                 begun = rung.start(module, path, calls(torch.get_default_dtype()), keeper)
             fix_random_numbers()  # later than what the engine itself imports
             begun.mode.their_tensors = lambda: [t for t in (*everything, *held.tensors) if id(t) not in owned.lazy]
             begun.mode.has_optimizer = held.has_optimizer
+            if processes > 1:
+                begun.mode.assume(f"the work of all {processes} processes that share the module counts together")
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
             with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(begun.mode, rung, beside):
                 with leaving(begun.mode), beside.going_on(begun.mode):
@@ -183,14 +189,20 @@ def _raise_what_was_caught(thread: int) -> None:
 
 
 def _set_aside() -> Any:
-    """Disable the modes of an outer count; a caller's own modes stay."""
-    modes = current_dispatch_modes()
-    return disable_current_modes() if any(isinstance(mode, RecordingMode) for mode in modes) else nullcontext()
+    """Disable the modes of an outer count or block; a caller's own modes stay."""
+    outer = any(isinstance(mode, (RecordingMode, BlockMode)) for mode in current_dispatch_modes())
+    return disable_current_modes() if outer else nullcontext()
 
 
-def _uncompiled() -> Any:
-    """Run compiled modules uncompiled; Dynamo would trace through this trace itself."""
-    return torch.compiler.set_stance("force_eager") if DYNAMO in sys.modules else nullcontext()
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run compiled modules uncompiled; Dynamo would trace through this trace itself, and warns of its hooks."""
+    if DYNAMO not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=COMPILED_UNDER_HOOKS)
+        yield
 
 
 def refuse_uncountable(module: nn.Module, owned: Inventory, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from .results import contents_of
 from .torch_private import hooks_with_kwargs
 from .walk import Inventory
 
-__all__ = ["ModulePath"]
+__all__ = ["ModulePath", "shapes_of"]
 
 _RAISING = object()  # torch passes no fourth argument if the call raises
 
@@ -35,6 +35,11 @@ class ModulePath:
         self.root = root
         self.owned = owned or Inventory.of(root)
         self.names = {id(module): name for name, module in self.owned.modules}
+        self.silent = self.owned.wrappers  # their calls are those of the module in them
+        same_place = getattr(type(root), "same_place", ())  # of a method: its owner, whose own call is another one
+        if same_place:
+            self.names |= {id(module): "" for module in same_place}
+            self.silent |= {id(same_place[0])}
         self.path = ""
         self.calls: list[ModuleCall] = []
         self.failure: tuple[str, nn.Module, tuple[Any, ...]] | None = None
@@ -59,6 +64,11 @@ class ModulePath:
             hook.remove()
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
 
+    @classmethod
+    def counts(cls) -> list[ModulePath]:
+        """The paths of the counts that run in this thread, outermost first."""
+        return [path for path in cls._running if path._thread == get_ident()]
+
     def let_go(self) -> None:
         """Drop an error and where it was raised: its frames hold the module."""
         self._raised = self.failure = None
@@ -75,7 +85,7 @@ class ModulePath:
             raised = sys.exc_info()[1]
             if raised is not self._raised:
                 self._raised, self.failure = raised, (self.path, module, args)
-        elif id(module) in self.names:
+        elif id(module) in self.names and id(module) not in self.silent:
             inputs = (args, kwargs) if kwargs else args
             self.calls.append(ModuleCall(self.path, self._shapes(inputs), self._shapes(result)))
         if self._outer:  # a hook before this one raised, so this module was not entered
@@ -94,6 +104,11 @@ class ModulePath:
         if shapes is None:
             shapes = self._single[shape] = (tuple(shape),)
         return shapes
+
+
+def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
+    """Shapes of all tensors in nested containers."""
+    return tuple(_nested_shapes(value))
 
 
 def _nested_shapes(value: Any, within: tuple[int, ...] = ()) -> list[tuple[int, ...]]:

@@ -15,6 +15,7 @@ from torch import nn
 from ..core.errors import ForwardError, TraceError
 from .advice import advice_on
 from .engines import Rung, elsewhere
+from .guard.distributed import ShardedError
 from .holders import tensors_within
 from .inputs import specs_of
 from .origin import Failure, first_line
@@ -84,6 +85,10 @@ def _climb(
                     outcomes.append((rung, unknown))
                 except Failed as failed:
                     outcomes.append((rung, failed.failure))
+                except ShardedError:
+                    if not _refuses_input(outcomes):
+                        raise
+                    break  # shapes alone say that the input is wrong
         failure = _own(outcomes)
         if failure is not None:
             try:
@@ -119,6 +124,11 @@ def _serves(rung: Rung, outcomes: list[Outcome]) -> bool:
     if not without or not all(unknown.by_compiled_code for unknown in _unknowns(outcomes)):
         return False
     return not rung.hides_floats or any(isinstance(outcome, Unknown) or outcome.by_autograd for outcome in without)
+
+
+def _refuses_input(outcomes: list[Outcome]) -> bool:
+    """Whether an operator rejected the shapes that it got."""
+    return bool(outcomes) and all(isinstance(o, Failure) and o.refuses_input for _, o in outcomes)
 
 
 def _unknowns(outcomes: list[Outcome]) -> list[Unknown]:

@@ -24,6 +24,7 @@ from ..core.memo import anew
 from ..core.ops import Trace
 from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
+from .callables import as_module
 from .climbing import climb
 from .dataflow import DataflowRecorder
 from .differentiable import FloatsHidden
@@ -36,13 +37,13 @@ from .stand_ins import leaves_by, stand_in
 from .uncountable import Unknown
 from .walk import Inventory
 
-__all__ = ["trace"]
+__all__ = ["Watch", "trace"]
 
 Watch: TypeAlias = Callable[[ModulePath, Any], AbstractContextManager[Any]]
 
 
 def trace(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
     *,
@@ -56,7 +57,7 @@ def trace(
     """Run `module` once without arithmetic and record its operations.
 
     Arguments:
-        module: any nn.Module; it is the same afterwards, also after an exception.
+        module: any nn.Module or other callable; it is the same afterwards, also after an exception.
         args: positional arguments, tensors or TensorSpecs in nested containers.
         kwargs: keyword arguments, likewise.
         engine: "auto" climbs from meta to fake to real; or the name of one of them.
@@ -71,6 +72,7 @@ def trace(
         ForwardError: the module raised; the message names the layer and its input.
         TraceError: no engine could run the module (for example a module on meta that needs values).
     """
+    module = as_module(module)
     if engine != "auto" and engine not in ENGINES:
         raise InputError(f"no engine named {engine!r}", [("fix", f"choose auto, {', '.join(ENGINES)}")])
     owned = owned or Inventory.of(module)

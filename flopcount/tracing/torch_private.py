@@ -22,11 +22,13 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as cur
 __all__ = [
     "ATTRIBUTES",
     "AUTOGRAD",
+    "COMPILED_UNDER_HOOKS",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "NO_CLASS",
     "READ_NUMBER",
     "SHARDED",
+    "SHARDING",
     "STORAGE_FILLS",
     "STORAGE_HANDLES",
     "SWAP",
@@ -41,6 +43,7 @@ __all__ = [
     "applied_code",
     "blind_transforms",
     "call_module",
+    "class_name",
     "compiled_code_paths",
     "current_dispatch_modes",
     "current_node",
@@ -51,17 +54,22 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_compiled",
     "is_fake",
+    "loaded_wrappers",
     "memory_id",
     "next_node_number",
     "number_of_node",
+    "original_function",
     "out_of_sight",
     "pytree",
     "refuse_data_pointer",
     "refuse_data_pointers",
+    "script_method_owner",
     "scripted_attributes",
     "set_version",
     "storage_id",
+    "wrapped_module",
 ]
 
 ATTRIBUTES = (
@@ -90,6 +98,9 @@ READ_NUMBER, WRITE_NUMBER = "_getitem", "_setitem"
 """The methods by which a typed storage reads and writes one number."""
 
 DYNAMO = "torch._dynamo"  # it takes a second to load, and compiles nothing before it is loaded
+COMPILED_UNDER_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
+"""The warning, as a pattern, that a compiled module gives when hooks of all modules follow it."""
+
 FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"
 NO_CLASS = (("_utils.py",), "err_fn")
 """The place where torch raises for a class of an accelerator that it is built without: a file and a function."""
@@ -108,6 +119,16 @@ SHARDED = (
 )
 """Classes that belong to several processes, by the module that defines them."""
 
+SHARDING = ("torch.distributed.fsdp", "torch.distributed.tensor", "torch.distributed._tensor")
+"""The modules whose hooks gather parameters and split inputs."""
+
+_COMPILED = "torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"
+_WRAPPERS = (
+    _COMPILED,
+    ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper", "_checkpoint_wrapped_module"),
+)
+"""Modules around one other that change how it runs and not what it is: their classes, and the wrapped one's name."""
+
 call_module: Any = nn.Module._call_impl
 """The function that runs a module's hooks and its forward."""
 
@@ -115,6 +136,46 @@ hooks_with_kwargs: dict[int, bool] = torch_modules._global_forward_hooks_with_kw
 """Global forward hooks that take keyword arguments, by number; `remove()` forgets them here."""
 
 is_any_autocast_enabled = torch._C._is_any_autocast_enabled
+
+
+def loaded_wrappers() -> tuple[type, ...]:
+    """The classes of wrappers that are loaded; others have no instances."""
+    places = ((sys.modules.get(home), kind) for home, kind, _ in _WRAPPERS)
+    return tuple(getattr(home, kind) for home, kind in places if hasattr(home, kind))
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module is what `torch.compile` made of another one."""
+    kind = getattr(sys.modules.get(_COMPILED[0]), _COMPILED[1], None)
+    return kind is not None and isinstance(module, kind)
+
+
+def wrapped_module(wrapper: nn.Module) -> nn.Module:
+    """The module in a wrapper."""
+    inner = next(wrapper._modules[name] for *_, name in _WRAPPERS if name in wrapper._modules)
+    assert inner is not None
+    return inner
+
+
+def class_name(module: nn.Module) -> str:
+    """The name of a module's class, which FSDP replaces by one of its own."""
+    kind = type(module)
+    if kind.__module__.startswith("torch.distributed.fsdp") or kind.__name__.startswith("FSDP"):
+        place = getattr(kind, "_orig_cls_mro_index", None)
+        return kind.__mro__[place].__name__ if isinstance(place, int) else kind.__name__
+    return kind.__name__
+
+
+def original_function(function: Any) -> Any:
+    """What `torch.compile` made a function of, or None."""
+    return vars(function).get("_torchdynamo_orig_callable") if hasattr(function, "__dict__") else None
+
+
+def script_method_owner(method: Any) -> Any:
+    """The module of a method that TorchScript compiled, or None for any other callable."""
+    if not isinstance(method, torch._C.ScriptMethod):
+        return None
+    return torch.jit._recursive.wrap_cpp_module(method.owner)
 
 
 def fake_tensors() -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from ..core.protocol import Clip
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import decimals, exact
-from ..counting import count_named
+from ..count import count_named
 from ..facts import SCALES, LectureFact, Printed, lecture
 from ..models import CARDS
 

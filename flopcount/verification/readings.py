@@ -13,7 +13,7 @@ from ..core.model_spec import ModelSpec
 from ..core.ops import CostedOp, Kind
 from ..core.protocol import Clip
 from ..core.result import Result
-from ..counting import count_named
+from ..count import count_named
 from ..crosscheck.peers.fvcore.formulas import NORMS, norm_charge
 from .xla import xla_elementwise
 

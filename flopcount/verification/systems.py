@@ -14,7 +14,7 @@ from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..core.result import Result
 from ..core.table import Column, Table
-from ..counting import count_named
+from ..count import count_named
 from ..models import CARDS
 from .lecture import lecture_table, verify_lecture
 

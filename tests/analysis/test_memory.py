@@ -18,7 +18,7 @@ from flopcount.analysis.memory import live_bytes, memory_of
 from flopcount.cli import app
 from flopcount.core.dataflow import Role
 from flopcount.core.model_spec import ModelSpec
-from flopcount.counting import count
+from flopcount.count import count
 from flopcount.models import CARDS, create_model
 from flopcount.models.by_name import input_of
 from flopcount.models.loading import find_model

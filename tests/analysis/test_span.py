@@ -16,7 +16,7 @@ from flopcount import Clip, InputError, count_flops, count_model
 from flopcount.analysis.span import dependences, span_of, spans_table
 from flopcount.cli import app
 from flopcount.core.dataflow import Access, region
-from flopcount.counting import count
+from flopcount.count import count
 from flopcount.output.terminal import terminal
 from flopcount.rules.depth import depth_of, reduction
 

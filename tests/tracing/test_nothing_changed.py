@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from flopcount import FlopcountError, InputError, UncostedError, check, count_flops
 from flopcount.core.errors import ForwardError
-from flopcount.counting import count
+from flopcount.count import count
 
 SHAPE = (4, 8)
 SHARED = nn.Linear(8, 8).requires_grad_(False)

@@ -9,23 +9,33 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import distribute_module
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
 from flopcount.tracing import torch_private
 from flopcount.tracing.torch_private import (
     AUTOGRAD,
+    COMPILED_UNDER_HOOKS,
     TorchDispatchMode,
     applied_code,
     blind_transforms,
+    class_name,
     compiled_code_paths,
     flex_attention_places,
     function_with_forward,
+    is_compiled,
+    loaded_wrappers,
+    original_function,
     out_of_sight,
     refuse_data_pointer,
     refuse_data_pointers,
+    script_method_owner,
     scripted_attributes,
     set_version,
+    wrapped_module,
 )
 
 
@@ -311,6 +321,66 @@ def test_what_is_sharded_is_known_by_class():
     names = {name for module, name in torch_private.SHARDED if hasattr(sys.modules.get(module), name)}
     assert names == {name for _, name in torch_private.SHARDED}
     assert torch_private.DYNAMO == "torch._dynamo"
+
+
+def test_wrappers_are_known_by_class_and_hold_one_module():
+    layer = nn.Linear(2, 2)
+    compiled, checkpointed = torch.compile(layer, backend="eager"), checkpoint_wrapper(layer)
+    assert all(isinstance(wrapper, loaded_wrappers()) for wrapper in (compiled, checkpointed))
+    assert all(wrapped_module(wrapper) is layer for wrapper in (compiled, checkpointed))
+    assert (is_compiled(compiled), is_compiled(checkpointed), is_compiled(layer)) == (True, False, False)
+    assert not isinstance(layer, loaded_wrappers())
+
+
+def test_a_compiled_module_warns_of_hooks_of_all_modules():
+    with warnings.catch_warnings(record=True) as caught, torch.compiler.set_stance("force_eager"):
+        warnings.simplefilter("always")
+        hook = register_module_forward_hook(lambda *_: None)
+        torch.compile(nn.Linear(2, 2), backend="eager")(torch.ones(1, 2))
+        hook.remove()
+    assert [w for w in caught if re.match(COMPILED_UNDER_HOOKS, str(w.message))]
+
+
+def test_functions_say_what_was_compiled():
+    def double(x):
+        return 2 * x
+
+    assert original_function(torch.compile(double, backend="eager")) is double
+    assert original_function(double) is None
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is (deprecated|not supported):DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:FutureWarning")  # since torch 2.15
+def test_a_scripted_method_says_whose_it_is():
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        @torch.jit.export
+        def encode(self, x: torch.Tensor):
+            return self.layer(x)
+
+        def forward(self, x: torch.Tensor):
+            return self.encode(x)
+
+    scripted = torch.jit.script(Encoder())
+    owner = script_method_owner(scripted.encode)
+    assert [name for name, _ in owner.named_parameters()] == ["layer.weight", "layer.bias"]
+    assert script_method_owner(scripted) is None
+
+
+def test_fsdp_puts_its_class_before_that_of_a_module():
+    class FSDPLinear(nn.Linear):
+        _orig_cls_mro_index = 1
+
+    assert FSDPModule._orig_cls_mro_index == 2
+    assert (class_name(FSDPLinear(2, 2)), class_name(nn.Linear(2, 2))) == ("Linear", "Linear")
+
+
+def test_hooks_that_shard_come_from_these_modules():
+    assert FSDPModule.__module__.startswith(torch_private.SHARDING)
+    assert distribute_module.__module__.startswith(torch_private.SHARDING)
 
 
 def written_and_read(tensor):

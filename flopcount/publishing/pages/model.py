@@ -95,7 +95,7 @@ def asked_table(cost: CostReport) -> Table:
         rows.append(("views", f"{report.views} = {report.views.count} views of a video"))
     rows += [("departs from the paper", text) for text in report.departures]
     rows.append(("convention", CONVENTION))
-    if report.engine != "meta":
+    if report.engine in ("fake", "real"):
         rows.append(("engine", f"{report.engine} tensors, since the module could not run on shapes alone"))
     return Table("", (Column("what", "text"), Column("asked", "prose")), tuple(rows), None)
 

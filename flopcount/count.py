@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -21,19 +21,20 @@ from .core.result import ModuleInfo, Result, ResultInput
 from .models import Recipe, recipe_of
 from .models.by_name import with_model
 from .rules.costing import cost
-from .tracing import TURN, trace
+from .tracing import TURN, module_of, trace
 from .tracing.arguments import Arguments, Input, settled
 from .tracing.guard.preserve import uncollected
 from .tracing.holders import tensors_within
 from .tracing.inputs import specs_of
 from .tracing.spec_values import described_values
+from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
-__all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
+__all__ = ["count", "count_named", "refuse_uncosted"]
 
 
 def count(
-    module: nn.Module,
+    module: Callable[..., Any],
     input: Input,
     protocol: Protocol = ONE_VIEW,
     *,
@@ -47,12 +48,13 @@ def count(
     With `dataflow` the result also has the data of every operation, and the forward pass of a training step.
 
     Raises:
-        InputError: the input is malformed, or the module raises on it (ForwardError, with the layer).
+        InputError: the module cannot be called, the input is malformed, or the module raises on it (ForwardError, with
+            the layer).
         UncostedError: an operator has no rule, and `strict` is set.
         TraceError: the module needs weights or values that the caller does not give.
     """
-    require_module(module)
     with TURN, anew(not fast):
+        module = module_of(module, input, engine)
         arguments = settled(input, module, engine)
         result = _forward(module, arguments, engine, dataflow, protocol)
     if strict:
@@ -72,24 +74,6 @@ def count_named(
     return with_model(spec, protocol, partial(count, strict=strict, dataflow=dataflow), max_params=max_params)
 
 
-def require_module(module: object) -> None:
-    """Refuse what is not a module.
-
-    Raises:
-        InputError: the object is not a torch.nn.Module.
-    """
-    if not isinstance(module, nn.Module):
-        raise InputError(
-            f"count_flops takes a torch.nn.Module, not a {type(module).__name__}",
-            [
-                (
-                    "fix",
-                    "wrap a function in a module, instantiate a class, or count the .module() of an exported program",
-                )
-            ],
-        )
-
-
 @uncollected()
 def _forward(
     module: nn.Module,
@@ -105,7 +89,7 @@ def _forward(
     tree = module_tree(inventory, traced.settled)
     recipe = recipe_of(module)
     return Result(
-        model=recipe.name if recipe else type(module).__name__,
+        model=recipe.name if recipe else tree[0].type,
         departures=recipe.departures if recipe else (),
         input=replace(
             _input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
@@ -141,12 +125,14 @@ def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyT
         sizes |= _settled_sizes(inventory, settled)
     tree = []
     for path, part in inventory.modules:
+        if id(part) in inventory.wrappers:  # the module in it has the same name
+            continue
         params = trainable = 0
         for parameter in part._parameters.values():
             size, requires_grad = sizes.pop(id(parameter), _NOT_AGAIN)
             params += size
             trainable += size if requires_grad else 0
-        tree.append(ModuleInfo(path, type(part).__name__, params, trainable))
+        tree.append(ModuleInfo(path, class_name(part), params, trainable))
     return tuple(tree)
 
 
