@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import threading
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -424,3 +425,14 @@ def test_copies_keep_identities():
 def test_trace_takes_records_too():
     traced = flopcount.trace(linear(lambda batch, layer: layer(batch.x)), (Frozen(rows()),))
     assert traced.inputs == (TensorSpec((3, 8)),)
+
+
+def test_a_reading_that_is_tried_warns_of_nothing(recwarn):
+    def forward(x, y, layer):
+        if not isinstance(y, torch.Tensor):
+            warnings.warn("numbers", stacklevel=1)
+            return layer(y)
+        return layer(x)
+
+    assert count_flops(linear(forward), (rows(), (3, 8))).macs == MACS
+    assert not [warning for warning in recwarn if "numbers" in str(warning.message)]
