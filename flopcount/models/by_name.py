@@ -14,6 +14,7 @@ from ..core.ops import TensorSpec
 from ..core.protocol import Protocol
 from ..tracing.arguments import Input
 from ..tracing.building import lightest
+from ..tracing.shape_arguments import with_specs
 from .loading import find_model
 from .recipe import recipe_of
 
@@ -58,7 +59,8 @@ def input_of(module: nn.Module, spec: ModelSpec, batch: int | None = None) -> In
         return keywords or tuple(tensor for _, tensor in spec.inputs)
     batch, recipe = batch or 1, recipe_of(module)
     if recipe is not None:
-        return recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
+        made = recipe.inputs(module, batch) if callable(recipe.inputs) else _batched(recipe.inputs, batch)
+        return with_specs(made, module)
     if spec.clip is None:
         raise InputError(
             f"the input of {spec.name} is unknown", [("fix", "give --clip 16x112x112 or --input NAME:SHAPE:DTYPE")]

@@ -11,6 +11,7 @@ module raises on them as numbers; which of the two is decided once, here, for al
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -70,13 +71,15 @@ def settled(input: Input, module: nn.Module, engine: str = "auto") -> Arguments:
 
 
 def _runs(module: nn.Module, arguments: Arguments, engine: str) -> bool:
-    """Whether the module does not raise; what it needs beyond that is found when it is counted."""
-    try:
-        trace(module, arguments.args, arguments.kwargs, engine=engine)
-    except ForwardError:
-        return False
-    except FlopcountError:
-        return True
+    """Whether the module does not raise; what it needs beyond that, and its warnings, come when it is counted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            trace(module, arguments.args, arguments.kwargs, engine=engine)
+        except ForwardError:
+            return False
+        except FlopcountError:
+            return True
     return True
 
 

@@ -20,7 +20,7 @@ from ..core.ops import TensorSpec
 from .holders import tensors_within
 from .literal import Literal
 
-__all__ = ["Reader", "is_shape", "refuse_fractions", "refuse_meaningless"]
+__all__ = ["Reader", "is_shape", "refuse_fractions", "refuse_meaningless", "with_specs"]
 
 _ADDRESSABLE = 2**63 - 1  # bytes
 _MOST_AXES = 64  # of a torch tensor
@@ -50,6 +50,10 @@ class Reader:
         if not self.beside_tensor:
             readings = [self._read(value, place, True) for place, value in values.items()]
             self.in_records = not tensors_within(readings)
+
+    def shapes(self, value: Any, place: str) -> Any:
+        """One argument in which all whole numbers are shapes."""
+        return self._read(value, place, True)
 
     def choices(self, value: Any, place: str) -> list[tuple[Any, str]]:
         """The ways to read one argument, the likeliest first, each with what it assumes in words.
@@ -140,6 +144,14 @@ def _with_values(value: Mapping[Any, Any], table: dict[Any, Any]) -> Any:
             if item is not copied[key]:
                 copied[key] = item
     return copied
+
+
+def with_specs(arguments: Any, module: nn.Module) -> Any:
+    """Keyword arguments with a TensorSpec for every shape, where their maker means no numbers, beside tensors too."""
+    if not isinstance(arguments, dict) or not _has_data(arguments):
+        return arguments
+    reader = Reader(module, {})
+    return {name: reader.shapes(value, name) for name, value in arguments.items()}
 
 
 def is_shape(value: Any) -> bool:

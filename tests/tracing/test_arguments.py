@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import threading
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from flopcount.compat import FlopCountAnalysis, profile
 from flopcount.models.torchvision_operators import ready_torchvision
 from flopcount.tracing.arguments import Arguments, settled
 from flopcount.tracing.holders import substituted, tensors_within
+from flopcount.tracing.shape_arguments import with_specs
 
 ENGINES = ("auto", "meta", "fake", "real")
 MACS = 3 * 8 * 4  # of a linear layer of 8 to 4 features on 3 rows
@@ -424,3 +426,22 @@ def test_copies_keep_identities():
 def test_trace_takes_records_too():
     traced = flopcount.trace(linear(lambda batch, layer: layer(batch.x)), (Frozen(rows()),))
     assert traced.inputs == (TensorSpec((3, 8)),)
+
+
+def test_a_reading_that_is_tried_warns_of_nothing(recwarn):
+    def forward(x, y, layer):
+        if not isinstance(y, torch.Tensor):
+            warnings.warn("numbers", stacklevel=1)
+            return layer(y)
+        return layer(x)
+
+    assert count_flops(linear(forward), (rows(), (3, 8))).macs == MACS
+    assert not [warning for warning in recwarn if "numbers" in str(warning.message)]
+
+
+def test_shapes_of_a_recipe_are_shapes_beside_its_tensors():
+    made = with_specs({"x": (3, 8), "mask": torch.ones(3, 1), "grid": [(2, 4)]}, nn.Linear(8, 4).to(torch.bfloat16))
+    assert (made["x"], made["grid"]) == (TensorSpec((3, 8), "bfloat16"), [TensorSpec((2, 4), "bfloat16")])
+    module = Apply(lambda layer, x, mask: layer(x) * mask, nn.Linear(8, 4))
+    report = count_flops(module, with_specs({"x": (3, 8), "mask": torch.ones(3, 1)}, module))
+    assert (report.macs, report.assumed) == (MACS, ())

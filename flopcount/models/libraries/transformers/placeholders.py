@@ -96,6 +96,7 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
     """The number of features that the encoder returns for the whole batch."""
     from ....tracing import trace
     from ....tracing.arguments import arguments_of
+    from ....tracing.shape_arguments import with_specs
 
     counts = _Counts()
 
@@ -107,7 +108,7 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
         counts.append(sum(part.shape[:-1].numel() for part in parts))
 
     try:
-        trace(_Encoder(module, counted), *arguments_of(arguments, module))
+        trace(_Encoder(module, counted), *arguments_of(with_specs(arguments, module), module))
     except (ForwardError, TraceError) as error:
         told = _TELLS.search(str(error))
         if told is None:
