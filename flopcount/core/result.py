@@ -97,9 +97,9 @@ class UncostedRow:
     """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
 
     `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
-    multiply-add for each pair. Convolution, matmul, attention, a Fourier transform and anything elementwise stay far
-    below that. It is an estimate and no guarantee: an operator that reads an element several times for the same result
-    (an iterative solver) may do more.
+    multiply-add for each pair; what returns a number or nothing counts as if it wrote one. Convolution, matmul,
+    attention, a Fourier transform and anything elementwise stay far below that. It is an estimate and no guarantee: an
+    operator that reads an element several times for the same result (an iterative solver) may do more.
     """
 
     op: str
@@ -209,7 +209,7 @@ class Result(Totals):
                 len(ops),
                 tuple(dict.fromkeys(c.op.module for c in ops)),
                 sum(c.elements_read + c.elements_written for c in ops),
-                sum(c.elements_read * c.elements_written for c in ops),
+                sum(c.elements_read * max(c.elements_written, 1) for c in ops),
             )
             for name, ops in groups.items()
         )

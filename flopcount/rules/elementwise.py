@@ -98,16 +98,6 @@ def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Wo
     return Work(other_flops=out.numel * (parts(out) * (1 + (alpha != 1))))
 
 
-@rule("aten._foreach_add", "aten._foreach_mul", "aten._foreach_div", kind=Kind.ELEMENTWISE)
-def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
-    """The same elementwise operation on a list of tensors.
-
-    Counts: one per element.
-    Source: PyTorch ATen native_functions.yaml, `_foreach_add`
-    """
-    return Work(other_flops=sum(spec.numel for spec in self if spec.is_floating))
-
-
 @rule(
     "aten.fake_quantize_per_tensor_affine",
     "aten.fake_quantize_per_tensor_affine_cachemask",

@@ -75,10 +75,11 @@ class NativeMode(RecordingMode):
         if self.is_real and is_constant(func):
             self.sources.filled(result)
         view = is_view_of(func, result, args)
-        key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
+        made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
+        key = call_key(func, (*args, made), kwargs)  # real values may determine the size of a result
         signature = self.signatures.get(key)
         if signature is None:
-            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
+            signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view)
         self.record(signature)
         return result
 
