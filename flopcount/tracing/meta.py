@@ -312,9 +312,7 @@ class MetaMode(AnswersMode):
         return targets[0] if len(targets) == 1 else tuple(targets)
 
     def _higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Operators with functions as arguments: `cond` on a known value runs its branch, flex attention is one op."""
-        if func.name() == "cond":
-            return self.branch_of(*args, **kwargs)
+        """Operators with functions as arguments that `control_flow` does not run: flex attention is one op."""
         if func.name() == "flex_attention":
             query, value = args[0], args[2]
             result = (

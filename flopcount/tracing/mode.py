@@ -130,15 +130,6 @@ class RecordingMode(TorchDispatchMode):
         """Drop what refers to the module, which would stay in memory with whatever still refers to this."""
         self.their_tensors, self.doubt = list, None
 
-    def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
-        """`torch.cond` on a known value runs its branch."""
-        if isinstance(predicate, torch.Tensor):
-            if not self.knows(predicate):
-                raise Unknown("torch.cond depends on a value that is not known")
-            predicate = bool(predicate.item())
-        with self:
-            return (if_true if predicate else if_false)(*operands)
-
 
 def has_layout_of(tensor: torch.Tensor, value: torch.Tensor) -> bool:
     """Whether other data has the shape, strides and dtype of a tensor."""

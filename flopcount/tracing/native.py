@@ -18,7 +18,7 @@ from .origin import first_line, says_that_data_is_missing
 from .results import leaves_of
 from .signatures import SILENT, call_key, is_constant, is_empty, is_view_of, make_signature
 from .sources import Sources
-from .torch_private import OpOverload, storage_id
+from .torch_private import storage_id
 from .uncountable import Unknown
 
 __all__ = ["NativeMode"]
@@ -50,8 +50,6 @@ class NativeMode(RecordingMode):
         return self._run(func, args, kwargs or {})
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if not isinstance(func, OpOverload) and func.name() == "cond":
-            return self.branch_of(*args, **kwargs)
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
         if self.decomposes(func):

@@ -32,6 +32,7 @@ __all__ = [
     "WRITE_NUMBER",
     "ConvNd",
     "ConvTransposeNd",
+    "HigherOrderOperator",
     "OpOverload",
     "ScriptModule",
     "TensorBase",
@@ -48,6 +49,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_batched",
     "memory_id",
     "next_node_number",
     "number_of_node",
@@ -65,6 +67,12 @@ ATTRIBUTES = ("_parameters", "_buffers", "_modules", "_version", "_backward_hook
 
 OpOverload = torch._ops.OpOverload
 """An operator with one of its signatures, as modes get it."""
+
+HigherOrderOperator: Any = torch._ops.HigherOrderOperator
+"""The class of operators that take functions; its `__call__` calls all of them."""
+
+is_batched: Any = torch._C._functorch.is_batchedtensor
+"""Whether `torch.vmap` runs over a tensor."""
 
 TensorBase: Any = torch._C.TensorBase
 """Tensors in C, whose methods stay torch's own while those of `torch.Tensor` are replaced."""

@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from ..autocast import cacheless
+from ..control_flow import as_python
 from ..torch_private import blind_transforms, compiled_code_paths, out_of_sight, set_version
 from ..walk import Inventory
 from .distributed import without_replicas
@@ -73,7 +74,7 @@ def preserved(
     parts = [part for _, part in owned.modules]
     held = held or Held(parts, (*owned.parameters, *owned.buffers))
     states = _TensorStates(owned, held)
-    code_paths = [*compiled_code_paths(), *blind_transforms()]
+    code_paths = [*compiled_code_paths(), *blind_transforms(), *as_python()]
     random_states = _random_states()
     dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
