@@ -24,6 +24,7 @@ __all__ = [
     "Dim",
     "Kind",
     "ModuleCall",
+    "ModuleInfo",
     "Op",
     "Phase",
     "Signature",
@@ -192,13 +193,28 @@ class ModuleCall(NamedTuple):
     outputs: tuple[tuple[int, ...], ...]
 
 
+class ModuleInfo(NamedTuple):
+    """One module of the tree: dotted path, class name, and its own parameters (the first owner has a shared one)."""
+
+    path: str
+    type: str
+    params: int
+    trainable_params: int
+
+    @property
+    def depth(self) -> int:
+        """0 for the root."""
+        return self.path.count(".") + 1 if self.path else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """All operations of one forward pass, in order, and the engine that ran it ("meta", "fake" or "real").
 
     `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
     which op uses the data of which, if the caller asks for it. `assumed` names each value that the trace had to invent,
-    in plain words.
+    in plain words. `made` has the modules that the forward pass made, and those that got new parameters, with these
+    alone; `used` are modules that were never called, although an operator took their parameters.
     """
 
     ops: tuple[Op, ...]
@@ -208,6 +224,8 @@ class Trace:
     settled: Mapping[str, int] = field(default_factory=dict)
     dataflow: Dataflow | None = None
     assumed: tuple[str, ...] = ()
+    made: tuple[ModuleInfo, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,10 @@ class AnswersMode(DatalessMode):
 
     def _place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[dict[Any, Known], Any]:
         """The dictionary that keeps the answer to this call, and its key."""
+        key = call_key(func, args, kwargs, self.used)
         if not self.fast:
             return {}, None
-        return self.aten_calls if func.namespace == "aten" else self.other_calls, call_key(func, args, kwargs)
+        return self.aten_calls if func.namespace == "aten" else self.other_calls, key
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
@@ -108,7 +109,7 @@ class AnswersMode(DatalessMode):
     def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
         """Record a call with its result, whose shape is part of the key, since values may determine it."""
         calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
-        key = call_key(func, args, kwargs), is_view, sizes(result)
+        key = call_key(func, args, kwargs, self.used), is_view, sizes(result)
         answer = calls.get(key)
         if answer is None:
             answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))

@@ -117,7 +117,17 @@ def _run(
             begun.mode.returned(result)
         return specs_of(*inputs), result, follower
 
-    (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
+    (inputs, result, follower), mode, ending = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # alive until now, as for a caller
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, tuple(mode.assumed))
+    return Trace(
+        tuple(mode.ops),
+        tuple(path.calls),
+        inputs,
+        rung.name,
+        ending.settled,
+        followed,
+        tuple(mode.assumed),
+        ending.made,
+        ending.used,
+    )

@@ -89,7 +89,7 @@ class MetaMode(AnswersMode):
         """Count a composite without a rule by its parts; if no value is known, they depend on shapes alone."""
         if not self._shapes_decide(func, args, kwargs):
             return self._take_apart(func, args, kwargs)
-        key = Parts, call_key(func, args, kwargs)
+        key = Parts, call_key(func, args, kwargs, self.used)
         answer = self.aten_calls.get(key)
         if answer is not None:
             for signature in answer.signatures:
@@ -188,6 +188,7 @@ class MetaMode(AnswersMode):
         """Views share memory as in torch; a reshape that must copy moves data."""
         source = args[0]
         if not source.is_meta and not self.knows(source):
+            self.used.add(id(source))
             with torch.inference_mode(source.is_inference()):  # torch requires the inference mode of the source
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)

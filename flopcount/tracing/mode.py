@@ -42,6 +42,7 @@ class RecordingMode(TorchDispatchMode):
         self.inference = True  # whether inference mode marks the tensors that this trace makes
         self.doubt: Exception | None = None  # an error raised here that another engine might not raise
         self.ops: list[Op] = []
+        self.used: set[int] = set()  # the parameters that an operator took, by identity
         self.assumed: dict[str, None] = {}  # each invented value in words, once
         self.signatures: dict[Any, Signature] = {}
         self.follower: DataflowRecorder | None = None  # only for a trace with `dataflow`

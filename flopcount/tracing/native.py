@@ -60,6 +60,7 @@ class NativeMode(RecordingMode):
         if func is _LITERAL:  # a fake tensor remembers it
             self.sources.literal(args[0])
         elif self.prepare is not None:
+            self.used.update(map(id, tensors_of(args, kwargs)))
             for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
@@ -74,7 +75,7 @@ class NativeMode(RecordingMode):
             self.sources.filled(result)
         view = is_view_of(func, result, args)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
-        key = call_key(func, (*args, made), kwargs)  # real values may determine the size of a result
+        key = call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view)

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from ..autocast import cacheless
 from ..control_flow import as_python
-from ..torch_private import blind_transforms, compiled_code_paths, out_of_sight, set_version
+from ..lazy import settle
+from ..torch_private import blind_transforms, compiled_code_paths, set_version
 from ..walk import Inventory
 from .distributed import without_replicas
 from .held import Held
@@ -174,19 +174,12 @@ def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[i
                         where = device or tensor.device
                         copies[id(tensor)] = kind(tensor.requires_grad, device=where, dtype=tensor.dtype)
                     owned[name] = copies[id(tensor)]
-    hook = register_module_forward_pre_hook(_settle) if copies else None
+    hook = register_module_forward_pre_hook(settle) if copies else None
     try:
         yield {id(copy): copy for copy in copies.values()}
     finally:
         if hook is not None:
             hook.remove()
-
-
-def _settle(module: nn.Module, args: Any) -> None:
-    """Initialise a lazy module before torch does, hidden from the recording mode."""
-    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-        with out_of_sight(), torch.inference_mode(False), torch.no_grad():
-            module.initialize_parameters(*args)
 
 
 def _random_states() -> list[tuple[Any, Any]]:
