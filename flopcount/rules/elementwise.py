@@ -86,7 +86,7 @@ register_charges(
 )
 
 
-@rule("aten.add", "aten.sub", "aten.rsub", kind=Kind.ELEMENTWISE)
+@rule("aten.add", "aten.sub", "aten.rsub", "prims.add", "prims.sub", kind=Kind.ELEMENTWISE)
 def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Work:
     """Sum or difference, broadcast.
 

@@ -106,11 +106,13 @@ class AnswersMode(DatalessMode):
                 return Known(signature, Argument(position))
         return Known(signature, map_tensors(layout_of, result))
 
-    def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
-        """Record a call with its result, whose shape is part of the key, since values may determine it."""
+    def _record_call(
+        self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False, pairs: int | None = None
+    ) -> None:
+        """Record a call with its result and `pairs`, which are part of the key, since values may determine them."""
         calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
-        key = call_key(func, args, kwargs, self.used), is_view, sizes(result)
+        key = call_key(func, args, kwargs, self.used), is_view, pairs, sizes(result)
         answer = calls.get(key)
         if answer is None:
-            answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
+            answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view, pairs=pairs))
         self.record(answer.signature)

@@ -24,6 +24,7 @@ from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, with_device
 from .layout import layout_of
+from .packed_sequences import is_on_packed_sequences, pairs_of
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
@@ -170,6 +171,19 @@ class MetaMode(AnswersMode):
         self._record_call(func, args, kwargs, result)
         return result
 
+    def _sequences(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Attention, maybe over packed sequences, whose lengths are known numbers."""
+
+        def readable(tensor: torch.Tensor) -> bool:  # also in a backward pass, which has no known values
+            return not tensor.is_meta and memory_id(tensor) not in self._unknown
+
+        pairs = pairs_of(self, func, args, kwargs, readable)
+        if pairs is None:
+            return self._functional(func, args, kwargs)
+        result = run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+        self._record_call(func, args, kwargs, result, pairs=pairs)
+        return result
+
     def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Products of groups of rows, as in mixtures of experts.
 
@@ -199,6 +213,11 @@ class MetaMode(AnswersMode):
             answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
         self.record(answer.signature)
         return result
+
+    def _dual(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A tensor with a tangent."""
+        self.require_autograd()
+        return self._view(func, args, kwargs)
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A cast to another dtype or layout; a change of device alone moves nothing here."""
@@ -336,11 +355,14 @@ _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
     "aten._grouped_mm": MetaMode._grouped,
+    "aten._make_dual": MetaMode._dual,
 }
 """Canonical operators with a handler of their own."""
 
 _OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
-_NOT_TAKEN_APART = (MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item)
+_NOT_TAKEN_APART = (
+    *(MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item, MetaMode._dual),
+)
 
 
 @cache  # this also keeps each operator alive, so that its id stays unique
@@ -360,6 +382,8 @@ def _method_of(func: Any) -> Method:
         if not any(r.alias_info is not None for r in schema.returns):
             return MetaMode._updating
         return MetaMode._out if any(a.kwarg_only for a in targets) else MetaMode._in_place
+    if is_on_packed_sequences(func):
+        return MetaMode._sequences
     by_name = _BY_NAME.get(canonical_call(func))
     if by_name is not None or func.is_view:
         return by_name or MetaMode._view

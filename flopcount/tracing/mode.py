@@ -23,7 +23,9 @@ from .signatures import has_rule, is_composite
 from .torch_private import TorchDispatchMode, memory_id
 from .uncountable import Unknown, refuse_operator
 
-__all__ = ["RecordingMode", "has_layout_of"]
+__all__ = ["MAKE_DUAL", "RecordingMode", "has_layout_of"]
+
+MAKE_DUAL = torch.ops.aten._make_dual.default
 
 _countable: dict[int, Any] = {}  # operators that can be counted, by identity, since torch hashes them in Python
 
@@ -62,6 +64,11 @@ class RecordingMode(TorchDispatchMode):
                 _countable[id(func)] = func
             composite = self._composite[id(func)] = is_composite(func) and not has_rule(func)
         return composite
+
+    def require_autograd(self) -> None:
+        """Raise in inference mode, which drops the tangents of forward-mode differentiation without a word."""
+        if self.inference:
+            raise RuntimeError("tangents are lost in inference mode")
 
     def record(self, signature: Signature) -> None:
         """Record an operation of the module that is running."""

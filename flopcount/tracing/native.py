@@ -13,13 +13,14 @@ from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import tensors_of
-from .mode import RecordingMode, has_layout_of
+from .mode import MAKE_DUAL, RecordingMode, has_layout_of
 from .origin import first_line, says_that_data_is_missing
+from .packed_sequences import is_on_packed_sequences, pairs_of
 from .results import leaves_of
-from .signatures import SILENT, call_key, is_constant, is_empty, is_view_of, make_signature
+from .signatures import SILENT, call_key, is_composite, is_constant, is_empty, is_view_of, make_signature
 from .sources import Sources
-from .torch_private import storage_id
-from .uncountable import Unknown
+from .torch_private import OpOverload, has_kernel, storage_id
+from .uncountable import NoKernel, Unknown
 
 __all__ = ["NativeMode"]
 
@@ -52,6 +53,8 @@ class NativeMode(RecordingMode):
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
+        if func is MAKE_DUAL:
+            self.require_autograd()
         if self.decomposes(func):
             with self:
                 parts = func.decompose(*args, **kwargs)
@@ -75,16 +78,24 @@ class NativeMode(RecordingMode):
             self.sources.filled(result)
         view = is_view_of(func, result, args)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
-        key = call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
+        packed = is_on_packed_sequences(func)
+        pairs = pairs_of(self, func, args, kwargs, self.knows) if packed else None
+        key = pairs, call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
         signature = self.signatures.get(key)
         if signature is None:
-            signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view)
+            signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view, pairs=pairs)
         self.record(signature)
         return result
 
     def _call(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self.is_real:
-            return func(*args, **kwargs)
+            try:
+                return func(*args, **kwargs)
+            except NotImplementedError as error:
+                device = next((tensor.device.type for tensor in tensors_of(args, kwargs)), "cpu")
+                if isinstance(func, OpOverload) and not is_composite(func) and not has_kernel(func, device.upper()):
+                    raise NoKernel(error, str(func.overloadpacket), device) from error
+                raise
         try:
             return func(*args, **kwargs)
         except Exception as error:

@@ -53,15 +53,17 @@ def has_rule(func: Any) -> bool:
 
 
 def make_signature(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool, pairs: int | None = None
 ) -> Signature:
-    """Name, arguments by schema name (defaults filled in) and outputs of one call."""
+    """Name, arguments by schema name (defaults filled in) and outputs of one call; `pairs` of packed sequences."""
     if not isinstance(func, OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
     name, overload, defaults = _schema(func)
     arguments = defaults.copy()
     for key, value in chain(zip(defaults, args, strict=False), kwargs.items()):
         arguments[key] = _frozen(value)
+    if pairs is not None:
+        arguments["pairs"] = pairs
     return Signature(name, overload, arguments, _outputs(result), is_view)
 
 
