@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -64,6 +65,8 @@ def _made(owned: Modules, modules: Modules, before: Held) -> tuple[ModuleInfo, .
     seen = {id(parameter) for path, name, parameter in held if (path, name) in old}
     rows = []
     for path, part in modules:
+        if path in paths and isinstance(part, torch.jit.ScriptModule):  # it cannot get new ones
+            continue
         fresh: dict[int, nn.Parameter] = {}
         for name, parameter in part._parameters.items():
             if parameter is not None and (path, name) not in old and id(parameter) not in seen:

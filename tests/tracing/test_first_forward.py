@@ -107,7 +107,28 @@ def test_what_the_first_forward_makes_is_counted_and_gone_again(kind, shape, par
 
 def test_a_lazy_layer_may_be_made_too():
     report = count_flops(LazyLate(), (4, 8))
-    assert (report.module("layer").params, report.module("layer").macs, report.params) == (36, 4 * 8 * 4, 36)
+    assert (report.module("layer").params, report.module("layer").own["macs"], report.params) == (36, 4 * 8 * 4, 36)
+
+
+class BesideOthers(nn.Module):
+    """A new layer beside a compiled one and one for several devices, whose parameters are not new."""
+
+    def __init__(self):
+        super().__init__()
+        self.script, self.replicas, self.lazy = scripted(), nn.DataParallel(nn.Linear(5, 5)), nn.LazyLinear(3)
+        self.shared = nn.Linear(5, 5)
+        self.shared.weight = self.replicas.module.weight
+
+    def forward(self, x):
+        self.late = nn.Linear(3, 2)
+        return self.late(self.lazy(self.shared(self.replicas(self.script(x)))))
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "train"])
+def test_parameters_that_were_there_count_once(engine):
+    options = {"mode": "train"} if engine == "train" else {"engine": engine}
+    report = count_flops(BesideOthers(), (1, 3, 8, 8), **options)
+    assert report.params == (8 * 27 + 8 + 8 * 5 + 5) + (25 + 5 + 5) + (5 * 3 + 3) + (3 * 2 + 2)
 
 
 def test_new_rows_stand_behind_their_siblings():
