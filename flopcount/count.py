@@ -86,7 +86,7 @@ def _forward(
     inventory, args, kwargs = Inventory.of(module), arguments.args, arguments.kwargs
     traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops)
-    tree = module_tree(inventory, traced.settled)
+    tree = module_tree(inventory, traced.settled, traced.made)
     recipe = recipe_of(module)
     return Result(
         model=recipe.name if recipe else tree[0].type,
@@ -103,6 +103,7 @@ def _forward(
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
         assumed=(*arguments.assumed, *traced.assumed),
+        used_elsewhere=traced.used,
         saving=_saving(module, args, kwargs) if dataflow else "",
     )
 
@@ -115,10 +116,13 @@ def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return error.message
 
 
-def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyType({})) -> tuple[ModuleInfo, ...]:
+def module_tree(
+    inventory: Inventory, settled: Mapping[str, int] = MappingProxyType({}), made: Iterable[ModuleInfo] = ()
+) -> tuple[ModuleInfo, ...]:
     """Every module once, under its first name; a shared parameter belongs to the first module that has it.
 
-    `settled` has the sizes of lazy parameters, which the module itself does not know.
+    `settled` has the sizes of lazy parameters, which the module itself does not know, and `made` the modules and
+    parameters that its first forward pass makes.
     """
     sizes = {id(p): (p.numel(), p.requires_grad) for p in inventory.parameters if id(p) not in inventory.lazy}
     if inventory.lazy:
@@ -133,7 +137,24 @@ def module_tree(inventory: Inventory, settled: Mapping[str, int] = MappingProxyT
             params += size
             trainable += size if requires_grad else 0
         tree.append(ModuleInfo(path, class_name(part), params, trainable))
+    for info in made:
+        _add(tree, info)
     return tuple(tree)
+
+
+def _add(tree: list[ModuleInfo], made: ModuleInfo) -> None:
+    """Add parameters to their module, or a new module behind all others of its parent."""
+    parent = made.path.rpartition(".")[0]
+    within = f"{parent}." if parent else ""
+    place = 0
+    for index, info in enumerate(tree):
+        if info.path == made.path:
+            total = info.params + made.params, info.trainable_params + made.trainable_params
+            tree[index] = ModuleInfo(info.path, info.type, *total)
+            return
+        if info.path == parent or info.path.startswith(within):
+            place = index + 1
+    tree.insert(place, made)
 
 
 _NOT_AGAIN = (0, False)  # of a parameter that belongs to an earlier module

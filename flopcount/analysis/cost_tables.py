@@ -93,9 +93,13 @@ def _layer(row: ModuleRow, result: Result) -> str:
 
 
 def output_of(row: ModuleRow, result: Result) -> str:
-    """C×T×H×W of the first call, without the batch if the input has one; "+1" for each further shape."""
+    """C×T×H×W of the first call, without the batch if the input has one; "+1" for each further shape.
+
+    A layer is used elsewhere if it is never called, but its weights are used: its work is in the row of the module that
+    runs it, as with `layer.forward(x)` and within TorchScript.
+    """
     if not row.calls and not row.cost.total_flops:  # a ModuleList is never called either, but its children are
-        return "never called"
+        return "used elsewhere" if row.used_elsewhere else "never called"
     if not row.output_shapes:
         return ""
     first, *others = row.output_shapes

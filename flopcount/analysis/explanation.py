@@ -71,7 +71,8 @@ class Explanation:
 
     def __str__(self) -> str:
         row = self.row
-        calls = {0: "never called", 1: "called once"}.get(row.calls, f"called {row.calls} times")
+        never = "used elsewhere, not called itself" if row.used_elsewhere else "never called"
+        calls = {0: never, 1: "called once"}.get(row.calls, f"called {row.calls} times")
         lines = [f"{row.path or 'the model'} ({row.type}), {calls}"]
         module = row.path
         for op in self.ops:

@@ -25,6 +25,7 @@ __all__ = [
     "Dim",
     "Kind",
     "ModuleCall",
+    "ModuleInfo",
     "Op",
     "Phase",
     "Signature",
@@ -200,13 +201,29 @@ class ModuleCall(NamedTuple):
     outputs: tuple[tuple[int, ...], ...]
 
 
+class ModuleInfo(NamedTuple):
+    """One module of the tree: dotted path, class name, and its own parameters (the first owner has a shared one)."""
+
+    path: str
+    type: str
+    params: int
+    trainable_params: int
+
+    @property
+    def depth(self) -> int:
+        """0 for the root."""
+        return self.path.count(".") + 1 if self.path else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """All operations of one forward pass, in order, and the engine that ran it ("meta", "fake" or "real").
 
     `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
     which op uses the data of which, if the caller asks for it. `assumed` names each value that the trace had to invent,
-    in plain words; `by_chance` says that some of these are random and determine sizes.
+    in plain words; `by_chance` says that some of these are random and determine sizes. `made` has the modules that the
+    forward pass made, and those that got new parameters, with these alone; `used` are modules that were never called,
+    although an operator took their parameters.
     """
 
     ops: tuple[Op, ...]
@@ -217,6 +234,8 @@ class Trace:
     dataflow: Dataflow | None = None
     assumed: tuple[str, ...] = ()
     by_chance: bool = False
+    made: tuple[ModuleInfo, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,14 @@ It is made from a trace's costed operators and the module's tree. Its readers li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from .amount import Amount, QuantityOf, amount_of
 from .dataflow import Dataflow
 from .errors import UnknownNameError
-from .ops import CostedOp, Kind, ModuleCall, Trace
+from .ops import CostedOp, Kind, ModuleCall, ModuleInfo, Trace
 from .protocol import Clip, Views
 from .quantity import Quantity, counted
 
@@ -31,20 +30,6 @@ __all__ = [
 ]
 
 CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
-
-
-class ModuleInfo(NamedTuple):
-    """One module of the tree: dotted path, class name, and its own parameters (the first owner has a shared one)."""
-
-    path: str
-    type: str
-    params: int
-    trainable_params: int
-
-    @property
-    def depth(self) -> int:
-        """0 for the root."""
-        return self.path.count(".") + 1 if self.path else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +54,8 @@ class ModuleRow:
     """Cost of a module with its children (`cost`, `params`) and without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
+    `used_elsewhere`: the module was never called, but an operator took one of its parameters, and its work is counted
+    in the row of the module that ran it.
     """
 
     path: str
@@ -79,6 +66,7 @@ class ModuleRow:
     output_shapes: tuple[tuple[int, ...], ...]
     cost: Amount
     own: Amount
+    used_elsewhere: bool = False
 
     params = QuantityOf("cost", "Parameters, its children's included.")
     own_params = QuantityOf("own", "Parameters that it owns itself.")
@@ -102,9 +90,9 @@ class UncostedRow:
     """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
 
     `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
-    multiply-add for each pair. Convolution, matmul, attention, a Fourier transform and anything elementwise stay far
-    below that. It is an estimate and no guarantee: an operator that reads an element several times for the same result
-    (an iterative solver) may do more.
+    multiply-add for each pair; what returns a number or nothing counts as if it wrote one. Convolution, matmul,
+    attention, a Fourier transform and anything elementwise stay far below that. It is an estimate and no guarantee: an
+    operator that reads an element several times for the same result (an iterative solver) may do more.
     """
 
     op: str
@@ -167,6 +155,7 @@ class Result(Totals):
     dataflow: Dataflow | None = None
     saving: Trace | str = ""
     assumed: tuple[str, ...] = ()
+    used_elsewhere: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"
@@ -206,7 +195,7 @@ class Result(Totals):
     @cached_property
     def modules(self) -> tuple[ModuleRow, ...]:
         """Cost of every module, called or not, in the order the module defines them."""
-        return _module_rows(self.tree, self.calls, self.ops)
+        return _module_rows(self.tree, self.calls, self.ops, self.used_elsewhere)
 
     @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:
@@ -221,7 +210,7 @@ class Result(Totals):
                 len(ops),
                 tuple(dict.fromkeys(c.op.module for c in ops)),
                 sum(c.elements_read + c.elements_written for c in ops),
-                sum(c.elements_read * c.elements_written for c in ops),
+                sum(c.elements_read * max(c.elements_written, 1) for c in ops),
             )
             for name, ops in groups.items()
         )
@@ -260,7 +249,7 @@ class SavedReport(Totals):
 
 
 def _module_rows(
-    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp]
+    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp], used_elsewhere: Collection[str]
 ) -> tuple[ModuleRow, ...]:
     """A row per module; work outside of all modules, such as the loss of a training step, belongs to the root."""
     by_module: dict[str, list[ModuleCall]] = {}
@@ -281,6 +270,7 @@ def _module_rows(
             output_shapes=_distinct(call.outputs for call in by_module.get(info.path, ())),
             cost=Amount({name: amounts[index] for name, amounts in whole.items()}),
             own=Amount({name: amounts[index] for name, amounts in own.items()}),
+            used_elsewhere=info.path in used_elsewhere,
         )
         for index, info in enumerate(tree)
     )

@@ -9,7 +9,7 @@ from .charges import first, products
 from .norm import LAYER_NORM_PER_ELEMENT
 from .registry import rule
 
-__all__: list[str] = []
+__all__ = ["SOFTMAX_PER_ELEMENT"]
 
 SOFTMAX_PER_ELEMENT = 5  # maximum, subtract, exp, accumulate, divide
 GELU_PER_ELEMENT = 5
@@ -50,18 +50,6 @@ def scaled_dot_product_attention(
         macs=products(query) * scores * (query.shape[-1] + value.shape[-1]),
         other_flops=scores * (1 + masked + SOFTMAX_PER_ELEMENT),
     )
-
-
-@rule("aten._flash_attention_forward", kind=Kind.ATTENTION)
-def flash_attention_forward(query: TensorSpec, key: TensorSpec, value: TensorSpec, *, out: object) -> Work:
-    """Flash attention, batched layout (B, N, H, D).
-
-    Counts: Nq·Nk·(D + Dv) MACs per head; per score one scaling and a softmax of 5.
-    Source: https://arxiv.org/abs/2205.14135
-    """
-    b, n, h, d = query.shape
-    scores = b * h * n * key.shape[1]
-    return Work(macs=scores * (d + value.shape[-1]), other_flops=scores * (1 + SOFTMAX_PER_ELEMENT))
 
 
 @rule("aten._native_multi_head_attention", kind=Kind.ATTENTION)

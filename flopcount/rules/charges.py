@@ -24,6 +24,17 @@ _COMPLEX_FACTOR = {
 }
 
 
+_PRIMS = frozenset(
+    (
+        *("abs", "neg", "sign", "signbit", "reciprocal", "mul", "div", "fmod", "remainder", "hypot", "isfinite"),
+        *("exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "pow", "sqrt", "rsqrt", "lgamma", "digamma"),
+        *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "erf", "erfc"),
+        *("floor", "ceil", "round", "trunc", "eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin"),
+    )
+)
+"""Operators that torch's decompositions, as of tangents, call by another name with the same arguments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """One row: these operators cost `flops` per element of their output (or input); `why` gives the reason."""
@@ -41,7 +52,7 @@ def register_charges(kind: Kind, charges: Iterable[Charge], *, per: str = "outpu
             count = _per_output(name, charge.flops) if per == "output" else _per_input(charge.flops)
             count.__doc__ = f"{op}.\n\nCounts: {charge.flops} per {per} element ({charge.why})."
             count.__module__, count.__qualname__ = __name__, f"{kind.value}.{op}"
-            rule(name, kind=kind, source=source)(count)
+            rule(name, *([f"prims.{op}"] if op in _PRIMS else []), kind=kind, source=source)(count)
 
 
 def _per_output(name: str, flops: int) -> Callable[..., Work]:

@@ -130,8 +130,8 @@ def attention(
 
 @depths("aten._flash_attention_forward")
 def flash_attention(query: TensorSpec, key: TensorSpec, *, out: object) -> int:
-    """Layout (B, N, H, D)."""
-    return reduction(query.shape[-1]) + 1 + _softmaxed(key.shape[1]) + reduction(key.shape[1])
+    """Layout (B, N, H, D), or (N, H, D) of packed sequences, of which the longest has at most all tokens."""
+    return reduction(query.shape[-1]) + 1 + _softmaxed(key.shape[-3]) + reduction(key.shape[-3])
 
 
 @depths("aten.bilinear")

@@ -86,7 +86,7 @@ register_charges(
 )
 
 
-@rule("aten.add", "aten.sub", "aten.rsub", kind=Kind.ELEMENTWISE)
+@rule("aten.add", "aten.sub", "aten.rsub", "prims.add", "prims.sub", kind=Kind.ELEMENTWISE)
 def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Work:
     """Sum or difference, broadcast.
 
@@ -96,16 +96,6 @@ def add(self: object, other: object, alpha: float = 1, *, out: TensorSpec) -> Wo
     if not is_floating(self, other, out):
         return Work()
     return Work(other_flops=out.numel * (parts(out) * (1 + (alpha != 1))))
-
-
-@rule("aten._foreach_add", "aten._foreach_mul", "aten._foreach_div", kind=Kind.ELEMENTWISE)
-def foreach(self: tuple[TensorSpec, ...], *, out: object) -> Work:
-    """The same elementwise operation on a list of tensors.
-
-    Counts: one per element.
-    Source: PyTorch ATen native_functions.yaml, `_foreach_add`
-    """
-    return Work(other_flops=sum(spec.numel for spec in self if spec.is_floating))
 
 
 @rule(

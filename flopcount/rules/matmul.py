@@ -93,7 +93,7 @@ def addbmm(batch1: TensorSpec, *, out: TensorSpec) -> Work:
     return Work(macs=products(batch1) * out.numel * b * k, other_flops=bias_adds(out, True))
 
 
-@rule("aten._scaled_mm", kind=Kind.MATMUL)
+@rule("aten._scaled_mm", "aten._scaled_mm_v2", kind=Kind.MATMUL)
 def scaled_mm(self: TensorSpec, bias: TensorSpec | None = None, *, out: tuple[TensorSpec, ...] | TensorSpec) -> Work:
     """Float8 matrix product with scales.
 

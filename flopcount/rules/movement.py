@@ -33,7 +33,8 @@ _register(
     view_as_real_copy conj_physical _conj_physical resolve_conj resolve_neg narrow_copy expand_copy unfold_copy
     _reshape_copy permute_copy block_diag nonzero argwhere masked_select repeat_interleave one_hot
     _pack_padded_sequence _pad_packed_sequence lift lift_fresh lift_fresh_copy to_dense flatten_dense_tensors
-    _nested_tensor_from_mask nonzero_static split_copy unbind_copy split_with_sizes_copy reshape reshape_as flatten""",
+    _nested_tensor_from_mask nonzero_static split_copy unbind_copy split_with_sizes_copy reshape reshape_as flatten
+    _convert_weight_to_int4pack _convert_weight_to_int4pack_for_cpu _dyn_quant_pack_4bit_weight""",
     "every input read once, every output written once",
 )
 _register(
@@ -46,7 +47,8 @@ _register(
 _register(
     Kind.MOVEMENT,
     """zeros ones full eye arange linspace logspace range scalar_tensor zeros_like ones_like full_like new_zeros
-    new_ones new_full fill fill_ zero zero_ tril_indices triu_indices hann_window hamming_window""",
+    _new_zeros_with_same_feature_meta new_ones new_full fill fill_ zero zero_ tril_indices triu_indices hann_window
+    hamming_window""",
     "the output written, nothing read",
     bytes_read=0,
 )

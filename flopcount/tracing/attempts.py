@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
@@ -20,6 +19,7 @@ from .absent_devices import absent_device_of
 from .attribution import ModulePath
 from .blocks import BlockMode
 from .climbing import Failed
+from .ending import Ending
 from .engines import Rung, Start
 from .guard.distributed import refuse_shards, unsharded
 from .guard.exits import leaving
@@ -42,8 +42,8 @@ ResultT = TypeVar("ResultT")
 
 def attempt(
     module: nn.Module, path: ModulePath, rung: Rung, body: Callable[[Start], ResultT]
-) -> tuple[ResultT, RecordingMode, dict[str, int]]:
-    """Run `body` on one engine: its result, the recording mode, and the elements of lazy parameters by name.
+) -> tuple[ResultT, RecordingMode, Ending]:
+    """Run `body` on one engine: its result, the recording mode, and what it left in the module.
 
     Module and process are restored afterwards.
 
@@ -55,7 +55,6 @@ def attempt(
     name = type(module).__name__
     owned = path.owned
     keeper = Keeper()
-    settled: dict[str, int] = {}
     collection = uncollected() if rung.name == "meta" else collected()
     with TURN, _set_aside(), _uncompiled(), collection:
         everything = (*owned.parameters, *owned.buffers)
@@ -83,10 +82,8 @@ def attempt(
                     raise Unknown(f"the module caught {type(doubt).__name__}: {first_line(doubt)}")
                 if is_random_elsewhere():
                     begun.mode.assume(ELSEWHERE)
-                if lazy:
-                    named = module.named_parameters()
-                    settled = {name: p.numel() for name, p in named if id(p) in lazy and not is_lazy(p)}
-    return result, begun.mode, settled
+                ending = Ending.of(path, begun.mode.used, lazy, held)
+    return result, begun.mode, ending
 
 
 @contextmanager

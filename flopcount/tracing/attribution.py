@@ -6,15 +6,17 @@ import sys
 from collections.abc import Mapping
 from threading import get_ident
 from typing import Any, ClassVar
+from weakref import ref
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..core.ops import ModuleCall
+from .lazy import settle
 from .results import contents_of
 from .torch_private import hooks_with_kwargs
-from .walk import Inventory
+from .walk import Inventory, named_modules
 
 __all__ = ["ModulePath", "shapes_of"]
 
@@ -24,9 +26,9 @@ _RAISING = object()  # torch passes no fourth argument if the call raises
 class ModulePath:
     """Follows one forward pass through global module hooks, which this context manager removes at the end.
 
-    `path` is the dotted name of the innermost running module of `root`. The ops of a module that `root` does not own
-    (built in the forward, or called through `.forward`) belong to the module that runs it. A shared module has its
-    first name. Of nested counts only the innermost follows.
+    `path` is the dotted name of the innermost running module of `root`, also of one that the forward pass has made. The
+    ops of a module that `root` does not own, or that is called through `.forward`, belong to the module that runs it. A
+    shared module has its first name. Of nested counts only the innermost follows.
     """
 
     _running: ClassVar[list[ModulePath]] = []
@@ -47,6 +49,8 @@ class ModulePath:
         self._raised: BaseException | None = None
         self._thread = get_ident()
         self._hooks: list[Any] = []
+        self._built: list[nn.Module] = []  # kept alive, so that no other module gets its id
+        self._strangers: dict[int, Any] = {}  # modules outside of `root`, by id
         self._single: dict[torch.Size, tuple[tuple[int, ...]]] = {}
 
     def __enter__(self) -> ModulePath:
@@ -72,11 +76,26 @@ class ModulePath:
     def let_go(self) -> None:
         """Drop an error and where it was raised: its frames hold the module."""
         self._raised = self.failure = None
+        self._built.clear()
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if get_ident() == self._thread and self._running[-1] is self:
             self._outer.append(self.path)
-            self.path = self.names.get(id(module), self.path)
+            name = self.names.get(id(module))
+            self.path = name if name is not None else self._name_of_new(module, args)
+
+    def _name_of_new(self, module: nn.Module, args: Any) -> str:
+        """The name of a module that the forward pass has built into `root`, else that of the module that runs it."""
+        settle(module, args)
+        stranger = self._strangers.get(id(module))
+        if stranger is None or stranger() is not module:
+            name = next((name for name, part in named_modules(self.root) if part is module), None)
+            if name is not None:
+                self.names[id(module)] = name
+                self._built.append(module)
+                return name
+            self._strangers[id(module)] = ref(module)
+        return self.path
 
     def _leave_module(self, module: nn.Module, args: Any, kwargs: Any, result: Any = _RAISING) -> None:
         if get_ident() != self._thread or self._running[-1] is not self:

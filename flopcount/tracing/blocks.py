@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from ..core.ops import Op, Signature, TensorSpec
 from .block_path import BlockPath
+from .guard.writes import written
 from .inputs import tensors_of
 from .signatures import SILENT, call_key, has_rule, is_composite, is_view_of, make_signature
 from .torch_private import OpOverload, TorchDispatchMode, current_node, next_node_number
@@ -48,6 +49,7 @@ class BlockMode(TorchDispatchMode):
         self.ops: dict[tuple[int, str], tuple[Op, int]] = {}
         self.steps = 0
         self.communication: dict[str, None] = {}  # operators between processes, which are left out
+        self.used: set[int] = set()  # the parameters that an operator took, by identity
         self._signatures: dict[Any, tuple[Signature, ...]] = {}
 
     @classmethod
@@ -92,7 +94,9 @@ class BlockMode(TorchDispatchMode):
 
     def _signatures_of(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Signature, ...]:
         try:
-            key = call_key(func, (*args, result), kwargs) if are_countable(tensors_of(args, kwargs, result)) else None
+            countable = are_countable(tensors_of(args, kwargs, result))
+            made = result if result is not None else tuple(written(func, args, kwargs))  # of a void operator
+            key = call_key(func, (*args, made), kwargs, self.used) if countable else None
         except (RuntimeError, TypeError):  # a tensor class of somebody else's
             key = None
         if key is None:
@@ -101,7 +105,7 @@ class BlockMode(TorchDispatchMode):
         signatures = self._signatures.get(key)
         if signatures is None:
             view = is_view_of(func, result, args)
-            whole = make_signature(func, args, kwargs, result, is_view=view)
+            whole = make_signature(func, args, kwargs, made, is_view=view)
             signatures = self._signatures[key] = tuple(_everywhere(whole)) or (whole,)
         return signatures
 

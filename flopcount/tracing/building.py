@@ -136,7 +136,7 @@ class _BuildMode(MetaMode):
     def _record_in_place(self, func: Any, args: Any, kwargs: Any) -> None:
         """Check nothing: an initialisation fills its argument."""
 
-    def _record_call(self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False) -> None:
+    def _record_call(self, func: Any, args: Any, kwargs: Any, result: Any, **_: Any) -> None:
         """Record nothing: to tell calls apart takes as long as to make the tensors."""
 
 

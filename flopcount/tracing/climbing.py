@@ -19,7 +19,7 @@ from .guard.distributed import ShardedError
 from .holders import tensors_within
 from .inputs import specs_of
 from .origin import Failure, first_line
-from .uncountable import AbsentDevice, Unknown
+from .uncountable import AbsentDevice, NoKernel, Unknown
 
 __all__ = ["Failed", "climb"]
 
@@ -90,6 +90,8 @@ def _climb(
                         raise
                     break  # shapes alone say that the input is wrong
         failure = _own(outcomes)
+        if failure is not None and isinstance(failure.error, NoKernel):
+            raise _lacks_kernel(module, failure, failure.error) from failure.error
         if failure is not None:
             try:
                 raise forward_error(module, failure, arguments) from failure.error
@@ -167,6 +169,19 @@ def _own(outcomes: list[Outcome]) -> Failure | None:
     # the caller's words name devices as they would be, so the last is shown; Python and torch name types as they are
     shown = [failure for failure in failures if failure.by_caller and failure.by_raise]
     return shown[-1] if shown else failures[-1 if real else 0]
+
+
+def _lacks_kernel(module: nn.Module, failure: Failure, error: NoKernel) -> TraceError:
+    """No engine has a kernel: torch cannot tell the shape of the operator's result."""
+    name = error.operator.replace(".", "::")
+    message = f"{type(module).__name__} needs {error.operator}, which has no kernel for {error.device} tensors"
+    return TraceError(
+        message,
+        [
+            ("in", f"{failure.layer or 'the model itself'} ({type(failure.module).__name__})"),
+            ("fix", f'say the shape of its result by torch.library.register_fake("{name}"), or count where it runs'),
+        ],
+    )
 
 
 def forward_error(module: nn.Module, failure: Failure, arguments: tuple[Any, Any] = ((), {})) -> ForwardError:

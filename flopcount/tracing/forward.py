@@ -128,8 +128,18 @@ def _run(
             begun.mode.returned(result)
         return specs_of(tensors), result, follower
 
-    (inputs, result, follower), mode, settled = attempt(module, path, rung, forward)
+    (inputs, result, follower), mode, ending = attempt(module, path, rung, forward)
     followed = follower.dataflow() if follower is not None else None
     del result  # alive until now, as for a caller
-    assumed, by_chance = mode.assumed, mode.invented.leave_it_to_chance
-    return Trace(tuple(mode.ops), tuple(path.calls), inputs, rung.name, settled, followed, assumed, by_chance)
+    return Trace(
+        tuple(mode.ops),
+        tuple(path.calls),
+        inputs,
+        rung.name,
+        ending.settled,
+        followed,
+        mode.assumed,
+        mode.invented.leave_it_to_chance,
+        ending.made,
+        ending.used,
+    )

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 
-from .attribution import ModulePath
+from .answers import KNOWN_LIMIT, AnswersMode
 from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
-from .dataless import DatalessMode, Handler
-from .guard.keeper import Keeper
+from .dataless import Handler
 from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .invented import FINITE
-from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
-from .layout import Layout, layout_of
+from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, with_device
+from .layout import layout_of
+from .packed_sequences import is_on_packed_sequences, pairs_of
 from .remembered import Argument, Calls, Known, Parts
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
@@ -33,7 +34,6 @@ from .uncountable import Unknown
 
 __all__ = ["KNOWN_LIMIT", "LARGE_KNOWN_LIMIT", "Calls", "MetaMode"]
 
-KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
 LARGE_KNOWN_LIMIT = 1 << 22  # for a second attempt: masks as large as the image
 
 _LIKE = re.compile(r"aten\.(new_\w+|\w+_like)$")
@@ -47,20 +47,12 @@ def _is_new(result: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     return all(tensor.is_meta and memory_id(tensor) not in storages for tensor in tensors_of(result))
 
 
-class MetaMode(DatalessMode):
+class MetaMode(AnswersMode):
     """Runs a module on shapes alone.
 
     `calls` has the earlier calls, and flopcount's own shape functions compute new ones. Without `calls`, torch's meta
     kernels compute every single call.
     """
-
-    def __init__(
-        self, path: ModulePath, known_limit: int = KNOWN_LIMIT, calls: Calls = None, keeper: Keeper | None = None
-    ) -> None:
-        super().__init__(path, known_limit, keeper)
-        self.fast = calls is not None
-        self.aten_calls: dict[Any, Any] = calls if calls is not None else {}
-        self.other_calls: dict[Any, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         handler = self._handlers.get(id(func))
@@ -100,7 +92,7 @@ class MetaMode(DatalessMode):
         """Count a composite without a rule by its parts; if no value is known, they depend on shapes alone."""
         if not self._shapes_decide(func, args, kwargs):
             return self._take_apart(func, args, kwargs)
-        key = Parts, call_key(func, args, kwargs)
+        key = Parts, call_key(func, args, kwargs, self.used)
         answer = self.aten_calls.get(key)
         if answer is not None:
             for signature in answer.signatures:
@@ -131,52 +123,6 @@ class MetaMode(DatalessMode):
             return False
         tensors = tensors_of(args, kwargs)
         return not any(map(self.knows, tensors))
-
-    def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if self._knows_all(args, kwargs) and not outgrows(func, args, self.known_limit):
-            return self._compute(func, args, kwargs)
-        calls, key = self._place(func, args, kwargs)
-        answer = calls.get(key)
-        if answer is None:
-            answer = calls[key] = self._first_time(func, args, kwargs)
-        self.record(answer.signature)
-        result = answer.result
-        if type(result) is Layout:
-            return result.empty()
-        return args[result.position] if isinstance(result, Argument) else rebuild(result)
-
-    def _place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[dict[Any, Known], Any]:
-        """The dictionary that keeps the answer to this call, and its key."""
-        if not self.fast:
-            return {}, None
-        return self.aten_calls if func.namespace == "aten" else self.other_calls, call_key(func, args, kwargs)
-
-    def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Small index and mask arithmetic, for real."""
-        if kwargs:
-            self._keep_generator(kwargs)
-        result = func(*map_tensors(on_cpu, args), **with_device(func, map_tensors(on_cpu, kwargs), "cpu"))
-        self._ran(func, args, kwargs, result)
-        self._record_call(func, args, kwargs, result)
-        return map_tensors(self._unless_small, result)
-
-    def _unless_small(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if tensor.is_meta or tensor.numel() <= self.known_limit else meta_like(tensor)
-
-    def _first_time(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Known:
-        """Use flopcount's own shape function if it handles the call, and torch's meta kernel otherwise."""
-        shape = shape_of(func) if self.fast else None
-        if shape is not None:
-            layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
-            if layout is not None:
-                return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
-        metas = map_tensors(meta_like, args)
-        result = run_kernel(func, metas, with_device(func, map_tensors(meta_like, kwargs), "meta"))
-        signature = make_signature(func, args, kwargs, result, is_view=False)
-        for position, meta in enumerate(metas):
-            if result is meta:  # for example, dropout in eval mode returns its input
-                return Known(signature, Argument(position))
-        return Known(signature, map_tensors(layout_of, result))
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Assume that unknown numbers are finite, and that assertions about them hold."""
@@ -233,6 +179,19 @@ class MetaMode(DatalessMode):
         self._record_call(func, args, kwargs, result)
         return result
 
+    def _sequences(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Attention, maybe over packed sequences, whose lengths are known numbers."""
+
+        def readable(tensor: torch.Tensor) -> bool:  # also in a backward pass, which has no known values
+            return not tensor.is_meta and memory_id(tensor) not in self._unknown
+
+        pairs = pairs_of(self, func, args, kwargs, readable)
+        if pairs is None:
+            return self._functional(func, args, kwargs)
+        result = run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+        self._record_call(func, args, kwargs, result, pairs=pairs)
+        return result
+
     def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Products of groups of rows, as in mixtures of experts.
 
@@ -251,6 +210,7 @@ class MetaMode(DatalessMode):
         """Views share memory as in torch; a reshape that must copy moves data."""
         source = args[0]
         if not source.is_meta and not self.knows(source):
+            self.used.add(id(source))
             with torch.inference_mode(source.is_inference()):  # torch requires the inference mode of the source
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)
@@ -265,6 +225,11 @@ class MetaMode(DatalessMode):
     def _parted(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Views of parts, whose sizes a known tensor may determine."""
         self._ran(func, args, kwargs, None)
+        return self._view(func, args, kwargs)
+
+    def _dual(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A tensor with a tangent."""
+        self.require_autograd()
         return self._view(func, args, kwargs)
 
     def _cast(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -345,6 +310,27 @@ class MetaMode(DatalessMode):
                     self._unknown[memory_id(tensor)] = tensor
         return self._functional(func, args, kwargs)
 
+    def _void(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Operators that return nothing; one that is not torch's own needs no kernel, since nothing depends on it."""
+        targets = written(func, args, kwargs)
+        if self._knows_all(args, kwargs):
+            for tensor in targets:
+                self._keep(tensor)
+            func(*args, **kwargs)
+        else:
+            for tensor in targets:
+                self._keep_version(tensor)
+                if not tensor.is_meta and self.knows(tensor):
+                    self._unknown[memory_id(tensor)] = tensor
+        calls, key = self._place(func, args, kwargs)
+        answer = calls.get(key)
+        if answer is None:
+            if func.namespace == "aten":
+                with suppress(NotImplementedError):  # some of torch's fused steps have no meta kernel
+                    func(*map_tensors(meta_like, args), **map_tensors(meta_like, kwargs))
+            answer = calls[key] = Known(make_signature(func, args, kwargs, tuple(targets), is_view=False))
+        self.record(answer.signature)
+
     def _out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`out=` overloads: the caller's tensor becomes the result, without values."""
         targets = written(func, args, kwargs)
@@ -361,9 +347,7 @@ class MetaMode(DatalessMode):
         return targets[0] if len(targets) == 1 else tuple(targets)
 
     def _higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Operators with functions as arguments: `cond` on a known value runs its branch, flex attention is one op."""
-        if func.name() == "cond":
-            return self.branch_of(*args, **kwargs)
+        """Operators with functions as arguments that `control_flow` does not run: flex attention is one op."""
         if func.name() == "flex_attention":
             query, value = args[0], args[2]
             result = (
@@ -373,17 +357,6 @@ class MetaMode(DatalessMode):
             self._record_call(func, args[:3], {}, result[0])
             return result
         raise Unknown(f"higher-order operator {func.name()} has no meta form here")
-
-    # Recording
-
-    def _record_call(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any, *, is_view: bool = False) -> None:
-        """Record a call with its result, whose shape is part of the key, since values may determine it."""
-        calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
-        key = call_key(func, args, kwargs), is_view, sizes(result)
-        answer = calls.get(key)
-        if answer is None:
-            answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view))
-        self.record(answer.signature)
 
 
 Method: TypeAlias = Callable[[MetaMode, Any, Any, dict[str, Any]], Any]
@@ -398,17 +371,14 @@ _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
     "aten._grouped_mm": MetaMode._grouped,
     "aten.tensor_split": MetaMode._parted,
+    "aten._make_dual": MetaMode._dual,
 }
 """Canonical operators with a handler of their own."""
 
 _OF_METADATA = ("aten.set_", "aten.resize_", "aten.detach_")
 _NOT_TAKEN_APART = (
-    MetaMode._higher_order,
-    MetaMode._native,
-    MetaMode._cast,
-    MetaMode._view,
+    *(MetaMode._higher_order, MetaMode._native, MetaMode._cast, MetaMode._view, MetaMode._item, MetaMode._dual),
     MetaMode._parted,
-    MetaMode._item,
 )
 
 
@@ -420,11 +390,17 @@ def _method_of(func: Any) -> Method:
     name, schema = str(func.overloadpacket), func._schema
     if func.namespace in SILENT or torch.Tag.inplace_view in func.tags or name in _OF_METADATA:
         return MetaMode._native
+    if not schema.returns and func.namespace != "aten":
+        return MetaMode._void
     targets = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     if targets:
-        if not any(r.alias_info is not None for r in schema.returns) and schema.returns:
+        if not schema.returns:
+            return MetaMode._void
+        if not any(r.alias_info is not None for r in schema.returns):
             return MetaMode._updating
         return MetaMode._out if any(a.kwarg_only for a in targets) else MetaMode._in_place
+    if is_on_packed_sequences(func):
+        return MetaMode._sequences
     by_name = _BY_NAME.get(canonical_call(func))
     if by_name is not None or func.is_view:
         return by_name or MetaMode._view

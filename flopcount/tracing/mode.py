@@ -24,7 +24,9 @@ from .signatures import has_rule, is_composite
 from .torch_private import TorchDispatchMode, memory_id
 from .uncountable import Unknown, refuse_operator
 
-__all__ = ["RecordingMode", "has_layout_of"]
+__all__ = ["MAKE_DUAL", "RecordingMode", "has_layout_of"]
+
+MAKE_DUAL = torch.ops.aten._make_dual.default
 
 _countable: dict[int, Any] = {}  # operators that can be counted, by identity, since torch hashes them in Python
 
@@ -45,6 +47,7 @@ class RecordingMode(TorchDispatchMode):
         self.ops: list[Op] = []
         self._noted: dict[str, None] = {}  # other assumptions in words, each once
         self.invented = Invented()
+        self.used: set[int] = set()  # the parameters that an operator took, by identity
         self.signatures: dict[Any, Signature] = {}
         self.follower: DataflowRecorder | None = None  # only for a trace with `dataflow`
         self._composite: dict[int, bool] = {}  # by identity of the operator
@@ -63,6 +66,11 @@ class RecordingMode(TorchDispatchMode):
                 _countable[id(func)] = func
             composite = self._composite[id(func)] = is_composite(func) and not has_rule(func)
         return composite
+
+    def require_autograd(self) -> None:
+        """Raise in inference mode, which drops the tangents of forward-mode differentiation without a word."""
+        if self.inference:
+            raise RuntimeError("tangents are lost in inference mode")
 
     def record(self, signature: Signature) -> None:
         """Record an operation of the module that is running."""
@@ -148,16 +156,6 @@ class RecordingMode(TorchDispatchMode):
     def let_go(self) -> None:
         """Drop what refers to the module, which would stay in memory with whatever still refers to this."""
         self.their_tensors, self.doubt = list, None
-
-    def branch_of(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
-        """`torch.cond` on a known value runs its branch."""
-        if isinstance(predicate, torch.Tensor):
-            if not self.knows(predicate):
-                raise Unknown("torch.cond depends on a value that is not known")
-            self.invented.decide(self.invented.causes_of(predicate), self.path.path, certain=True)
-            predicate = bool(predicate.item())
-        with self:
-            return (if_true if predicate else if_false)(*operands)
 
 
 def _may_decide(tensor: torch.Tensor) -> bool:

@@ -13,13 +13,14 @@ from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import tensors_of
-from .mode import RecordingMode, has_layout_of
+from .mode import MAKE_DUAL, RecordingMode, has_layout_of
 from .origin import first_line, says_that_data_is_missing
+from .packed_sequences import is_on_packed_sequences, pairs_of
 from .results import leaves_of
-from .signatures import SILENT, call_key, is_constant, is_empty, is_view_of, make_signature
+from .signatures import SILENT, call_key, is_composite, is_constant, is_empty, is_view_of, make_signature
 from .sources import Sources
-from .torch_private import OpOverload, storage_id
-from .uncountable import Unknown
+from .torch_private import OpOverload, has_kernel, storage_id
+from .uncountable import NoKernel, Unknown
 
 __all__ = ["NativeMode"]
 
@@ -50,10 +51,10 @@ class NativeMode(RecordingMode):
         return self._run(func, args, kwargs or {})
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if not isinstance(func, OpOverload) and func.name() == "cond":
-            return self.branch_of(*args, **kwargs)
         if getattr(func, "namespace", "") in SILENT:
             return func(*args, **kwargs)
+        if func is MAKE_DUAL:
+            self.require_autograd()
         if self.decomposes(func):
             if self.is_real:
                 self.invented.ran(func, args, kwargs, None, (), self.path.path)
@@ -64,6 +65,7 @@ class NativeMode(RecordingMode):
         if func is _LITERAL:  # a fake tensor remembers it
             self.sources.literal(args[0])
         elif self.prepare is not None:
+            self.used.update(map(id, tensors_of(args, kwargs)))
             for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
@@ -79,10 +81,13 @@ class NativeMode(RecordingMode):
             if is_constant(func):
                 self.sources.filled(result)
         view = is_view_of(func, result, args)
-        key = call_key(func, (*args, result), kwargs)  # real values may determine the size of a result
+        made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
+        packed = is_on_packed_sequences(func)
+        pairs = pairs_of(self, func, args, kwargs, self.knows) if packed else None
+        key = pairs, call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
         signature = self.signatures.get(key)
         if signature is None:
-            signature = self.signatures[key] = make_signature(func, args, kwargs, result, is_view=view)
+            signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view, pairs=pairs)
         self.record(signature)
         return result
 
@@ -90,8 +95,10 @@ class NativeMode(RecordingMode):
         if self.is_real:
             try:
                 return func(*args, **kwargs)
-            except Exception:
+            except Exception as error:
                 self.invented.ran(func, args, kwargs, None, (), self.path.path)  # it may refuse an invented value
+                if isinstance(error, NotImplementedError):
+                    _refuse_missing(error, func, args, kwargs)
                 raise
         try:
             return func(*args, **kwargs)
@@ -192,3 +199,14 @@ class NativeMode(RecordingMode):
         super().let_go()
         del self.sources
         self.prepare = None
+
+
+def _refuse_missing(error: NotImplementedError, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    """Raise if an operator has no kernel for the device of its tensors.
+
+    Raises:
+        NoKernel: it has none.
+    """
+    device = next((tensor.device.type for tensor in tensors_of(args, kwargs)), "cpu")
+    if isinstance(func, OpOverload) and not is_composite(func) and not has_kernel(func, device.upper()):
+        raise NoKernel(error, str(func.overloadpacket), device) from error

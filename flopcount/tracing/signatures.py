@@ -53,15 +53,17 @@ def has_rule(func: Any) -> bool:
 
 
 def make_signature(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, is_view: bool, pairs: int | None = None
 ) -> Signature:
-    """Name, arguments by schema name (defaults filled in) and outputs of one call."""
+    """Name, arguments by schema name (defaults filled in) and outputs of one call; `pairs` of packed sequences."""
     if not isinstance(func, OpOverload):  # a higher-order operator has no schema
         return Signature(f"higher_order.{func.name()}", "", _positional(func, args, kwargs), _outputs(result))
     name, overload, defaults = _schema(func)
     arguments = defaults.copy()
     for key, value in chain(zip(defaults, args, strict=False), kwargs.items()):
         arguments[key] = _frozen(value)
+    if pairs is not None:
+        arguments["pairs"] = pairs
     return Signature(name, overload, arguments, _outputs(result), is_view)
 
 
@@ -101,23 +103,25 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def fingerprint(value: Any) -> Any:
+def fingerprint(value: Any, used: set[int]) -> Any:
     """A hashable key of one argument; the type of a number is part of it, since 1 == 1.0 == True."""
     kind = type(value)
     if kind is int or value is None:
         return value
     if kind is torch.Tensor or kind is nn.Parameter or isinstance(value, torch.Tensor):
+        if kind is nn.Parameter:
+            used.add(id(value))
         return value.shape, value.stride(), value.dtype
     if kind is list or kind is tuple or isinstance(value, (list, tuple)):
-        return tuple(value) if {*map(type, value)} == _INTEGERS else tuple(map(fingerprint, value))
+        return tuple(value) if {*map(type, value)} == _INTEGERS else tuple([fingerprint(item, used) for item in value])
     return kind, (value if value.__hash__ is not None else repr(value))
 
 
 _INTEGERS = {int}
 
 
-def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A key that is equal for calls that count the same.
+def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], used: set[int]) -> Any:
+    """A key that is equal for calls that count the same; `used` gets the identities of the parameters among them.
 
     Torch hashes its operators in Python, slowly; they live as long as the process, so their identity is enough. Most
     arguments are tensors and None, which are handled here without a function call, since every operation comes by.
@@ -126,15 +130,18 @@ def call_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         for value in args:
             kind = type(value)
-            if kind is torch.Tensor or kind is nn.Parameter:
+            if kind is torch.Tensor:
                 key.append((value.shape, value.stride(), value.dtype))
+            elif kind is nn.Parameter:
+                key.append((value.shape, value.stride(), value.dtype))
+                used.add(id(value))
             else:
-                key.append(value if value is None else fingerprint(value))
+                key.append(value if value is None else fingerprint(value, used))
     except RuntimeError:  # a tensor without shape or strides
         _frozen(args)
         raise
     if kwargs:
-        key.append(tuple((name, fingerprint(value)) for name, value in kwargs.items()))
+        key.append(tuple([(name, fingerprint(value, used)) for name, value in kwargs.items()]))
     return tuple(key)
 
 

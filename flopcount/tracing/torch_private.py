@@ -36,6 +36,7 @@ __all__ = [
     "WRITE_NUMBER",
     "ConvNd",
     "ConvTransposeNd",
+    "HigherOrderOperator",
     "OpOverload",
     "ScriptModule",
     "TensorBase",
@@ -54,6 +55,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_batched",
     "is_compiled",
     "is_fake",
     "loaded_wrappers",
@@ -80,6 +82,12 @@ ATTRIBUTES = (
 
 OpOverload = torch._ops.OpOverload
 """An operator with one of its signatures, as modes get it."""
+
+HigherOrderOperator: Any = torch._ops.HigherOrderOperator
+"""The class of operators that take functions; its `__call__` calls all of them."""
+
+is_batched: Any = torch._C._functorch.is_batchedtensor
+"""Whether `torch.vmap` runs over a tensor."""
 
 TensorBase: Any = torch._C.TensorBase
 """Tensors in C, whose methods stay torch's own while those of `torch.Tensor` are replaced."""

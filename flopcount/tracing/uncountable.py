@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 
 import torch
 
-__all__ = ["AbsentDevice", "Uncountable", "Unknown", "are_countable", "noted", "refuse_operator", "refuse_tensor"]
+__all__ = [
+    "AbsentDevice",
+    "NoKernel",
+    "Uncountable",
+    "Unknown",
+    "are_countable",
+    "noted",
+    "refuse_operator",
+    "refuse_tensor",
+]
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse tensor saves depends on its values",
@@ -51,6 +60,14 @@ def noted(error: Exception) -> Exception:
     """Note an error, so that it ends the count of this thread even if the module catches it."""
     Unknown.last[get_ident()] = error
     return error
+
+
+class NoKernel(NotImplementedError):
+    """Torch has no kernel of an operator for these tensors; the module may catch it as what torch raises."""
+
+    def __init__(self, error: NotImplementedError, operator: str, device: str) -> None:
+        self.operator, self.device = operator, device
+        super().__init__(*error.args)
 
 
 class Uncountable(Exception):

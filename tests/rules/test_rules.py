@@ -770,10 +770,18 @@ def test_views_in_place_are_free_in_every_engine(op, engine):
 
 
 ELSEWHERE = {
-    *("aten._scaled_mm", "aten._grouped_mm", "aten._flash_attention_forward", "torchvision.deform_conv2d"),
+    *("aten._scaled_mm", "aten._grouped_mm", "torchvision.deform_conv2d"),
     *("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"),
     *("aten.lstm_cell", "aten.gru_cell", "aten.rnn_tanh_cell", "aten._weight_norm_interface"),
     *("aten.embedding", "aten._batch_norm_with_update", "aten._fused_moving_avg_obs_fq_helper"),
+}
+ELSEWHERE |= {  # beside the products of packed weights, and the tangents
+    *("aten._convert_weight_to_int4pack", "aten._convert_weight_to_int4pack_for_cpu"),
+    *("aten._dyn_quant_pack_4bit_weight", "aten._new_zeros_with_same_feature_meta"),
+}
+TESTED_APART = ("foreach", "attention_packed", "matmul_packed")  # rule files whose operators have a test file each
+ELSEWHERE |= {
+    entry.name for entry in RULES.values() if entry.formula.function.__module__.rpartition(".")[2] in TESTED_APART
 }
 # operators of other devices, nested tensors or asserting machinery, which no plain call reaches
 UNREACHED = """_assert_async _assert_scalar _assert_tensor_metadata _copy_from _has_same_storage_numel

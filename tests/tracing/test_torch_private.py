@@ -410,6 +410,22 @@ def test_attributes_of_modules_and_tensors():
     assert (x._version, x._backward_hooks) == (0, None)
 
 
+def test_operators_that_take_functions_are_called_in_one_place(monkeypatch):
+    calls = []
+    kind = torch_private.HigherOrderOperator
+    plain = kind.__call__
+    monkeypatch.setattr(kind, "__call__", lambda self, *a, **k: calls.append(self.name()) or plain(self, *a, **k))
+    monkeypatch.setattr("torch._higher_order_ops.utils._hop_compile_and_call", lambda function, args: function(*args))
+    assert torch.cond(torch.tensor(True), lambda x: x + 1, lambda x: x - 1, (torch.ones(1),)).item() == 2
+    assert set(calls) == {"cond"}
+
+
+def test_a_tensor_that_vmap_runs_over_is_batched():
+    seen = []
+    torch.vmap(lambda x: seen.append(torch_private.is_batched(x)) or x)(torch.ones(2))
+    assert (seen, torch_private.is_batched(torch.ones(2))) == ([True], False)
+
+
 def private_names(tree):
     """Names of torch that begin with an underscore: imported, or read from `torch` itself."""
     for node in ast.walk(tree):

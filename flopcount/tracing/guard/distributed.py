@@ -128,5 +128,6 @@ def without_replicas(parts: Iterable[nn.Module]) -> None:
     if not any(issubclass(kind, _REPLICATED) for kind in set(map(type, parts))):
         return
     for part in parts:
-        if type(part).forward in _FORWARDS:  # a user's subclass keeps its own forward, which may call torch's
+        # a user's subclass keeps its own forward, which may call torch's
+        if isinstance(part, _REPLICATED) and type(part).forward in _FORWARDS:
             part.__dict__["forward"] = part._modules["module"]

@@ -77,6 +77,7 @@ class Held:
         dicts = [container for container in filled if isinstance(container, dict)]
         self.tables = [*tables, *torchs, *dicts]
         self.copies = [*copies, *[table.copy() for table in (*torchs, *dicts)]]
+        self._torchs = slice(len(tables), len(tables) + len(torchs))
         rest = [container for container in filled if type(container) in _SEQUENCES]
         self.others = [(container, container.copy()) for container in rest]
         contents = chain.from_iterable([*_each(dicts), *(copy for _, copy in self.others)])
@@ -88,6 +89,15 @@ class Held:
     def restore(self) -> None:
         """Put back everything that differs; nearly always that is nothing, and a comparison is enough."""
         put_back(self._classes_back, self._tables_back, *self._undo)
+
+    @property
+    def has_same_parts(self) -> bool:
+        """Whether all modules still have the same submodules, parameters and buffers; if in doubt, False."""
+        return not any(self.empty) and _are_the_same(self.tables[self._torchs], self.copies[self._torchs])
+
+    def table_before(self, table: dict[Any, Any]) -> dict[Any, Any]:
+        """What a table held before the count."""
+        return next((copy for other, copy in zip(self.tables, self.copies, strict=True) if other is table), {})
 
     def _classes_back(self) -> None:
         if list(map(type, self.modules)) != self.kinds:

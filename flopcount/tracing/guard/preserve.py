@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from ..autocast import cacheless
-from ..torch_private import blind_transforms, compiled_code_paths, out_of_sight, set_version
+from ..control_flow import as_python
+from ..lazy import settle
+from ..torch_private import blind_transforms, compiled_code_paths, set_version
 from ..walk import Inventory
 from .distributed import without_replicas
 from .held import Held
@@ -73,7 +74,7 @@ def preserved(
     parts = [part for _, part in owned.modules]
     held = held or Held(parts, (*owned.parameters, *owned.buffers))
     states = _TensorStates(owned, held)
-    code_paths = [*compiled_code_paths(), *blind_transforms()]
+    code_paths = [*compiled_code_paths(), *blind_transforms(), *as_python()]
     random_states = _random_states()
     dtype = torch.get_default_dtype()
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -173,19 +174,12 @@ def _lazy_for_now(parts: list[nn.Module], device: str | None) -> Iterator[dict[i
                         where = device or tensor.device
                         copies[id(tensor)] = kind(tensor.requires_grad, device=where, dtype=tensor.dtype)
                     owned[name] = copies[id(tensor)]
-    hook = register_module_forward_pre_hook(_settle) if copies else None
+    hook = register_module_forward_pre_hook(settle) if copies else None
     try:
         yield {id(copy): copy for copy in copies.values()}
     finally:
         if hook is not None:
             hook.remove()
-
-
-def _settle(module: nn.Module, args: Any) -> None:
-    """Initialise a lazy module before torch does, hidden from the recording mode."""
-    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-        with out_of_sight(), torch.inference_mode(False), torch.no_grad():
-            module.initialize_parameters(*args)
 
 
 @contextmanager

@@ -78,7 +78,8 @@ def values_read(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torc
         return [], targets
     if kwargs.get("beta") == 0:  # torch does not read a summand with factor 0
         taken = [tensor for tensor in taken if tensor is not args[0]]
-    if str(getattr(func, "overloadpacket", "")) in _FILLS_PARTS:
+    # of an operator that is not torch's own it is unknown whether it reads what it fills
+    if targets and (func.namespace != "aten" or str(func.overloadpacket) in _FILLS_PARTS):
         ids = set(map(id, targets))
         return [tensor for tensor in taken if id(tensor) not in ids], targets
     return taken, targets
