@@ -24,6 +24,7 @@ from .rules.costing import cost
 from .tracing import TURN, trace
 from .tracing.guard.preserve import uncollected
 from .tracing.inputs import Input, arguments_of, specs_of
+from .tracing.step import trace_step
 from .tracing.walk import Inventory
 
 __all__ = ["count", "count_named", "refuse_uncosted", "require_module"]
@@ -121,7 +122,7 @@ def _forward(
 def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
     """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
     try:
-        return trace(module, args, kwargs, dataflow=True, saving=True)
+        return trace_step(module, args, kwargs)
     except FlopcountError as error:
         return error.message
 

@@ -254,21 +254,16 @@ def _workspace(op: Op, data: Flow) -> int:
 def _training(trace: Trace, kernels: str) -> TrainingMemory:
     flow = trace.dataflow
     assert flow is not None
-    activations = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
-    at_rest = total(_by_dtype(flow, activations))
-    forward = _peak(trace.ops, flow, kernels)
-    flights = [_gradients(flow, data) for data in flow.flows]
-    at = max(range(len(flights)), key=flights.__getitem__, default=-1)
-    if at < 0 or at_rest + flights[at] < forward.nbytes:
-        return TrainingMemory(_by_dtype(flow, activations), forward.nbytes - at_rest, forward.module, forward.op)
-    return TrainingMemory(_by_dtype(flow, activations), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
-
-
-def _gradients(flow: Dataflow, data: Flow) -> int:
-    """Bytes of the gradients of all activations that an op reads or writes."""
-    serials = {access.storage for access in data.reads + data.writes}
-    storages = (flow.storages[serial] for serial in serials)
-    return sum(s.nbytes for s in storages if s.role is Role.ACTIVATION and s.dtype.startswith(("float", "bfloat")))
+    assert flow.forward is not None
+    last = flow.forward
+    kept = [
+        i
+        for i, s in enumerate(flow.storages)
+        if s.role is Role.ACTIVATION and s.born < last and (s.died is None or s.died >= last)
+    ]
+    saved = _by_dtype(flow, kept)
+    peak = _peak(trace.ops, flow, kernels)
+    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op)
 
 
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:

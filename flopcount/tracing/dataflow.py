@@ -59,6 +59,14 @@ class DataflowRecorder:
         """Note the tensors that the module gets."""
         map_tensors(lambda tensor: self._add(tensor, Role.INPUT), values)
 
+    def gradient(self, tensor: torch.Tensor) -> None:
+        """Note the gradient of a parameter, which exists before the step."""
+        self._add(tensor, Role.GRADIENT)
+
+    def replaces(self, tensor: torch.Tensor, source: torch.Tensor) -> None:
+        """Note that a tensor takes the place of another, which is let go."""
+        self._stand_in(tensor, source, same=True)
+
     def follow(self, handler: Callable[..., Any], func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a handler, and note the data of the op that it records, if any."""
         result = handler(func, args, kwargs)

@@ -165,7 +165,7 @@ class PhaseRecorder(TorchDispatchMode):
             )
         result = self._run(func, args, kwargs, lambda: PhaseNote(phase, self.path.path))
         if self._hides_floats:
-            result = map_tensors(lambda tensor: _without_value(tensor, operands), result)
+            result = map_tensors(lambda tensor: self._hidden(tensor, operands), result)
         level = max(operands.values(), default=_MadeOf.CONSTANTS)
         map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), level), result)
         return result
@@ -196,6 +196,12 @@ class PhaseRecorder(TorchDispatchMode):
         finally:
             if isinstance(self.mode, MetaMode):
                 self.mode.known_limit = _NO_VALUES
+
+    def _hidden(self, tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
+        hidden = _without_value(tensor, operands)
+        if hidden is not tensor and self.mode.follower is not None:
+            self.mode.follower.replaces(hidden, tensor)
+        return hidden
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any], note: Callable[[], PhaseNote]) -> Any:
         result = func(*args, **kwargs)
