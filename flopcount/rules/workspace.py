@@ -14,7 +14,7 @@ from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
 from .registry import Formulas, canonical_name
 
-__all__ = ["attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
+__all__ = ["attention_kernel", "channels_last_workspaces", "fused_lstm_workspace", "takes_flash", "workspaces"]
 
 workspaces = Formulas("workspace")
 """Canonical operator -> bytes of temporaries of one call; an operator without a formula has none."""
@@ -157,27 +157,69 @@ def attention(
     return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(result.nbytes, scores)
 
 
+def _leading(size: int, itemsize: int) -> int:
+    """The length of a row in oneDNN's recurrent kernels: whole cache lines, and no multiple of 256 elements.
+
+    Source: oneDNN, src/cpu/rnn/rnn_utils.cpp, get_good_ld
+    """
+    line = 64 // itemsize
+    rounded = -(-size // line) * line
+    return rounded + line if rounded % 256 == 0 else rounded
+
+
+def fused_lstm_workspace(steps: int, batch: int, features: int, hidden: int, itemsize: int) -> int:
+    """What oneDNN's LSTM keeps of one layer for its backward pass: gates, states and the gradients of states."""
+    gates = steps * batch * _leading(4 * hidden, itemsize) * itemsize
+    own, widest = _leading(hidden, itemsize), _leading(max(features, hidden), itemsize)
+    layers, states = 6 * (steps + 1) * widest * itemsize, (5 * steps + 4) * own * itemsize
+    in_full = 6 * (steps + 1) * own * 2 if itemsize == 2 else 0  # gradients of states stay in float32
+    return gates + batch * (layers + states + in_full)
+
+
+@workspaces("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward")
+def fused_lstm(
+    input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: tuple[TensorSpec, ...]
+) -> int:
+    """The weights in oneDNN's layout, and the gates of all steps."""
+    gates = prod(input.shape[:-1]) * _leading(weight2.shape[0], input.itemsize) * 4
+    return weight1.nbytes + weight2.nbytes + gates
+
+
 @workspaces("aten.lstm")
-def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: tuple[TensorSpec, ...]) -> int:
-    """The largest layer's weights in oneDNN's layout, and the outputs of the layer below."""
-    size = len(params) // num_layers
+def lstm(
+    input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, bidirectional: bool = False,
+    batch_first: bool = False, *, out: tuple[TensorSpec, ...],
+) -> int:  # fmt: skip
+    """A contiguous input, the outputs of the layer below, the largest layer's weights in oneDNN's layout, its gates.
+
+    An LSTM in double precision or with projections is run step by step.
+    """
+    if input.dtype == "float64" or out[0].shape[-1] != out[1].shape[-1] * (1 + bidirectional):
+        return gru(input, params, num_layers, bidirectional, out=out)
+    size = len(params) // (num_layers * (1 + bidirectional))
+    if params[0].shape[0] != 4 * out[1].shape[-1]:
+        return gru(input, params, num_layers, bidirectional, out=out)
     layers = [sum(spec.nbytes for spec in params[i : i + size] if spec.ndim == 2) for i in range(0, len(params), size)]
-    return max(layers) + (out[0].nbytes if num_layers > 1 else 0)
+    gates = prod(input.shape[:-1]) * _leading(params[0].shape[0], input.itemsize) * 4
+    return input.nbytes * batch_first + max(layers) + gates + (out[0].nbytes if num_layers > 1 else 0)
 
 
 @workspaces("aten.gru", "aten.rnn_tanh")
-def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
-    """The gates of all steps from the inputs at once, and the outputs of the single steps."""
-    return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes
+def gru(
+    input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int = 1, bidirectional: bool = False,
+    *, out: tuple[TensorSpec, ...],
+) -> int:  # fmt: skip
+    """The gates of all steps from the inputs at once, the outputs of the single steps and of the layer below."""
+    gates = prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize
+    return gates + out[0].nbytes * ((2 if bidirectional else 1) + (num_layers > 1))
 
 
-@workspaces("aten.lstm.data")
-def packed_lstm(data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: Any) -> int:
-    """The same as without packing."""
-    return lstm(data, params, num_layers, out=out)
-
-
-@workspaces("aten.gru.data", "aten.rnn_tanh.data")
-def packed_gru(data: TensorSpec, params: tuple[TensorSpec, ...], *, out: Any) -> int:
-    """The same as without packing, less the state of one step."""
-    return gru(data, params, out=out)
+@workspaces("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data")
+def packed_gru(
+    data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int = 1, bidirectional: bool = False,
+    *, out: Any,
+) -> int:  # fmt: skip
+    """The same; of two directions the first one's steps are freed before the second begins."""
+    result = first(out)
+    gates = data.shape[0] * params[0].shape[0] * data.itemsize
+    return gates + (result.nbytes // 2 if bidirectional else result.nbytes) + result.nbytes * (num_layers > 1)

@@ -87,7 +87,7 @@ class DataflowRecorder:
     def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
         op = self.ops[-1].signature
         results = tensors_of(result)
-        if op.is_view or _returns_input(op):
+        if op.is_view or op.op in _UNMARKED_VIEWS or _returns_input(op):
             source = next(iter(tensors_of(args)), None)
             for tensor in results:
                 if source is not None:
@@ -153,6 +153,10 @@ class DataflowRecorder:
         self._holders[serial] -= 1
         if not self._holders[serial] and self.storages[serial].role is Role.ACTIVATION:
             self.storages[serial] = replace(self.storages[serial], died=len(self.ops) - 1)
+
+
+_UNMARKED_VIEWS = frozenset(f"aten.{name}" for name in ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"))
+"""Operators whose schema hides that they return views."""
 
 
 def _returns_input(signature: Signature) -> bool:

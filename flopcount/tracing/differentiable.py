@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from ..rules.workspace import takes_flash
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
+from .recurrent import RECURRENT, run_recurrent
 from .torch_private import disable_current_modes
 
 __all__ = ["Differentiable", "plain_kernels"]
@@ -54,19 +55,22 @@ class Differentiable(ExitStack):
 
 
 class _AsOnCpu(TorchFunctionMode):
-    """Attention in one kernel where torch has a CPU kernel; recurrent layers on meta, since they need one device."""
+    """Attention and recurrent layers as torch's CPU kernels do them; the latter on meta, since they need one device."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is _ATTENTION:
             return _attention(*args, **kwargs)
-        if getattr(func, "__name__", "") in _RECURRENT:
+        name = getattr(func, "__name__", "")
+        if name in _CELLS or name in RECURRENT:
             args, kwargs = map_tensors(_on_meta, (args, kwargs))
+            if name in RECURRENT and not kwargs:
+                return run_recurrent(name, args)
         return func(*args, **kwargs)
 
 
 _ATTENTION = F.scaled_dot_product_attention
-_RECURRENT = frozenset(f"{net}{cell}" for net in ("lstm", "gru", "rnn_tanh", "rnn_relu") for cell in ("", "_cell"))
+_CELLS = frozenset(f"{net}_cell" for net in RECURRENT)
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:

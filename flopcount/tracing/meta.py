@@ -26,6 +26,7 @@ from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
 from .kernels import factory_size, meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
+from .recurrent import results_of_fused_lstm
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
 from .torch_private import OpOverload, memory_id, refuse_data_pointer
@@ -253,6 +254,12 @@ class MetaMode(DatalessMode):
         self._record_call(func, args, kwargs, result)
         return result
 
+    def _fused_lstm(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A layer of an LSTM by oneDNN, or its gradients, for which torch's meta kernels have no workspace."""
+        result = tuple(layout.empty() for layout in results_of_fused_lstm(func, map_tensors(layout_of, args)))
+        self._record_call(func, args, kwargs, result)
+        return result
+
     def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Products of groups of rows, as in mixtures of experts.
 
@@ -410,6 +417,7 @@ _BY_NAME: dict[str, Method] = {
     **dict.fromkeys(("aten._pack_padded_sequence", "aten._pad_packed_sequence"), MetaMode._packed),
     **dict.fromkeys(("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data"), MetaMode._packed),
     "aten._grouped_mm": MetaMode._grouped,
+    **dict.fromkeys(("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), MetaMode._fused_lstm),
 }
 """Canonical operators with a handler of their own."""
 

@@ -28,6 +28,7 @@ from .torch_private import (
     memory_id,
     next_node_number,
     number_of_node,
+    stops_recomputation,
 )
 
 __all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
@@ -75,6 +76,8 @@ class TrainingPath(ModulePath):
 
     def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
         super()._leave_module(module, args, *rest)
+        if stops_recomputation(self._raised):  # no failure; its frames would keep what was recomputed
+            self.let_go()
         self.mark()
 
 

@@ -57,6 +57,7 @@ __all__ = [
     "refuse_data_pointers",
     "scripted_attributes",
     "set_version",
+    "stops_recomputation",
     "storage_id",
 ]
 
@@ -164,6 +165,12 @@ def set_version(tensor: torch.Tensor, version: int) -> None:
         torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
     except TypeError:
         torch._C._autograd._unsafe_set_version_counter(tensor, version)  # type: ignore[arg-type]
+
+
+def stops_recomputation(error: BaseException | None) -> bool:
+    """Whether an activation checkpoint raised this error to end its recomputation early, and will catch it."""
+    checkpoints = sys.modules.get("torch.utils.checkpoint")
+    return checkpoints is not None and isinstance(error, checkpoints._StopRecomputationError)
 
 
 @contextmanager
