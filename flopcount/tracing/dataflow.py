@@ -22,7 +22,7 @@ from ..rules import canonical_name
 from .guard.writes import taken_and_written
 from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
-from .torch_private import memory_id, storage_id
+from .torch_private import is_shared, memory_id, storage_id
 
 __all__ = ["DataflowRecorder"]
 
@@ -47,6 +47,7 @@ class DataflowRecorder:
         self.flows: list[Flow] = []
         self.storages: list[Storage] = []
         self._places: dict[int, _Place] = {}  # by address
+        self.differentiates = False  # whether autograd itself calls the op, to compute a gradient
         self._holders: list[int] = []  # pieces of memory that stand for a storage
         for parameter in module.parameters():
             if not is_lazy(parameter):
@@ -93,6 +94,8 @@ class DataflowRecorder:
                 if source is not None:
                     self._stand_in(tensor, source, same=op.is_view)
             return Flow()
+        if self.differentiates and op.op in _IN_PLACE_WITHOUT_MODES and _is_let_go(args[0]):
+            self._stand_in(results[0], args[0], same=True)
         reads, written = taken_and_written(func, args, kwargs)
         accesses = tuple(map(self._access, reads))
         for tensor, target in zip(results, written, strict=False):
@@ -157,6 +160,21 @@ class DataflowRecorder:
 
 _UNMARKED_VIEWS = frozenset(f"aten.{name}" for name in ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"))
 """Operators whose schema hides that they return views."""
+
+
+_IN_PLACE_WITHOUT_MODES = frozenset(
+    f"aten.{name}" for name in ("add", "index_put", "scatter_add", "scatter", "index_add", "masked_fill")
+)
+"""Operators that autograd calls in place, on memory that nothing else holds, unless a mode watches it."""
+
+
+def _is_let_go(tensor: torch.Tensor) -> bool:
+    """Whether autograd writes into a tensor: new zeros, or a sum of gradients that nothing else needs.
+
+    Source: torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace
+    """
+    whole = tensor.numel() * tensor.itemsize == tensor.untyped_storage().nbytes() and 0 not in tensor.stride()
+    return whole and not is_shared(tensor)
 
 
 def _returns_input(signature: Signature) -> bool:

@@ -196,13 +196,17 @@ class MetaMode(DatalessMode):
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
             if layout is not None:
                 return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
-        metas = map_tensors(meta_like, args)
-        result = run_kernel(func, metas, with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        metas = map_tensors(self._without_data, args)
+        result = run_kernel(func, metas, with_device(func, map_tensors(self._without_data, kwargs), "meta"))
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
             if result is meta:  # for example, dropout in eval mode returns its input
                 return Known(signature, Argument(position))
         return Known(signature, map_tensors(layout_of, result))
+
+    def _without_data(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor for torch's kernel; where memory is followed a new one, since Python's kernels may keep it."""
+        return meta_like(tensor) if self.follower is None else layout_of(tensor).empty()  # type: ignore[no-any-return]
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Assume that unknown numbers are finite, and that assertions about them hold."""
@@ -240,7 +244,7 @@ class MetaMode(DatalessMode):
         for index in indices:
             is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
             places.extend(on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
-        result = run_kernel(func, map_tensors(meta_like, (source, places)), {})
+        result = run_kernel(func, map_tensors(self._without_data, (source, places)), {})
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -248,7 +252,7 @@ class MetaMode(DatalessMode):
         """Packed sequences: the lengths are known numbers that determine shapes; the data has no values."""
 
         def prepared(tensor: torch.Tensor) -> Any:
-            return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
+            return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else self._without_data(tensor)
 
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
         self._record_call(func, args, kwargs, result)
@@ -351,7 +355,7 @@ class MetaMode(DatalessMode):
         shape = shape_of(func) if self.fast else None
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
-            run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+            run_kernel(func, map_tensors(self._without_data, args), map_tensors(self._without_data, kwargs))
         return Known(make_signature(func, args, kwargs, target, is_view=False), Argument(0))
 
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

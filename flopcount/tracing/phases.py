@@ -160,6 +160,8 @@ class PhaseRecorder(TorchDispatchMode):
         return self._forward(func, args, kwargs, self.phase)
 
     def _forward(self, func: Any, args: Any, kwargs: dict[str, Any], phase: Phase) -> Any:
+        if self.mode.follower is not None:
+            self.mode.follower.differentiates = False
         number = next_node_number() - 1  # the node of this operation, if it has one, is the newest
         operands = self._operands(args, kwargs)
         if number not in self._nodes:
@@ -178,6 +180,8 @@ class PhaseRecorder(TorchDispatchMode):
         if node is not None and (torch.is_grad_enabled() or self.path.is_running):
             return self._again(func, args, kwargs, self._place_of(node))
         operands = self._operands(args, kwargs)
+        if self.mode.follower is not None:
+            self.mode.follower.differentiates = True
         result = self._run(func, args, kwargs, lambda: self._gradient(func, args, node, operands))
 
         def made(tensor: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ it, as in any step but the first.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +63,10 @@ def trace_step(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, 
                     _backward(module, loss, recorder)
             return recorder, follower, forward, specs_of(*inputs)
 
+        loaded = len(sys.modules)
         (recorder, follower, forward, inputs), mode, settled = attempt(module, path, rung, step)
+        if len(sys.modules) > loaded:
+            return run(rung)  # as `trace`: the frames around an import hold tensors
         data = replace(follower.dataflow(), forward=forward)
         return Trace(recorder.ops, (), inputs, rung.name, settled, data, tuple(mode.assumed))
 

@@ -48,6 +48,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_shared",
     "memory_id",
     "next_node_number",
     "number_of_node",
@@ -125,6 +126,17 @@ def memory_id(tensor: torch.Tensor) -> int:
 def storage_id(storage: torch.UntypedStorage) -> int:
     """The same as `memory_id` of its tensors."""
     return int(storage._cdata)
+
+
+def is_shared(tensor: torch.Tensor) -> bool:
+    """Whether others than the call that two modes are watching hold a tensor or a view of its memory."""
+    uses: Any = tensor
+    return bool(
+        uses._use_count() > _IN_A_CALL or torch._C._storage_Use_Count(memory_id(tensor)) > _IN_A_TENSOR  # type: ignore[attr-defined]
+    )
+
+
+_IN_A_CALL, _IN_A_TENSOR = 6, 2  # references to a tensor on its way through two modes, and to its memory
 
 
 def next_node_number() -> int:
