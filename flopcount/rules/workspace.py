@@ -51,7 +51,7 @@ def _columns(
 @workspaces("aten.convolution")
 def convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
-    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+    padding: tuple[int, ...] | str = (0,), transposed: bool = False, groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
     """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel.
 
@@ -60,6 +60,8 @@ def convolution(
     """
     if input.ndim != weight.ndim:
         return 0
+    if transposed:
+        return conv_transpose(input, weight, out=out)
     if not _by_onednn(input, weight, groups):
         return _columns(input, weight, stride, padding, out)
     if groups == input.shape[1] > 1 and input.ndim == 5:
@@ -80,6 +82,37 @@ def channels_last_convolution(
     if not _by_onednn(input, weight, groups):
         return nbytes + _columns(input, weight, stride, padding, out)
     return nbytes + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
+
+
+@workspaces("aten.convolution_backward")
+def convolution_backward(
+    grad_output: TensorSpec, input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] = (0,), groups: int = 1, *, output_mask: tuple[bool, ...], out: Any,
+) -> int:  # fmt: skip
+    """Copies in oneDNN's layout, first for the gradient of the input, then for that of the weights.
+
+    The second begins when the first has its plain gradient; each frees its other copies before that.
+    """
+    by_input, by_weight = (input.nbytes * output_mask[0], weight.nbytes * output_mask[1])
+    if not _by_onednn(input, weight, groups):
+        return _columns(input, weight, stride, padding, grad_output)
+    if groups == input.shape[1] > 1 and input.ndim == 5:
+        return max(grad_output.nbytes + weight.nbytes, 2 * input.nbytes)
+    inputs = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
+    weights = _blocked(weight, 0, 1) if inputs and groups == 1 else _blocked(weight, 0)
+    gradient, result = _blocked(grad_output, 1), _blocked(input, 1)
+    return max(
+        (gradient + weights + result - by_input - by_weight) if by_input else 0,
+        (result - by_weight) if by_input else 0,
+        (inputs + gradient + weights - by_weight) if by_weight else 0,
+        weights if by_weight else 0,
+    )
+
+
+@channels_last_workspaces("aten.convolution_backward")
+def channels_last_convolution_backward(weight: TensorSpec, *, out: Any) -> int:
+    """The weights, and their gradient, with their channels innermost and in oneDNN's layout."""
+    return 2 * _blocked(weight, 0)
 
 
 @workspaces("aten.conv_transpose1d")

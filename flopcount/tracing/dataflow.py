@@ -104,9 +104,13 @@ class DataflowRecorder:
         for tensor in results:
             if memory_id(tensor) not in self._places:
                 writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
-        if op.op.startswith("aten.conv") and reads[0].ndim in (4, 5):
-            channels_last = not reads[0].is_contiguous() and like_channels_last(layout_of(reads[0]))
-            return Flow(accesses, tuple(writes), _unsuited(reads[0], channels_last=channels_last), channels_last)
+        if op.op.startswith("aten.conv") and reads[0].ndim in (3, 4, 5):
+            backward = op.op == "aten.convolution_backward"
+            channels_last = any(map(_has_channels_last, reads[1:3] if backward else reads[:1]))
+            copied = sum(_unsuited(x, channels_last=channels_last) for x in reads[: 1 + backward])
+            return Flow(accesses, tuple(writes), copied, channels_last)
+        if op.op in _MATRIX_PRODUCTS:
+            return Flow(accesses, tuple(writes), sum(map(_expanded, reads[-2:])))
         batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
@@ -184,10 +188,24 @@ def _returns_input(signature: Signature) -> bool:
     return signature.arguments["train"] is False or signature.arguments["p"] == 0
 
 
+_MATRIX_PRODUCTS = frozenset(("aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm"))
+
+
+def _expanded(x: torch.Tensor) -> int:
+    """Bytes that a product copies of a matrix, neither of whose axes is dense, such as the gradient of a sum."""
+    (rows, columns), (down, across) = x.shape[-2:], x.stride()[-2:]
+    dense = (across == 1 and down >= max(1, columns)) or (down == 1 and across >= max(1, rows))
+    return 0 if dense else x.nbytes
+
+
+def _has_channels_last(x: torch.Tensor) -> bool:
+    return x.ndim in (4, 5) and not x.is_contiguous() and like_channels_last(layout_of(x))
+
+
 def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
     """Bytes that a convolution copies, since its input must be row-major or exactly channels-last."""
-    exact = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    return 0 if x.is_contiguous(memory_format=exact if channels_last else torch.contiguous_format) else x.nbytes
+    exact = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim) if channels_last else None
+    return 0 if x.is_contiguous(memory_format=exact or torch.contiguous_format) else x.nbytes
 
 
 def _scattered(x: torch.Tensor) -> int:
