@@ -209,32 +209,37 @@ def fused_lstm_workspace(steps: int, batch: int, features: int, hidden: int, ite
     return gates + batch * (layers + states + in_full)
 
 
+def _scratch(input: TensorSpec, features: int, hidden: int) -> Dim:
+    """The gates of all steps, and inputs that are wider than the states."""
+    steps, batch = input.shape[0], prod(input.shape[:-1])
+    wide = (batch + batch // steps) * _leading(features, input.itemsize) * (features > hidden)
+    return (batch * _leading(4 * hidden, input.itemsize) + wide) * input.itemsize
+
+
 @workspaces("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward")
-def fused_lstm(
-    input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: tuple[TensorSpec, ...]
-) -> int:
+def fused_lstm(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
     """The weights in oneDNN's layout, and the gates of all steps."""
-    gates = prod(input.shape[:-1]) * _leading(weight2.shape[0], input.itemsize) * 4
-    return weight1.nbytes + weight2.nbytes + gates
+    return weight1.nbytes + weight2.nbytes + _scratch(input, input.shape[-1], weight2.shape[1])
 
 
 @workspaces("aten.lstm")
 def lstm(
-    input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, bidirectional: bool = False,
+    input: TensorSpec, params: tuple[TensorSpec, ...], has_biases: bool, num_layers: int, bidirectional: bool = False,
     batch_first: bool = False, *, out: tuple[TensorSpec, ...],
-) -> int:  # fmt: skip
+) -> Dim:  # fmt: skip
     """A contiguous input, the outputs of the layer below, the largest layer's weights in oneDNN's layout, its gates.
 
-    An LSTM in double precision or with projections is run step by step.
+    Layers without biases get zeros as large as their weights. Layers with projections, or in double precision, are run
+    step by step.
     """
-    if input.dtype == "float64" or out[0].shape[-1] != out[1].shape[-1] * (1 + bidirectional):
+    directions, hidden = 1 + bidirectional, params[0].shape[0] // 4
+    if input.dtype == "float64" or out[0].shape[-1] != hidden * directions:
         return gru(input, params, num_layers, bidirectional, out=out)
-    size = len(params) // (num_layers * (1 + bidirectional))
-    if params[0].shape[0] != 4 * out[1].shape[-1]:
-        return gru(input, params, num_layers, bidirectional, out=out)
+    size = len(params) // (num_layers * directions)
     layers = [sum(spec.nbytes for spec in params[i : i + size] if spec.ndim == 2) for i in range(0, len(params), size)]
-    gates = prod(input.shape[:-1]) * _leading(params[0].shape[0], input.itemsize) * 4
-    return input.nbytes * batch_first + max(layers) + gates + (out[0].nbytes if num_layers > 1 else 0)
+    features = max(input.shape[-1], hidden * directions * (num_layers > 1))
+    below = out[0].nbytes if num_layers > 1 else 0
+    return input.nbytes * batch_first + max(layers) * (2 - has_biases) + _scratch(input, features, hidden) + below
 
 
 @workspaces("aten.gru", "aten.rnn_tanh")

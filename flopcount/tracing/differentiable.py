@@ -15,9 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from ..rules.workspace import takes_flash
+from .autocast import lowered_call
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
-from .recurrent import RECURRENT, run_recurrent
+from .recurrent import RECURRENT, lowered_linear, run_recurrent
 from .torch_private import disable_current_modes
 
 __all__ = ["Differentiable", "plain_kernels"]
@@ -50,6 +51,8 @@ class Differentiable(ExitStack):
         # torch's own functions (multi-head attention) bypass function modes
         self.callback(setattr, F, "scaled_dot_product_attention", F.scaled_dot_product_attention)
         F.scaled_dot_product_attention = _attention
+        self.callback(setattr, F, "linear", F.linear)
+        F.linear = lowered_linear
         self.enter_context(_AsOnCpu())
         return self
 
@@ -66,6 +69,7 @@ class _AsOnCpu(TorchFunctionMode):
             args, kwargs = map_tensors(_on_meta, (args, kwargs))
             if name in RECURRENT and not kwargs:
                 return run_recurrent(name, args)
+        args, kwargs = lowered_call(name, args, kwargs)
         return func(*args, **kwargs)
 
 
@@ -90,6 +94,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
+    (query, key, value, attn_mask), _ = lowered_call(_ATTENTION.__name__, (query, key, value, attn_mask), {})
     specs = (tensor_spec(query), tensor_spec(key), tensor_spec(value))
     mask = tensor_spec(attn_mask) if attn_mask is not None else None
     learned = attn_mask is not None and attn_mask.requires_grad

@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..rules.workspace import fused_lstm_workspace
+from .autocast import lowered_call
 from .layout import Layout, row_major
 from .torch_private import TensorBase, out_of_sight
 from .uncountable import Unknown
 
-__all__ = ["RECURRENT", "results_of_fused_lstm", "run_recurrent"]
+__all__ = ["RECURRENT", "lowered_linear", "results_of_fused_lstm", "run_recurrent"]
 
 RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 
@@ -40,7 +41,16 @@ class _Weights(NamedTuple):
     projection: Tensor | None
 
     def gates(self, state: Tensor) -> Tensor:
-        return F.linear(state, self.of_state, self.bias_of_state)
+        return lowered_linear(state, self.of_state, self.bias_of_state)
+
+
+_LINEAR = F.linear
+
+
+def lowered_linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear layer, whose arguments autocast may cast first."""
+    (input, weight, bias), _ = lowered_call("linear", (input, weight, bias), {})
+    return _LINEAR(input, weight, bias)
 
 
 def run_recurrent(kind: str, args: Sequence[Any]) -> tuple[Any, ...]:
@@ -108,8 +118,9 @@ class _Fused:
         w, r = weights.of_input, weights.of_state
         biases = [b if b is not None else torch.zeros_like(w) for b in (weights.bias_of_input, weights.bias_of_state)]
         h, c = (state[number] for state in self.states)
+        (x, w, r, *biases, h, c), _ = lowered_call("linear", (self.input, w, r, *biases, h, c), {})
         output, hy, cy, _ = torch.ops.aten.mkldnn_rnn_layer(
-            self.input, w, r, *biases, h, c, reverse, [], _LSTM_MODE, h.shape[-1], 1, biased, both, batch_first, train
+            x, w, r, *biases, h, c, reverse, [], _LSTM_MODE, h.shape[-1], 1, biased, both, batch_first, train
         )
         return output, (hy, cy)
 
@@ -136,7 +147,7 @@ class _Steps:
 
     def __call__(self, number: int, weights: _Weights, *, reverse: bool) -> tuple[Tensor, State]:
         state = tuple(states[number] for states in self.states)
-        gates = F.linear(self.input, weights.of_input, weights.bias_of_input)
+        gates = lowered_linear(self.input, weights.of_input, weights.bias_of_input)
         if self.lengths is None:
             return self._plain(gates, state, weights, reverse=reverse)
         return (self._reversed if reverse else self._packed)(gates, state, weights, self.lengths)
@@ -187,7 +198,8 @@ def _lstm(part: Tensor, state: State, weights: _Weights) -> State:
     c = (f * c).add_(i * g)
     h = o * c.tanh()
     if weights.projection is not None:
-        h = torch.matmul(h, weights.projection.t())
+        (h, projection), _ = lowered_call("matmul", (h, weights.projection), {})
+        h = torch.matmul(h, projection.t())
     return h, c
 
 
