@@ -42,7 +42,7 @@ def count(
 ) -> Result:
     """What one forward pass of `module` on `input` costs, and nothing else; arguments as `count_flops`.
 
-    With `dataflow` the result also has the data of every operation, and the forward pass of a training step.
+    With `dataflow` the result also has the data of every operation, and a training step with its data.
 
     Raises:
         InputError: the input is malformed, or the module raises on it (ForwardError, with the layer).
@@ -120,7 +120,7 @@ def _forward(
 
 
 def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
-    """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
+    """A training step with its data, or why it cannot be followed, as for batch normalisation of one value."""
     try:
         return trace_step(module, args, kwargs)
     except FlopcountError as error:

@@ -43,6 +43,10 @@ class Storage:
         """Whether it takes up memory while that op runs."""
         return self.born <= position and (self.died is None or position <= self.died)
 
+    def outlives(self, length: int) -> bool:
+        """Whether it is made by the first `length` ops and still there after them."""
+        return self.born < length and (self.died is None or self.died >= length)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:

@@ -216,10 +216,16 @@ def _scratch(input: TensorSpec, features: int, hidden: int) -> Dim:
     return (batch * _leading(4 * hidden, input.itemsize) + wide) * input.itemsize
 
 
-@workspaces("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward")
-def fused_lstm(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
+@workspaces("aten.mkldnn_rnn_layer")
+def fused_lstm(input: TensorSpec, weight0: TensorSpec, weight1: TensorSpec, *, out: object) -> Dim:
     """The weights in oneDNN's layout, and the gates of all steps."""
-    return weight1.nbytes + weight2.nbytes + _scratch(input, input.shape[-1], weight2.shape[1])
+    return weight0.nbytes + weight1.nbytes + _scratch(input, input.shape[-1], weight1.shape[1])
+
+
+@workspaces("aten.mkldnn_rnn_layer_backward")
+def fused_lstm_backward(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
+    """The same."""
+    return fused_lstm(input, weight1, weight2, out=out)
 
 
 @workspaces("aten.lstm")

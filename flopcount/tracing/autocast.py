@@ -87,7 +87,7 @@ def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[A
 
 
 _weights: dict[tuple[int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
-"""Weights that the outermost region has cast, with the result, as in torch's own cache; only one trace runs at a time."""
+"""Weights that the outermost region has cast, with the result, as torch keeps them; only one trace runs at a time."""
 
 
 def _is_cached(tensor: torch.Tensor) -> bool:
@@ -108,9 +108,21 @@ def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
 _LOWERED = frozenset(
     f"{prefix}{name}"
     for name, prefixes in {
-        "matmul": ("", "__", "__r"), "conv1d": ("",), "conv2d": ("",), "conv3d": ("",), "conv_transpose1d": ("",),
-        "conv_transpose2d": ("",), "conv_transpose3d": ("",), "linear": ("",), "mm": ("",), "bmm": ("",),
-        "addmm": ("",), "baddbmm": ("",), "addbmm": ("",), "einsum": ("",), "prelu": ("",),
+        "matmul": ("", "__", "__r"),
+        "conv1d": ("",),
+        "conv2d": ("",),
+        "conv3d": ("",),
+        "conv_transpose1d": ("",),
+        "conv_transpose2d": ("",),
+        "conv_transpose3d": ("",),
+        "linear": ("",),
+        "mm": ("",),
+        "bmm": ("",),
+        "addmm": ("",),
+        "baddbmm": ("",),
+        "addbmm": ("",),
+        "einsum": ("",),
+        "prelu": ("",),
         "scaled_dot_product_attention": ("",),
     }.items()
     for prefix in prefixes

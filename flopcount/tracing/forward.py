@@ -26,7 +26,7 @@ from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
 from .climbing import climb
 from .dataflow import DataflowRecorder
-from .engines import ENGINES, LADDER, SAVING, Rung, Start
+from .engines import ENGINES, LADDER, Rung, Start
 from .inputs import map_tensors, specs_of
 from .results import drain
 from .stand_ins import stand_in
@@ -46,7 +46,6 @@ def trace(
     engine: str = "auto",
     fast: bool = True,
     dataflow: bool = False,
-    saving: bool = False,
     owned: Inventory | None = None,
     watch: Watch | None = None,
 ) -> Trace:
@@ -60,7 +59,6 @@ def trace(
         fast: on the meta engine, use the memo and flopcount's own shape functions; without it, torch's own kernels
             run every single call, with the same results.
         dataflow: also record which data every op reads and writes, and how long memory lives.
-        saving: run the forward pass of a training step: in training mode, and autograd saves what it will need.
         owned: the modules, parameters and buffers of the module, if the caller has them.
         watch: makes a mode above the recording mode, from the module path and the inputs.
 
@@ -83,7 +81,7 @@ def trace(
         return traced
 
     with anew(not fast):
-        return climb(module, SAVING if saving else LADDER, engine, run)
+        return climb(module, LADDER, engine, run)
 
 
 def _run(
@@ -109,8 +107,6 @@ def _run(
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
                 stand_in(module, rung.name, begun.make)
-            if begun.training:
-                module.train()
             with begun.mode, watch(path, inputs) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))

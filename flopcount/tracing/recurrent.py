@@ -106,9 +106,7 @@ def _layers(params: Sequence[Tensor], biased: bool, count: int) -> Iterator[_Wei
 class _Fused:
     """Layers of an LSTM by oneDNN."""
 
-    def __init__(
-        self, x: Tensor, states: State, biased: bool, batch_first: bool, both: bool, train: bool
-    ) -> None:
+    def __init__(self, x: Tensor, states: State, biased: bool, batch_first: bool, both: bool, train: bool) -> None:
         self.input = self.first = x  # torch keeps the first input to the end
         self.states = tuple(state.contiguous() for state in states)
         self.options = (biased, both, batch_first, train)
@@ -132,7 +130,15 @@ def results_of_fused_lstm(func: Any, args: Sequence[Any]) -> tuple[Layout, ...]:
     state = row_major(args[5].shape, dtype)
     if str(func.overloadpacket).endswith("_backward"):
         bias = row_major((4 * hidden,), dtype)
-        return (row_major(x.shape, dtype), row_major(w.shape, dtype), row_major(r.shape, dtype), bias, bias, state, state)
+        return (
+            row_major(x.shape, dtype),
+            row_major(w.shape, dtype),
+            row_major(r.shape, dtype),
+            bias,
+            bias,
+            state,
+            state,
+        )
     trains = args[-1]
     nbytes = fused_lstm_workspace(*x.shape, hidden, dtype.itemsize) if trains else 0
     return (row_major((*x.shape[:2], hidden), dtype), state, state, row_major((nbytes,), torch.uint8))
@@ -160,9 +166,7 @@ class _Steps:
             outputs.append(state[0])
         return torch.stack(outputs[::-1] if reverse else outputs, 0), state
 
-    def _packed(
-        self, gates: Tensor, state: State, weights: _Weights, lengths: list[int]
-    ) -> tuple[Tensor, State]:
+    def _packed(self, gates: Tensor, state: State, weights: _Weights, lengths: list[int]) -> tuple[Tensor, State]:
         outputs, ended, at, last = [], [], 0, lengths[0]
         for size in lengths:
             part = gates.narrow(0, at, size)
@@ -176,14 +180,14 @@ class _Steps:
         ended.append(state)
         return torch.cat(outputs, 0), tuple(torch.cat(parts, 0) for parts in zip(*reversed(ended), strict=True))
 
-    def _reversed(
-        self, gates: Tensor, first: State, weights: _Weights, lengths: list[int]
-    ) -> tuple[Tensor, State]:
+    def _reversed(self, gates: Tensor, first: State, weights: _Weights, lengths: list[int]) -> tuple[Tensor, State]:
         outputs, at, last = [], gates.shape[0], lengths[-1]
         state = tuple(s.narrow(0, 0, last) for s in first)
         for size in reversed(lengths):
             if size > last:
-                state = tuple(torch.cat([s, f.narrow(0, last, size - last)], 0) for s, f in zip(state, first, strict=True))
+                state = tuple(
+                    torch.cat([s, f.narrow(0, last, size - last)], 0) for s, f in zip(state, first, strict=True)
+                )
             at -= size
             last = size
             state = self.step(gates.narrow(0, at, size), state, weights)

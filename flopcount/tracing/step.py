@@ -81,9 +81,7 @@ def _have_gradients(module: nn.Module, follower: DataflowRecorder) -> None:
             follower.gradient(parameter.grad)
 
 
-def _forward(
-    module: nn.Module, inputs: Any, begun: Start, recorder: PhaseRecorder
-) -> tuple[torch.Tensor | None, int]:
+def _forward(module: nn.Module, inputs: Any, begun: Start, recorder: PhaseRecorder) -> tuple[torch.Tensor | None, int]:
     """The sum of all outputs, and the number of operations before it; the outputs themselves are let go."""
     result = module(*inputs[0], **inputs[1])
     result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
