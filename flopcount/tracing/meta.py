@@ -206,7 +206,7 @@ class MetaMode(DatalessMode):
 
     def _without_data(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor for torch's kernel; where memory is followed a new one, since Python's kernels may keep it."""
-        return meta_like(tensor) if self.follower is None else layout_of(tensor).empty()  # type: ignore[no-any-return]
+        return meta_like(tensor) if self.follower is None else layout_of(tensor).empty()
 
     def _assumed(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Assume that unknown numbers are finite, and that assertions about them hold."""

@@ -130,17 +130,11 @@ def results_of_fused_lstm(func: Any, args: Sequence[Any]) -> tuple[Layout, ...]:
     state = row_major(args[5].shape, dtype)
     if str(func.overloadpacket).endswith("_backward"):
         bias = row_major((4 * hidden,), dtype)
-        return (
-            row_major(x.shape, dtype),
-            row_major(w.shape, dtype),
-            row_major(r.shape, dtype),
-            bias,
-            bias,
-            state,
-            state,
-        )
+        plain = [row_major(part.shape, dtype) for part in (x, w, r)]
+        return (*plain, bias, bias, state, state)
     trains = args[-1]
-    nbytes = fused_lstm_workspace(*x.shape, hidden, dtype.itemsize) if trains else 0
+    steps, batch, features = x.shape
+    nbytes = fused_lstm_workspace(steps, batch, features, hidden, dtype.itemsize) if trains else 0
     return (row_major((*x.shape[:2], hidden), dtype), state, state, row_major((nbytes,), torch.uint8))
 
 

@@ -131,9 +131,7 @@ def storage_id(storage: torch.UntypedStorage) -> int:
 def is_shared(tensor: torch.Tensor) -> bool:
     """Whether others than the call that two modes are watching hold a tensor or a view of its memory."""
     uses: Any = tensor
-    return bool(
-        uses._use_count() > _IN_A_CALL or torch._C._storage_Use_Count(memory_id(tensor)) > _IN_A_TENSOR  # type: ignore[attr-defined]
-    )
+    return bool(uses._use_count() > _IN_A_CALL or torch._C._storage_Use_Count(memory_id(tensor)) > _IN_A_TENSOR)
 
 
 _IN_A_CALL, _IN_A_TENSOR = 6, 2  # references to a tensor on its way through two modes, and to its memory

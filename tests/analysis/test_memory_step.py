@@ -18,7 +18,10 @@ from torch.utils.checkpoint import (
 from flopcount import count_flops, largest_batch
 from flopcount.tracing.recurrent import run_recurrent
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning"),
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
+]
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs torch's oneDNN kernels")
 
 WIDTH, ROWS = 256, 512
