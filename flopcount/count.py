@@ -27,6 +27,7 @@ from .tracing.guard.preserve import uncollected
 from .tracing.holders import tensors_within
 from .tracing.inputs import specs_of
 from .tracing.spec_values import described_values
+from .tracing.step import trace_step
 from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
@@ -45,7 +46,7 @@ def count(
 ) -> Result:
     """What one forward pass of `module` on `input` costs, and nothing else; arguments as `count_flops`.
 
-    With `dataflow` the result also has the data of every operation, and the forward pass of a training step.
+    With `dataflow` the result also has the data of every operation, and a training step with its data.
 
     Raises:
         InputError: the module cannot be called, the input is malformed, or the module raises on it (ForwardError, with
@@ -109,9 +110,9 @@ def _forward(
 
 
 def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
-    """The forward pass of a training step, or why it cannot be followed, as for batch normalisation of one value."""
+    """A training step with its data, or why it cannot be followed, as for batch normalisation of one value."""
     try:
-        return trace(module, args, kwargs, dataflow=True, saving=True)
+        return trace_step(module, args, kwargs)
     except FlopcountError as error:
         return error.message
 

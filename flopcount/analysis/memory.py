@@ -1,8 +1,8 @@
 """What a forward pass, and a training step, keep in memory: parameters, buffers, activations at the peak, gradients.
 
 What enters is a result with the dataflow of its trace; what leaves is a frozen Memory in bytes. A tensor takes up
-memory from the op that makes it until nothing holds it; views and in-place writes take none. What the
-allocator rounds up or caches is not counted.
+memory from the op that makes it until nothing holds it; views and in-place writes take none. A training step is
+followed through its backward pass in the same way. What the allocator rounds up or caches is not counted.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Peak:
 class TrainingMemory:
     """The activations of a training step.
 
-    `saved` is what autograd holds on to when the forward pass ends. `on_top` is what the worst moment needs beyond
-    that: in the backward pass the gradients of one op's inputs and outputs, where those are largest, or in the forward
-    pass what is alive then and not kept. `module` and `op` say where that is.
+    `saved` is what lives when the forward pass ends: the outputs, and what autograd holds on to. `on_top` is what the
+    worst moment of the whole step needs beyond that: gradients, recomputed activations, the workspace of the kernel.
+    `module` and `op` say where that is.
     """
 
     saved: Bytes
@@ -151,14 +151,15 @@ class Memory:
             lines.append(f"UNKNOWN in training: {self.training}")
         else:
             where = f"{_place(self.training.module)}, {self.training.op}"
-            lines.append(f"peak of training: everything saved, and the most on top of it, in {where}")
+            lines.append(f"peak of training: in {where}")
             lines.append(
-                "training: in training mode; gradients and optimizer state are allocated before the backward pass"
+                "training: in training mode, the loss is what the module returns, or else the sum of its outputs; "
+                "gradients and optimizer state are allocated before the step"
             )
         if self.attention:
             kernels = " and ".join(f"{kernel} ({calls} call{'s' * (calls > 1)})" for kernel, calls in self.attention)
             lines.append(f"attention kernel: {kernels}")
-        whose = "torch's CPU kernels, forward" if self.kernels == "cpu" else "left out"
+        whose = "torch's CPU kernels" if self.kernels == "cpu" else "left out"
         return (*lines, f"workspace: {whose}; what an allocator rounds up or caches is not counted")
 
     def __str__(self) -> str:
@@ -256,21 +257,11 @@ def _workspace(op: Op, data: Flow) -> int:
 def _training(trace: Trace, kernels: str) -> TrainingMemory:
     flow = trace.dataflow
     assert flow is not None
-    activations = [i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.died is None]
-    at_rest = total(_by_dtype(flow, activations))
-    forward = _peak(trace.ops, flow, kernels)
-    flights = [_gradients(flow, data) for data in flow.flows]
-    at = max(range(len(flights)), key=flights.__getitem__, default=-1)
-    if at < 0 or at_rest + flights[at] < forward.nbytes:
-        return TrainingMemory(_by_dtype(flow, activations), forward.nbytes - at_rest, forward.module, forward.op)
-    return TrainingMemory(_by_dtype(flow, activations), flights[at], trace.ops[at].module, trace.ops[at].signature.op)
-
-
-def _gradients(flow: Dataflow, data: Flow) -> int:
-    """Bytes of the gradients of all activations that an op reads or writes."""
-    serials = {access.storage for access in data.reads + data.writes}
-    storages = (flow.storages[serial] for serial in serials)
-    return sum(s.nbytes for s in storages if s.role is Role.ACTIVATION and s.dtype.startswith(("float", "bfloat")))
+    assert flow.forward is not None
+    kept = (i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.outlives(flow.forward))
+    saved = _by_dtype(flow, kept)
+    peak = _peak(trace.ops, flow, kernels)
+    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op)
 
 
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:

@@ -22,6 +22,7 @@ class Role(Enum):
     INPUT = "input"
     CONSTANT = "constant"
     ACTIVATION = "activation"
+    GRADIENT = "gradient of a parameter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ class Storage:
     def lives(self, position: int) -> bool:
         """Whether it takes up memory while that op runs."""
         return self.born <= position and (self.died is None or position <= self.died)
+
+    def outlives(self, length: int) -> bool:
+        """Whether it is made by the first `length` ops and still there after them."""
+        return self.born < length and (self.died is None or self.died >= length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Dataflow:
-    """The data of one forward pass: a Flow per op, in the order of the trace's ops, and every storage by its number."""
+    """The data of one forward pass: a Flow per op, in the order of the trace's ops, and every storage by its number.
+
+    Of a whole training step, `forward` is the number of ops before the loss.
+    """
 
     flows: tuple[Flow, ...]
     storages: tuple[Storage, ...]
+    forward: int | None = None

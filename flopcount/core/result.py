@@ -138,9 +138,9 @@ class Result(Totals):
     the batch is unknown. `per_video` multiplies it, or else the input's own, by the views. All of these are of the
     forward pass.
 
-    Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, the
-    forward pass of a training step, or why there is none. `assumed` names what the count had to assume, such as values
-    of an integer input that is given by its shape; it is shown wherever the numbers are.
+    Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, a
+    whole training step with its data, or why there is none. `assumed` names what the count had to assume, such as
+    values of an integer input that is given by its shape; it is shown wherever the numbers are.
     """
 
     model: str

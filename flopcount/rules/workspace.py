@@ -14,7 +14,7 @@ from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
 from .registry import Formulas, canonical_name
 
-__all__ = ["attention_kernel", "channels_last_workspaces", "takes_flash", "workspaces"]
+__all__ = ["attention_kernel", "channels_last_workspaces", "fused_lstm_workspace", "takes_flash", "workspaces"]
 
 workspaces = Formulas("workspace")
 """Canonical operator -> bytes of temporaries of one call; an operator without a formula has none."""
@@ -51,7 +51,7 @@ def _columns(
 @workspaces("aten.convolution")
 def convolution(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
-    padding: tuple[int, ...] | str = (0,), groups: int = 1, *, out: TensorSpec,
+    padding: tuple[int, ...] | str = (0,), transposed: bool = False, groups: int = 1, *, out: TensorSpec,
 ) -> int:  # fmt: skip
     """Copies of input, weight and output in oneDNN's layout, or the columns of the native kernel.
 
@@ -60,6 +60,8 @@ def convolution(
     """
     if input.ndim != weight.ndim:
         return 0
+    if transposed:
+        return conv_transpose(input, weight, out=out)
     if not _by_onednn(input, weight, groups):
         return _columns(input, weight, stride, padding, out)
     if groups == input.shape[1] > 1 and input.ndim == 5:
@@ -80,6 +82,37 @@ def channels_last_convolution(
     if not _by_onednn(input, weight, groups):
         return nbytes + _columns(input, weight, stride, padding, out)
     return nbytes + (weight.nbytes if weight.shape[1] == 1 else _blocked(weight, 0, 1))
+
+
+@workspaces("aten.convolution_backward")
+def convolution_backward(
+    grad_output: TensorSpec, input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
+    padding: tuple[int, ...] = (0,), groups: int = 1, *, output_mask: tuple[bool, ...], out: Any,
+) -> int:  # fmt: skip
+    """Copies in oneDNN's layout, first for the gradient of the input, then for that of the weights.
+
+    The second begins when the first has its plain gradient; each frees its other copies before that.
+    """
+    by_input, by_weight = (input.nbytes * output_mask[0], weight.nbytes * output_mask[1])
+    if not _by_onednn(input, weight, groups):
+        return _columns(input, weight, stride, padding, grad_output)
+    if groups == input.shape[1] > 1 and input.ndim == 5:
+        return max(grad_output.nbytes + weight.nbytes, 2 * input.nbytes)
+    inputs = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
+    weights = _blocked(weight, 0, 1) if inputs and groups == 1 else _blocked(weight, 0)
+    gradient, result = _blocked(grad_output, 1), _blocked(input, 1)
+    return max(
+        (gradient + weights + result - by_input - by_weight) if by_input else 0,
+        (result - by_weight) if by_input else 0,
+        (inputs + gradient + weights - by_weight) if by_weight else 0,
+        weights if by_weight else 0,
+    )
+
+
+@channels_last_workspaces("aten.convolution_backward")
+def channels_last_convolution_backward(weight: TensorSpec, *, out: Any) -> int:
+    """The weights, and their gradient, with their channels innermost and in oneDNN's layout."""
+    return 2 * _blocked(weight, 0)
 
 
 @workspaces("aten.conv_transpose1d")
@@ -157,27 +190,80 @@ def attention(
     return mask + query.nbytes + scores * query.itemsize * (2 + (dropout_p > 0)) + scores - min(result.nbytes, scores)
 
 
+def _leading(size: int, itemsize: int) -> int:
+    """The length of a row in oneDNN's recurrent kernels: whole cache lines, and no multiple of 256 elements.
+
+    Source: oneDNN, src/cpu/rnn/rnn_utils.cpp, get_good_ld
+    """
+    line = 64 // itemsize
+    rounded = -(-size // line) * line
+    return rounded + line if rounded % 256 == 0 else rounded
+
+
+def fused_lstm_workspace(steps: int, batch: int, features: int, hidden: int, itemsize: int) -> int:
+    """What oneDNN's LSTM keeps of one layer for its backward pass: gates, states and the gradients of states."""
+    gates = steps * batch * _leading(4 * hidden, itemsize) * itemsize
+    own, widest = _leading(hidden, itemsize), _leading(max(features, hidden), itemsize)
+    layers, states = 6 * (steps + 1) * widest * itemsize, (5 * steps + 4) * own * itemsize
+    in_full = 6 * (steps + 1) * own * 2 if itemsize == 2 else 0  # gradients of states stay in float32
+    return gates + batch * (layers + states + in_full)
+
+
+def _scratch(input: TensorSpec, features: int, hidden: int) -> Dim:
+    """The gates of all steps, and inputs that are wider than the states."""
+    steps, batch = input.shape[0], prod(input.shape[:-1])
+    wide = (batch + batch // steps) * _leading(features, input.itemsize) * (features > hidden)
+    return (batch * _leading(4 * hidden, input.itemsize) + wide) * input.itemsize
+
+
+@workspaces("aten.mkldnn_rnn_layer")
+def fused_lstm(input: TensorSpec, weight0: TensorSpec, weight1: TensorSpec, *, out: object) -> Dim:
+    """The weights in oneDNN's layout, and the gates of all steps."""
+    return weight0.nbytes + weight1.nbytes + _scratch(input, input.shape[-1], weight1.shape[1])
+
+
+@workspaces("aten.mkldnn_rnn_layer_backward")
+def fused_lstm_backward(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
+    """The same."""
+    return fused_lstm(input, weight1, weight2, out=out)
+
+
 @workspaces("aten.lstm")
-def lstm(input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: tuple[TensorSpec, ...]) -> int:
-    """The largest layer's weights in oneDNN's layout, and the outputs of the layer below."""
-    size = len(params) // num_layers
+def lstm(
+    input: TensorSpec, params: tuple[TensorSpec, ...], has_biases: bool, num_layers: int, bidirectional: bool = False,
+    batch_first: bool = False, *, out: tuple[TensorSpec, ...],
+) -> Dim:  # fmt: skip
+    """A contiguous input, the outputs of the layer below, the largest layer's weights in oneDNN's layout, its gates.
+
+    Layers without biases get zeros as large as their weights. Layers with projections, or in double precision, are run
+    step by step.
+    """
+    directions, hidden = 1 + bidirectional, params[0].shape[0] // 4
+    if input.dtype == "float64" or out[0].shape[-1] != hidden * directions:
+        return gru(input, params, num_layers, bidirectional, out=out)
+    size = len(params) // (num_layers * directions)
     layers = [sum(spec.nbytes for spec in params[i : i + size] if spec.ndim == 2) for i in range(0, len(params), size)]
-    return max(layers) + (out[0].nbytes if num_layers > 1 else 0)
+    features = max(input.shape[-1], hidden * directions * (num_layers > 1))
+    below = out[0].nbytes if num_layers > 1 else 0
+    return input.nbytes * batch_first + max(layers) * (2 - has_biases) + _scratch(input, features, hidden) + below
 
 
 @workspaces("aten.gru", "aten.rnn_tanh")
-def gru(input: TensorSpec, params: tuple[TensorSpec, ...], *, out: tuple[TensorSpec, ...]) -> int:
-    """The gates of all steps from the inputs at once, and the outputs of the single steps."""
-    return prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize + out[0].nbytes
+def gru(
+    input: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int = 1, bidirectional: bool = False,
+    *, out: tuple[TensorSpec, ...],
+) -> int:  # fmt: skip
+    """The gates of all steps from the inputs at once, the outputs of the single steps and of the layer below."""
+    gates = prod(input.shape[:-1]) * params[0].shape[0] * input.itemsize
+    return gates + out[0].nbytes * ((2 if bidirectional else 1) + (num_layers > 1))
 
 
-@workspaces("aten.lstm.data")
-def packed_lstm(data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int, *, out: Any) -> int:
-    """The same as without packing."""
-    return lstm(data, params, num_layers, out=out)
-
-
-@workspaces("aten.gru.data", "aten.rnn_tanh.data")
-def packed_gru(data: TensorSpec, params: tuple[TensorSpec, ...], *, out: Any) -> int:
-    """The same as without packing, less the state of one step."""
-    return gru(data, params, out=out)
+@workspaces("aten.lstm.data", "aten.gru.data", "aten.rnn_tanh.data")
+def packed_gru(
+    data: TensorSpec, params: tuple[TensorSpec, ...], num_layers: int = 1, bidirectional: bool = False,
+    *, out: Any,
+) -> int:  # fmt: skip
+    """The same; of two directions the first one's steps are freed before the second begins."""
+    result = first(out)
+    gates = data.shape[0] * params[0].shape[0] * data.itemsize
+    return gates + (result.nbytes // 2 if bidirectional else result.nbytes) + result.nbytes * (num_layers > 1)

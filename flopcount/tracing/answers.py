@@ -71,13 +71,17 @@ class AnswersMode(DatalessMode):
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
             if layout is not None:
                 return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
-        metas = map_tensors(meta_like, args)
-        result = run_kernel(func, metas, with_device(func, map_tensors(meta_like, kwargs), "meta"))
+        metas = map_tensors(self._without_data, args)
+        result = run_kernel(func, metas, with_device(func, map_tensors(self._without_data, kwargs), "meta"))
         signature = make_signature(func, args, kwargs, result, is_view=False)
         for position, meta in enumerate(metas):
             if result is meta:  # for example, dropout in eval mode returns its input
                 return Known(signature, Argument(position))
         return Known(signature, map_tensors(layout_of, result))
+
+    def _without_data(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor for torch's kernel; where memory is followed a new one, since Python's kernels may keep it."""
+        return meta_like(tensor) if self.follower is None else layout_of(tensor).empty()
 
     def _record_call(
         self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False, pairs: int | None = None

@@ -16,7 +16,7 @@ from ..rules import canonical_name
 from .inputs import map_tensors
 from .torch_private import is_any_autocast_enabled
 
-__all__ = ["Cast", "autocast_arguments", "cacheless", "cast_of", "under_autocast"]
+__all__ = ["Cast", "autocast_arguments", "cacheless", "cast_of", "lowered_call", "under_autocast"]
 
 _DEVICES = ("cuda", "cpu")
 _CAST = frozenset({torch.float16, torch.bfloat16, torch.float32})
@@ -74,9 +74,26 @@ def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[A
         return args, kwargs
 
     def to(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(dtype) if tensor.dtype in _CAST and tensor.dtype != dtype else tensor
+        if tensor.dtype not in _CAST or tensor.dtype == dtype:
+            return tensor
+        if cast is not Cast.LOWER or not _is_cached(tensor):
+            return tensor.to(dtype)
+        key = id(tensor), dtype
+        if key not in _weights:
+            _weights[key] = tensor, tensor.to(dtype)
+        return _weights[key][1]
 
     return map_tensors(to, args), map_tensors(to, kwargs)
+
+
+_weights: dict[tuple[int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
+"""Weights that the outermost region has cast, with the result, as torch keeps them; only one trace runs at a time."""
+
+
+def _is_cached(tensor: torch.Tensor) -> bool:
+    """Whether torch keeps the cast of a tensor until the outermost region ends, as it does for weights in float32."""
+    is_weight = tensor.requires_grad and tensor.is_leaf and tensor.dtype == torch.float32
+    return is_weight and not tensor._is_view() and torch.is_autocast_cache_enabled()
 
 
 def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
@@ -88,6 +105,38 @@ def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
     return lower.pop() if len(lower) == 1 and torch.float32 in seen else None
 
 
+_LOWERED = frozenset(
+    f"{prefix}{name}"
+    for name, prefixes in {
+        "matmul": ("", "__", "__r"),
+        "conv1d": ("",),
+        "conv2d": ("",),
+        "conv3d": ("",),
+        "conv_transpose1d": ("",),
+        "conv_transpose2d": ("",),
+        "conv_transpose3d": ("",),
+        "linear": ("",),
+        "mm": ("",),
+        "bmm": ("",),
+        "addmm": ("",),
+        "baddbmm": ("",),
+        "addbmm": ("",),
+        "einsum": ("",),
+        "prelu": ("",),
+        "scaled_dot_product_attention": ("",),
+    }.items()
+    for prefix in prefixes
+)
+"""Functions and methods in Python of the operators that autocast lowers."""
+
+
+def lowered_call(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments of a call in Python after autocast, as autograd has to see them."""
+    if name.removesuffix("__") in _LOWERED and is_any_autocast_enabled():
+        return autocast_arguments(Cast.LOWER, args, kwargs)
+    return args, kwargs
+
+
 @contextmanager
 def cacheless() -> Iterator[None]:
     """Clear autocast's cache of cast weights, since the caller's training must not use those of a count.
@@ -96,11 +145,19 @@ def cacheless() -> Iterator[None]:
     """
     was = [(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)) for device in _DEVICES]
     cached = torch.is_autocast_cache_enabled()
-    torch.clear_autocast_cache()
+    clear = torch.clear_autocast_cache
+
+    def clear_both() -> None:
+        _weights.clear()
+        clear()
+
+    clear_both()
+    torch.clear_autocast_cache = clear_both  # the end of a region calls it by this name
     try:
         yield
     finally:
-        torch.clear_autocast_cache()
+        torch.clear_autocast_cache = clear
+        clear_both()
         torch.set_autocast_cache_enabled(cached)
         for device, enabled, dtype in was:
             torch.set_autocast_enabled(device, enabled)

@@ -22,7 +22,7 @@ from ..rules import canonical_name
 from .guard.writes import taken_and_written
 from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
-from .torch_private import memory_id, storage_id
+from .torch_private import is_shared, memory_id, storage_id
 
 __all__ = ["DataflowRecorder"]
 
@@ -47,6 +47,7 @@ class DataflowRecorder:
         self.flows: list[Flow] = []
         self.storages: list[Storage] = []
         self._places: dict[int, _Place] = {}  # by address
+        self.differentiates = False  # whether autograd itself calls the op, to compute a gradient
         self._holders: list[int] = []  # pieces of memory that stand for a storage
         for parameter in module.parameters():
             if not is_lazy(parameter):
@@ -58,6 +59,14 @@ class DataflowRecorder:
     def inputs(self, values: Any) -> None:
         """Note the tensors that the module gets."""
         map_tensors(lambda tensor: self._add(tensor, Role.INPUT), values)
+
+    def gradient(self, tensor: torch.Tensor) -> None:
+        """Note the gradient of a parameter, which exists before the step."""
+        self._add(tensor, Role.GRADIENT)
+
+    def replaces(self, tensor: torch.Tensor, source: torch.Tensor) -> None:
+        """Note that a tensor takes the place of another, which is let go."""
+        self._stand_in(tensor, source, same=True)
 
     def follow(self, handler: Callable[..., Any], func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a handler, and note the data of the op that it records, if any."""
@@ -79,12 +88,14 @@ class DataflowRecorder:
     def _flow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Flow:
         op = self.ops[-1].signature
         results = tensors_of(result)
-        if op.is_view or _returns_input(op):
+        if op.is_view or op.op in _UNMARKED_VIEWS or _returns_input(op):
             source = next(iter(tensors_of(args)), None)
             for tensor in results:
                 if source is not None:
                     self._stand_in(tensor, source, same=op.is_view)
             return Flow()
+        if self.differentiates and op.op in _IN_PLACE_WITHOUT_MODES and _is_let_go(args[0]):
+            self._stand_in(results[0], args[0], same=True)
         reads, written = taken_and_written(func, args, kwargs)
         accesses = tuple(map(self._access, reads))
         for tensor, target in zip(results, written, strict=False):
@@ -93,9 +104,13 @@ class DataflowRecorder:
         for tensor in results:
             if memory_id(tensor) not in self._places:
                 writes.append(Access(self._add(tensor, Role.ACTIVATION, len(self.ops) - 1)))
-        if op.op.startswith("aten.conv") and reads[0].ndim in (4, 5):
-            channels_last = not reads[0].is_contiguous() and like_channels_last(layout_of(reads[0]))
-            return Flow(accesses, tuple(writes), _unsuited(reads[0], channels_last=channels_last), channels_last)
+        if op.op.startswith("aten.conv") and reads[0].ndim in (3, 4, 5):
+            backward = op.op == "aten.convolution_backward"
+            channels_last = any(map(_has_channels_last, reads[1:3] if backward else reads[:1]))
+            copied = sum(_unsuited(x, channels_last=channels_last) for x in reads[: 1 + backward])
+            return Flow(accesses, tuple(writes), copied, channels_last)
+        if op.op in _MATRIX_PRODUCTS:
+            return Flow(accesses, tuple(writes), sum(map(_expanded, reads[-2:])))
         batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
@@ -147,6 +162,25 @@ class DataflowRecorder:
             self.storages[serial] = replace(self.storages[serial], died=len(self.ops) - 1)
 
 
+_UNMARKED_VIEWS = frozenset(f"aten.{name}" for name in ("_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"))
+"""Operators whose schema hides that they return views."""
+
+
+_IN_PLACE_WITHOUT_MODES = frozenset(
+    f"aten.{name}" for name in ("add", "index_put", "scatter_add", "scatter", "index_add", "masked_fill")
+)
+"""Operators that autograd calls in place, on memory that nothing else holds, unless a mode watches it."""
+
+
+def _is_let_go(tensor: torch.Tensor) -> bool:
+    """Whether autograd writes into a tensor: new zeros, or a sum of gradients that nothing else needs.
+
+    Source: torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace
+    """
+    whole = tensor.numel() * tensor.itemsize == tensor.untyped_storage().nbytes() and 0 not in tensor.stride()
+    return whole and not is_shared(tensor)
+
+
 def _returns_input(signature: Signature) -> bool:
     """Dropout in eval mode is its input, whatever tensor the engine returns; native_dropout also returns a mask."""
     if len(signature.outputs) > 1 or canonical_name(signature.op, signature.overload) != "aten.dropout":
@@ -154,10 +188,24 @@ def _returns_input(signature: Signature) -> bool:
     return signature.arguments["train"] is False or signature.arguments["p"] == 0
 
 
+_MATRIX_PRODUCTS = frozenset(("aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm"))
+
+
+def _expanded(x: torch.Tensor) -> int:
+    """Bytes that a product copies of a matrix, neither of whose axes is dense, such as the gradient of a sum."""
+    (rows, columns), (down, across) = x.shape[-2:], x.stride()[-2:]
+    dense = (across == 1 and down >= max(1, columns)) or (down == 1 and across >= max(1, rows))
+    return 0 if dense else x.nbytes
+
+
+def _has_channels_last(x: torch.Tensor) -> bool:
+    return x.ndim in (4, 5) and not x.is_contiguous() and like_channels_last(layout_of(x))
+
+
 def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
     """Bytes that a convolution copies, since its input must be row-major or exactly channels-last."""
-    exact = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    return 0 if x.is_contiguous(memory_format=exact if channels_last else torch.contiguous_format) else x.nbytes
+    exact = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim) if channels_last else None
+    return 0 if x.is_contiguous(memory_format=exact or torch.contiguous_format) else x.nbytes
 
 
 def _scattered(x: torch.Tensor) -> int:

@@ -15,8 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from ..rules.workspace import takes_flash
+from .autocast import lowered_call
 from .inputs import map_tensors, tensor_spec, tensors_of
 from .kernels import meta_like
+from .recurrent import RECURRENT, lowered_linear, run_recurrent
 from .signatures import SILENT
 from .torch_private import TorchDispatchMode, disable_current_modes, flex_attention_places, memory_id
 
@@ -86,24 +88,30 @@ class Differentiable(ExitStack):
         # torch's own functions (multi-head attention) bypass function modes
         self.callback(setattr, F, "scaled_dot_product_attention", F.scaled_dot_product_attention)
         F.scaled_dot_product_attention = _attention
+        self.callback(setattr, F, "linear", F.linear)
+        F.linear = lowered_linear
         self.enter_context(_AsOnCpu())
         return self
 
 
 class _AsOnCpu(TorchFunctionMode):
-    """Attention in one kernel where torch has a CPU kernel; recurrent layers on meta, since they need one device."""
+    """Attention and recurrent layers as torch's CPU kernels do them; the latter on meta, since they need one device."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is _ATTENTION:
             return _attention(*args, **kwargs)
-        if getattr(func, "__name__", "") in _RECURRENT:
+        name = getattr(func, "__name__", "")
+        if name in _CELLS or name in RECURRENT:
             args, kwargs = map_tensors(_on_meta, (args, kwargs))
+            if name in RECURRENT and not kwargs:
+                return run_recurrent(name, args)
+        args, kwargs = lowered_call(name, args, kwargs)
         return func(*args, **kwargs)
 
 
 _ATTENTION = F.scaled_dot_product_attention
-_RECURRENT = frozenset(f"{net}{cell}" for net in ("lstm", "gru", "rnn_tanh", "rnn_relu") for cell in ("", "_cell"))
+_CELLS = frozenset(f"{net}_cell" for net in RECURRENT)
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -123,6 +131,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
+    (query, key, value, attn_mask), _ = lowered_call(_ATTENTION.__name__, (query, key, value, attn_mask), {})
     specs = (tensor_spec(query), tensor_spec(key), tensor_spec(value))
     mask = tensor_spec(attn_mask) if attn_mask is not None else None
     learned = attn_mask is not None and attn_mask.requires_grad

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from ..core.ops import TensorSpec
 from .absent_devices import redirected, without_absent_devices
 from .attribution import ModulePath
-from .differentiable import Differentiable, plain_kernels
+from .differentiable import plain_kernels
 from .guard.keeper import Keeper
 from .inputs import map_tensors, tensor_spec
 from .kernels import meta_like
@@ -32,21 +32,19 @@ from .spec_values import made_tensor
 from .torch_private import FAKE_TENSOR_LOG, fake_tensors, is_fake, refuse_data_pointers
 from .uncountable import Unknown, refuse_tensor
 
-__all__ = ["ENGINES", "LADDER", "SAVING", "Rung", "Start", "Starter", "elsewhere", "real_input"]
+__all__ = ["ENGINES", "LADDER", "Rung", "Start", "Starter", "elsewhere", "real_input"]
 
 
 class Start(NamedTuple):
     """An engine at its start: the recording mode, the function that makes its tensors, and the surrounding context.
 
     In inference mode torch dispatches composite operators whole, but a module that differentiates cannot run in it.
-    `training` puts the module into training mode.
     """
 
     mode: RecordingMode
     make: Callable[[Any], Any]
     below: AbstractContextManager[Any] = nullcontext()
     inference: bool = True
-    training: bool = False
 
 
 Starter: TypeAlias = Callable[[nn.Module, ModulePath, Calls, Keeper], Start]
@@ -201,16 +199,6 @@ def _differentiating(below: AbstractContextManager[Any]) -> Iterator[None]:
         yield
 
 
-def _saving(start: Starter) -> Starter:
-    """In training mode and with autograd, which saves what the backward pass will need."""
-
-    def started(module: nn.Module, path: ModulePath, calls: Calls, keeper: Keeper) -> Start:
-        begun = start(module, path, calls, keeper)
-        return begun._replace(below=Differentiable(begun.below), inference=False, training=True)
-
-    return started
-
-
 def elsewhere(rung: Rung) -> Rung:
     """The same engine for a module that asks for an accelerator which is not here."""
 
@@ -232,9 +220,6 @@ def _device_of(module: nn.Module) -> torch.device:
     tensor = next((t for t in (*module.parameters(), *module.buffers()) if not t.is_meta), None)
     return tensor.device if tensor is not None else torch.device("cpu")
 
-
-SAVING = (Rung("meta", _saving(_meta)), Rung("meta", _saving(_meta_again)))
-"""The engines of a forward pass that saves tensors for a backward pass."""
 
 LADDER = (
     Rung("meta", _meta),

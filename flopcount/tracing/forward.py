@@ -28,7 +28,7 @@ from .callables import as_module
 from .climbing import climb
 from .dataflow import DataflowRecorder
 from .differentiable import FloatsHidden
-from .engines import ENGINES, LADDER, SAVING, Rung, Start
+from .engines import ENGINES, LADDER, Rung, Start
 from .holders import substituted, tensors_within
 from .inputs import specs_of
 from .invented import ELSEWHERE
@@ -50,7 +50,6 @@ def trace(
     engine: str = "auto",
     fast: bool = True,
     dataflow: bool = False,
-    saving: bool = False,
     owned: Inventory | None = None,
     watch: Watch | None = None,
 ) -> Trace:
@@ -64,7 +63,6 @@ def trace(
         fast: on the meta engine, use the memo and flopcount's own shape functions; without it, torch's own kernels
             run every single call, with the same results.
         dataflow: also record which data every op reads and writes, and how long memory lives.
-        saving: run the forward pass of a training step: in training mode, and autograd saves what it will need.
         owned: the modules, parameters and buffers of the module, if the caller has them.
         watch: makes a mode above the recording mode, from the module path and the inputs.
 
@@ -89,7 +87,7 @@ def trace(
         return traced
 
     with anew(not fast):
-        return climb(module, arguments, SAVING if saving else LADDER, engine, run)
+        return climb(module, arguments, LADDER, engine, run)
 
 
 def _run(
@@ -119,8 +117,6 @@ def _run(
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
                 stand_in(module, rung.name, begun.make, then)
-            if begun.training:
-                module.train()
             hidden = FloatsHidden() if rung.hides_floats else nullcontext()
             with begun.mode, hidden, watch(path, tensors) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])

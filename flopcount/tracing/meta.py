@@ -26,6 +26,7 @@ from .invented import FINITE
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, with_device
 from .layout import layout_of
 from .packed_sequences import is_on_packed_sequences, pairs_of
+from .recurrent import results_of_fused_lstm
 from .remembered import Argument, Calls, Known, Parts
 from .shapes import shape_of
 from .signatures import SILENT, call_key, is_empty, is_view_of, make_signature
@@ -163,7 +164,7 @@ class MetaMode(AnswersMode):
             is_mask = index is not None and index.dtype in _MASKS and self.knows(index)
             places.extend(on_cpu(index).nonzero().unbind(1) if is_mask else (index,))
         self._ran(func, args, kwargs, None)
-        result = run_kernel(func, map_tensors(meta_like, (source, places)), {})
+        result = run_kernel(func, map_tensors(self._without_data, (source, places)), {})
         self._record_call(func, args, kwargs, result)
         return result
 
@@ -171,7 +172,7 @@ class MetaMode(AnswersMode):
         """Packed sequences: the lengths are known numbers that determine shapes; the data has no values."""
 
         def prepared(tensor: torch.Tensor) -> Any:
-            return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else meta_like(tensor)
+            return tensor if tensor.dtype == torch.int64 and self.knows(tensor) else self._without_data(tensor)
 
         self._ran(func, args, kwargs, None)
         result = run_kernel(func, map_tensors(prepared, args), map_tensors(prepared, kwargs))
@@ -188,8 +189,14 @@ class MetaMode(AnswersMode):
         pairs = pairs_of(self, func, args, kwargs, readable)
         if pairs is None:
             return self._functional(func, args, kwargs)
-        result = run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+        result = run_kernel(func, map_tensors(self._without_data, args), map_tensors(self._without_data, kwargs))
         self._record_call(func, args, kwargs, result, pairs=pairs)
+        return result
+
+    def _fused_lstm(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A layer of an LSTM by oneDNN, or its gradients, for which torch's meta kernels have no workspace."""
+        result = tuple(layout.empty() for layout in results_of_fused_lstm(func, map_tensors(layout_of, args)))
+        self._record_call(func, args, kwargs, result)
         return result
 
     def _grouped(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -296,7 +303,7 @@ class MetaMode(AnswersMode):
         shape = shape_of(func) if self.fast else None
         layouts = map_tensors(layout_of, args)
         if shape is None or shape(*layouts, **map_tensors(layout_of, kwargs)) != layouts[0]:
-            run_kernel(func, map_tensors(meta_like, args), map_tensors(meta_like, kwargs))
+            run_kernel(func, map_tensors(self._without_data, args), map_tensors(self._without_data, kwargs))
         return Known(make_signature(func, args, kwargs, target, is_view=False), Argument(0))
 
     def _updating(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -372,6 +379,7 @@ _BY_NAME: dict[str, Method] = {
     "aten._grouped_mm": MetaMode._grouped,
     "aten.tensor_split": MetaMode._parted,
     "aten._make_dual": MetaMode._dual,
+    **dict.fromkeys(("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), MetaMode._fused_lstm),
 }
 """Canonical operators with a handler of their own."""
 

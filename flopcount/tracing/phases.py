@@ -28,6 +28,7 @@ from .torch_private import (
     memory_id,
     next_node_number,
     number_of_node,
+    stops_recomputation,
 )
 
 __all__ = ["LOSS", "PhaseNote", "PhaseRecorder", "TrainingPath"]
@@ -75,6 +76,8 @@ class TrainingPath(ModulePath):
 
     def _leave_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
         super()._leave_module(module, args, *rest)
+        if stops_recomputation(self._raised):  # no failure; its frames would keep what was recomputed
+            self.let_go()
         self.mark()
 
 
@@ -157,6 +160,8 @@ class PhaseRecorder(TorchDispatchMode):
         return self._forward(func, args, kwargs, self.phase)
 
     def _forward(self, func: Any, args: Any, kwargs: dict[str, Any], phase: Phase) -> Any:
+        if self.mode.follower is not None:
+            self.mode.follower.differentiates = False
         number = next_node_number() - 1  # the node of this operation, if it has one, is the newest
         operands = self._operands(args, kwargs)
         if number not in self._nodes:
@@ -165,7 +170,7 @@ class PhaseRecorder(TorchDispatchMode):
             )
         result = self._run(func, args, kwargs, lambda: PhaseNote(phase, self.path.path))
         if self._hides_floats:
-            result = map_tensors(lambda tensor: without_value(tensor, operands), result)
+            result = map_tensors(lambda tensor: self._hidden(tensor, operands), result)
         level = max(operands.values(), default=_MadeOf.CONSTANTS)
         map_tensors(lambda tensor: self._made_of.__setitem__(memory_id(tensor), level), result)
         return result
@@ -175,6 +180,8 @@ class PhaseRecorder(TorchDispatchMode):
         if node is not None and (torch.is_grad_enabled() or self.path.is_running):
             return self._again(func, args, kwargs, self._place_of(node))
         operands = self._operands(args, kwargs)
+        if self.mode.follower is not None:
+            self.mode.follower.differentiates = True
         result = self._run(func, args, kwargs, lambda: self._gradient(func, args, node, operands))
 
         def made(tensor: torch.Tensor) -> None:
@@ -196,6 +203,12 @@ class PhaseRecorder(TorchDispatchMode):
         finally:
             if isinstance(self.mode, MetaMode):
                 self.mode.known_limit = _NO_VALUES
+
+    def _hidden(self, tensor: torch.Tensor, operands: dict[int, int]) -> torch.Tensor:
+        hidden = without_value(tensor, operands)
+        if hidden is not tensor and self.mode.follower is not None:
+            self.mode.follower.replaces(hidden, tensor)
+        return hidden
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any], note: Callable[[], PhaseNote]) -> Any:
         result = func(*args, **kwargs)

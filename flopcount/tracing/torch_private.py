@@ -58,6 +58,7 @@ __all__ = [
     "is_batched",
     "is_compiled",
     "is_fake",
+    "is_shared",
     "loaded_wrappers",
     "memory_id",
     "next_node_number",
@@ -70,6 +71,7 @@ __all__ = [
     "script_method_owner",
     "scripted_attributes",
     "set_version",
+    "stops_recomputation",
     "storage_id",
     "wrapped_module",
 ]
@@ -214,6 +216,15 @@ def storage_id(storage: torch.UntypedStorage) -> int:
     return int(storage._cdata)
 
 
+def is_shared(tensor: torch.Tensor) -> bool:
+    """Whether others than the call that two modes are watching hold a tensor or a view of its memory."""
+    uses: Any = tensor
+    return bool(uses._use_count() > _IN_A_CALL or torch._C._storage_Use_Count(memory_id(tensor)) > _IN_A_TENSOR)
+
+
+_IN_A_CALL, _IN_A_TENSOR = 6, 2  # references to a tensor on its way through two modes, and to its memory
+
+
 def next_node_number() -> int:
     """The number of the next node of the autograd graph in this thread; later nodes have higher numbers."""
     return int(torch._C._autograd._get_sequence_nr())
@@ -274,6 +285,12 @@ def set_version(tensor: torch.Tensor, version: int) -> None:
         torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
     except TypeError:
         torch._C._autograd._unsafe_set_version_counter(tensor, version)  # type: ignore[arg-type]
+
+
+def stops_recomputation(error: BaseException | None) -> bool:
+    """Whether an activation checkpoint raised this error to end its recomputation early, and will catch it."""
+    checkpoints = sys.modules.get("torch.utils.checkpoint")
+    return checkpoints is not None and isinstance(error, checkpoints._StopRecomputationError)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ _FIXES = {
     "mkldnn": "count the model before it is converted to that layout: it does the same multiply-accumulates",
 }
 _MKLDNN_OPERATORS = ("aten.to_mkldnn", "aten.mkldnn_", "aten._mkldnn", "mkldnn.")
+_ON_PLAIN_TENSORS = ("aten.mkldnn_rnn_layer",)
 _QUANTIZED_OPERATORS = ("quantized.", "_quantized.", "aten.quantize", "aten._empty_affine_quantized")
 _DENSE = {torch.strided}
 
@@ -118,5 +119,5 @@ def refuse_operator(func: Any) -> None:
     name = str(getattr(func, "overloadpacket", func))
     if name.startswith(_QUANTIZED_OPERATORS):
         raise Uncountable(f"{name} computes with quantized numbers", "quantized")
-    if name.startswith(_MKLDNN_OPERATORS):
+    if name.startswith(_MKLDNN_OPERATORS) and not name.startswith(_ON_PLAIN_TENSORS):
         raise Uncountable(f"{name} computes in MKL-DNN's own layout", "mkldnn")

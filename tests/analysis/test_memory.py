@@ -159,7 +159,7 @@ def test_linear_in_the_batch_and_at_least_every_op(names, batch):
     one, many = (count_flops(net, (n, 8)).with_dataflow() for n in (1, batch))
     for a, b in (
         (memory_of(one, kernels="none").peak.nbytes, memory_of(many, kernels="none").peak.nbytes),
-        (one.memory.training.nbytes, many.memory.training.nbytes),
+        (saved_bytes(one), saved_bytes(many)),
         (sum(n for _, n in one.memory.inputs), sum(n for _, n in many.memory.inputs)),
     ):
         assert b == batch * a
@@ -168,6 +168,11 @@ def test_linear_in_the_batch_and_at_least_every_op(names, batch):
         touched = {access.storage for access in data.reads + data.writes}
         held = sum(flow.storages[i].nbytes for i in touched if flow.storages[i].role is Role.ACTIVATION)
         assert held <= live <= many.memory.peak.nbytes
+
+
+def saved_bytes(report):
+    training = report.memory.training
+    return 0 if isinstance(training, str) else sum(n for _, n in training.saved)
 
 
 def saved_by_autograd(net, x):
@@ -196,6 +201,10 @@ def saved_by_autograd(net, x):
 def test_saved_is_what_autograd_saves(names, batch):
     net = sequence(names)
     training = count_flops(net, (batch, 8)).memory.training
+    if isinstance(training, str):  # an in-place layer overwrites what another one saved
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            net.train()(torch.randn(batch, 8)).sum().backward()
+        return
     assert dict(training.saved) == saved_by_autograd(net, torch.randn(batch, 8))
     assert not net.training
 
@@ -205,7 +214,8 @@ def test_saved_by_hand():
     training = count_flops(net, (3, 4)).memory.training
     # the ReLU's result serves the ReLU and the next layer; the first layer's input is the network's
     assert training.saved == (("float32", 3 * 8 * 4 + 3 * 2 * 4),)
-    assert training.on_top == 2 * 3 * 8 * 4  # gradients of the ReLU's input and output
+    # then the output is gone, and gradients of the ReLU's output and input, the loss and its gradient are there
+    assert training.nbytes == 3 * (3 * 8 * 4) + 2 * 4
     assert training.module == "1"
 
 
@@ -503,4 +513,7 @@ def test_packed_steps_need_the_workspace_of_plain_ones(layer):
     for module.packed in (True, False):
         rows = count_flops(module, (7, 4, 60)).memory.table().rows
         sizes += [row[2] for row in rows if row[0] == "workspace of the kernel there"]
-    assert sizes[0] == sizes[1] > 0
+    if layer is nn.LSTM:  # packed steps run one by one, and only plain ones in oneDNN's kernel
+        assert sizes[0] == 28 * (4 * 500 + 500) * 4 < sizes[1]
+    else:
+        assert sizes[0] == sizes[1] > 0

@@ -27,6 +27,7 @@ from flopcount.tracing.torch_private import (
     flex_attention_places,
     function_with_forward,
     is_compiled,
+    is_shared,
     loaded_wrappers,
     original_function,
     out_of_sight,
@@ -35,6 +36,7 @@ from flopcount.tracing.torch_private import (
     script_method_owner,
     scripted_attributes,
     set_version,
+    stops_recomputation,
     wrapped_module,
 )
 
@@ -231,6 +233,43 @@ def test_memory_is_the_same_for_all_views_and_of_a_storage():
     x, other = torch.zeros(4), torch.zeros(4)
     assert torch_private.memory_id(x) == torch_private.memory_id(x[1:]) != torch_private.memory_id(other)
     assert torch_private.memory_id(x) == torch_private.storage_id(x.untyped_storage())
+
+
+def test_memory_that_others_hold_is_shared():
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if str(func) == "aten.add.Tensor":
+                shared.append(is_shared(args[0]))
+            result = func(*args, **(kwargs or {}))
+            if keeps and str(func) == "aten.mul.Tensor":
+                views.append(result.detach())
+            return result
+
+    for keeps in (False, True):
+        shared, views = [], []
+        x = torch.zeros(2, 2, requires_grad=True).exp()
+        y = x.sin() + x.cos()
+        with Watching(), Watching():
+            y.backward(torch.ones(2, 2))  # the two gradients of x are added
+        assert shared == [keeps, keeps]
+
+
+def test_the_error_that_ends_a_recomputation_is_known():
+    from torch.utils.checkpoint import checkpoint
+
+    seen = []
+
+    def forward(x):
+        try:
+            return x.exp().sin()
+        except Exception as error:
+            seen.append(stops_recomputation(error))
+            raise
+
+    checkpoint(forward, torch.ones(2, requires_grad=True), use_reentrant=False).sum().backward()
+    assert seen == [True]
+    assert not stops_recomputation(ValueError())
+    assert not stops_recomputation(None)
 
 
 def test_nodes_are_numbered_as_they_are_made():
