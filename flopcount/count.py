@@ -27,7 +27,6 @@ from .tracing.guard.preserve import uncollected
 from .tracing.holders import tensors_within
 from .tracing.inputs import specs_of
 from .tracing.spec_values import described_values
-from .tracing.step import trace_step
 from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
@@ -111,6 +110,8 @@ def _forward(
 
 def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
     """A training step with its data, or why it cannot be followed, as for batch normalisation of one value."""
+    from .tracing.step import trace_step  # here, since plain counting does not need it
+
     try:
         return trace_step(module, args, kwargs)
     except FlopcountError as error:

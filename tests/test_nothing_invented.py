@@ -120,7 +120,7 @@ def test_a_module_without_inputs_has_no_batch():
 
     report = count_flops(Still(), ())
     assert (report.macs, report.input.batch) == (36, None)
-    assert report.sentence() == "36 MACs (72 FLOPs) per input, 12 parameters"
+    assert report.sentence() == "36 MACs (72 FLOPs), 12 parameters"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -174,7 +174,7 @@ def test_the_json_says_null_and_is_read_back(patches, tmp_path):
 
 def test_a_run_asks_for_the_batch():
     report = count_flops(Patches(), PATCHES, mode="train", optimizer="sgd")
-    assert report.training.losses == ("sum of the outputs, since the batch is unknown",)
+    assert report.training.losses == ("sum of the output (64, 32)",)
     assert "per sample" not in str(report)
     with pytest.raises(InputError, match="a run over samples needs the batch") as raised:
         report.training.over(2, 10)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from allocator import recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules import TORCH, Apply
@@ -242,19 +243,6 @@ def test_a_network_that_cannot_train_on_this_input_says_why():
 
 
 # The allocator's own record
-
-
-def recorded(run):
-    """Peak of the bytes that torch's CPU allocator hands out and takes back during `run`, and what is left of them."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        result = run()
-    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = top = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        top = max(top, held)
-    del result
-    return top, held
 
 
 @pytest.fixture

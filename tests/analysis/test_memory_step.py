@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 import torch
+from allocator import recorded
 from modules import Apply
-from test_memory import recorded
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import (

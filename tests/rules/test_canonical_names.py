@@ -34,6 +34,9 @@ TABLES = {
     "autocast": autocast._BY_NAME,
     "handlers": meta._BY_NAME,
 }
+FUSED_LSTM = dict.fromkeys(
+    ("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), "runs only where memory is followed"
+)
 WITHOUT_A_RULE = {
     "dependences": {"aten.mode": "uncosted, though what it sees is known"},
     "autocast": dict.fromkeys(
@@ -44,7 +47,13 @@ WITHOUT_A_RULE = {
     "handlers": {
         "aten.type_as": "composite, of `to`",
         "aten.allclose": "gives a number of Python's",
+        **dict.fromkeys(
+            ("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), "runs only where memory is followed"
+        ),
     },
+    "workspace": dict.fromkeys(
+        ("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), "runs only where memory is followed"
+    ),
 }
 """With the reason; besides these a view has none, since no data is moved."""
 

@@ -185,7 +185,7 @@ def in_a_list(net, x):
 
 
 def texts(report):
-    return {row.path: output_of(row) for row in report.modules if row.path and row.params}
+    return {row.path: output_of(row, report) for row in report.modules if row.path and row.params}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -109,7 +109,7 @@ FRAMES = 16 * 8  # MACs of one frame
         (by_what_is_not_zero, (2, 5, 16), mask(2, 5), 0.6, 2 * 3, 0, CERTAIN),
         (in_parts, (1, 5, 16), spec(2), (1, 2), 3, 5, CERTAIN),
         (through_memory, (2, 5, 16), spec(2), (2, 9), 2 * 3, 2 * 1, PERHAPS),
-        (by_branch, (2, 16), spec(2), (3, 4), 2, 2 * 2, CERTAIN),
+        (by_branch, (2, 16), spec(2), (3, 4), 2, 2 * 2, PERHAPS),
     ],
 )
 def test_an_input_whose_values_decide(engine, forward, x, shape, given, frames, zeros, how):
@@ -315,7 +315,7 @@ def test_a_meta_tensor_of_whole_numbers_is_as_its_shape():
         module, lengths = net(by_length), torch.empty(2, dtype=torch.int64)
     by_spec = count_flops(module, ((2, 5, 16), spec(2)))
     by_tensor = count_flops(module, ((2, 5, 16), lengths))
-    assert (by_tensor.macs, by_tensor.assumed) == (by_spec.macs, by_spec.assumed)
+    assert (by_tensor.macs, by_tensor.assumed[-1:]) == (by_spec.macs, by_spec.assumed)  # it reads (2, 5, 16) first
 
 
 @pytest.mark.parametrize(
