@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
+import torch
 from torch import nn
 
 from ..core.errors import FlopcountError, ForwardError, InputError
 from .forward import trace
-from .shape_arguments import Reader, is_shape, refuse_fractions, refuse_meaningless
+from .shape_arguments import Reader, is_shape, refuse_fractions, refuse_meaningless, spec_of_shape
 
 __all__ = ["Arguments", "Input", "arguments_of", "settled"]
 
@@ -59,6 +60,10 @@ def settled(input: Input, module: nn.Module, engine: str = "auto") -> Arguments:
     """
     if isinstance(input, Arguments):
         return input
+    if type(input) is torch.Tensor:
+        return Arguments((input,), {})
+    if type(input) is tuple and is_shape(input):
+        return Arguments((spec_of_shape(input, module),), {})
     try:
         readings = list(_readings(input, module))
     except RecursionError:

@@ -20,7 +20,7 @@ from ..core.ops import TensorSpec
 from .holders import tensors_within
 from .literal import Literal
 
-__all__ = ["Reader", "is_shape", "refuse_fractions", "refuse_meaningless", "with_specs"]
+__all__ = ["Reader", "is_shape", "refuse_fractions", "refuse_meaningless", "spec_of_shape", "with_specs"]
 
 _ADDRESSABLE = 2**63 - 1  # bytes
 _MOST_AXES = 64  # of a torch tensor
@@ -30,6 +30,7 @@ _DTYPES = tuple(
     for name, value in vars(torch).items()
     if isinstance(value, torch.dtype) and str(value) == f"torch.{name}" and value.itemsize
 )
+_WHOLE = {int}  # what nearly all shapes consist of
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
 _NOTHING = (type(None), type, ModuleType, nn.Module, torch.dtype, torch.device, *_FUNCTIONS)
 _TEXT = (Number, str, bytes, type(None))
@@ -41,9 +42,7 @@ class Reader:
 
     def __init__(self, module: nn.Module, values: dict[str, Any]) -> None:
         """`values` are all arguments by place: a tensor among them makes whole numbers beside it ambiguous."""
-        self.dtype = next(
-            (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex()), torch.get_default_dtype()
-        )
+        self.dtype = _dtype_of(module)
         self.beside_tensor = _has_data(values)
         self.found: list[str] = []  # whole numbers that the last reading took for shapes, with their places
         self.in_records = False  # whether records within arguments hold shapes: if nothing else is a tensor
@@ -91,7 +90,7 @@ class Reader:
         if isinstance(value, TensorSpec):
             return possible(value, place)
         if shapes and is_shape(value):
-            spec = TensorSpec(tuple(map(int, value)), str(self.dtype))
+            spec = TensorSpec(tuple(map(int, value)), self.dtype)
             if self.beside_tensor and not _is_possible(spec):
                 return value
             self.found.append(f"{place}, {_shown(value)}")
@@ -146,6 +145,21 @@ def _with_values(value: Mapping[Any, Any], table: dict[Any, Any]) -> Any:
     return copied
 
 
+def _dtype_of(module: nn.Module) -> str:
+    """The floating-point dtype of a module, or torch's default."""
+    floating = (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex())
+    return str(next(floating, torch.get_default_dtype()))
+
+
+def spec_of_shape(shape: tuple[Any, ...], module: nn.Module) -> TensorSpec:
+    """The spec of an input that is one shape.
+
+    Raises:
+        InputError: no tensor has that shape.
+    """
+    return possible(TensorSpec(tuple(map(int, shape)), _dtype_of(module)), "input")
+
+
 def with_specs(arguments: Any, module: nn.Module) -> Any:
     """Keyword arguments with a TensorSpec for every shape, where their maker means no numbers, beside tensors too."""
     if not isinstance(arguments, dict) or not _has_data(arguments):
@@ -156,10 +170,10 @@ def with_specs(arguments: Any, module: nn.Module) -> Any:
 
 def is_shape(value: Any) -> bool:
     """Whether a value is a shape, of whole numbers only; an empty tuple means no arguments, not a scalar."""
-    return (
-        isinstance(value, (tuple, list))
-        and len(value) > 0
-        and all(isinstance(size, Integral) and not isinstance(size, bool) for size in value)
+    if not isinstance(value, (tuple, list)) or not value:
+        return False
+    return {*map(type, value)} == _WHOLE or all(
+        isinstance(size, Integral) and not isinstance(size, bool) for size in value
     )
 
 
