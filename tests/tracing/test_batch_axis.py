@@ -39,9 +39,7 @@ _ATTENDS_BATCH_FIRST = Net(lambda net, x: net.mha(x, x, x)[0], mha=nn.MultiheadA
 _READS = Net(lambda net, x: net.rnn(net.words(x)), words=nn.Embedding(9, 8), rnn=nn.LSTM(8, 8))
 _TURNS = Net(lambda net, x: net.rnn(x.transpose(0, 1)), rnn=nn.LSTM(8, 8))
 _STEPS = Net(lambda net, x: [net.rnn(x[:, t : t + 1]) for t in range(4)], rnn=nn.LSTM(8, 8, batch_first=True))
-_VIDEO = Net(
-    lambda net, x: net.rnn(net.conv(x).mean((2, 3))[None]), conv=_CONV, rnn=nn.LSTM(4, 4, batch_first=True)
-)
+_VIDEO = Net(lambda net, x: net.rnn(net.conv(x).mean((2, 3))[None]), conv=_CONV, rnn=nn.LSTM(4, 4, batch_first=True))
 _TOKENS = Net(
     lambda net, x: net.mha(*[net.conv(x).flatten(2).permute(2, 0, 1)] * 3)[0],
     conv=nn.Conv2d(3, 8, 4, 4),
