@@ -12,6 +12,7 @@ import threading
 from .commands import count, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
 from .commands import report, check, verify, compare, survey, clip, catalogue  # noqa: F401
 from .commands.application import app
+from .commands.characters import ascii_where_needed
 
 # isort: on
 
@@ -25,6 +26,7 @@ def main() -> None:
     # Importing torch makes half a million objects, which Python's collector would look through again and again: half
     # as long as the import itself. A count leaves little to collect, and what it does leave is still collected.
     gc.set_threshold(GC_THRESHOLD)
+    ascii_where_needed()
     try:
         app()
     except SystemExit as end:

@@ -16,13 +16,14 @@ from .core.errors import FlopcountError, InputError, UncostedError
 from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.ops import CostedOp, Kind, TensorSpec, Trace
-from .core.protocol import ONE_VIEW, Protocol, clip_among, shared_batch
+from .core.protocol import ONE_VIEW, Protocol, clip_among
 from .core.result import ModuleInfo, Result, ResultInput
 from .models import Recipe, recipe_of
 from .models.by_name import with_model
 from .rules.costing import cost
 from .tracing import TURN, module_of, trace
 from .tracing.arguments import Arguments, Input, settled
+from .tracing.batch_axis import batch_of
 from .tracing.guard.preserve import uncollected
 from .tracing.holders import tensors_within
 from .tracing.inputs import specs_of
@@ -88,13 +89,15 @@ def _forward(
     ops = cost(traced.ops)
     tree = module_tree(inventory, traced.settled, traced.made)
     recipe = recipe_of(module)
+    specs = specs_of(tensors_within(args, kwargs))
+    if protocol.batch is None:
+        shapes, values = [spec.shape for spec in specs], (*args, *kwargs.values())
+        batch = batch_of(shapes, values, traced.ops, inventory.modules, traced.calls)
+        protocol = replace(protocol, batch=batch)
     return Result(
         model=recipe.name if recipe else tree[0].type,
         departures=recipe.departures if recipe else (),
-        input=replace(
-            _input_of_result(specs_of(tensors_within(args, kwargs)), recipe, protocol),
-            values=described_values(args, kwargs),
-        ),
+        input=replace(_input_of_result(specs, recipe, protocol), values=described_values(args, kwargs)),
         views=protocol.views,
         ops=ops,
         tree=tree,
@@ -186,7 +189,7 @@ def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protoco
         stride=protocol.stride if protocol.stride is not None else recipe.stride if recipe else 1,
         fps=protocol.fps,
         shapes=tuple(spec.shape for spec in specs),
-        batch=shared_batch(spec.shape for spec in specs) if protocol.batch is None else protocol.batch,
+        batch=protocol.batch,
         dtype=first.dtype if first is not None else "",
     )
 

@@ -135,8 +135,10 @@ class Diff:
 
     def _notes(self, silent: list[str]) -> Iterator[str]:
         for side, report in (("old", self.old), ("new", self.new)):
-            lines = (*uncosted_lines(report.uncosted), *assumed_lines(report.assumed))
-            yield from (f"{line} ({side})" for line in lines)
+            yield from (f"{line} ({side})" for line in uncosted_lines(report.uncosted))
+        for text in dict.fromkeys((*self.old.assumed, *self.new.assumed)):
+            sides = [side for side, report in (("old", self.old), ("new", self.new)) if text in report.assumed]
+            yield from (line + (f" ({sides[0]})" if len(sides) == 1 else "") for line in assumed_lines([text]))
         if not self.different:
             yield "no layer differs"
         if silent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
@@ -24,14 +24,23 @@ _PREFIXES = " kmgtp"
 
 @dataclass(frozen=True, slots=True)
 class BatchFit:
-    """The largest batch that fits, and the bytes that it and the next larger one need (None: unknown, or not tried)."""
+    """The largest batch that fits, and the bytes that it and the next larger one need (None: unknown, or not tried).
+
+    `assumed` names what the counts had to assume.
+    """
 
     budget: int
     batch: int
     needs: int | None
     next_needs: int | None
+    assumed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        known = self.batch or self.next_needs is not None
+        return self._text + ", assumed values" * bool(self.assumed and known)
+
+    @property
+    def _text(self) -> str:
         if not self.batch and self.next_needs is None:
             return "unknown"
         if not self.batch:
@@ -77,11 +86,15 @@ def largest_batch(
     """
     budget = parse_bytes(memory)
 
+    assumed: dict[str, None] = {}
+
     def need(batch: int) -> int | None:
-        usage = memory_of(count(batch), kernels=kernels)
+        result = count(batch)
+        assumed.update(dict.fromkeys(result.assumed))
+        usage = memory_of(result, kernels=kernels)
         return usage.step(optimizer) if training else usage.inference
 
-    return largest(need, budget)
+    return replace(largest(need, budget), assumed=tuple(assumed))
 
 
 def largest(need: Callable[[int], int | None], budget: int) -> BatchFit:

@@ -58,8 +58,6 @@ def show(table: Table, form: str) -> None:
 
     if form != "table":
         write(render(table, form))
-        if form == "csv":  # it has no notes
-            sys.stderr.write("".join(f"{note}\n" for note in table.notes if note.startswith("assumed: ")))
     elif sys.stdout.isatty():
         console = Console(highlight=False)
         console.print(renderable(table, console.width))

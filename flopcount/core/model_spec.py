@@ -87,14 +87,19 @@ class ModelSpec:
         """Refuse a batch that the inputs, whose shapes include it, cannot have.
 
         Raises:
-            InputError: what the inputs share along their first axis is no multiple of it.
+            InputError: what the inputs share along their first axis is no multiple of it, and they are no sequences
+                with the time first.
         """
         shared = self.batch_of_inputs(None)
-        if batch is not None and shared is not None and shared % batch:
+        time_first = all(len(tensor.shape) == _SEQUENCE and tensor.shape[1] == batch for _, tensor in self.inputs)
+        if batch is not None and shared is not None and shared % batch and not time_first:
             why = f"batch {batch} is given beside inputs, whose shapes include the batch"
             fix = "write the batch into the shapes, or give --clip instead of --input"
             raise InputError(why, [("seen", f"a batch of {shared}"), ("fix", fix)])
 
+
+_SEQUENCE = 3
+"""Axes of a sequence: time, batch and features."""
 
 NAMELESS = ModelSpec("")
 """The default options without a model; `dataclasses.replace` adds the name."""

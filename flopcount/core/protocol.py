@@ -115,6 +115,7 @@ ONE_VIEW = Protocol()
 
 _RGB = 3
 _COLOURS = (_RGB, 1, 2, 4)  # of grey pictures, optical flow, and pictures with an alpha channel; three above all
+_PICTURE_AXES = 4
 
 
 def layout_of(shape: Sequence[int]) -> str:
@@ -137,16 +138,24 @@ def _colour_axis(shape: Sequence[int]) -> int | None:
 def clip_among(shapes: Iterable[Sequence[int]]) -> Clip | None:
     """T×H×W of the input that is a clip of video, by its shape: five axes, of which one can be colours.
 
-    One of three colours comes before others; of several pathways the one with the most frames is the clip, and the
-    others sample it. The shapes are those of floating-point inputs; latents of 16 channels are no clip.
+    Three colours are a clip beside other inputs too. One, two or four channels are one only if all inputs of four axes
+    or more are its pathways, of as many channels and the same size: beside feature maps they are a cost volume. Of
+    several pathways the one with the most frames is the clip, and the others sample it. The shapes are those of
+    floating-point inputs; latents of 16 channels are no clip.
     """
-    clips = []
+    clips: list[tuple[int, Clip]] = []
+    others = 0
     for shape in shapes:
         axis = _colour_axis(shape)
         if axis is not None and 0 not in shape:
             sizes = dict(zip(layout_of(shape), shape, strict=True))
-            clips.append((shape[axis] == _RGB, Clip(sizes["T"], sizes["H"], sizes["W"])))
-    return max(clips, key=lambda clip: (clip[0], clip[1].frames))[1] if clips else None
+            clips.append((shape[axis], Clip(sizes["T"], sizes["H"], sizes["W"])))
+        else:
+            others += len(shape) >= _PICTURE_AXES
+    coloured = [clip for colours, clip in clips if colours == _RGB]
+    alike = len({(colours, clip.height, clip.width) for colours, clip in clips}) == 1 and not others
+    pathways = coloured or ([clip for _, clip in clips] if alike else [])
+    return max(pathways, key=lambda clip: clip.frames, default=None)
 
 
 def shared_batch(shapes: Iterable[Sequence[int]]) -> int | None:

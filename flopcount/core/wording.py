@@ -8,7 +8,10 @@ from .amount import Amount
 from .result import Result, UncostedRow
 from .units import decimals, si, times
 
-__all__ = ["assumed_lines", "cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
+__all__ = ["ASSUMED", "assumed_lines", "cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
+
+ASSUMED = "assumed: "
+"""How a note begins that names what a count had to assume."""
 
 
 def title(result: Result) -> str:
@@ -37,7 +40,7 @@ def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
 
 def assumed_lines(assumed: Iterable[str]) -> Iterable[str]:
     """One line per value that a count had to invent and depends on."""
-    yield from (f"assumed: {text}" for text in assumed)
+    yield from (f"{ASSUMED}{text}" for text in assumed)
 
 
 def missing_lines(result: Result) -> Iterable[str]:

@@ -61,11 +61,15 @@ class Comparison(ComparedNetworks):
         yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
+        yield from (f"{line} ({row.name})" for row in self.rows for line in assumed_lines(row.assumed))
         for row in self.unplotted:
             yield f"not plotted: {row.name}: {row.why}" + (f" ({row.url})" if row.url else "")
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row per point, exact, with the unit in every column's name."""
+        """One row per point, exact, with the unit in every column's name.
+
+        A column `assumed` is there where a count had to assume something.
+        """
         import pandas
 
         from ..output.frame import column_of
@@ -86,6 +90,8 @@ class Comparison(ComparedNetworks):
             "url": [row.url for row in self.rows],
             "locator": [row.locator for row in self.rows],
         }
+        if any(row.assumed for row in self.rows):
+            columns["assumed"] = ["; ".join(row.assumed) for row in self.rows]
         return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
 
     def __str__(self) -> str:
@@ -250,5 +256,5 @@ def _own(point: Point, classes: int) -> Row:
         source="given with --point",
         url="",
         locator=spec.name,
-        note="; ".join(assumed_lines(report.assumed)),
+        assumed=report.assumed,
     )

@@ -20,8 +20,8 @@ OURS = "your own"  # the family of the points that the user adds
 class Row:
     """One point: cost and parameters counted by us, accuracy in percent as `source` printed it.
 
-    `views` is the protocol as printed ("10×3"), `view_count` its forward passes per video. `note` says what was assumed
-    or departs from the source.
+    `views` is the protocol as printed ("10×3"), `view_count` its forward passes per video. `note` says what
+    departs from the source, and `assumed` what the count had to assume.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Row:
     url: str
     locator: str
     note: str = ""
+    assumed: tuple[str, ...] = ()
 
     @property
     def flops(self) -> int:

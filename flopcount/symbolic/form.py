@@ -73,6 +73,10 @@ class Form:
         """The clip from which the other clips vary."""
         return {domain.axis: domain.base for domain in self.domains}
 
+    def frees(self, domain: Domain) -> bool:
+        """Whether `rebuild` might free a pinned axis: it sizes a model anew to a clip, whose axes these are."""
+        return bool(domain.pinned) and not self.rebuilt and domain.axis in "THWS"
+
     def even(self, stair: Staircase) -> bool:
         """Whether a staircase needs no floor where the form holds."""
         return any(domain.axis == stair.axis and domain.even(stair) for domain in self.domains)
@@ -119,11 +123,7 @@ class Form:
                 raise UnknownNameError("axis", name, list(self.base), f"the form has {', '.join(self.base)}")
             if size not in domain:
                 why = [("why", domain.pinned)] if domain.pinned else []
-                fix = (
-                    "rebuild the model for each clip: --rebuild"
-                    if domain.pinned and not self.rebuilt
-                    else "count that clip"
-                )
+                fix = "rebuild the model for each clip: --rebuild" if self.frees(domain) else "count that clip"
                 raise InputError(
                     f"the form of {self.model} holds for {domain}, not for {_shown(size)}", [*why, ("fix", fix)]
                 )

@@ -69,7 +69,7 @@ def _notes(form: Form) -> Iterator[str]:
     for domain in form.domains:
         if domain.pinned:
             yield f"{domain.axis} is pinned: {domain.pinned}"
-    if any(domain.pinned for domain in form.domains) and not form.rebuilt:
+    if any(form.frees(domain) for domain in form.domains):
         yield "--rebuild builds a model by name anew for each clip, so the form includes the parts sized to the clip"
     if any(domain.axis == "S" for domain in form.domains):
         yield "S is the side of a square: H = W = S"

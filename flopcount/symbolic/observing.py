@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -17,7 +18,7 @@ from ..core.result import ModuleInfo
 from ..models.by_name import input_of
 from ..models.loading import find_model
 from ..rules.costing import cost, costed_anew
-from ..tracing import trace, weightless
+from ..tracing import lightest, trace
 from ..tracing.arguments import arguments_of
 from ..tracing.walk import Inventory, named_modules
 from .axes import SQUARE, Axes
@@ -126,9 +127,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
             at["H"] = at["W"] = at[SQUARE]
         try:
             rebuilt = replace(spec, clip=VideoClip(at["T"], at["H"], at["W"]))
-            module = weightless(find_model(rebuilt))
-            args, kwargs = arguments_of(input_of(module, rebuilt, at["B"]), module)
-            return (*_operations(module, args, kwargs, assumed), *_parameters(module))
+            return lightest(find_model(rebuilt), partial(_entries, spec=rebuilt, batch=at["B"], assumed=assumed))
         except FlopcountError as error:
             return _refused(error)
 
@@ -138,6 +137,12 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
     clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
     text = clips + "×".join(sizes[axis] for axis in "THW")
     return Observation(observe, axes, tuple(whole[axis] for axis in axes), text, assumed)
+
+
+def _entries(module: nn.Module, spec: ModelSpec, batch: int, assumed: dict[str, None]) -> tuple[Entry, ...]:
+    """What a model by name does and owns."""
+    args, kwargs = arguments_of(input_of(module, spec, batch), module)
+    return (*_operations(module, args, kwargs, assumed), *_parameters(module))
 
 
 def _operations(module: nn.Module, args: Any, kwargs: Any, assumed: dict[str, None]) -> Iterable[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from .guard.threads import TURN
 from .invented import built_for_the_count, fix_random_numbers
 from .kernels import meta_like
 from .meta import MetaMode
+from .torch_private import current_dispatch_modes, disable_current_modes
 from .uncountable import Unknown
 
 __all__ = ["lightest", "require_room", "weighted", "weightless"]
@@ -56,12 +58,19 @@ def lightest(build: Callable[[], nn.Module], use: Callable[[nn.Module], T], *, m
     Raises:
         TraceError: `use` needs weights, and there are more than `max_params`, or more than fit into free memory.
     """
-    bare = weightless(build)
-    try:
-        return use(bare)
-    except TraceError as error:
-        require_room(bare, error, max_params)
-    return use(weighted(build))
+    with _outside_of_building():
+        bare = weightless(build)
+        try:
+            return use(bare)
+        except TraceError as error:
+            require_room(bare, error, max_params)
+        return use(weighted(build))
+
+
+def _outside_of_building() -> AbstractContextManager[object]:
+    """Within a builder that counts a model by name, leave the mode that builds: it would leave the weights out."""
+    building = any(isinstance(mode, _BuildMode) for mode in current_dispatch_modes())
+    return disable_current_modes() if building else nullcontext()
 
 
 def weighted(build: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -66,6 +66,14 @@ def test_the_batch_of_inputs_is_what_they_share_or_what_the_caller_says():
     ModelSpec("a:b", inputs=(("", patches), ("", grid))).require_batch(3)  # nobody else knows
 
 
+def test_a_batch_may_stand_behind_the_time():
+    sequence, clip = TensorSpec((15, 2, 8)), TensorSpec((1, 2, 15, 8, 8))
+    ModelSpec("a:b", inputs=(("", sequence),)).require_batch(2)
+    for inputs, batch in ((sequence,), 4), ((clip,), 2), ((sequence, TensorSpec((15, 3, 8))), 2):
+        with pytest.raises(InputError, match=f"batch {batch} is given beside inputs"):
+            ModelSpec("a:b", inputs=tuple(("", tensor) for tensor in inputs)).require_batch(batch)
+
+
 def test_it_needs_no_torch():
     code = "import sys; from flopcount import ModelSpec, Protocol; ModelSpec.of('c3d', inputs=['1x3'])"
     code += "; Protocol(batch=2); assert 'torch' not in sys.modules"

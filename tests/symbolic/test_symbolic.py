@@ -420,3 +420,12 @@ def test_unknown_modules_get_near_names():
 def test_a_lazy_module_has_no_form_yet():
     with pytest.raises(InputError, match="lazy parameters have no size yet"):
         closed_form(nn.LazyConv2d(4, 3), (1, 3, 8, 8), "HW")
+
+
+def test_what_is_pinned_is_rebuilt_only_where_it_is_an_axis_of_a_clip():
+    form = closed_form(nn.Linear(4, 3), (2, 4), "N", layout="BN")
+    assert form.domains[0].pinned
+    assert "rebuild" not in str(form)
+    with pytest.raises(InputError) as raised:
+        form.at("macs", N=5)
+    assert ("fix", "count that clip") in raised.value.details

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.units import si
+from ...core.wording import assumed_lines
 from ..comparison import Comparison
 from ..comparison_rows import PER, Row, pareto
 from ..figures.themes import STYLES
@@ -64,5 +65,5 @@ def _point(row: Row, reported: bool) -> dict[str, Any]:
         "pretrain": row.pretrain,
         "source": ", ".join(filter(None, (row.source, row.locator))),
         "url": linked(row.url),
-        "note": row.note,
+        "note": "; ".join(filter(None, (row.note, *assumed_lines(row.assumed)))),
     }

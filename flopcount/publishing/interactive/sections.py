@@ -11,7 +11,7 @@ from ...core.quantity import TABLE, of_layers
 from ...core.result import ModuleRow, Result
 from ...core.table import Column, Table
 from ...core.units import exact, percent, si, times
-from ...core.wording import missing_lines, sentence
+from ...core.wording import assumed_lines, missing_lines, sentence
 from ...output.cells import cell
 from ...symbolic import ClosedForm
 from ...verification import verdicts_table
@@ -52,7 +52,8 @@ class Slider:
 def model_section(cost: CostReport) -> dict[str, Any]:
     """One model's panel."""
     report, form = cost.report, cost.form
-    warnings = tuple(missing_lines(report))
+    assumed = tuple(assumed_lines(report.assumed))
+    warnings = tuple(line for line in missing_lines(report) if line not in assumed)
     operators = by_operator(report)
     return {
         "name": cost.name,
@@ -61,8 +62,9 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "input": ", ".join(times(shape) for shape in report.input.shapes) + f" {report.input.dtype}",
         "clip": str(report.input.clip or ""),
         "warnings": warnings,
+        "assumed": assumed,
         "departures": report.departures,
-        "notes": [note for note in operators.notes if note not in warnings],
+        "notes": [note for note in operators.notes if note not in (*warnings, *assumed)],
         "sliders": [] if form is None else _sliders(form),
         "views": _views(report),
         "per": _per(report),
