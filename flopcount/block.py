@@ -80,6 +80,7 @@ class Counting:
             tree=self._path.tree,
             calls=tuple(calls),
             engine="code",
+            used_elsewhere=self._path.used,
             versions={"flopcount": __version__, "torch": torch.__version__},
             assumed=tuple(f"{what}: {', '.join(names)}" for what, names in left_out.items() if names),
         )

@@ -75,6 +75,8 @@ class BlockPath:
         self.elsewhere: dict[str, None] = {}  # modules that ran in other threads
         self.optimizers: dict[str, None] = {}
         self.stepping = False
+        self.taken: set[int] = set()  # parameters that an operator took, by identity, until their numbers are noted
+        self._taken: set[int] = set()  # those numbers
         self._thread = get_ident()
         self._outer = tuple(ModulePath.counts())
         self._stack: list[str] = []
@@ -114,6 +116,7 @@ class BlockPath:
             module = root()
             if module is not None:
                 self._grow(name, module)
+        self._note_taken()
         self._known.clear()
         self._owners.clear()
         del self._starts[1:], self._places[1:]
@@ -137,6 +140,15 @@ class BlockPath:
         if self.optimizers:
             infos.append(ModuleInfo(OPTIMIZER, ", ".join(self.optimizers), 0, 0))
         return tuple(infos)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The modules that were never called, but whose parameters an operator took."""
+        self._note_taken()
+        called = {call.module for call in self.calls}
+        parts = [part for name in sorted(self._trees, key=bool) for part in self._trees[name]]
+        taken = [part.path for part in parts if any(p.serial in self._taken for p in part.parameters)]
+        return tuple(path for path in taken if path not in called)
 
     @property
     def place(self) -> str:
@@ -187,6 +199,8 @@ class BlockPath:
             if known.called and result is not _RAISING:
                 call = ModuleCall(path, _sizes((args, kwargs) if kwargs else args), _sizes(result))
                 self.calls[call] = self.calls.get(call, 0) + 1
+            if path == known.root and self.taken:
+                self._note_taken()  # before it may be gone
             if path == known.root and path not in self._settled:  # lazy layers are settled now
                 self._settled.add(path)
                 self._grow(path, module)
@@ -252,6 +266,12 @@ class BlockPath:
             self._serials += 1
             owner = self._owners[id(parameter)] = weakref.ref(parameter), self._serials, path
         return owner[1]
+
+    def _note_taken(self) -> None:
+        """Note which parameters were taken by number, while they are alive; those of no known module are left out."""
+        owners = [(key, self._owners.get(key)) for key in self.taken]
+        self._taken.update(owner[1] for _, owner in owners if owner is not None and owner[0]() is not None)
+        self.taken.difference_update(key for key, owner in owners if owner is not None)
 
     def _step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if get_ident() == self._thread:

@@ -49,7 +49,6 @@ class BlockMode(TorchDispatchMode):
         self.ops: dict[tuple[int, str], tuple[Op, int]] = {}
         self.steps = 0
         self.communication: dict[str, None] = {}  # operators between processes, which are left out
-        self.used: set[int] = set()  # the parameters that an operator took, by identity
         self._signatures: dict[Any, tuple[Signature, ...]] = {}
 
     @classmethod
@@ -96,7 +95,10 @@ class BlockMode(TorchDispatchMode):
         try:
             countable = are_countable(tensors_of(args, kwargs, result))
             made = result if result is not None else tuple(written(func, args, kwargs))  # of a void operator
-            key = call_key(func, (*args, made), kwargs, self.used) if countable else None
+            taken: set[int] = set()
+            key = call_key(func, (*args, made), kwargs, taken) if countable else None
+            if taken and not self.path.stepping and taken.isdisjoint(map(id, written(func, args, kwargs))):
+                self.path.taken |= taken  # what sets or trains a parameter is no use of a layer
         except (RuntimeError, TypeError):  # a tensor class of somebody else's
             key = None
         if key is None:

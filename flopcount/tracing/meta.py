@@ -288,7 +288,10 @@ class MetaMode(AnswersMode):
                 self._keep_version(tensor)
                 if not tensor.is_meta and self.knows(tensor):
                     self._unknown[memory_id(tensor)] = tensor
+        is_set = type(target) is torch.nn.Parameter and id(target) not in self.used
         self._record_in_place(func, args, kwargs)
+        if is_set:  # which is no use of its layer
+            self.used.discard(id(target))
         return target
 
     def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:

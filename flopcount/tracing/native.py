@@ -62,11 +62,14 @@ class NativeMode(RecordingMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
+        is_set: set[int] = set()  # parameters that this writes to, which is no use of their layers
         if func is _LITERAL:  # a fake tensor remembers it
             self.sources.literal(args[0])
         elif self.prepare is not None:
+            writes = written(func, args, kwargs)
+            is_set.update(set(map(id, writes)) - self.used)
             self.used.update(map(id, tensors_of(args, kwargs)))
-            for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
+            for tensor in writes:  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
         read, targets = values_read(func, args, kwargs)
@@ -81,10 +84,12 @@ class NativeMode(RecordingMode):
             if is_constant(func):
                 self.sources.filled(result)
         view = is_view_of(func, result, args)
+        is_set.update(set(map(id, targets)) - self.used)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
         packed = is_on_packed_sequences(func)
         pairs = pairs_of(self, func, args, kwargs, self.knows) if packed else None
         key = pairs, call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
+        self.used -= is_set
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view, pairs=pairs)
