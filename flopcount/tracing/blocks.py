@@ -18,6 +18,7 @@ from ..core.ops import Op, Signature, TensorSpec
 from .block_path import BlockPath
 from .guard.writes import written
 from .inputs import tensors_of
+from .packed_weights import has_packed_weight, unpacked
 from .signatures import SILENT, call_key, has_rule, is_composite, is_view_of, make_signature
 from .torch_private import OpOverload, TorchDispatchMode, current_node, next_node_number
 from .uncountable import are_countable
@@ -92,6 +93,8 @@ class BlockMode(TorchDispatchMode):
             return (if_true if predicate else if_false)(*operands)
 
     def _signatures_of(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Signature, ...]:
+        if has_packed_weight(func):
+            args, kwargs = unpacked(func, args, kwargs)
         try:
             countable = are_countable(tensors_of(args, kwargs, result))
             made = result if result is not None else tuple(written(func, args, kwargs))  # of a void operator

@@ -16,6 +16,7 @@ from .inputs import tensors_of
 from .mode import MAKE_DUAL, RecordingMode, has_layout_of
 from .origin import first_line, says_that_data_is_missing
 from .packed_sequences import is_on_packed_sequences, pairs_of
+from .packed_weights import has_packed_weight, result_of, unpacked
 from .results import leaves_of
 from .signatures import SILENT, call_key, is_composite, is_constant, is_empty, is_view_of, make_signature
 from .sources import Sources
@@ -86,6 +87,8 @@ class NativeMode(RecordingMode):
         view = is_view_of(func, result, args)
         is_set.update(set(map(id, targets)) - self.used)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
+        if has_packed_weight(func):
+            args, kwargs = unpacked(func, args, kwargs)
         packed = is_on_packed_sequences(func)
         pairs = pairs_of(self, func, args, kwargs, self.knows) if packed else None
         key = pairs, call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
@@ -105,6 +108,9 @@ class NativeMode(RecordingMode):
                 if isinstance(error, NotImplementedError):
                     _refuse_missing(error, func, args, kwargs)
                 raise
+        if has_packed_weight(func):
+            (x, weight), _ = unpacked(func, args, kwargs)
+            return result_of(func, x, weight)
         try:
             return func(*args, **kwargs)
         except Exception as error:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..rules.matmul_packed import DYNAMIC_LINEAR
+
 __all__ = [
     "AbsentDevice",
     "NoKernel",
@@ -117,7 +119,7 @@ def refuse_operator(func: Any) -> None:
         Uncountable: it is one of them.
     """
     name = str(getattr(func, "overloadpacket", func))
-    if name.startswith(_QUANTIZED_OPERATORS):
+    if name.startswith(_QUANTIZED_OPERATORS) and name not in DYNAMIC_LINEAR:
         raise Uncountable(f"{name} computes with quantized numbers", "quantized")
     if name.startswith(_MKLDNN_OPERATORS) and not name.startswith(_ON_PLAIN_TENSORS):
         raise Uncountable(f"{name} computes in MKL-DNN's own layout", "mkldnn")
