@@ -13,6 +13,7 @@ from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import tensors_of
+from .misfits import refuse_misfit
 from .mode import MAKE_DUAL, RecordingMode, has_layout_of
 from .origin import first_line, says_that_data_is_missing
 from .packed_sequences import is_on_packed_sequences, pairs_of
@@ -111,6 +112,7 @@ class NativeMode(RecordingMode):
         if has_packed_weight(func):
             (x, weight), _ = unpacked(func, args, kwargs)
             return result_of(func, x, weight)
+        refuse_misfit(func, args)
         try:
             return func(*args, **kwargs)
         except Exception as error:
