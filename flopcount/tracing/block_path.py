@@ -24,10 +24,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from ..core.ops import ModuleCall
 from ..core.result import ModuleInfo
 from .attribution import ModulePath, shapes_of
+from .control_flow import as_python
 from .torch_private import (
     COMPILED_UNDER_HOOKS,
     DYNAMO,
     class_name,
+    compiled_code_paths,
     current_node,
     hooks_with_kwargs,
     is_compiled,
@@ -88,6 +90,7 @@ class BlockPath:
         self._owners: dict[int, tuple[weakref.ref[Any], int, str]] = {}  # of parameters
         self._starts, self._places = [0], [""]
         self._stance: Any = None
+        self._plain: list[tuple[Any, str, Any, Any]] = []
         self._filter: Any = None
         self._serials = 0
         for name, model in models.items():
@@ -100,6 +103,10 @@ class BlockPath:
             register_optimizer_step_pre_hook(self._step),
             register_optimizer_step_post_hook(self._stepped),
         ]
+        # uncompiled, torch's own control flow drops the gradients of what its bodies capture
+        self._plain = [*compiled_code_paths(), *as_python(), (torch, "compile", torch.compile, self._compile)]
+        for owner, name, _, plain in self._plain:
+            setattr(owner, name, plain)
         self._uncompiled()
         self.mark("")
         return self
@@ -108,6 +115,8 @@ class BlockPath:
         for hook in self._hooks:
             hook.remove()
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
+        for owner, name, own, _ in self._plain:
+            setattr(owner, name, own)
         if self._stance is not None:
             self._stance.__exit__(None, None, None)
             with suppress(ValueError):  # the code has filters of its own since
@@ -281,6 +290,12 @@ class BlockPath:
     def _stepped(self, *_: Any) -> None:
         if get_ident() == self._thread:
             self.stepping = False
+
+    def _compile(self, *args: Any, **kwargs: Any) -> Any:
+        """`torch.compile`, which loads the compiler."""
+        compiled = next(own for _, name, own, _ in self._plain if name == "compile")(*args, **kwargs)
+        self._uncompiled()
+        return compiled
 
     def _uncompiled(self) -> None:
         """Run compiled modules uncompiled: their kernels are out of sight."""
