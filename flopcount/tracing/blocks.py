@@ -58,8 +58,8 @@ class BlockMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if id(func) in _METADATA:
-            return NotImplemented  # the tensor's own class answers
+        if id(func) in _METADATA or any(kind.__name__ == "NestedTensor" for kind in types):
+            return NotImplemented  # the tensor's own class answers, a jagged one by operators on its dense values
         namespace = getattr(func, "namespace", "")
         if namespace in SILENT:
             return func(*args, **kwargs)
@@ -117,10 +117,14 @@ class BlockMode(TorchDispatchMode):
 
 def _strange(func: Any, args: Any, kwargs: Any, result: Any) -> Signature:
     """An operation on tensors that are not dense: it has no rule."""
-    dense = [t for t in tensors_of(args, kwargs) if are_countable((t,))]
-    inputs = {f"arg{i}": TensorSpec(tuple(t.shape), str(t.dtype)) for i, t in enumerate(dense)}
-    outputs = [TensorSpec(tuple(t.shape), str(t.dtype)) for t in tensors_of(result) if are_countable((t,))]
-    return Signature(f"unknown.{getattr(func, 'overloadpacket', func)}", "", inputs, tuple(outputs))
+    inputs = {f"arg{i}": spec for i, spec in enumerate(_sizes_of(tensors_of(args, kwargs)))}
+    return Signature(f"unknown.{getattr(func, 'overloadpacket', func)}", "", inputs, _sizes_of(tensors_of(result)))
+
+
+def _sizes_of(tensors: list[torch.Tensor]) -> tuple[TensorSpec, ...]:
+    """The shape of each dense tensor, and the number of elements of each nested one."""
+    sized = [t for t in tensors if t.is_nested or are_countable((t,))]
+    return tuple(TensorSpec((t.numel(),) if t.is_nested else tuple(t.shape), str(t.dtype)) for t in sized)
 
 
 # ---- kernels that fuse what others do in parts

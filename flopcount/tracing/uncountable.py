@@ -23,7 +23,7 @@ __all__ = [
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse tensor saves depends on its values",
-    "nested": "pad it to one shape (torch.nested.to_padded_tensor), or count its parts one by one",
+    "nested": "pad it to one shape (torch.nested.to_padded_tensor), or run it within flopcount.counting()",
     "quantized": "count the model before it is quantized: it does the same multiply-accumulates",
     "mkldnn": "count the model before it is converted to that layout: it does the same multiply-accumulates",
 }
