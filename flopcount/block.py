@@ -80,6 +80,7 @@ class Counting:
             tree=self._path.tree,
             calls=tuple(calls),
             engine="code",
+            used_elsewhere=self._path.used,
             versions={"flopcount": __version__, "torch": torch.__version__},
             assumed=tuple(f"{what}: {', '.join(names)}" for what, names in left_out.items() if names),
         )
@@ -103,8 +104,9 @@ def counting(model: Callable[..., Any] | None = None, *, models: Mapping[str, nn
     """Count a block of code while it runs, such as a training step: forward, backward and optimizer.
 
     The code computes what it computes without it, except that compiled modules run uncompiled, as their kernels cannot
-    be seen. Operations of this thread alone count; each is of the module that runs, or whose gradient it makes. Work of
-    compiled extensions is not seen. Use it as a context manager: `with flopcount.counting() as count:`.
+    be seen, and control flow that is an operator (`torch.cond`) as the Python that it stands for. Operations of this
+    thread alone count; each is of the module that runs, or whose gradient it makes. Work of compiled extensions is not
+    seen. Use it as a context manager: `with flopcount.counting() as count:`.
 
     Arguments:
         model: the module whose tree the count has, so that paths are as in `count_flops`; without it, each module that

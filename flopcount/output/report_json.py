@@ -112,6 +112,7 @@ def _module(row: ModuleRow) -> dict[str, Any]:
         "type": row.type,
         "depth": row.depth,
         "calls": row.calls,
+        **({"used_elsewhere": True} if row.used_elsewhere else {}),
         "input_shapes": [list(shape) for shape in row.input_shapes],
         "output_shapes": [list(shape) for shape in row.output_shapes],
         **amount_data(row.cost),

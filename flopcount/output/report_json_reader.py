@@ -85,6 +85,14 @@ class _Node:
             raise _Malformed(f"{self.place} is {self.value!r}, not a count")
         return self.value
 
+    def says(self, key: str) -> bool:
+        """Whether something is so, which is not written where it is not."""
+        if key not in self.object():
+            return False
+        if type(self.value[key]) is not bool:
+            raise _Malformed(f"{self[key].place} is {self.value[key]!r}, neither true nor false")
+        return bool(self.value[key])
+
     def text(self) -> str:
         """A string."""
         if not isinstance(self.value, str):
@@ -166,6 +174,7 @@ def _module(row: _Node, path: str, cost: Amount, inside: Amount) -> ModuleRow:
         output_shapes=row["output_shapes"].shapes(),
         cost=cost,
         own=own,
+        used_elsewhere=row.says("used_elsewhere"),
     )
 
 

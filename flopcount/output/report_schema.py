@@ -80,15 +80,18 @@ def _module() -> Schema:
         "type": _text("class name"),
         "depth": _count("number of names in the path"),
         "calls": _count("how often it was called"),
+        "used_elsewhere": {
+            "type": "boolean",
+            "description": "true where it was never called, but other modules used its parameters; else absent",
+        },
         "input_shapes": _list(_shape(), "distinct shapes of its inputs"),
         "output_shapes": _list(_shape(), "distinct shapes of its outputs"),
         **_amounts(quantities, "of the module and its children"),
         **_amounts(quantities, "of the module without its children", "self_"),
         "receptive_field": _list(field, "what a unit of its outputs sees of the clip, where asked for"),
     }
-    return _object(
-        keys, optional=["receptive_field", *_names(saved_quantities()), *_names(saved_quantities(), "self_")]
-    )
+    amounts = [*_names(quantities), *_names(quantities, "self_")]
+    return _object(keys, optional=["used_elsewhere", "receptive_field", *amounts])
 
 
 def _operator() -> Schema:

@@ -7,6 +7,7 @@ error, the place where it was raised, signatures and shapes decide, never the wo
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from torch import nn
@@ -47,7 +48,8 @@ def advice_on(failure: Failure, module: nn.Module, arguments: tuple[Any, Any]) -
     inputs = [tensor_spec(tensor) for tensor in tensors_within(args, kwargs)]
     refused = failure.refuses_input or bool(_on_axes(failure))
     without_batch = _on_missing_batch(module, inputs) if refused else ""
-    fix = _on_kind(failure) or without_batch or _on_axes(failure) or _on_tensors(failure, inputs)
+    fix = _on_kind(failure) or without_batch or _on_axes(failure) or _on_one_sample(failure, inputs)
+    fix = fix or _on_tensors(failure, inputs)
     if fix:
         return [("fix", fix)]
     return [("fix", "check the input's shape against what this layer needs")] if failure.refuses_input else []
@@ -89,6 +91,17 @@ def _on_missing_batch(module: nn.Module, inputs: list[TensorSpec]) -> str:
     shape = inputs[0].shape
     lacks = len(shape) == len(first.kernel_size) + 1 and shape[0] == first.in_channels
     return f"give the input with its batch: {(1, *shape)}" if lacks else ""
+
+
+def _on_one_sample(failure: Failure, inputs: list[TensorSpec]) -> str:
+    """A layer takes as many features as it gets elements in all: the sample's first axis was taken for the batch."""
+    first = _first(failure)
+    if first is None or not inputs or not isinstance(failure.module, nn.Linear) or not failure.refuses_input:
+        return ""
+    shape = inputs[0].shape
+    wants = failure.module.in_features
+    flattened = first.shape != shape and first.ndim == 2 and first.shape[0] == shape[0] and first.shape[1] != wants
+    return f"give the input with its batch: {(1, *shape)}" if flattened and prod(first.shape) == wants else ""
 
 
 def _on_tensors(failure: Failure, inputs: list[TensorSpec]) -> str:

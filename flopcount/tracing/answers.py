@@ -12,6 +12,7 @@ from .guard.keeper import Keeper
 from .inputs import map_tensors
 from .kernels import meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
+from .misfits import refuse_misfit
 from .remembered import Argument, Calls, Known
 from .shapes import shape_of
 from .signatures import call_key, make_signature
@@ -71,6 +72,7 @@ class AnswersMode(DatalessMode):
             layout = shape(*map_tensors(layout_of, args), **map_tensors(layout_of, kwargs))
             if layout is not None:
                 return Known(make_signature(func, args, kwargs, layout, is_view=False), layout)
+        refuse_misfit(func, args)
         metas = map_tensors(self._without_data, args)
         result = run_kernel(func, metas, with_device(func, map_tensors(self._without_data, kwargs), "meta"))
         signature = make_signature(func, args, kwargs, result, is_view=False)

@@ -24,10 +24,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from ..core.ops import ModuleCall
 from ..core.result import ModuleInfo
 from .attribution import ModulePath, shapes_of
+from .control_flow import as_python
 from .torch_private import (
     COMPILED_UNDER_HOOKS,
     DYNAMO,
     class_name,
+    compiled_code_paths,
     current_node,
     hooks_with_kwargs,
     is_compiled,
@@ -75,6 +77,8 @@ class BlockPath:
         self.elsewhere: dict[str, None] = {}  # modules that ran in other threads
         self.optimizers: dict[str, None] = {}
         self.stepping = False
+        self.taken: set[int] = set()  # parameters that an operator took, by identity, until their numbers are noted
+        self._taken: set[int] = set()  # those numbers
         self._thread = get_ident()
         self._outer = tuple(ModulePath.counts())
         self._stack: list[str] = []
@@ -86,6 +90,7 @@ class BlockPath:
         self._owners: dict[int, tuple[weakref.ref[Any], int, str]] = {}  # of parameters
         self._starts, self._places = [0], [""]
         self._stance: Any = None
+        self._plain: list[tuple[Any, str, Any, Any]] = []
         self._filter: Any = None
         self._serials = 0
         for name, model in models.items():
@@ -98,6 +103,10 @@ class BlockPath:
             register_optimizer_step_pre_hook(self._step),
             register_optimizer_step_post_hook(self._stepped),
         ]
+        # uncompiled, torch's own control flow drops the gradients of what its bodies capture
+        self._plain = [*compiled_code_paths(), *as_python(), (torch, "compile", torch.compile, self._compile)]
+        for owner, name, _, plain in self._plain:
+            setattr(owner, name, plain)
         self._uncompiled()
         self.mark("")
         return self
@@ -106,6 +115,8 @@ class BlockPath:
         for hook in self._hooks:
             hook.remove()
             hooks_with_kwargs.pop(hook.id, None)  # torch's remove() forgets these
+        for owner, name, own, _ in self._plain:
+            setattr(owner, name, own)
         if self._stance is not None:
             self._stance.__exit__(None, None, None)
             with suppress(ValueError):  # the code has filters of its own since
@@ -114,6 +125,7 @@ class BlockPath:
             module = root()
             if module is not None:
                 self._grow(name, module)
+        self._note_taken()
         self._known.clear()
         self._owners.clear()
         del self._starts[1:], self._places[1:]
@@ -137,6 +149,15 @@ class BlockPath:
         if self.optimizers:
             infos.append(ModuleInfo(OPTIMIZER, ", ".join(self.optimizers), 0, 0))
         return tuple(infos)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The modules that were never called, but whose parameters an operator took."""
+        self._note_taken()
+        called = {call.module for call in self.calls}
+        parts = [part for name in sorted(self._trees, key=bool) for part in self._trees[name]]
+        taken = [part.path for part in parts if any(p.serial in self._taken for p in part.parameters)]
+        return tuple(path for path in taken if path not in called)
 
     @property
     def place(self) -> str:
@@ -187,6 +208,8 @@ class BlockPath:
             if known.called and result is not _RAISING:
                 call = ModuleCall(path, _sizes((args, kwargs) if kwargs else args), _sizes(result))
                 self.calls[call] = self.calls.get(call, 0) + 1
+            if path == known.root and self.taken:
+                self._note_taken()  # before it may be gone
             if path == known.root and path not in self._settled:  # lazy layers are settled now
                 self._settled.add(path)
                 self._grow(path, module)
@@ -253,6 +276,12 @@ class BlockPath:
             owner = self._owners[id(parameter)] = weakref.ref(parameter), self._serials, path
         return owner[1]
 
+    def _note_taken(self) -> None:
+        """Note which parameters were taken by number, while they are alive; those of no known module are left out."""
+        owners = [(key, self._owners.get(key)) for key in self.taken]
+        self._taken.update(owner[1] for _, owner in owners if owner is not None and owner[0]() is not None)
+        self.taken.difference_update(key for key, owner in owners if owner is not None)
+
     def _step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if get_ident() == self._thread:
             self.optimizers[type(optimizer).__name__] = None
@@ -261,6 +290,12 @@ class BlockPath:
     def _stepped(self, *_: Any) -> None:
         if get_ident() == self._thread:
             self.stepping = False
+
+    def _compile(self, *args: Any, **kwargs: Any) -> Any:
+        """`torch.compile`, which loads the compiler."""
+        compiled = next(own for _, name, own, _ in self._plain if name == "compile")(*args, **kwargs)
+        self._uncompiled()
+        return compiled
 
     def _uncompiled(self) -> None:
         """Run compiled modules uncompiled: their kernels are out of sight."""

@@ -18,6 +18,7 @@ from ..core.ops import Op, Signature, TensorSpec
 from .block_path import BlockPath
 from .guard.writes import written
 from .inputs import tensors_of
+from .packed_weights import has_packed_weight, unpacked
 from .signatures import SILENT, call_key, has_rule, is_composite, is_view_of, make_signature
 from .torch_private import OpOverload, TorchDispatchMode, current_node, next_node_number
 from .uncountable import are_countable
@@ -49,7 +50,6 @@ class BlockMode(TorchDispatchMode):
         self.ops: dict[tuple[int, str], tuple[Op, int]] = {}
         self.steps = 0
         self.communication: dict[str, None] = {}  # operators between processes, which are left out
-        self.used: set[int] = set()  # the parameters that an operator took, by identity
         self._signatures: dict[Any, tuple[Signature, ...]] = {}
 
     @classmethod
@@ -58,8 +58,8 @@ class BlockMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if id(func) in _METADATA:
-            return NotImplemented  # the tensor's own class answers
+        if id(func) in _METADATA or any(kind.__name__ == "NestedTensor" for kind in types):
+            return NotImplemented  # the tensor's own class answers, a jagged one by operators on its dense values
         namespace = getattr(func, "namespace", "")
         if namespace in SILENT:
             return func(*args, **kwargs)
@@ -93,10 +93,15 @@ class BlockMode(TorchDispatchMode):
             return (if_true if predicate else if_false)(*operands)
 
     def _signatures_of(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Signature, ...]:
+        if has_packed_weight(func):
+            args, kwargs = unpacked(func, args, kwargs)
         try:
             countable = are_countable(tensors_of(args, kwargs, result))
             made = result if result is not None else tuple(written(func, args, kwargs))  # of a void operator
-            key = call_key(func, (*args, made), kwargs, self.used) if countable else None
+            taken: set[int] = set()
+            key = call_key(func, (*args, made), kwargs, taken) if countable else None
+            if taken and not self.path.stepping and taken.isdisjoint(map(id, written(func, args, kwargs))):
+                self.path.taken |= taken  # what sets or trains a parameter is no use of a layer
         except (RuntimeError, TypeError):  # a tensor class of somebody else's
             key = None
         if key is None:
@@ -112,10 +117,14 @@ class BlockMode(TorchDispatchMode):
 
 def _strange(func: Any, args: Any, kwargs: Any, result: Any) -> Signature:
     """An operation on tensors that are not dense: it has no rule."""
-    dense = [t for t in tensors_of(args, kwargs) if are_countable((t,))]
-    inputs = {f"arg{i}": TensorSpec(tuple(t.shape), str(t.dtype)) for i, t in enumerate(dense)}
-    outputs = [TensorSpec(tuple(t.shape), str(t.dtype)) for t in tensors_of(result) if are_countable((t,))]
-    return Signature(f"unknown.{getattr(func, 'overloadpacket', func)}", "", inputs, tuple(outputs))
+    inputs = {f"arg{i}": spec for i, spec in enumerate(_sizes_of(tensors_of(args, kwargs)))}
+    return Signature(f"unknown.{getattr(func, 'overloadpacket', func)}", "", inputs, _sizes_of(tensors_of(result)))
+
+
+def _sizes_of(tensors: list[torch.Tensor]) -> tuple[TensorSpec, ...]:
+    """The shape of each dense tensor, and the number of elements of each nested one."""
+    sized = [t for t in tensors if t.is_nested or are_countable((t,))]
+    return tuple(TensorSpec((t.numel(),) if t.is_nested else tuple(t.shape), str(t.dtype)) for t in sized)
 
 
 # ---- kernels that fuse what others do in parts

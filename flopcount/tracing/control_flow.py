@@ -22,7 +22,7 @@ def as_python() -> list[tuple[Any, str, Any, Any]]:
     calls: Any = HigherOrderOperator.__call__
 
     def call(operator: Any, /, *args: Any, **kwargs: Any) -> Any:
-        run = _RUNS.get(operator.name())
+        run = _RUNS.get(operator.name()) if not torch.compiler.is_compiling() else None  # a graph keeps the operator
         if run is None or (run is _cond and _under_vmap(args[0])):  # under vmap both branches run
             return calls(operator, *args, **kwargs)
         return run(*args, **kwargs)

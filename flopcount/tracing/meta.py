@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from ..rules.matmul_packed import DYNAMIC_LINEAR
 from .answers import KNOWN_LIMIT, AnswersMode
 from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
@@ -26,6 +27,7 @@ from .invented import FINITE
 from .kernels import factory_size, meta_like, on_cpu, rebuild, run_kernel, with_device
 from .layout import layout_of
 from .packed_sequences import is_on_packed_sequences, pairs_of
+from .packed_weights import result_of, unpacked
 from .recurrent import results_of_fused_lstm
 from .remembered import Argument, Calls, Known, Parts
 from .shapes import shape_of
@@ -193,6 +195,13 @@ class MetaMode(AnswersMode):
         self._record_call(func, args, kwargs, result, pairs=pairs)
         return result
 
+    def _packed_linear(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A linear layer whose weight is packed."""
+        (x, weight), biased = unpacked(func, args, kwargs)
+        result = result_of(func, self._without_data(x), weight)
+        self._record_call(func, (x, weight), biased, result)
+        return result
+
     def _fused_lstm(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """A layer of an LSTM by oneDNN, or its gradients, for which torch's meta kernels have no workspace."""
         result = tuple(layout.empty() for layout in results_of_fused_lstm(func, map_tensors(layout_of, args)))
@@ -288,7 +297,10 @@ class MetaMode(AnswersMode):
                 self._keep_version(tensor)
                 if not tensor.is_meta and self.knows(tensor):
                     self._unknown[memory_id(tensor)] = tensor
+        is_set = type(target) is torch.nn.Parameter and id(target) not in self.used
         self._record_in_place(func, args, kwargs)
+        if is_set:  # which is no use of its layer
+            self.used.discard(id(target))
         return target
 
     def _record_in_place(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -379,6 +391,7 @@ _BY_NAME: dict[str, Method] = {
     "aten._grouped_mm": MetaMode._grouped,
     "aten.tensor_split": MetaMode._parted,
     "aten._make_dual": MetaMode._dual,
+    **dict.fromkeys(DYNAMIC_LINEAR, MetaMode._packed_linear),
     **dict.fromkeys(("aten.mkldnn_rnn_layer", "aten.mkldnn_rnn_layer_backward"), MetaMode._fused_lstm),
 }
 """Canonical operators with a handler of their own."""

@@ -13,9 +13,11 @@ from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
 from .inputs import tensors_of
+from .misfits import refuse_misfit
 from .mode import MAKE_DUAL, RecordingMode, has_layout_of
 from .origin import first_line, says_that_data_is_missing
 from .packed_sequences import is_on_packed_sequences, pairs_of
+from .packed_weights import has_packed_weight, result_of, unpacked
 from .results import leaves_of
 from .signatures import SILENT, call_key, is_composite, is_constant, is_empty, is_view_of, make_signature
 from .sources import Sources
@@ -62,11 +64,14 @@ class NativeMode(RecordingMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
+        is_set: set[int] = set()  # parameters that this writes to, which is no use of their layers
         if func is _LITERAL:  # a fake tensor remembers it
             self.sources.literal(args[0])
         elif self.prepare is not None:
+            writes = written(func, args, kwargs)
+            is_set.update(set(map(id, writes)) - self.used)
             self.used.update(map(id, tensors_of(args, kwargs)))
-            for tensor in written(func, args, kwargs):  # torch counts a write to a tensor without fake data
+            for tensor in writes:  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
         read, targets = values_read(func, args, kwargs)
@@ -81,10 +86,14 @@ class NativeMode(RecordingMode):
             if is_constant(func):
                 self.sources.filled(result)
         view = is_view_of(func, result, args)
+        is_set.update(set(map(id, targets)) - self.used)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to
+        if has_packed_weight(func):
+            args, kwargs = unpacked(func, args, kwargs)
         packed = is_on_packed_sequences(func)
         pairs = pairs_of(self, func, args, kwargs, self.knows) if packed else None
         key = pairs, call_key(func, (*args, made), kwargs, self.used)  # real values may determine the size of a result
+        self.used -= is_set
         signature = self.signatures.get(key)
         if signature is None:
             signature = self.signatures[key] = make_signature(func, args, kwargs, made, is_view=view, pairs=pairs)
@@ -100,6 +109,10 @@ class NativeMode(RecordingMode):
                 if isinstance(error, NotImplementedError):
                     _refuse_missing(error, func, args, kwargs)
                 raise
+        if has_packed_weight(func):
+            (x, weight), _ = unpacked(func, args, kwargs)
+            return result_of(func, x, weight)
+        refuse_misfit(func, args)
         try:
             return func(*args, **kwargs)
         except Exception as error:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..rules.matmul_packed import DYNAMIC_LINEAR
+
 __all__ = [
     "AbsentDevice",
     "NoKernel",
@@ -21,7 +23,7 @@ __all__ = [
 
 _FIXES = {
     "sparse": "count it dense (tensor.to_dense()): how much a sparse tensor saves depends on its values",
-    "nested": "pad it to one shape (torch.nested.to_padded_tensor), or count its parts one by one",
+    "nested": "pad it to one shape (torch.nested.to_padded_tensor), or run it within flopcount.counting()",
     "quantized": "count the model before it is quantized: it does the same multiply-accumulates",
     "mkldnn": "count the model before it is converted to that layout: it does the same multiply-accumulates",
 }
@@ -117,7 +119,7 @@ def refuse_operator(func: Any) -> None:
         Uncountable: it is one of them.
     """
     name = str(getattr(func, "overloadpacket", func))
-    if name.startswith(_QUANTIZED_OPERATORS):
+    if name.startswith(_QUANTIZED_OPERATORS) and name not in DYNAMIC_LINEAR:
         raise Uncountable(f"{name} computes with quantized numbers", "quantized")
     if name.startswith(_MKLDNN_OPERATORS) and not name.startswith(_ON_PLAIN_TENSORS):
         raise Uncountable(f"{name} computes in MKL-DNN's own layout", "mkldnn")

@@ -29,6 +29,8 @@ def reports():
     lost = Apply(lambda x, conv: torch.linalg.inv(conv(x)), nn.Conv2d(3, 3, 1))
     yield json.loads(count_flops(lost, (1, 3, 8, 8)).with_receptive_field().to_json())
     yield json.loads(count_flops(nn.Embedding(9, 3), TensorSpec((2,), "int64", values=(3, 4))).to_json())
+    by_weight = Apply(lambda x, layer: x @ layer.weight, nn.Linear(3, 3))
+    yield json.loads(count_flops(by_weight, (2, 3)).to_json())
     trained = Apply(lambda x, layer: torch.cholesky_inverse(layer(x)), nn.Linear(3, 3))
     yield json.loads(count_flops(trained, (3, 3), mode="train").to_json())
 

@@ -70,6 +70,13 @@ AXES = [
         (3, 8, 8),
         "give the input with its batch: (1, 3, 8, 8)",
     ),
+    (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), (3, 8, 8), "give the input with its batch: (1, 3, 8, 8)"),
+    (Apply(lambda x, head: head(x.flatten(1)), nn.Linear(96, 5)), (2, 3, 4, 4), "give the input with its batch: (1, 2"),
+    (
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5)),
+        (3, 8, 6),
+        "give the input with its batch: (1, 3, 8, 6)",
+    ),
     (Unpacks(), (3, 8, 32, 8), "it takes 5 axes apart, and it gets 4: give all of them, the batch included"),
 ]
 
@@ -88,6 +95,12 @@ def test_the_advice_for_a_missing_batch_mends_it():
 
 
 CHANNELS = [
+    (nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), (2, 8), "Linear takes 16 features on the last axis, and it gets 8"),
+    (
+        nn.Sequential(nn.Flatten(), nn.Linear(100, 4)),
+        (3, 4, 5),
+        "Linear takes 100 features on the last axis, and it gets 20",
+    ),
     (nn.Conv3d(3, 8, 3), (1, 4, 16, 32, 32), "Conv3d takes 3 channels on axis 1, and it gets 4"),
     (
         nn.Conv3d(3, 8, 3),

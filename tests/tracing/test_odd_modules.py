@@ -298,13 +298,9 @@ REFUSED = {
         ),
         r"0\.\w+ is a mkldnn tensor",
     ),
-    "quantized layer": (
-        lambda: (torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 4)), {nn.Linear}), (2, 3)),
-        r"quantized\.linear_dynamic computes with quantized numbers, which cannot be counted\n  in      0",
-    ),
     "quantized recurrence": (
         lambda: (torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(3, 4)), {nn.LSTM}), (5, 2, 3)),
-        "quantized",
+        r"aten\.quantized_lstm computes with quantized numbers, which cannot be counted\n  in      0",
     ),
 }
 
