@@ -64,6 +64,10 @@ class DataflowRecorder:
         """Note the gradient of a parameter, which exists before the step."""
         self._add(tensor, Role.GRADIENT)
 
+    def beside(self, tensor: torch.Tensor) -> None:
+        """Note a weight of the loss, which is no parameter of the module and there during the whole step."""
+        self._add(tensor, Role.ACTIVATION, 0)
+
     def replaces(self, tensor: torch.Tensor, source: torch.Tensor) -> None:
         """Note that a tensor takes the place of another, which is let go."""
         self._stand_in(tensor, source, same=True)

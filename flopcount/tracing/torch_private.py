@@ -48,6 +48,7 @@ __all__ = [
     "compiled_code_paths",
     "current_dispatch_modes",
     "current_node",
+    "differentiate",
     "disable_current_modes",
     "fake_tensors",
     "flex_attention_places",
@@ -238,6 +239,13 @@ def current_node() -> Any:
 def number_of_node(node: Any) -> int:
     """The number of a node."""
     return int(node._sequence_nr())
+
+
+def differentiate(loss: torch.Tensor) -> None:
+    """As `loss.backward()`, which leaves modes of torch functions, so that what is recomputed would not see them."""
+    first = torch.ones_like(loss, memory_format=torch.preserve_format)
+    engine = torch.autograd.Variable._execution_engine
+    engine.run_backward((loss,), (first,), False, False, (), allow_unreachable=True, accumulate_grad=True)
 
 
 def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
