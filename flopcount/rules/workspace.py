@@ -223,8 +223,12 @@ def fused_lstm(input: TensorSpec, weight0: TensorSpec, weight1: TensorSpec, *, o
 
 
 @workspaces("aten.mkldnn_rnn_layer_backward")
-def fused_lstm_backward(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
-    """The same."""
+def fused_lstm_backward(
+    input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, output: TensorSpec, *, out: object
+) -> Dim:
+    """The same; in half precision the weights, their gradients in float32, and that of the output, but no gates."""
+    if input.itemsize == 2:
+        return 3 * (weight1.nbytes + weight2.nbytes) + output.numel * 4
     return fused_lstm(input, weight1, weight2, out=out)
 
 

@@ -129,8 +129,9 @@ def results_of_fused_lstm(func: Any, args: Sequence[Any]) -> tuple[Layout, ...]:
     hidden, dtype = r.shape[1], x.dtype
     state = row_major(args[5].shape, dtype)
     if str(func.overloadpacket).endswith("_backward"):
-        bias = row_major((4 * hidden,), dtype)
-        plain = [row_major(part.shape, dtype) for part in (x, w, r)]
+        full = torch.float32 if dtype.itemsize == 2 else dtype  # of half precision, which autograd casts back
+        bias, state = row_major((4 * hidden,), full), row_major(args[5].shape, full)
+        plain = [row_major(part.shape, full) for part in (x, w, r)]
         return (*plain, bias, bias, state, state)
     trains = args[-1]
     steps, batch, features = x.shape
