@@ -118,7 +118,12 @@ class DataflowRecorder:
             return Flow(accesses, tuple(writes), copied, channels_last)
         if op.op in _MATRIX_PRODUCTS:
             return Flow(accesses, tuple(writes), sum(map(_expanded, reads[-2:])))
-        if op.op in _FOLDED_PRODUCTS and len(reads) > 1 and reads[1].ndim == 2 and self.ops[-1].module not in self._fast:
+        if (
+            op.op in _FOLDED_PRODUCTS
+            and len(reads) > 1
+            and reads[1].ndim == 2
+            and self.ops[-1].module not in self._fast
+        ):
             return Flow(accesses, tuple(writes), _unfolded(*reads[:2]))
         batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..rules.workspace import fused_lstm_workspace
 from .autocast import lowered_call
 from .layout import Layout, row_major
-from .torch_private import TensorBase, out_of_sight
+from .torch_private import TensorBase, is_fake, out_of_sight
 from .uncountable import Unknown
 
 __all__ = ["RECURRENT", "lowered_linear", "results_of_fused_lstm", "run_recurrent"]
@@ -68,6 +68,8 @@ def run_recurrent(kind: str, args: Sequence[Any]) -> tuple[Any, ...]:
     projected = weights[0].projection is not None
     x = data.transpose(0, 1) if batch_first else data
     if kind == "lstm" and not projected and lengths is None and data.dtype != torch.float64 and data.numel():
+        if is_fake(data):
+            raise Unknown("an LSTM on fake tensors, for which torch has no workspace,")
         run: Any = _Fused(x.contiguous(), states, biased, batch_first, both, train)
     else:
         run = _Steps(x, states, _STEPS[kind], lengths)
