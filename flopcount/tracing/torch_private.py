@@ -23,6 +23,7 @@ __all__ = [
     "ATTRIBUTES",
     "AUTOGRAD",
     "COMPILED_UNDER_HOOKS",
+    "DEVICE_CHECKS",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "NO_CLASS",
@@ -118,6 +119,9 @@ NO_CLASS = (("_utils.py",), "err_fn")
 
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
+
+DEVICE_CHECKS = frozenset({("nn/attention/flex_attention.py", "_validate_device")})
+"""Files and functions of torch that refuse devices which they do not know, such as meta, before any operator."""
 
 AUTOGRAD = ("autograd", "_functorch", "_tensor.py")
 """The files and folders of torch that refuse to differentiate what has no gradient."""

@@ -177,6 +177,17 @@ def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
         assert torch.allclose(ours, torchs, atol=1e-5)
 
 
+def test_flex_attention_checks_devices_itself():
+    from torch.nn.attention.flex_attention import flex_attention
+
+    x = torch.empty(1, 1, 8, 8, device="meta")
+    with pytest.raises(ValueError, match="meta") as raised:
+        flex_attention(x, x, x)
+    place = raised.traceback[-1]
+    (check,) = torch_private.DEVICE_CHECKS
+    assert (Path(place.path).relative_to(Path(torch.__file__).parent).as_posix(), place.frame.code.name) == check
+
+
 def test_hooks_of_a_gradient_are_in_two_dictionaries():
     leaf, hook, after = torch.ones(2, requires_grad=True), lambda g: g, lambda leaf: None
     leaf.register_hook(hook)
