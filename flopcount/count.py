@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,6 +31,9 @@ from .tracing.spec_values import described_values
 from .tracing.torch_private import class_name
 from .tracing.walk import Inventory
 
+if TYPE_CHECKING:
+    from .tracing.losses import Asked
+
 __all__ = ["count", "count_named", "refuse_uncosted"]
 
 
@@ -43,10 +46,11 @@ def count(
     engine: str = "auto",
     fast: bool = True,
     dataflow: bool = False,
+    loss: Asked = None,
 ) -> Result:
     """What one forward pass of `module` on `input` costs, and nothing else; arguments as `count_flops`.
 
-    With `dataflow` the result also has the data of every operation, and a training step with its data.
+    With `dataflow` the result also has the data of every operation, and a training step with its data, on this loss.
 
     Raises:
         InputError: the module cannot be called, the input is malformed, or the module raises on it (ForwardError, with
@@ -57,7 +61,7 @@ def count(
     with TURN, anew(not fast):
         module = module_of(module, input, engine)
         arguments = settled(input, module, engine)
-        result = _forward(module, arguments, engine, dataflow, protocol)
+        result = _forward(module, arguments, engine, dataflow, protocol, loss)
     if strict:
         refuse_uncosted(result.ops)
     return result
@@ -82,6 +86,7 @@ def _forward(
     engine: str,
     dataflow: bool,
     protocol: Protocol,
+    loss: Asked,
 ) -> Result:
     """The pipeline: trace, cost, result."""
     inventory, args, kwargs = Inventory.of(module), arguments.args, arguments.kwargs
@@ -107,16 +112,19 @@ def _forward(
         dataflow=traced.dataflow,
         assumed=(*arguments.assumed, *traced.assumed),
         used_elsewhere=traced.used,
-        saving=_saving(module, args, kwargs) if dataflow else "",
+        saving=_saving(module, args, kwargs, recipe, loss) if dataflow else "",
     )
 
 
-def _saving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace | str:
+def _saving(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], recipe: Recipe | None, loss: Asked
+) -> Trace | str:
     """A training step with its data, or why it cannot be followed, as for batch normalisation of one value."""
     from .tracing.step import trace_step  # here, since plain counting does not need it
 
+    streams = recipe.streams if recipe and loss is None else ()
     try:
-        return trace_step(module, args, kwargs)
+        return trace_step(module, args, kwargs, streams=streams, loss=loss)
     except FlopcountError as error:
         return error.message
 

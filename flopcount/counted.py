@@ -13,6 +13,7 @@ from .tracing import TURN
 from .tracing.arguments import Input
 
 if TYPE_CHECKING:
+    from .tracing.losses import Asked
     from .training.plan import Plan
 
 __all__ = ["Counted"]
@@ -23,6 +24,11 @@ class Counted:
 
     def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
         self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
+
+    @property
+    def loss(self) -> Asked:
+        """What the caller asked to be differentiated, if anything."""
+        return self.plan.loss if self.plan else None
 
     @contextmanager
     def prepared(self) -> Iterator[None]:

@@ -103,7 +103,7 @@ class Report(Result):
         counted = self._counted_again("the data of every operation")
         protocol, engine = Protocol(batch=self.input.batch), counted.engine
         with counted.prepared():
-            followed = count(counted.module, counted.input, protocol, engine=engine, dataflow=True)
+            followed = count(counted.module, counted.input, protocol, engine=engine, dataflow=True, loss=counted.loss)
         if _calls(followed) != _calls(self):
             self._refuse_another()
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
@@ -382,7 +382,8 @@ def _report(
     counted = Counted(module, input, engine, fast, plan)
     with counted.prepared():
         counted.input = settled(input, module, engine)  # all that counts it again reads it alike
-        result = count(module, counted.input, protocol, engine=engine, dataflow=bool(readers.get("dataflow")))
+        dataflow = bool(readers.get("dataflow"))
+        result = count(module, counted.input, protocol, engine=engine, dataflow=dataflow, loss=counted.loss)
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
             report = replace(report, training=_training(report.released(), counted, plan))

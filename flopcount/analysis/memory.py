@@ -57,13 +57,14 @@ class TrainingMemory:
 
     `saved` is what lives when the forward pass ends: the outputs, and what autograd holds on to. `on_top` is what the
     worst moment of the whole step needs beyond that: gradients, recomputed activations, the workspace of the kernel.
-    `module` and `op` say where that is.
+    `module` and `op` say where that is, `loss` what is differentiated.
     """
 
     saved: Bytes
     on_top: int
     module: str
     op: str
+    loss: str
 
     @property
     def nbytes(self) -> int:
@@ -152,10 +153,8 @@ class Memory:
         else:
             where = f"{_place(self.training.module)}, {self.training.op}"
             lines.append(f"peak of training: in {where}")
-            lines.append(
-                "training: in training mode, the loss is what the module returns, or else the sum of its outputs; "
-                "gradients and optimizer state are allocated before the step"
-            )
+            lines.append(f"loss: {self.training.loss}")
+            lines.append("training: in training mode; gradients and optimizer state are allocated before the step")
         if self.attention:
             kernels = " and ".join(f"{kernel} ({calls} call{'s' * (calls > 1)})" for kernel, calls in self.attention)
             lines.append(f"attention kernel: {kernels}")
@@ -199,7 +198,7 @@ def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:
         else saving or "the training step was not followed",
         attention=_attention(ops),
         kernels=kernels,
-        assumed=result.assumed,
+        assumed=tuple(dict.fromkeys((*result.assumed, *(saving.assumed if isinstance(saving, Trace) else ())))),
     )
 
 
@@ -261,7 +260,7 @@ def _training(trace: Trace, kernels: str) -> TrainingMemory:
     kept = (i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.outlives(flow.forward))
     saved = _by_dtype(flow, kept)
     peak = _peak(trace.ops, flow, kernels)
-    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op)
+    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op, trace.loss)
 
 
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:

@@ -223,7 +223,7 @@ class Trace:
     which op uses the data of which, if the caller asks for it. `assumed` names each value that the trace had to invent,
     in plain words; `by_chance` says that some of these are random and determine sizes. `made` has the modules that the
     forward pass made, and those that got new parameters, with these alone; `used` are modules that were never called,
-    although an operator took their parameters.
+    although an operator took their parameters. `loss` says what is differentiated, if anything is.
     """
 
     ops: tuple[Op, ...]
@@ -236,6 +236,7 @@ class Trace:
     by_chance: bool = False
     made: tuple[ModuleInfo, ...] = ()
     used: tuple[str, ...] = ()
+    loss: str = ""
 
 
 @dataclass(frozen=True, slots=True)

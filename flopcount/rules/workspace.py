@@ -61,7 +61,7 @@ def convolution(
     if input.ndim != weight.ndim:
         return 0
     if transposed:
-        return conv_transpose(input, weight, out=out)
+        return conv_transpose(input, weight, stride, groups, out=out)
     if not _by_onednn(input, weight, groups):
         return _columns(input, weight, stride, padding, out)
     if groups == input.shape[1] > 1 and input.ndim == 5:
@@ -116,15 +116,29 @@ def channels_last_convolution_backward(weight: TensorSpec, *, out: Any) -> int:
 
 
 @workspaces("aten.conv_transpose1d")
-def conv_transpose(input: TensorSpec, weight: TensorSpec, *, out: TensorSpec) -> int:
-    """Copies of all three in oneDNN's layout."""
-    return _blocked(input, 1) + weight.nbytes + _blocked(out, 1)
+def conv_transpose(
+    input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,), groups: int = 1, *, out: TensorSpec
+) -> int:
+    """Copies of all three in oneDNN's layout, and an output to add up in, before the plain output is made.
+
+    A strided convolution of several channels adds up in place, but its output is copied once more.
+    """
+    copies, result = _blocked(input, 1) + weight.nbytes, _blocked(out, 1)
+    if any(step > 1 for step in stride) and groups < max(input.shape[1], 2):
+        return max(copies + result - out.nbytes, result + out.nbytes)
+    return copies + result
 
 
 @workspaces("aten.max_pool2d", "aten.max_pool3d")
 def max_pool(*, out: object) -> int:
     """The indices of the maxima, as int64; the kernel always makes them, but they may be part of the output."""
     return out.numel * 8 if isinstance(out, TensorSpec) else 0
+
+
+@workspaces("aten.dropout")
+def dropout(p: float = 0.5, train: bool | None = True, *, out: object) -> int:
+    """Its noise, which is as large as the input; where autograd keeps a mask, that is output."""
+    return out.nbytes if train and 0 < p < 1 and isinstance(out, TensorSpec) else 0
 
 
 @workspaces("aten.roll")
@@ -223,8 +237,12 @@ def fused_lstm(input: TensorSpec, weight0: TensorSpec, weight1: TensorSpec, *, o
 
 
 @workspaces("aten.mkldnn_rnn_layer_backward")
-def fused_lstm_backward(input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, *, out: object) -> Dim:
-    """The same."""
+def fused_lstm_backward(
+    input: TensorSpec, weight1: TensorSpec, weight2: TensorSpec, output: TensorSpec, *, out: object
+) -> Dim:
+    """The same; in half precision the weights, their gradients in float32, and that of the output, but no gates."""
+    if input.itemsize == 2:
+        return 3 * (weight1.nbytes + weight2.nbytes) + output.numel * 4
     return fused_lstm(input, weight1, weight2, out=out)
 
 

@@ -27,6 +27,7 @@ class Cast(Enum):
 
     LOWER = "to the dtype that autocast is on for"
     WIDEST = "to float32"
+    WIDEST_ON_GPU = "to float32 on a GPU; a CPU takes weights in float32 beside other data"
 
 
 _CASTS = {
@@ -34,9 +35,10 @@ _CASTS = {
     Cast.LOWER: """convolution conv_tbc conv_transpose1d addmm addmv addr matmul einsum linalg_vecdot linear addbmm
     baddbmm chain_matmul linalg_multi_dot lstm lstm.data gru gru.data rnn_tanh rnn_tanh.data lstm_cell gru_cell
     rnn_tanh_cell prelu scaled_dot_product_attention""",
-    # AT_FORALL_DIFFERENT_DTYPES_PROMOTE, and norms whose weights stay in float32
-    Cast.WIDEST: """addcdiv addcmul atan2 bilinear cross grid_sampler index_put tensordot scatter_add layer_norm
-    group_norm""",
+    # AT_FORALL_DIFFERENT_DTYPES_PROMOTE
+    Cast.WIDEST: "addcdiv addcmul atan2 bilinear cross grid_sampler index_put tensordot scatter_add",
+    # norms whose weights stay in float32, of AT_FORALL_FP32 of a GPU
+    Cast.WIDEST_ON_GPU: "layer_norm group_norm",
 }
 _BY_NAME = {f"aten.{name}": cast for cast, names in _CASTS.items() for name in names.split()}
 _ALIASES = {
@@ -67,9 +69,11 @@ _increment_nesting, _decrement_nesting = torch.autocast_increment_nesting, torch
 
 def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The arguments that autocast passes to an operator; the casts are dispatched like any other operator."""
+    if cast is Cast.WIDEST_ON_GPU and not torch.is_autocast_enabled("cuda"):
+        return args, kwargs
     seen: set[torch.dtype] = set()
     map_tensors(lambda tensor: seen.add(tensor.dtype), (args, kwargs))
-    dtype = torch.float32 if cast is Cast.WIDEST else _lower(seen)
+    dtype = _lower(seen) if cast is Cast.LOWER else torch.float32
     if dtype is None or (dtype == torch.float32 and len(seen & _CAST) < 2):
         return args, kwargs
 

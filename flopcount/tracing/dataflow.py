@@ -23,6 +23,7 @@ from .guard.writes import taken_and_written
 from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
 from .torch_private import is_shared, memory_id, storage_id
+from .walk import named_modules
 
 __all__ = ["DataflowRecorder"]
 
@@ -48,6 +49,8 @@ class DataflowRecorder:
         self.storages: list[Storage] = []
         self._places: dict[int, _Place] = {}  # by address
         self.differentiates = False  # whether autograd itself calls the op, to compute a gradient
+        attention = (nn.MultiheadAttention,)  # in eval mode torch runs it by one kernel, which folds its input
+        self._fast = {path for path, part in named_modules(module) if isinstance(part, attention) and not part.training}
         self._holders: list[int] = []  # pieces of memory that stand for a storage
         for parameter in module.parameters():
             if not is_lazy(parameter):
@@ -63,6 +66,10 @@ class DataflowRecorder:
     def gradient(self, tensor: torch.Tensor) -> None:
         """Note the gradient of a parameter, which exists before the step."""
         self._add(tensor, Role.GRADIENT)
+
+    def beside(self, tensor: torch.Tensor) -> None:
+        """Note a weight of the loss, which is no parameter of the module and there during the whole step."""
+        self._add(tensor, Role.ACTIVATION, 0)
 
     def replaces(self, tensor: torch.Tensor, source: torch.Tensor) -> None:
         """Note that a tensor takes the place of another, which is let go."""
@@ -111,6 +118,13 @@ class DataflowRecorder:
             return Flow(accesses, tuple(writes), copied, channels_last)
         if op.op in _MATRIX_PRODUCTS:
             return Flow(accesses, tuple(writes), sum(map(_expanded, reads[-2:])))
+        if (
+            op.op in _FOLDED_PRODUCTS
+            and len(reads) > 1
+            and reads[1].ndim == 2
+            and self.ops[-1].module not in self._fast
+        ):
+            return Flow(accesses, tuple(writes), _unfolded(*reads[:2]))
         batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
@@ -198,6 +212,20 @@ def _expanded(x: torch.Tensor) -> int:
     return 0 if dense else x.nbytes
 
 
+_FOLDED_PRODUCTS = frozenset(("aten.linear", "aten.matmul"))
+
+
+def _unfolded(x: torch.Tensor, weight: torch.Tensor) -> int:
+    """Bytes that a product in half precision copies if the rows of a batch are no single matrix.
+
+    It is then a batched one, for which oneDNN wants the matrix of weights once per item.
+    Source: ATen/native/LinearAlgebra.cpp, should_fold, without autograd
+    """
+    if x.itemsize != 2 or x.ndim < 3 or not _scattered(x, axes=1):
+        return 0
+    return x.nbytes + x.shape[:-2].numel() * weight.nbytes
+
+
 def _has_channels_last(x: torch.Tensor) -> bool:
     return x.ndim in (4, 5) and not x.is_contiguous() and like_channels_last(layout_of(x))
 
@@ -208,7 +236,7 @@ def _unsuited(x: torch.Tensor, *, channels_last: bool) -> int:
     return 0 if x.is_contiguous(memory_format=exact or torch.contiguous_format) else x.nbytes
 
 
-def _scattered(x: torch.Tensor) -> int:
-    """Bytes that a batched matrix product copies, if all axes but the last two cannot merge into one."""
-    axes = [(n, step) for n, step in zip(x.shape[:-2], x.stride()[:-2], strict=True) if n != 1]
-    return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(axes)) else x.nbytes
+def _scattered(x: torch.Tensor, axes: int = 2) -> int:
+    """Bytes that a batched matrix product copies, if all axes but the last ones cannot merge into one."""
+    merged = [(n, step) for n, step in zip(x.shape[:-axes], x.stride()[:-axes], strict=True) if n != 1]
+    return 0 if all(step == n * inner for (_, step), (n, inner) in pairwise(merged)) else x.nbytes

@@ -20,7 +20,7 @@ from .inputs import map_tensors, tensor_spec, tensors_of
 from .kernels import meta_like
 from .recurrent import RECURRENT, lowered_linear, run_recurrent
 from .signatures import SILENT
-from .torch_private import TorchDispatchMode, disable_current_modes, flex_attention_places, memory_id
+from .torch_private import TorchDispatchMode, disable_current_modes, flex_attention_places, is_fake, memory_id
 
 __all__ = ["Differentiable", "FloatsHidden", "plain_kernels", "without_value"]
 
@@ -115,7 +115,7 @@ _CELLS = frozenset(f"{net}_cell" for net in RECURRENT)
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.is_meta or not tensor.is_floating_point():
+    if tensor.is_meta or is_fake(tensor) or not tensor.is_floating_point():
         return tensor
     with disable_current_modes():  # a new small tensor would be real
         return meta_like(tensor).requires_grad_(tensor.requires_grad)  # type: ignore[no-any-return]

@@ -51,6 +51,9 @@ class _Leaf(NamedTuple):
         return str(tuple(self.tensor.shape))
 
 
+_Root: TypeAlias = tuple[tuple[str, ...], Any]
+"""The names of a part of the output, and the part."""
+
 _WHOLE = ("loss", "total_loss", "loss_total")
 """The names that say that a number is the loss, and no part of it."""
 _SHOWN = 4
@@ -77,9 +80,10 @@ def loss_of(output: Any, asked: Asked = None, drained: Sequence[Any] = ()) -> Lo
     """
     if callable(asked):
         return _computed(asked, iter(drained) if _is_iterator(output) else output)
-    leaves = _leaves(output, drained)
+    roots = _roots(output, drained)
     if asked is not None:
-        return _summed(_at(leaves, asked), f"{asked!r} depends")
+        return _summed(_at(roots, asked), f"{asked!r} depends")
+    leaves = _leaves(roots)
     if not leaves:
         return Loss(None, _NOTHING)
     return _summed(_returned(leaves) or leaves, "the module's output depends")
@@ -146,16 +150,16 @@ def _words(chosen: list[_Leaf]) -> str:
     return f"sum of {len(chosen)} {'returned scalars' if scalars else 'outputs'}: {shown}{more}"
 
 
-def _at(leaves: list[_Leaf], path: str) -> list[_Leaf]:
-    """The outputs at a path or below it.
+def _at(roots: list[_Root], path: str) -> list[_Leaf]:
+    """The outputs at a path or below it, whatever other paths lead to them.
 
     Raises:
         UnknownNameError: there is none.
     """
-    names = tuple(path.split("."))
-    below = [leaf for leaf in leaves if leaf.names[: len(names)] == names or (leaf.path + ".").startswith(path + ".")]
+    seen: dict[int, Any] = {}
+    below = [leaf for root in roots for names, part in _parts(*root, path) for leaf in _walk(part, names, (), seen)]
     if not below:
-        prefixes = [leaf.names[:end] for leaf in leaves for end in range(1, len(leaf.names) + 1)]
+        prefixes = [leaf.names[:end] for leaf in _leaves(roots) for end in range(1, len(leaf.names) + 1)]
         known = list(dict.fromkeys(map(".".join, prefixes)))
         shown = ", ".join(known[: 2 * _SHOWN]) + (", ..." if len(known) > 2 * _SHOWN else "")
         outputs = f"its outputs are {shown}" if known else "the module returns one tensor, so leave the loss out"
@@ -163,14 +167,27 @@ def _at(leaves: list[_Leaf], path: str) -> list[_Leaf]:
     return below
 
 
-def _leaves(output: Any, drained: Sequence[Any]) -> list[_Leaf]:
-    """Every floating-point tensor of an output, each object once; what lazy parts yielded comes last."""
+def _parts(names: tuple[str, ...], value: Any, path: str) -> Iterator[_Root]:
+    """What is at a path below a value with these names; a name may have dots itself."""
+    if names and ".".join(names) == path:
+        yield names, value
+        return
+    if names and not path.startswith(".".join(names) + "."):
+        return
+    for name, item in _items(value):
+        yield from _parts((*names, name), item, path)
+
+
+def _leaves(roots: list[_Root]) -> list[_Leaf]:
+    """Every floating-point tensor of an output, under each of its names; other objects are entered once."""
     seen: dict[int, Any] = {}  # by id, which lives as long as the object
-    found = [*_walk(output, (), (), seen)]
+    return [leaf for names, value in roots for leaf in _walk(value, names, (), seen)]
+
+
+def _roots(output: Any, drained: Sequence[Any]) -> list[_Root]:
+    """The output, and behind it what its lazy parts yielded."""
     within = () if _is_iterator(output) else ("yielded",)
-    for number, item in enumerate(drained):
-        found += _walk(item, (*within, str(number)), (), seen)
-    return found
+    return [((), output), *(((*within, str(number)), item) for number, item in enumerate(drained))]
 
 
 def _is_iterator(output: Any) -> bool:
@@ -178,12 +195,11 @@ def _is_iterator(output: Any) -> bool:
 
 
 def _walk(value: Any, names: tuple[str, ...], within: tuple[Any, ...], seen: dict[int, Any]) -> Iterator[_Leaf]:
-    if id(value) in seen or len(names) > _DEPTH:
-        return
     if isinstance(value, torch.Tensor):
-        seen[id(value)] = value
         if _is_floating(value):
             yield _Leaf(names, within, value)
+        return
+    if id(value) in seen or len(names) > _DEPTH:
         return
     items = [*_items(value)]
     if items:

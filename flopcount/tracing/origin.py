@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from .layout import row_major
-from .torch_private import AUTOGRAD, WITHOUT_VALUES, TensorBase, out_of_sight
+from .torch_private import AUTOGRAD, DEVICE_CHECKS, WITHOUT_VALUES, TensorBase, out_of_sight
 
 __all__ = ["Failure", "asks_for_data", "failure_of", "first_line", "lacks_data", "says_that_data_is_missing"]
 
@@ -156,9 +156,17 @@ def lacks_data(failure: Failure) -> bool:
     error = failure.error
     if failure.by_caller:
         return isinstance(error, RuntimeError) and not failure.by_python
+    if isinstance(error, ValueError) and (_within_torch(failure.file), failure.function) in DEVICE_CHECKS:
+        return True
     if says_that_data_is_missing(error):
         return failure.by_operator or failure.file == _OF_STORAGE
     return asks_for_data(error)
+
+
+def _within_torch(file: str) -> str:
+    """The path of a file within torch, with slashes."""
+    path = Path(file)
+    return path.relative_to(_TORCHS).as_posix() if path.is_relative_to(_TORCHS) else file
 
 
 def asks_for_data(error: BaseException) -> bool:

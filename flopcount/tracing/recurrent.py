@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..rules.workspace import fused_lstm_workspace
 from .autocast import lowered_call
 from .layout import Layout, row_major
-from .torch_private import TensorBase, out_of_sight
+from .torch_private import TensorBase, is_fake, out_of_sight
 from .uncountable import Unknown
 
 __all__ = ["RECURRENT", "lowered_linear", "results_of_fused_lstm", "run_recurrent"]
@@ -68,6 +68,8 @@ def run_recurrent(kind: str, args: Sequence[Any]) -> tuple[Any, ...]:
     projected = weights[0].projection is not None
     x = data.transpose(0, 1) if batch_first else data
     if kind == "lstm" and not projected and lengths is None and data.dtype != torch.float64 and data.numel():
+        if is_fake(data):
+            raise Unknown("an LSTM on fake tensors, for which torch has no workspace,")
         run: Any = _Fused(x.contiguous(), states, biased, batch_first, both, train)
     else:
         run = _Steps(x, states, _STEPS[kind], lengths)
@@ -129,8 +131,9 @@ def results_of_fused_lstm(func: Any, args: Sequence[Any]) -> tuple[Layout, ...]:
     hidden, dtype = r.shape[1], x.dtype
     state = row_major(args[5].shape, dtype)
     if str(func.overloadpacket).endswith("_backward"):
-        bias = row_major((4 * hidden,), dtype)
-        plain = [row_major(part.shape, dtype) for part in (x, w, r)]
+        full = torch.float32 if dtype.itemsize == 2 else dtype  # of half precision, which autograd casts back
+        bias, state = row_major((4 * hidden,), full), row_major(args[5].shape, full)
+        plain = [row_major(part.shape, full) for part in (x, w, r)]
         return (*plain, bias, bias, state, state)
     trains = args[-1]
     steps, batch, features = x.shape

@@ -9,46 +9,53 @@ it, as in any step but the first.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..core.errors import FlopcountError
-from ..core.ops import Phase, Trace
+from ..core.ops import Trace
 from .attempts import attempt
 from .climbing import climb
 from .dataflow import DataflowRecorder
 from .differentiable import Differentiable
+from .differentiation import Differentiation
 from .engines import LADDER, Rung, Start
 from .holders import substituted, tensors_within
 from .inputs import specs_of
-from .losses import loss_of
-from .origin import failure_of, first_line
-from .phases import LOSS, PhaseRecorder, TrainingPath
+from .losses import Asked
+from .phases import PhaseRecorder, TrainingPath
 from .results import drain
 from .stand_ins import leaves_by, stand_in
-from .uncountable import Unknown
 
 __all__ = ["trace_step"]
 
-_LADDER = (replace(LADDER[0], hides_floats=True), *LADDER[:2])
-"""The engines of a step, on meta; the first one hides numbers, which few modules read."""
+_LADDER = (replace(LADDER[0], hides_floats=True), *(rung for rung in LADDER if not (rung.gradients or rung.real)))
+"""The engines of a step, without data; the first one hides numbers, which few modules read."""
 
 
-def trace_step(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Trace:
-    """Follow the data of one step in training mode, on the loss of `loss_of`; the module does not change.
+def trace_step(
+    module: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    streams: Sequence[str] = (),
+    loss: Asked = None,
+) -> Trace:
+    """Follow the data of one step in training mode; the module does not change. Arguments as for `trace_training`.
 
     Raises:
         ForwardError, TraceError: as for `trace`.
+        InputError: as `loss_of`.
     """
     arguments = args, kwargs or {}
 
     def run(rung: Rung) -> Trace:
         path = TrainingPath(module)
 
-        def step(begun: Start) -> tuple[PhaseRecorder, DataflowRecorder, int, Any]:
+        def step(begun: Start) -> tuple[PhaseRecorder, DataflowRecorder, int, Any, str]:
             begun.mode.inference = False
             with torch.inference_mode(False), Differentiable(begun.below):
                 recorder = PhaseRecorder(begun.mode, path, hides_floats=rung.hides_floats)
@@ -64,17 +71,18 @@ def trace_step(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, 
                 _have_gradients(module, follower)
                 module.train()
                 path.mark()
-                with begun.mode, recorder:
-                    loss, forward = _forward(module, inputs, begun, recorder)
-                    _backward(module, loss, recorder)
-            return recorder, follower, forward, specs_of(tensors)
+                differentiation = Differentiation(module, begun, rung.name, recorder, loss, streams)
+                with differentiation.prepared(follower.beside) as apart, begun.mode, recorder:
+                    losses, words, forward = _forward(differentiation, inputs, apart)
+                    differentiation.backward(losses)
+            return recorder, follower, forward, specs_of(tensors), words
 
         loaded = len(sys.modules)
-        (recorder, follower, forward, inputs), mode, ending = attempt(module, path, rung, step)
+        (recorder, follower, forward, inputs, words), mode, ending = attempt(module, path, rung, step)
         if len(sys.modules) > loaded:
             return run(rung)  # as `trace`: the frames around an import hold tensors
         data = replace(follower.dataflow(), forward=forward)
-        return Trace(recorder.ops, (), inputs, rung.name, ending.settled, data, mode.assumed)
+        return Trace(recorder.ops, (), inputs, rung.name, ending.settled, data, mode.assumed, loss=words)
 
     return climb(module, arguments, _LADDER, "auto", run)
 
@@ -82,31 +90,20 @@ def trace_step(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, 
 def _have_gradients(module: nn.Module, follower: DataflowRecorder) -> None:
     """Give each parameter a gradient, which a backward pass adds to."""
     for parameter in module.parameters():
-        if parameter.requires_grad and parameter.is_meta and not nn.parameter.is_lazy(parameter):
+        if parameter.requires_grad and not nn.parameter.is_lazy(parameter):
             parameter.grad = torch.empty_like(parameter)
             follower.gradient(parameter.grad)
 
 
-def _forward(module: nn.Module, inputs: Any, begun: Start, recorder: PhaseRecorder) -> tuple[torch.Tensor | None, int]:
-    """The loss, and the number of operations before it; the outputs themselves are let go."""
+def _forward(
+    differentiation: Differentiation, inputs: Any, apart: list[list[Any]]
+) -> tuple[list[torch.Tensor | None], str, int]:
+    """The losses, what they are, and the number of operations before them; the outputs themselves are let go."""
+    module, recorder, mode = differentiation.module, differentiation.recorder, differentiation.begun.mode
     result = module(*inputs[0], **inputs[1])
-    drained = drain(result, type(module).__name__, lambda: len(begun.mode.ops))
-    begun.mode.returned((result, drained))
+    drained = drain(result, type(module).__name__, lambda: len(mode.ops))
+    mode.returned((result, drained))
     recorder.rest()
-    forward = len(begun.mode.ops)
-    recorder.enter(Phase.LOSS, LOSS)
-    return loss_of(result, None, drained).value, forward
-
-
-def _backward(module: nn.Module, loss: torch.Tensor | None, recorder: PhaseRecorder) -> None:
-    recorder.enter(Phase.BACKWARD_INPUT)
-    if loss is None:
-        return
-    try:
-        loss.backward()
-    except (FlopcountError, Unknown):
-        raise
-    except Exception as error:
-        if failure_of(error, "", module, ()).by_caller:
-            raise
-        raise Unknown(f"backward: {type(error).__name__}: {first_line(error)}") from error
+    forward = len(mode.ops)
+    losses = differentiation.losses(result, drained, apart)
+    return [loss.value for loss in losses], "; ".join(loss.words for loss in losses), forward

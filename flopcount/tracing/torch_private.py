@@ -23,6 +23,7 @@ __all__ = [
     "ATTRIBUTES",
     "AUTOGRAD",
     "COMPILED_UNDER_HOOKS",
+    "DEVICE_CHECKS",
     "DYNAMO",
     "FAKE_TENSOR_LOG",
     "NO_CLASS",
@@ -48,6 +49,7 @@ __all__ = [
     "compiled_code_paths",
     "current_dispatch_modes",
     "current_node",
+    "differentiate",
     "disable_current_modes",
     "fake_tensors",
     "flex_attention_places",
@@ -117,6 +119,9 @@ NO_CLASS = (("_utils.py",), "err_fn")
 
 WITHOUT_VALUES = ("torch._subclasses", "torch.fx.experimental")
 """The modules of exceptions that report a missing value."""
+
+DEVICE_CHECKS = frozenset({("nn/attention/flex_attention.py", "_validate_device")})
+"""Files and functions of torch that refuse devices which they do not know, such as meta, before any operator."""
 
 AUTOGRAD = ("autograd", "_functorch", "_tensor.py")
 """The files and folders of torch that refuse to differentiate what has no gradient."""
@@ -238,6 +243,13 @@ def current_node() -> Any:
 def number_of_node(node: Any) -> int:
     """The number of a node."""
     return int(node._sequence_nr())
+
+
+def differentiate(loss: torch.Tensor) -> None:
+    """As `loss.backward()`, which leaves modes of torch functions, so that what is recomputed would not see them."""
+    first = torch.ones_like(loss, memory_format=torch.preserve_format)
+    engine = torch.autograd.Variable._execution_engine
+    engine.run_backward((loss,), (first,), False, False, (), allow_unreachable=True, accumulate_grad=True)
 
 
 def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:

@@ -8,8 +8,7 @@ that of `trace`; the forward here only serves to compare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,23 +16,20 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ..core.errors import FlopcountError
-from ..core.ops import Op, Phase, TensorSpec
+from ..core.ops import Op, TensorSpec
 from .attempts import attempt
 from .attribution import ModulePath
 from .climbing import climb
 from .differentiable import plain_kernels
+from .differentiation import Differentiation
 from .engines import LADDER, Rung, Start
-from .guard.preserve import preserved
 from .holders import substituted, tensors_within
 from .inputs import specs_of, tensor_spec
-from .losses import Asked, Loss, loss_of
+from .losses import Asked
 from .meta import MetaMode
-from .origin import failure_of, first_line
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
-from .stand_ins import gradients_kept, leaves_by, stand_in, with_dense_gradients
-from .uncountable import Uncountable, Unknown
+from .stand_ins import leaves_by, stand_in, with_dense_gradients
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 
@@ -120,14 +116,14 @@ def _step(
         if with_dense_gradients(module):
             begun.mode.assume("sparse gradients of embeddings are dense ones")
         step.path.mark()
-        with _criterion(step, recorder, asked), _outputs_of(module, streams) as apart, begun.mode, recorder:
+        differentiation = Differentiation(module, begun, step.engine, recorder, asked, streams)
+        with differentiation.prepared() as apart, begun.mode, recorder:
             output = module(*given, **keywords)
             drained = drain(output, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned((output, drained))
             recorder.rest()
-            recorder.enter(Phase.LOSS, LOSS)
-            losses = [*map(_loss_of_stream, apart)] if streams else [_loss(step, output, asked, drained)]
-            _differentiate(step, recorder, [loss.value for loss in losses])
+            losses = differentiation.losses(output, drained, apart)
+            differentiation.backward([loss.value for loss in losses])
     parameters = [(name, p) for name, p in module.named_parameters() if not is_lazy(p)]
     trained = [p for _, p in parameters if p.grad is not None]
     untrained = tuple(name for name, p in parameters if p.grad is None and p.requires_grad)
@@ -137,65 +133,6 @@ def _step(
     return TrainingTrace(
         recorder.ops, notes, tuple(said), specs_of(trained), untrained, step.engine, begun.mode.assumed
     )
-
-
-@contextmanager
-def _criterion(step: _Step, recorder: PhaseRecorder, asked: Asked) -> Iterator[None]:
-    """Stand-ins for the weights of a loss that is a module, which is preserved too."""
-    if not isinstance(asked, nn.Module):
-        yield
-        return
-    with preserved(asked, real=step.engine == "real", watches=False):
-        begun = step.begun
-        stand_in(asked, step.engine, begun.make, begun.mode.keeper.then, lambda leaf, _: recorder.parameter(leaf, LOSS))
-        yield
-
-
-@contextmanager
-def _outputs_of(module: nn.Module, streams: Sequence[str]) -> Iterator[list[list[Any]]]:
-    """The outputs of each stream, call by call."""
-    outputs: list[list[Any]] = [[] for _ in streams]
-    hooks = [
-        module.get_submodule(stream).register_forward_hook(lambda _, __, out, calls=calls: calls.append(out))
-        for stream, calls in zip(streams, outputs, strict=True)
-    ]
-    try:
-        yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _loss(step: _Step, output: Any, asked: Asked, drained: Sequence[Any]) -> Loss:
-    """The loss; where the caller's function raises, the error says that it was the loss."""
-    step.path.failure = None  # of an error that the module caught
-    try:
-        return loss_of(output, asked, drained)
-    except (FlopcountError, Unknown, Uncountable):
-        raise
-    except Exception:
-        step.path.failure = step.path.failure or ("the loss", step.module, ())
-        raise
-
-
-def _loss_of_stream(outputs: list[Any]) -> Loss:
-    return loss_of(outputs[0] if len(outputs) == 1 else outputs)
-
-
-def _differentiate(step: _Step, recorder: PhaseRecorder, losses: Sequence[torch.Tensor | None]) -> None:
-    """Run the backward of each loss; a loss that depends on no trainable parameter has none."""
-    wanted = [loss for loss in losses if loss is not None and loss.requires_grad]
-    recorder.enter(Phase.BACKWARD_INPUT)
-    try:
-        with gradients_kept(wanted, step.module):
-            for loss in wanted:
-                loss.backward()
-    except (FlopcountError, Unknown, Uncountable):
-        raise
-    except Exception as error:
-        if step.engine == "real" or failure_of(error, "", step.module, ()).by_caller:
-            raise
-        raise Unknown(f"backward: {type(error).__name__}: {first_line(error)}") from error
 
 
 def trace_optimizer(

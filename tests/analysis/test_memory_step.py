@@ -19,9 +19,11 @@ from flopcount import count_flops, largest_batch
 from flopcount.tracing.recurrent import run_recurrent
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning"),
 ]
+needs_half = pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="needs bfloat16 in oneDNN")
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs torch's oneDNN kernels")
 
 WIDTH, ROWS = 256, 512
@@ -98,6 +100,25 @@ def conv(inputs, outputs, **options):
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, **options), nn.BatchNorm2d(outputs), nn.ReLU(True))
 
 
+class Unregistered(nn.Module):
+    """A layer that the module does not know as its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = [nn.Linear(WIDTH, WIDTH)], nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        return self.last(self.first[0](x))
+
+
+def scripted():
+    return torch.jit.script(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH)))
+
+
+def outputs_of(kind, *args, **options):
+    return Apply(lambda x, f: f(x)[0], kind(*args, **options))
+
+
 LINES, STEPS, IMAGE = (ROWS, WIDTH), (8, 30, 64), (2, 3, 64, 64)
 NETS = {
     "without checkpoints": (lambda: layers(4), LINES),
@@ -126,6 +147,26 @@ NETS = {
     "GRU": (lambda: Apply(lambda x, f: f(x)[0], nn.GRU(64, 96, 2, batch_first=True, dropout=0.2)), STEPS),
     "packed LSTM": (lambda: Apply(packed, nn.LSTM(64, 96, batch_first=True)), STEPS),
     "packed LSTM out of order": (lambda: Apply(partial(packed, in_order=False), nn.LSTM(64, 96)), STEPS),
+    "a checkpoint around an LSTM": (lambda: Apply(in_blocks, outputs_of(nn.LSTM, 64, 96, 2)), STEPS),
+    "a checkpoint around a GRU": (lambda: Apply(in_blocks, outputs_of(nn.GRU, 64, 96)), STEPS),
+    "a checkpoint around an RNN": (lambda: Apply(in_blocks, outputs_of(nn.RNN, 64, 96)), STEPS),
+    "an LSTM between layers in a checkpoint": (
+        lambda: Apply(in_blocks, nn.Sequential(nn.Linear(64, 64), outputs_of(nn.LSTM, 64, 96), nn.Linear(96, 64))),
+        STEPS,
+    ),
+    "a scripted module": (scripted, LINES),
+    "a module with a scripted one": (lambda: nn.Sequential(nn.Linear(WIDTH, WIDTH), scripted()), LINES),
+    "a GRU behind a scripted module": (
+        lambda: nn.Sequential(torch.jit.script(nn.Linear(64, 64)), outputs_of(nn.GRU, 64, 96)),
+        STEPS,
+    ),
+    "an unregistered layer": (Unregistered, LINES),
+    "transposed convolutions": (
+        lambda: nn.Sequential(
+            nn.ConvTranspose2d(3, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU()
+        ),
+        IMAGE,
+    ),
     "packed GRU in both directions": (lambda: Apply(packed, nn.GRU(64, 96, bidirectional=True)), STEPS),
 }
 
@@ -162,6 +203,85 @@ def test_the_largest_batch_of_a_checkpointed_network_fits():
     weights = sum(p.numel() * 4 for p in net.parameters())
     assert fit.batch > ROWS
     assert fit.needs == pytest.approx(2 * weights + x.numel() * 4 + top, rel=0.15)
+
+
+@needs_half
+@pytest.mark.parametrize("again", [False, True])
+def test_an_lstm_under_autocast(again):
+    """Its gradients are in float32, whatever its weights are cast to."""
+    part = nn.Sequential(nn.Linear(64, 64), outputs_of(nn.LSTM, 64, 96, 2), nn.Linear(96, 64))
+    net, x = Apply(partial(under_autocast, again=again), part), torch.randn(16, 40, 64)
+    training = count_flops(net, x).memory.training
+
+    def step():
+        net.train()(x).sum().backward()
+
+    step()
+    top, _ = recorded(step)
+    assert training.nbytes == pytest.approx(top, rel=0.15)
+
+
+def test_an_lstm_behind_a_scripted_layer_is_refused():
+    """Its kernel keeps a workspace of which fake tensors know nothing."""
+    net = nn.Sequential(torch.jit.script(nn.Linear(64, 64)), outputs_of(nn.LSTM, 64, 96))
+    assert isinstance(count_flops(net, STEPS).memory.training, str)
+
+
+class TwoHeads(nn.Module):
+    """A long branch and a short one, on the same input."""
+
+    def __init__(self):
+        super().__init__()
+        self.short, self.long = layers(1), layers(5)
+
+    def forward(self, x):
+        return {"short": self.short(x), "long": in_blocks(x, self.long)}
+
+
+def test_the_loss_of_the_caller_is_that_of_the_memory():
+    net = TwoHeads()
+    asked = {None: None, "short": "short", "long": "long", "function": lambda out: out["short"].mean()}
+    found = {name: count_flops(net, LINES, mode="train", loss=loss).memory for name, loss in asked.items()}
+    assert found["short"].training.loss == "sum of the output short (512, 256)"
+    assert "loss: sum of the output short (512, 256)" in found["short"].notes
+    assert found["function"].training.loss == "the given function"
+    # the checkpoint around the long branch is recomputed only if that is trained
+    assert found["short"].training.nbytes < found["long"].training.nbytes <= found[None].training.nbytes
+    assert found["function"].training.nbytes == found["short"].training.nbytes
+
+
+class Centres(nn.Module):
+    """A loss with weights of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(1000, WIDTH))
+
+    def forward(self, x):
+        return (x @ self.weight.T).logsumexp(1).mean()
+
+
+def test_a_loss_with_weights_of_its_own():
+    net, loss, x = layers(2), Centres(), torch.randn(LINES)
+    training = count_flops(net, x, mode="train", loss=loss).memory.training
+    assert loss.weight.grad is None
+
+    def step():
+        loss(net(x)).backward()
+        loss.weight.grad = None
+
+    step()
+    top, _ = recorded(step)
+    assert training.nbytes == pytest.approx(top + loss.weight.nbytes, rel=0.15)
+
+
+def test_a_function_of_functions_is_there_in_a_recomputation():
+    """What the engine replaces in the forward pass, it replaces when a checkpoint runs it again."""
+    net = Apply(in_blocks, nn.Sequential(nn.Linear(64, 64), outputs_of(nn.LSTM, 64, 64)))
+    (costed,) = {
+        sum(op.signature.op == "aten.mkldnn_rnn_layer" for op in count_flops(net, STEPS).with_dataflow().saving.ops)
+    }
+    assert costed == 2
 
 
 def test_a_recomputation_is_not_kept():

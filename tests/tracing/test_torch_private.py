@@ -14,6 +14,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import distribute_module
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 from flopcount.tracing import torch_private
 from flopcount.tracing.torch_private import (
@@ -176,6 +177,17 @@ def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
         assert torch.allclose(ours, torchs, atol=1e-5)
 
 
+def test_flex_attention_checks_devices_itself():
+    from torch.nn.attention.flex_attention import flex_attention
+
+    x = torch.empty(1, 1, 8, 8, device="meta")
+    with pytest.raises(ValueError, match="meta") as raised:
+        flex_attention(x, x, x)
+    place = raised.traceback[-1]
+    (check,) = torch_private.DEVICE_CHECKS
+    assert (Path(place.path).relative_to(Path(torch.__file__).parent).as_posix(), place.frame.code.name) == check
+
+
 def test_hooks_of_a_gradient_are_in_two_dictionaries():
     leaf, hook, after = torch.ones(2, requires_grad=True), lambda g: g, lambda leaf: None
     leaf.register_hook(hook)
@@ -283,6 +295,22 @@ def test_nodes_are_numbered_as_they_are_made():
     assert torch_private.current_node() is None
     y.sum().backward()
     assert seen
+
+
+def test_a_backward_pass_within_modes_of_functions():
+    class Mode(TorchFunctionMode):
+        seen = 0
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            self.seen += func is torch.Tensor.sin
+            return func(*args, **(kwargs or {}))
+
+    x = torch.ones(3, requires_grad=True)
+    with Mode() as mode:
+        loss = checkpoint(lambda x: x.sin().exp(), x, use_reentrant=False).sum()
+        torch_private.differentiate(loss)
+    assert mode.seen == 2  # forward and recomputation
+    assert torch.equal(x.grad, x.sin().exp() * x.cos())
 
 
 def test_hooks_with_keyword_arguments_are_known_by_number():

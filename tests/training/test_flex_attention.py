@@ -5,7 +5,7 @@ import torch
 from states import global_state, module_state
 from torch import nn
 
-from flopcount import count_flops
+from flopcount import ForwardError, TraceError, count_flops
 
 flex = pytest.importorskip("torch.nn.attention.flex_attention")
 pytestmark = [
@@ -57,6 +57,13 @@ def test_its_backward_is_four_products(kind, engine):
     assert training.untrained == (() if kind == "slope" else ("slope",))
     assert training.total.macs == sum(op.costed.work.macs for op in training.ops)
     assert (module_state(module), global_state(), flex._validate_device, flex.flex_attention_hop) == before
+
+
+@pytest.mark.parametrize("mode", ["forward", "train"])
+def test_what_torch_refuses_on_meta_is_no_error_of_the_module(mode):
+    with pytest.raises(TraceError, match="FlexAttention is only supported") as raised:
+        count_flops(Attention(KINDS["plain"]), (B, N, 8), mode=mode, engine="meta")
+    assert not isinstance(raised.value, ForwardError)
 
 
 def test_a_learned_bias_is_added_up():

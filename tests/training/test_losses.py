@@ -260,6 +260,27 @@ def test_the_caller_decides(loss, words, heads, engine):
     assert training.losses == (words,)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("path", ["noun", "heads.1", "more.heads.1", "list.noun", "heads.1.noun"])
+def test_every_path_to_a_tensor_counts(path, engine):
+    """One tensor, and one list, under several names; what is asked for is summed once."""
+
+    def choose(f, v, n):
+        heads = [v, n]
+        return {"verb": v, "noun": n, "heads": heads, "more": {"heads": heads}, "list.noun": n, "heads.1": {"noun": n}}
+
+    is_trained(train(choose, engine=engine, loss=path), verb=False, noun=True)
+
+
+def test_a_loss_that_has_another_name_before():
+    def choose(f, v, n):
+        total = entropy(n)
+        return total, v, {"aux": entropy(v), "loss": total}
+
+    is_trained(train(choose), verb=False, noun=True)
+    assert train(choose).losses == ("returned scalar 2.loss",)
+
+
 def test_a_number_is_a_path_too():
     is_trained(train(lambda f, v, n: (v, [n]), loss="1"), verb=False, noun=True)
     is_trained(train(lambda f, v, n: (v, [n]), loss="1.0"), verb=False, noun=True)
