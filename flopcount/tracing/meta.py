@@ -332,6 +332,7 @@ class MetaMode(AnswersMode):
     def _void(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
         """Operators that return nothing; one that is not torch's own needs no kernel, since nothing depends on it."""
         targets = written(func, args, kwargs)
+        is_set = set(map(id, targets)) - self.used  # a write is no use of a layer
         if self._knows_all(args, kwargs):
             for tensor in targets:
                 self._keep(tensor)
@@ -342,6 +343,7 @@ class MetaMode(AnswersMode):
                 if not tensor.is_meta and self.knows(tensor):
                     self._unknown[memory_id(tensor)] = tensor
         calls, key = self._place(func, args, kwargs)
+        self.used -= is_set
         answer = calls.get(key)
         if answer is None:
             if func.namespace == "aten":

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from allocator import recorded
 from modules import Apply
-from test_memory import recorded
 from torch import nn
 
 from flopcount import count_flops

@@ -179,9 +179,20 @@ def by_weights(net, x):
 
 
 def in_a_list(net, x):
-    with torch.no_grad():
-        torch._foreach_mul_([net.conv.weight, net.norm.weight, net.head.bias], 1.0)
+    torch._foreach_mul([net.conv.weight, net.norm.weight, net.head.bias], 1.0)
     return F.linear(F.conv2d(x, net.conv.weight.detach()).mean((2, 3)), net.head.weight.float())
+
+
+def only_written(net, x):
+    with torch.no_grad():
+        torch._foreach_mul_([net.norm.weight, net.norm.bias], 1.0)
+    return F.linear(F.conv2d(x, net.conv.weight).mean((2, 3)), net.head.weight)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_write_to_weights_is_no_use_of_their_layer(engine):
+    report = count_flops(Layers(only_written), (1, 3, 8, 8), engine=engine)
+    assert (texts(report)["norm"], texts(report)["conv"]) == ("never called", "used elsewhere")
 
 
 def texts(report):
