@@ -114,7 +114,7 @@ ONE_VIEW = Protocol()
 """The protocol where the caller says nothing."""
 
 _RGB = 3
-_COLOURS = (_RGB, 1, 2, 4)  # of grey pictures, optical flow, and pictures with an alpha channel; three above all
+_COLOURS = (_RGB, 1, 2, 4)  # of grey pictures, optical flow, and latents or an alpha channel; three above all
 _PICTURE_AXES = 4
 
 
@@ -138,16 +138,16 @@ def _colour_axis(shape: Sequence[int]) -> int | None:
 def clip_among(shapes: Iterable[Sequence[int]]) -> Clip | None:
     """T×H×W of the input that is a clip of video, by its shape: five axes, of which one can be colours.
 
-    Three colours are a clip beside other inputs too. One, two or four channels are one only if all inputs of four axes
-    or more are its pathways, of as many channels and the same size: beside feature maps they are a cost volume. Of
-    several pathways the one with the most frames is the clip, and the others sample it. The shapes are those of
-    floating-point inputs; latents of 16 channels are no clip.
+    Three colours are a clip beside other inputs too. One or two channels are one only if all inputs of four axes or
+    more are its pathways, of as many channels and the same size: beside feature maps they are a cost volume. Of several
+    pathways the one with the most frames is the clip, and the others sample it. The shapes are those of floating-point
+    inputs; latents, of 4 or 16 channels, are no clip.
     """
     clips: list[tuple[int, Clip]] = []
     others = 0
     for shape in shapes:
         axis = _colour_axis(shape)
-        if axis is not None and 0 not in shape:
+        if axis is not None and 0 not in shape and shape[axis] <= _RGB:
             sizes = dict(zip(layout_of(shape), shape, strict=True))
             clips.append((shape[axis], Clip(sizes["T"], sizes["H"], sizes["W"])))
         else:

@@ -54,7 +54,7 @@ class ModuleRow:
     """Cost of a module with its children (`cost`, `params`) and without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
-    `used_elsewhere`: the module was never called, but an operator took one of its parameters, and its work is counted
+    `used_elsewhere`: the module was never called, but an operator took a parameter in it, and its work is counted
     in the row of the module that ran it.
     """
 
@@ -252,6 +252,7 @@ def _module_rows(
     tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp], used_elsewhere: Collection[str]
 ) -> tuple[ModuleRow, ...]:
     """A row per module; work outside of all modules, such as the loss of a training step, belongs to the root."""
+    used = {".".join(path.split(".")[:end]) for path in used_elsewhere for end in range(1, path.count(".") + 2)}
     by_module: dict[str, list[ModuleCall]] = {}
     for call in calls:
         by_module.setdefault(call.module, []).append(call)
@@ -270,7 +271,7 @@ def _module_rows(
             output_shapes=_distinct(call.outputs for call in by_module.get(info.path, ())),
             cost=Amount({name: amounts[index] for name, amounts in whole.items()}),
             own=Amount({name: amounts[index] for name, amounts in own.items()}),
-            used_elsewhere=info.path in used_elsewhere,
+            used_elsewhere=info.path in used and info.path not in by_module,
         )
         for index, info in enumerate(tree)
     )

@@ -195,6 +195,26 @@ def test_a_write_to_weights_is_no_use_of_their_layer(engine):
     assert (texts(report)["norm"], texts(report)["conv"]) == ("never called", "used elsewhere")
 
 
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleDict({"verb": nn.Linear(8, 3), "noun": nn.Linear(8, 4)})
+        self.spare = nn.ModuleDict({"verb": nn.Linear(8, 3)})
+
+    def forward(self, x):
+        return self.heads["verb"].forward(x)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_container_is_used_as_its_layers_are(engine):
+    report = count_flops(nn.Sequential(Heads()), (2, 8), engine=engine)
+    assert texts(report) == {
+        **{"0": "3", "0.heads": "used elsewhere", "0.heads.verb": "used elsewhere", "0.heads.noun": "never called"},
+        **{"0.spare": "never called", "0.spare.verb": "never called"},
+    }
+    assert report.macs == 2 * 8 * 3
+
+
 def texts(report):
     return {row.path: output_of(row, report) for row in report.modules if row.path and row.params}
 
