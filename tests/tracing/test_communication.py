@@ -150,3 +150,18 @@ def test_a_count_of_all_processes_is_known(engine):
         return y[: longest.item() - 2]
 
     assert count_flops(module_of(padded), (2, 8), engine=engine).macs == 2 * 8 * 16 + 16 * 4
+
+
+OBJECTS = {
+    "all_gather_object": lambda: distributed.all_gather_object([None], {"a": 1}),
+    "gather_object": lambda: distributed.gather_object("abc", [None]),
+    "broadcast_object_list": lambda: distributed.broadcast_object_list(["abc"], 0),
+}
+
+
+@pytest.mark.parametrize("engine", ["auto", "meta", "real"])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_between_processes_are_no_work_either(name, engine):
+    report = count_flops(module_of(same(lambda _: OBJECTS[name]())), (2, 8), engine=engine)
+    assert (report.macs, report.uncosted, len(report.assumed)) == (MACS, (), 1)
+    assert report.assumed[0].startswith("communication between processes is left out: c10d.")
