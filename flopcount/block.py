@@ -19,6 +19,7 @@ from .rules.costing import cost
 from .tracing.block_path import BlockPath
 from .tracing.blocks import BlockMode
 from .tracing.callables import as_module
+from .tracing.communication import left_out
 
 __all__ = ["Counting", "counting"]
 
@@ -67,10 +68,8 @@ class Counting:
         for costed, (_, times) in zip(cost([op for op, _ in noted]), noted, strict=True):
             ops += [costed] * times
         calls = [call for call, times in self._path.calls.items() for _ in range(times)]
-        left_out = {
-            "the work of other threads is left out, where these modules ran": self._path.elsewhere,
-            "communication between processes is left out": self._mode.communication,
-        }
+        threads = ", ".join(self._path.elsewhere)
+        elsewhere = (f"the work of other threads is left out, where these modules ran: {threads}",) if threads else ()
         return Report(
             model=self._name,
             departures=(),
@@ -82,7 +81,7 @@ class Counting:
             engine="code",
             used_elsewhere=self._path.used,
             versions={"flopcount": __version__, "torch": torch.__version__},
-            assumed=tuple(f"{what}: {', '.join(names)}" for what, names in left_out.items() if names),
+            assumed=(*elsewhere, *left_out(self._mode.communication)),
         )
 
     def __getattr__(self, name: str) -> Any:

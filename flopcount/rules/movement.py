@@ -71,7 +71,7 @@ _register(
 _register(
     Kind.VIEW,
     """_unsafe_view unsafe_split unsafe_split_with_sizes transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_
-    as_strided_ detach_""",
+    as_strided_ detach_ set_""",
     "a view, although the schema does not say so",
     bytes_read=0,
     bytes_written=0,

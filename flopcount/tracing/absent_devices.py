@@ -8,20 +8,25 @@ is (its name, its memory) stays unknown, and a module that asks is told that the
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import get_ident
+from types import CodeType
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from .torch_private import DYNAMO, NO_CLASS
+from .uncountable import AbsentDevice
 
-__all__ = ["absent_device_of", "redirected", "without_absent_devices"]
+__all__ = ["absent_device_of", "autocast_here", "redirected", "without_absent_devices"]
 
 _ACCELERATORS = ("cuda", "xpu", "mps")
 _CPU = torch.device("cpu")
+_PLACES = [getattr(torch.Tensor, name).__get__ for name in ("device", "is_cuda", "is_xpu", "is_mps")]
 
 
 def _absent() -> frozenset[str]:
@@ -43,7 +48,19 @@ def absent_device_of(file: str, function: str) -> str:
 def redirected() -> AbstractContextManager[Any]:
     """Make tensors of devices that are not here on the CPU."""
     absent = _absent()
-    return _Redirected(absent) if absent else nullcontext()
+    return _redirected(absent) if absent else nullcontext()
+
+
+@contextmanager
+def _redirected(absent: frozenset[str]) -> Iterator[None]:
+    redirects = _Redirected(absent)
+    try:
+        with redirects:
+            yield
+    except Exception as error:
+        if redirects.is_refused(error):
+            raise AbsentDevice(redirects.moved, "") from error
+        raise
 
 
 @contextmanager
@@ -54,6 +71,35 @@ def without_absent_devices() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def autocast_here(assume: Callable[[str], object]) -> Iterator[None]:
+    """Apply autocast for a device that is not here, in this thread; torch would disable it, or cast nothing.
+
+    It casts what it casts on a CPU, where the tensors are; `assume` gets that in words. A region that turns it off does
+    so here too, once there was one that turned it on.
+    """
+    absent, thread, kind = _absent(), get_ident(), torch.autocast
+    torchs: Any = kind.__init__
+    applied: set[str] = set()
+
+    def begin(
+        self: Any, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
+    ) -> None:
+        simulated = device_type in absent and get_ident() == thread and (enabled or device_type in applied)
+        if not simulated:
+            return torchs(self, device_type, dtype, enabled, cache_enabled)  # type: ignore[no-any-return]
+        if enabled:
+            applied.add(device_type)
+            assume(f"autocast for {device_type}, which is not here, casts what it casts on a CPU")
+        return torchs(self, "cpu", dtype or torch.get_autocast_dtype(device_type), enabled, cache_enabled)  # type: ignore[no-any-return]
+
+    kind.__init__ = begin  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        kind.__init__ = torchs  # type: ignore[method-assign]
+
+
 class _Redirected(TorchFunctionMode):
     """Torch functions with the CPU instead of a device that is not here."""
 
@@ -61,6 +107,8 @@ class _Redirected(TorchFunctionMode):
         super().__init__()
         self.absent = absent
         moves = (*absent, "pin_memory")  # the last one prepares a move
+        self.moved = ""  # the device that a tensor was moved to last
+        self.asked: set[CodeType] = set()  # code that asks where a tensor is, after a move
         self.moves = [getattr(torch.Tensor, name) for name in moves if hasattr(torch.Tensor, name)]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -68,7 +116,10 @@ class _Redirected(TorchFunctionMode):
         if func is torch.device:  # a name alone, which other functions get
             return func(*args, **kwargs)
         if func in self.moves:
+            self.moved = func.__name__ if func.__name__ in self.absent else self.moved
             return args[0]
+        if func in _PLACES and self.moved:
+            self.asked.add(sys._getframe(1).f_code)
         if func is torch.Tensor.type and len(args) > 1 and isinstance(args[1], str):
             return func(args[0], args[1].replace("torch.cuda.", "torch."), *args[2:], **kwargs)
         if func is torch.Tensor.to and len(args) > 1 and type(args[1]) is int:  # `.to(0)` is `.to("cuda:0")`
@@ -78,12 +129,25 @@ class _Redirected(TorchFunctionMode):
             kwargs = {**kwargs, "device": self._here(kwargs["device"])}
         return func(*args, **kwargs)
 
+    def is_refused(self, error: BaseException) -> bool:
+        """Whether a function raised that had asked where a tensor is: nothing is where a move should have put it."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        return trace is not None and trace.tb_frame.f_code in self.asked
+
     def _here(self, value: Any) -> Any:
         if isinstance(value, torch.device):
-            return _CPU if value.type in self.absent else value
+            return self._instead(value.type, value)
         if type(value) is str:
-            return _CPU if value.partition(":")[0] in self.absent else value
+            return self._instead(value.partition(":")[0], value)
         return value
+
+    def _instead(self, device: str, value: Any) -> Any:
+        if device not in self.absent:
+            return value
+        self.moved = device
+        return _CPU
 
 
 class _Event:

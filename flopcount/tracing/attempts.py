@@ -15,7 +15,7 @@ from torch import nn
 
 from ..core.errors import FlopcountError, InputError
 from ..core.memo import calls
-from .absent_devices import absent_device_of
+from .absent_devices import absent_device_of, autocast_here
 from .attribution import ModulePath
 from .blocks import BlockMode
 from .climbing import Failed
@@ -73,7 +73,7 @@ def attempt(
                 begun.mode.assume(f"the work of all {processes} processes that share the module counts together")
             beside.on_answer = lambda: begun.mode.suspects(beside.refuse_waiting)
             with _let_go(begun.mode, beside), _undone(keeper, beside.owner), _told(begun.mode, rung, beside):
-                with leaving(begun.mode), beside.going_on(begun.mode):
+                with leaving(begun.mode), autocast_here(begun.mode.assume), beside.going_on(begun.mode):
                     result = body(begun)
                     beside.end()
                 _raise_what_was_caught(beside.owner)
@@ -135,6 +135,8 @@ def _told(mode: RecordingMode, rung: Rung, beside: Beside) -> Iterator[None]:
         layer, part, inputs = path.failure or (*_caught_in(unknown, path), ())
         try:
             unknown.place = unknown.place or failure_of(unknown, layer, part, inputs).place
+            if isinstance(unknown, AbsentDevice) and not unknown.layer:
+                unknown.layer = f"{layer or 'the model itself'} ({type(part).__name__})"
         finally:
             del layer, part, inputs
         beside.refuse()
@@ -150,7 +152,9 @@ def _told(mode: RecordingMode, rung: Rung, beside: Beside) -> Iterator[None]:
         except Uncountable as uncountable:
             raise _uncountable(module, uncountable, "") from None
         layer, part, inputs = path.failure or ("", module, ())
-        failure = replace(failure_of(error, layer, part, inputs), assumed=mode.assumed)
+        failure = replace(
+            failure_of(error, layer, part, inputs), assumed=mode.assumed, invents=bool(mode.invented.said())
+        )
         absent = absent_device_of(failure.file, failure.function)
         try:
             if absent:

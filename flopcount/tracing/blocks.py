@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from ..core.ops import Op, Signature, TensorSpec
 from .block_path import BlockPath
+from .communication import is_communication, is_passing
 from .guard.writes import written
 from .inputs import tensors_of
 from .packed_weights import has_packed_weight, unpacked
@@ -34,9 +35,6 @@ _METADATA = frozenset(
     if (overload := getattr(getattr(torch.ops.aten, f"{prefix}{name}", None), "default", None)) is not None
 )
 """Questions for sizes, which torch asks modes too where a tensor class answers them; some are no real operators."""
-
-_COMMUNICATION = frozenset(("c10d", "c10d_functional", "_c10d_functional", "_c10d_functional_autograd", "fsdp"))
-"""Namespaces of operators that exchange data with other processes, and lay it out for that."""
 
 
 class BlockMode(TorchDispatchMode):
@@ -63,9 +61,10 @@ class BlockMode(TorchDispatchMode):
         namespace = getattr(func, "namespace", "")
         if namespace in SILENT:
             return func(*args, **kwargs)
-        if namespace in _COMMUNICATION:
+        if is_communication(func):
             self.steps += 1
-            self.communication[str(func.overloadpacket)] = None
+            if not is_passing(func):
+                self.communication[str(func.overloadpacket)] = None
             return func(*args, **kwargs)
         if not isinstance(func, OpOverload) and func.name() == "cond":
             return self._branch(*args, **kwargs)

@@ -191,7 +191,7 @@ def forward_error(module: nn.Module, failure: Failure, arguments: tuple[Any, Any
     if seen:
         details.append(("given", seen))
     details += [("assumed", text) for text in failure.assumed]
-    if failure.assumed:
+    if failure.invents:
         details.append(("fix", "give the tensor, or say its values: TensorSpec((4,), 'int64', values=(5, 3, 2, 2))"))
     else:
         details += advice_on(failure, module, arguments)

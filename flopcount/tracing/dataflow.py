@@ -75,6 +75,14 @@ class DataflowRecorder:
         """Note that a tensor takes the place of another, which is let go."""
         self._stand_in(tensor, source, same=True)
 
+    def arrived(self, result: Any, source: torch.Tensor | None) -> None:
+        """Note what comes from other processes without a recorded op; `source` is what it is, if it has arrived."""
+        for tensor in tensors_of(result):
+            if source is not None:
+                self._stand_in(tensor, source, same=True)
+            elif memory_id(tensor) not in self._places:
+                self._add(tensor, Role.ACTIVATION, max(len(self.ops) - 1, 0))
+
     def follow(self, handler: Callable[..., Any], func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a handler, and note the data of the op that it records, if any."""
         result = handler(func, args, kwargs)

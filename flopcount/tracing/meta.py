@@ -20,6 +20,7 @@ from ..rules.matmul_packed import DYNAMIC_LINEAR
 from .answers import KNOWN_LIMIT, AnswersMode
 from .autocast import Cast, autocast_arguments, cast_of, under_autocast
 from .canonical import canonical_call
+from .communication import is_communication
 from .dataless import Handler
 from .guard.writes import changes_layout, written
 from .inputs import map_tensors, tensors_of
@@ -413,6 +414,8 @@ def _method_of(func: Any) -> Method:
     name, schema = str(func.overloadpacket), func._schema
     if func.namespace in SILENT or torch.Tag.inplace_view in func.tags or name in _OF_METADATA:
         return MetaMode._native
+    if is_communication(func):
+        return MetaMode._communicate
     if not schema.returns and func.namespace != "aten":
         return MetaMode._void
     targets = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]

@@ -16,6 +16,7 @@ import torch
 
 from ..core.ops import Op, Signature
 from .attribution import ModulePath
+from .communication import is_communication, is_passing, left_out
 from .dataflow import DataflowRecorder
 from .guard.exits import LOOKS
 from .guard.keeper import Keeper, swap_back
@@ -46,6 +47,7 @@ class RecordingMode(TorchDispatchMode):
         self.doubt: Exception | None = None  # an error raised here that another engine might not raise
         self.ops: list[Op] = []
         self._noted: dict[str, None] = {}  # other assumptions in words, each once
+        self._communication: dict[str, None] = {}  # operators between processes, which are left out
         self.invented = Invented()
         self.used: set[int] = set()  # the parameters that an operator took, by identity
         self.signatures: dict[Any, Signature] = {}
@@ -64,7 +66,9 @@ class RecordingMode(TorchDispatchMode):
             if id(func) not in _countable:
                 refuse_operator(func)
                 _countable[id(func)] = func
-            composite = self._composite[id(func)] = is_composite(func) and not has_rule(func)
+            composite = self._composite[id(func)] = (
+                not is_communication(func) and is_composite(func) and not has_rule(func)
+            )
         return composite
 
     def require_autograd(self) -> None:
@@ -76,6 +80,13 @@ class RecordingMode(TorchDispatchMode):
         """Record an operation of the module that is running."""
         self.ops.append(Op(signature, self.path.path))
 
+    def leave_out(self, func: Any, args: Any, result: Any) -> None:
+        """Note an operator between processes instead of recording it."""
+        if not is_passing(func):  # not every engine sees when the result is taken
+            self._communication[str(func.overloadpacket)] = None
+        if self.follower is not None and func.namespace != "c10d":  # these return what they were given
+            self.follower.arrived(result, args[0] if is_passing(func) else None)
+
     def assume(self, text: str) -> None:
         """Note a value that the trace invents, in plain words; an answer of the memo must note it again."""
         self._noted[text] = None
@@ -83,12 +94,12 @@ class RecordingMode(TorchDispatchMode):
     @property
     def assumed(self) -> tuple[str, ...]:
         """Each invented value that decides what is counted, and whatever else is assumed, once and in words."""
-        return (*self.invented.said(), *self._noted)
+        return (*self.invented.said(), *self._noted, *left_out(self._communication))
 
     @property
     def assumptions(self) -> int:
         """How many assumptions there are so far."""
-        return self.invented.notes + len(self._noted)
+        return self.invented.notes + len(self._noted) + len(self._communication)
 
     def reads(self, tensor: torch.Tensor) -> None:
         """Numbers of a tensor become Python's, which may decide anything."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
 from .attribution import ModulePath
+from .communication import is_communication, kept_random_numbers
 from .guard.exits import LOOKS, whole_of
 from .guard.keeper import Keeper
 from .guard.writes import changes_layout, may_write, refuse_resizing, values_read, written
@@ -78,13 +80,18 @@ class NativeMode(RecordingMode):
         self.sources.read(read)
         if self.is_real:
             self._keep(func, args, kwargs)
-        result = self._call(func, args, kwargs)
+        with kept_random_numbers() if is_communication(func) else nullcontext():
+            result = self._call(func, args, kwargs)
         self.sources.written(targets)
         self.sources.made(tensors_of(result), of=tensors_of(args, kwargs), empty=is_empty(func))
         if self.is_real:
             self.invented.ran(func, args, kwargs, result, targets, self.path.path)
             if is_constant(func):
                 self.sources.filled(result)
+        if is_communication(func):
+            self.used.update(id(tensor) for tensor in read if type(tensor) is nn.Parameter)
+            self.leave_out(func, args, result)
+            return result
         view = is_view_of(func, result, args)
         is_set.update(set(map(id, targets)) - self.used)
         made = result if result is not None else tuple(targets)  # what an operator that returns nothing writes to

@@ -46,7 +46,7 @@ class Failure:
     operator or torch; `by_python`: Python itself raised it (a `raise`, a missing key), not compiled code that it
     called; `by_raise`: a `raise` statement raised it; `by_operator`: an operator of torch raised it. `unpacks`: the
     values that an assignment in Python wanted, if it raised it. `function` and `file` are the place of the error, and
-    `assumed` is what had been read until then of values that a count invents.
+    `assumed` is what the count had assumed until then, and `invents` whether it had read values that it invents.
     """
 
     error: BaseException
@@ -63,6 +63,7 @@ class Failure:
     function: str
     file: str
     assumed: tuple[str, ...] = ()
+    invents: bool = False
 
     def __str__(self) -> str:
         return f"{type(self.error).__name__}: {first_line(self.error)}"

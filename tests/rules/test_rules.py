@@ -746,6 +746,7 @@ IN_PLACE_VIEWS = {
     "as_strided_": ((2, 2), (1, 2)),
     "detach_": (),
     "resize_": ([4, 6],),
+    "set_": (),
     "squeeze_": (),
     "swapaxes_": (0, 1),
     "swapdims_": (0, 1),

@@ -7,7 +7,7 @@ import torch
 from modules import Apply
 from torch import nn
 
-from flopcount import TraceError, count_flops
+from flopcount import ForwardError, TraceError, count_flops
 from flopcount.tracing.absent_devices import absent_device_of, redirected, without_absent_devices
 
 ENGINES = ("auto", "meta", "fake", "real")
@@ -169,3 +169,94 @@ def test_a_users_own_error_of_those_words_is_the_users():
 
     with pytest.raises(Exception, match="raised AssertionError: Torch not compiled"):
         count_flops(Apply(forward), (4, 8))
+
+
+AUTOCASTS = {
+    "in bfloat16": (lambda: torch.autocast("cuda", dtype=torch.bfloat16), torch.bfloat16),
+    "by default": (lambda: torch.autocast("cuda"), torch.float16),
+    "by its older name": (lambda: torch.cuda.amp.autocast(), torch.float16),
+}
+SAID = "autocast for cuda, which is not here, casts what it casts on a CPU"
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's own, of the older name
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("moves", [True, False])
+@pytest.mark.parametrize("name", AUTOCASTS)
+def test_autocast_for_what_is_not_here_is_applied(name, moves, engine):
+    region, dtype = AUTOCASTS[name]
+    before = torch.autocast.__init__
+
+    def under(region):
+        def forward(x, layer):
+            with region():
+                return layer(x.cuda() if moves else x)
+
+        return count_flops(Apply(forward, nn.Linear(8, 8)), (4, 8), engine=engine)
+
+    here, there = under(lambda: torch.autocast("cpu", dtype=dtype)), under(region)
+    assert (there.total, there.memory.inference) == (here.total, here.memory.inference)
+    assert (here.assumed, there.assumed) == ((), (SAID,))
+    # the casts of input, weight and bias read 4 bytes and write 2; the layer reads and writes 2
+    numbers = 4 * 8 + 8 * 8 + 8
+    assert there.total.counts["bytes_read"] == numbers * (4 + 2)
+    assert there.total.counts["bytes_written"] == numbers * 2 + 4 * 8 * 2
+    assert torch.autocast.__init__ is before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_region_that_turns_autocast_off_there_does_so_here(engine):
+    def forward(x, layer):
+        with torch.autocast("cuda", dtype=torch.bfloat16), torch.autocast("cuda", enabled=False):
+            return layer(x)
+
+    plain = count_flops(nn.Linear(8, 8), (4, 8), engine=engine)
+    assert count_flops(Apply(forward, nn.Linear(8, 8)), (4, 8), engine=engine).total == plain.total
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_that_only_turns_it_off_there_leaves_that_of_the_cpu(engine):
+    def forward(x, layer):
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.autocast("cuda", enabled=False):
+            return layer(x)
+
+    report = count_flops(Apply(forward, nn.Linear(8, 8)), (4, 8), engine=engine)
+    assert report.total.counts["bytes_written"] == (4 * 8 + 8 * 8 + 8) * 2 + 4 * 8 * 2
+    assert report.assumed == ()
+
+
+def by_assertion(x):
+    assert x.is_cuda
+
+
+def by_type(x):
+    if x.device.type != "cuda":
+        raise RuntimeError("wants a GPU")
+
+
+INSISTS = [(by_assertion, engine) for engine in ENGINES] + [(by_type, engine) for engine in ENGINES if engine != "fake"]
+
+
+@pytest.mark.parametrize(("insists", "engine"), INSISTS)  # a fake tensor answers with its device unseen
+def test_a_module_that_insists_on_a_device_asks_for_it(insists, engine):
+    def forward(x, layer):
+        x = x.cuda()
+        insists(x)
+        return layer(x)
+
+    module = nn.Sequential(nn.Linear(8, 8), Apply(forward, nn.Linear(8, 8)))
+    with pytest.raises(TraceError, match=r"asks for cuda, which is not here\n  in      1 \(Apply\)"):
+        count_flops(module, (4, 8), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_another_error_after_a_question_is_the_users(engine):
+    def fails():
+        raise ValueError("mine")
+
+    def forward(x):
+        if not x.cuda().is_cuda:
+            fails()
+
+    with pytest.raises(ForwardError, match="raised ValueError: mine"):
+        count_flops(Apply(forward), (4, 8), engine=engine)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ...core.errors import InputError
-from ..inputs import map_tensors
+from ..communication import filled, is_communication
+from ..inputs import map_tensors, tensors_of
 from ..torch_private import OpOverload, memory_id, storage_id
 from ..uncountable import noted
 from .exits import leaving
@@ -73,6 +74,10 @@ OVERWRITES = frozenset(
 
 def values_read(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The same as `taken_and_written`, but a tensor that an operator partly overwrites does not count as read."""
+    if is_communication(func):
+        targets = filled(func, args, kwargs)
+        ids = set(map(id, targets))
+        return [tensor for tensor in tensors_of(args, kwargs) if id(tensor) not in ids], targets
     taken, targets = taken_and_written(func, args, kwargs)
     if reads_no_values(func):
         return [], targets
