@@ -177,6 +177,8 @@ def class_name(module: nn.Module) -> str:
     kind = type(module)
     if kind.__module__.startswith("torch.distributed.fsdp") or kind.__name__.startswith("FSDP"):
         place = getattr(kind, "_orig_cls_mro_index", None)
+        if place is None and [base.__name__ for base in kind.__mro__[1:2]] == ["FSDPModule"]:
+            place = 2  # torch 2.9 has the same order of classes, and no name for the place
         return kind.__mro__[place].__name__ if isinstance(place, int) else kind.__name__
     return kind.__name__
 
