@@ -223,5 +223,5 @@ def test_shards_in_a_block_are_counted_as_they_run(mesh):
         step(module)
     assert count.macs == 2 * MACS + 4 * 32 * 10
     assert count.uncosted == ()
-    (assumed,) = count.assumed  # torch 2.9 has a group of one process exchange its gradients too
-    assert assumed.removesuffix(", c10d._reduce_scatter_base_") == SAID
+    (assumed,) = count.assumed
+    assert assumed in (SAID, f"{SAID}, c10d._reduce_scatter_base_", f"{SAID}_mixed_dtype")  # torch 2.9 and 2.15

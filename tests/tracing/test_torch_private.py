@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from operators import needs_module
 from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import distribute_module
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
@@ -22,10 +24,10 @@ from flopcount.tracing.torch_private import (
     COMPILED_UNDER_HOOKS,
     TorchDispatchMode,
     applied_code,
+    attention_places,
     blind_transforms,
     class_name,
     compiled_code_paths,
-    flex_attention_places,
     function_with_forward,
     is_compiled,
     is_shared,
@@ -166,7 +168,7 @@ def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
     from torch.nn.attention.flex_attention import flex_attention
 
     query, key, value = (torch.randn(1, 2, 16, 8, requires_grad=True) for _ in range(3))
-    for owner, name, own, plain in (*flex_attention_places(), *compiled_code_paths()):
+    for owner, name, own, plain in (*attention_places(), *compiled_code_paths()):
         assert getattr(owner, name) is own
         monkeypatch.setattr(owner, name, plain)
     gradients = [
@@ -175,6 +177,22 @@ def test_flex_attention_as_its_products_is_differentiated_on_a_cpu(monkeypatch):
     ]
     for ours, torchs in zip(*gradients, strict=True):
         assert torch.allclose(ours, torchs, atol=1e-5)
+
+
+def test_packed_attention_takes_its_flash_kernel_where_only_products_are_allowed(monkeypatch):
+    needs_module("torch.nn.attention.varlen")
+    for owner, name, _, plain in attention_places():
+        monkeypatch.setattr(owner, name, plain)
+    seen, q, begins = [], torch.empty(12, 2, 16, dtype=torch.bfloat16, device="meta"), torch.tensor([0, 5, 12])
+
+    class Names(Operators):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(str(func.overloadpacket))
+            return func(*args, **(kwargs or {}))
+
+    with Names(), sdpa_kernel(SDPBackend.MATH):
+        torch.nn.attention.varlen.varlen_attn(q, q, q, begins, begins, 7, 7)
+    assert "torch_attn._varlen_attn" in seen
 
 
 def test_flex_attention_checks_devices_itself():
