@@ -1,5 +1,6 @@
-"""Rows that name an operator run where the installed torch has it."""
+"""Tests that need an operator, a module or a way of torch run where the installed torch has it."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -14,5 +15,18 @@ def needs(*names, version=torch.__version__):
     for name in names:
         operator = name.removeprefix("aten.").partition(".")[0]
         if not hasattr(torch.ops.aten, operator):
-            say = pytest.fail if version.partition("+")[0] == PINNED else pytest.skip
-            say(f"torch {version} has no aten.{operator}")
+            lacks(f"aten.{operator}", version)
+
+
+def needs_module(name):
+    """The module of torch, or skip the test where this torch lacks it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return lacks(name)
+
+
+def lacks(what, version=torch.__version__):
+    """Skip a test for what this torch lacks; the pinned torch lacks nothing, so that there the test fails."""
+    say = pytest.fail if version.partition("+")[0] == PINNED else pytest.skip
+    say(f"torch {version} has no {what}")

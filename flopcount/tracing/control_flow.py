@@ -56,7 +56,7 @@ def _scan(combine_fn: Any, init: Any, xs: Any, additional: Any = ()) -> Any:
     return (carried, _stacked(results)) if nested else [*carried, *_stacked(results)]
 
 
-def _map(body: Any, xs: Any, additional: Any = ()) -> Any:
+def _map(body: Any, xs: Any, additional: Any = (), **_: Any) -> Any:  # torch 2.15 also says what the body writes to
     return _stacked([body(*[x[trip] for x in xs], *additional) for trip in range(len(xs[0]))])
 
 

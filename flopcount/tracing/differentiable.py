@@ -20,7 +20,7 @@ from .inputs import map_tensors, tensor_spec, tensors_of
 from .kernels import meta_like
 from .recurrent import RECURRENT, lowered_linear, run_recurrent
 from .signatures import SILENT
-from .torch_private import TorchDispatchMode, disable_current_modes, flex_attention_places, is_fake, memory_id
+from .torch_private import TorchDispatchMode, attention_places, disable_current_modes, is_fake, memory_id
 
 __all__ = ["Differentiable", "FloatsHidden", "plain_kernels", "without_value"]
 
@@ -29,15 +29,15 @@ __all__ = ["Differentiable", "FloatsHidden", "plain_kernels", "without_value"]
 def plain_kernels() -> Iterator[None]:
     """Run attention as its two products and recurrent layers step by step, so every device differentiates the same."""
     libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
-    flex = flex_attention_places()
+    places = attention_places()
     before = [library.set_flags(_enabled=False)[0] for library in libraries]
     try:
-        for owner, name, _, plain in flex:
+        for owner, name, _, plain in places:
             setattr(owner, name, plain)
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        for owner, name, own, _ in flex:
+        for owner, name, own, _ in places:
             setattr(owner, name, own)
         for library, enabled in zip(libraries, before, strict=True):
             library.set_flags(_enabled=enabled)

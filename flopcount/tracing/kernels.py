@@ -82,11 +82,17 @@ def _takes_device(func: Any) -> bool:
     return any(a.name == "device" and a.kwarg_only for a in func._schema.arguments)
 
 
+_TRACED_CONVOLUTION = torch.ops.aten._convolution.default
+"""What `torch.jit.trace` makes of a convolution: the same arguments, and four about cuDNN."""
+
+
 def run_kernel(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Run torch's meta kernel; a missing one, or one that needs a number, raises Unknown; its own errors stay."""
     try:
         return func(*args, **kwargs)
     except NotImplementedError as error:
+        if func is _TRACED_CONVOLUTION:  # torch 2.9 has no meta kernel of it
+            return torch.ops.aten.convolution.default(*args[:9])
         raise Unknown(f"{func} has no meta kernel") from error
     except Exception as error:
         if func.namespace == "aten" and not asks_for_data(error):

@@ -1,4 +1,4 @@
-"""Arguments that torch's kernels refuse, but its meta kernels take: several dtypes, channels of another number.
+"""Arguments that torch's kernels refuse, but its meta kernels take: several dtypes, other channels, indices of floats.
 
 Without these checks a module that raises would be counted. They are made where torch's meta kernel is about to answer,
 so that a call that flopcount's own shape functions know, or that was answered before, costs nothing.
@@ -32,6 +32,7 @@ _NORMS = {  # the number of leading arguments: input, weight, bias; None where a
     "aten.native_group_norm": slice(0, 3),
 }
 _REDUCED = (torch.float16, torch.bfloat16)
+_INDICES = (torch.int32, torch.int64)
 _TRANSPOSED = ("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
 
 
@@ -39,7 +40,8 @@ def refuse_misfit(func: Any, args: Any) -> None:
     """Raise as torch does for arguments that do not fit each other.
 
     Raises:
-        RuntimeError: their dtypes differ, or the input has other channels than a transposed convolution takes.
+        RuntimeError: their dtypes differ, the input has other channels than a transposed convolution takes, or indices
+            are no integers.
     """
     if not isinstance(func, OpOverload) or func.namespace != "aten":
         return
@@ -50,6 +52,9 @@ def refuse_misfit(func: Any, args: Any) -> None:
         x, *affine = tensors_of(args[_NORMS[name]])
         if x.dtype not in _REDUCED or not {tensor.dtype for tensor in affine} <= {torch.float32}:
             _refuse_dtypes(name, [x, *affine])
+    if name == "aten.embedding" and args[1].dtype not in _INDICES:
+        kind = str(args[1].dtype).removeprefix("torch.")
+        raise RuntimeError(f"{name} takes indices of int32 or int64, and it gets {kind}")  # torch 2.9 takes any
     if name in _TRANSPOSED or (name == "aten.convolution" and args[6]):
         _refuse_channels(name, *args[:2])
 

@@ -29,6 +29,7 @@ from .uncountable import NoKernel, Unknown
 __all__ = ["NativeMode"]
 
 _LITERAL = torch.ops.aten.lift_fresh.default
+_DETACH = torch.ops.aten.detach_.default
 
 
 class NativeMode(RecordingMode):
@@ -119,6 +120,8 @@ class NativeMode(RecordingMode):
         if has_packed_weight(func):
             (x, weight), _ = unpacked(func, args, kwargs)
             return result_of(func, x, weight)
+        if func is _DETACH:  # it does nothing below autograd, but in torch 2.9 a fake tensor forgets its number
+            return args[0]
         refuse_misfit(func, args)
         try:
             return func(*args, **kwargs)

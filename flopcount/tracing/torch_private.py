@@ -43,6 +43,7 @@ __all__ = [
     "TensorBase",
     "TorchDispatchMode",
     "applied_code",
+    "attention_places",
     "blind_transforms",
     "call_module",
     "class_name",
@@ -52,7 +53,6 @@ __all__ = [
     "differentiate",
     "disable_current_modes",
     "fake_tensors",
-    "flex_attention_places",
     "function_with_forward",
     "has_kernel",
     "hooks_with_kwargs",
@@ -177,6 +177,8 @@ def class_name(module: nn.Module) -> str:
     kind = type(module)
     if kind.__module__.startswith("torch.distributed.fsdp") or kind.__name__.startswith("FSDP"):
         place = getattr(kind, "_orig_cls_mro_index", None)
+        if place is None and [base.__name__ for base in kind.__mro__[1:2]] == ["FSDPModule"]:
+            place = 2  # torch 2.9 has the same order of classes, and no name for the place
         return kind.__mro__[place].__name__ if isinstance(place, int) else kind.__name__
     return kind.__name__
 
@@ -265,16 +267,21 @@ def compiled_code_paths() -> list[tuple[Any, str, Any, Any]]:
     return [(owner, name, getattr(owner, name), plain) for owner, name, plain in loaded if hasattr(owner, name)]
 
 
-def flex_attention_places() -> list[tuple[Any, str, Any, Any]]:
-    """The places by which flex attention that is differentiated becomes its two products, on every device.
+def attention_places() -> list[tuple[Any, str, Any, Any]]:
+    """The places by which attention that is differentiated is the same on every device.
 
-    On a CPU torch refuses to differentiate it, and on meta it does not run. Each place is as in `compiled_code_paths`.
+    Flex attention becomes its two products: on a CPU torch refuses to differentiate it, and on meta it does not run.
+    Attention over packed sequences has no products, and takes its flash kernel whatever else may not. Each place is as
+    in `compiled_code_paths`.
     """
-    owner: Any = sys.modules.get("torch.nn.attention.flex_attention")
-    if not hasattr(owner, "flex_attention_hop") or not hasattr(owner, "_validate_device"):
-        return []
-    places = {"_validate_device": _accept, "flex_attention_hop": _products}
-    return [(owner, name, getattr(owner, name), plain) for name, plain in places.items()]
+    flex: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    packed: Any = sys.modules.get("torch.nn.attention.varlen")
+    places: list[tuple[Any, str, Any]] = []
+    if hasattr(flex, "flex_attention_hop") and hasattr(flex, "_validate_device"):
+        places += [(flex, "_validate_device", _accept), (flex, "flex_attention_hop", _products)]
+    if hasattr(packed, "_select_backend") and hasattr(packed, "_FLASH_ATTENTION_BACKEND"):  # torch 2.15
+        places += [(packed, "_select_backend", lambda *_, flash=packed._FLASH_ATTENTION_BACKEND, **__: flash)]
+    return [(owner, name, getattr(owner, name), plain) for owner, name, plain in places]
 
 
 def _accept(*_: Any) -> None:

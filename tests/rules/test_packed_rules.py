@@ -3,6 +3,7 @@
 import pytest
 import torch
 from modules import Apply
+from operators import needs_module
 from torch import nn
 
 from flopcount import TensorSpec, count_flops
@@ -31,14 +32,16 @@ def efficient(q, k, b, longest, keys):
 
 
 def by_name(q, k, b, longest, keys):
-    varlen = pytest.importorskip("torch.nn.attention.varlen")
-    return varlen.varlen_attn(q, k, k, b, keys, longest, longest)
+    return torch.nn.attention.varlen.varlen_attn(q, k, k, b, keys, longest, longest)
 
 
-KERNELS = [flash, efficient, by_name]
+@pytest.fixture(params=[flash, efficient, by_name])
+def kernel(request):
+    if request.param is by_name:
+        needs_module("torch.nn.attention.varlen")
+    return request.param
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     ("queries", "keys"), [((5, 7), (5, 7)), ((3, 1, 8), (2, 9, 4)), ((12,), (12,)), ((0, 4), (0, 4))]
 )
@@ -50,7 +53,6 @@ def test_each_sequence_attends_to_itself(kernel, queries, keys):
     assert (report.uncosted, report.assumed, report.engine) == ((), (), "meta")
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 def test_lengths_in_the_module_are_known_too(kernel):
     report = count_flops(Apply(lambda q: kernel(q, q, begins(5, 7), 7, begins(5, 7))), (tokens(12),))
     assert (report.macs, report.assumed) == (EACH * (25 + 49), ())
@@ -63,7 +65,6 @@ def test_two_calls_with_other_lengths_are_two_counts():
     assert count_flops(Apply(both), (tokens(12),)).macs == EACH * (2 * (25 + 49) + 9 + 81)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 def test_lengths_that_nobody_gave_count_as_the_longest_and_that_is_said(kernel):
     given = ((12, HEADS, WIDTH), TensorSpec((3,), "int32"))
     module = Apply(lambda q, b: kernel(q, q, b, 7, b))
@@ -94,7 +95,7 @@ def test_batches_of_one_length():
 
 
 def test_a_training_step_on_packed_sequences():
-    varlen = pytest.importorskip("torch.nn.attention.varlen")
+    varlen = needs_module("torch.nn.attention.varlen")
 
     class Attends(nn.Module):
         def __init__(self):

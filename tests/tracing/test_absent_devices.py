@@ -146,7 +146,7 @@ def test_a_module_that_catches_the_error_takes_its_own_path():
     def forward(x, layer):
         try:
             x = x.cuda()
-        except AssertionError:
+        except (AssertionError, RuntimeError):  # of a torch that is built without CUDA, and of one that finds no device
             return layer(x[:2])
         return layer(x)
 

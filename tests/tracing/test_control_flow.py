@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from modules import TORCH
 from torch import nn
 from torch._higher_order_ops.map import map as mapped
 from torch._higher_order_ops.scan import scan
@@ -38,7 +39,8 @@ def scanned_trees(net, x):
         return (hidden, trips + 1), {"out": hidden.clone(), "sum": hidden.sum()}
 
     state, result = scan(body, (torch.zeros_like(x[:, 0]), torch.zeros(())), {"clip": x}, dim=1, reverse=True)
-    assert (result["out"].shape, result["sum"].shape) == ((5, 4, 16), (4,))
+    moved = (4, 5, 16) if TORCH < (2, 10) else (5, 4, 16)  # torch 2.9 leaves the axis that it scans in front
+    assert (result["out"].shape, result["sum"].shape) == (moved, (4,))
     return net.two(state[0])
 
 

@@ -11,7 +11,7 @@ from flopcount import count_flops
 
 ENGINES = ["auto", "fake", "real"]
 pytestmark = [  # of torch's own code
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning", "ignore:.torch.jit:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr:UserWarning"),
 ]
 

@@ -213,6 +213,9 @@ def test_the_whole_of_several_processes_is_said(mesh, monkeypatch):
     assert count_flops(module, SHAPE).assumed == ("the work of all 4 processes that share the module counts together",)
 
 
+SAID = "communication between processes is left out: fsdp.chunk_cat"
+
+
 def test_shards_in_a_block_are_counted_as_they_run(mesh):
     """What one process does; what it exchanges with others is named, and no arithmetic."""
     module = SHARDED["fully sharded"](mesh)
@@ -220,4 +223,5 @@ def test_shards_in_a_block_are_counted_as_they_run(mesh):
         step(module)
     assert count.macs == 2 * MACS + 4 * 32 * 10
     assert count.uncosted == ()
-    assert count.assumed == ("communication between processes is left out: fsdp.chunk_cat",)
+    (assumed,) = count.assumed
+    assert assumed in (SAID, f"{SAID}, c10d._reduce_scatter_base_", f"{SAID}_mixed_dtype")  # torch 2.9 and 2.15

@@ -9,7 +9,7 @@ from flopcount import count_flops
 from flopcount.analysis.cost_tables import output_of
 
 ENGINES = ["meta", "fake", "real"]
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning", "ignore:.torch.jit:FutureWarning")
 
 
 class Late(nn.Module):

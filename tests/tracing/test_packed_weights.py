@@ -20,7 +20,7 @@ def quantized(*layers, dtype=torch.qint8):
 
 def scripted(module):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # so too
         return torch.jit.script(module)
 
 

@@ -327,6 +327,7 @@ def shaped(op):
 def answered():
     """Operators with a shape function, including aliases with the arguments of their canonical operator."""
     names = [name.removeprefix("aten.") for name in RULES if name.startswith("aten.") and name.count(".") == 1]
+    names = [name for name in names if hasattr(aten, name)]  # an older torch lacks some
     refused = {"vdot", "grid_sampler_3d"}  # since they look like matmul and grid_sampler
     return sorted(op for op in names if shaped(op) and op not in refused)
 
