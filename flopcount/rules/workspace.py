@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
+from .convolution_scratch import by_matrices, weight_gradient_scratch
 from .registry import Formulas, canonical_name
 
 __all__ = ["attention_kernel", "channels_last_workspaces", "fused_lstm_workspace", "takes_flash", "workspaces"]
@@ -34,18 +35,24 @@ def _blocked(spec: TensorSpec, *axes: int) -> Dim:
 
 
 def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
-    """Whether torch uses oneDNN's kernel (with several threads): not for one small image, nor in double precision."""
+    """Whether torch uses oneDNN's kernel (with several threads): in float32 not for one small image; always in bfloat16.
+
+    Double precision, and float16 on a CPU without AVX512-FP16, are for the native kernel.
+    Source: ATen/native/Convolution.cpp, ConvParams::use_mkldnn
+    """
+    if input.dtype != "float32":
+        return input.dtype == "bfloat16"
     large = prod(input.shape[:4]) > _SMALL or input.shape[0] > 1
-    return input.dtype != "float64" and (groups > 1 or large or min(weight.shape[-2:]) > _WIDE)
+    return groups > 1 or large or min(weight.shape[-2:]) > _WIDE
 
 
 def _columns(
     input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...], padding: tuple[int, ...] | str, out: TensorSpec
 ) -> Dim:
-    """Bytes of the input as the native kernel unfolds it (im2col); a pointwise convolution needs none."""
+    """Bytes of the whole batch as the native kernel unfolds it (im2col); a pointwise convolution needs none."""
     if prod(weight.shape[2:]) == 1 and set(stride) == {1} and (isinstance(padding, str) or not any(padding)):
         return 0
-    return input.shape[1] * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
+    return prod(input.shape[:2]) * prod(weight.shape[2:]) * prod(out.shape[2:]) * input.itemsize
 
 
 @workspaces("aten.convolution")
@@ -87,11 +94,13 @@ def channels_last_convolution(
 @workspaces("aten.convolution_backward")
 def convolution_backward(
     grad_output: TensorSpec, input: TensorSpec, weight: TensorSpec, stride: tuple[int, ...] = (1,),
-    padding: tuple[int, ...] = (0,), groups: int = 1, *, output_mask: tuple[bool, ...], out: Any,
+    padding: tuple[int, ...] = (0,), transposed: bool = False, groups: int = 1, *, output_mask: tuple[bool, ...],
+    out: Any,
 ) -> int:  # fmt: skip
     """Copies in oneDNN's layout, first for the gradient of the input, then for that of the weights.
 
-    The second begins when the first has its plain gradient; each frees its other copies before that.
+    The second begins when the first has its plain gradient, and has scratch of its own; each frees its other copies
+    before that.
     """
     by_input, by_weight = (input.nbytes * output_mask[0], weight.nbytes * output_mask[1])
     if not _by_onednn(input, weight, groups):
@@ -101,10 +110,13 @@ def convolution_backward(
     inputs = _blocked(input, 1) if input.shape[1] >= _BLOCK else 0
     weights = _blocked(weight, 0, 1) if inputs and groups == 1 else _blocked(weight, 0)
     gradient, result = _blocked(grad_output, 1), _blocked(input, 1)
+    scratch = 0 if transposed else weight_gradient_scratch(grad_output, input, weight, stride, padding, groups)
+    if not transposed and by_matrices(input, weight, padding):
+        inputs = gradient = 0  # read in place
     return max(
         (gradient + weights + result - by_input - by_weight) if by_input else 0,
         (result - by_weight) if by_input else 0,
-        (inputs + gradient + weights - by_weight) if by_weight else 0,
+        (inputs + gradient + weights + scratch - by_weight) if by_weight else 0,
         weights if by_weight else 0,
     )
 
