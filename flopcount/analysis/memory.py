@@ -17,7 +17,7 @@ from ..core.errors import UnknownNameError
 from ..core.ops import Op, Trace
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines, title
-from ..rules.workspace import attention_kernel, channels_last_workspaces, workspaces
+from ..rules.workspace import attention_kernel, channels_last_workspaces, threads_of, workspaces
 from ..training.optimizers import OPTIMIZERS
 from .span import required_dataflow
 
@@ -38,12 +38,16 @@ Bytes: TypeAlias = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The op during which most memory is in use: activations alive, and the workspace of its kernel."""
+    """The op during which most memory is in use: activations alive, and the workspace of its kernel.
+
+    `threads` is the number of threads that the workspace is for, where it depends on that.
+    """
 
     activations: Bytes
     workspace: int
     module: str
     op: str
+    threads: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -57,7 +61,8 @@ class TrainingMemory:
 
     `saved` is what lives when the forward pass ends: the outputs, and what autograd holds on to. `on_top` is what the
     worst moment of the whole step needs beyond that: gradients, recomputed activations, the workspace of the kernel.
-    `module` and `op` say where that is, `loss` what is differentiated.
+    `module` and `op` say where that is, `loss` what is differentiated, `threads` the number of threads that the
+    kernel's workspace is for, where it depends on that.
     """
 
     saved: Bytes
@@ -65,6 +70,7 @@ class TrainingMemory:
     module: str
     op: str
     loss: str
+    threads: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -153,6 +159,8 @@ class Memory:
         else:
             where = f"{_place(self.training.module)}, {self.training.op}"
             lines.append(f"peak of training: in {where}")
+            if self.training.threads is not None:
+                lines.append(f"workspace there: of {self.training.threads} threads, as torch has in this process")
             lines.append(f"loss: {self.training.loss}")
             lines.append("training: in training mode; gradients and optimizer state are allocated before the step")
         if self.attention:
@@ -241,7 +249,8 @@ def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
         return Peak((), 0, "", "")
     at = max(range(len(ops)), key=lambda position: live[position] + needs[position])
     alive = (i for i, storage in enumerate(flow.storages) if storage.role is Role.ACTIVATION and storage.lives(at))
-    return Peak(_by_dtype(flow, alive), needs[at], ops[at].module, ops[at].signature.op)
+    threads = threads_of(ops[at].signature) if needs[at] else None
+    return Peak(_by_dtype(flow, alive), needs[at], ops[at].module, ops[at].signature.op, threads)
 
 
 def _workspace(op: Op, data: Flow) -> int:
@@ -260,7 +269,7 @@ def _training(trace: Trace, kernels: str) -> TrainingMemory:
     kept = (i for i, s in enumerate(flow.storages) if s.role is Role.ACTIVATION and s.outlives(flow.forward))
     saved = _by_dtype(flow, kept)
     peak = _peak(trace.ops, flow, kernels)
-    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op, trace.loss)
+    return TrainingMemory(saved, peak.nbytes - total(saved), peak.module, peak.op, trace.loss, peak.threads)
 
 
 def _attention(ops: Iterable[Op]) -> tuple[tuple[str, int], ...]:

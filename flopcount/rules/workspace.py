@@ -12,10 +12,17 @@ from typing import Any
 
 from ..core.ops import Dim, Signature, TensorSpec
 from .charges import first
-from .convolution_scratch import by_matrices, weight_gradient_scratch
+from .convolution_scratch import by_matrices, onednn_threads, weight_gradient_scratch
 from .registry import Formulas, canonical_name
 
-__all__ = ["attention_kernel", "channels_last_workspaces", "fused_lstm_workspace", "takes_flash", "workspaces"]
+__all__ = [
+    "attention_kernel",
+    "channels_last_workspaces",
+    "fused_lstm_workspace",
+    "takes_flash",
+    "threads_of",
+    "workspaces",
+]
 
 workspaces = Formulas("workspace")
 """Canonical operator -> bytes of temporaries of one call; an operator without a formula has none."""
@@ -35,7 +42,7 @@ def _blocked(spec: TensorSpec, *axes: int) -> Dim:
 
 
 def _by_onednn(input: TensorSpec, weight: TensorSpec, groups: int) -> bool:
-    """Whether torch uses oneDNN's kernel (with several threads): in float32 not for one small image; always in bfloat16.
+    """Whether torch uses oneDNN (with several threads): in float32 not for one small image, in bfloat16 always.
 
     Double precision, and float16 on a CPU without AVX512-FP16, are for the native kernel.
     Source: ATen/native/Convolution.cpp, ConvParams::use_mkldnn
@@ -119,6 +126,16 @@ def convolution_backward(
         (inputs + gradient + weights + scratch - by_weight) if by_weight else 0,
         weights if by_weight else 0,
     )
+
+
+def threads_of(signature: Signature) -> int | None:
+    """The number of threads that the workspace of a call is for; None if it does not depend on that."""
+    if canonical_name(signature.op, signature.overload) != "aten.convolution_backward":
+        return None
+    names = ("grad_output", "input", "weight", "stride", "padding", "groups")
+    arguments = signature.arguments
+    scratch = not arguments["transposed"] and weight_gradient_scratch(*(arguments[name] for name in names))
+    return onednn_threads() if scratch else None
 
 
 @channels_last_workspaces("aten.convolution_backward")

@@ -28,6 +28,7 @@ class Cast(Enum):
     LOWER = "to the dtype that autocast is on for"
     WIDEST = "to float32"
     WIDEST_ON_GPU = "to float32 on a GPU; a CPU takes weights in float32 beside other data"
+    WIDEST_ON_CPU = "to float32 on a CPU, whatever the others are"
 
 
 _CASTS = {
@@ -71,10 +72,12 @@ def autocast_arguments(cast: Cast, args: Any, kwargs: dict[str, Any]) -> tuple[A
     """The arguments that autocast passes to an operator; the casts are dispatched like any other operator."""
     if cast is Cast.WIDEST_ON_GPU and not torch.is_autocast_enabled("cuda"):
         return args, kwargs
+    if cast is Cast.WIDEST_ON_CPU and (torch.is_autocast_enabled("cuda") or not torch.is_autocast_enabled("cpu")):
+        return args, kwargs
     seen: set[torch.dtype] = set()
     map_tensors(lambda tensor: seen.add(tensor.dtype), (args, kwargs))
     dtype = _lower(seen) if cast is Cast.LOWER else torch.float32
-    if dtype is None or (dtype == torch.float32 and len(seen & _CAST) < 2):
+    if dtype is None or (dtype == torch.float32 and cast is not Cast.WIDEST_ON_CPU and len(seen & _CAST) < 2):
         return args, kwargs
 
     def to(tensor: torch.Tensor) -> torch.Tensor:
@@ -133,11 +136,19 @@ _LOWERED = frozenset(
 )
 """Functions and methods in Python of the operators that autocast lowers."""
 
+_POOLS = frozenset({"max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"})
+"""Pools in a CPU's list of float32, but not in a GPU's: ATen/autocast_mode.cpp, AutocastCPU. Those in 2D are in none.
+
+Which device autocast is on for can be told from a call in Python alone, not from the operator that it dispatches.
+"""
+
 
 def lowered_call(name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The arguments of a call in Python after autocast, as autograd has to see them."""
     if name.removesuffix("__") in _LOWERED and is_any_autocast_enabled():
         return autocast_arguments(Cast.LOWER, args, kwargs)
+    if name in _POOLS and is_any_autocast_enabled():
+        return autocast_arguments(Cast.WIDEST_ON_CPU, args, kwargs)
     return args, kwargs
 
 
