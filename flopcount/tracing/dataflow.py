@@ -51,13 +51,14 @@ class DataflowRecorder:
         self._places: dict[int, _Place] = {}  # by address
         self.keeps_casts = False  # whether autocast keeps casts of weights, although the trace is in inference mode
         self.differentiates = False  # whether autograd itself calls the op, to compute a gradient
-        attention = [
-            (path, part)
+        attention = (nn.MultiheadAttention,)  # in eval mode torch runs it by one kernel, which folds its input
+        self._fast = {path for path, part in named_modules(module) if isinstance(part, attention) and not part.training}
+        self._whole = {  # layers in the kernel of a whole encoder layer, which takes views of their weights
+            f"{path}.{name}"
             for path, part in named_modules(module)
-            if isinstance(part, nn.MultiheadAttention) and not part.training
-        ]
-        self._fast = {path for path, _ in attention}  # torch runs it by one kernel, which folds its input
-        self._whole = {path for path, part in attention if part.batch_first}  # and of whose weights it keeps no casts
+            if isinstance(part, nn.TransformerEncoderLayer) and not part.training and part.self_attn.batch_first
+            for name in ("linear1", "linear2")
+        }
         self._holders: list[int] = []  # pieces of memory that stand for a storage
         for parameter in module.parameters():
             if not is_lazy(parameter):

@@ -118,6 +118,14 @@ REAL = {
         ),
         (2, 3, 16, 16),
     ),
+    "encoder layers by one kernel": (
+        lambda: nn.Sequential(*(nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True) for _ in range(6))),
+        (2, 16, 256),
+    ),
+    "attention in parts": (
+        lambda: nn.Sequential(*(nn.TransformerEncoderLayer(256, 4, 512) for _ in range(3))),
+        (2, 16, 256),
+    ),
     "LSTM": (lambda: nn.LSTM(1024, 1024, 2), (2, 4, 1024)),
     "GRU": (lambda: nn.GRU(1024, 1024, 2), (2, 4, 1024)),
     "RNN": (lambda: nn.RNN(1024, 1024, 2), (2, 4, 1024)),
