@@ -259,7 +259,8 @@ def _workspace(op: Op, data: Flow) -> int:
     if signature.is_view:
         return 0
     special = channels_last_workspaces.of(signature) if data.channels_last else None
-    return data.copied + (special if special is not None else workspaces.of(signature) or 0)
+    needed = special if special is not None else workspaces.of(signature) or 0
+    return data.copied + (needed // 2 if data.lowered else needed)
 
 
 def _training(trace: Trace, kernels: str) -> TrainingMemory:

@@ -113,13 +113,15 @@ class Flow:
     """The data of one op: what it reads, and what it writes, new or in place. A view neither reads nor writes.
 
     `copied` are the bytes of its inputs that torch's CPU kernel copies first, because their strides do not suit it;
-    `channels_last` says that the first input of a convolution has its channels innermost.
+    `channels_last` says that the first input of a convolution has its channels innermost; `lowered`, that autocast has
+    a recurrent layer run in half precision, although its tensors are in float32.
     """
 
     reads: tuple[Access, ...] = ()
     writes: tuple[Access, ...] = ()
     copied: int = 0
     channels_last: bool = False
+    lowered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

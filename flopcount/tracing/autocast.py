@@ -5,18 +5,22 @@ Parameters stay real and activations do not, so torch's own casts would reach on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import wraps
 from typing import Any
 
 import torch
 
 from ..rules import canonical_name
 from .inputs import map_tensors
-from .torch_private import is_any_autocast_enabled
+from .torch_private import is_any_autocast_enabled, is_autocast_enabled_outside, out_of_sight
 
-__all__ = ["Cast", "autocast_arguments", "cacheless", "cast_of", "lowered_call", "under_autocast"]
+__all__ = [
+    *("Cast", "autocast_arguments", "cacheless", "cast_of", "explicit_casts", "kept_cast", "kept_casts"),
+    *("lowered_call", "under_autocast"),
+]
 
 _DEVICES = ("cuda", "cpu")
 _CAST = frozenset({torch.float16, torch.bfloat16, torch.float32})
@@ -103,6 +107,65 @@ def _is_cached(tensor: torch.Tensor) -> bool:
     return is_weight and not tensor._is_view() and torch.is_autocast_cache_enabled()
 
 
+# Torch keeps no cast in inference mode, in which a trace runs, but it does under `no_grad`. Where data is followed, the
+# casts live as long as there; what is recorded stays the same.
+
+_kept: dict[tuple[int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
+"""Weights that torch itself has cast in the outermost region, with the first result."""
+
+_EXPLICIT = ("to", "bfloat16", "half", "type")
+_asked_for: list[int] = []  # tensors that the module itself is casting now, by identity
+
+
+@contextmanager
+def explicit_casts() -> Iterator[None]:
+    """Tell the casts that a module asks for from those of autocast, which arrive as the same operator."""
+    was = {name: vars(torch.Tensor).get(name) for name in _EXPLICIT}
+    for name in _EXPLICIT:
+        setattr(torch.Tensor, name, _noting(getattr(torch.Tensor, name)))
+    try:
+        yield
+    finally:
+        for name, method in was.items():
+            delattr(torch.Tensor, name) if method is None else setattr(torch.Tensor, name, method)
+
+
+def _noting(method: Any) -> Any:
+    @wraps(method)
+    def cast(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        _asked_for.append(id(self))
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            _asked_for.remove(id(self))
+
+    return cast
+
+
+def kept_cast(func: Any, args: Any, result: Any) -> torch.Tensor | None:
+    """The cast of a weight that autocast keeps from now on, or has kept; None for any other operator."""
+    if func is not torch.ops.aten.to.dtype or not _keeps(args[0], result.dtype) or id(args[0]) in _asked_for:
+        return None
+    return _kept.setdefault((id(args[0]), result.dtype), (args[0], result))[1]
+
+
+def kept_casts(weights: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """The casts that autocast keeps of the weights of a layer whose kernel casts them out of sight."""
+    dtype = torch.get_autocast_dtype("cpu")
+    kept = [weight for weight in weights if _keeps(weight, dtype)]
+    for weight in kept:
+        if (id(weight), dtype) not in _kept:
+            with out_of_sight():
+                _kept[id(weight), dtype] = weight, torch.empty_like(weight, dtype=dtype, device="meta")
+    return [_kept[id(weight), dtype][1] for weight in kept]
+
+
+def _keeps(tensor: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether autocast on a CPU would keep the cast of a tensor to this dtype."""
+    is_lower = dtype == torch.get_autocast_dtype("cpu") and dtype != torch.float32
+    return is_lower and _is_cached(tensor) and is_autocast_enabled_outside("cpu")
+
+
 def _lower(seen: set[torch.dtype]) -> torch.dtype | None:
     """The dtype that autocast casts to; if autocast is already off, the dtype of weights that torch has cast."""
     for device in _DEVICES:
@@ -164,6 +227,7 @@ def cacheless() -> Iterator[None]:
 
     def clear_both() -> None:
         _weights.clear()
+        _kept.clear()
         clear()
 
     clear_both()

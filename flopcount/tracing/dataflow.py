@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 from ..core.dataflow import Access, Dataflow, Flow, Role, Storage, region
 from ..core.ops import Op, Signature
 from ..rules import canonical_name
+from .autocast import kept_cast, kept_casts
 from .guard.writes import taken_and_written
 from .inputs import map_tensors, tensors_of
 from .layout import layout_of, like_channels_last
@@ -48,9 +49,16 @@ class DataflowRecorder:
         self.flows: list[Flow] = []
         self.storages: list[Storage] = []
         self._places: dict[int, _Place] = {}  # by address
+        self.keeps_casts = False  # whether autocast keeps casts of weights, although the trace is in inference mode
         self.differentiates = False  # whether autograd itself calls the op, to compute a gradient
         attention = (nn.MultiheadAttention,)  # in eval mode torch runs it by one kernel, which folds its input
         self._fast = {path for path, part in named_modules(module) if isinstance(part, attention) and not part.training}
+        self._whole = {  # layers in the kernel of a whole encoder layer, which takes views of their weights
+            f"{path}.{name}"
+            for path, part in named_modules(module)
+            if isinstance(part, nn.TransformerEncoderLayer) and not part.training and part.self_attn.batch_first
+            for name in ("linear1", "linear2")
+        }
         self._holders: list[int] = []  # pieces of memory that stand for a storage
         for parameter in module.parameters():
             if not is_lazy(parameter):
@@ -88,8 +96,23 @@ class DataflowRecorder:
         result = handler(func, args, kwargs)
         if len(self.ops) > len(self.flows):
             self._pad(len(self.ops) - 1)
-            self.flows.append(self._flow(func, args, kwargs, result))
+            lowered = self.keeps_casts and self._keep(func, args, result)
+            flow = self._flow(func, args, kwargs, result)
+            self.flows.append(replace(flow, lowered=True) if lowered else flow)
         return result
+
+    def _keep(self, func: Any, args: Any, result: Any) -> bool:
+        """Let the casts of weights live as long as autocast keeps them; whether the op casts them out of sight."""
+        op = self.ops[-1]
+        if op.signature.op in _RECURRENT:  # of a single tensor, or of packed sequences
+            casts = kept_casts(args[2] if isinstance(args[3], bool) else args[3])
+            for cast in casts:
+                self._add(cast, Role.ACTIVATION, len(self.ops) - 1)
+            return bool(casts)
+        kept = kept_cast(func, args, result) if op.module not in self._whole else None
+        if kept is not None and kept is not result:  # it is not cast twice
+            self._stand_in(result, kept, same=True)
+        return False
 
     def _pad(self, length: int) -> None:
         """Unseen work has no data to follow."""
@@ -192,6 +215,9 @@ _IN_PLACE_WITHOUT_MODES = frozenset(
     f"aten.{name}" for name in ("add", "index_put", "scatter_add", "scatter", "index_add", "masked_fill")
 )
 """Operators that autograd calls in place, on memory that nothing else holds, unless a mode watches it."""
+
+
+_RECURRENT = frozenset(f"aten.{name}" for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"))
 
 
 def _is_let_go(tensor: torch.Tensor) -> bool:

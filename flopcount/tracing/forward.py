@@ -24,6 +24,7 @@ from ..core.memo import anew
 from ..core.ops import Trace
 from .attempts import attempt, refuse_uncountable
 from .attribution import ModulePath
+from .autocast import explicit_casts
 from .callables import as_module
 from .climbing import climb
 from .dataflow import DataflowRecorder
@@ -111,14 +112,17 @@ def _run(
             tensors = tensors_within(inputs)
             begun.mode.given(tensors)
             begun.mode.invented.inputs(args, kwargs, tensors)
+            casts: AbstractContextManager[Any] = nullcontext()
             if follower is not None:
                 follower.inputs(tensors)
+                if begun.inference:  # otherwise torch itself keeps the casts of weights
+                    follower.keeps_casts, casts = True, explicit_casts()
             if rung.gradients and not rung.real:
                 if begun.mode.has_optimizer:
                     raise Unknown("the module's optimizer only knows the module's own parameters")
                 stand_in(module, rung.name, begun.make, then)
             hidden = FloatsHidden() if rung.hides_floats else nullcontext()
-            with begun.mode, hidden, watch(path, tensors) if watch else nullcontext():
+            with begun.mode, hidden, casts, watch(path, tensors) if watch else nullcontext():
                 result = module(*inputs[0], **inputs[1])
                 result = result, drain(result, type(module).__name__, lambda: len(begun.mode.ops))
             begun.mode.returned(result)

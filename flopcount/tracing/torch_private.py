@@ -57,6 +57,7 @@ __all__ = [
     "has_kernel",
     "hooks_with_kwargs",
     "is_any_autocast_enabled",
+    "is_autocast_enabled_outside",
     "is_batched",
     "is_compiled",
     "is_fake",
@@ -151,6 +152,12 @@ hooks_with_kwargs: dict[int, bool] = torch_modules._global_forward_hooks_with_kw
 """Global forward hooks that take keyword arguments, by number; `remove()` forgets them here."""
 
 is_any_autocast_enabled = torch._C._is_any_autocast_enabled
+
+
+def is_autocast_enabled_outside(device: str) -> bool:
+    """Whether autocast was on where the operator was called that a mode now gets; within the mode it is always off."""
+    with torch._C._RestorePythonTLSSnapshot():  # type: ignore[attr-defined]
+        return torch.is_autocast_enabled(device)
 
 
 def loaded_wrappers() -> tuple[type, ...]:

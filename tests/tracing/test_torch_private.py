@@ -352,6 +352,20 @@ def test_autocast_is_seen_wherever_it_is_on():
         assert torch_private.is_any_autocast_enabled()
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_mode_can_tell_whether_autocast_is_on_around_it(enabled):
+    seen = []
+
+    class Seeing(torch_private.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append((torch.is_autocast_enabled("cpu"), torch_private.is_autocast_enabled_outside("cpu")))
+            return func(*args, **(kwargs or {}))
+
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=enabled), Seeing():
+        nn.Linear(2, 2)(torch.ones(1, 2))
+    assert set(seen) == {(False, enabled)}
+
+
 def test_two_tensors_exchange_all_they_are():
     owner, name = torch_private.SWAP
     one, other = torch.ones(1), torch.zeros(2)
