@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 import torch
-from modules import TORCH, Apply
+from modules import Apply
 from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointImpl, checkpoint_wrapper
 from torch.nn import functional as F
@@ -68,8 +68,6 @@ BEYOND = {
     ("no weights", "real"): "the module has no weights",
     ("frozen", "fake"): "DataDependentOutput",  # the frozen graph compares constants, whose values fake tensors lack
 }
-if TORCH < (2, 13):
-    BEYOND["traced", "meta"] = "_convolution.default has no meta kernel"
 
 
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")  # of reentrant checkpoints
