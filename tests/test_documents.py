@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from documents import BLOCK, Page, shortened, steps
 
@@ -41,7 +42,16 @@ def name(path):
 
 
 @pytest.fixture
-def page(tmp_path, monkeypatch):
+def two_threads():
+    """Torch with two threads, as the pages are written: memory that a kernel shares out grows with them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch, two_threads):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(sys, "displayhook", lambda value: value is not None and print(repr(value)))
