@@ -16,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from flopcount.models.libraries.transformers import transformers_library
+from flopcount.rules import registry
 from flopcount.tracing.layout import layout_of
 from flopcount.tracing.meta import Argument, MetaMode
 
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     gc.freeze()  # what has been imported by now stays; looking through it for garbage takes a tenth of the time
+
+
+@pytest.fixture
+def own_rules(monkeypatch):
+    """A registry of rules for this test alone, with all that are there."""
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from flopcount import Work
+
 TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 
 
@@ -61,3 +63,11 @@ def changes_of(modules, call):
     same = {name for name in same if torch.equal(after[name][0], values[name])}
     changed = sorted({*before, *after} - same)
     return result, changed + ([] if torch.equal(random, torch.get_rng_state()) else ["the random state"])
+
+
+def one_per_pair(a, b, *, out):
+    """A rule of a product.
+
+    Counts: one MAC per pair.
+    """
+    return Work(macs=out.numel * a.shape[-1])

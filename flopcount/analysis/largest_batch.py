@@ -37,7 +37,7 @@ class BatchFit:
 
     def __str__(self) -> str:
         known = self.batch or self.next_needs is not None
-        return self._text + ", assumed values" * bool(self.assumed and known)
+        return self._text + ", partly assumed" * bool(self.assumed and known)
 
     @property
     def _text(self) -> str:

@@ -19,7 +19,6 @@ _BY_MODULE = {
     "skimage": "scikit-image",
     "yaml": "pyyaml",
     "attr": "attrs",
-    "google": "protobuf",
     "mmcv": "openmim, then mim install mmcv",
 }
 """Packages whose names differ from those of their modules by more than a dash."""

@@ -39,12 +39,12 @@ def uncosted_lines(uncosted: Iterable[UncostedRow]) -> Iterable[str]:
 
 
 def assumed_lines(assumed: Iterable[str]) -> Iterable[str]:
-    """One line per value that a count had to invent and depends on."""
+    """One line for each thing that a count had to assume."""
     yield from (f"{ASSUMED}{text}" for text in assumed)
 
 
 def missing_lines(result: Result) -> Iterable[str]:
-    """What is missing and what is invented: operators without a rule, how much their work may be, assumed values."""
+    """What is missing and what is assumed: operators without a rule, how much their work may be, and assumptions."""
     yield from uncosted_lines(result.uncosted)
     if result.uncosted:
         unknown = result.unknown
@@ -71,7 +71,7 @@ def sentence(result: Result) -> str:
     if missing:
         parts.append(f"{missing} operation{'s' * (missing > 1)} uncosted")
     if result.assumed:
-        parts.append("assumed values")
+        parts.append("partly assumed")
     return ", ".join([*parts, f"{decimals(result.params)} parameters"])
 
 

@@ -29,7 +29,7 @@ def report_schema() -> Schema:
         "model": _text("name of the model"),
         "departures": _list(_text(), "where the network departs from that of its paper, one sentence each"),
         "input": _input(),
-        "assumed": _list(_text(), "values that the count had to invent and depends on, one sentence each"),
+        "assumed": _list(_text(), "what the count had to assume, one sentence each"),
         "convention": _text("how MACs and FLOPs relate"),
         "total": _amount(TABLE.values(), "cost of the input as given, batch included"),
         "per_sample": _or_null(

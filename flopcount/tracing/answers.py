@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from .attribution import ModulePath
-from .communication import is_barrier, kept_random_numbers, values_stay
 from .dataless import DatalessMode
 from .guard.keeper import Keeper
-from .guard.writes import values_read, written
 from .inputs import map_tensors
 from .kernels import meta_like, on_cpu, outgrows, rebuild, run_kernel, sizes, with_device
 from .layout import Layout, layout_of
@@ -19,7 +16,6 @@ from .misfits import refuse_misfit
 from .remembered import Argument, Calls, Known
 from .shapes import shape_of
 from .signatures import call_key, make_signature
-from .torch_private import memory_id
 
 __all__ = ["KNOWN_LIMIT", "AnswersMode"]
 
@@ -99,26 +95,3 @@ class AnswersMode(DatalessMode):
         if answer is None:
             answer = calls[key] = Known(make_signature(func, args, kwargs, result, is_view=is_view, pairs=pairs))
         self.record(answer.signature)
-
-    def _communicate(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What goes between processes is left out; what it fills has values if this process alone knows all."""
-        read, targets = values_read(func, args, kwargs)
-        self.used.update(id(tensor) for tensor in read if type(tensor) is nn.Parameter)
-        known = values_stay(func) and all(map(self.knows, (*read, *targets)))
-        for tensor in targets:
-            if known:
-                self._keep(tensor)
-            elif not tensor.is_meta and not is_barrier(func):
-                self._keep_version(tensor)
-                self._unknown[memory_id(tensor)] = tensor
-        prepared = on_cpu if known else meta_like
-        given = map_tensors(prepared, args)
-        with kept_random_numbers():
-            result = run_kernel(func, given, map_tensors(prepared, kwargs))
-        if known:
-            self._ran(func, args, kwargs, result, targets)
-        if func._schema.returns and func._schema.returns[0].alias_info is not None:
-            result = args[0] if written(func, args, {}) else targets[0]
-        result = next((arg for arg, meta in zip(args, given, strict=True) if meta is result), result)
-        self.leave_out(func, args, result)
-        return result

@@ -21,7 +21,7 @@ from .guard.writes import written
 from .inputs import tensors_of
 from .packed_weights import has_packed_weight, unpacked
 from .signatures import SILENT, call_key, has_rule, is_composite, is_view_of, make_signature
-from .torch_private import OpOverload, TorchDispatchMode, current_node, next_node_number
+from .torch_private import TorchDispatchMode, current_node, next_node_number
 from .uncountable import are_countable
 
 __all__ = ["BlockMode"]
@@ -66,8 +66,6 @@ class BlockMode(TorchDispatchMode):
             if not is_passing(func):
                 self.communication[str(func.overloadpacket)] = None
             return func(*args, **kwargs)
-        if not isinstance(func, OpOverload) and func.name() == "cond":
-            return self._branch(*args, **kwargs)
         if is_composite(func) and not has_rule(func):
             with self:
                 parts = func.decompose(*args, **kwargs)
@@ -85,11 +83,6 @@ class BlockMode(TorchDispatchMode):
             op, calls = self.ops.get(key, (None, 0))
             self.ops[key] = op or Op(signature, place), calls + 1
         return result
-
-    def _branch(self, predicate: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
-        """`torch.cond` runs its branch, whose operations are seen."""
-        with self:
-            return (if_true if predicate else if_false)(*operands)
 
     def _signatures_of(self, func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Signature, ...]:
         if has_packed_weight(func):

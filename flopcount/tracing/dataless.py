@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from .attribution import ModulePath
+from .communication import is_barrier, kept_random_numbers, values_stay
 from .guard.keeper import Keeper
-from .guard.writes import values_read
-from .inputs import tensor_spec
+from .guard.writes import values_read, written
+from .inputs import map_tensors, tensor_spec
 from .invented import is_random
+from .kernels import meta_like, on_cpu, run_kernel
 from .mode import RecordingMode, has_layout_of
 from .results import leaves_of
 from .sources import Scope, scope, unseen
@@ -135,6 +137,29 @@ class DatalessMode(RecordingMode):
         mode = kind(self.path, self.known_limit, {}, self.keeper)
         mode._unknown, mode.invented = self._unknown, self.invented
         return mode.__torch_dispatch__(func, (), args, kwargs)
+
+    def _communicate(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What goes between processes is left out; what it fills has values if this process alone knows all."""
+        read, targets = values_read(func, args, kwargs)
+        self.used.update(id(tensor) for tensor in read if type(tensor) is nn.Parameter)
+        known = values_stay(func) and all(map(self.knows, (*read, *targets)))
+        for tensor in targets:
+            if known:
+                self._keep(tensor)
+            elif not tensor.is_meta and not is_barrier(func):
+                self._keep_version(tensor)
+                self._unknown[memory_id(tensor)] = tensor
+        prepared = on_cpu if known else meta_like
+        given = map_tensors(prepared, args)
+        with kept_random_numbers():
+            result = run_kernel(func, given, map_tensors(prepared, kwargs))
+        if known:
+            self._ran(func, args, kwargs, result, targets)
+        if func._schema.returns and func._schema.returns[0].alias_info is not None:
+            result = args[0] if written(func, args, {}) else targets[0]
+        result = next((arg for arg, meta in zip(args, given, strict=True) if meta is result), result)
+        self.leave_out(func, args, result)
+        return result
 
     # What is known
 

@@ -18,10 +18,11 @@ from ..core.errors import FlopcountError
 from ..core.ops import Phase
 from .engines import Start
 from .guard.preserve import preserved
+from .holders import substituted, tensors_within
 from .losses import Asked, Loss, loss_of
 from .origin import failure_of, first_line
 from .phases import LOSS, PhaseRecorder
-from .stand_ins import gradients_kept, stand_in
+from .stand_ins import gradients_kept, leaves_by, stand_in, with_dense_gradients
 from .torch_private import differentiate
 from .uncountable import Uncountable, Unknown
 
@@ -38,6 +39,19 @@ class Differentiation:
     recorder: PhaseRecorder
     asked: Asked = None
     streams: Sequence[str] = ()
+
+    def inputs(self, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Any, list[Any]]:
+        """The engine's own arguments, and the tensors in them; leaves stand for the module's parameters from now on."""
+        begun, then = self.begun, self.begun.mode.keeper.then
+        made = substituted(leaves_by(begun.make, then), arguments)
+        tensors = tensors_within(made)
+        begun.mode.given(tensors)
+        begun.mode.invented.inputs(*arguments, tensors)
+        self.recorder.inputs(tensors)
+        stand_in(self.module, self.engine, begun.make, then, self.recorder.parameter)
+        if with_dense_gradients(self.module):
+            begun.mode.assume("sparse gradients of embeddings are dense ones")
+        return made, tensors
 
     @contextmanager
     def prepared(self, told: Callable[[torch.Tensor], object] = lambda leaf: None) -> Iterator[list[list[Any]]]:

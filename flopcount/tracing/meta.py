@@ -227,7 +227,8 @@ class MetaMode(AnswersMode):
         """Views share memory as in torch; a reshape that must copy moves data."""
         source = args[0]
         if not source.is_meta and not self.knows(source):
-            self.used.add(id(source))
+            if type(source) is torch.nn.Parameter:
+                self.used.add(id(source))
             with torch.inference_mode(source.is_inference()):  # torch requires the inference mode of the source
                 args = (meta_like(source), *args[1:])
         result = func(*args, **kwargs)

@@ -23,12 +23,10 @@ from .dataflow import DataflowRecorder
 from .differentiable import Differentiable
 from .differentiation import Differentiation
 from .engines import LADDER, Rung, Start
-from .holders import substituted, tensors_within
 from .inputs import specs_of
 from .losses import Asked
 from .phases import PhaseRecorder, TrainingPath
 from .results import drain
-from .stand_ins import leaves_by, stand_in
 
 __all__ = ["trace_step"]
 
@@ -59,19 +57,13 @@ def trace_step(
             begun.mode.inference = False
             with torch.inference_mode(False), Differentiable(begun.below):
                 recorder = PhaseRecorder(begun.mode, path, hides_floats=rung.hides_floats)
-                then = begun.mode.keeper.then
-                inputs = substituted(leaves_by(begun.make, then), arguments)
-                tensors = tensors_within(inputs)
-                begun.mode.given(tensors)
-                begun.mode.invented.inputs(*arguments, tensors)
-                recorder.inputs(tensors)
-                stand_in(module, rung.name, begun.make, then, recorder.parameter)
+                differentiation = Differentiation(module, begun, rung.name, recorder, loss, streams)
+                inputs, tensors = differentiation.inputs(arguments)
                 follower = begun.mode.follower = DataflowRecorder(module, begun.mode.ops)
                 follower.inputs(tensors)
                 _have_gradients(module, follower)
                 module.train()
                 path.mark()
-                differentiation = Differentiation(module, begun, rung.name, recorder, loss, streams)
                 with differentiation.prepared(follower.beside) as apart, begun.mode, recorder:
                     losses, words, forward = _forward(differentiation, inputs, apart)
                     differentiation.backward(losses)

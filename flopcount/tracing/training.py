@@ -23,13 +23,11 @@ from .climbing import climb
 from .differentiable import plain_kernels
 from .differentiation import Differentiation
 from .engines import LADDER, Rung, Start
-from .holders import substituted, tensors_within
 from .inputs import specs_of, tensor_spec
 from .losses import Asked
 from .meta import MetaMode
 from .phases import LOSS, PhaseNote, PhaseRecorder, TrainingPath
 from .results import drain
-from .stand_ins import leaves_by, stand_in, with_dense_gradients
 
 __all__ = ["LOSS", "TrainingTrace", "trace_optimizer", "trace_training"]
 
@@ -106,17 +104,9 @@ def _step(
     begun.mode.inference = False
     with torch.inference_mode(False), torch.enable_grad(), begun.below, plain_kernels():
         recorder = PhaseRecorder(begun.mode, step.path, hides_floats=step.hides_floats)
-        then = begun.mode.keeper.then
-        given, keywords = substituted(leaves_by(begun.make, then), (args, kwargs))
-        tensors = tensors_within(given, keywords)
-        begun.mode.given(tensors)
-        begun.mode.invented.inputs(args, kwargs, tensors)
-        recorder.inputs(tensors)
-        stand_in(module, step.engine, begun.make, then, recorder.parameter)
-        if with_dense_gradients(module):
-            begun.mode.assume("sparse gradients of embeddings are dense ones")
-        step.path.mark()
         differentiation = Differentiation(module, begun, step.engine, recorder, asked, streams)
+        (given, keywords), _ = differentiation.inputs((args, kwargs))
+        step.path.mark()
         with differentiation.prepared() as apart, begun.mode, recorder:
             output = module(*given, **keywords)
             drained = drain(output, type(module).__name__, lambda: len(begun.mode.ops))

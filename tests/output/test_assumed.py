@@ -80,8 +80,8 @@ def test_every_format_of_a_report_shows_it_once(nets):
             report.table_by(by)._repr_html_(),
         ):
             assert one_line(text).count(LINE) == 1
-    assert ", assumed values, " in report.sentence()
-    assert "assumed values" in repr(report)
+    assert ", partly assumed, " in report.sentence()
+    assert "partly assumed" in repr(report)
     plain = count_flops(nets["Trimmed"](), SAID)
     assert "assumed" not in f"{plain}{plain.sentence()}"
     assert "values as given: input 1: 8,5" in one_line(plain)

@@ -11,7 +11,6 @@ from zoo import UNLIKE, every
 from flopcount import ForwardError, TensorSpec, Work, count_flops, create_model, rule, weightless
 from flopcount.core import memo as remembered
 from flopcount.models.cards import ARCHITECTURES
-from flopcount.rules import registry
 from flopcount.tracing.inputs import map_tensors
 from flopcount.tracing.meta import MetaMode, Parts
 from flopcount.tracing.walk import Inventory, named_modules
@@ -191,9 +190,8 @@ class Halved(nn.Module):
         return torch.ops.flopcount_fast.halve(x)
 
 
-def test_operators_of_others_and_new_rules_are_asked_anew(monkeypatch):
+def test_operators_of_others_and_new_rules_are_asked_anew(own_rules):
     """A notebook defines an operator, counts, and defines it again."""
-    monkeypatch.setattr(registry, "_RULES", registry._RULES.copy())
     with torch.library._scoped_library("flopcount_fast", "DEF") as library:
         library.define("halve(Tensor x) -> Tensor")
         library.impl("halve", lambda x: x[: len(x) // 2].clone(), "Meta")

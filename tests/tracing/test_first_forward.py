@@ -195,6 +195,21 @@ def test_a_write_to_weights_is_no_use_of_their_layer(engine):
     assert (texts(report)["norm"], texts(report)["conv"]) == ("never called", "used elsewhere")
 
 
+class AfterManyTensors(nn.Module):
+    def forward(self, x):
+        for _ in range(40):
+            x = torch.relu(x.clone())
+        if not hasattr(self, "layers"):
+            self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(40)])
+        return x
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_new_weight_at_the_address_of_a_former_tensor_is_not_used(engine):
+    report = count_flops(AfterManyTensors(), (2, 4), engine=engine)
+    assert [row.path for row in report.modules if row.used_elsewhere] == []
+
+
 class Heads(nn.Module):
     def __init__(self):
         super().__init__()

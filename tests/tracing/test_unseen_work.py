@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 
 from flopcount import InputError, TensorSpec, UncostedError, Work, check, count_flops, rule
 from flopcount.cli import app
-from flopcount.rules import registry
 
 ENTER, LEAVE = 10 * 16 * 32, 10 * 8 * 4  # ten rows through a layer before and one after
 UNSEEN = (10 * 32 + 8 * 32) * (10 * 8)  # what left, 10×32 rows and 8×32 weights, by what came back
@@ -460,8 +459,7 @@ def test_a_thread_left_running_is_as_it_was_afterwards():
     assert [tuple(result.shape) for result in results] == [(1, 8, 6, 6)]
 
 
-def test_a_rule_counts_what_torch_never_sees(monkeypatch):
-    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+def test_a_rule_counts_what_torch_never_sees(own_rules):
 
     @rule("unknown.SelectiveScan")
     def _(left0: TensorSpec, left1: TensorSpec, *, out: TensorSpec) -> Work:
