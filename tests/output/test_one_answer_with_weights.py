@@ -126,4 +126,4 @@ def test_a_page_does_not_call_an_assumption_an_operator_without_a_rule(nets):
     run("report", nets, "--clip", "4x8x8", "--out", "page", "--format", "html", "--no-check")
     page = Path("page/index.html").read_text(encoding="utf-8")
     assert "These operators have no cost rule" not in page
-    assert "<b>Some values are assumed.</b>" in page
+    assert "<b>Something is assumed.</b>" in page
