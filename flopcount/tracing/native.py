@@ -73,7 +73,7 @@ class NativeMode(RecordingMode):
         elif self.prepare is not None:
             writes = written(func, args, kwargs)
             is_set.update(set(map(id, writes)) - self.used)
-            self.used.update(id(t) for t in tensors_of(args, kwargs) if type(t) is nn.Parameter)
+            self.used.update(id(t) for t in tensors_of(args, kwargs) if isinstance(t, nn.Parameter))  # fake ones too
             for tensor in writes:  # torch counts a write to a tensor without fake data
                 self.keeper.version(tensor)
             args, kwargs = self.prepare((args, kwargs))
