@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-from flopcount.facts import Printed, Published, lecture, published
+from flopcount.core.units import si
+from flopcount.facts import (
+    PEAK_DTYPES,
+    Device,
+    Printed,
+    Published,
+    devices,
+    lecture,
+    prices,
+    published,
+    throughput_rows,
+)
 
 from .markdown import table
 
@@ -14,12 +25,13 @@ _HEAD = """# Facts and their sources
 
 What papers and model zoos print, as the package holds it. A row without a URL and a place there is refused. Costs are
 copied digit by digit, under the source's own word for their unit; whether they are right is another question, which
-[the verdicts](../../reports/published.md) answer.
+[the verdicts](../../reports/published.md) answer. Devices and prices have a source each; what was not read is unknown,
+and `flopcount devices NAME` shows the notes of a device.
 """
 
 
 def facts_page() -> str:
-    """Sources, the lecture's numbers, and every published row."""
+    """Sources, the lecture's numbers, every published row, devices, prices, and where measured rows are from."""
     rows = published()
     return "\n".join(
         [
@@ -33,6 +45,29 @@ def facts_page() -> str:
                 ("model", "data set", "clip", "cost", "unit", "of a", "views", "params", "top-1, %", "place"),
                 map(_row, rows),
             ),
+            "## Devices\n",
+            table(
+                ("device", "kind", *PEAK_DTYPES, "memory", "bandwidth", "TDP", "source"),
+                map(_device, devices()),
+            ),
+            "## Prices per hour\n",
+            table(
+                ("device", "price", "provider", "machine", "region", "day", "source"),
+                (
+                    (
+                        p.device,
+                        f"{p.amount_per_hour:g} {p.currency}",
+                        p.provider,
+                        p.instance,
+                        p.region,
+                        p.date,
+                        p.source,
+                    )
+                    for p in prices()
+                ),
+            ),
+            "## Measured throughput\n",
+            table(("file", "rows"), Counter(row.source for row in throughput_rows()).most_common()),
         ]
     )
 
@@ -56,6 +91,13 @@ def _row(row: Published) -> tuple[str, ...]:
         _text(row.top1),
         f"[{row.locator}]({row.url})",
     )
+
+
+def _device(device: Device) -> tuple[str, ...]:
+    peaks = ((device.peak(dtype), "op/s" if dtype == "int8" else "FLOP/s") for dtype in PEAK_DTYPES)
+    amounts = (*peaks, (device.memory, "B"), (device.bandwidth, "B/s"), (device.tdp, "W"))
+    numbers = ("unknown" if value is None else si(value, unit) for value, unit in amounts)
+    return (device.name, device.kind, *numbers, device.source)
 
 
 def _text(value: Printed | float | None) -> str:
