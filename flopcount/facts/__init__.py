@@ -1,4 +1,4 @@
-"""What others published, as data with sources: costs, accuracies, the lecture's table; devices, prices, throughput.
+"""What others published, as data with sources: costs, accuracies, the lecture's table; devices, prices, times.
 
 Nothing here imports torch. Reading a row without a source is an error.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
 from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, zoo_model
+from .measured_mapping import MeasuredRun, NotJudged, OtherPart, measured_run, measured_runs
+from .measured_parts import MeasuredPart, measured_part, measured_parts
+from .measured_times import MeasuredTime, measured_time, measured_times
 from .prices import CALLER, Price, cheapest_price, price_of, price_row, prices, read_prices
 from .printed import SCALES, Printed
 from .published import Published, published, published_row
@@ -20,7 +23,12 @@ __all__ = [
     "SCALES",
     "Device",
     "LectureFact",
+    "MeasuredPart",
+    "MeasuredRun",
     "MeasuredThroughput",
+    "MeasuredTime",
+    "NotJudged",
+    "OtherPart",
     "Price",
     "Printed",
     "Published",
@@ -33,6 +41,12 @@ __all__ = [
     "devices",
     "find_device",
     "lecture",
+    "measured_part",
+    "measured_parts",
+    "measured_run",
+    "measured_runs",
+    "measured_time",
+    "measured_times",
     "price_of",
     "price_row",
     "prices",
