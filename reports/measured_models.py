@@ -144,7 +144,10 @@ def _of_transformers(part: MeasuredPart, tokens: int | None, batch: int) -> Inpu
     length = part.text_tokens or tokens
     if length is None:
         raise InputError(f"{part.name} takes tokens", [("fix", "say how many")])
-    return {"input_ids": TensorSpec((batch, length), "int64")}
+    inputs: Inputs = {"input_ids": TensorSpec((batch, length), "int64")}
+    if part.class_name.endswith("ForCausalLM"):
+        inputs["logits_to_keep"] = literal(1)  # of the last token, which decides the next
+    return inputs
 
 
 def latent_clip(part: MeasuredPart, clip: Clip) -> Clip:

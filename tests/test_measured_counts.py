@@ -95,14 +95,14 @@ def test_inputs_follow_from_configuration_and_clip():
     image = part_inputs(measured_part("wan2.1-i2v-14b/denoiser"), Clip(81, 480, 832), None, 1)
     assert image["hidden_states"].shape == (1, 36, 21, 60, 104)
     assert image["encoder_hidden_states_image"].shape == (1, 257, 1280)
-    assert part_inputs(measured_part("hunyuanvideo/text_encoder"), None, 256, 1)["input_ids"].shape == (1, 256)
+    assert part_inputs(measured_part("llama-3-8b/whole"), None, 256, 1)["input_ids"].shape == (1, 256)
 
 
 def test_what_a_part_needs_is_asked_for():
     with pytest.raises(InputError, match="takes a clip"):
         part_inputs(WAN, None, 256, 1)
     with pytest.raises(InputError, match="takes tokens"):
-        part_inputs(measured_part("hunyuanvideo/text_encoder"), Clip(1, 16, 16), None, 1)
+        part_inputs(measured_part("llama-3-8b/whole"), Clip(1, 16, 16), None, 1)
     unknown = MeasuredPart("x/denoiser", "diffusers", "WanTransformer2D", {}, "", (4, 8), 512, None, None, "", "")
     with pytest.raises(UnknownNameError, match="WanTransformer3DModel"):
         part_inputs(unknown, Clip(1, 16, 16), None, 1)
@@ -140,6 +140,18 @@ def test_parts_have_their_parameters(diffusers):
 
 
 @pytest.mark.slow
+def test_a_language_model_is_what_a_hand_counts():
+    """Llama 3 8B: 32 layers of width 4096, 8 heads of keys and values, gated 14336; scores of the last token alone."""
+    pytest.importorskip("transformers")
+    tokens, wide, ffn, vocabulary = 256, 4096, 14336, 128320
+    layer = 2 * wide * wide + 2 * wide * 1024 + 3 * wide * ffn  # q and o, k and v, gate and up and down
+    attention = 2 * tokens * tokens * wide
+    result = count_part(measured_part("llama-3-8b/whole"), tokens=tokens)
+    assert result.macs == 32 * (tokens * layer + attention) + vocabulary * wide
+    assert round(result.params / 1e9, 2) == 8.03
+
+
+@pytest.mark.slow
 def test_raft_costs_what_its_row_prints():
     """The FLOPs column of ptlflow says how many updates run."""
     pytest.importorskip("torchvision")
@@ -155,8 +167,12 @@ def test_raft_costs_what_its_row_prints():
 def test_no_time_is_beyond_the_peak_and_a_batch_takes_its_time(diffusers):
     pytest.importorskip("torchvision")
     counts = {each.run.key: each for each in measured_counts()}
-    assert len(counts) == 103
-    assert {key: each.utilisation for key, each in counts.items() if not 0.1 < each.utilisation < 1} == {}
+    assert len(counts) == 105
+    one_token = {"llm-awq-003", "llm-awq-013"}  # decoding reads the weights for a single token
+    assert {key: each.utilisation for key, each in counts.items() if not 0.1 < each.utilisation < 1}.keys() == one_token
+    for key in one_token:
+        weights = 2 * counts[key].result.params  # bytes
+        assert 0.5 < weights / counts[key].seconds / find_device(counts[key].run.device).bandwidth < 1
     for first, *more in (  # one table, the same model at batch 1, 2, 4 and 8
         ("ml-energy-001", "ml-energy-002", "ml-energy-003", "ml-energy-004"),
         ("ml-energy-013", "ml-energy-014", "ml-energy-015", "ml-energy-016"),
