@@ -46,11 +46,13 @@ def count(
     engine: str = "auto",
     fast: bool = True,
     dataflow: bool = False,
+    saving: bool = True,
     loss: Asked = None,
 ) -> Result:
     """What one forward pass of `module` on `input` costs, and nothing else; arguments as `count_flops`.
 
-    With `dataflow` the result also has the data of every operation, and a training step with its data, on this loss.
+    With `dataflow` the result also has the data of every operation, and with `saving` besides a training step with its
+    data, on this loss.
 
     Raises:
         InputError: the module cannot be called, the input is malformed, or the module raises on it (ForwardError, with
@@ -61,7 +63,7 @@ def count(
     with TURN, anew(not fast):
         module = module_of(module, input, engine)
         arguments = settled(input, module, engine)
-        result = _forward(module, arguments, engine, dataflow, protocol, loss)
+        result = _forward(module, arguments, engine, (dataflow, dataflow and saving), protocol, loss)
     if strict:
         refuse_uncosted(result.ops)
     return result
@@ -73,10 +75,12 @@ def count_named(
     *,
     strict: bool = False,
     dataflow: bool = False,
+    saving: bool = True,
     max_params: int | None = None,
 ) -> Result:
-    """What one forward pass of a model by name costs; errors as `count_model`, `dataflow` as `count`."""
-    return with_model(spec, protocol, partial(count, strict=strict, dataflow=dataflow), max_params=max_params)
+    """What one forward pass of a model by name costs; errors as `count_model`, `dataflow` and `saving` as `count`."""
+    how = partial(count, strict=strict, dataflow=dataflow, saving=saving)
+    return with_model(spec, protocol, how, max_params=max_params)
 
 
 @uncollected()
@@ -84,11 +88,12 @@ def _forward(
     module: nn.Module,
     arguments: Arguments,
     engine: str,
-    dataflow: bool,
+    follow: tuple[bool, bool],
     protocol: Protocol,
     loss: Asked,
 ) -> Result:
-    """The pipeline: trace, cost, result."""
+    """The pipeline: trace, cost, result; `follow` says whether the data of a forward pass, and of a step, are."""
+    dataflow, step = follow
     inventory, args, kwargs = Inventory.of(module), arguments.args, arguments.kwargs
     traced = trace(module, args, kwargs, engine=engine, dataflow=dataflow, owned=inventory)
     ops = cost(traced.ops)
@@ -112,7 +117,7 @@ def _forward(
         dataflow=traced.dataflow,
         assumed=(*arguments.assumed, *traced.assumed),
         used_elsewhere=traced.used,
-        saving=_saving(module, args, kwargs, recipe, loss) if dataflow else "",
+        saving=_saving(module, args, kwargs, recipe, loss) if step else "",
     )
 
 

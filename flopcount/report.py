@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .analysis.receptive_field import Fields, FieldsByModule
     from .analysis.span import Span
     from .core.table import Table
+    from .facts.prices import Price
+    from .hardware.cost import Cost
     from .symbolic import ClosedForm
     from .tracing.losses import Asked
     from .training.plan import Plan
@@ -100,10 +102,13 @@ class Report(Result):
 
     @cached_property
     def _followed(self) -> Report:
+        return self._following(saving=True)
+
+    def _following(self, *, saving: bool) -> Report:
         counted = self._counted_again("the data of every operation")
-        protocol, engine = Protocol(batch=self.input.batch), counted.engine
+        how: dict[str, Any] = {"engine": counted.engine, "dataflow": True, "saving": saving, "loss": counted.loss}
         with counted.prepared():
-            followed = count(counted.module, counted.input, protocol, engine=engine, dataflow=True, loss=counted.loss)
+            followed = count(counted.module, counted.input, Protocol(batch=self.input.batch), **how)
         if _calls(followed) != _calls(self):
             self._refuse_another()
         return replace(self, dataflow=followed.dataflow, saving=followed.saving)
@@ -169,6 +174,50 @@ class Report(Result):
         if any(quantity in form.parts and form.at(quantity) != getattr(self, quantity) for quantity in _OF_FORWARD):
             self._refuse_another()
         return form
+
+    def cost(
+        self,
+        on: str,
+        *,
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        price: float | str | Price | None = None,
+        utilisation: float = 1.0,
+    ) -> Cost:
+        """Time, energy and money on a device, per forward pass of the input as counted; of a training report per step.
+
+        Arguments:
+            on: a device as `flopcount devices` names it, such as "rtx-4090", or "here" after a calibration.
+            dtype: fp32, tf32, amp, amp_bf16, bf16, fp16, fp8, int8 or w4a16; by default that of the count.
+            compile: whether torch.compile runs it.
+            layout: "nchw", or "nhwc" for channels last.
+            price: of the device for an hour: a number (US dollars), a text such as "2.79EUR", or a Price.
+            utilisation: the share of the paid hours in which the device is in use.
+
+        Raises:
+            InputError, UnknownNameError: no such device or dtype, or the datasheet lacks what it needs.
+        """
+        from .facts.prices import Price
+        from .hardware.money import parse_price
+        from .hardware.setting import Setting
+
+        given = price if price is None or isinstance(price, Price) else parse_price(str(price))
+        setting = Setting.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
+        if self.training is not None:
+            return self._step_cost(setting)
+        return setting.cost(self.with_dataflow() if self.dataflow is not None else self._flowing)
+
+    def _step_cost(self, setting: Any) -> Cost:
+        from .hardware.step_cost import step_cost
+
+        assert self.training is not None
+        return step_cost(self.training, self.with_dataflow(), setting)
+
+    @cached_property
+    def _flowing(self) -> Report:
+        """With the data of the forward pass alone."""
+        return self._following(saving=False)
 
     def explain(self, layer: str) -> Explanation:
         """Every number of a layer with its formula, the numbers put in, and the source of the rule."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .ops import CostedOp
-from .quantity import TABLE, Quantity, counted
+from .quantity import TABLE, Quantity, counted, priced
 
 __all__ = ["Amount", "QuantityOf", "amount_of", "summed"]
 
@@ -111,8 +111,16 @@ class QuantityOf:
 
 
 def amount_of(ops: Sequence[CostedOp]) -> Amount:
-    """The work of all these operators."""
-    return Amount({q.name: sum(map(q.of_operator, ops)) for q in counted() if q.of_operator is not None})
+    """The work of all these operators, and what they spend on a device where that is known of each."""
+    work = {q.name: sum(map(q.of_operator, ops)) for q in counted() if q.of_operator is not None}
+    return Amount(work | _spent(ops))
+
+
+def _spent(ops: Sequence[CostedOp]) -> dict[str, int]:
+    if not ops or ops[0].spending is None:
+        return {}
+    amounts = {q.name: list(map(q.of_operator, ops)) for q in priced() if q.of_operator is not None}
+    return {name: sum(of_ops) for name, of_ops in amounts.items() if None not in of_ops}
 
 
 def summed(amounts: Iterable[Amount]) -> Amount:

@@ -29,6 +29,7 @@ __all__ = [
     "Op",
     "Phase",
     "Signature",
+    "Spending",
     "TensorSpec",
     "Trace",
     "Work",
@@ -259,13 +260,30 @@ class Workload:
     bytes_written: Dim = 0
 
 
+class Spending(NamedTuple):
+    """What an op spends on a device: picoseconds, picojoules and 10^-12 of a currency; None of what is unknown.
+
+    Whole numbers, so that layers sum to their total exactly. `limit` is what takes most of the time: "compute", "bytes"
+    or "launch".
+    """
+
+    time: int
+    energy: int | None = None
+    money: int | None = None
+    limit: str = ""
+
+
 class CostedOp(NamedTuple):
-    """An op with its cost. Without a rule its `kind` is UNCOSTED and its work is zero: it is listed, never summed."""
+    """An op with its cost. Without a rule its `kind` is UNCOSTED and its work is zero: it is listed, never summed.
+
+    `spending` is there once the result is priced on a device.
+    """
 
     op: Op
     name: str
     kind: Kind
     work: Workload = Workload()
+    spending: Spending | None = None
 
     @property
     def elements_read(self) -> Dim:

@@ -10,22 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import InputError, UnknownNameError
 from .ops import CostedOp
 from .table import Column
 
 __all__ = [
+    "PICO",
     "TABLE",
     "Quantity",
     "counted",
     "of_layers",
     "of_modules",
     "of_operators",
+    "priced",
     "quantity_column",
     "require_quantity",
 ]
+
+
+PICO = 10**12
+"""Priced quantities are counted in 10^-12 of their unit, since whole numbers sum exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,9 @@ class Quantity:
         complete: whether operators without a rule leave it complete.
         drop: when its column leaves a narrow terminal, as in `Column`.
         tone: the tone of its column, as in `Column`.
+        pico: whether its amounts are in 10^-12 of its unit, as those of what a device spends; only a result that is
+            priced on a device has it.
+        per_limit: what a bare number of a budget is multiplied by, of a quantity in 10^-12 of its unit.
     """
 
     name: str
@@ -69,6 +78,17 @@ class Quantity:
     complete: bool = False
     drop: int = 2
     tone: str = ""
+    pico: bool = False
+    per_limit: int = 1
+
+    @property
+    def key(self) -> str:
+        """Its name in data: with the unit where that is no count."""
+        return f"{self.name}_{self.unit}" if self.pico and self.unit else self.name
+
+    def exact(self, amount: int) -> int | float:
+        """An amount in its unit, as data have it."""
+        return amount / PICO if self.pico else amount
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.of_operator, self.of_module, self.made_of))) != 1:
@@ -118,19 +138,69 @@ TABLE: dict[str, Quantity] = {
             grows_with=("views",),
             minor=True,
         ),
+        # what a device spends: only of a result that is priced on one; a larger batch takes less than its multiple
+        Quantity(
+            "time",
+            "time",
+            lambda costed: costed.spending and costed.spending.time,
+            unit="s",
+            grows_with=("views",),
+            limit="ms",
+            drop=1,
+            tone="strong",
+            pico=True,
+            per_limit=PICO // 1000,
+        ),
+        Quantity(
+            "energy",
+            "energy",
+            lambda costed: costed.spending and costed.spending.energy,
+            unit="J",
+            grows_with=("views",),
+            limit="joules",
+            minor=True,
+            pico=True,
+            per_limit=PICO,
+        ),
+        Quantity(
+            "money",
+            "money",
+            lambda costed: costed.spending and costed.spending.money,
+            grows_with=("views",),
+            limit="money",
+            minor=True,
+            pico=True,
+            per_limit=PICO,
+        ),
     )
 }
 """Quantities by name, in the order in which tables show them."""
 
 
+class Knowing(Protocol):
+    """What can say whether it knows a quantity: an Amount."""
+
+    def knows(self, quantity: Quantity) -> bool:
+        """Whether the amount of this quantity is known."""
+
+
 def counted() -> tuple[Quantity, ...]:
     """The quantities that are counted directly and not made of others."""
-    return tuple(quantity for quantity in TABLE.values() if not quantity.made_of)
+    return tuple(quantity for quantity in TABLE.values() if not (quantity.made_of or quantity.pico))
 
 
-def of_layers() -> tuple[Quantity, ...]:
-    """The quantities that each layer shows."""
-    return tuple(quantity for quantity in TABLE.values() if quantity.of_layers)
+def priced() -> tuple[Quantity, ...]:
+    """The quantities that only a result priced on a device has."""
+    return tuple(quantity for quantity in TABLE.values() if quantity.pico)
+
+
+def of_layers(amount: Knowing | None = None) -> tuple[Quantity, ...]:
+    """The quantities that each layer shows: what is counted, and of what is priced all that `amount` knows."""
+    return tuple(
+        quantity
+        for quantity in TABLE.values()
+        if quantity.of_layers and (not quantity.pico or (amount is not None and amount.knows(quantity)))
+    )
 
 
 def require_quantity(name: str) -> None:
@@ -149,9 +219,9 @@ def of_modules() -> tuple[Quantity, ...]:
     return tuple(quantity for quantity in of_layers() if quantity.of_module is not None)
 
 
-def of_operators() -> tuple[Quantity, ...]:
-    """Those of each layer that its operators sum to."""
-    return tuple(quantity for quantity in of_layers() if quantity.of_module is None)
+def of_operators(amount: Knowing | None = None) -> tuple[Quantity, ...]:
+    """Those of each layer that its operators sum to; `amount` as for `of_layers`."""
+    return tuple(quantity for quantity in of_layers(amount) if quantity.of_module is None)
 
 
 def quantity_column(quantity: Quantity, *, always: bool = False) -> Column:
@@ -161,7 +231,8 @@ def quantity_column(quantity: Quantity, *, always: bool = False) -> Column:
         heading,
         drop=quantity.drop,
         unit=quantity.unit,
-        key=quantity.name,
+        key=quantity.key,
+        pico=quantity.pico,
         tone=quantity.tone,
         minor=quantity.minor and not always,
     )

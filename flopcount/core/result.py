@@ -13,8 +13,9 @@ from .amount import Amount, QuantityOf, amount_of
 from .dataflow import Dataflow
 from .errors import UnknownNameError
 from .ops import CostedOp, Kind, ModuleCall, ModuleInfo, Trace
+from .pricing import Pricing
 from .protocol import Clip, Views
-from .quantity import Quantity, counted
+from .quantity import Quantity, counted, priced
 
 __all__ = [
     "CONVENTION",
@@ -140,7 +141,8 @@ class Result(Totals):
 
     Two attributes are None unless the caller asks for them: `dataflow`, which span and memory read, and `saving`, a
     whole training step with its data, or why there is none. `assumed` names what the count had to assume, such as
-    values of an integer input that is given by its shape; it is shown wherever the numbers are.
+    values of an integer input that is given by its shape; it is shown wherever the numbers are. `pricing` is there if
+    its operators have what they spend on a device.
     """
 
     model: str
@@ -156,6 +158,7 @@ class Result(Totals):
     saving: Trace | str = ""
     assumed: tuple[str, ...] = ()
     used_elsewhere: tuple[str, ...] = ()
+    pricing: Pricing | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"
@@ -259,7 +262,9 @@ def _module_rows(
     place = {info.path: index for index, info in enumerate(tree)}
     places = [place.get(costed.op.module, 0) for costed in ops]
     parents = [place[info.path.rpartition(".")[0]] for info in tree]
-    own = {quantity.name: _own(quantity, tree, ops, places) for quantity in counted()}
+    known = amount_of(ops)
+    spent = [quantity for quantity in priced() if known.knows(quantity)] if ops and ops[0].spending else []
+    own = {quantity.name: _own(quantity, tree, ops, places) for quantity in (*counted(), *spent)}
     whole = {name: _with_children(amounts, parents) for name, amounts in own.items()}
     return tuple(
         ModuleRow(

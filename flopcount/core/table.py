@@ -14,7 +14,8 @@ class Column:
     """A column: its heading, and what its values are ("text", "prose", "count", "delta", "share").
 
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never. A `minor` column shows only where no
-    other column has to leave for it. `unit` is the unit of its numbers. `key` is its name in data, by default the
+    other column has to leave for it. `unit` is the unit of its numbers, which are whole numbers of 10^-12 of it in a
+    `pico` column. `key` is its name in data, by default the
     heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it.
     """
 
@@ -25,6 +26,7 @@ class Column:
     key: str = ""
     tone: str = ""
     minor: bool = False
+    pico: bool = False
 
 
 @dataclass(frozen=True, slots=True)

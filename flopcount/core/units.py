@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["decimals", "exact", "ordinal", "percent", "seconds", "si", "signed", "times"]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_FRACTIONS = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _WIDTH = 3  # significant digits, as in papers
 
 
@@ -19,11 +20,20 @@ def si(value: int | float, unit: str = "", *, digits: int = _WIDTH, blank: bool 
         # 999.9995e6 rounds to 1000 M, which belongs to the next prefix
         if abs(value) >= scale * (1 - 0.5 * 10**-digits):
             return f"{_significant(value / scale, digits)} {prefix}{unit}"
+    if 0 < abs(value) < 1 - 0.5 * 10**-digits:
+        return _small(value, unit, digits)
     text = str(value) if isinstance(value, int) else _significant(value, digits)
     return f"{text} {unit}".rstrip()
 
 
-def signed(value: int, unit: str = "", *, blank: bool = False) -> str:
+def _small(value: float, unit: str, digits: int) -> str:
+    """A fraction: "3.2 ms", "410 n"."""
+    fits = (entry for entry in _FRACTIONS if abs(value) >= entry[0] * (1 - 0.5 * 10**-digits))
+    scale, prefix = next(fits, _FRACTIONS[-1])
+    return f"{_significant(value / scale, digits)} {prefix}{unit}"
+
+
+def signed(value: int | float, unit: str = "", *, blank: bool = False) -> str:
     """A difference: "+38.5 G", "−512"; no difference is "0"."""
     return f"{'−' if value < 0 else '+' if value else ''}{si(abs(value), unit, blank=blank)}"
 

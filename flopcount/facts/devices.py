@@ -30,6 +30,7 @@ class Device:
 
     Arguments:
         name: as in devices.csv, such as "a100-80gb-sxm".
+        maker: who makes it, by its name.
         kind: "gpu", "cpu", "edge" (a module with CPU and GPU) or "tpu".
         year: when it came out.
         peaks: FLOP/s by dtype (int8: operations per second), for the dtypes that are known; 2 per multiply-add.
@@ -47,6 +48,7 @@ class Device:
     """
 
     name: str
+    maker: str
     kind: str
     year: int
     peaks: Mapping[str, float] = field(hash=False)
@@ -107,12 +109,14 @@ def device_row(place: str, row: dict[str, str]) -> Device:
     Raises:
         InputError: a row has no source, or has a malformed cell; the message names the line.
     """
-    filled(place, row, ("name", "kind", "year", "source"), "say which device it is, and where its numbers were read")
+    needed = ("name", "maker", "kind", "year", "source")
+    filled(place, row, needed, "say which device it is, and where its numbers were read")
     if row["kind"] not in DEVICE_KINDS:
         raise InputError(f"kind is {row['kind']!r}", [("in", place), ("fix", f"choose {', '.join(DEVICE_KINDS)}")])
     peaks = {dtype: _scaled(place, row, column, _TERA) for dtype, column in _PEAK_COLUMNS.items()}
     return Device(
         name=row["name"],
+        maker=row["maker"],
         kind=row["kind"],
         year=whole(place, row, "year"),
         peaks={dtype: peak for dtype, peak in peaks.items() if peak is not None},

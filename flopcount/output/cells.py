@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.quantity import PICO
 from ..core.table import Column
 from ..core.units import percent, si, signed
 
@@ -20,6 +21,8 @@ def cell(column: Column, value: Any) -> str:
     if column.kind == "share":
         part, whole = value
         return percent(part, whole) if part else ""
+    if column.pico:
+        value = value / PICO
     if column.kind == "delta":
         return signed(value, column.unit, blank=True)
     return si(value, column.unit, blank=True)

@@ -15,7 +15,7 @@ __all__ = ["column_of", "to_frame"]
 
 def to_frame(table: Table) -> pandas.DataFrame:
     """Exact integers, one row per row; text, counts, and shares as fractions of 1. The title is in `.attrs`."""
-    rows = [values(row) for row in table.rows]
+    rows = [values(table.columns, row) for row in table.rows]
     frame = pandas.DataFrame(
         {
             column.key or column.name: column_of([row[index] for row in rows])

@@ -127,10 +127,12 @@ def _fields(row: ModuleRow, fields: Fields | None) -> dict[str, Any]:
     return {"receptive_field": [field.data() for field in fields.get(row.path, ())]}
 
 
-def amount_data(amount: Amount, quantities: Iterable[Quantity] | None = None, prefix: str = "") -> dict[str, int]:
-    """The known amounts of these quantities, by name; by default of all that a part of a report has."""
+def amount_data(
+    amount: Amount, quantities: Iterable[Quantity] | None = None, prefix: str = ""
+) -> dict[str, int | float]:
+    """The known amounts of these quantities, by key; by default of all that a part of a report has."""
     shown = saved_quantities() if quantities is None else quantities
-    return {f"{prefix}{quantity.name}": amount[quantity.name] for quantity in shown if amount.knows(quantity)}
+    return {f"{prefix}{q.key}": q.exact(amount[q.name]) for q in shown if amount.knows(q)}
 
 
 def saved_quantities() -> tuple[Quantity, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
 from ..core.protocol import Clip, Views
-from ..core.quantity import TABLE, counted
+from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
 from .report_json import SCHEMA
 
@@ -85,6 +85,12 @@ class _Node:
             raise _Malformed(f"{self.place} is {self.value!r}, not a count")
         return self.value
 
+    def number(self) -> float:
+        """A number of 0 or more."""
+        if type(self.value) not in (int, float) or not 0 <= self.value < float("inf"):
+            raise _Malformed(f"{self.place} is {self.value!r}, not a number of 0 or more")
+        return float(self.value)
+
     def says(self, key: str) -> bool:
         """Whether something is so, which is not written where it is not."""
         if key not in self.object():
@@ -112,10 +118,14 @@ class _Node:
         return tuple(shape.shape() for shape in self.items())
 
     def amount(self, prefix: str = "") -> Amount:
-        """The amount of each counted quantity in the file; MACs are required."""
+        """The amount of each counted quantity in the file, and of what a device spends; MACs are required."""
         names = (quantity.name for quantity in counted())
         there = [name for name in names if f"{prefix}{name}" in self.object() or name == "macs"]
-        return Amount({name: self[f"{prefix}{name}"].whole() for name in there})
+        spent = [quantity for quantity in priced() if f"{prefix}{quantity.key}" in self.object()]
+        return Amount(
+            {name: self[f"{prefix}{name}"].whole() for name in there}
+            | {quantity.name: round(self[f"{prefix}{quantity.key}"].number() * PICO) for quantity in spent}
+        )
 
 
 def _report(data: _Node) -> SavedReport:

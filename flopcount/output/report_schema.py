@@ -166,7 +166,7 @@ def _amount(quantities: Iterable[Quantity], description: str = "") -> Schema:
 
 
 def _amounts(quantities: Iterable[Quantity], whose: str = "", prefix: str = "") -> dict[str, Schema]:
-    return {f"{prefix}{quantity.name}": _count(f"{quantity.title} {whose}".strip()) for quantity in quantities}
+    return {f"{prefix}{q.key}": (_number if q.pico else _count)(f"{q.title} {whose}".strip()) for q in quantities}
 
 
 def _of_operators() -> tuple[Quantity, ...]:
@@ -180,7 +180,7 @@ def _growing(*units: str) -> tuple[Quantity, ...]:
 
 
 def _names(quantities: Iterable[Quantity], prefix: str = "") -> list[str]:
-    return [f"{prefix}{quantity.name}" for quantity in quantities]
+    return [f"{prefix}{quantity.key}" for quantity in quantities]
 
 
 def _object(keys: dict[str, Schema], description: str = "", optional: Iterable[str] = ()) -> Schema:
@@ -200,6 +200,10 @@ def _shape() -> Schema:
 
 def _count(description: str = "") -> Schema:
     return _described({"type": "integer", "minimum": 0}, description)
+
+
+def _number(description: str = "") -> Schema:
+    return _described({"type": "number", "minimum": 0}, description)
 
 
 def _text(description: str = "") -> Schema:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
-from ...core.table import Table
+from ...core.quantity import PICO
+from ...core.table import Column, Table
 from ...core.wording import ASSUMED
 from ..format import Format
 
@@ -22,14 +24,24 @@ def _text(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     assumed = "; ".join(note.removeprefix(ASSUMED) for note in table.notes if note.startswith(ASSUMED))
     last = [assumed] if assumed else []
-    writer.writerow([*(column.name for column in table.columns), *([ASSUMED.strip(": ")] if assumed else [])])
-    writer.writerows([*values(row), *last] for row in table.rows)
+    writer.writerow([*(_heading(column) for column in table.columns), *([ASSUMED.strip(": ")] if assumed else [])])
+    writer.writerows([*values(table.columns, row), *last] for row in table.rows)
     return out.getvalue().rstrip("\n")
 
 
-def values(row: tuple[Any, ...]) -> list[Any]:
-    """A row as plain values; a share (part, whole) becomes part / whole."""
-    return [(value[0] / value[1] if value[1] else 0.0) if isinstance(value, tuple) else value for value in row]
+def _heading(column: Column) -> str:
+    return f"{column.name} ({column.unit})" if column.pico and column.unit else column.name
+
+
+def values(columns: Sequence[Column], row: Sequence[Any]) -> list[Any]:
+    """A row as plain values; a share (part, whole) becomes part / whole, and a priced amount one in its unit."""
+    return [_value(column, value) for column, value in zip(columns, row, strict=True)]
+
+
+def _value(column: Column, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[0] / value[1] if value[1] else 0.0
+    return value / PICO if column.pico and isinstance(value, int) else value
 
 
 FORMAT = Format(_text)

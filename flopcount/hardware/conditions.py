@@ -1,0 +1,70 @@
+"""How a network runs: on which device, in which precision, compiled or not, and in which layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.errors import UnknownNameError
+from ..facts.devices import Device, find_device
+from .precision import Precision, peaks_of, precision_of
+
+__all__ = ["LAYOUTS", "Conditions"]
+
+LAYOUTS = ("nchw", "nhwc")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A device and a way to run on it.
+
+    Arguments:
+        device: one device as torch shows it.
+        precision: the dtype, or autocast.
+        compiled: whether torch.compile fuses.
+        layout: "nchw", or "nhwc" for channels last.
+        training: a training step instead of a forward pass.
+    """
+
+    device: Device
+    precision: Precision
+    compiled: bool = False
+    layout: str = "nchw"
+    training: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        on: str | Device,
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        *,
+        counted: str = "float32",
+        training: bool = False,
+    ) -> Conditions:
+        """Parsed; `counted` is the dtype of the count, which is the default.
+
+        Raises:
+            InputError, UnknownNameError: no such device, dtype or layout.
+        """
+        if layout not in LAYOUTS:
+            raise UnknownNameError("layout", layout, LAYOUTS, f"choose {' or '.join(LAYOUTS)}")
+        device = find_device(on) if isinstance(on, str) else on
+        return cls(device.one_torch_device, precision_of(dtype, counted), compile, layout, training)
+
+    @property
+    def cpu(self) -> bool:
+        """Whether it is a CPU."""
+        return self.device.kind == "cpu"
+
+    def require_peaks(self) -> None:
+        """Refuse a precision that the datasheet says too little for, before long work.
+
+        Raises:
+            InputError: a peak or the bandwidth is not known.
+        """
+        peaks_of(self.device, self.precision)
+
+    def __str__(self) -> str:
+        mode = "compiled" if self.compiled else "eager"
+        return f"{self.device.name}, {self.precision.name}, {mode}, {self.layout}" + ", training" * self.training

@@ -1,0 +1,64 @@
+"""What a cost is asked for: a device, how the network runs on it, what an hour costs; parsed before any counting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.result import Result
+from ..facts.devices import Device
+from ..facts.prices import Price
+from .conditions import Conditions
+from .constants import Table, choose, constants_table
+from .cost import Cost, cost_on
+from .named_device import device_named
+
+__all__ = ["Setting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A device and a way to run on it, and the price of an hour of it; `dtype` None is that of the count.
+
+    `table` has the constants: the committed ones, or those of a calibration.
+    """
+
+    device: Device
+    table: Table
+    dtype: str | None = None
+    compile: bool = False
+    layout: str = "nchw"
+    price: Price | None = None
+    utilisation: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        on: str | Device,
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        *,
+        price: Price | None = None,
+        utilisation: float = 1.0,
+    ) -> Setting:
+        """Parsed and checked as far as it can be without a count.
+
+        Raises:
+            InputError, UnknownNameError: no such device, dtype or layout; or the datasheet lacks what the dtype needs.
+        """
+        device, table = device_named(on) if isinstance(on, str) else (on, constants_table())
+        setting = cls(device.one_torch_device, table, dtype, compile, layout, price, utilisation)
+        conditions = setting.conditions()
+        if dtype is not None:
+            conditions.require_peaks()
+        return setting
+
+    def conditions(self, counted: str = "float32", *, training: bool = False) -> Conditions:
+        """The conditions for a count in this dtype."""
+        return Conditions.of(self.device, self.dtype, self.compile, self.layout, counted=counted, training=training)
+
+    def cost(self, result: Result) -> Cost:
+        """The cost of a forward pass that was counted with its dataflow; errors as `cost_on`."""
+        conditions = self.conditions(result.input.dtype)
+        choice = choose(conditions, self.table)
+        return cost_on(result, conditions, price=self.price, utilisation=self.utilisation, choice=choice)

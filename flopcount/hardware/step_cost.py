@@ -1,0 +1,40 @@
+"""The cost of a training step: forward, loss, backward and optimizer, by the operators that autograd runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.errors import InputError
+from ..core.ops import Phase, Trace
+from ..core.result import Result
+from ..rules.costing import cost
+from ..training.training import Training
+from .constants import choose
+from .cost import Cost, cost_on
+from .setting import Setting
+
+__all__ = ["step_cost"]
+
+
+def step_cost(training: Training, followed: Result, setting: Setting) -> Cost:
+    """The cost of one step of a result that was counted in training, whose step was followed with its data.
+
+    Raises:
+        InputError: the step could not be followed, or the datasheet lacks what the precision needs.
+    """
+    trace = followed.saving
+    if not isinstance(trace, Trace) or trace.dataflow is None:
+        why = trace if isinstance(trace, str) and trace else "its training step was not followed"
+        raise InputError(f"no time of a training step of {followed.model}", [("seen", str(why))])
+    optimizer = tuple(op.costed for op in training.ops if op.phase is Phase.OPTIMIZER)
+    ops = (*cost(trace.ops), *optimizer)
+    shown = training.step
+    conditions = setting.conditions(shown.input.dtype, training=True)
+    return cost_on(
+        replace(shown, dataflow=None),
+        conditions,
+        price=setting.price,
+        utilisation=setting.utilisation,
+        step=(ops, trace.dataflow),
+        choice=choose(conditions, setting.table),
+    )
