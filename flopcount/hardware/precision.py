@@ -86,8 +86,8 @@ def precision_of(name: str | None, dtype: str = "float32") -> Precision:
 
 _LOWER = (Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT)
 _FLOAT32_KINDS = (Kind.SOFTMAX, Kind.CUMULATIVE)
-_FLOAT32_NAMES = """layer_norm group_norm native_layer_norm native_group_norm rms_norm exp expm1 log log10 log2 log1p pow
-rsqrt reciprocal cosh sinh tan acos asin norm linalg_vector_norm renorm prod sum cumsum cumprod dist cdist
+_FLOAT32_NAMES = """layer_norm group_norm native_layer_norm native_group_norm rms_norm exp expm1 log log10 log2 log1p
+pow rsqrt reciprocal cosh sinh tan acos asin norm linalg_vector_norm renorm prod sum cumsum cumprod dist cdist
 cosine_similarity nll_loss cross_entropy mse_loss l1_loss smooth_l1_loss binary_cross_entropy_with_logits softplus
 erfinv"""
 _FLOAT32 = frozenset(f"aten.{name}" for name in _FLOAT32_NAMES.split())
