@@ -60,6 +60,8 @@ class Cost:
         widened: kinds of kernel that the fit knows little of, which make the range wider.
         by_kind: seconds by family of kernel, the longest first.
         result: the result, priced: its operators have their time, energy and money.
+        roofline: seconds by the datasheet and the formula alone, with every factor at 1: what ranks networks where
+            nothing was fitted.
     """
 
     conditions: Conditions
@@ -74,6 +76,7 @@ class Cost:
     widened: tuple[str, ...]
     by_kind: tuple[KindTime, ...]
     result: Result = field(repr=False)
+    roofline: float = 0.0
 
     @property
     def batch(self) -> int | None:
@@ -138,6 +141,7 @@ def cost_on(
         widened,
         tuple(_by_kind(kernels, seconds, parts)),
         _priced(result, ops, spending, conditions, price, stepwise=step is not None),
+        float(np.sum(np.hypot(columns.compute, columns.traffic))),
     )
 
 
