@@ -16,8 +16,6 @@ from flopcount.hardware.cost import Cost
 from flopcount.hardware.kernels import Family
 from flopcount.hardware.setting import Setting
 
-_OF_SCALE = {family.value for family in (Family.LINEAR, Family.ATTENTION, Family.MATMUL)}
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -65,8 +63,9 @@ class Judged:
 
     @property
     def scaled(self) -> float:
-        """Seconds of linear layers and attention, which a scale multiplies."""
-        return sum(kind.seconds for kind in self.cost.by_kind if kind.kind in _OF_SCALE) * self.count.run.times
+        """Seconds of attention, which a scale multiplies."""
+        attention = Family.ATTENTION.value
+        return sum(kind.seconds for kind in self.cost.by_kind if kind.kind == attention) * self.count.run.times
 
     @property
     def rest(self) -> float:
@@ -75,7 +74,7 @@ class Judged:
 
     @property
     def factor(self) -> float:
-        """What linear layers and attention have to be multiplied by for the prediction to be right."""
+        """What attention has to be multiplied by for the prediction to be right."""
         return max((self.count.seconds - self.rest) / self.scaled, 0.1) if self.scaled else 1.0
 
 

@@ -130,8 +130,9 @@ def page(made: Fits, rows: Sequence[Row], published: Sequence[Judged]) -> str:
         "",
         "## Chips that whole networks were published on",
         "",
-        "What linear layers and attention are multiplied by there, from the complete rows of generators in "
-        "`flopcount/facts/measured_times.csv`. Each network counts alike.",
+        "What attention is multiplied by there, from the complete rows of generators in "
+        "`flopcount/facts/measured_times.csv`, nearly all of whose time is attention over long sequences. Each network "
+        "counts alike, and the range is that of networks that are left out, per second of attention.",
         "",
         _chips(made).to_markdown(),
         "",
@@ -265,14 +266,20 @@ def _worst(rows: Sequence[Row]) -> Table:
     lines = [
         (
             row.model,
-            f"{row.table.device}, {_mode(row.table)}, {row.table.layout}",
+            f"{row.table.device}, {row.table.dtype}, {_mode(row.table)}, {row.table.layout}",
             f"{row.predicted / row.measured:.2f}",
             f"{row.longest} ({_percent(row.share)})",
-            why(row.family),
+            why(row.family, *_modes(row.table)),
         )
         for row in worst_of(rows)
     ]
     return Table("worst", (*columns, Column("most time in", "text"), Column("why", "text")), tuple(lines), None)
+
+
+def _modes(row: ConstantSet) -> list[str]:
+    """The ways to run that a reason may be one of, the most telling first."""
+    special = {"cpu": row.device.startswith("core-"), "training": row.training, "compiled": row.compiled}
+    return [name for name, is_so in special.items() if is_so] or ["eager"]
 
 
 def _published(rows: Sequence[Judged], made: Fits) -> list[str]:

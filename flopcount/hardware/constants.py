@@ -17,6 +17,7 @@ from typing import Any
 
 from ..facts.attention_rates import chip_of, sustained_attention
 from .conditions import Conditions
+from .kernels import Family
 from .time_model import CONSTANTS, Constants
 
 __all__ = ["Basis", "Choice", "ConstantSet", "Errors", "Table", "choose", "constants_table"]
@@ -88,7 +89,9 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A factor on the arithmetic of linear layers and attention, from published times of whole networks on a chip.
+    """A factor on the arithmetic of attention, from published times of generators of video on a chip.
+
+    Nearly all of their time is attention over long sequences, which image networks say little about.
 
     Arguments:
         chip: the chip's device, as `facts.attention_rates.chip_of` has it.
@@ -247,14 +250,12 @@ def _of_others(conditions: Conditions, table: Table) -> Choice:
     if scale is not None:
         constants = _scaled(constants, scale.factor)
         words += (
-            f"; linear layers and attention times {scale.factor:.2f}, as {scale.rows} published times of "
-            f"{scale.models} network{'s' * (scale.models > 1)} on this chip say"
+            f"; attention times {scale.factor:.2f}, as {scale.rows} published times of {scale.models} "
+            f"network{'s' * (scale.models > 1)} on this chip say"
         )
-        low, high = min(low, scale.low), max(high, scale.high)
+        wider = {Family.ATTENTION.value: (max(-scale.low, 0.0), max(scale.high, 0.0))}
+        return Choice(constants, Basis.ZERO_SHOT, words, low, high, {**table.widened, **wider})
     return Choice(constants, Basis.ZERO_SHOT, words, low, high, table.widened)
-
-
-_SCALED = ("compute: linear", "compute: attention", "compute: matmul")
 
 
 def _scale(conditions: Conditions, table: Table) -> Scale | None:
@@ -267,7 +268,7 @@ def _scale(conditions: Conditions, table: Table) -> Scale | None:
 
 def _scaled(constants: Constants, factor: float) -> Constants:
     return Constants(
-        tuple(value * factor if name in _SCALED else value for name, value in constants.named().items())
+        tuple(value * factor if name == "compute: attention" else value for name, value in constants.named().items())
     )
 
 

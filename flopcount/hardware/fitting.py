@@ -22,6 +22,9 @@ __all__ = ["PRIOR", "Sample", "errors_of", "fit", "leave_family_out", "predicted
 _SCALE = 0.1  # errors above a tenth count less than their square
 _LEAST = {"compute": 0.8, "bytes": 0.3, "launch": 1e-7}
 _MOST = {"compute": 100.0, "bytes": 100.0, "launch": 1e-4}
+_LEAST_OF = {"compute: linear": 0.9, "compute: attention": 1.0}
+"""No product beats the peak by more than a clock above the datasheet's, and attention also has a softmax to compute."""
+
 _MOST_OF = {"compute: matmul": 4.0, "compute: attention": 4.0}
 """Explicit products of attention are small in image networks, where traffic cannot be told from arithmetic."""
 
@@ -87,7 +90,7 @@ def fit(samples: Sequence[Sample], prior: Constants = PRIOR, ridge: float = _RID
     towards = np.log(np.array(prior.values))
     weights = np.full(len(CONSTANTS), ridge)
     weights[-1] = max(_RIDGE_LAUNCH, ridge)
-    low, high = np.log(_each(_LEAST, {})), np.log(_each(_MOST, _MOST_OF))
+    low, high = np.log(_each(_LEAST, _LEAST_OF)), np.log(_each(_MOST, _MOST_OF))
 
     def errors(logs: Any) -> Any:
         seconds, _ = slopes_of(kernels, np.exp(logs), count)
