@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .core.table import Table
     from .facts.prices import Price
     from .hardware.cost import Cost
+    from .hardware.setting import Setting
     from .symbolic import ClosedForm
     from .tracing.losses import Asked
     from .training.plan import Plan
@@ -208,15 +209,14 @@ class Report(Result):
         given = device_price(device_named(on)[0]) if price is None else price
         if given is not None and not isinstance(given, Price):
             given = parse_price(str(given))
-        setting = Setting.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
-        if self.training is not None:
-            return self._step_cost(setting)
-        return setting.cost(self.with_dataflow() if self.dataflow is not None else self._flowing)
+        return self.cost_under(Setting.of(on, dtype, compile, layout, price=given, utilisation=utilisation))
 
-    def _step_cost(self, setting: Any) -> Cost:
+    def cost_under(self, setting: Setting) -> Cost:
+        """As `cost`, on a device and in a way to run on it that were parsed before."""
+        if self.training is None:
+            return setting.cost(self if self.dataflow is not None else self._flowing)
         from .hardware.step_cost import step_cost
 
-        assert self.training is not None
         return step_cost(self.training, self.with_dataflow(), setting)
 
     @cached_property

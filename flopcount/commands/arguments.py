@@ -160,10 +160,16 @@ class ModelOptions:
         """The spec of one model under these options, with its own clip where it has one.
 
         Raises:
+            InputError: the name is that of a saved report.
             UnknownNameError: no such network.
         """
         from ..models import require_known
 
+        if name.endswith(".json"):
+            raise InputError(
+                f"{name} is a saved report, which does not have the shapes of the model's operators",
+                [("fix", "name the model that it is of; `flopcount diff` compares saved reports")],
+            )
         require_known(name)
         return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
 
@@ -183,7 +189,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
     NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
-    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: tuple[Setting, ...]`
+    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: Settings`
     becomes --on, --compile, --layout, --price, --prices, --region and --utilisation; --dtype then takes precisions to
     run in too, of which float32 is counted. What was typed is parsed before the command runs, and it gets these nouns.
     """
