@@ -134,9 +134,9 @@ def _training() -> Schema:
     phases = {phase_key(phase): phase.value for phase in Phase}
     each = {
         key: record(
-            _amounts(_of_operators()) | _amounts(_of_operators(), "of its own operators", "self_"),
+            _amounts(_of_phases()) | _amounts(_of_phases(), "of its own operators", "self_"),
             words,
-            [*_names(_of_operators()), *_names(_of_operators(), "self_")],
+            [*_names(_of_phases()), *_names(_of_phases(), "self_")],
         )
         for key, words in phases.items()
     }
@@ -152,8 +152,8 @@ def _training() -> Schema:
         "trained_params": count("parameters that are trained"),
         "untrained": list_of(text(), "names of parameters that get no gradient although they require one"),
         "optimizer": nullable("string", "optimizer, where its step is counted"),
-        "total": _amount(_of_operators(), "cost of a training step"),
-        "phases": record({key: _amount(_of_operators(), words) for key, words in phases.items()}, "its parts"),
+        "total": _amount(_of_phases(), "cost of a training step"),
+        "phases": record({key: _amount(_of_phases(), words) for key, words in phases.items()}, "its parts"),
         "modules": list_of(module, "modules, each with the parts of a step"),
         "uncosted": list_of(_uncosted(of_training=True), "operators of a step without a rule"),
         "run": or_null(run, "a whole training run, where its length is given"),
@@ -175,6 +175,11 @@ def _amounts(quantities: Iterable[Quantity], whose: str = "", prefix: str = "") 
 def _of_operators() -> tuple[Quantity, ...]:
     """Without what modules have, whatever is done with them."""
     return tuple(quantity for quantity in saved_quantities() if quantity.of_module is None)
+
+
+def _of_phases() -> tuple[Quantity, ...]:
+    """Those of a training step, whose time is that of all its phases together."""
+    return tuple(quantity for quantity in _of_operators() if not quantity.pico)
 
 
 def _growing(*units: str) -> tuple[Quantity, ...]:
