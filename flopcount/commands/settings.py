@@ -60,7 +60,7 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
     Raises:
         InputError, UnknownNameError: a device, dtype, layout or price is wrong or missing; or an option lacks another.
     """
-    given = {name: value for name, value in values.items() if value not in (None, False)}
+    given = {name: value for name, value in values.items() if value is not None and value is not False}
     if "on" not in given:
         for name in given:
             raise InputError(f"--{name} needs a device", [("fix", f"add --on rtx-4090, or leave --{name} out")])

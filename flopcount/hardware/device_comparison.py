@@ -9,7 +9,7 @@ from typing import Any
 from ..core.quantity import PICO, TABLE, quantity_column
 from ..core.result import CONVENTION
 from ..core.table import Column, Table
-from ..core.units import money
+from ..core.units import duration, money
 from ..core.wording import PRICE, cost_text, title
 from .cost_notes import RANGE_WORDS, device_lines, gap_lines, price_text, scope_words
 from .prediction import Prediction, UnitCost
@@ -43,13 +43,13 @@ def _columns(costs: Sequence[Prediction], units: Sequence[str]) -> list[Column]:
         replace(_seconds("estimate"), tone="strong"),
         _seconds("low", drop=5),
         _seconds("high", drop=5),
-        *(_seconds(f"per {unit}", drop=1) for unit in units),
+        *(replace(_seconds(f"per {unit}"), minor=True) for unit in units),  # names are copied, and stay whole
         replace(quantity_column(TABLE["energy"], always=True), drop=3),
     ]
     million = next((unit for unit in costs[0].units if unit.is_million), None)
     if any(cost.money is not None for cost in costs):
         columns.append(Column(_heading(million) if million else "money", "text", drop=4))
-    return [*columns, Column("basis", "text", drop=2, tone="quiet")]
+    return [*columns, Column("basis", "text", tone="quiet", minor=True)]
 
 
 def _exact_columns(units: Sequence[str]) -> list[Column]:
@@ -128,9 +128,11 @@ def _notes(costs: Sequence[Prediction]) -> Iterator[str]:
     for kind in dict.fromkeys(kind for cost in costs for kind in cost.widened):
         where = [cost.conditions.device.name for cost in costs if kind in cost.widened]
         yield f"less sure: {kind} on {', '.join(where)}, since few were measured"
-    for unit in first.units:
-        if not unit.is_million:
-            yield f"per {unit.unit}: {unit.words}"
+    for units in zip(*(cost.units for cost in costs), strict=True):
+        if not units[0].is_million:
+            names = (cost.conditions.device.name for cost in costs)
+            each = (f"{name} {duration(unit.estimate)}" for name, unit in zip(names, units, strict=True))
+            yield f"per {units[0].unit} ({units[0].words}): {', '.join(each)}"
     scopes = dict.fromkeys(scope_words(cost) for cost in costs if cost.energy is not None)
     yield from (f"energy: per {first.pass_word}; {scope}" for scope in scopes)
     for cost in costs:
