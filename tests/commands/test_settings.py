@@ -89,7 +89,7 @@ REFUSED = {
     "c3d --on l4 --epochs 3": "--epochs needs --train",
     "c3d --on l4 --train --epochs 3": "--epochs 3 alone does not say how long the run is",
     "before.json --on l4": "before.json is a saved report, which does not have the shapes of the model's operators",
-    "c3 --on l4": "no network named 'c3'",
+    "c3 --on l4": "no model named 'c3'",
 }
 
 
