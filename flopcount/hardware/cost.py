@@ -121,6 +121,7 @@ def cost_on(
         widened,
         tuple(_by_kind(kernels, seconds, parts)),
         _priced(result, ops, spending, conditions, price, stepwise=step is not None),
+        float(np.sum(np.hypot(columns.compute, columns.traffic))),
         tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True)),
     )
 

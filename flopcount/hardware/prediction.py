@@ -83,6 +83,8 @@ class Prediction:
         widened: kinds of kernel that the fit knows little of, which make the range wider.
         by_kind: seconds by family of kernel, the longest first.
         result: the result, priced: its operators have their time, energy and money.
+        roofline: seconds by the datasheet and the formula alone, with every factor at 1: what ranks networks where
+            nothing was fitted.
         ran: the operators that ran, with what each spends: of a training step those of autograd, whose times `result`
             has by module, and of a forward pass those of `result`.
         planned: epochs, and samples of the data set, of a training run whose length is given.
@@ -100,6 +102,7 @@ class Prediction:
     widened: tuple[str, ...]
     by_kind: tuple[KindTime, ...]
     result: Result
+    roofline: float = 0.0
     ran: tuple[CostedOp, ...] = ()
     planned: tuple[int, int] | None = field(default=None)
 
