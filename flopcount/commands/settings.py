@@ -79,6 +79,7 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
 
 def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> tuple[Setting, ...]:
     from ..facts.prices import read_prices
+    from ..hardware.constants import choose
     from ..hardware.device_price import device_price
     from ..hardware.money import parse_price
     from ..hardware.named_device import device_named
@@ -95,7 +96,9 @@ def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> 
         price = typed or device_price(device, among, region)
         how = {"price": price, "utilisation": given.get("utilisation", 1.0)}
         setting = Setting.of(name, dtype, given.get("compile", False), given.get("layout") or "nchw", **how)
-        setting.conditions().require_peaks()  # of float32, which is counted unless the model has another dtype
+        conditions = setting.conditions()  # of float32, which is counted unless the model has another dtype
+        conditions.require_peaks()
+        choose(conditions, setting.table)  # a calibration may be of another mode
         settings[device.name] = setting
     return tuple(settings.values())
 
