@@ -135,9 +135,9 @@ def test_a_dtype_to_count_in_is_one_to_run_in():
 
 def test_strict_fails_where_a_time_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nets.py").write_text(
+    (tmp_path / "without_a_rule.py").write_text(
         "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return torch.linalg.inv(x)\n"
     )
-    words = ["cost", "nets.py:Net", "--input", "1x3x8x8", "--on", "l4"]
+    words = ["cost", "without_a_rule.py:Net", "--input", "1x3x8x8", "--on", "l4"]
     assert "UNCOSTED aten.linalg_inv" in CliRunner().invoke(app, words, catch_exceptions=False).stdout
     assert CliRunner().invoke(app, [*words, "--strict"], catch_exceptions=False).exit_code == 3

@@ -83,6 +83,19 @@ def test_an_estimate_is_never_below_the_bound():
     assert cost.result.total["time"] == pytest.approx(cost.bound * PICO, abs=len(report.ops))
 
 
+def test_a_kind_that_the_fit_knows_little_of_widens_the_range_by_its_share_and_is_named():
+    choice = replace(made_up(), widened={"convolution": (0.2, 0.4), "linear": (9.0, 9.0)})
+    report = count_flops(nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8).eval()), (8, 8, 32, 32), dataflow=True)
+    cost = cost_on(report, Conditions.of("rtx-4090", "fp16"), choice=choice)
+    share = next(kind.seconds for kind in cost.by_kind if kind.kind == "convolution") / cost.estimate
+    assert 0.05 < share < 1
+    assert cost.high == pytest.approx(cost.estimate * 3 * math.exp(0.4 * share))
+    assert cost.low == pytest.approx(max(cost.estimate / 2 * math.exp(-0.2 * share), cost.bound))
+    assert cost.widened == ("convolution",)
+    note = f"less sure: convolution takes {100 * share:.0f}% of the time, and few were measured"
+    assert note in cost.table().notes
+
+
 class Small(nn.Module):
     """A bit of everything, of any width: 3D, grouped, depthwise and 1×1 convolution, attention, a branch, a pool."""
 
