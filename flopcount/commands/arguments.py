@@ -124,7 +124,9 @@ _ON = (
     _option("on", str, "DEVICE,...", "Devices as in [cyan]flopcount devices[/]: time, energy and money on them."),
     _parameter("compile", bool, typer.Option("--compile", help="As torch.compile runs it."), False),
     _option("layout", str, "NAME", "nchw, or nhwc for channels last; nchw by default."),
-    _option("price", str, "AMOUNT", "What an hour of the device costs, 2.79 (US dollars) or 2.79EUR; else a dated price."),
+    _option(
+        "price", str, "AMOUNT", "What an hour of the device costs, 2.79 (US dollars) or 2.79EUR; else a dated price."
+    ),
     _option("prices", str, "FILE", "A price file with the columns of the SkyPilot catalogue."),
     _option("region", str, "NAME", "Where the price holds, as the price file names it."),
     _option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
