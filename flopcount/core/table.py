@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Column", "Formula", "Table", "render_with"]
+__all__ = ["Column", "Formula", "Table", "frame_with", "render_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Table:
         """Exact integers, no notes."""
         return self._render("csv")
 
+    def to_pandas(self) -> Any:
+        """A DataFrame, one row per row; notes and title are in its `attrs`."""
+        return _framers[-1](self)
+
     def _render(self, form: str) -> str:
         return _renderers[-1](self, form)
 
@@ -78,3 +82,11 @@ _renderers: list[Callable[[Table, str], str]] = []
 def render_with(renderer: Callable[[Table, str], str]) -> None:
     """Set the function that turns a table into text of a named format; the room of formats calls this when loaded."""
     _renderers.append(renderer)
+
+
+_framers: list[Callable[[Table], Any]] = []
+
+
+def frame_with(framer: Callable[[Table], Any]) -> None:
+    """Set the function that turns a table into a DataFrame; the room of formats calls this when loaded."""
+    _framers.append(framer)

@@ -7,7 +7,8 @@ with the time, energy and money of every operator.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,77 +18,56 @@ from ..core.ops import CostedOp, Spending
 from ..core.pricing import Pricing
 from ..core.quantity import PICO
 from ..core.result import Result
+from ..core.table import Table
 from ..facts.prices import Price
 from .conditions import Conditions
-from .constants import Basis, Choice, choose
-from .energy import Energy, energy_of, mid_energy
+from .constants import Choice, choose
+from .cost_tables import cost_table_by
+from .energy import energy_of, mid_energy
 from .execution import kernels_of
 from .kernels import Family, Kernel
-from .money import Money, money_of
+from .money import money_of
+from .prediction import LIMITS, KindTime, Prediction
 from .time_model import Kernels, bound_of, parts_of
 
-__all__ = ["Cost", "KindTime", "cost_on"]
-
-_LIMITS = ("compute", "bytes", "launch")
+__all__ = ["Cost", "cost_on"]
 
 
-@dataclass(frozen=True, slots=True)
-class KindTime:
-    """What the kernels of one family take: MACs, bytes moved, seconds, kernels, and what limits them."""
+class Cost(Prediction):
+    """What a result costs on a device, with its tables; see `Prediction` for its numbers."""
 
-    kind: str
-    macs: int
-    nbytes: int
-    seconds: float
-    kernels: int
-    limit: str
+    def table(self, by: str = "module", depth: int = 2) -> Table:
+        """The table by module (down to `depth`, -1: all), kind of kernel or operator; rows sum to the total.
 
+        Raises:
+            UnknownNameError: no such table.
+        """
+        return cost_table_by(self, by, depth)
 
-@dataclass(frozen=True)
-class Cost:
-    """What a result costs on a device, per forward pass of the input as counted (of a training result: per step).
+    def to_pandas(self, by: str = "module", depth: int = -1) -> Any:
+        """The table as a DataFrame: seconds, joules, and names as in the JSON."""
+        return self.table(by, depth).to_pandas()
 
-    Arguments:
-        conditions: the device, and how the network runs on it.
-        bound: seconds that the datasheet allows at least, if all but contractions is fused away.
-        estimate: seconds to expect; never below the bound.
-        low: the tenth percentile of what networks of unseen families took, given such an estimate.
-        high: the ninetieth.
-        basis: what the estimate rests on.
-        basis_words: the same in words, with the rows that it was fitted on.
-        energy: joules of the device alone, or None where its power limit is unknown.
-        money: the amount, or None without a price.
-        widened: kinds of kernel that the fit knows little of, which make the range wider.
-        by_kind: seconds by family of kernel, the longest first.
-        result: the result, priced: its operators have their time, energy and money.
-        roofline: seconds by the datasheet and the formula alone, with every factor at 1: what ranks networks where
-            nothing was fitted.
-    """
+    def to_markdown(self, by: str = "module", depth: int = 2) -> str:
+        """The table in GitHub's markdown."""
+        return self.table(by, depth).to_markdown()
 
-    conditions: Conditions
-    bound: float
-    estimate: float
-    low: float
-    high: float
-    basis: Basis
-    basis_words: str
-    energy: Energy | None
-    money: Money | None
-    widened: tuple[str, ...]
-    by_kind: tuple[KindTime, ...]
-    result: Result = field(repr=False)
-    roofline: float = 0.0
+    def to_latex(self, by: str = "module", depth: int = 2) -> str:
+        """The table for a paper (booktabs)."""
+        return self.table(by, depth).to_latex()
 
-    @property
-    def batch(self) -> int | None:
-        """Samples in one pass."""
-        return self.result.input.batch
+    def to_csv(self, by: str = "module", depth: int = -1) -> str:
+        """The table in exact numbers."""
+        return self.table(by, depth).to_csv()
 
-    @property
-    def utilisation(self) -> float:
-        """Model FLOPs of contractions per second, over the peak of the datasheet (MFU)."""
-        peak = self.conditions.device.peak(self.conditions.precision.contraction)
-        return 2 * self.result.macs / self.estimate / peak if peak and self.estimate else 0.0
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        return f"<Cost of {self.result.model} on {self.conditions}: {self.range_text}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def cost_on(
@@ -142,6 +122,7 @@ def cost_on(
         tuple(_by_kind(kernels, seconds, parts)),
         _priced(result, ops, spending, conditions, price, stepwise=step is not None),
         float(np.sum(np.hypot(columns.compute, columns.traffic))),
+        tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True)),
     )
 
 
@@ -189,7 +170,7 @@ def _spending(
                 round(time[at] * PICO),
                 None if joules is None else round(joules * PICO),
                 None if price is None else round(money_of(float(time[at]), price, utilisation).amount * PICO),
-                _LIMITS[limits[at]],
+                LIMITS[limits[at]],
             )
         )
     if any(spent.energy is None for spent in spending if spent.time):
@@ -211,7 +192,7 @@ def _by_kind(kernels: Sequence[Kernel], seconds: np.ndarray, parts: np.ndarray) 
             round(sum(kernels[at].nbytes for at in places)),
             float(sum(seconds[at] for at in places)),
             round(sum(kernels[at].launches for at in places)),
-            _LIMITS[int(np.argmax(parts[:, places].sum(axis=1)))],
+            LIMITS[int(np.argmax(parts[:, places].sum(axis=1)))],
         )
         for family, places in rows.items()
     ]
@@ -257,7 +238,7 @@ def _by_module(
 
 def _sum(spending: Sequence[Spending]) -> Spending:
     limits: Mapping[str, int] = {
-        limit: sum(spent.time for spent in spending if spent.limit == limit) for limit in _LIMITS
+        limit: sum(spent.time for spent in spending if spent.limit == limit) for limit in LIMITS
     }
     energies, amounts = [spent.energy for spent in spending], [spent.money for spent in spending]
     return Spending(

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
+from ..core.pricing import Pricing
 from ..core.protocol import Clip, Views
 from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
@@ -139,6 +140,7 @@ def _report(data: _Node) -> SavedReport:
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
         assumed=data.lines("assumed"),
+        pricing=_pricing(data),
     )
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
@@ -147,6 +149,15 @@ def _report(data: _Node) -> SavedReport:
                 f"its modules sum to {what}, but its total is {report.total.counts.get(name, 'not there')}"
             )
     return report
+
+
+def _pricing(data: _Node) -> Pricing | None:
+    """The conditions of the one device that the layers are priced on."""
+    costs = list(data["cost"].items()) if "cost" in data.object() else []
+    if len(costs) != 1 or costs[0]["per"].text() != "forward pass":
+        return None
+    money = costs[0]["money"]
+    return Pricing(costs[0]["conditions"].text(), "" if money.value is None else money["currency"].text())
 
 
 def _input(data: _Node) -> ResultInput:
