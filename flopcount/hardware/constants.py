@@ -197,8 +197,8 @@ def choose(conditions: Conditions, table: Table | None = None) -> Choice:
         assert away is not None
         words = f"{row.basis} on this device: {row.words}"
         if away:
-            words += f"; {' and '.join(away)} not measured there, so the range is wider"
-        low, high = _wider(row.errors, sum(table.transfers[name] ** 2 for name in away) ** 0.5)
+            words += f"; {' and '.join(away)} not measured there{_consequence(table, away)}"
+        low, high = _wider(row.errors, _spread(table, away))
         return Choice(row.constants, row.basis, words, low, high, table.widened)
     return _of_others(conditions, table)
 
@@ -245,8 +245,8 @@ def _of_others(conditions: Conditions, table: Table) -> Choice:
     scale = _scale(conditions, table)
     words = f"zero-shot: constants of {_list(row.devices)} as fractions of the datasheet"
     if away(row):
-        words += f"; {' and '.join(away(row))} not measured on any, so the range is wider"
-    low, high = _wider(row.errors, sum(table.transfers[name] ** 2 for name in away(row)) ** 0.5)
+        words += f"; {' and '.join(away(row))} not measured on any{_consequence(table, away(row))}"
+    low, high = _wider(row.errors, _spread(table, away(row)))
     if scale is not None:
         constants = _scaled(constants, scale.factor)
         words += (
@@ -292,6 +292,16 @@ def _at_sustained(constants: Constants, conditions: Conditions) -> Constants:
     if attention is not None and conditions.precision.attention in ("fp16", "bf16"):
         named["compute: attention"] = 1 / attention
     return Constants(tuple(named.values()))
+
+
+def _spread(table: Table, away: Iterable[str]) -> float:
+    """How much wider a range has to be for all in which a set differs."""
+    return float(sum(table.transfers[name] ** 2 for name in away) ** 0.5)
+
+
+def _consequence(table: Table, away: Iterable[str]) -> str:
+    """Another dtype of the same width was found to be as good, and then the range is as wide as it was."""
+    return ", so the range is wider" if _spread(table, away) else ", which made no difference where both were"
 
 
 def _wider(errors: Errors, by: float) -> tuple[float, float]:

@@ -13,10 +13,22 @@ from enum import Enum
 from ..core.dataflow import Role, Storage
 from ..core.errors import InputError, UnknownNameError
 from ..core.ops import CostedOp, Kind, TensorSpec
+from ..core.result import Result
 from ..facts.devices import Device
 
 __all__ = [
-    *("PRECISIONS", "Cast", "Precision", "cast_of", "is_resized", "peaks_of", "precision_of", "weights_of", "width_of"),
+    *(
+        "PRECISIONS",
+        "Cast",
+        "Precision",
+        "cast_of",
+        "counted_dtype",
+        "is_resized",
+        "peaks_of",
+        "precision_of",
+        "weights_of",
+        "width_of",
+    ),
 ]
 
 
@@ -77,8 +89,11 @@ def precision_of(name: str | None, dtype: str = "float32") -> Precision:
     """The precision of this name; by default that of a count in `dtype`.
 
     Raises:
+        InputError: the count is in float64, whose time nobody measured.
         UnknownNameError: there is no such precision.
     """
+    if name is None and dtype == "float64":
+        raise InputError("no time of float64", [("fix", f"choose a dtype: {', '.join(PRECISIONS)}")])
     name = _OF_DTYPE.get(dtype, "fp32") if name is None else _OF_DTYPE.get(name, name)
     name = "fp32" if name == "float32" else name
     if name not in PRECISIONS:
@@ -114,6 +129,14 @@ def width_of(storage: Storage, precision: Precision) -> float:
     if storage.dtype not in _RESIZED or precision.as_counted:
         return TensorSpec((1,), storage.dtype).itemsize
     return 4 if precision.autocast else precision.width
+
+
+def counted_dtype(result: Result) -> str:
+    """The dtype that a result was counted in: of its input, or of its parameters where the input is whole numbers."""
+    if TensorSpec((1,), result.input.dtype or "int64").is_floating or result.dataflow is None:
+        return result.input.dtype or "float32"
+    weights = (s.dtype for s in result.dataflow.storages if s.role in (Role.PARAMETER, Role.FROZEN))
+    return next((dtype for dtype in weights if TensorSpec((1,), dtype).is_floating), "float32")
 
 
 def is_resized(dtype: str) -> bool:

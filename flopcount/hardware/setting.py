@@ -13,6 +13,7 @@ from .cost import Cost, cost_on
 from .device_price import device_price
 from .money import parse_price
 from .named_device import device_named
+from .precision import counted_dtype
 
 __all__ = ["Setting"]
 
@@ -82,6 +83,6 @@ class Setting:
 
     def cost(self, result: Result) -> Cost:
         """The cost of a forward pass that was counted with its dataflow; errors as `cost_on`."""
-        conditions = self.conditions(result.input.dtype)
+        conditions = self.conditions(counted_dtype(result))
         choice = choose(conditions, self.table)
         return cost_on(result, conditions, price=self.price, utilisation=self.utilisation, choice=choice)

@@ -11,6 +11,7 @@ from ..rules.costing import cost
 from ..training.training import Training
 from .constants import choose
 from .cost import Cost, cost_on
+from .precision import counted_dtype
 from .setting import Setting
 
 __all__ = ["step_cost"]
@@ -29,7 +30,7 @@ def step_cost(training: Training, followed: Result, setting: Setting) -> Cost:
     optimizer = tuple(op.costed for op in training.ops if op.phase is Phase.OPTIMIZER)
     ops = (*cost(trace.ops), *optimizer)
     shown = training.step
-    conditions = setting.conditions(shown.input.dtype, training=True)
+    conditions = setting.conditions(counted_dtype(followed), training=True)
     predicted = cost_on(
         replace(shown, dataflow=None),
         conditions,
