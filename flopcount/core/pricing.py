@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["Pricing"]
+from .quantity import TABLE, Quantity
+
+__all__ = ["Pricing", "currency_of", "pricing_lines", "unit_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +18,39 @@ class Pricing:
     conditions: str
     currency: str = ""
     notes: tuple[str, ...] = ()
+
+
+class Priced(Protocol):
+    """What may have a pricing: a result, or a saved report."""
+
+    @property
+    def pricing(self) -> Pricing | None: ...
+
+
+def currency_of(report: Priced) -> str:
+    """The currency of its money; empty where it has none."""
+    return "" if report.pricing is None else report.pricing.currency
+
+
+def unit_of(quantity: Quantity, report: Priced) -> str:
+    """The unit of its amounts in a report: money is in the report's currency."""
+    return currency_of(report) if quantity is TABLE["money"] else quantity.unit
+
+
+def pricing_lines(reports: Mapping[str, Priced]) -> Iterator[str]:
+    """What the times of several reports, by a word for each, are those of, and whether they can be compared."""
+    pricings = {side: report.pricing for side, report in reports.items()}
+    conditions = {side: pricing.conditions for side, pricing in pricings.items() if pricing is not None}
+    if not conditions:
+        return
+    sides = ", ".join(f"{words} ({side})" for side, words in conditions.items())
+    if len(conditions) < len(pricings):
+        yield f"only one side is priced, so no time is compared: {sides}"
+    elif len(set(conditions.values())) > 1:
+        yield f"PRICED UNDER DIFFERENT CONDITIONS: {sides}"
+    else:
+        yield f"time as estimated on {next(iter(conditions.values()))}"
+    currencies = {side: pricing.currency for side, pricing in pricings.items() if pricing and pricing.currency}
+    if len(set(currencies.values())) > 1:
+        yield f"money is in different currencies and not compared: {', '.join(currencies.values())}"
+    yield from dict.fromkeys(note for pricing in pricings.values() if pricing for note in pricing.notes)

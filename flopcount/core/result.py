@@ -249,6 +249,7 @@ class SavedReport(Totals):
     engine: str
     versions: dict[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    pricing: Pricing | None = None
 
 
 def _module_rows(

@@ -9,6 +9,7 @@ from typing import Any
 from ..analysis.receptive_field import Fields
 from ..core.amount import Amount
 from ..core.ops import Phase
+from ..core.pricing import Pricing
 from ..core.quantity import TABLE, Quantity
 from ..core.result import CONVENTION, ModuleRow, Result
 from ..training.step import Step
@@ -67,8 +68,15 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
         ],
         "engine": result.engine,
         "versions": result.versions,
+        **({} if result.pricing is None else {"pricing": _pricing(result.pricing)}),
         **step,
     }
+
+
+def _pricing(pricing: Pricing) -> dict[str, Any]:
+    """What the times of the report are those of; no currency where it has no money."""
+    currency = {"currency": pricing.currency} if pricing.currency else {}
+    return {"conditions": pricing.conditions, **currency, "notes": list(pricing.notes)}
 
 
 def _training(training: Step) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
+from ..core.pricing import Pricing
 from ..core.protocol import Clip, Views
 from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
@@ -139,6 +140,7 @@ def _report(data: _Node) -> SavedReport:
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
         assumed=data.lines("assumed"),
+        pricing=_pricing(data["pricing"]) if "pricing" in data.object() else None,
     )
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
@@ -147,6 +149,11 @@ def _report(data: _Node) -> SavedReport:
                 f"its modules sum to {what}, but its total is {report.total.counts.get(name, 'not there')}"
             )
     return report
+
+
+def _pricing(data: _Node) -> Pricing:
+    currency = data["currency"].text() if "currency" in data.object() else ""
+    return Pricing(data["conditions"].text(), currency, data.lines("notes"))
 
 
 def _input(data: _Node) -> ResultInput:

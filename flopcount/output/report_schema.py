@@ -47,10 +47,19 @@ def report_schema() -> Schema:
             "additionalProperties": _text(),
             "description": "versions of flopcount and torch",
         },
+        "pricing": _object(
+            {
+                "conditions": _text("the device, and how the network runs on it"),
+                "currency": _text("of its money; absent where it has none"),
+                "notes": _list(_text(), "what any of its times, energies and money should be read with"),
+            },
+            "what the times of the report are those of; absent where it is not priced",
+            optional=["currency"],
+        ),
         "training": _training(),
     }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA}
-    return dialect | _object(keys, "what a forward pass of a model costs", optional=["training"])
+    return dialect | _object(keys, "what a forward pass of a model costs", optional=["pricing", "training"])
 
 
 def _input() -> Schema:

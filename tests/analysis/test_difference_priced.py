@@ -1,0 +1,94 @@
+"""Diffs of results that are priced on a device: time, energy and money, layer by layer, and what they are those of."""
+
+import csv
+import io
+import json
+
+import jsonschema
+import pytest
+from torch import nn
+
+from flopcount import count_flops, diff, read_report
+from flopcount.core.quantity import PICO
+from flopcount.hardware.money import parse_price
+from flopcount.output.report_json import to_json
+from flopcount.output.report_schema import report_schema
+
+
+def priced(width, on="rtx-4090", dtype=None, price="3.60"):
+    net = nn.Sequential(nn.Conv3d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv3d(8, width, 3, padding=1))
+    return count_flops(net, (1, 3, 8, 32, 32)).cost(on, dtype=dtype, price=price and parse_price(price)).result
+
+
+def by_column(table):
+    names = [column.name for column in table.columns]
+    return {row[0]: dict(zip(names, row, strict=True)) for row in (*table.rows, table.total)}
+
+
+def test_differences_of_time_by_hand():
+    old, new = priced(8), priced(16)
+    rows = by_column(diff(old, new).table())
+    for title, name in (("Δ time", "time"), ("Δ energy", "energy"), ("Δ money", "money")):
+        assert rows["2"][title] == new.module("2").own[name] - old.module("2").own[name]
+        assert sum(row[title] for layer, row in rows.items() if layer != "total") == rows["total"][title]
+        assert rows["total"][title] == new.total[name] - old.total[name] > 0
+    assert rows["(2 unchanged)"]["Δ time"] == 0
+
+
+def test_times_are_in_seconds_with_a_sign():
+    text = str(diff(priced(16), priced(8)))
+    assert "Δ time" in text
+    assert "−" in next(line for line in text.splitlines() if line.startswith("time: "))
+    assert "µs → " in text
+    assert "time as estimated on rtx-4090, fp32, eager, nchw" in text
+    assert "USD → " in text
+    (row,) = [
+        row for row in csv.DictReader(io.StringIO(diff(priced(16), priced(8)).table().to_csv())) if row["layer"] == "2"
+    ]
+    difference = priced(8).module("2").own.time - priced(16).module("2").own.time
+    assert float(row["Δ time (s)"]) == difference / PICO < 0
+
+
+def test_saved_reports_are_compared_with_what_they_are_those_of(tmp_path):
+    for name, result in {"old": priced(8), "new": priced(8, "t4")}.items():
+        (tmp_path / f"{name}.json").write_text(to_json(result))
+    old, new = (read_report(tmp_path / f"{name}.json") for name in ("old", "new"))
+    assert old.total == priced(8).total
+    assert old.pricing == priced(8).pricing
+    result = diff(old, new)
+    assert result.different  # every layer takes another time
+    notes = result.table().notes
+    both = "rtx-4090, fp32, eager, nchw (old), t4, fp32, eager, nchw (new)"
+    assert f"PRICED UNDER DIFFERENT CONDITIONS: {both}" in notes
+    assert not any(note.startswith("time as estimated") for note in notes)
+
+
+def test_the_json_says_what_the_times_are_those_of():
+    data = json.loads(to_json(priced(8)))
+    jsonschema.validate(data, report_schema())
+    assert data["pricing"] == {"conditions": "rtx-4090, fp32, eager, nchw", "currency": "USD", "notes": []}
+    assert "currency" not in json.loads(to_json(priced(8, price=None)))["pricing"]
+    plain = json.loads(count_flops(nn.Linear(4, 2), (1, 4)).to_json())
+    assert "pricing" not in plain
+    jsonschema.validate(plain, report_schema())
+
+
+def test_a_side_without_times_has_no_difference_of_them():
+    plain = count_flops(nn.Sequential(nn.Conv3d(3, 8, 3, padding=1)), (1, 3, 8, 32, 32))
+    table = diff(plain, priced(8)).table()
+    assert not any("time" in column.name for column in table.columns)
+    assert "only one side is priced, so no time is compared: rtx-4090, fp32, eager, nchw (new)" in table.notes
+
+
+@pytest.mark.parametrize(("price", "compared"), [("7.20", True), ("7.20EUR", False), (None, False)])
+def test_money_is_compared_in_one_currency_alone(price, compared):
+    table = diff(priced(8), priced(8, price=price)).table()
+    assert any(column.name == "Δ money" for column in table.columns) == compared
+    assert any(column.name == "Δ time" for column in table.columns)
+    assert any("different currencies and not compared: USD, EUR" in note for note in table.notes) == (
+        price == "7.20EUR"
+    )
+    if compared:
+        assert abs(table.total[-1] - priced(8).total.money) <= len(
+            priced(8).ops
+        )  # twice the price, rounded by operator
