@@ -192,17 +192,22 @@ class Report(Result):
             dtype: fp32, tf32, amp, amp_bf16, bf16, fp16, fp8, int8 or w4a16; by default that of the count.
             compile: whether torch.compile runs it.
             layout: "nchw", or "nhwc" for channels last.
-            price: of the device for an hour: a number (US dollars), a text such as "2.79EUR", or a Price.
+            price: of the device for an hour: a number (US dollars), a text such as "2.79EUR", or a Price; by default
+                the newest of the package's dated prices, where it has one of the device.
             utilisation: the share of the paid hours in which the device is in use.
 
         Raises:
             InputError, UnknownNameError: no such device or dtype, or the datasheet lacks what it needs.
         """
         from .facts.prices import Price
+        from .hardware.device_price import device_price
         from .hardware.money import parse_price
+        from .hardware.named_device import device_named
         from .hardware.setting import Setting
 
-        given = price if price is None or isinstance(price, Price) else parse_price(str(price))
+        given = device_price(device_named(on)[0]) if price is None else price
+        if given is not None and not isinstance(given, Price):
+            given = parse_price(str(given))
         setting = Setting.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
         if self.training is not None:
             return self._step_cost(setting)

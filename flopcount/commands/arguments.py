@@ -15,6 +15,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol, Views
 from ..output import command_formats
+from .settings import PRECISION_NAMES, dtypes_of, parse_settings_on
 
 __all__ = [
     "By",
@@ -118,6 +119,17 @@ _OPTIONS = (
 """All that says what a model is, and how it is fed and tested."""
 _TESTING = ("views", "fps", "stride")
 """The options that only some commands use."""
+_DTYPE_ON = _option("dtype", str, "NAME", f"float32, float16 or bfloat16; with --on also {', '.join(PRECISION_NAMES)}.")
+_ON = (
+    _option("on", str, "DEVICE,...", "Devices as in [cyan]flopcount devices[/]: time, energy and money on them."),
+    _parameter("compile", bool, typer.Option("--compile", help="As torch.compile runs it."), False),
+    _option("layout", str, "NAME", "nchw, or nhwc for channels last; nchw by default."),
+    _option("price", str, "AMOUNT", "What an hour of the device costs: 2.79 (US dollars) or 2.79EUR."),
+    _option("prices", str, "FILE", "A price file with the columns of the SkyPilot catalogue."),
+    _option("region", str, "NAME", "Where the price holds, as the price file names it."),
+    _option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
+)
+"""All that says what a network runs on, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +141,8 @@ class ModelOptions:
     words: tuple[tuple[str, str], ...]
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> ModelOptions:
-        """From what typer read.
+    def parse(cls, values: Mapping[str, Any], counted: str | None) -> ModelOptions:
+        """From what typer read; `counted` is the dtype of the count, where --dtype says how the network runs.
 
         Raises:
             InputError: a value is malformed.
@@ -138,7 +150,7 @@ class ModelOptions:
         typed = {f"--{name.replace('_', '-')}": value for name, value in values.items() if value is not None}
         words = [(name, str(v)) for name, value in typed.items() for v in (value if type(value) is list else [value])]
         get = values.get
-        built = {"options": get("set"), "inputs": get("input"), "dtype": get("dtype")}
+        built = {"options": get("set"), "inputs": get("input"), "dtype": counted}
         spec = ModelSpec.of("", clip=get("clip"), num_classes=get("num_classes"), **built)
         protocol = Protocol(Views.parse(get("views")), get("stride"), get("fps"), get("batch"))
         spec.require_batch(protocol.batch)
@@ -171,23 +183,32 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
     NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
-    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). What was typed is parsed before
-    the command runs, and it gets these nouns.
+    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: tuple[Setting, ...]`
+    becomes --on, --compile, --layout, --price, --prices, --region and --utilisation; --dtype then takes precisions to
+    run in too, of which float32 is counted. What was typed is parsed before the command runs, and it gets these nouns.
     """
-    options_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
-    replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model}
+    all_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
 
     def decorate(command: _Command) -> _Command:
         own = inspect.signature(command).parameters
+        on = _ON if "settings" in own else ()
+        options_of_model = [_DTYPE_ON if on and option.name == "dtype" else option for option in all_of_model]
+        replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model, "settings": on}
 
         @wraps(command)
         def run(**values: Any) -> None:
-            options = ModelOptions.parse({option.name: values.pop(option.name) for option in options_of_model})
+            of_model = {option.name: values.pop(option.name) for option in options_of_model}
+            of_device = {option.name: values.pop(option.name) for option in on}
+            typed = of_model["dtype"]
+            counted, precision = dtypes_of(typed, of_device["on"]) if on else (typed, None)
+            options = ModelOptions.parse(of_model, counted)
             nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
             if "spec" in own:
                 nouns["spec"] = options.named(values.pop("name"))
             if "specs" in own:
                 nouns["specs"] = [options.named(name) for name in values.pop("names")]
+            if on:  # last, since devices load numpy
+                nouns["settings"] = parse_settings_on(of_device, precision)
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
         return _with_parameters(run, command, replaced)
