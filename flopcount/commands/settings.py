@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from ..hardware.setting import Setting
 
-__all__ = ["PRECISION_NAMES", "dtypes_of", "one_setting", "parse_settings_on"]
+__all__ = ["PRECISION_NAMES", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
+
+Settings: TypeAlias = "tuple[Setting, ...]"
+"""The type of a command's parameter `settings`; a text, so that --help does not load what estimates times."""
 
 PRECISION_NAMES = ("fp32", "tf32", "amp", "amp_bf16", "bf16", "fp16", "fp8", "int8", "w4a16")
 """Names of `hardware.precision`, so that --help does not load it; a test compares them."""

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.dataflow import Dataflow
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Spending
-from ..core.pricing import Pricing
+from ..core.pricing import Pricing, Times
 from ..core.quantity import PICO
 from ..core.result import Result
 from ..facts.prices import Price
@@ -76,6 +76,11 @@ class Cost:
     result: Result = field(repr=False)
 
     @property
+    def times(self) -> Times:
+        """Bound, estimate and range together."""
+        return Times(self.bound, self.estimate, self.low, self.high)
+
+    @property
     def batch(self) -> int | None:
         """Samples in one pass."""
         return self.result.input.batch
@@ -125,19 +130,21 @@ def cost_on(
     spending = _spending(len(ops), kernels, seconds, parts, conditions, price, utilisation)
     estimate = max(sum(spent.time for spent in spending) / PICO, bound)
     low, high, widened = _range(choice, kernels, seconds)
+    times = Times(bound, estimate, max(bound, min(estimate * low, estimate)), estimate * max(high, 1.0))
+    pricing = _pricing(conditions, times, choice, widened, price, utilisation)
     return Cost(
         conditions,
-        bound,
-        estimate,
-        max(bound, min(estimate * low, estimate)),
-        estimate * max(high, 1.0),
+        times.bound,
+        times.estimate,
+        times.low,
+        times.high,
         choice.basis,
         choice.words,
         energy_of(estimate, min(float(np.sum(launch)), estimate), conditions.device),
         money_of(estimate, price, utilisation) if price is not None else None,
         widened,
         tuple(_by_kind(kernels, seconds, parts)),
-        _priced(result, ops, spending, conditions, price, stepwise=step is not None),
+        _priced(result, ops, spending, pricing, stepwise=step is not None),
     )
 
 
@@ -218,8 +225,7 @@ def _priced(
     result: Result,
     ops: Sequence[CostedOp],
     spending: Sequence[Spending],
-    conditions: Conditions,
-    price: Price | None,
+    pricing: Pricing,
     *,
     stepwise: bool,
 ) -> Result:
@@ -228,8 +234,25 @@ def _priced(
         spent = tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True))
     else:
         spent = _by_module(result.ops, ops, spending)
-    currency = price.currency if price is not None else ""
-    return replace(result, ops=spent, pricing=Pricing(str(conditions), currency))
+    return replace(result, ops=spent, pricing=pricing)
+
+
+def _pricing(
+    conditions: Conditions,
+    times: Times,
+    choice: Choice,
+    widened: Sequence[str],
+    price: Price | None,
+    utilisation: float,
+) -> Pricing:
+    """The conditions, what the times rest on, and the price with its source, without which money says nothing."""
+    notes = [f"basis of the time: {choice.words}"]
+    if widened:
+        notes.append(f"the range is wider, since the fit knows little of {', '.join(widened)}")
+    if price is None:
+        return Pricing(str(conditions), "", tuple(notes), times)
+    share = "" if utilisation == 1 else f", in use {utilisation:.0%} of the paid hours"
+    return Pricing(str(conditions), price.currency, (*notes, f"price: {price}{share}"), times)
 
 
 def _by_module(

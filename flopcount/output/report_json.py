@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from ..analysis.receptive_field import Fields
@@ -76,7 +77,8 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
 def _pricing(pricing: Pricing) -> dict[str, Any]:
     """What the times of the report are those of; no currency where it has no money."""
     currency = {"currency": pricing.currency} if pricing.currency else {}
-    return {"conditions": pricing.conditions, **currency, "notes": list(pricing.notes)}
+    times = {} if pricing.times is None else {f"{name}_s": seconds for name, seconds in asdict(pricing.times).items()}
+    return {"conditions": pricing.conditions, **currency, **times, "notes": list(pricing.notes)}
 
 
 def _training(training: Step) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
-from ..core.pricing import Pricing
+from ..core.pricing import Pricing, Times
 from ..core.protocol import Clip, Views
 from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
@@ -153,7 +153,10 @@ def _report(data: _Node) -> SavedReport:
 
 def _pricing(data: _Node) -> Pricing:
     currency = data["currency"].text() if "currency" in data.object() else ""
-    return Pricing(data["conditions"].text(), currency, data.lines("notes"))
+    names = [entry.name for entry in fields(Times)]
+    there = f"{names[0]}_s" in data.object()
+    times = Times(**{name: data[f"{name}_s"].number() for name in names}) if there else None
+    return Pricing(data["conditions"].text(), currency, data.lines("notes"), times)
 
 
 def _input(data: _Node) -> ResultInput:

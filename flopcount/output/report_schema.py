@@ -51,6 +51,10 @@ def report_schema() -> Schema:
             {
                 "conditions": _text("the device, and how the network runs on it"),
                 "currency": _text("of its money; absent where it has none"),
+                "bound_s": _number("seconds of a pass that the datasheet allows at least"),
+                "estimate_s": _number("seconds of a pass to expect"),
+                "low_s": _number("what one in ten networks stays below"),
+                "high_s": _number("what one in ten networks exceeds"),
                 "notes": _list(_text(), "what any of its times, energies and money should be read with"),
             },
             "what the times of the report are those of; absent where it is not priced",

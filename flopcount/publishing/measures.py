@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..core.quantity import Quantity, of_layers
+from ..core.pricing import unit_of
+from ..core.quantity import Quantity, of_layers, priced
+from ..core.units import si
 
 if TYPE_CHECKING:
     from ..core.result import ModuleRow, Result
@@ -30,7 +32,17 @@ class Measure:
 
     def of(self, report: Result) -> int:
         """How much of it there is."""
-        return (report.per_video if self.per_video else report.total)[self.quantity.name]
+        name = self.quantity.name
+        if not self.per_video:
+            return report.total[name]
+        if self.quantity.pico:  # the samples of a batch share the time of its pass; half of 10^-12 is rounded up
+            return -(-report.total[name] * report.views.count // (report.input.batch or 1))
+        return report.per_video[name]
+
+    def text(self, amount: float, report: Result) -> str:
+        """An amount of it in words, of what a device spends with its unit."""
+        unit = unit_of(self.quantity, report) if self.quantity.pico else ""
+        return si(self.quantity.exact(amount), unit)
 
     def own(self, row: ModuleRow) -> int:
         """The part of one layer without its children, so that the layers sum to the whole."""
@@ -44,12 +56,13 @@ class Measure:
 def measures() -> dict[str, Measure]:
     """Key of a limit, in pyproject.toml and as an option -> what it limits: every quantity of layers, and per video.
 
-    Flops are 2 * macs, as everywhere.
+    Flops are 2 * macs, as everywhere; what a device spends is limited as it is estimated.
     """
-    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in of_layers()}
+    quantities = (*of_layers(), *priced())
+    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in quantities}
     of_videos = {
         f"{key}-per-video": replace(measure, per_video=True)
         for key, measure in limited.items()
-        if {"views", "batch"} <= {*measure.quantity.grows_with}
+        if {"views", "batch"} <= {*measure.quantity.grows_with} or measure.quantity.pico
     }
     return limited | of_videos

@@ -7,12 +7,16 @@ import json
 import jsonschema
 import pytest
 from torch import nn
+from typer.testing import CliRunner
 
 from flopcount import count_flops, diff, read_report
+from flopcount.cli import app
 from flopcount.core.quantity import PICO
 from flopcount.hardware.money import parse_price
 from flopcount.output.report_json import to_json
 from flopcount.output.report_schema import report_schema
+
+PRICE = "price: 3.6 USD per hour: given by the caller"
 
 
 def priced(width, on="rtx-4090", dtype=None, price="3.60"):
@@ -66,7 +70,17 @@ def test_saved_reports_are_compared_with_what_they_are_those_of(tmp_path):
 def test_the_json_says_what_the_times_are_those_of():
     data = json.loads(to_json(priced(8)))
     jsonschema.validate(data, report_schema())
-    assert data["pricing"] == {"conditions": "rtx-4090, fp32, eager, nchw", "currency": "USD", "notes": []}
+    times = priced(8).pricing.times
+    assert data["pricing"] == {
+        "conditions": "rtx-4090, fp32, eager, nchw",
+        "currency": "USD",
+        "bound_s": times.bound,
+        "estimate_s": times.estimate,
+        "low_s": times.low,
+        "high_s": times.high,
+        "notes": list(priced(8).pricing.notes),
+    }
+    assert PRICE in data["pricing"]["notes"]
     assert "currency" not in json.loads(to_json(priced(8, price=None)))["pricing"]
     plain = json.loads(count_flops(nn.Linear(4, 2), (1, 4)).to_json())
     assert "pricing" not in plain
@@ -92,3 +106,46 @@ def test_money_is_compared_in_one_currency_alone(price, compared):
         assert abs(table.total[-1] - priced(8).total.money) <= len(
             priced(8).ops
         )  # twice the price, rounded by operator
+
+
+# The command
+
+
+def flopcount(*words):
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_the_command_prices_both_models():
+    result = flopcount(
+        *["diff", "toy_late_fusion", "toy_early_fusion", "--on", "rtx-4090", "--dtype", "amp", "--compile"]
+    )
+    assert result.exit_code == 0
+    assert "Δ time" in result.stdout
+    assert "time as estimated on rtx-4090, amp, compiled, nchw" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    plain = flopcount("diff", "toy_late_fusion", "toy_early_fusion")
+    assert "time" not in plain.stdout
+
+
+def test_a_saved_report_beside_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before.json").write_text(to_json(priced(8, "t4")))
+    words = "diff before.json toy_late_fusion --on a100-80gb-sxm"
+    result = flopcount(*words.split())
+    assert result.exit_code == 0
+    assert "PRICED UNDER DIFFERENT CONDITIONS: t4, fp32, eager, nchw (old), a100-80gb-sxm" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("before.json before.json --on t4", "--on is for models, and both sides are saved reports"),
+        ("c3d c3d --on t4,l4", "--on names 2 devices: a difference is of one"),
+        ("c3d c3d --on t5", "no device named 't5'"),
+        ("c3d c3d --compile", "--compile needs a device"),
+    ],
+)
+def test_what_the_command_refuses(words, message):
+    result = flopcount("diff", *words.split())
+    assert result.exit_code == 2
+    assert message in result.stderr
