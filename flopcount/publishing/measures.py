@@ -6,11 +6,12 @@ Nothing here needs torch: the command lists them in its help.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..core.pricing import unit_of
 from ..core.quantity import Quantity, of_layers, priced
-from ..core.units import si
+from ..core.table import Measured
 
 if TYPE_CHECKING:
     from ..core.result import ModuleRow, Result
@@ -35,14 +36,17 @@ class Measure:
         name = self.quantity.name
         if not self.per_video:
             return report.total[name]
-        if self.quantity.pico:  # the samples of a batch share the time of its pass; half of 10^-12 is rounded up
-            return -(-report.total[name] * report.views.count // (report.input.batch or 1))
+        if self.quantity.pico:  # the samples of a batch share what its pass takes
+            return round(report.total[name] * self.passes(report))
         return report.per_video[name]
 
-    def text(self, amount: float, report: Result) -> str:
-        """An amount of it in words, of what a device spends with its unit."""
-        unit = unit_of(self.quantity, report) if self.quantity.pico else ""
-        return si(self.quantity.exact(amount), unit)
+    def passes(self, report: Result) -> Fraction:
+        """How many passes of the input as given it is of; less than one where a batch holds several videos."""
+        return Fraction(report.views.count, report.input.batch or 1) if self.per_video else Fraction(1)
+
+    def measured(self, amount: int, report: Result) -> Measured:
+        """An amount of it in its unit; counts have none."""
+        return Measured(self.quantity.exact(amount), unit_of(self.quantity, report) if self.quantity.pico else "")
 
     def own(self, row: ModuleRow) -> int:
         """The part of one layer without its children, so that the layers sum to the whole."""
