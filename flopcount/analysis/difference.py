@@ -120,7 +120,10 @@ class Diff:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
             cells.append((label, "", "", "", *_numbers(same, steps)))
         total = ("total", "", "", "", *_numbers(rows, steps))
-        columns = (*_LABELS, *(column for quantity in steps for column in _columns(quantity)))
+        columns = (
+            *_LABELS,
+            *(column for quantity in steps for column in _columns(quantity, unit_of(quantity, self.new))),
+        )
         return Table(self._title, columns, tuple(cells), total, tuple(self._notes(silent)))
 
     @cached_property
@@ -183,9 +186,9 @@ _LABELS = (
 )
 
 
-def _columns(quantity: Quantity) -> Iterator[Column]:
+def _columns(quantity: Quantity, unit: str) -> Iterator[Column]:
     """Old, new and the difference of a stepwise quantity, else the difference alone."""
-    column = replace(quantity_column(quantity), key="", tone="")
+    column = replace(quantity_column(quantity), key="", tone="", unit=unit)
     if quantity.stepwise:
         for age in ("old", "new"):
             yield replace(column, name=f"{age} {column.name}", drop=min(quantity.drop, 1))
