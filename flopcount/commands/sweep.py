@@ -88,6 +88,7 @@ def sweep(
     epilog="[bold]Examples[/]\n\n"
     "flopcount fit x3d_m --budget 5GMACs\n\n"
     "flopcount fit slowfast_r50_8x8 --budget 2TFLOPs --views 10x3\n\n"
+    "flopcount fit x3d_m --budget 33ms --on jetson-agx-orin-64gb\n\n"
     "flopcount fit swin3d_t --budget 100GMACs --frames 16,32,64 --size 224:448:32\n\n"
     "flopcount fit nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --budget 5GMACs"
 )
@@ -95,26 +96,51 @@ def sweep(
 def fit(
     *,
     spec: ModelSpec,
-    budget: Annotated[str, typer.Option(metavar="AMOUNT", help="What one video may cost: 25GMACs or 50GFLOPs.")],
+    budget: Annotated[
+        str,
+        typer.Option(metavar="AMOUNT", help="What one video may cost: 25GMACs or 50GFLOPs; with --on 33ms or 2J."),
+    ],
     frames: Annotated[str | None, typer.Option(metavar="RANGE", help=f"Frames to choose from. {_RANGE}")] = None,
     size: Annotated[str | None, typer.Option(metavar="RANGE", help=f"Sizes to choose from. {_RANGE}")] = None,
     protocol: Protocol,
+    settings: Settings,
     format: TableFormatOpt = "table",
 ) -> None:
-    """Find the largest clips of a model within a budget, frames traded against size, from its closed form."""
+    """Find the largest clips of a model within a budget, frames traded against size, from its closed form.
+
+    Within a time or an energy on the device of --on they are found by counting.
+    """
+    from ..analysis.largest_clip import Allowance  # torch comes with it
+
+    setting = one_setting(settings, "a budget is of one")
+    amount = Allowance.parse(budget)
+    if amount.quantity.pico != (setting is not None):
+        why, fix = "is of the work", "leave --on out, or give a time such as 33ms"
+        if amount.quantity.pico:
+            why, fix = f"is of {amount.quantity.name}, and no device is named", "add --on rtx-4090"
+        raise InputError(f"--budget {budget} {why}", [("fix", fix)])
     batch = spec.batch_of_inputs(protocol.batch) if spec.inputs else protocol.batch or 1
     if batch is None:
         why = "the inputs share no batch, so the cost of one clip is unknown"
         raise InputError(why, [("fix", "say how many samples they hold: --batch")])
+    choices = {
+        "frames": numbers_of(frames, "--frames") if frames else None,
+        "sizes": numbers_of(size, "--size") if size else None,
+    }
+    if setting is not None:
+        with working(f"counting {spec.name}") as say:
+            from ..analysis.largest_clip_on_device import largest_clips_on
+
+            def tell(at: str) -> None:
+                say(f"counting {spec.name} at {at}")
+
+            fitting = largest_clips_on(spec, amount, setting, protocol=protocol, progress=tell, **choices)
+        show(fitting.table(), format)
+        return
     with working(f"counting {spec.name}") as say:
-        from ..analysis.largest_clip import Allowance, largest_clips
+        from ..analysis.largest_clip import largest_clips
         from ..symbolic import form_of_model
 
-        amount = Allowance.parse(budget)
-        choices = {
-            "frames": numbers_of(frames, "--frames") if frames else None,
-            "sizes": numbers_of(size, "--size") if size else None,
-        }
         form = form_of_model(
             spec,
             batch=protocol.batch,
