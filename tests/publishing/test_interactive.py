@@ -431,6 +431,21 @@ def test_numbers_are_written_as_python_writes_them(chromium):
     assert [tuple(pair) for pair in seen] == [(si(value), exact(value)) for value in values]
 
 
+def test_seconds_are_written_as_python_writes_them(chromium):
+    draw = random.Random(2)
+    values = [10 ** draw.uniform(-13, 7) for _ in range(500)] + [1.0, 0.9995, 0.99949, 1e-3, 999.5, 999.4, 0.0123456]
+    module = base64.b64encode((ASSETS / "exact.js").read_bytes()).decode()
+    with chromium.new_context() as context:
+        seen = context.new_page().evaluate(
+            """async ([module, values]) => {
+                const { measured } = await import(`data:text/javascript;base64,${module}`);
+                return values.map((value) => measured(value, "s"));
+            }""",
+            [module, values],
+        )
+    assert seen == [si(value, "s") for value in values]
+
+
 @pytest.mark.parametrize("charts", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_scripts_leave_nothing_on_the_window(opened, text, charts):
     keys = "Object.getOwnPropertyNames(window).sort()"

@@ -89,6 +89,7 @@ def comparison_section(comparison: Comparison) -> dict[str, Any]:
     return {
         "dataset": comparison.dataset,
         "points": len(comparison.rows),
+        "conditions": comparison.conditions if any(row.times for row in comparison.rows) else "",
         "table": table_of(table, [row.url for row in comparison.rows]),
     }
 
