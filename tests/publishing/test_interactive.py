@@ -26,12 +26,12 @@ from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.core.quantity import TABLE, of_layers
 from flopcount.core.units import exact, si
 from flopcount.core.wording import sentence
+from flopcount.publishing.axis_range import FARTHEST, axis_range
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.comparison_rows import Unplotted
 from flopcount.publishing.cost_report import CostReport, cost_report
 from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.html_page import INSTALLATION
-from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
 
