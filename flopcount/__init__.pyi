@@ -23,6 +23,7 @@ from .core.protocol import Views as Views
 from .core.result import SavedReport as SavedReport
 from .core.table import Table as Table
 from .crosscheck import check as check
+from .hardware.cost import Cost as Cost
 from .hardware.setting import Setting as Setting
 from .models import create_model as create_model
 from .models import list_models as list_models

@@ -5,7 +5,6 @@ Readers are loaded when they are asked for: counting needs none of them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .core.errors import InputError
 from .core.memo import anew
 from .core.model_spec import ModelSpec
+from .core.old_keywords import old_keywords
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
 from .core.wording import sentence
 from .count import count, refuse_uncosted
 from .counted import Counted
-from .models import recipe_of
 from .models.by_name import with_model
 from .tracing import module_of
-from .tracing.arguments import Input, arguments_of, settled
+from .tracing.arguments import Input, settled
 
 if TYPE_CHECKING:
     import pandas
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from .core.table import Table
     from .facts.prices import Price
     from .hardware.cost import Cost
+    from .hardware.setting import Setting
     from .symbolic import ClosedForm
     from .tracing.losses import Asked
     from .training.plan import Plan
@@ -192,31 +192,22 @@ class Report(Result):
             dtype: fp32, tf32, amp, amp_bf16, bf16, fp16, fp8, int8 or w4a16; by default that of the count.
             compile: whether torch.compile runs it.
             layout: "nchw", or "nhwc" for channels last.
-            price: of the device for an hour: a number (US dollars), a text such as "2.79EUR", or a Price; by default
-                the newest of the package's dated prices, where it has one of the device.
+            price: for an hour: a number (US dollars), "2.79EUR" or a Price; by default the package's dated one, if any.
             utilisation: the share of the paid hours in which the device is in use.
 
         Raises:
             InputError, UnknownNameError: no such device or dtype, or the datasheet lacks what it needs.
         """
-        from .facts.prices import Price
-        from .hardware.device_price import device_price
-        from .hardware.money import parse_price
-        from .hardware.named_device import device_named
         from .hardware.setting import Setting
 
-        given = device_price(device_named(on)[0]) if price is None else price
-        if given is not None and not isinstance(given, Price):
-            given = parse_price(str(given))
-        setting = Setting.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
-        if self.training is not None:
-            return self._step_cost(setting)
-        return setting.cost(self.with_dataflow() if self.dataflow is not None else self._flowing)
+        return self.cost_under(Setting.named(on, dtype, compile, layout, price=price, utilisation=utilisation))
 
-    def _step_cost(self, setting: Any) -> Cost:
+    def cost_under(self, setting: Setting) -> Cost:
+        """As `cost`, on a device and in a way to run on it that were parsed before."""
+        if self.training is None:
+            return setting.cost(self if self.dataflow is not None else self._flowing)
         from .hardware.step_cost import step_cost
 
-        assert self.training is not None
         return step_cost(self.training, self.with_dataflow(), setting)
 
     @cached_property
@@ -350,7 +341,7 @@ def count_flops(
         UncostedError: `strict`, and an operator without a rule.
         TraceError: the module needs weights or values that it was not given.
     """
-    readers = _old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
+    readers = old_keywords(symbolic=symbolic, layout=layout, dataflow=dataflow, receptive_field=receptive_field)
     protocol = Protocol(Views.parse(views), stride, fps, batch)
     return _report(module, input, protocol, strict, engine, fast, (mode, optimizer, freeze, loss), readers)
 
@@ -403,7 +394,7 @@ def count_model(
     Raises:
         FlopcountError: as `find_model` and `count_flops`.
     """
-    readers = _old_keywords(dataflow=dataflow, receptive_field=receptive_field)
+    readers = old_keywords(dataflow=dataflow, receptive_field=receptive_field)
     return report_of_model(
         ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype),
         Protocol(Views.parse(views), stride, fps, batch),
@@ -440,29 +431,14 @@ def _report(
         result = count(module, counted.input, protocol, engine=engine, dataflow=dataflow, loss=counted.loss)
         report = Report(**{name: getattr(result, name) for name in _OF_RESULT}, counted=counted)
         if plan:
-            report = replace(report, training=_training(report.released(), counted, plan))
+            from .training.training import count_training
+
+            report = replace(report, training=count_training(report.released(), module, counted.input, engine, plan))
     if strict:
         refuse_uncosted(report.training.step.ops if report.training else report.ops)
     if readers.get("symbolic") is not None:
         report = replace(report, closed_form=report.formula(readers["symbolic"], layout=readers.get("layout")))
     return report.with_receptive_field() if readers.get("receptive_field") else report
-
-
-_NEW_CALLS = {
-    "symbolic": 'report.formula("THW")',
-    "layout": 'report.formula("THW", layout=...)',
-    "dataflow": "report.span and report.memory",
-    "receptive_field": "report.receptive_field()",
-}
-
-
-def _old_keywords(**keywords: Any) -> dict[str, Any]:
-    """The old keywords that were given, each with a warning that names the new call."""
-    present = {name: value for name, value in keywords.items() if value}
-    for name in present:
-        advice = f"count first, then use {_NEW_CALLS[name]}"
-        warnings.warn(f"{name}= is deprecated and goes in the next release: {advice}", DeprecationWarning, stacklevel=3)
-    return present
 
 
 def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str], loss: Asked) -> Plan | None:
@@ -472,16 +448,3 @@ def _plan(mode: str, optimizer: str | None, freeze: str | Sequence[str], loss: A
     from .training.plan import Plan
 
     return Plan.of(mode, optimizer, freeze, loss)
-
-
-def _training(result: Result, counted: Counted, plan: Plan) -> Training:
-    """The training step of a module in training mode, on the input of its counted forward pass."""
-    from .tracing.training import trace_training
-    from .training.training import training_of
-
-    module = counted.module
-    args, kwargs = arguments_of(counted.input, module)
-    recipe = recipe_of(module)
-    streams = recipe.streams if recipe and plan.loss is None else ()
-    step = trace_training(module, args, kwargs, streams=streams, loss=plan.loss, engine=counted.engine)
-    return training_of(result, step, plan, streams)

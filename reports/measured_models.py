@@ -12,6 +12,7 @@ from functools import cache
 from inspect import signature
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from flopcount.core.errors import InputError, UnknownNameError
@@ -38,12 +39,18 @@ def count_run(run: MeasuredRun) -> Result:
     Raises:
         InputError: the model cannot be built, or takes another clip; as for `count_model` and `count_part`.
     """
-    return _counted(run.model, run.clip, run.tokens, run.num_classes, run.batch, tuple(run.arguments.items()))
+    sizes = run.clip, run.tokens, run.num_classes, run.batch
+    return _counted(run.model, *sizes, tuple(run.arguments.items()), _DTYPES.get(run.dtype))
 
 
 def count_others(run: MeasuredRun) -> tuple[tuple[OtherPart, Result], ...]:
     """One forward of each other part that the time includes, its batch included; errors as `count_run`."""
-    return tuple((other, _counted(other.part, run.clip, None, None, other.batch, ())) for other in run.others)
+    dtype = _DTYPES.get(run.dtype)
+    return tuple((other, _counted(other.part, run.clip, None, None, other.batch, (), dtype)) for other in run.others)
+
+
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+"""A part in half precision is counted in it, since it casts some of its tensors to float32 and back."""
 
 
 @cache
@@ -54,32 +61,61 @@ def _counted(
     num_classes: int | None,
     batch: int,
     arguments: tuple[tuple[str, Any], ...],
+    dtype: str | None = None,
 ) -> Result:
     if "/" in model:
-        return count_part(measured_part(model), clip, tokens, batch)
+        return count_part(measured_part(model), clip, tokens, batch, dtype)
     spec = ModelSpec(model, clip, num_classes)
     if not arguments:
-        return count_named(spec, Protocol(batch=batch))
+        return count_named(spec, Protocol(batch=batch), dataflow=True, saving=False)
     extra = {name: literal(value) for name, value in arguments}
 
     def use(module: nn.Module, input: Any, protocol: Protocol) -> Result:
-        return count(
-            module, {**dict(zip(signature(module.forward).parameters, input, strict=False)), **extra}, protocol
-        )
+        named = dict(zip(signature(module.forward).parameters, input, strict=False))
+        return count(module, {**named, **extra}, protocol, dataflow=True, saving=False)
 
     return with_model(spec, Protocol(batch=batch), use)
 
 
-def count_part(part: MeasuredPart, clip: Clip | None = None, tokens: int | None = None, batch: int = 1) -> Result:
+def count_part(
+    part: MeasuredPart,
+    clip: Clip | None = None,
+    tokens: int | None = None,
+    batch: int = 1,
+    dtype: str | None = None,
+) -> Result:
     """One forward of a part: a denoiser on the latents of a clip of pixels, or a language model on tokens.
+
+    With `dtype` the part and its floating-point inputs are in it, without what its class keeps in float32; rotary
+    positions stay in float32.
 
     Raises:
         InputError: the clip or the tokens are missing, the clip does not divide into latents and patches, or the
             library is not installed.
         UnknownNameError: nothing is known about the input of the part's class.
     """
-    inputs = part_inputs(part, clip, tokens, batch)
-    return lightest(part_builder(part), lambda module: count(module.eval(), inputs, Protocol(batch=batch)))
+    inputs = {name: _in(dtype, value) for name, value in part_inputs(part, clip, tokens, batch).items()}
+    how: dict[str, Any] = {"dataflow": True, "saving": False}
+
+    def use(module: nn.Module) -> Result:
+        if dtype is not None:
+            _cast(module, getattr(torch, dtype))
+        return count(module.eval(), inputs, Protocol(batch=batch), **how)
+
+    return lightest(part_builder(part), use)
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> None:
+    """Weights in a dtype, but for those that the class loads in float32 whatever is asked for."""
+    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    for name, parameter in module.named_parameters():
+        if parameter.is_floating_point() and not kept & {*name.split(".")}:
+            parameter.data = parameter.data.to(dtype)
+
+
+def _in(dtype: str | None, value: Any) -> Any:
+    is_floating = isinstance(value, TensorSpec) and value.is_floating
+    return TensorSpec(value.shape, dtype) if dtype is not None and is_floating else value
 
 
 class VAEHalf(nn.Module):

@@ -231,6 +231,14 @@ def test_startup_target(ours, holds):
     assert startup.startup_grid(found).rows[1] == (startup.REFERENCE, "2.000", "1.00")
 
 
+@pytest.mark.parametrize(("ours", "holds"), [([2.6, 2.5, 9.0], True), ([2.7, 2.71, 2.8], False), ("failed: x", False)])
+def test_a_prediction_takes_little_longer_than_a_count(ours, holds):
+    found = {startup.BARE: [0.1], startup.REFERENCE: [1.9], startup.MODEL: [2.0, 2.0], startup.COST: ours}
+    _, target, *_ = startup.startup_targets(found, {})
+    assert startup.COST in target.promise
+    assert target.holds is holds
+
+
 # The command
 
 

@@ -18,6 +18,7 @@ _TITLES = {
     "core": "Nouns and errors",
     "models": "Models",
     "training": "Training",
+    "hardware": "Time, energy and money",
     "symbolic": "Closed forms",
     "analysis": "Readers of a result",
     "output": "Saved reports",

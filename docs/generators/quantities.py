@@ -12,9 +12,13 @@ __all__ = ["quantities_page"]
 _HEAD = """# Quantities
 
 What a cost is made of. A result has these as attributes, and JSON under these names. Tables, csv, pages, closed forms,
-sweeps, diffs and budgets have those that layers show, each under its heading. All are exact integers.
+sweeps, diffs and budgets have those that layers show, each under its heading. Counts are exact integers; time, energy
+and money are those of a result on a device ([cost](../how_to/cost.md)), and sum exactly too.
 [What is counted](../explanation/what_is_counted.md) says what each means.
 """
+
+
+_UNITS = {"B": "bytes", "s": "seconds", "J": "joules"}
 
 
 def quantities_page() -> str:
@@ -25,7 +29,7 @@ def quantities_page() -> str:
             f"`{quantity.name}`",
             quantity.title,
             _made_of(quantity),
-            "bytes" if quantity.unit else "",
+            _UNITS.get(quantity.unit, quantity.unit),
             " and ".join(quantity.grows_with),
             f"`{limits[quantity.name]}`" if quantity.name in limits else "",
         )

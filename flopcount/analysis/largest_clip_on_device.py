@@ -118,7 +118,7 @@ def largest_clips_on(
     """
     spec = ModelSpec(model) if isinstance(model, str) else model
     budget = Allowance.parse(budget) if isinstance(budget, str) else budget
-    setting = Setting.of(on) if isinstance(on, str) else on
+    setting = Setting.named(on) if isinstance(on, str) else on
     if not budget.quantity.pico:
         raise InputError(f"budget {budget.text!r} is no time and no energy", [("fix", "write 33ms, 0.5s or 2J")])
     if budget.quantity.name == "energy" and setting.device.tdp is None:

@@ -124,7 +124,9 @@ _ON = (
     _option("on", str, "DEVICE,...", "Devices as in [cyan]flopcount devices[/]: time, energy and money on them."),
     _parameter("compile", bool, typer.Option("--compile", help="As torch.compile runs it."), False),
     _option("layout", str, "NAME", "nchw, or nhwc for channels last; nchw by default."),
-    _option("price", str, "AMOUNT", "What an hour of the device costs: 2.79 (US dollars) or 2.79EUR."),
+    _option(
+        "price", str, "AMOUNT", "What an hour of the device costs, 2.79 (US dollars) or 2.79EUR; else a dated price."
+    ),
     _option("prices", str, "FILE", "A price file with the columns of the SkyPilot catalogue."),
     _option("region", str, "NAME", "Where the price holds, as the price file names it."),
     _option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
@@ -170,10 +172,16 @@ class ModelOptions:
         """The spec of one model under these options, with its own clip where it has one.
 
         Raises:
+            InputError: the name is that of a saved report.
             UnknownNameError: no such network.
         """
         from ..models import require_known
 
+        if name.endswith(".json"):
+            raise InputError(
+                f"{name} is a saved report, which does not have the shapes of the model's operators",
+                [("fix", "name the model that it is of; `flopcount diff` compares saved reports")],
+            )
         require_known(name)
         return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
 
@@ -193,7 +201,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
     NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
-    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: tuple[Setting, ...]`
+    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: Settings`
     becomes --on, --compile, --layout, --price, --prices, --region and --utilisation; --dtype then takes precisions to
     run in too, of which float32 is counted. What was typed is parsed before the command runs, and it gets these nouns.
     """

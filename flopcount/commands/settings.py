@@ -10,10 +10,11 @@ from ..core.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from ..hardware.setting import Setting
 
-__all__ = ["PRECISION_NAMES", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
+    Settings: TypeAlias = tuple[Setting, ...]
+else:
+    Settings = tuple  # commands are read for their options while nothing of a device is loaded
 
-Settings: TypeAlias = "tuple[Setting, ...]"
-"""The type of a command's parameter `settings`; a text, so that --help does not load what estimates times."""
+__all__ = ["PRECISION_NAMES", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
 
 PRECISION_NAMES = ("fp32", "tf32", "amp", "amp_bf16", "bf16", "fp16", "fp8", "int8", "w4a16")
 """Names of `hardware.precision`, so that --help does not load it; a test compares them."""
@@ -59,7 +60,7 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
     Raises:
         InputError, UnknownNameError: a device, dtype, layout or price is wrong or missing; or an option lacks another.
     """
-    given = {name: value for name, value in values.items() if value not in (None, False)}
+    given = {name: value for name, value in values.items() if value is not None and value is not False}
     if "on" not in given:
         for name in given:
             raise InputError(f"--{name} needs a device", [("fix", f"add --on rtx-4090, or leave --{name} out")])
@@ -78,6 +79,7 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
 
 def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> tuple[Setting, ...]:
     from ..facts.prices import read_prices
+    from ..hardware.constants import choose
     from ..hardware.device_price import device_price
     from ..hardware.money import parse_price
     from ..hardware.named_device import device_named
@@ -94,7 +96,9 @@ def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> 
         price = typed or device_price(device, among, region)
         how = {"price": price, "utilisation": given.get("utilisation", 1.0)}
         setting = Setting.of(name, dtype, given.get("compile", False), given.get("layout") or "nchw", **how)
-        setting.conditions().require_peaks()  # of float32, which is counted unless the model has another dtype
+        conditions = setting.conditions()  # of float32, which is counted unless the model has another dtype
+        conditions.require_peaks()
+        choose(conditions, setting.table)  # a calibration may be of another mode
         settings[device.name] = setting
     return tuple(settings.values())
 

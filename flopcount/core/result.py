@@ -238,7 +238,10 @@ class Result(Totals):
 
 @dataclass(frozen=True, slots=True)
 class SavedReport(Totals):
-    """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators."""
+    """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators.
+
+    Of a report that was priced on one device the layers have their time, energy and money, and `pricing` says on which.
+    """
 
     model: str
     input: ResultInput

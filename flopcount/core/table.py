@@ -8,7 +8,7 @@ from typing import Any
 
 from .units import si
 
-__all__ = ["Column", "Formula", "Measured", "Table", "render_with"]
+__all__ = ["Column", "Formula", "Measured", "Table", "frame_with", "render_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,10 @@ class Table:
         """Exact integers, no notes."""
         return self._render("csv")
 
+    def to_pandas(self) -> Any:
+        """A DataFrame, one row per row; notes and title are in its `attrs`."""
+        return _framers[-1](self)
+
     def _render(self, form: str) -> str:
         return _renderers[-1](self, form)
 
@@ -91,3 +95,11 @@ _renderers: list[Callable[[Table, str], str]] = []
 def render_with(renderer: Callable[[Table, str], str]) -> None:
     """Set the function that turns a table into text of a named format; the room of formats calls this when loaded."""
     _renderers.append(renderer)
+
+
+_framers: list[Callable[[Table], Any]] = []
+
+
+def frame_with(framer: Callable[[Table], Any]) -> None:
+    """Set the function that turns a table into a DataFrame; the room of formats calls this when loaded."""
+    _framers.append(framer)

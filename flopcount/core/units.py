@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["decimals", "exact", "ordinal", "percent", "seconds", "si", "signed", "times"]
+__all__ = [
+    *("decimals", "duration", "exact", "joules", "money", "ordinal", "percent", "seconds", "si", "signed", "times"),
+]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _FRACTIONS = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
@@ -79,3 +81,25 @@ def seconds(value: float) -> str:
 def times(sizes: tuple[int, ...]) -> str:
     """Sizes as people write them: 16×112×112."""
     return "×".join(str(size) for size in sizes)
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_LONG = 2  # of a unit, until which the smaller one is used
+
+
+def duration(value: float) -> str:
+    """Seconds as people say them: "3.22 ms", "12.5 s", "53.6 min", "31.4 h", "12.0 days"."""
+    for size, name in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):
+        if value >= _LONG * size:
+            return f"{_significant(value / size, _WIDTH)} {name}"
+    return si(float(value), "s")
+
+
+def joules(value: float) -> str:
+    """Joules, or watt-hours from one up: "1.19 J", "330 Wh", "1.2 MWh"."""
+    return si(value / _HOUR, "Wh") if value >= _HOUR else si(float(value), "J")
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount of a currency: "0.447 EUR", "1,234 USD"; a very small one as 4.5e-07."""
+    return f"{amount:,.0f} {currency}" if amount >= 10**_WIDTH else f"{amount:.3g} {currency}"

@@ -8,10 +8,12 @@ from .amount import Amount
 from .result import Result, UncostedRow
 from .units import decimals, si, times
 
-__all__ = ["ASSUMED", "assumed_lines", "cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
+__all__ = ["ASSUMED", "PRICE", "assumed_lines", "cost_text", "missing_lines", "sentence", "title", "uncosted_lines"]
 
 ASSUMED = "assumed: "
 """How a note begins that names what a count had to assume."""
+PRICE = "price: "
+"""How a note begins that says what price an amount of money is made of."""
 
 
 def title(result: Result) -> str:

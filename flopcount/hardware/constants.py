@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..facts.attention_rates import chip_of, sustained_attention
 from .conditions import Conditions
 from .time_model import CONSTANTS, Constants
 
@@ -86,12 +87,33 @@ class Pooled:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """A factor on the arithmetic of linear layers and attention, from published times of whole networks on a chip.
+
+    Arguments:
+        chip: the chip's device, as `facts.attention_rates.chip_of` has it.
+        factor: measured over predicted.
+        rows: published times.
+        models: distinct networks in them.
+        low: tenth percentile of the logarithm of measured over predicted, of networks that are left out.
+        high: the ninetieth.
+    """
+
+    chip: str
+    factor: float
+    rows: int
+    models: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """All that was fitted.
 
     `roofline` is the one constant on the datasheet, `transfers` how much wider (in logarithms) a range is if constants
     of another dtype, layout or mode stand in, and `widened` by family (lower, upper) how far a family that the fit
-    knows little of may be off.
+    knows little of may be off. `scales` are of chips that whole networks were published on.
     """
 
     sets: tuple[ConstantSet, ...]
@@ -99,6 +121,7 @@ class Table:
     roofline: Pooled
     transfers: Mapping[str, float] = field(hash=False)
     widened: Mapping[str, tuple[float, float]] = field(hash=False)
+    scales: tuple[Scale, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +160,7 @@ def table_of(data: Mapping[str, Any]) -> Table:
         _pooled(data["roofline"]),
         data["transfers"],
         {family: (low, high) for family, (low, high) in data["widened"].items()},
+        tuple(Scale(**row) for row in data["scales"]),
     )
 
 
@@ -214,12 +238,35 @@ def _of_others(conditions: Conditions, table: Table) -> Choice:
 
     weight = {"training": 8, "mode": 4, "precision": 0, "layout": 1}
     row = min(alike, key=lambda row: sum(weight[what] for what in away(row)))
-    constants = _at_sustained(row.constants, conditions.device.sustained)
+    constants = _at_sustained(row.constants, conditions)
+    scale = _scale(conditions, table)
     words = f"zero-shot: constants of {_list(row.devices)} as fractions of the datasheet"
     if away(row):
         words += f"; {' and '.join(away(row))} not measured on any, so the range is wider"
     low, high = _wider(row.errors, sum(table.transfers[name] ** 2 for name in away(row)) ** 0.5)
+    if scale is not None:
+        constants = _scaled(constants, scale.factor)
+        words += (
+            f"; linear layers and attention times {scale.factor:.2f}, as {scale.rows} published times of "
+            f"{scale.models} network{'s' * (scale.models > 1)} on this chip say"
+        )
+        low, high = min(low, scale.low), max(high, scale.high)
     return Choice(constants, Basis.ZERO_SHOT, words, low, high, table.widened)
+
+
+_SCALED = ("compute: linear", "compute: attention", "compute: matmul")
+
+
+def _scale(conditions: Conditions, table: Table) -> Scale | None:
+    """What published times say of this chip: they are of inference in half precision."""
+    if conditions.training or conditions.precision.name not in _HALVES:
+        return None
+    chip = chip_of(conditions.device)
+    return next((scale for scale in table.scales if scale.chip == chip), None)
+
+
+def _scaled(constants: Constants, factor: float) -> Constants:
+    return Constants(tuple(value * factor if name in _SCALED else value for name, value in constants.named().items()))
 
 
 def _like_measured(conditions: Conditions) -> bool:
@@ -232,16 +279,16 @@ def _list(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _at_sustained(constants: Constants, sustained: float | None) -> Constants:
-    """Arithmetic at the part of its peak that the device was measured to sustain."""
-    if sustained is None:
-        return constants
-    return Constants(
-        tuple(
-            value / sustained if name.startswith("compute:") else value
-            for name, value in zip(CONSTANTS, constants.values, strict=True)
-        )
-    )
+def _at_sustained(constants: Constants, conditions: Conditions) -> Constants:
+    """Arithmetic at the part of its peak that the device was measured to sustain, and attention at its own."""
+    sustained = conditions.device.sustained or 1.0
+    attention = sustained_attention(conditions.device)
+    named = {
+        name: value / sustained if name.startswith("compute:") else value for name, value in constants.named().items()
+    }
+    if attention is not None and conditions.precision.attention in ("fp16", "bf16"):
+        named["compute: attention"] = 1 / attention
+    return Constants(tuple(named.values()))
 
 
 def _wider(errors: Errors, by: float) -> tuple[float, float]:

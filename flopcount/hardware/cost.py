@@ -7,7 +7,8 @@ with the time, energy and money of every operator.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,79 +18,57 @@ from ..core.ops import CostedOp, Spending
 from ..core.pricing import Pricing, Times
 from ..core.quantity import PICO
 from ..core.result import Result
+from ..core.table import Table
 from ..facts.prices import Price
 from .conditions import Conditions
-from .constants import Basis, Choice, choose
-from .energy import Energy, energy_of, mid_energy
+from .constants import Choice, choose
+from .cost_tables import cost_table_by
+from .energy import energy_of, mid_energy
 from .execution import kernels_of
 from .kernels import Family, Kernel
-from .money import Money, money_of
+from .money import money_of
+from .prediction import LIMITS, KindTime, Prediction
+from .pricing import pricing_of
 from .time_model import Kernels, bound_of, parts_of
 
-__all__ = ["Cost", "KindTime", "cost_on"]
-
-_LIMITS = ("compute", "bytes", "launch")
+__all__ = ["Cost", "cost_on"]
 
 
-@dataclass(frozen=True, slots=True)
-class KindTime:
-    """What the kernels of one family take: MACs, bytes moved, seconds, kernels, and what limits them."""
+class Cost(Prediction):
+    """What a result costs on a device, with its tables; see `Prediction` for its numbers."""
 
-    kind: str
-    macs: int
-    nbytes: int
-    seconds: float
-    kernels: int
-    limit: str
+    def table(self, by: str = "module", depth: int = 2) -> Table:
+        """The table by module (down to `depth`, -1: all), kind of kernel or operator; rows sum to the total.
 
+        Raises:
+            UnknownNameError: no such table.
+        """
+        return cost_table_by(self, by, depth)
 
-@dataclass(frozen=True)
-class Cost:
-    """What a result costs on a device, per forward pass of the input as counted (of a training result: per step).
+    def to_pandas(self, by: str = "module", depth: int = -1) -> Any:
+        """The table as a DataFrame: seconds, joules, and names as in the JSON."""
+        return self.table(by, depth).to_pandas()
 
-    Arguments:
-        conditions: the device, and how the network runs on it.
-        bound: seconds that the datasheet allows at least, if all but contractions is fused away.
-        estimate: seconds to expect; never below the bound.
-        low: the tenth percentile of what networks of unseen families took, given such an estimate.
-        high: the ninetieth.
-        basis: what the estimate rests on.
-        basis_words: the same in words, with the rows that it was fitted on.
-        energy: joules of the device alone, or None where its power limit is unknown.
-        money: the amount, or None without a price.
-        widened: kinds of kernel that the fit knows little of, which make the range wider.
-        by_kind: seconds by family of kernel, the longest first.
-        result: the result, priced: its operators have their time, energy and money.
-    """
+    def to_markdown(self, by: str = "module", depth: int = 2) -> str:
+        """The table in GitHub's markdown."""
+        return self.table(by, depth).to_markdown()
 
-    conditions: Conditions
-    bound: float
-    estimate: float
-    low: float
-    high: float
-    basis: Basis
-    basis_words: str
-    energy: Energy | None
-    money: Money | None
-    widened: tuple[str, ...]
-    by_kind: tuple[KindTime, ...]
-    result: Result = field(repr=False)
+    def to_latex(self, by: str = "module", depth: int = 2) -> str:
+        """The table for a paper (booktabs)."""
+        return self.table(by, depth).to_latex()
 
-    @property
-    def times(self) -> Times:
-        """Bound, estimate and range together."""
-        return Times(self.bound, self.estimate, self.low, self.high)
+    def to_csv(self, by: str = "module", depth: int = -1) -> str:
+        """The table in exact numbers."""
+        return self.table(by, depth).to_csv()
 
-    @property
-    def batch(self) -> int | None:
-        """Samples in one pass."""
-        return self.result.input.batch
+    def __str__(self) -> str:
+        return str(self.table())
 
-    @property
-    def utilisation(self) -> float:
-        """Model FLOPs of contractions per second, over the peak of the datasheet (MFU)."""
-        peak = self.conditions.device.peak(self.conditions.precision.contraction)
-        return 2 * self.result.macs / self.estimate / peak if peak and self.estimate else 0.0
+    def __repr__(self) -> str:
+        return f"<Cost of {self.result.model} on {self.conditions}: {self.range_text}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def cost_on(
@@ -131,7 +110,8 @@ def cost_on(
     estimate = max(sum(spent.time for spent in spending) / PICO, bound)
     low, high, widened = _range(choice, kernels, seconds)
     times = Times(bound, estimate, max(bound, min(estimate * low, estimate)), estimate * max(high, 1.0))
-    pricing = _pricing(conditions, times, choice, widened, price, utilisation)
+    money = money_of(estimate, price, utilisation) if price is not None else None
+    pricing = pricing_of(str(conditions), times, choice.words, widened, money)
     return Cost(
         conditions,
         times.bound,
@@ -141,10 +121,12 @@ def cost_on(
         choice.basis,
         choice.words,
         energy_of(estimate, min(float(np.sum(launch)), estimate), conditions.device),
-        money_of(estimate, price, utilisation) if price is not None else None,
+        money,
         widened,
         tuple(_by_kind(kernels, seconds, parts)),
         _priced(result, ops, spending, pricing, stepwise=step is not None),
+        float(np.sum(np.hypot(columns.compute, columns.traffic))),
+        tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True)),
     )
 
 
@@ -192,7 +174,7 @@ def _spending(
                 round(time[at] * PICO),
                 None if joules is None else round(joules * PICO),
                 None if price is None else round(money_of(float(time[at]), price, utilisation).amount * PICO),
-                _LIMITS[limits[at]],
+                LIMITS[limits[at]],
             )
         )
     if any(spent.energy is None for spent in spending if spent.time):
@@ -214,7 +196,7 @@ def _by_kind(kernels: Sequence[Kernel], seconds: np.ndarray, parts: np.ndarray) 
             round(sum(kernels[at].nbytes for at in places)),
             float(sum(seconds[at] for at in places)),
             round(sum(kernels[at].launches for at in places)),
-            _LIMITS[int(np.argmax(parts[:, places].sum(axis=1)))],
+            LIMITS[int(np.argmax(parts[:, places].sum(axis=1)))],
         )
         for family, places in rows.items()
     ]
@@ -235,24 +217,6 @@ def _priced(
     else:
         spent = _by_module(result.ops, ops, spending)
     return replace(result, ops=spent, pricing=pricing)
-
-
-def _pricing(
-    conditions: Conditions,
-    times: Times,
-    choice: Choice,
-    widened: Sequence[str],
-    price: Price | None,
-    utilisation: float,
-) -> Pricing:
-    """The conditions, what the times rest on, and the price with its source, without which money says nothing."""
-    notes = [f"basis of the time: {choice.words}"]
-    if widened:
-        notes.append(f"the range is wider, since the fit knows little of {', '.join(widened)}")
-    if price is None:
-        return Pricing(str(conditions), "", tuple(notes), times)
-    share = "" if utilisation == 1 else f", in use {utilisation:.0%} of the paid hours"
-    return Pricing(str(conditions), price.currency, (*notes, f"price: {price}{share}"), times)
 
 
 def _by_module(
@@ -276,7 +240,7 @@ def _by_module(
 
 def _sum(spending: Sequence[Spending]) -> Spending:
     limits: Mapping[str, int] = {
-        limit: sum(spent.time for spent in spending if spent.limit == limit) for limit in _LIMITS
+        limit: sum(spent.time for spent in spending if spent.limit == limit) for limit in LIMITS
     }
     energies, amounts = [spent.energy for spent in spending], [spent.money for spent in spending]
     return Spending(

@@ -89,7 +89,7 @@ _BY_KIND = {
     Kind.RECURRENT: Family.RECURRENT,
     Kind.SOFTMAX: Family.SOFTMAX,
     Kind.POOL: Family.POOL,
-    Kind.INTERPOLATE: Family.POOL,
+    Kind.INTERPOLATE: Family.COPY,
     Kind.ACTIVATION: Family.ELEMENTWISE,
     Kind.ELEMENTWISE: Family.ELEMENTWISE,
     Kind.REDUCE: Family.ELEMENTWISE,
@@ -188,7 +188,8 @@ def _moved(
     for access, spec in zip(data.writes, shapes, strict=True):
         storage = storages[access.storage]
         if access.storage not in widths:
-            widths[access.storage] = made if is_resized(storage.dtype) else width_of(storage, precision)
+            resized = is_resized(storage.dtype) and not precision.as_counted
+            widths[access.storage] = made if resized else width_of(storage, precision)
         writes.append((access.storage, _numbers(access, storage, spec), widths[access.storage]))
     passes = _passes(costed)
     if passes:

@@ -7,7 +7,7 @@ cast, where, and how often. Integers, masks and float64 stay as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..core.dataflow import Role, Storage
@@ -41,6 +41,7 @@ class Precision:
         weight: bytes of a number of a parameter, as the kernel of a contraction reads it from memory.
         autocast: whether parameters are in float32 and autocast casts.
         quantized: bytes of a number of the weights of linear layers, where they are narrower than the others.
+        as_counted: whether the count itself is in this dtype, so that every tensor is as wide as it was counted.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Precision:
     width: float
     autocast: bool = False
     quantized: float | None = None
+    as_counted: bool = False
 
 
 PRECISIONS: dict[str, Precision] = {
@@ -81,7 +83,8 @@ def precision_of(name: str | None, dtype: str = "float32") -> Precision:
     name = "fp32" if name == "float32" else name
     if name not in PRECISIONS:
         raise UnknownNameError("dtype", name, PRECISIONS, f"choose {', '.join(PRECISIONS)}")
-    return PRECISIONS[name]
+    precision = PRECISIONS[name]
+    return replace(precision, as_counted=True) if _OF_DTYPE.get(dtype) == name else precision
 
 
 _LOWER = (Kind.CONV, Kind.LINEAR, Kind.MATMUL, Kind.ATTENTION, Kind.RECURRENT)
@@ -108,7 +111,7 @@ _RESIZED = ("float32", "float16", "bfloat16")
 
 def width_of(storage: Storage, precision: Precision) -> float:
     """Bytes of a number that exists before the forward pass: a parameter, a buffer or an input."""
-    if storage.dtype not in _RESIZED:
+    if storage.dtype not in _RESIZED or precision.as_counted:
         return TensorSpec((1,), storage.dtype).itemsize
     return 4 if precision.autocast else precision.width
 

@@ -10,6 +10,8 @@ from ..facts.prices import Price
 from .conditions import Conditions
 from .constants import Table, choose, constants_table
 from .cost import Cost, cost_on
+from .device_price import device_price
+from .money import parse_price
 from .named_device import device_named
 
 __all__ = ["Setting"]
@@ -52,6 +54,27 @@ class Setting:
         if dtype is not None:
             conditions.require_peaks()
         return setting
+
+    @classmethod
+    def named(
+        cls,
+        on: str,
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        *,
+        price: float | str | Price | None = None,
+        utilisation: float = 1.0,
+    ) -> Setting:
+        """As `of`, with a price as a caller gives it; by default the package's own dated price of the device, if any.
+
+        Raises:
+            InputError, UnknownNameError: as `of`; or the price is none.
+        """
+        given = device_price(device_named(on)[0]) if price is None else price
+        if given is not None and not isinstance(given, Price):
+            given = parse_price(str(given))
+        return cls.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
 
     def conditions(self, counted: str = "float32", *, training: bool = False) -> Conditions:
         """The conditions for a count in this dtype."""

@@ -30,7 +30,7 @@ def step_cost(training: Training, followed: Result, setting: Setting) -> Cost:
     ops = (*cost(trace.ops), *optimizer)
     shown = training.step
     conditions = setting.conditions(shown.input.dtype, training=True)
-    return cost_on(
+    predicted = cost_on(
         replace(shown, dataflow=None),
         conditions,
         price=setting.price,
@@ -38,3 +38,6 @@ def step_cost(training: Training, followed: Result, setting: Setting) -> Cost:
         step=(ops, trace.dataflow),
         choice=choose(conditions, setting.table),
     )
+    if training.epochs is None or training.samples is None:
+        return predicted
+    return replace(predicted, planned=(training.epochs, training.samples))

@@ -6,10 +6,11 @@ None of these files adds anything up: a table has every number already.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from ..core.errors import UnknownNameError
 from ..core.registries import FORMATS
-from ..core.table import Table, render_with
+from ..core.table import Table, frame_with, render_with
 from .format import Format
 
 __all__ = ["FORMATS", "command_formats", "find_format", "render"]
@@ -41,4 +42,9 @@ def render(table: Table, form: str) -> str:
     return find_format(form).write(table)
 
 
+def _frame(table: Table) -> Any:
+    return import_module(".frame", __name__).to_frame(table)  # here, since pandas takes long to load
+
+
 render_with(render)
+frame_with(_frame)

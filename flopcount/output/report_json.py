@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..analysis.receptive_field import Fields
 from ..core.amount import Amount
 from ..core.ops import Phase
-from ..core.pricing import Pricing
 from ..core.quantity import TABLE, Quantity
 from ..core.result import CONVENTION, ModuleRow, Result
+from ..hardware.prediction import Prediction
 from ..training.step import Step
+from .cost_json import cost_data
 
 __all__ = ["SCHEMA", "amount_data", "phase_key", "report_data", "saved_quantities", "to_json"]
 
 SCHEMA = "flopcount/1"
 
 
-def to_json(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> str:
-    """The result as one JSON object, with its training step and its receptive fields where there are any."""
-    return json.dumps(report_data(result, training=training, fields=fields), indent=2, ensure_ascii=False)
+def to_json(
+    result: Result, *, training: Step | None = None, fields: Fields | None = None, costs: Sequence[Prediction] = ()
+) -> str:
+    """The result as one JSON object, with its training step, receptive fields and costs where there are any."""
+    data = report_data(result, training=training, fields=fields, costs=costs)
+    return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def report_data(result: Result, *, training: Step | None = None, fields: Fields | None = None) -> dict[str, Any]:
-    """The same in plain types, keys as in the schema flopcount/1."""
+def report_data(
+    result: Result, *, training: Step | None = None, fields: Fields | None = None, costs: Sequence[Prediction] = ()
+) -> dict[str, Any]:
+    """The same in plain types, keys as in the schema flopcount/1.
+
+    Of one cost on a device the layers of a forward pass have their time, energy and money; of several each has its own.
+    """
+    if len(costs) == 1 and training is None:
+        result = costs[0].result
     input = result.input
     step = {"training": _training(training)} if training else {}
+    on_devices = {"cost": [cost_data(cost) for cost in costs]} if costs else {}
     return {
         "schema": SCHEMA,
         "model": result.model,
@@ -69,16 +80,9 @@ def report_data(result: Result, *, training: Step | None = None, fields: Fields 
         ],
         "engine": result.engine,
         "versions": result.versions,
-        **({} if result.pricing is None else {"pricing": _pricing(result.pricing)}),
         **step,
+        **on_devices,
     }
-
-
-def _pricing(pricing: Pricing) -> dict[str, Any]:
-    """What the times of the report are those of; no currency where it has no money."""
-    currency = {"currency": pricing.currency} if pricing.currency else {}
-    times = {} if pricing.times is None else {f"{name}_s": seconds for name, seconds in asdict(pricing.times).items()}
-    return {"conditions": pricing.conditions, **currency, **times, "notes": list(pricing.notes)}
 
 
 def _training(training: Step) -> dict[str, Any]:

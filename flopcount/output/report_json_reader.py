@@ -18,6 +18,8 @@ from ..core.pricing import Pricing, Times
 from ..core.protocol import Clip, Views
 from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
+from ..hardware.money import Money
+from ..hardware.pricing import pricing_of
 from .report_json import SCHEMA
 
 __all__ = ["read_report"]
@@ -140,7 +142,7 @@ def _report(data: _Node) -> SavedReport:
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
         assumed=data.lines("assumed"),
-        pricing=_pricing(data["pricing"]) if "pricing" in data.object() else None,
+        pricing=_pricing(data),
     )
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
@@ -151,12 +153,21 @@ def _report(data: _Node) -> SavedReport:
     return report
 
 
-def _pricing(data: _Node) -> Pricing:
-    currency = data["currency"].text() if "currency" in data.object() else ""
-    names = [entry.name for entry in fields(Times)]
-    there = f"{names[0]}_s" in data.object()
-    times = Times(**{name: data[f"{name}_s"].number() for name in names}) if there else None
-    return Pricing(data["conditions"].text(), currency, data.lines("notes"), times)
+def _pricing(data: _Node) -> Pricing | None:
+    """Of the one device that the layers are priced on: conditions, range, basis and price."""
+    costs = list(data["cost"].items()) if "cost" in data.object() else []
+    if len(costs) != 1 or costs[0]["per"].text() != "forward pass":
+        return None
+    (cost,) = costs
+    times = Times(*(cost[f"{entry.name}_s"].number() for entry in fields(Times)))
+    money = None if cost["money"].value is None else _money(cost["money"])
+    return pricing_of(cost["conditions"].text(), times, cost["basis_words"].text(), cost.lines("widened"), money)
+
+
+def _money(data: _Node) -> Money:
+    region, date = (None if data[key].value is None else data[key].text() for key in ("region", "date"))
+    currency, source, note = (data[key].text() for key in ("currency", "source", "note"))
+    return Money(data["amount"].number(), currency, data["per_hour"].number(), region, date, source, note)
 
 
 def _input(data: _Node) -> ResultInput:

@@ -27,6 +27,7 @@ _SHORTEST_PATH = 14
 _NARROWEST_BAR, _WIDEST_BAR = 4, 16
 _NARROWEST_PROSE = 30
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+_LOUD = {"UNCOSTED": "bold red", "EXCEEDED": "bold red", "most ": "bold"}  # how a note begins that must not be missed
 _STYLES = {"strong": "bold", "quiet": "dim"}
 
 # A rule under the headings and one above the totals; the box itself puts one blank between columns
@@ -157,5 +158,5 @@ def _bar(share: tuple[int, int], width: int) -> str:
 
 def _note(note: str) -> Text:
     label, colon, rest = note.partition(": ")
-    style = "bold red" if label.startswith(("UNCOSTED", "EXCEEDED")) else "dim"
+    style = next((style for start, style in _LOUD.items() if label.startswith(start)), "dim")
     return Text.assemble((label + colon, style), rest, overflow="fold")

@@ -122,14 +122,10 @@ def _setting(dtype: str | None, device: Mapping[str, Any]) -> tuple[str | None, 
             if given is not None:
                 raise InputError(f"{key} needs a device", [("fix", 'add on = "t4", or leave it out')])
         return dtype, None
-    from ..hardware.device_price import device_price  # here, since most budgets name no device
-    from ..hardware.money import parse_price
-    from ..hardware.named_device import device_named
-    from ..hardware.precision import PRECISIONS
+    from ..hardware.precision import PRECISIONS  # here, since most budgets name no device
     from ..hardware.setting import Setting
 
-    paid = device_price(device_named(on)[0]) if price is None else parse_price(str(price))
-    setting = Setting.of(on, dtype, bool(device["compile"]), device["layout"] or "nchw", price=paid)
+    setting = Setting.named(on, dtype, bool(device["compile"]), device["layout"] or "nchw", price=price)
     setting.conditions().require_peaks()
     return None if dtype in PRECISIONS else dtype, setting
 

@@ -198,7 +198,7 @@ def compare(
     for name in names:
         if name not in CARDS:
             raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
-    timing = None if on is None else _Timing(Setting.of(on) if isinstance(on, str) else on)
+    timing = None if on is None else _Timing(Setting.named(on) if isinstance(on, str) else on)
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
     accuracies = _accuracies(dataset)

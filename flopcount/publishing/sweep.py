@@ -95,5 +95,5 @@ def sweep(
     Raises:
         InputError: the grid is empty, or neither names with values nor configurations; or no such device.
     """
-    setting = Setting.of(on) if isinstance(on, str) else on
+    setting = Setting.named(on) if isinstance(on, str) else on
     return Sweep(sweep_rows(build, grid, on=setting, executor=executor, chunk=chunk, progress=progress).rows)

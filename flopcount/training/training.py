@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from torch import nn
+
 from ..core.ops import CostedOp, Op, Phase, Signature, Workload
 from ..core.result import Result
 from ..core.table import Table
+from ..models import recipe_of
 from ..rules.costing import cost
+from ..tracing.arguments import Input, arguments_of
 from ..tracing.phases import PhaseNote
-from ..tracing.training import TrainingTrace, trace_optimizer
+from ..tracing.training import TrainingTrace, trace_optimizer, trace_training
 from .plan import Plan
 from .step import OPTIMIZER, PhasedOp, Step
 from .tables import by_kind, by_module, by_operator
 
-__all__ = ["Training", "training_of"]
+__all__ = ["Training", "count_training", "training_of"]
 
 
 class Training(Step):
@@ -38,6 +42,15 @@ class Training(Step):
 
     def _repr_html_(self) -> str:
         return self.by_module()._repr_html_()
+
+
+def count_training(result: Result, module: nn.Module, input: Input, engine: str, plan: Plan) -> Training:
+    """The training step of a module in training mode, on the input of its counted forward pass."""
+    args, kwargs = arguments_of(input, module)
+    recipe = recipe_of(module)
+    streams = recipe.streams if recipe and plan.loss is None else ()
+    step = trace_training(module, args, kwargs, streams=streams, loss=plan.loss, engine=engine)
+    return training_of(result, step, plan, streams)
 
 
 def training_of(result: Result, trace: TrainingTrace, plan: Plan, streams: tuple[str, ...] = ()) -> Training:

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from flopcount import InputError, TensorSpec, count_model
 from flopcount.cli import app
+from flopcount.commands.settings import PRECISION_NAMES
 
 OPTIONS = ("--clip", "--batch", "--dtype", "--input", "--num-classes", "--set")
-TAKE_NO_MODEL = {"clip", "survey", "list", "rules"}
+TAKE_NO_MODEL = {"clip", "survey", "list", "rules", "devices"}
 ALL = {name: command.params for name, command in typer.main.get_command(app).commands.items()}
 COMMANDS = sorted(set(ALL) - TAKE_NO_MODEL)
 MOSTLY_SLOW = [pytest.param(name, marks=[] if name in ("model", "diff") else pytest.mark.slow) for name in COMMANDS]
@@ -80,6 +81,7 @@ ready = nn.Conv3d(3, 4, 1)
 
 LINES = {
     "model": "model nets.py:Whole",
+    "cost": "cost nets.py:Whole --on rtx-4090 --format csv",
     "explain": "explain nets.py:Whole net",
     "check": "check nets.py:Whole --against torch",
     "fit": "fit nets.py:Whole --budget 60kMACs --frames 2,4 --size 6,8,16 --format csv",
@@ -128,8 +130,11 @@ def test_the_options_are_the_same_and_in_the_help(run, command):
     for option in OPTIONS:
         assert f"{option} " in text
     first = {param.opts[0]: param for param in ALL["model"]}
+    runs_on_a_device = any(param.opts[0] == "--on" for param in ALL[command])
     for param in ALL[command]:
-        if param.opts[0] in OPTIONS:
+        if param.opts[0] == "--dtype" and runs_on_a_device:  # takes precisions too
+            assert all(name in param.help for name in (*PRECISION_NAMES, "float32", "float16", "bfloat16"))
+        elif param.opts[0] in OPTIONS:
             assert (param.help, param.metavar) == (first[param.opts[0]].help, first[param.opts[0]].metavar)
 
 

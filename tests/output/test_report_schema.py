@@ -18,6 +18,9 @@ COMMANDS = [
     "model toy_3d_cnn --receptive-field",
     "model toy_3d_cnn --train --optimizer adamw --epochs 2 --samples 10 --freeze conv1",
     "model toy_3d_cnn --batch 2 --views 10x3 --stride 2",
+    "cost toy_3d_cnn --on l4 --batch 2 --views 10x3 --fps 25",
+    "cost toy_3d_cnn --on a100-80gb-sxm,l4 --dtype amp --compile",
+    "cost toy_3d_cnn --on rtx-3090 --dtype amp --train --epochs 2 --samples 10",
 ]
 
 

@@ -136,8 +136,8 @@ def test_a_budget_counts_once(monkeypatch):
 
 
 def test_an_operator_without_a_rule_takes_no_zero_time(folder):
-    (folder / "nets.py").write_text(ODD)
-    odd = ModelSpec.of("nets.py:Odd", inputs=["1x8"])
+    (folder / "odd_net.py").write_text(ODD)
+    odd = ModelSpec.of("odd_net.py:Odd", inputs=["1x8"])
     found = verdict({"max-ms": PICO}, model=odd)
     assert not found.holds
     assert str(found) == "unknown: uncosted operators"

@@ -45,7 +45,7 @@ ROWS = (
     timed("good", 50, 80.0, 30.0),
     replace(made_up("unknown", 20 * 10**9, 75.0), untimed="its time is not known"),
 )
-COMPARISON = Comparison("kinetics400", ROWS, (), "t4, fp32, eager, nchw", ("basis of the time: none",))
+COMPARISON = Comparison("kinetics400", ROWS, (), "t4, fp32, eager, nchw", ("basis: none",))
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def _close():
 
 @pytest.fixture(scope="module")
 def real():
-    return compare(["x3d_xs", "i3d"], on=Setting.of("rtx-4090", "amp"))
+    return compare(["x3d_xs", "i3d"], on=Setting.named("rtx-4090", "amp"))
 
 
 def test_times_are_those_of_all_views_at_the_clip_of_the_accuracy(real):
@@ -72,12 +72,12 @@ def test_times_are_those_of_all_views_at_the_clip_of_the_accuracy(real):
 
 
 def test_a_point_of_ones_own_shares_the_time_of_its_batch(tmp_path, monkeypatch):
-    (tmp_path / "net.py").write_text(OWN)
+    (tmp_path / "own_net.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    words = "compare x3d_xs --point Ours=net.py:Net@70@4x32x32@2x3 --batch 4 --on t4 --format json"
+    words = "compare x3d_xs --point Ours=own_net.py:Net@70@4x32x32@2x3 --batch 4 --on t4 --format json"
     result = CliRunner().invoke(app, words.split(), catch_exceptions=False)
     ours, _ = json.loads(result.stdout)["networks"]
-    whole = count_model("net.py:Net", clip="4x32x32", batch=4).cost("t4")
+    whole = count_model("own_net.py:Net", clip="4x32x32", batch=4).cost("t4")
     assert ours["network"] == "Ours"
     assert ours["time_estimate_s_per_video"] == pytest.approx(whole.estimate * 6 / 4)
 

@@ -221,7 +221,7 @@ def test_the_sliders_move_the_time(opened, cost):
 def test_a_page_says_it_without_its_scripts_and_what_it_rests_on(cost):
     text = page([cost], None, STEM)
     assert "Time on t4, fp32, eager, nchw" in text
-    assert "basis of the time: zero-shot" in text
+    assert "basis: zero-shot" in text
     assert cost.grid.words in text
     assert si(cost.cost.estimate * 30, "s") in text
 
@@ -273,7 +273,7 @@ def test_the_page_in_markdown(cost):
     for name, run in (("one pass", times), ("a video, 10×3 = 30 views", video)):
         cells = " | ".join(si(seconds, "s") for seconds in (run.estimate, run.low, run.high, run.bound))
         assert f"| {name} | {cells} |" in text
-    assert "basis of the time: zero-shot" in text
+    assert "basis: zero-shot" in text
 
 
 def test_the_command(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.quantity import PICO
 from ...core.table import Column, Measured, Table
-from ...core.wording import ASSUMED
+from ...core.wording import ASSUMED, PRICE
 from ..format import Format
 
 __all__ = ["FORMAT", "values"]
@@ -18,14 +18,19 @@ __all__ = ["FORMAT", "values"]
 def _text(table: Table) -> str:
     """One line per row, exact integers, no total and no notes; a share is a fraction of 1.
 
-    What the numbers assume stands beside each of them, in a last column: a file of numbers leaves its notes behind.
+    What the numbers assume, and the price that money is made of, stand beside each of them in last columns: a file of
+    numbers leaves its notes behind.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    assumed = "; ".join(note.removeprefix(ASSUMED) for note in table.notes if note.startswith(ASSUMED))
-    last = [assumed] if assumed else []
-    writer.writerow([*(_heading(column) for column in table.columns), *([ASSUMED.strip(": ")] if assumed else [])])
-    writer.writerows([*values(table.columns, row), *last] for row in table.rows)
+    labels = (ASSUMED, *([PRICE] if any(column.key == "money" for column in table.columns) else []))
+    last = {
+        label.strip(": "): "; ".join(note.removeprefix(label) for note in table.notes if note.startswith(label))
+        for label in labels
+    }
+    last = {heading: text for heading, text in last.items() if text}
+    writer.writerow([*(_heading(column) for column in table.columns), *last])
+    writer.writerows([*values(table.columns, row), *last.values()] for row in table.rows)
     return out.getvalue().rstrip("\n")
 
 
