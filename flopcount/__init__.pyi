@@ -3,6 +3,7 @@ from .analysis.difference import Diff as Diff
 from .analysis.difference import diff as diff
 from .analysis.largest_batch import largest_batch as largest_batch
 from .analysis.largest_clip import largest_clips as largest_clips
+from .analysis.largest_clip_on_device import largest_clips_on as largest_clips_on
 from .analysis.receptive_field import receptive_field as receptive_field
 from .analysis.streaming import streaming as streaming
 from .block import counting as counting
@@ -23,6 +24,7 @@ from .core.result import SavedReport as SavedReport
 from .core.table import Table as Table
 from .crosscheck import check as check
 from .hardware.cost import Cost as Cost
+from .hardware.setting import Setting as Setting
 from .models import create_model as create_model
 from .models import list_models as list_models
 from .models.inflation import inflate as inflate

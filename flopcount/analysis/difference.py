@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from ..core.amount import Amount, summed
-from ..core.quantity import Quantity, of_layers, of_modules, of_operators, quantity_column
+from ..core.pricing import currency_of, pricing_lines, unit_of
+from ..core.quantity import TABLE, Quantity, of_layers, of_modules, of_operators, quantity_column
 from ..core.result import ModuleRow, Result, SavedReport
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
@@ -90,9 +91,16 @@ class Diff:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """The quantities that both reports have of each layer, in column order; an older version saved fewer."""
+        """The quantities that both reports have of each layer, in column order; an older version saved fewer.
+
+        Amounts of money in two currencies have no difference.
+        """
         amounts = [row.own for report in (self.old, self.new) for row in report.modules]
-        return tuple(q for q in (*of_modules(), *of_operators()) if all(amount.knows(q) for amount in amounts))
+        shown = (*of_modules(), *of_operators(self.new.total))
+        return tuple(q for q in shown if all(amount.knows(q) for amount in amounts) and self._compares(q))
+
+    def _compares(self, quantity: Quantity) -> bool:
+        return quantity is not TABLE["money"] or len({currency_of(report) for report in (self.old, self.new)}) == 1
 
     def table(self, depth: int = -1) -> Table:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.
@@ -112,7 +120,10 @@ class Diff:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
             cells.append((label, "", "", "", *_numbers(same, steps)))
         total = ("total", "", "", "", *_numbers(rows, steps))
-        columns = (*_LABELS, *(column for quantity in steps for column in _columns(quantity)))
+        columns = (
+            *_LABELS,
+            *(column for quantity in steps for column in _columns(quantity, unit_of(quantity, self.new))),
+        )
         return Table(self._title, columns, tuple(cells), total, tuple(self._notes(silent)))
 
     @cached_property
@@ -144,10 +155,11 @@ class Diff:
         if silent:
             more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
             yield f"also changed, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
-        for quantity in of_layers():
-            if all(report.total.knows(quantity) for report in (self.old, self.new)):
-                old, new = (report.total[quantity.name] for report in (self.old, self.new))
-                yield f"{quantity.title}: {_step(old, new, quantity.unit)}"
+        for quantity in of_layers(self.new.total):
+            if all(report.total.knows(quantity) for report in (self.old, self.new)) and self._compares(quantity):
+                old, new = (quantity.exact(report.total[quantity.name]) for report in (self.old, self.new))
+                yield f"{quantity.title}: {_step(old, new, unit_of(quantity, self.new))}"
+        yield from pricing_lines({"old": self.old, "new": self.new})
         if self.old.views != self.new.views:
             yield f"views: {self.old.views} → {self.new.views}; the table shows one view"
         for name in sorted({*self.old.versions, *self.new.versions}):
@@ -174,13 +186,13 @@ _LABELS = (
 )
 
 
-def _columns(quantity: Quantity) -> Iterator[Column]:
+def _columns(quantity: Quantity, unit: str) -> Iterator[Column]:
     """Old, new and the difference of a stepwise quantity, else the difference alone."""
-    column = replace(quantity_column(quantity), key="", tone="")
+    column = replace(quantity_column(quantity), key="", tone="", unit=unit)
     if quantity.stepwise:
         for age in ("old", "new"):
             yield replace(column, name=f"{age} {column.name}", drop=min(quantity.drop, 1))
-    drop = 5 if quantity.stepwise else 2
+    drop = 5 if quantity.stepwise else quantity.drop if quantity.pico else 2
     yield replace(column, name=f"Δ {column.name}", kind="delta", drop=drop if quantity.drop else 0)
 
 
@@ -281,7 +293,7 @@ def _titled(report: Counted) -> str:
     return f"{report.model} on {', '.join(times(shape) for shape in report.input.shapes)}"
 
 
-def _step(old: int, new: int, unit: str) -> str:
+def _step(old: float, new: float, unit: str) -> str:
     if old == new:
         return f"{si(old, unit)}, the same"
     relative = f", {100 * (new - old) / old:+.1f}%".replace("-", "−") if old else ""

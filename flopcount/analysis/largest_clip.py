@@ -10,6 +10,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.protocol import Views
+from ..core.quantity import TABLE, Quantity
+from ..core.spending import parse_spending, quantity_of_unit
 from ..core.table import Column, Table
 from ..core.units import si, times
 from ..core.wording import assumed_lines
@@ -26,18 +28,34 @@ SIZES = tuple(range(32, 1025, 16))
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one video may cost, in MACs; `text` as it was written."""
+    """What one video may cost: MACs, or 10^-12 of a second or a joule; `text` as it was written."""
 
-    macs: int
+    amount: int
     text: str
+    quantity: Quantity = TABLE["macs"]
+
+    @property
+    def macs(self) -> int:
+        """MACs that one video may cost.
+
+        Raises:
+            InputError: it is an allowance of time or energy.
+        """
+        if self.quantity.pico:
+            why = f"budget {self.text!r} is of {self.quantity.name}, which has no closed form"
+            raise InputError(why, [("fix", "name a device: `largest_clips_on`, or --on on the command line")])
+        return self.amount
 
     @classmethod
     def parse(cls, text: str) -> Allowance:
-        """Read "25GMACs" or "50 GFLOPs"; half as many MACs as FLOPs.
+        """Read "25GMACs" or "50 GFLOPs", half as many MACs as FLOPs; or "33ms", "0.5s" and "2J" of a device.
 
         Raises:
-            InputError: the text has no number, or a unit that says neither.
+            InputError: the text has no number, or a unit that says none of these.
         """
+        spent = quantity_of_unit(text)
+        if spent is not None:
+            return cls(parse_spending(text, spent, what="budget"), text, spent)
         match = _BUDGET.fullmatch(text.strip())
         if match is None:
             raise InputError(
@@ -119,8 +137,9 @@ def largest_clips(
     t = _choices(form, ("T",), frames, range(1, MOST_FRAMES + 1), "frames")
     s = _choices(form, ("H", "W", "S"), sizes, SIZES, "sizes")
     at = {domain.axis: (t[:, None] if domain.axis == "T" else s[None, :]) for domain in form.domains}
+    allowed = budget.macs
     macs = np.broadcast_to(form.macs(**at) // batch, (len(t), len(s)))
-    within = macs * views.count <= budget.macs
+    within = macs * views.count <= allowed
     if not within.any():
         least = f"{times((int(t[0]), int(s[0]), int(s[0])))} needs {si(int(macs[0, 0]) * views.count, 'MACs')}"
         raise InputError(f"no clip of {form.model} fits {budget.text}", [("seen", least), ("fix", "raise the budget")])

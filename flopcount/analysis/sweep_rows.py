@@ -18,12 +18,14 @@ from typing import Any, TypeAlias
 from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.pricing import Pricing, Times, unit_of
 from ..core.protocol import ONE_VIEW, Clip, Protocol
-from ..core.quantity import of_layers, quantity_column
+from ..core.quantity import PICO, Quantity, of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
 from ..count import count, count_named
+from ..hardware.setting import Setting
 from ..symbolic.axes import Axes
 from ..tracing import require_room, weighted, weightless
 from ..tracing.callables import as_module
@@ -39,13 +41,17 @@ _ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is repor
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """One configuration: its cost, or the error; `assumed` names the values that its count had to invent."""
+    """One configuration: its cost, or the error; `assumed` names the values that its count had to invent.
+
+    On a device the cost knows time, energy and money, and `pricing` has the range of the time and what it rests on.
+    """
 
     configuration: Configuration
     cost: Amount | None = None
     uncosted: tuple[str, ...] = ()
     error: str = ""
     assumed: tuple[str, ...] = ()
+    pricing: Pricing | None = None
 
     @property
     def macs(self) -> int | None:
@@ -61,6 +67,11 @@ class SweepRow:
     def params(self) -> int | None:
         """Parameters, where it could be counted."""
         return None if self.cost is None else self.cost.params
+
+    @property
+    def times(self) -> Times | None:
+        """Seconds on a device: bound, estimate and range, where it was priced."""
+        return None if self.pricing is None else self.pricing.times
 
     @property
     def problem(self) -> str:
@@ -79,18 +90,50 @@ class SweepRows:
         """The names in which configurations differ."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row.configuration))
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The quantities that every configuration has that could be counted, in column order."""
+        costs = [row.cost for row in self.rows if row.cost is not None]
+        return tuple(q for q in of_layers(next(iter(costs), None)) if all(cost.knows(q) for cost in costs))
+
+    @property
+    def pricing(self) -> Pricing | None:
+        """What the first configuration with a time ran on; all of a sweep run on the same."""
+        return next((row.pricing for row in self.rows if row.pricing is not None), None)
+
     def table(self) -> Table:
         """One row per configuration."""
+        spans = _SPAN if self.pricing is not None else ()
         columns = (
             *(Column(name, "text") for name in self.names),
-            *(quantity_column(quantity) for quantity in of_layers()),
+            *(replace(quantity_column(quantity), unit=unit_of(quantity, self)) for quantity in self.quantities),
+            *spans,
+            *((Column("on", "text", drop=1, tone="quiet"),) if spans else ()),
             *((Column("problem", "prose"),) if any(row.problem for row in self.rows) else ()),
         )
-        rows = tuple(tuple(_cells(row, self.names))[: len(columns)] for row in self.rows)
+        rows = tuple(tuple(self._cells(row))[: len(columns)] for row in self.rows)
         failed = sum(bool(row.problem) for row in self.rows)
         configurations = f"{len(self.rows)} configuration{'s' * (len(self.rows) != 1)}"
         notes = (f"{configurations}, {len(self.rows) - failed} counted, {failed} failed",)
-        return Table("sweep", columns, rows, None, (*notes, *self._assumed()))
+        return Table("sweep", columns, rows, None, (*notes, *self._assumed(), *self._priced()))
+
+    def _cells(self, row: SweepRow) -> Iterator[Any]:
+        yield from (str(row.configuration.get(name, "")) for name in self.names)
+        yield from ("" if row.cost is None else row.cost[quantity.name] for quantity in self.quantities)
+        if self.pricing is not None:
+            yield from ("", "") if row.times is None else (round(s * PICO) for s in (row.times.low, row.times.high))
+            yield "" if row.pricing is None else row.pricing.conditions
+        yield row.problem
+
+    def _priced(self) -> Iterator[str]:
+        """What the times are those of, what they rest on, and in how many configurations, where it is not in all."""
+        if self.pricing is None:
+            return
+        yield f"time as estimated on {self.pricing.conditions}; low to high: what 8 of 10 networks lie between"
+        times = Counter(note for row in self.rows if row.pricing is not None for note in row.pricing.notes)
+        priced = sum(row.pricing is not None for row in self.rows)
+        for note, number in times.items():
+            yield note + (f" ({number} of {priced} configurations)" * (number < priced))
 
     def _assumed(self) -> Iterator[str]:
         """What was assumed, and in how many configurations, where it is not in all."""
@@ -105,16 +148,17 @@ class SweepRows:
         return self.table()._repr_html_()
 
 
-def _cells(row: SweepRow, names: Sequence[str]) -> Iterator[Any]:
-    yield from (str(row.configuration.get(name, "")) for name in names)
-    yield from ("" if row.cost is None else row.cost[quantity.name] for quantity in of_layers())
-    yield row.problem
+_SPAN = (
+    Column("low", unit="s", key="time_low_s", pico=True, drop=7),
+    Column("high", unit="s", key="time_high_s", pico=True, drop=7),
+)
 
 
 def sweep_rows(
     build: Callable[..., Any],
     grid: Mapping[str, Iterable[Any]] | Iterable[Configuration],
     *,
+    on: Setting | None = None,
     executor: Executor | None = None,
     chunk: int = CHUNK,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
@@ -124,7 +168,7 @@ def sweep_rows(
         raise InputError(f"chunk is {chunk}", [("fix", "hand out at least one configuration at a time")])
     configurations, total = _configurations(grid)
     chunks = enumerate(iter(lambda: tuple(islice(configurations, chunk)), ()))
-    count_chunk = partial(_count_chunk, build)
+    count_chunk = partial(_count_chunk, build, on)
     by_index: dict[int, tuple[SweepRow, ...]] = {}
     done = 0
     for index, rows in _results(count_chunk, chunks, executor):
@@ -197,37 +241,45 @@ def _failed(chunk: tuple[Configuration, ...], error: BaseException) -> tuple[Swe
     return tuple(SweepRow(configuration, error=text) for configuration in chunk)
 
 
-def _count_chunk(build: Callable[..., Any], chunk: tuple[Configuration, ...]) -> tuple[SweepRow, ...]:
-    return tuple(_row(build, configuration) for configuration in chunk)
+def _count_chunk(
+    build: Callable[..., Any], on: Setting | None, chunk: tuple[Configuration, ...]
+) -> tuple[SweepRow, ...]:
+    return tuple(_row(build, on, configuration) for configuration in chunk)
 
 
-def _row(build: Callable[..., Any], configuration: Configuration) -> SweepRow:
+def _row(build: Callable[..., Any], on: Setting | None, configuration: Configuration) -> SweepRow:
     try:
-        report = _counted(build, configuration)
+        report = _counted(build, configuration, follow=on is not None)
+        if on is not None and report.pricing is None:
+            report = on.cost(report).result
     except FlopcountError as error:
         return SweepRow(configuration, error=error.message)
     except Exception as error:  # a builder may raise anything on values that it does not accept
         return SweepRow(configuration, error=next(iter(f"{type(error).__name__}: {error}".splitlines())))
     uncosted = tuple(row.op for row in report.uncosted)
-    return SweepRow(configuration, report.total, uncosted, assumed=report.assumed)
+    return SweepRow(configuration, report.total, uncosted, assumed=report.assumed, pricing=report.pricing)
 
 
-def _counted(build: Callable[..., Any], configuration: Configuration) -> Result:
+def _counted(build: Callable[..., Any], configuration: Configuration, *, follow: bool) -> Result:
     answer = weightless(build, **configuration)
     if isinstance(answer, Result):
+        if follow and answer.dataflow is None and answer.pricing is None:
+            why = "the builder returned a report without its data, which its time is estimated from"
+            raise InputError(why, [("fix", "return (module, input)")])
         return answer
     if not (isinstance(answer, tuple) and len(answer) == 2 and callable(answer[0])):
         raise InputError(f"the builder returned a {type(answer).__name__}", [("fix", "return (module, input)")])
     try:
-        return count(*answer)
+        return count(*answer, dataflow=follow, saving=False)
     except TraceError as error:  # it needs its weights
         require_room(as_module(answer[0]), error)
-        return count(*weighted(build, **configuration))
+        return count(*weighted(build, **configuration), dataflow=follow, saving=False)
 
 
 def build_of_zoo(
     spec: ModelSpec = NAMELESS,
     protocol: Protocol = ONE_VIEW,
+    follow: bool = False,
     /,
     *,
     model: str,
@@ -235,10 +287,14 @@ def build_of_zoo(
     size: int,
     **options: Any,
 ) -> Result:
-    """A configuration of a model by name: frames × size × size; `spec` and `protocol` have what all share."""
+    """A configuration of a model by name: frames × size × size; `spec` and `protocol` have what all share.
+
+    With `follow` the result has the data that its time is estimated from.
+    """
     clip = Clip(frames, size, size)
     at_clip = {"inputs": clip_axes(spec).resized(clip.sizes)} if spec.inputs else {"clip": clip}
-    return count_named(replace(spec, name=model, options={**spec.options, **options}, **at_clip), protocol)
+    spec = replace(spec, name=model, options={**spec.options, **options}, **at_clip)
+    return count_named(spec, protocol, dataflow=follow, saving=False)
 
 
 def clip_axes(spec: ModelSpec) -> Axes:

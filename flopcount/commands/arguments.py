@@ -136,11 +136,15 @@ _ON = (
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What the options say about each model that a command names; `words` are the options as typed."""
+    """What the options say about each model that a command names.
+
+    `words` are the options as typed, and `device_words` those that say what the models run on.
+    """
 
     spec: ModelSpec
     protocol: Protocol
     words: tuple[tuple[str, str], ...]
+    device_words: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], counted: str | None) -> ModelOptions:
@@ -157,6 +161,12 @@ class ModelOptions:
         protocol = Protocol(Views.parse(get("views")), get("stride"), get("fps"), get("batch"))
         spec.require_batch(protocol.batch)
         return cls(spec, protocol, tuple(words))
+
+    def running_on(self, of_device: Mapping[str, Any]) -> ModelOptions:
+        """With the words of these options of a device."""
+        typed = {name: value for name, value in of_device.items() if value not in (None, False)}
+        words = tuple((f"--{name}",) if value is True else (f"--{name}", str(value)) for name, value in typed.items())
+        return replace(self, device_words=words)
 
     def named(self, name: str, clip: str | None = None) -> ModelSpec:
         """The spec of one model under these options, with its own clip where it has one.
@@ -209,7 +219,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
             of_device = {option.name: values.pop(option.name) for option in on}
             typed = of_model["dtype"]
             counted, precision = dtypes_of(typed, of_device["on"]) if on else (typed, None)
-            options = ModelOptions.parse(of_model, counted)
+            options = ModelOptions.parse(of_model, counted).running_on(of_device)
             nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
             if "spec" in own:
                 nouns["spec"] = options.named(values.pop("name"))

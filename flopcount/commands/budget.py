@@ -13,6 +13,7 @@ from ..publishing.measures import Measure, measures
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, TableFormatOpt, takes_model, takes_options, text_option
 from .output import show, working
+from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
     from ..publishing.budget import Budget
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["budget"]
 
 
-def _scale(measure: Measure) -> str:
-    """The unit of a bare number."""
-    return f" in {measure.quantity.scale}" if measure.quantity.scale else ""
+def _help(measure: Measure) -> str:
+    """What is limited, and in which unit a bare number is."""
+    quantity = measure.quantity
+    if quantity.pico:
+        unit = f" in {quantity.limit}, or with its unit such as 0.5{quantity.unit}" if quantity.unit else ""
+        return f"Limit of {measure.what} on the device of --on, as estimated: a number{unit}."
+    scale = f" in {quantity.scale}" if quantity.scale else ""
+    return f"Limit of {measure.what}: a number{scale}, or with a prefix such as 1.5T."
 
 
-_LIMITS = [
-    text_option(key, "N", f"Limit of {measure.what}: a number{_scale(measure)}, or with a prefix such as 1.5T.")
-    for key, measure in measures().items()
-]
+_LIMITS = [text_option(key, "N", _help(measure)) for key, measure in measures().items()]
 
 
 @app.command(
@@ -36,6 +39,7 @@ _LIMITS = [
     "flopcount budget c3d --clip 16x112x112 --max-gmacs 40 --max-params 80M\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --batch 8 --max-gmacs 300\n\n"
+    "flopcount budget c3d --max-ms 12 --on t4 --dtype amp\n\n"
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
 @takes_model("views")
@@ -50,17 +54,22 @@ def budget(
     ] = None,
     limits: Mapping[str, str],
     options: ModelOptions,
+    settings: Settings,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The pyproject.toml; by default the nearest, here or above.")
     ] = None,
     format: TableFormatOpt = "table",
 ) -> None:
-    """Compare networks with their budgets: exit code 1 where one costs more, with the layers that cost most."""
+    """Compare networks with their budgets: exit code 1 where one costs more, with the layers that cost most.
+
+    Time, energy and money are those of the device of --on, and hold where the estimate is within the limit.
+    """
     from ..publishing.budget import Budget, check_budgets, parse_limit
 
+    setting = one_setting(settings, "a budget is of one")
     allowed = {key: parse_limit(key, text) for key, text in limits.items()}
     if name is None or not allowed:
-        typed = [option for option, _ in options.words] + [f"--{key}" for key in allowed]
+        typed = [words[0] for words in (*options.words, *options.device_words)] + [f"--{key}" for key in allowed]
         if typed:
             missing = "the name of a network" if name is None else "a limit, such as --max-gmacs 40"
             raise InputError(f"{typed[0]} needs {missing}", [("fix", "see flopcount budget --help")])
@@ -68,7 +77,7 @@ def budget(
     else:
         if config is not None:
             raise InputError("--config does not go with limits of the command line", [("fix", "give one of them")])
-        budgets = [Budget(name, options.named(name), allowed, options.protocol)]
+        budgets = [Budget(name, options.named(name), allowed, options.protocol, setting)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()

@@ -12,7 +12,8 @@ import typer
 from ..output.atomic_files import write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
-from .output import show, working
+from .output import show, working, write
+from .settings import Settings, one_setting
 
 __all__ = ["Per", "compare"]
 
@@ -29,6 +30,7 @@ class Per(StrEnum):
     "flopcount compare x3d_m slowfast_r50_8x8 mvit_b_16x4 --dataset kinetics400\n\n"
     "flopcount compare --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --out charts\n\n"
     "flopcount compare x3d_m --point 'Ours=my.py:build@78.9' --clip 16x224x224 --set depth=18 --num-classes 400\n\n"
+    "flopcount compare x3d_m slowfast_r50_8x8 --on rtx-4090 --dtype amp --out charts\n\n"
     "flopcount compare --out reports"
 )
 @takes_model()
@@ -48,21 +50,28 @@ def compare(
         typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
     ] = None,
     options: ModelOptions,
+    settings: Settings,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
-    format: Annotated[str, format_option(help="Format of the table.")] = "table",
+    format: Annotated[str, format_option("json", help="Format of the table.")] = "table",
 ) -> None:
-    """Compare networks: their published accuracy, and their cost at its clip and views."""
+    """Compare networks: their published accuracy, and their cost at its clip and views.
+
+    With --on their estimated time on a device too, and a chart of accuracy against it.
+    """
+    setting = one_setting(settings, "a comparison is on one")
     if not point:
-        options.refuse("is for models of --point, and there is none")
+        model_words = [name for name, _ in options.words if name != "--dtype" or setting is None]
+        if model_words:
+            options.refuse("is for models of --point, and there is none", *model_words)
     from ..publishing.comparison_rows import PER, Point
 
     points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
     with working("comparing") as say:
         from ..publishing.comparison import compare as compared
 
-        comparison = compared(names or (), dataset=dataset, source=source, points=points, progress=say)
+        comparison = compared(names or (), dataset=dataset, source=source, points=points, on=setting, progress=say)
         if out is not None:
             import matplotlib
 
@@ -72,6 +81,9 @@ def compare(
             files = comparison_files(
                 comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
             )
+    if out is None and format == "json":
+        write(comparison.to_json())
+        return
     if out is None:
         show(comparison.table(), format)
         return
@@ -92,5 +104,5 @@ def _compare_command(
     words += ["--per", per.value] if per else []
     words += ["--source", source] if source else []
     words += [word for text in points or () for word in ("--point", text)]
-    words += [word for words in options.words for word in words]
+    words += [word for words in (*options.words, *options.device_words) for word in words]
     return shlex.join([*words, "--out", "DIR"])

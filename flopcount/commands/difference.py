@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import show, working
+from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
     from ..analysis.difference import Counted
@@ -25,6 +27,7 @@ NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Like OLD.")]
     epilog="[bold]Examples[/]\n\n"
     "flopcount diff x3d_s x3d_m\n\n"
     "flopcount diff c3d@16x112x112 c3d@32x112x112\n\n"
+    "flopcount diff x3d_s x3d_m --on rtx-4090 --dtype amp\n\n"
     "flopcount model nets.py:build --clip 16x112x112 --format json > before.json\n\n"
     "flopcount diff before.json nets.py:build --clip 16x112x112 --exit-code"
 )
@@ -33,24 +36,33 @@ def diff(
     old: OldArg,
     new: NewArg,
     options: ModelOptions,
+    settings: Settings,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = -1,
     format: TableFormatOpt = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where a layer differs.")] = False,
 ) -> None:
     """Show layer by layer what changed between two models or saved reports (flopcount model --format json).
 
-    Layers are matched by path. The options apply to each side that is a model.
+    Layers are matched by path. The options apply to each side that is a model. With --on, as of reports that were saved
+    with it, the difference of time, energy and money is shown too.
     """
+    setting = one_setting(settings, "a difference is of one")
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:
         options.refuse("is for models, and both sides are saved reports")
+        if setting is not None:
+            raise InputError("--on is for models, and both sides are saved reports", [("fix", "leave --on out")])
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared
         from ..count import count_named
         from ..output.report_json_reader import read_report
 
         def counted(side: str) -> Counted:
-            return count_named(models[side], options.protocol) if side in models else read_report(side)
+            if side not in models:
+                return read_report(side)
+            if setting is None:
+                return count_named(models[side], options.protocol)
+            return setting.cost(count_named(models[side], options.protocol, dataflow=True, saving=False)).result
 
         result = compared(counted(old), counted(new))
     show(result.table(depth), format)

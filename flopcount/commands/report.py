@@ -17,8 +17,10 @@ from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, takes_model
 from .output import working
+from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
+    from ..hardware.setting import Setting
     from ..publishing.comparison import Comparison
     from ..publishing.cost_report import CostReport
 
@@ -37,6 +39,7 @@ class PageFormat(StrEnum):
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
     "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
+    "flopcount report x3d_m --on rtx-4090 --dtype amp --format html --out DIR\n\n"
     "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR\n\n"
     "flopcount report nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --dtype bfloat16 --out DIR"
 )
@@ -47,6 +50,7 @@ def report(
         Path, typer.Option(metavar="DIR", help="Folder for pages, charts and data; all are written or none.")
     ],
     options: ModelOptions,
+    settings: Settings,
     depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Data set of the accuracy that several models are compared by.")
@@ -56,19 +60,22 @@ def report(
 ) -> None:
     """Write a self-contained page of what a model costs; for several models also an index and a comparison.
 
+    With --on a page has the estimated time on a device too, which the sliders of the HTML page move.
+
     A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
     unexplained) and what papers print about the model, with verdicts.
     """
     from ..facts import classes_of
 
+    setting = one_setting(settings, "a page is of one")
     specs = list(dict.fromkeys(specs))
     names = [spec.name for spec in specs]
     classes_of(dataset)
     require_folder(out)
     command = _command(names, options, depth, dataset, check, format)
     with working(f"counting {names[0]}") as say:
-        costs = [_cost(spec, options.protocol, check, say) for spec in specs]
-        comparison = _comparison(names, dataset, say)
+        costs = [_cost(spec, options.protocol, check, setting, say) for spec in specs]
+        comparison = _comparison(names, dataset, setting, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
     write_files({out / path: content for path, content in files.items()}, folders=True)
@@ -79,16 +86,20 @@ def report(
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
-def _cost(spec: ModelSpec, protocol: Protocol, check: bool, say: Callable[[str], None]) -> CostReport:
+def _cost(
+    spec: ModelSpec, protocol: Protocol, check: bool, setting: Setting | None, say: Callable[[str], None]
+) -> CostReport:
     from ..publishing.cost_report import cost_report
 
     try:
-        return cost_report(spec, protocol, with_check=check, progress=say)
+        return cost_report(spec, protocol, with_check=check, on=setting, progress=say)
     except FlopcountError as error:  # says which of several
         raise InputError(f"{spec.name}: {error.message}", error.details) from error
 
 
-def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) -> Comparison | None:
+def _comparison(
+    names: Sequence[str], dataset: str, setting: Setting | None, say: Callable[[str], None]
+) -> Comparison | None:
     """A comparison of the networks of the zoo, where at least one has an accuracy."""
     from ..models import CARDS
     from ..publishing.comparison import compare
@@ -96,7 +107,7 @@ def _comparison(names: Sequence[str], dataset: str, say: Callable[[str], None]) 
     of_zoo = [name for name in names if name in CARDS]
     if len(names) < 2 or not of_zoo:
         return None
-    comparison = compare(of_zoo, dataset=dataset, progress=say)
+    comparison = compare(of_zoo, dataset=dataset, on=setting, progress=say)
     return comparison if comparison.rows else None
 
 
@@ -119,7 +130,8 @@ def _command(
     names: Sequence[str], options: ModelOptions, depth: int, dataset: str, check: bool, form: PageFormat
 ) -> str:
     """The command that makes the same pages anywhere."""
-    words = ["flopcount", "report", *names, *(word for words in options.words for word in words)]
+    typed = (*options.words, *options.device_words)
+    words = ["flopcount", "report", *names, *(word for words in typed for word in words)]
     words += ["--depth", str(depth)] if depth != 2 else []
     words += ["--dataset", dataset] if len(names) > 1 else []
     words += [] if check else ["--no-check"]

@@ -86,7 +86,7 @@ class Quantity:
         """Its name in data: with the unit where that is no count."""
         return f"{self.name}_{self.unit}" if self.pico and self.unit else self.name
 
-    def exact(self, amount: int) -> int | float:
+    def exact(self, amount: float) -> int | float:
         """An amount in its unit, as data have it."""
         return amount / PICO if self.pico else amount
 
@@ -146,7 +146,7 @@ TABLE: dict[str, Quantity] = {
             unit="s",
             grows_with=("views",),
             limit="ms",
-            drop=1,
+            drop=8,
             tone="strong",
             pico=True,
             per_limit=PICO // 1000,

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Column", "Formula", "Table", "frame_with", "render_with"]
+from .units import si
+
+__all__ = ["Column", "Formula", "Measured", "Table", "frame_with", "render_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,17 @@ class Column:
     tone: str = ""
     minor: bool = False
     pico: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number with a unit of its own, in a column of several: text shows it in SI, data have it in that unit."""
+
+    amount: int | float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return si(self.amount, self.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.dataflow import Dataflow
 from ..core.errors import InputError
 from ..core.ops import CostedOp, Spending
-from ..core.pricing import Pricing
+from ..core.pricing import Pricing, Times
 from ..core.quantity import PICO
 from ..core.result import Result
 from ..core.table import Table
@@ -28,6 +28,7 @@ from .execution import kernels_of
 from .kernels import Family, Kernel
 from .money import money_of
 from .prediction import LIMITS, KindTime, Prediction
+from .pricing import pricing_of
 from .time_model import Kernels, bound_of, parts_of
 
 __all__ = ["Cost", "cost_on"]
@@ -108,19 +109,22 @@ def cost_on(
     spending = _spending(len(ops), kernels, seconds, parts, conditions, price, utilisation)
     estimate = max(sum(spent.time for spent in spending) / PICO, bound)
     low, high, widened = _range(choice, kernels, seconds)
+    times = Times(bound, estimate, max(bound, min(estimate * low, estimate)), estimate * max(high, 1.0))
+    money = money_of(estimate, price, utilisation) if price is not None else None
+    pricing = pricing_of(str(conditions), times, choice.words, widened, money)
     return Cost(
         conditions,
-        bound,
-        estimate,
-        max(bound, min(estimate * low, estimate)),
-        estimate * max(high, 1.0),
+        times.bound,
+        times.estimate,
+        times.low,
+        times.high,
         choice.basis,
         choice.words,
         energy_of(estimate, min(float(np.sum(launch)), estimate), conditions.device),
-        money_of(estimate, price, utilisation) if price is not None else None,
+        money,
         widened,
         tuple(_by_kind(kernels, seconds, parts)),
-        _priced(result, ops, spending, conditions, price, stepwise=step is not None),
+        _priced(result, ops, spending, pricing, stepwise=step is not None),
         float(np.sum(np.hypot(columns.compute, columns.traffic))),
         tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True)),
     )
@@ -203,8 +207,7 @@ def _priced(
     result: Result,
     ops: Sequence[CostedOp],
     spending: Sequence[Spending],
-    conditions: Conditions,
-    price: Price | None,
+    pricing: Pricing,
     *,
     stepwise: bool,
 ) -> Result:
@@ -213,8 +216,7 @@ def _priced(
         spent = tuple(op._replace(spending=spends) for op, spends in zip(ops, spending, strict=True))
     else:
         spent = _by_module(result.ops, ops, spending)
-    currency = price.currency if price is not None else ""
-    return replace(result, ops=spent, pricing=Pricing(str(conditions), currency))
+    return replace(result, ops=spent, pricing=pricing)
 
 
 def _by_module(

@@ -50,7 +50,9 @@ def money_of(seconds: float, price: Price, utilisation: float = 1.0) -> Money:
     if not 0 < utilisation <= 1:
         raise InputError(f"utilisation is {utilisation}", [("fix", "give a share above 0 and at most 1")])
     amount = seconds / _HOUR * price.amount_per_hour / utilisation
-    return Money(amount, price.currency, price.amount_per_hour, price.region, price.date, price.source, price.note)
+    share = "" if utilisation == 1 else f"in use {utilisation:.0%} of the paid hours"
+    note = "; ".join(filter(None, (price.note, share)))
+    return Money(amount, price.currency, price.amount_per_hour, price.region, price.date, price.source, note)
 
 
 def parse_price(text: str, *, region: str | None = None, date: str | None = None) -> Price:

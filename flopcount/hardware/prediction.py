@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..core.ops import CostedOp
+from ..core.pricing import Times
 from ..core.protocol import Views
 from ..core.result import Result
 from ..core.units import duration, exact
@@ -105,6 +106,11 @@ class Prediction:
     roofline: float = 0.0
     ran: tuple[CostedOp, ...] = ()
     planned: tuple[int, int] | None = field(default=None)
+
+    @property
+    def times(self) -> Times:
+        """Bound, estimate and range together."""
+        return Times(self.bound, self.estimate, self.low, self.high)
 
     @property
     def batch(self) -> int | None:

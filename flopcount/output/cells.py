@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.quantity import PICO
-from ..core.table import Column
+from ..core.table import Column, Measured
 from ..core.units import percent, si, signed
 
 __all__ = ["cell", "cells"]
@@ -18,6 +18,8 @@ def cell(column: Column, value: Any) -> str:
         return str(value)
     if isinstance(value, str):  # which says why there is no number
         return value
+    if isinstance(value, Measured):
+        return str(value)
     if column.kind == "share":
         part, whole = value
         return percent(part, whole) if part else ""

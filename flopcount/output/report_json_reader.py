@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..core.amount import Amount, summed
 from ..core.errors import InputError
-from ..core.pricing import Pricing
+from ..core.pricing import Pricing, Times
 from ..core.protocol import Clip, Views
 from ..core.quantity import PICO, TABLE, counted, priced
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
+from ..hardware.money import Money
+from ..hardware.pricing import pricing_of
 from .report_json import SCHEMA
 
 __all__ = ["read_report"]
@@ -152,12 +154,20 @@ def _report(data: _Node) -> SavedReport:
 
 
 def _pricing(data: _Node) -> Pricing | None:
-    """The conditions of the one device that the layers are priced on."""
+    """Of the one device that the layers are priced on: conditions, range, basis and price."""
     costs = list(data["cost"].items()) if "cost" in data.object() else []
     if len(costs) != 1 or costs[0]["per"].text() != "forward pass":
         return None
-    money = costs[0]["money"]
-    return Pricing(costs[0]["conditions"].text(), "" if money.value is None else money["currency"].text())
+    (cost,) = costs
+    times = Times(*(cost[f"{entry.name}_s"].number() for entry in fields(Times)))
+    money = None if cost["money"].value is None else _money(cost["money"])
+    return pricing_of(cost["conditions"].text(), times, cost["basis_words"].text(), cost.lines("widened"), money)
+
+
+def _money(data: _Node) -> Money:
+    region, date = (None if data[key].value is None else data[key].text() for key in ("region", "date"))
+    currency, source, note = (data[key].text() for key in ("currency", "source", "note"))
+    return Money(data["amount"].number(), currency, data["per_hour"].number(), region, date, source, note)
 
 
 def _input(data: _Node) -> ResultInput:

@@ -1,7 +1,8 @@
 """Budgets: what a network may cost at most, from pyproject.toml or the command line, and whether it does.
 
 What enters are Budgets; what leaves is a BudgetCheck, a verdict for every limit. An operator without a rule leaves a
-limit on computation undecided, and an undecided limit does not hold: a missing count is never zero.
+limit on computation undecided, and an undecided limit does not hold: a missing count is never zero. A limit on time,
+energy or money is of a device, and holds where the estimate is within it; the verdict says where the range is not.
 """
 
 from __future__ import annotations
@@ -9,28 +10,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.result import Result
-from ..core.table import Column, Table
+from ..core.spending import parse_spending
+from ..core.table import Column, Measured, Table
 from ..core.units import percent, si
 from ..core.wording import assumed_lines, uncosted_lines
 from ..facts import Printed
+from ..hardware.energy import ENERGY_SCOPE
 from .measures import Measure, measures
+
+if TYPE_CHECKING:
+    from ..hardware.cost import Cost
+    from ..hardware.setting import Setting
 
 __all__ = ["Budget", "BudgetCheck", "LimitVerdict", "check_budgets", "parse_limit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A network, how it is tested, and `limits` by key of `measures`: what it may cost at most."""
+    """A network, how it is tested, and `limits` by key of `measures`: what it may cost at most.
+
+    `setting` is what it runs on, which limits on time, energy and money need.
+    """
 
     name: str
     model: ModelSpec
     limits: dict[str, int]
     protocol: Protocol = ONE_VIEW
+    setting: Setting | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.model, str):
@@ -42,15 +54,37 @@ class Budget:
                 )
         if not self.limits:
             raise InputError(f"budget {self.name} has no limit", [("fix", f"give it some of {', '.join(measures())}")])
+        self._require_device()
+
+    def _require_device(self) -> None:
+        """Refuse, before anything is counted, a limit that the device cannot be judged by, or a device without one."""
+        spent = {key: measures()[key].quantity.name for key in self.limits if measures()[key].quantity.pico}
+        if not spent:
+            if self.setting is not None:
+                why = f"budget {self.name} names a device, and none of its limits is of time, energy or money"
+                raise InputError(why, [("fix", "add max-ms, or leave the device out")])
+            return
+        if self.setting is None:
+            why = f"{next(iter(spent))} of budget {self.name} needs a device"
+            raise InputError(why, [("fix", 'say which: on = "t4" in the file, --on t4 on the command line')])
+        device = self.setting.device
+        for key, name in spent.items():
+            if name == "money" and self.setting.price is None:
+                why = f"{key} of budget {self.name} needs the price of an hour of {device.name}"
+                raise InputError(why, [("fix", 'say it: price = "2.79" in the file, --price 2.79 on the command line')])
+            if name == "energy" and device.tdp is None:
+                why = f"{key} of budget {self.name}: the power limit of {device.name} is not known"
+                raise InputError(why, [("fix", "limit the time instead, or choose another device")])
 
 
 @dataclass(frozen=True, slots=True)
 class LimitVerdict:
-    """One limit of one budget, and what was counted."""
+    """One limit of one budget, what was counted, and its cost on a device where the budget names one."""
 
     budget: Budget
     limit: str
     report: Result
+    cost: Cost | None = None
 
     @property
     def measure(self) -> Measure:
@@ -64,7 +98,7 @@ class LimitVerdict:
 
     @property
     def counted(self) -> int:
-        """The count of the network."""
+        """The count of the network; of time, energy and money the estimate, in 10^-12 of their unit."""
         return self.measure.of(self.report)
 
     @property
@@ -77,10 +111,45 @@ class LimitVerdict:
         """Whether all was counted, and the count is within the limit."""
         return not self.exceeded_by and self.measure.complete(self.report)
 
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The range of an estimate, in the unit of its quantity; None of a count."""
+        if self.cost is None or not self.measure.quantity.pico:
+            return None
+        passes = float(self.measure.passes(self.report))
+        if self.measure.quantity.name == "energy":
+            energy = self.cost.energy
+            return None if energy is None else (energy.low * passes, energy.high * passes)
+        unit = 1.0 if self.cost.money is None or self.measure.quantity.name == "time" else self._per_second
+        return self.cost.low * passes * unit, self.cost.high * passes * unit
+
+    @property
+    def _per_second(self) -> float:
+        assert self.cost is not None
+        assert self.cost.money is not None
+        return self.cost.money.amount / self.cost.estimate if self.cost.estimate else 0.0
+
+    @property
+    def amounts(self) -> tuple[Measured, Measured]:
+        """What was counted and what is allowed, in the unit of the quantity."""
+        return self.measure.measured(self.counted, self.report), self.measure.measured(self.allowed, self.report)
+
     def __str__(self) -> str:
         if self.exceeded_by:
-            return f"exceeded by {si(self.exceeded_by)}"
-        return "holds" if self.holds else "unknown: uncosted operators"
+            return f"exceeded by {self.measure.measured(self.exceeded_by, self.report)}{self._although}"
+        return f"holds{self._although}" if self.holds else "unknown: uncosted operators"
+
+    @property
+    def _although(self) -> str:
+        """Where the range says otherwise than the estimate."""
+        if self.span is None:
+            return ""
+        low, high = self.span
+        unit = self.measure.measured(0, self.report).unit
+        allowed = self.measure.quantity.exact(self.allowed)
+        if self.exceeded_by:
+            return f", though the range begins at {Measured(low, unit)}" if low <= allowed else ""
+        return f", but the range reaches {Measured(high, unit)}" if high > allowed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +165,16 @@ class BudgetCheck:
 
     def table(self) -> Table:
         """One row per limit; below it the layers that cost most of what is exceeded."""
+        estimated = any(verdict.cost for verdict in self.verdicts)
         columns = (
             Column("budget", "text"),
             Column("of", "text"),
-            Column("counted"),
+            Column("amount" if estimated else "counted"),
             Column("limit"),
             Column("used", "share"),
-            Column("verdict", "text"),
+            Column("verdict", "prose" if estimated else "text"),
         )
-        rows = tuple(
-            (v.budget.name, v.measure.what, v.counted, v.allowed, (v.counted, v.allowed), str(v)) for v in self.verdicts
-        )
+        rows = tuple((v.budget.name, v.measure.what, *v.amounts, (v.counted, v.allowed), str(v)) for v in self.verdicts)
         return Table("budgets", columns, rows, None, tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
@@ -114,7 +182,15 @@ class BudgetCheck:
         for name, report in reports.items():
             lines = (*uncosted_lines(report.uncosted), *assumed_lines(report.assumed))
             yield from (f"{line} ({name})" for line in lines)
+        for name, pricing in {name: report.pricing for name, report in reports.items()}.items():
+            if pricing is not None:
+                yield f"time of {name} on {pricing.conditions}: {pricing.times}"
+                yield from (f"{line} ({name})" for line in pricing.notes)
         for verdict in self.verdicts:
+            if verdict.measure.quantity.name == "energy" and verdict.span is not None and verdict.cost is not None:
+                low, high = (si(joules, "J") for joules in verdict.span)
+                scope = ENERGY_SCOPE[verdict.cost.conditions.device.kind]
+                yield f"{verdict.measure.what} of {verdict.budget.name}: {low} to {high}; {scope}"
             if verdict.exceeded_by:
                 yield f"EXCEEDED {verdict.budget.name}: {_excess(verdict)}"
         holds = sum(verdict.holds for verdict in self.verdicts)
@@ -139,15 +215,24 @@ def _excess(verdict: LimitVerdict) -> str:
         f"{row.path or 'the model itself'} {percent(measure.own(row), whole)}" for row in rows if measure.own(row)
     )
     over = f" ({percent(verdict.exceeded_by, verdict.allowed)})" if verdict.allowed else ""
-    return f"{si(verdict.exceeded_by)}{over} more {measure.what} than allowed; most are in {largest}"
+    more = measure.measured(verdict.exceeded_by, report)
+    return f"{more}{over} more {measure.what} than allowed; most {_IS[measure.quantity.pico]} in {largest}"
+
+
+_IS = {False: "are", True: "is"}  # MACs are counted, time is not
 
 
 def parse_limit(key: str, value: object) -> int:
     """A limit as a person writes it: 40, 38.5, "1.5T" or "80M"; a bare number is in G, of parameters in M.
 
+    What a device spends is written 12, "12ms" or "0.5s"; a bare number is in the unit of the key.
+
     Raises:
         InputError: the value is not such a number.
     """
+    quantity = measures()[key].quantity
+    if quantity.pico:
+        return parse_spending(value, quantity, what=key)
     text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)  # 46e-6 is not a printed number
     try:
         return int(
@@ -167,7 +252,10 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
     for budget in budgets:
         progress(budget.name)
         report = _counted(budget)
-        verdicts += [LimitVerdict(budget, limit, report) for limit in measures() if limit in budget.limits]
+        cost = None if budget.setting is None else _cost(budget, report)
+        if cost is not None:
+            report = cost.result
+        verdicts += [LimitVerdict(budget, limit, report, cost) for limit in measures() if limit in budget.limits]
     return BudgetCheck(tuple(verdicts))
 
 
@@ -175,6 +263,14 @@ def _counted(budget: Budget) -> Result:
     from ..count import count_named  # imports torch, which a mistyped budget does not need
 
     try:
-        return count_named(budget.model, budget.protocol)
+        return count_named(budget.model, budget.protocol, dataflow=budget.setting is not None, saving=False)
+    except FlopcountError as error:
+        raise InputError(error.message, [("budget", budget.name), *error.details]) from error
+
+
+def _cost(budget: Budget, report: Result) -> Cost:
+    assert budget.setting is not None
+    try:
+        return budget.setting.cost(report)
     except FlopcountError as error:
         raise InputError(error.message, [("budget", budget.name), *error.details]) from error

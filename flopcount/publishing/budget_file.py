@@ -9,6 +9,9 @@ What enters is such a file, in which `model` is by default the budget's own name
     set = {depth = 18}
     max-gmacs = 40
     max-params = "80M"
+    max-ms = 12
+    on = "t4"
+    dtype = "amp"
 
 What leaves are Budgets, checked by `check_budgets`.
 """
@@ -16,8 +19,9 @@ What leaves are Budgets, checked by `check_budgets`.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
@@ -26,10 +30,14 @@ from ..models import require_known
 from .budget import Budget, parse_limit
 from .measures import measures
 
+if TYPE_CHECKING:
+    from ..hardware.setting import Setting
+
 __all__ = ["find_pyproject", "read_budgets"]
 
 _TABLE = "tool.flopcount.budgets"
-_KEYS = ("model", "clip", "batch", "views", "num-classes", "set", "input", "dtype")
+_DEVICE_KEYS = ("on", "compile", "layout", "price")
+_KEYS = ("model", "clip", "batch", "views", "num-classes", "set", "input", "dtype", *_DEVICE_KEYS)
 _EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
 
 
@@ -84,26 +92,51 @@ def _budget(name: str, table: Any, path: Path) -> Budget:
 def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
     def value(key: str, kind: type) -> Any:
         if key in table and type(table[key]) is not kind:
-            raise InputError(f"{key} is {table[key]!r}, not a {_TOML[kind]}")
+            raise InputError(f"{key} is {table[key]!r}, not {_TOML[kind]}")
         return table.get(key)
 
     model = value("model", str) or name
     require_known(model)
+    price = table.get("price")
+    device = {"on": value("on", str), "compile": value("compile", bool), "layout": value("layout", str), "price": price}
+    counted, setting = _setting(value("dtype", str), device)
     spec = ModelSpec.of(
         _beside(model, folder),
         clip=value("clip", str),
         num_classes=value("num-classes", int),
         options=value("set", dict),
         inputs=map(str, value("input", list) or ()),
-        dtype=value("dtype", str),
+        dtype=counted,
     )
     protocol = Protocol(Views.parse(value("views", str)), batch=value("batch", int))
     spec.require_batch(protocol.batch)
     limits = {key: parse_limit(key, table[key]) for key in measures() if key in table}
-    return Budget(name, spec, limits, protocol)
+    return Budget(name, spec, limits, protocol, setting)
 
 
-_TOML = {str: "string", int: "whole number", dict: "table", list: "list of strings"}
+def _setting(dtype: str | None, device: Mapping[str, Any]) -> tuple[str | None, Setting | None]:
+    """The dtype to count in, and what the network runs on; a precision such as amp is counted in float32."""
+    on, price = device["on"], device["price"]
+    if on is None:
+        for key, given in device.items():
+            if given is not None:
+                raise InputError(f"{key} needs a device", [("fix", 'add on = "t4", or leave it out')])
+        return dtype, None
+    from ..hardware.precision import PRECISIONS  # here, since most budgets name no device
+    from ..hardware.setting import Setting
+
+    setting = Setting.named(on, dtype, bool(device["compile"]), device["layout"] or "nchw", price=price)
+    setting.conditions().require_peaks()
+    return None if dtype in PRECISIONS else dtype, setting
+
+
+_TOML = {
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    dict: "a table",
+    list: "a list of strings",
+}
 
 
 def _beside(model: str, folder: Path) -> str:

@@ -7,15 +7,21 @@ reason, never plotted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import ONE_VIEW, Protocol
+from ..core.quantity import PICO
+from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
 from ..facts import Published, ZooModel, classes_of, published, zoo_model
+from ..hardware.setting import Setting
 from ..models import CARDS
 from ..models.cards import Card
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
@@ -32,6 +38,7 @@ class Comparison(ComparedNetworks):
 
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
+        spans = _SPANS if self.conditions else ()
         columns = (
             Column("network", "text"),
             Column("family", "text", drop=2),
@@ -39,7 +46,8 @@ class Comparison(ComparedNetworks):
             Column("views", "text", drop=7),
             Column("MACs per view"),
             Column("FLOPs per view", drop=4),
-            Column("MACs per video", drop=8),
+            Column("MACs per video", drop=3 if spans else 8),
+            *spans,
             Column("params", drop=5),
             Column("top-1", "text"),
             Column("top-5", "text", drop=3),
@@ -48,7 +56,9 @@ class Comparison(ComparedNetworks):
         )
         cells = tuple(
             (
-                *(row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video, row.params),
+                *(row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
+                *(_span(row) if spans else ()),
+                row.params,
                 *(f"{row.top1:g}", "" if row.top5 is None else f"{row.top5:g}", row.pretrain),
                 ", ".join(filter(None, (row.source, row.locator))),
             )
@@ -62,18 +72,41 @@ class Comparison(ComparedNetworks):
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
         yield from (f"{line} ({row.name})" for row in self.rows for line in assumed_lines(row.assumed))
+        if self.conditions:
+            yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {_LOW_TO_HIGH}"
+            yield from self.basis
+            yield from (f"time unknown: {row.name}: {row.untimed}" for row in self.rows if row.times is None)
         for row in self.unplotted:
             yield f"not plotted: {row.name}: {row.why}" + (f" ({row.url})" if row.url else "")
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row per point, exact, with the unit in every column's name.
 
-        A column `assumed` is there where a count had to assume something.
+        A column `assumed` is there where a count had to assume something. On a device there are the seconds of all
+        views of a video, missing where they are unknown.
         """
         import pandas
 
         from ..output.frame import column_of
 
+        columns = self._columns()
+        for name, cells in columns.items():
+            if name.endswith(("_percent", "_s_per_video")):  # numbers, even where all are missing
+                columns[name] = [float("nan") if cell is None else cell for cell in cells]
+        return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
+
+    def to_json(self) -> str:
+        """What the DataFrame has as one JSON object, with the networks that have no point and what times rest on."""
+        columns = self._columns()
+        data = {
+            "dataset": self.dataset,
+            "networks": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+            "unplotted": [{"network": row.name, "why": row.why} for row in self.unplotted],
+            **({"time": {"conditions": self.conditions, "notes": list(self.basis)}} if self.conditions else {}),
+        }
+        return json.dumps(data, indent=2, ensure_ascii=False)
+
+    def _columns(self) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {
             "network": [row.name for row in self.rows],
             "family": [row.family for row in self.rows],
@@ -84,7 +117,7 @@ class Comparison(ComparedNetworks):
             "macs_per_video": [row.macs_per_video for row in self.rows],
             "params": [row.params for row in self.rows],
             "top1_percent": [row.top1 for row in self.rows],
-            "top5_percent": [float("nan") if row.top5 is None else row.top5 for row in self.rows],
+            "top5_percent": [row.top5 for row in self.rows],
             "pretrain": [row.pretrain for row in self.rows],
             "source": [row.source for row in self.rows],
             "url": [row.url for row in self.rows],
@@ -92,7 +125,13 @@ class Comparison(ComparedNetworks):
         }
         if any(row.assumed for row in self.rows):
             columns["assumed"] = ["; ".join(row.assumed) for row in self.rows]
-        return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
+        if self.conditions:
+            per_video = [row.times_per("video") for row in self.rows]
+            for name in ("bound", "estimate", "low", "high"):
+                columns[f"time_{name}_s_per_video"] = [None if t is None else getattr(t, name) for t in per_video]
+            columns["on"] = [self.conditions] * len(self.rows)
+            columns["time_unknown_because"] = [row.untimed or None for row in self.rows]
+        return columns
 
     def __str__(self) -> str:
         return str(self.table())
@@ -100,15 +139,36 @@ class Comparison(ComparedNetworks):
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    def plot(self, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
+    def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
         """Cost (log) against top-1; a new figure where `ax` is None.
+
+        Arguments:
+            per: "view" or "video".
+            ax: where to draw.
+            x: "macs", or the estimated "time" with its range.
+            dark: on a dark ground.
 
         Raises:
             InputError: no row has a point.
         """
         from .figures.scatter import scatter
 
-        return scatter(self, per, ax, dark=dark)
+        return scatter(self, per, ax, x=x, dark=dark)
+
+
+_SPANS = (
+    Column("time per video", unit="s", pico=True, drop=9, key="time_s_per_video", tone="strong"),
+    Column("low", unit="s", pico=True, drop=8, key="time_low_s_per_video"),
+    Column("high", unit="s", pico=True, drop=8, key="time_high_s_per_video"),
+)
+_LOW_TO_HIGH = "low to high: what 8 of 10 networks lie between"
+
+
+def _span(row: Row) -> tuple[Any, ...]:
+    times = row.times_per("video")
+    if times is None:
+        return "unknown", "", ""
+    return tuple(round(seconds * PICO) for seconds in (times.estimate, times.low, times.high))
 
 
 def compare(
@@ -117,6 +177,7 @@ def compare(
     dataset: str = "kinetics400",
     source: str | None = None,
     points: Sequence[Point] = (),
+    on: Setting | str | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Count networks at the protocol of their published accuracy.
@@ -126,16 +187,18 @@ def compare(
         dataset: as in datasets.csv, such as "kinetics400".
         source: a part of the URL of the accuracy's source; the paper by default.
         points: the user's own models, counted here.
+        on: a device to estimate times on, such as "rtx-4090"; a `Setting` also says how the networks run on it.
         progress: called with what is being counted.
 
     Raises:
-        UnknownNameError: no such network or data set, or no row from that source.
+        UnknownNameError: no such network, data set or device, or no row from that source.
         FlopcountError: one of the user's own models cannot be counted.
     """
     classes = classes_of(dataset)
     for name in names:
         if name not in CARDS:
             raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
+    timing = None if on is None else _Timing(Setting.named(on) if isinstance(on, str) else on)
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
     accuracies = _accuracies(dataset)
@@ -154,16 +217,42 @@ def compare(
             unplotted.append(Unplotted(name, why))
             continue
         row, model = min(candidates, key=lambda pair: _preference(CARDS[name], *pair))
-        outcome = _row(CARDS[name], row, model)
+        outcome = _row(CARDS[name], row, model, timing)
         if isinstance(outcome, Row):
             rows.append(outcome)
         else:
             unplotted.append(outcome)
     for point in points:
         progress(f"counting {point.model.name}")
-        rows.append(_own(point, classes))
+        rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
-    return Comparison(dataset, tuple(rows), tuple(unplotted))
+    words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
+    return Comparison(dataset, tuple(rows), tuple(unplotted), *words)
+
+
+class _Timing:
+    """What networks are timed on: seconds of a view of each, and on what all of them rest."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.conditions = str(setting.conditions())
+        self.basis: dict[str, None] = {}
+
+    def of(self, report: Result) -> dict[str, Any]:
+        """The times of a view, or why there are none, as a Row has them."""
+        try:
+            cost = self.setting.cost(report)
+        except FlopcountError as error:
+            return {"untimed": error.message}
+        assert cost.result.pricing is not None
+        self.basis |= dict.fromkeys(cost.result.pricing.notes)
+        return {"times": cost.times.scaled(1 / (report.input.batch or 1))}
+
+
+def _counted(spec: ModelSpec, protocol: Protocol, timing: _Timing | None) -> tuple[Result, dict[str, Any]]:
+    """Counted strictly, since a point without all operators would look better than it is; and timed."""
+    report = count_named(spec, protocol, strict=True, dataflow=timing is not None, saving=False)
+    return report, {} if timing is None else timing.of(report)
 
 
 def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
@@ -203,14 +292,14 @@ def _view_count(row: Published) -> int:
     return row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
 
 
-def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
+def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) -> Row | Unplotted:
     views = _view_count(row)
     if row.top1 is None:
         return Unplotted(card.name, "the source prints no top-1", row.url)
     if not views:
         return Unplotted(card.name, "the source does not say how many views", row.url)
     try:
-        report = count_named(model.spec, strict=True)  # a network of the zoo has no operator without a rule
+        report, timed = _counted(model.spec, ONE_VIEW, timing)
     except FlopcountError as error:
         return Unplotted(card.name, error.message, row.url)
     return Row(
@@ -228,15 +317,16 @@ def _row(card: Card, row: Published, model: ZooModel) -> Row | Unplotted:
         url=row.url,
         locator=row.locator,
         note=model.note,
+        **timed,
     )
 
 
-def _own(point: Point, classes: int) -> Row:
-    """The user's own model, counted strictly, since a point without all operators would look better than it is."""
+def _own(point: Point, classes: int, timing: _Timing | None) -> Row:
+    """The user's own model."""
     spec, views = point.model, point.protocol.views
     if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
         spec = replace(spec, num_classes=classes)
-    report = count_named(spec, point.protocol, strict=True)
+    report, timed = _counted(spec, point.protocol, timing)
     if report.input.clip is None:
         raise InputError(f"{spec.name} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")])
     if report.input.batch is None:
@@ -257,4 +347,5 @@ def _own(point: Point, classes: int) -> Row:
         url="",
         locator=spec.name,
         assumed=report.assumed,
+        **timed,
     )

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.pricing import Times
 from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
 from ..models import require_known
 
-__all__ = ["OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
+__all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
 PER = ("view", "video")
+ACROSS = ("macs", "time")
 OURS = "your own"  # the family of the points that the user adds
 
 
@@ -21,7 +23,8 @@ class Row:
     """One point: cost and parameters counted by us, accuracy in percent as `source` printed it.
 
     `views` is the protocol as printed ("10×3"), `view_count` its forward passes per video. `note` says what
-    departs from the source, and `assumed` what the count had to assume.
+    departs from the source, and `assumed` what the count had to assume. `times` are the seconds of a view on a device,
+    and `untimed` says why there are none, where a device was named.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Row:
     locator: str
     note: str = ""
     assumed: tuple[str, ...] = ()
+    times: Times | None = None
+    untimed: str = ""
 
     @property
     def flops(self) -> int:
@@ -60,6 +65,24 @@ class Row:
             raise UnknownNameError("unit of cost", per, PER, f"choose {' or '.join(PER)}")
         return self.macs if per == "view" else self.macs_per_video
 
+    def times_per(self, per: str) -> Times | None:
+        """Seconds per "view", or of all views of a "video"; None where they are unknown."""
+        if self.times is None:
+            return None
+        return self.times.scaled(1 if per == "view" else self.view_count)
+
+    def across(self, per: str, x: str) -> float | None:
+        """What a chart has on its horizontal axis: MACs, or the estimated "time"; None where it is unknown.
+
+        Raises:
+            UnknownNameError: there is no such unit or axis.
+        """
+        if x not in ACROSS:
+            raise UnknownNameError("axis", x, ACROSS, f"choose {' or '.join(ACROSS)}")
+        cost = self.cost(per)
+        times = self.times_per(per)
+        return cost if x == "macs" else None if times is None else times.estimate
+
 
 @dataclass(frozen=True, slots=True)
 class Unplotted:
@@ -72,11 +95,16 @@ class Unplotted:
 
 @dataclass(frozen=True, slots=True)
 class ComparedNetworks:
-    """Networks on one data set: `rows` are points, `unplotted` the others with their reasons."""
+    """Networks on one data set: `rows` are points, `unplotted` the others with their reasons.
+
+    `conditions` say what the times are those of, where a device was named, and `basis` what they rest on.
+    """
 
     dataset: str
     rows: tuple[Row, ...]
     unplotted: tuple[Unplotted, ...]
+    conditions: str = ""
+    basis: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +141,14 @@ class Point:
         return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))
 
 
-def pareto(rows: Iterable[Row], per: str = "view") -> tuple[Row, ...]:
+def pareto(rows: Iterable[Row], per: str = "view", x: str = "macs") -> tuple[Row, ...]:
     """The rows that no other beats: none costs as little or less and is as accurate or more, one of them strictly.
 
-    Sorted by cost; rows of equal cost and accuracy all stay.
+    Sorted by cost, which is in MACs or time; rows of equal cost and accuracy all stay, those of unknown cost none.
     """
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.cost(per), -row.top1)):
-        if not front or row.top1 > front[-1].top1 or (row.cost(per), row.top1) == (front[-1].cost(per), front[-1].top1):
-            front.append(row)
-    return tuple(front)
+    costs = [(cost, row) for row in rows if (cost := row.across(per, x)) is not None]
+    front: list[tuple[float, Row]] = []
+    for cost, row in sorted(costs, key=lambda entry: (entry[0], -entry[1].top1)):
+        if not front or row.top1 > front[-1][1].top1 or (cost, row.top1) == (front[-1][0], front[-1][1].top1):
+            front.append((cost, row))
+    return tuple(row for _, row in front)

@@ -15,9 +15,12 @@ from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..count import count_named
 from ..crosscheck import Check, check_model
+from ..hardware.cost import Cost
+from ..hardware.setting import Setting
 from ..models import CARDS
 from ..symbolic import ClosedForm, form_of_model
 from ..verification import RowVerdict, verify_published
+from .time_grid import TimeGrid, time_grid
 
 __all__ = ["CostReport", "cost_report"]
 
@@ -28,6 +31,7 @@ class CostReport:
 
     `form` is of the model built anew for each clip, or of one module where it takes inputs; `check` is at the clip it
     names, since it runs the model. A part that could not be made is None, and `missing` says why, by its name.
+    Where a device was named, `cost` is the report's on it, the report is priced, and `grid` has its time at others.
     """
 
     name: str
@@ -37,6 +41,8 @@ class CostReport:
     check_clip: Clip | None
     verdicts: tuple[RowVerdict, ...]
     missing: dict[str, str]
+    cost: Cost | None = None
+    grid: TimeGrid | None = None
 
 
 def cost_report(
@@ -44,6 +50,7 @@ def cost_report(
     protocol: Protocol = ONE_VIEW,
     *,
     with_check: bool = True,
+    on: Setting | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> CostReport:
     """Count a model, find its closed form, run it under fvcore and torch's counter, and look up what papers print.
@@ -52,6 +59,7 @@ def cost_report(
         spec: what is counted; the closed form of a model that takes inputs is that of one module, as it was built.
         protocol: the testing protocol, and the batch.
         with_check: run the model for real, at its smallest clip where the zoo knows one, under other counters.
+        on: what its time is estimated on, at its clip and over the closed form's.
         progress: called with what is being done.
 
     Raises:
@@ -59,13 +67,22 @@ def cost_report(
     """
     name = spec.name
     progress(f"counting {name}")
-    report = count_named(spec, protocol)
+    report = count_named(spec, protocol, dataflow=on is not None, saving=False)
+    cost = None if on is None else on.cost(report)
+    if cost is not None:
+        report = cost.result
     missing: dict[str, str] = {}
     form = check = None
     try:
         form = _form(spec, protocol.batch, lambda at: progress(f"counting {name} at {at}"))
     except FlopcountError as error:
         missing["form"] = error.message
+    grid = None
+    if on is not None and form is not None:
+        try:
+            grid = time_grid(spec, protocol, form, on, lambda at: progress(f"counting {name} at {at}"))
+        except FlopcountError as error:
+            missing["grid"] = error.message
     smallest = replace(spec, clip=CARDS[name].smallest) if name in CARDS and not spec.inputs else spec
     if with_check:
         progress(f"running {name} under other counters")
@@ -76,7 +93,7 @@ def cost_report(
     else:
         missing["check"] = "not requested"
     clip = smallest.clip if check and not spec.inputs else None
-    return CostReport(name, report, form, check, clip, verify_published(network=name), missing)
+    return CostReport(name, report, form, check, clip, verify_published(network=name), missing, cost, grid)
 
 
 def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -> ClosedForm:

@@ -6,9 +6,12 @@ Nothing here needs torch: the command lists them in its help.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..core.quantity import Quantity, of_layers
+from ..core.pricing import unit_of
+from ..core.quantity import Quantity, of_layers, priced
+from ..core.table import Measured
 
 if TYPE_CHECKING:
     from ..core.result import ModuleRow, Result
@@ -30,7 +33,20 @@ class Measure:
 
     def of(self, report: Result) -> int:
         """How much of it there is."""
-        return (report.per_video if self.per_video else report.total)[self.quantity.name]
+        name = self.quantity.name
+        if not self.per_video:
+            return report.total[name]
+        if self.quantity.pico:  # the samples of a batch share what its pass takes
+            return round(report.total[name] * self.passes(report))
+        return report.per_video[name]
+
+    def passes(self, report: Result) -> Fraction:
+        """How many passes of the input as given it is of; less than one where a batch holds several videos."""
+        return Fraction(report.views.count, report.input.batch or 1) if self.per_video else Fraction(1)
+
+    def measured(self, amount: int, report: Result) -> Measured:
+        """An amount of it in its unit; counts have none."""
+        return Measured(self.quantity.exact(amount), unit_of(self.quantity, report) if self.quantity.pico else "")
 
     def own(self, row: ModuleRow) -> int:
         """The part of one layer without its children, so that the layers sum to the whole."""
@@ -44,12 +60,13 @@ class Measure:
 def measures() -> dict[str, Measure]:
     """Key of a limit, in pyproject.toml and as an option -> what it limits: every quantity of layers, and per video.
 
-    Flops are 2 * macs, as everywhere.
+    Flops are 2 * macs, as everywhere; what a device spends is limited as it is estimated.
     """
-    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in of_layers()}
+    quantities = (*of_layers(), *priced())
+    limited = {f"max-{q.limit or q.name.replace('_', '-')}": Measure(q) for q in quantities}
     of_videos = {
         f"{key}-per-video": replace(measure, per_video=True)
         for key, measure in limited.items()
-        if {"views", "batch"} <= {*measure.quantity.grows_with}
+        if {"views", "batch"} <= {*measure.quantity.grows_with} or measure.quantity.pico
     }
     return limited | of_videos

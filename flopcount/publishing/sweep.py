@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.sweep_rows import CHUNK, Configuration, SweepRows, sweep_rows
-from ..core.quantity import of_layers
+from ..hardware.setting import Setting
 
 if TYPE_CHECKING:
     import pandas
@@ -22,7 +22,8 @@ class Sweep(SweepRows):
     def to_pandas(self) -> pandas.DataFrame:
         """One row per configuration, exact integers; a failure has none, and says why.
 
-        A column `assumed` is there where a count had to invent values that decide it.
+        A column `assumed` is there where a count had to invent values that decide it. What a device spends is in
+        seconds, joules and units of the currency, with the range of the time, and `on` says which device.
         """
         import pandas
 
@@ -35,24 +36,45 @@ class Sweep(SweepRows):
                 **{name: column_of([row.configuration.get(name) for row in self.rows]) for name in self.names},
                 **{
                     name: pandas.array([None if cost is None else cost[name] for cost in costs], dtype="Int64")
-                    for name in (quantity.name for quantity in of_layers())
+                    for name in (quantity.name for quantity in self.quantities if not quantity.pico)
                 },
+                **({} if self.pricing is None else self._spent()),
                 "problem": column_of([row.problem for row in self.rows]),
                 **({"assumed": column_of(assumed)} if any(assumed) else {}),
             }
         )
 
-    def plot(self, x: str, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-        """MACs against one of the names, a line for each combination of the others."""
+    def _spent(self) -> dict[str, Any]:
+        from ..output.frame import column_of
+
+        spans = ("bound", "low", "high")
+        return {
+            **{
+                quantity.key: column_of(
+                    [None if row.cost is None else float(quantity.exact(row.cost[quantity.name])) for row in self.rows]
+                )
+                for quantity in self.quantities
+                if quantity.pico
+            },
+            **{
+                f"time_{name}_s": column_of([row.times and getattr(row.times, name) for row in self.rows])
+                for name in spans
+            },
+            "on": column_of(["" if row.pricing is None else row.pricing.conditions for row in self.rows]),
+        }
+
+    def plot(self, x: str, ax: Axes | None = None, *, y: str = "macs", dark: bool = False) -> Axes:
+        """MACs, or "time" with its range, against one of the names, a line for each combination of the others."""
         from .figures import sweep_lines
 
-        return sweep_lines(self, x, ax, dark=dark)
+        return sweep_lines(self, x, ax, y=y, dark=dark)
 
 
 def sweep(
     build: Callable[..., Any],
     grid: Mapping[str, Iterable[Any]] | Iterable[Configuration],
     *,
+    on: Setting | str | None = None,
     executor: Executor | None = None,
     chunk: int = CHUNK,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
@@ -63,12 +85,15 @@ def sweep(
         build: takes a configuration as keyword arguments and returns (module, input), or a Report. It runs without
             weights where it can. An executor of processes must be able to import it.
         grid: names with their values, of which every combination is counted; or configurations.
+        on: a device to estimate time and energy on, such as "rtx-4090"; a `Setting` also says in which precision,
+            whether compiled, and at which price. The builder then returns (module, input).
         executor: any `concurrent.futures.Executor`: a process pool, or a Dask cluster by `Client.get_executor()`; this
             process where None. The caller shuts it down.
         chunk: configurations handed out at once.
         progress: called with how many are done, and of how many (None where `grid` is an iterator).
 
     Raises:
-        InputError: the grid is empty, or neither names with values nor configurations.
+        InputError: the grid is empty, or neither names with values nor configurations; or no such device.
     """
-    return Sweep(sweep_rows(build, grid, executor=executor, chunk=chunk, progress=progress).rows)
+    setting = Setting.named(on) if isinstance(on, str) else on
+    return Sweep(sweep_rows(build, grid, on=setting, executor=executor, chunk=chunk, progress=progress).rows)

@@ -26,12 +26,12 @@ from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.core.quantity import TABLE, of_layers
 from flopcount.core.units import exact, si
 from flopcount.core.wording import sentence
+from flopcount.publishing.axis_range import FARTHEST, axis_range
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.comparison_rows import Unplotted
 from flopcount.publishing.cost_report import CostReport, cost_report
 from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.html_page import INSTALLATION
-from flopcount.publishing.interactive.model_data import FARTHEST, axis_range
 from flopcount.publishing.interactive.scripts import one_script
 from flopcount.report import count_flops, count_model
 
@@ -429,6 +429,21 @@ def test_numbers_are_written_as_python_writes_them(chromium):
             [module, [str(value) for value in values]],
         )
     assert [tuple(pair) for pair in seen] == [(si(value), exact(value)) for value in values]
+
+
+def test_seconds_are_written_as_python_writes_them(chromium):
+    draw = random.Random(2)
+    values = [10 ** draw.uniform(-13, 7) for _ in range(500)] + [1.0, 0.9995, 0.99949, 1e-3, 999.5, 999.4, 0.0123456]
+    module = base64.b64encode((ASSETS / "exact.js").read_bytes()).decode()
+    with chromium.new_context() as context:
+        seen = context.new_page().evaluate(
+            """async ([module, values]) => {
+                const { measured } = await import(`data:text/javascript;base64,${module}`);
+                return values.map((value) => measured(value, "s"));
+            }""",
+            [module, values],
+        )
+    assert seen == [si(value, "s") for value in values]
 
 
 @pytest.mark.parametrize("charts", [False, pytest.param(True, marks=pytest.mark.slow)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.quantity import PICO
-from ...core.table import Column, Table
+from ...core.table import Column, Measured, Table
 from ...core.wording import ASSUMED, PRICE
 from ..format import Format
 
@@ -44,6 +44,8 @@ def values(columns: Sequence[Column], row: Sequence[Any]) -> list[Any]:
 
 
 def _value(column: Column, value: Any) -> Any:
+    if isinstance(value, Measured):
+        return value.amount
     if isinstance(value, tuple):
         return value[0] / value[1] if value[1] else 0.0
     return value / PICO if column.pico and isinstance(value, int) else value

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, hypot, pi, sin
 
-__all__ = ["Box", "leader", "place", "trail"]
+__all__ = ["Box", "Spot", "leader", "place", "trail"]
 
 _RINGS = (
     2,

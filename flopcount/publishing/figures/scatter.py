@@ -1,9 +1,10 @@
-"""Cost against accuracy: logarithmic MACs, bubbles of parameters, families by colour and marker, the Pareto front."""
+"""Cost against accuracy: logarithmic MACs or time, bubbles of parameters, families by colour, the Pareto front."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -12,53 +13,56 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ...core.errors import InputError
 from ..comparison_rows import ComparedNetworks, Row, pareto
-from .labels import Box, leader, place, trail
+from .labels import Box, Spot, leader, place, trail
 from .themes import DARK, LIGHT, STYLES, Theme, dress
 
 if TYPE_CHECKING:
+    from matplotlib.axes._secondary_axes import SecondaryAxis
     from matplotlib.figure import Figure
 
 __all__ = ["scatter"]
 
+_Line: TypeAlias = tuple[Spot, Spot]
 SIZE_INCHES = (9.0, 6.4)
 GIGA = 10**9
+MILLI = 1e-3
 _AREA_PER_M = 1.6  # points² of bubble per million parameters
 _LEAST_AREA = 22.0
 _LEGEND_PARAMS_M = (4, 30, 120)
 
 
-def scatter(comparison: ComparedNetworks, per: str = "view", ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Draw a comparison; a new figure where `ax` is None. The upper axis is FLOPs, twice the lower one.
+def scatter(
+    comparison: ComparedNetworks, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False
+) -> Axes:
+    """Draw a comparison; a new figure where `ax` is None. The upper axis of MACs is FLOPs, twice the lower one.
+
+    On an axis of time a bar is the range of the estimate; a network whose time is unknown has no point.
 
     Raises:
         InputError: no row to plot.
-        UnknownNameError: `per` is neither "view" nor "video".
+        UnknownNameError: `per` is neither "view" nor "video", or `x` neither "macs" nor "time".
     """
-    rows = comparison.rows
-    if not rows:
-        raise InputError(
-            f"nothing to plot on {comparison.dataset}", [("seen", f"{len(comparison.unplotted)} rows without a point")]
-        )
-    front = pareto(rows, per)
+    points = {row: cost for row in comparison.rows if (cost := row.across(per, x)) is not None}
+    if not points:
+        seen = f"{len(comparison.unplotted)} rows without a point"
+        if comparison.rows:
+            seen = "no time is known: name a device" if not comparison.conditions else comparison.rows[0].untimed
+        raise InputError(f"nothing to plot on {comparison.dataset}", [("seen", seen)])
+    rows = tuple(points)
+    spots = {row: (cost / (GIGA if x == "macs" else MILLI), row.top1) for row, cost in points.items()}
+    front = pareto(rows, per, x)
     theme = DARK if dark else LIGHT
     if ax is None:
         ax = plt.subplots(figsize=SIZE_INCHES, layout="constrained")[1]
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.set_facecolor(theme.ground)
-    _frame(ax, comparison, per, theme)
-    ax.plot(
-        [row.cost(per) / GIGA for row in front],
-        [row.top1 for row in front],
-        color=theme.front,
-        lw=1.2,
-        ls="--",
-        zorder=1,
-    )
+    _frame(ax, comparison, per, theme, x)
+    ax.plot(*zip(*(spots[row] for row in front), strict=True), color=theme.front, lw=1.2, ls="--", zorder=1)
+    bars = _ranges(ax, rows, per, theme) if x == "time" else []
     for row in rows:
         ax.scatter(
-            row.cost(per) / GIGA,
-            row.top1,
+            *spots[row],
             s=_area(row.params),
             marker=STYLES[row.family][2],
             color=STYLES[row.family][dark],
@@ -68,9 +72,25 @@ def scatter(comparison: ComparedNetworks, per: str = "view", ax: Axes | None = N
             zorder=3,
         )
     ax.margins(0.07, 0.09)
-    _legend(ax, rows, theme)
-    _label(ax, rows, front, per, theme)
+    _legend(ax, rows, theme, ranges=bool(bars))
+    _label(ax, spots, front, bars, theme)
     return ax
+
+
+def _ranges(ax: Axes, rows: tuple[Row, ...], per: str, theme: Theme) -> list[_Line]:
+    """A bar from low to high at each point; both ends of each."""
+    bars: list[_Line] = []
+    for row in rows:
+        times = row.times_per(per)
+        assert times is not None
+        ends = ((times.low / MILLI, row.top1), (times.high / MILLI, row.top1))
+        colour = STYLES[row.family][theme.dark]
+        ax.plot(*zip(*ends, strict=True), color=colour, lw=1.1, alpha=0.7, marker="|", ms=5, zorder=2)
+        bars.append(ends)
+    return bars
+
+
+_GMACS = "GMACs per {per} (papers' GFLOPs)"
 
 
 def _doubled(macs: Any) -> Any:
@@ -85,21 +105,25 @@ def _area(params: int) -> float:
     return _LEAST_AREA + _AREA_PER_M * params / 10**6
 
 
-def _frame(ax: Axes, comparison: ComparedNetworks, per: str, theme: Theme) -> None:
+def _frame(ax: Axes, comparison: ComparedNetworks, per: str, theme: Theme, x: str) -> None:
     ax.set_xscale("log")
     ax.grid(visible=True, which="major", color=theme.faint, lw=0.7)
     ax.set_axisbelow(True)
-    ax.set_xlabel(f"GMACs per {per} (papers' GFLOPs)", fontsize=9)
+    label = f"ms per {per}, estimated on {comparison.conditions}" if x == "time" else _GMACS.format(per=per)
+    ax.set_xlabel(label, fontsize=9)
     ax.set_ylabel(f"top-1 on {comparison.dataset} (%), as printed", fontsize=9)
-    twice = ax.secondary_xaxis("top", functions=(_doubled, _halved))
-    twice.set_xlabel(f"GFLOPs per {per} = 2 × GMACs", fontsize=9)
-    for axis in (ax, twice):
+    axes: list[Axes | SecondaryAxis] = [ax]
+    if x == "macs":
+        twice = ax.secondary_xaxis("top", functions=(_doubled, _halved))
+        twice.set_xlabel(f"GFLOPs per {per} = 2 × GMACs", fontsize=9)
+        axes.append(twice)
+    for axis in axes:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         dress(axis, theme)
 
 
-def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
+def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme, *, ranges: bool) -> None:
     """Families and bubbles outside, on the right, where they can cover nothing."""
     families = [family for family in STYLES if any(row.family == family for row in rows)]
     handles = [
@@ -117,6 +141,8 @@ def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
         for family in families
     ]
     handles.append(Line2D([], [], color=theme.front, lw=1.2, ls="--", label="Pareto front"))
+    if ranges:
+        handles.append(Line2D([], [], color=theme.ink, lw=1.1, marker="|", ms=5, label="range: 8 of 10"))
     handles += [
         Line2D(
             [],
@@ -138,13 +164,19 @@ def _legend(ax: Axes, rows: tuple[Row, ...], theme: Theme) -> None:
         text.set_color(theme.ink)
 
 
-def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, theme: Theme) -> None:
+def _label(
+    ax: Axes,
+    spots: Mapping[Row, Spot],
+    front: tuple[Row, ...],
+    bars: Sequence[_Line],
+    theme: Theme,
+) -> None:
     """Names beside their points, the front's first, then the best; a label without room is left out."""
     figure: Figure | None = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # settles the layout, so that pixels mean something
     to_points = 72 / figure.dpi
-    best_first = sorted(rows, key=lambda row: (row not in front, -row.top1, row.name))
+    best_first = sorted(spots, key=lambda row: (row not in front, -row.top1, row.name))
     texts = [
         ax.text(
             0,
@@ -162,15 +194,12 @@ def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, th
     for text in texts:
         extent = text.get_window_extent()
         sizes.append((extent.width + 3, extent.height + 1))
-    spots = ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in best_first])
-    centres = [(float(x), float(y)) for x, y in spots]
+    centres = _pixels(ax, [spots[row] for row in best_first])
     radii = [_area(row.params) ** 0.5 / 2 / to_points for row in best_first]
     inside = ax.get_window_extent()
     bounds = Box(inside.x0 + 2, inside.y0 + 2, inside.x1 - 2, inside.y1 - 2)
-    along = [
-        (float(x), float(y)) for x, y in ax.transData.transform([(row.cost(per) / GIGA, row.top1) for row in front])
-    ]
-    dots = [dot for start, end in pairwise(along) for dot in trail(start, end)]
+    lines = [[spots[row] for row in front], *bars]
+    dots = [dot for line in lines for start, end in pairwise(_pixels(ax, line)) for dot in trail(start, end)]
     boxes = place(centres, radii, sizes, bounds, dots)
     back = ax.transData.inverted()
     for text, box, centre, radius in zip(texts, boxes, centres, radii, strict=True):
@@ -184,3 +213,7 @@ def _label(ax: Axes, rows: tuple[Row, ...], front: tuple[Row, ...], per: str, th
         if line is not None:
             (x0, y0), (x1, y1) = back.transform(line)
             ax.plot([x0, x1], [y0, y1], color=theme.front, lw=0.5, zorder=2)
+
+
+def _pixels(ax: Axes, spots: Sequence[Spot]) -> list[Spot]:
+    return [(float(x), float(y)) for x, y in ax.transData.transform(spots)]

@@ -30,13 +30,20 @@ _SYMBOLS = {
 
 
 def chart_data(comparison: Comparison, reported: Sequence[str]) -> dict[str, Any]:
-    """Points, families with colour and marker, and the Pareto fronts; `reported` are the models of the page."""
+    """Points, families with colour and marker, and the Pareto fronts; `reported` are the models of the page.
+
+    Where a device was named, a third choice beside MACs per view and per video is the time of a video.
+    """
+    fronts = {per: pareto(comparison.rows, per) for per in PER}
+    if comparison.conditions:
+        fronts["time"] = pareto(comparison.rows, "video", "time")
     families = [family for family in STYLES if any(row.family == family for row in comparison.rows)]
     return {
         "dataset": comparison.dataset,
         "families": [_family(family) for family in families],
         "points": [_point(row, row.name in reported) for row in comparison.rows],
-        "fronts": {per: [comparison.rows.index(row) for row in pareto(comparison.rows, per)] for per in PER},
+        "fronts": {name: [comparison.rows.index(row) for row in front] for name, front in fronts.items()},
+        "conditions": comparison.conditions,
     }
 
 
@@ -51,11 +58,13 @@ def _family(name: str) -> dict[str, str]:
 
 
 def _point(row: Row, reported: bool) -> dict[str, Any]:
+    times = row.times_per("video")
     return {
         "name": row.name,
         "family": row.family,
         "reported": reported,
         "macs": {per: str(row.cost(per)) for per in PER},
+        "seconds": None if times is None else [times.estimate, times.low, times.high],
         "params": str(row.params),
         "params_si": si(row.params),
         "top1": row.top1,

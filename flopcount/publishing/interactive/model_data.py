@@ -13,12 +13,10 @@ from ...symbolic import ClosedForm
 from ...symbolic.polynomial import Polynomial, Staircase
 from ..cost_report import CostReport
 
-__all__ = ["FARTHEST", "axis_range", "columns", "layers_of", "measures", "model_data", "quantities_data"]
+__all__ = ["columns", "layers_of", "measures", "model_data", "quantities_data"]
 
 SHARES = ("macs", "other_flops")
 """The share of a layer is of the first of these that the model has any of."""
-FARTHEST = 4
-"""A slider ends at this many times the size the form is made from."""
 
 Terms: TypeAlias = list[tuple[str, list[int]]]
 
@@ -60,13 +58,29 @@ def model_data(cost: CostReport) -> dict[str, Any]:
         "counted": {quantity: str(report.total[quantity]) for quantity in names},
         "forms": {} if form is None else {q: _form(form, q, stairs) for q in names if q in form.parts},
         "layers": {"paths": [row.path for row in layers], "amounts": amounts},
+        "time": _time(cost),
         "stairs": [(stair.axis, stair.shift, stair.step) for stair in stairs],
     }
 
 
-def axis_range(base: int, minimum: int, step: int) -> tuple[int, int]:
-    """Least and largest size on a slider: from the domain's minimum in its steps, up to FARTHEST times the base."""
-    return minimum, minimum + (FARTHEST * base - minimum) // step * step
+def _time(cost: CostReport) -> dict[str, Any] | None:
+    """The time as counted, and the grid that it is interpolated on; assets/timing.js reads it."""
+    if cost.cost is None:
+        return None
+    grid = cost.grid
+    names = ("bound", "estimate", "low", "high")
+    return {
+        "counted": {name: getattr(cost.cost, name) for name in names},
+        "grid": None
+        if grid is None
+        else {
+            "axes": grid.axes,
+            "sizes": grid.sizes,
+            "features": grid.features,
+            "curves": {name: [curve.weights, curve.ratios] for name, curve in grid.curves.items()},
+            "counts": grid.counted,
+        },
+    }
 
 
 def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:

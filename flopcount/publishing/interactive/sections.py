@@ -12,13 +12,15 @@ from ...core.result import ModuleRow, Result
 from ...core.table import Column, Table
 from ...core.units import exact, percent, si, times
 from ...core.wording import assumed_lines, missing_lines, sentence
+from ...hardware.cost import Cost
 from ...output.cells import cell
 from ...symbolic import ClosedForm
 from ...verification import verdicts_table
+from ..axis_range import axis_range
 from ..comparison import Comparison
 from ..cost_report import CostReport
 from .chart_data import linked
-from .model_data import axis_range, columns, layers_of
+from .model_data import columns, layers_of
 
 __all__ = ["comparison_section", "model_section"]
 
@@ -69,6 +71,7 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "views": _views(report),
         "per": _per(report),
         "totals": list(_totals(report, form)),
+        "time": None if cost.cost is None else _time(cost, cost.cost),
         "form_notes": () if form is None else form.table().notes,
         "form_missing": cost.missing.get("form", ""),
         "layer_totals": [si(report.total[q.name], q.unit) for q in columns()],
@@ -89,6 +92,7 @@ def comparison_section(comparison: Comparison) -> dict[str, Any]:
     return {
         "dataset": comparison.dataset,
         "points": len(comparison.rows),
+        "conditions": comparison.conditions if any(row.times for row in comparison.rows) else "",
         "table": table_of(table, [row.url for row in comparison.rows]),
     }
 
@@ -169,6 +173,28 @@ def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]
             "derived": bool(parts),
             "why": "".join(missing[:1]),
         }
+
+
+def _time(report: CostReport, cost: Cost) -> dict[str, Any]:
+    """The three numbers of a time, per view and per video, as the script first shows them, and what they rest on."""
+    of_video = cost.times.scaled(report.report.views.count)
+    rows = [
+        ("estimate", "estimate", "", *(si(times.estimate, "s") for times in (cost.times, of_video))),
+        ("range", "range", "8 of 10 networks", cost.times.span, of_video.span),
+        ("bound", "bound", "datasheet, all fused", *(si(times.bound, "s") for times in (cost.times, of_video))),
+    ]
+    pricing = report.report.pricing
+    if report.grid is not None:
+        elsewhere = f"The sliders move it: {report.grid.words}."
+    else:
+        why = report.missing.get("grid") or report.missing.get("form", "")
+        elsewhere = "It is known as counted alone" + (f": {why}." if why else ".")
+    return {
+        "conditions": str(cost.conditions),
+        "rows": rows,
+        "elsewhere": elsewhere,
+        "notes": () if pricing is None else pricing.notes,
+    }
 
 
 def _sum(parts: Mapping[str, int], times: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
@@ -35,28 +36,52 @@ def comparison_texts(comparison: Comparison, command: str, pers: Sequence[str] =
     return {
         f"{name}.md": comparison_page(comparison, command, charts),
         f"{name}/{name}.tex": table.to_latex() + "\n",
-        **{f"{name}/per_{per}.csv": table.to_csv() + "\n" for per in charts},
+        **{f"{name}/{chart.stem}.csv": table.to_csv() + "\n" for chart in _charts(comparison, charts)},
     }
+
+
+class _Chart(NamedTuple):
+    """A chart of a comparison: per "view" or "video", and what is across."""
+
+    per: str
+    x: str
+
+    @property
+    def stem(self) -> str:
+        return f"per_{self.per}" if self.x == "macs" else f"time_per_{self.per}"
+
+    @property
+    def unit(self) -> str:
+        return "GMACs" if self.x == "macs" else "estimated ms"
+
+
+def _charts(comparison: Comparison, pers: Sequence[str]) -> list[_Chart]:
+    """Those of MACs, and one of time where one is known: per video, as it is asked of a network, if at all."""
+    charts = [_Chart(per, "macs") for per in pers]
+    if pers and any(row.times is not None for row in comparison.rows):
+        charts.append(_Chart("video" if "video" in pers else pers[0], "time"))
+    return charts
 
 
 def comparison_pictures(comparison: Comparison, pers: Sequence[str] = PER) -> dict[str, bytes]:
     """The charts."""
     files: dict[str, bytes] = {}
-    for per in pers if comparison.rows else ():
-        files |= themed_pictures(partial(_drawn, comparison, per), f"{comparison.dataset}/per_{per}")
+    for chart in _charts(comparison, pers if comparison.rows else ()):
+        files |= themed_pictures(partial(_drawn, comparison, chart), f"{comparison.dataset}/{chart.stem}")
     return files
 
 
-def _drawn(comparison: Comparison, per: str, dark: bool) -> Axes:
-    return scatter(comparison, per, dark=dark)
+def _drawn(comparison: Comparison, chart: _Chart, dark: bool) -> Axes:
+    return scatter(comparison, chart.per, x=chart.x, dark=dark)
 
 
 def comparison_page(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> str:
     """The page in markdown: how it was made, the charts, the table with its notes."""
     parts = [f"# Cost against accuracy on {comparison.dataset}", made_by(command)]
-    for per in pers:
-        stem = f"{comparison.dataset}/per_{per}"
-        parts.append(picture_markup(stem, f"top-1 on {comparison.dataset} against GMACs per {per}"))
-        parts.append(f"The chart per {per}: {picture_links(stem)}; its data: [CSV]({stem}.csv).")
+    for chart in _charts(comparison, pers):
+        stem = f"{comparison.dataset}/{chart.stem}"
+        parts.append(picture_markup(stem, f"top-1 on {comparison.dataset} against {chart.unit} per {chart.per}"))
+        name = f"per {chart.per}" if chart.x == "macs" else f"of time per {chart.per}"
+        parts.append(f"The chart {name}: {picture_links(stem)}; its data: [CSV]({stem}.csv).")
     parts.append(comparison.table().to_markdown())
     return "\n\n".join(parts) + "\n"

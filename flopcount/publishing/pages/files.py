@@ -44,7 +44,7 @@ def report_texts(
     stems = _stems(costs, comparison)
     for stem, cost in zip(stems, costs, strict=True):
         texts[f"{stem}.md"] = model_page(cost, command, stem, depth=depth)
-        texts[f"{stem}/report.json"] = to_json(cost.report) + "\n"
+        texts[f"{stem}/report.json"] = to_json(cost.report, costs=[cost.cost] if cost.cost else []) + "\n"
         texts[f"{stem}/layers.csv"] = by_module(cost.report, -1).to_csv() + "\n"
         texts[f"{stem}/layers.tex"] = by_module(cost.report, depth).to_latex() + "\n"
         if cost.form is not None:

@@ -11,7 +11,7 @@ from ...core.made_by import made_by
 from ...core.protocol import describe_clip
 from ...core.quantity import of_operators
 from ...core.result import CONVENTION, Result
-from ...core.table import Column, Table
+from ...core.table import Column, Measured, Table
 from ...core.units import exact, si, times
 from ...core.wording import missing_lines, sentence
 from ...models import CARDS
@@ -36,6 +36,7 @@ def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> 
         asked_table(cost).to_markdown(),
         "## Cost",
         cost_table(report).to_markdown(),
+        *_time_section(cost),
         "## Layers",
         *_chart(report, "module", stem),
         _bare(table_by(report, "module", depth)).to_markdown(),
@@ -122,6 +123,26 @@ def cost_table(report: Result) -> Table:
         "other FLOPs: every floating-point operation outside contractions",
     )
     return Table("", columns, rows, None, notes)
+
+
+def _time_section(report: CostReport) -> Iterator[str]:
+    """The three numbers of the time on a device, and what they rest on; nothing where no device was named."""
+    cost, pricing = report.cost, report.report.pricing
+    if cost is None or pricing is None:
+        return
+    yield f"## Time on {cost.conditions}"
+    columns = (Column("time of", "text"), *(Column(name) for name in ("estimate", "low", "high", "bound")))
+    result = report.report
+    runs = [("one pass", cost.times)]
+    if result.views.count > 1:
+        passes = result.views.count / (result.input.batch or 1)
+        runs.append((f"a video, {result.views} = {result.views.count} views", cost.times.scaled(passes)))
+    rows = tuple(
+        (name, *(Measured(seconds, "s") for seconds in (times.estimate, times.low, times.high, times.bound)))
+        for name, times in runs
+    )
+    notes = ("low to high: what 8 of 10 networks lie between", "bound: the datasheet, if all is fused", *pricing.notes)
+    yield Table("", columns, rows, None, notes).to_markdown()
 
 
 def _check_section(cost: CostReport) -> Iterator[str]:

@@ -7,6 +7,17 @@ export function exact(value) {
   return value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+const FRACTIONS = [[1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
+
+// A number that is not whole, such as seconds
+export function measured(value, unit) {
+  if (value === 0) return `0 ${unit}`;
+  const above = (least) => value >= least * (1 - 0.5 * 10 ** -DIGITS);
+  const all = [...PREFIXES, [1, ""], ...FRACTIONS];
+  const [power, letter] = all.find(([least]) => above(Number(least))) ?? all.at(-1);
+  return `${significant(value / Number(power))} ${letter}${unit}`;
+}
+
 export function si(value, unit = "") {
   for (const [scale, prefix] of PREFIXES) {
     if (Number(value) >= Number(scale) * (1 - 0.5 * 10 ** -DIGITS)) {

@@ -1,8 +1,9 @@
 // One model's panel: sliders -> sizes -> every polynomial -> totals, formulas, layers and the icicle.
 
-import { evaluate, exact, percent, si, stairsAt } from "./exact.js";
+import { evaluate, exact, measured, percent, si, stairsAt } from "./exact.js";
 import { Icicle } from "./icicle.js";
 import { filtered, sorted } from "./tables.js";
+import { Timing } from "./timing.js";
 
 const FIRST = 3; // cells of a layer before its quantities: name, type and output
 
@@ -19,6 +20,7 @@ export class Model {
     this.filter = filtered(this.table, panel.querySelector(".filter"), (shown, rows) => this.tell(shown, rows));
     this.depth = panel.querySelector(".depth");
     this.exact = panel.querySelector(".exact");
+    this.timing = data.time && new Timing(data.time);
     this.connect();
     this.count();
     this.icicle = new Icicle(panel, this.layers, this.rows.map((row) => row.cells[1].textContent),
@@ -101,6 +103,7 @@ export class Model {
         write(row.querySelector(".video"), value === null ? null : value * views, unit);
       }
     }
+    if (this.timing) this.showTime(Number(views));
     for (const entry of this.panel.querySelectorAll("[data-formula]")) {
       const numbers = entry.querySelector(".numbers"), formula = entry.querySelector(".formula").textContent;
       const inNumbers = formula.replace(/[BTHWS]/g, (axis) => at[axis]);
@@ -108,6 +111,18 @@ export class Model {
       entry.querySelector(".value").textContent = exact(this.totals[entry.dataset.formula]);
     }
     this.showLayers();
+  }
+
+  showTime(views) {
+    const seconds = this.timing.at(this.at, this.totals, this.atBase);
+    const of = (key, times) => (seconds ? measured(seconds[key] * times, "s") : "–");
+    const text = (key, times) => (key === "range" ? `${of("low", times)} to ${of("high", times)}` : of(key, times));
+    for (const row of this.panel.querySelectorAll("[data-time]")) {
+      const key = row.dataset.time;
+      row.querySelector(".view b").textContent = text(key, 1);
+      row.querySelector(".video b").textContent = text(key, views);
+    }
+    this.panel.querySelector(".time .basis").textContent = this.atBase ? "as counted" : this.timing.how;
   }
 
   showLayers() {

@@ -1,9 +1,9 @@
 // Cost against accuracy: families by colour and marker, the Pareto front, details and source of a point on demand.
 
 import { CONFIG, font, hoverLabel, ink, isDark, roving } from "./drawing.js";
-import { exact, si } from "./exact.js";
+import { exact, measured, si } from "./exact.js";
 
-const GIGA = 1e9;
+const GIGA = 1e9, MILLI = 1e-3;
 
 export class Scatter {
   constructor(section, data) {
@@ -15,17 +15,37 @@ export class Scatter {
     this.per.addEventListener("change", () => this.draw());
   }
 
+  get timed() {
+    return this.per.value === "time";
+  }
+
+  // What has a cost to draw: a time may be unknown
+  shown() {
+    return this.data.points.filter((point) => !this.timed || point.seconds);
+  }
+
   cost(point) {
-    return Number(point.macs[this.per.value]) / GIGA;
+    return this.timed ? point.seconds[0] / MILLI : Number(point.macs[this.per.value]) / GIGA;
+  }
+
+  ranges(points) {
+    if (!this.timed) return {};
+    return {
+      error_x: {
+        type: "data", symmetric: false, thickness: 1.1, width: 3,
+        array: points.map(({ seconds: [estimate, , high] }) => (high - estimate) / MILLI),
+        arrayminus: points.map(({ seconds: [estimate, low] }) => (estimate - low) / MILLI),
+      },
+    };
   }
 
   draw(width = this.chart.clientWidth) {
     if (!this.plotly || !width) return;
-    const { points, families, fronts, dataset } = this.data;
+    const { points, families, fronts, dataset, conditions } = this.data;
     const narrow = width < 620, height = narrow ? 460 : 560;
     const front = fronts[this.per.value].map((index) => points[index]);
     this.traces = families.map((family) => {
-      const own = points.filter((point) => point.family === family.name).sort((a, b) => a.reported - b.reported);
+      const own = this.shown().filter((point) => point.family === family.name).sort((a, b) => a.reported - b.reported);
       return {
         type: "scatter", mode: "markers", name: family.name, x: own.map((p) => this.cost(p)), y: own.map((p) => p.top1),
         customdata: own, hovertemplate: own.map((p) => `${this.details(p)}<extra></extra>`),
@@ -34,6 +54,7 @@ export class Scatter {
           size: own.map((p) => 1.25 * Math.sqrt(22 + 1.6 * Number(p.params) / 1e6)),
           line: { color: ink("ink"), width: own.map((p) => (p.reported ? 2.4 : 0.7)) },
         },
+        ...this.ranges(own),
       };
     });
     const line = {
@@ -48,7 +69,8 @@ export class Scatter {
       hoverlabel: hoverLabel(), hovermode: "closest", dragmode: false,
       showlegend: true,
       legend: narrow ? { orientation: "h", y: -0.2, x: 0 } : { x: 1.02, y: 0.5, yanchor: "middle" },
-      xaxis: this.axis(`GMACs per ${this.per.value} (papers’ GFLOPs)`,
+      xaxis: this.axis(
+        this.timed ? `ms per video, estimated on ${conditions}` : `GMACs per ${this.per.value} (papers’ GFLOPs)`,
         { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
       yaxis: this.axis(`top-1 on ${dataset} (%), as printed`, {}),
     };
@@ -61,7 +83,8 @@ export class Scatter {
   }
 
   reaches(narrow) {
-    const costs = this.data.points.map((point) => Math.log10(this.cost(point)));
+    const spanned = (point) => (this.timed ? point.seconds.map((seconds) => seconds / MILLI) : [this.cost(point)]);
+    const costs = this.shown().flatMap(spanned).map(Math.log10);
     const least = Math.min(...costs), most = Math.max(...costs);
     const room = Math.max(0.12, (most - least) * (narrow ? 0.12 : 0.07));
     return { range: [least - room, most + room] };
@@ -78,7 +101,8 @@ export class Scatter {
   details(point) {
     const accuracy = `${point.top1} % top-1${point.top5 === null ? "" : `, ${point.top5} % top-5`}`;
     const cost = `${si(BigInt(point.macs.view))}MACs per view, ${si(BigInt(point.macs.video))}MACs per video`;
-    return [`<b>${safeText(point.name)}</b> · ${safeText(point.family)}`, accuracy, cost,
+    const time = point.seconds ? [spoken(point.seconds)] : [];
+    return [`<b>${safeText(point.name)}</b> · ${safeText(point.family)}`, accuracy, cost, ...time,
       safeText(`${point.clip}, ${point.views}; ${point.params_si} params`), safeText(point.source)].join("<br>");
   }
 
@@ -88,6 +112,7 @@ export class Scatter {
     strong.textContent = point.name;
     const parts = [strong, `: ${point.top1} % top-1 at ${exact(BigInt(point.macs.view))} MACs per view, `
       + `${exact(BigInt(point.macs.video))} per video (${point.clip}, ${point.views})`];
+    if (point.seconds) parts.push(`; ${spoken(point.seconds)}`);
     if (point.note) parts.push(`; ${point.note}`);
     parts.push("; accuracy: ");
     if (point.url) {
@@ -104,11 +129,11 @@ export class Scatter {
   name(front) {
     const { xaxis, yaxis } = this.chart._fullLayout;
     const at = (point) => [xaxis.l2p(Math.log10(this.cost(point))), yaxis.l2p(point.top1)];
-    const taken = this.data.points.map((point) => {
+    const taken = this.shown().map((point) => {
       const [x, y] = at(point);
       return { left: x - 5, right: x + 5, top: y - 5, bottom: y + 5 };
     });
-    const wanted = [...this.data.points.filter((p) => p.reported), ...front.filter((p) => !p.reported)];
+    const wanted = [...this.shown().filter((p) => p.reported), ...front.filter((p) => !p.reported)];
     const notes = [];
     for (const point of wanted) {
       const [x, y] = at(point), wide = point.name.length * 6.4 + 4, high = 14;
@@ -144,12 +169,16 @@ export class Scatter {
     marks.sort((a, b) => this.cost(a.point) - this.cost(b.point));
     roving(marks, {
       label: ({ point }) => `${point.name}, ${point.top1} % top-1, `
-        + `${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`,
+        + (this.timed ? spoken(point.seconds) : `${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`),
       step: (mark, way) => marks[marks.indexOf(mark) + (way === "Right" || way === "Up" ? 1 : -1)],
       enter: ({ point }) => this.pick(point),
       seen: ({ curve, i }) => this.plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),
     });
   }
+}
+
+function spoken([estimate, low, high]) {
+  return `${measured(estimate, "s")} per video, ${measured(low, "s")} to ${measured(high, "s")}`;
 }
 
 function safeText(text) {
