@@ -219,6 +219,8 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
             typed = of_model["dtype"]
             device = "this machine" if "running" in own else of_device.get("on")
             counted, precision = dtypes_of(typed, device) if on else (typed, None)
+            if "running" in own:
+                counted = _built_in(typed)
             options = ModelOptions.parse(of_model, counted)
             nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
             if "spec" in own:
@@ -235,6 +237,13 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
         return _with_parameters(run, command, replaced)
 
     return decorate
+
+
+def _built_in(typed: str | None) -> str | None:
+    """The dtype that a network which runs is built in, and so counted in: that of --dtype, where it is one."""
+    from ..core.parsing import DTYPES  # here, since --help does not need it
+
+    return DTYPES.get(typed or "")
 
 
 def training_arguments(

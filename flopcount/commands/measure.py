@@ -181,7 +181,8 @@ def _elsewhere(spec: ModelSpec, protocol: Protocol, running: Running, seconds: f
 
         of = "" if passes == 1 else f": {si(seconds, 's')} for {passes} passes"
         rows = [("time", f"{si(achieved.per_pass, 's')}, measured elsewhere{of}")]
-        show(summary_table(result, rows + achieved_rows(achieved)), format)
+        notes = ("the time is as it was given: nothing ran here",)
+        show(summary_table(result, rows + achieved_rows(achieved), notes), format)
 
 
 def _otherwise(running: Running, measurement: Measurement) -> Iterator[str]:

@@ -169,7 +169,7 @@ class Calibration:
             "prior": self.prior.named(),
             "errors": asdict(self.errors),
             "benchmarks": [asdict(row) for row in self.benchmarks],
-            "networks": [asdict(row) for row in self.networks],
+            "networks": [asdict(row) | {"shapes": [list(shape) for shape in row.shapes]} for row in self.networks],
             "unseen": list(self.unseen),
         }
 
