@@ -21,7 +21,6 @@ _TITLES = {
     "hardware": "Time, energy and money",
     "symbolic": "Closed forms",
     "analysis": "Readers of a result",
-    "hardware": "Time, energy and money",
     "output": "Saved reports",
     "publishing": "Comparison, sweep and budget",
     "crosscheck": "Other counters",

@@ -90,7 +90,6 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
 
 def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> tuple[Setting, ...]:
     from ..facts.prices import read_prices
-    from ..hardware.constants import choose
     from ..hardware.device_price import device_price
     from ..hardware.money import parse_price
     from ..hardware.named_device import device_named
@@ -109,7 +108,7 @@ def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> 
         setting = Setting.of(name, dtype, given.get("compile", False), given.get("layout") or "nchw", **how)
         conditions = setting.conditions()  # of float32, which is counted unless the model has another dtype
         conditions.require_peaks()
-        choose(conditions, setting.table)  # a calibration may be of another mode
+        setting.choice(conditions)  # a calibration may be of another way to run
         settings[device.name] = setting
     return tuple(settings.values())
 
