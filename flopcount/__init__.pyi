@@ -24,6 +24,8 @@ from .core.result import SavedReport as SavedReport
 from .core.table import Table as Table
 from .crosscheck import check as check
 from .hardware.cost import Cost as Cost
+from .hardware.measurement import Measurement as Measurement
+from .hardware.measurement import measure as measure
 from .hardware.setting import Setting as Setting
 from .models import create_model as create_model
 from .models import list_models as list_models

@@ -184,7 +184,7 @@ def test_weights_that_would_not_fit_are_not_built(monkeypatch):
     name = f"{Path(__file__).stem}:Chooses"
     inputs = [("x", TensorSpec((2, 64)))]
     assert count_model(name, inputs=inputs).macs in (2 * 64 * 32, 2 * 64 * 48)  # built for real
-    monkeypatch.setattr("flopcount.tracing.building._free_memory", lambda: 5 * 4096)
+    monkeypatch.setattr("flopcount.tracing.building.free_memory", lambda: 5 * 4096)
     with pytest.raises(TraceError, match=r"20\.8 kB do not fit into memory\n(.*\n)*  seen    20\.5 kB are free"):
         count_model(name, inputs=inputs)
 

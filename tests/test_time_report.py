@@ -99,7 +99,8 @@ def test_generators_that_were_left_out_are_predicted_as_asked():
 
 
 def test_macs_rank_networks_of_one_size_badly_and_the_prediction_well():
-    found = re.search(r"their MACs ([\d.]+); .*constant ([\d.]+); the prediction, their family left out ([\d.]+)\.\n", PAGE)
+    pattern = r"their MACs ([\d.]+); .*constant ([\d.]+); the prediction, their family left out ([\d.]+)\.\n"
+    found = re.search(pattern, PAGE)
     macs, roofline, prediction = map(float, found.groups())
     assert macs < 0.5
     assert roofline >= 0.90

@@ -15,7 +15,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol, Views
 from ..output import command_formats
-from .settings import PRECISION_NAMES, dtypes_of, parse_settings_on
+from .settings import PRECISION_NAMES, Running, dtypes_of, parse_settings_on
 
 __all__ = [
     "By",
@@ -132,6 +132,12 @@ _ON = (
     _option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
 )
 """All that says what a network runs on, and how."""
+_RUN = (
+    _option("on", str, "DEVICE", "The device to compare with, as in [cyan]flopcount devices[/], or here.json."),
+    *(option for option in _ON if option.name in ("compile", "layout")),
+)
+_DTYPE_RUN = _option("dtype", str, "NAME", "fp32, tf32, amp, amp_bf16, bf16 or fp16; by default as the model is.")
+"""What a network that really runs can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,35 +209,51 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
     NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
     --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: Settings`
     becomes --on, --compile, --layout, --price, --prices, --region and --utilisation; --dtype then takes precisions to
-    run in too, of which float32 is counted. What was typed is parsed before the command runs, and it gets these nouns.
+    run in too, of which float32 is counted. `running: Running` becomes --on, --compile and --layout of a network that
+    runs for real. What was typed is parsed before the command runs, and it gets these nouns.
     """
     all_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
 
     def decorate(command: _Command) -> _Command:
         own = inspect.signature(command).parameters
-        on = _ON if "settings" in own else ()
-        options_of_model = [_DTYPE_ON if on and option.name == "dtype" else option for option in all_of_model]
-        replaced = _ARGUMENTS | {"protocol": options_of_model, "options": options_of_model, "settings": on}
+        on = _ON if "settings" in own else _RUN if "running" in own else ()
+        dtype = _DTYPE_ON if "settings" in own else _DTYPE_RUN
+        options_of_model = [dtype if on and option.name == "dtype" else option for option in all_of_model]
+        of_nouns = {"protocol": options_of_model, "options": options_of_model, "settings": on, "running": on}
+        replaced: dict[str, Sequence[inspect.Parameter]] = {**_ARGUMENTS, **of_nouns}
 
         @wraps(command)
         def run(**values: Any) -> None:
             of_model = {option.name: values.pop(option.name) for option in options_of_model}
             of_device = {option.name: values.pop(option.name) for option in on}
             typed = of_model["dtype"]
-            counted, precision = dtypes_of(typed, of_device["on"]) if on else (typed, None)
+            device = "this machine" if "running" in own else of_device.get("on")
+            counted, precision = dtypes_of(typed, device) if on else (typed, None)
+            if "running" in own:
+                counted = _built_in(typed)
             options = ModelOptions.parse(of_model, counted).running_on(of_device)
             nouns: dict[str, Any] = {"protocol": options.protocol, "options": options}
             if "spec" in own:
                 nouns["spec"] = options.named(values.pop("name"))
             if "specs" in own:
                 nouns["specs"] = [options.named(name) for name in values.pop("names")]
-            if on:  # last, since devices load numpy
+            if "running" in own:
+                layout = of_device["layout"] or "nchw"
+                nouns["running"] = Running(of_device["on"], of_device["compile"], layout, precision)
+            if "settings" in own:  # last, since devices load numpy
                 nouns["settings"] = parse_settings_on(of_device, precision)
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
         return _with_parameters(run, command, replaced)
 
     return decorate
+
+
+def _built_in(typed: str | None) -> str | None:
+    """The dtype that a network which runs is built in, and so counted in: that of --dtype, where it is one."""
+    from ..core.parsing import DTYPES  # here, since --help does not need it
+
+    return DTYPES.get(typed or "")
 
 
 def training_arguments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core.errors import InputError, UnknownNameError
@@ -14,10 +15,20 @@ if TYPE_CHECKING:
 else:
     Settings = tuple  # commands are read for their options while nothing of a device is loaded
 
-__all__ = ["PRECISION_NAMES", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
+__all__ = ["PRECISION_NAMES", "Running", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
 
 PRECISION_NAMES = ("fp32", "tf32", "amp", "amp_bf16", "bf16", "fp16", "fp8", "int8", "w4a16")
 """Names of `hardware.precision`, so that --help does not load it; a test compares them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How a network runs for real: the device that it is compared with, by name, and the way to run."""
+
+    on: str | None
+    compile: bool
+    layout: str
+    dtype: str | None
 
 
 def dtypes_of(dtype: str | None, on: str | None) -> tuple[str | None, str | None]:
@@ -79,7 +90,6 @@ def parse_settings_on(values: Mapping[str, Any], dtype: str | None) -> tuple[Set
 
 def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> tuple[Setting, ...]:
     from ..facts.prices import read_prices
-    from ..hardware.constants import choose
     from ..hardware.device_price import device_price
     from ..hardware.money import parse_price
     from ..hardware.named_device import device_named
@@ -98,7 +108,7 @@ def _settings(names: list[str], given: Mapping[str, Any], dtype: str | None) -> 
         setting = Setting.of(name, dtype, given.get("compile", False), given.get("layout") or "nchw", **how)
         conditions = setting.conditions()  # of float32, which is counted unless the model has another dtype
         conditions.require_peaks()
-        choose(conditions, setting.table)  # a calibration may be of another mode
+        setting.choice(conditions)  # a calibration may be of another way to run
         settings[device.name] = setting
     return tuple(settings.values())
 

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..facts.devices import Device, find_device
+from .calibration_file import HERE, Calibration, read_calibration
 from .constants import Table, constants_table
 
-__all__ = ["device_named"]
+__all__ = ["calibration_named", "device_named"]
 
 
 def device_named(name: str) -> tuple[Device, Table]:
     """The device and the constants to estimate its times by.
 
+    "here" is the machine that here.json in the current folder was measured on, and any path that ends in .json is
+    that file's.
+
     Raises:
-        InputError, UnknownNameError: as `find_device`.
+        InputError, UnknownNameError: as `find_device` and `read_calibration`.
     """
-    return find_device(name), constants_table()
+    calibration = calibration_named(name)
+    if calibration is None:
+        return find_device(name), constants_table()
+    return calibration.device, calibration.table
+
+
+def calibration_named(name: str) -> Calibration | None:
+    """The calibration that a name means; None of a device of the data sheets.
+
+    Raises:
+        InputError: as `read_calibration`.
+    """
+    if name.strip().lower() == HERE:
+        return read_calibration(Path(f"{HERE}.json"))
+    return read_calibration(Path(name)) if name.endswith(".json") else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.errors import InputError
 from ..core.result import Result
 from ..facts.devices import Device
 from ..facts.prices import Price
 from .conditions import Conditions
-from .constants import Table, choose, constants_table
+from .constants import Basis, Choice, Table, choose, constants_table
 from .cost import Cost, cost_on
 from .device_price import device_price
 from .money import parse_price
@@ -53,7 +54,10 @@ class Setting:
         setting = cls(device.one_torch_device, table, dtype, compile, layout, price, utilisation)
         conditions = setting.conditions()
         if dtype is not None:
+            setting.choice(conditions)
             conditions.require_peaks()
+        elif compile != any(row.compiled for row in table.sets if row.basis is Basis.CALIBRATED):
+            setting.choice(conditions)  # in no dtype of a count
         return setting
 
     @classmethod
@@ -84,5 +88,24 @@ class Setting:
     def cost(self, result: Result) -> Cost:
         """The cost of a forward pass that was counted with its dataflow; errors as `cost_on`."""
         conditions = self.conditions(counted_dtype(result))
-        choice = choose(conditions, self.table)
+        choice = self.choice(conditions)
         return cost_on(result, conditions, price=self.price, utilisation=self.utilisation, choice=choice)
+
+    def choice(self, conditions: Conditions) -> Choice:
+        """The constants for these conditions.
+
+        Raises:
+            InputError: a calibration was made in another way to run, so nothing is known of this one.
+        """
+        choice = choose(conditions, self.table)
+        calibrated = [row for row in self.table.sets if row.basis is Basis.CALIBRATED]
+        if calibrated and choice.basis is not Basis.CALIBRATED:
+            row = calibrated[0]
+            raise InputError(
+                f"no time of {conditions}: its calibration is of another way to run",
+                [
+                    ("seen", f"calibrated in {row.dtype}, {'compiled' if row.compiled else 'eager'}, {row.layout}"),
+                    ("fix", "run `flopcount calibrate` in the way that you ask for, into another file"),
+                ],
+            )
+        return choice

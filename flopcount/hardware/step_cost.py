@@ -9,7 +9,6 @@ from ..core.ops import Phase, Trace
 from ..core.result import Result
 from ..rules.costing import cost
 from ..training.training import Training
-from .constants import choose
 from .cost import Cost, cost_on
 from .precision import counted_dtype
 from .setting import Setting
@@ -37,7 +36,7 @@ def step_cost(training: Training, followed: Result, setting: Setting) -> Cost:
         price=setting.price,
         utilisation=setting.utilisation,
         step=(ops, trace.dataflow),
-        choice=choose(conditions, setting.table),
+        choice=setting.choice(conditions),
     )
     if training.epochs is None or training.samples is None:
         return predicted

@@ -24,7 +24,7 @@ from .meta import MetaMode
 from .torch_private import current_dispatch_modes, disable_current_modes
 from .uncountable import Unknown
 
-__all__ = ["lightest", "require_room", "weighted", "weightless"]
+__all__ = ["free_memory", "lightest", "require_room", "weighted", "weightless"]
 
 ModuleT = TypeVar("ModuleT")
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = N
     parameters = [parameter for parameter in bare.parameters() if not is_lazy(parameter)]
     count = sum(parameter.numel() for parameter in parameters)
     needed = sum(parameter.numel() * parameter.itemsize for parameter in parameters)
-    free = _free_memory()
+    free = free_memory()
     if max_params is not None and count > max_params:
         seen = f"{si(count)} parameters, more than the limit of {si(max_params)}"
         raise TraceError(reason.message, [*reason.details, ("seen", seen)]) from reason
@@ -114,7 +114,7 @@ def require_room(bare: nn.Module, reason: TraceError, max_params: int | None = N
         ) from None
 
 
-def _free_memory() -> float:
+def free_memory() -> float:
     """Free memory in bytes; on Linux the file cache counts as free."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from flopcount import InputError, TensorSpec, count_model
 from flopcount.cli import app
 from flopcount.commands.settings import PRECISION_NAMES
+from flopcount.hardware.execution_setup import RUNNABLE
 
 OPTIONS = ("--clip", "--batch", "--dtype", "--input", "--num-classes", "--set")
-TAKE_NO_MODEL = {"clip", "survey", "list", "rules", "devices"}
+TAKE_NO_MODEL = {"clip", "survey", "list", "rules", "devices", "calibrate"}
 ALL = {name: command.params for name, command in typer.main.get_command(app).commands.items()}
 COMMANDS = sorted(set(ALL) - TAKE_NO_MODEL)
 MOSTLY_SLOW = [pytest.param(name, marks=[] if name in ("model", "diff") else pytest.mark.slow) for name in COMMANDS]
@@ -95,6 +96,7 @@ LINES = {
     "diff": "diff before.json nets.py:Whole",
     "budget": "budget nets.py:Whole --max-gmacs 1 --max-params 1 --format csv",
     "verify": "verify nets.py:Whole --printed 3.5",
+    "measure": "measure nets.py:Whole --measured 1ms --format csv",
 }
 VALUES = {
     "--clip": "4x16x16",
@@ -132,7 +134,9 @@ def test_the_options_are_the_same_and_in_the_help(run, command):
     first = {param.opts[0]: param for param in ALL["model"]}
     runs_on_a_device = any(param.opts[0] == "--on" for param in ALL[command])
     for param in ALL[command]:
-        if param.opts[0] == "--dtype" and runs_on_a_device:  # takes precisions too
+        if (command, param.opts[0]) == ("measure", "--dtype"):  # which also takes ways to run
+            assert all(name in param.help for name in RUNNABLE)
+        elif param.opts[0] == "--dtype" and runs_on_a_device:  # takes precisions too
             assert all(name in param.help for name in (*PRECISION_NAMES, "float32", "float16", "bfloat16"))
         elif param.opts[0] in OPTIONS:
             assert (param.help, param.metavar) == (first[param.opts[0]].help, first[param.opts[0]].metavar)

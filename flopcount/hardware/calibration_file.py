@@ -1,0 +1,255 @@
+"""A calibration as data: what was measured on a machine, and the constants that follow; read from its file and written.
+
+Nothing here imports torch, so that `--on here` is refused or understood before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..core.errors import InputError
+from ..facts.devices import PEAK_DTYPES, Device
+from .constants import Basis, ConstantSet, Errors, Table, constants_table
+from .kernels import Family
+from .machine import Machine
+from .time_model import CONSTANTS, Constants
+
+__all__ = ["HERE", "SCHEMA", "BenchmarkRow", "Calibration", "NetworkRow", "read_calibration"]
+
+HERE = "here"
+"""The name of the calibrated device."""
+
+SCHEMA = "flopcount-calibration/1"
+_FIX = ("fix", "run `flopcount calibrate` again")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkRow:
+    """A micro-benchmark: seconds of one pass, its FLOPs (2 per MAC), and the bytes that it moves."""
+
+    name: str
+    seconds: float
+    flops: float
+    bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """A network: seconds of one pass (median and quartiles), and those predicted by constants without its family."""
+
+    name: str
+    family: str
+    shapes: tuple[tuple[int, ...], ...]
+    macs: int
+    measured_s: float
+    low_s: float
+    high_s: float
+    predicted_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedSet(ConstantSet):
+    """Constants of a calibration; `measured_on` says in words where and when."""
+
+    measured_on: str = ""
+
+    @property
+    def words(self) -> str:
+        """What was measured."""
+        mode = "compiled" if self.compiled else "eager"
+        return (
+            f"{self.errors.count} small networks of {self.errors.families} families on {self.measured_on} "
+            f"({self.dtype}, {mode}, {self.layout})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a machine reaches, and the constants that predict its times as fractions of that.
+
+    Arguments:
+        machine: what was measured, by its own name.
+        dtype: the precision, as in `--dtype`.
+        compiled: whether torch.compile ran the networks.
+        layout: "nchw" or "nhwc".
+        peaks: the fastest contraction of each dtype, in FLOP/s.
+        bandwidth: the fastest copy, in bytes read and written per second.
+        memory: bytes of the device, or None.
+        constants: what times are predicted by.
+        prior: the same by micro-benchmarks alone.
+        errors: of networks whose family was left out.
+        benchmarks: what the prior rests on.
+        networks: what the constants rest on.
+        unseen: families of kernel that no network had, by their names.
+        made_by: the version of flopcount.
+    """
+
+    machine: Machine
+    dtype: str
+    compiled: bool
+    layout: str
+    peaks: Mapping[str, float] = field(hash=False)
+    bandwidth: float
+    memory: float | None
+    constants: Constants
+    prior: Constants
+    errors: Errors
+    benchmarks: tuple[BenchmarkRow, ...]
+    networks: tuple[NetworkRow, ...]
+    unseen: tuple[str, ...] = ()
+    made_by: str = f"flopcount {__version__}"
+
+    @property
+    def mode(self) -> str:
+        """How the networks ran, in words."""
+        return f"{self.dtype}, {'compiled' if self.compiled else 'eager'}, {self.layout}"
+
+    @property
+    def device(self) -> Device:
+        """The machine as a device, whose datasheet is what was measured; nobody knows its power."""
+        half = any(dtype in self.peaks for dtype in ("fp16", "bf16"))
+        return Device(
+            name=HERE,
+            maker="",
+            kind=self.machine.kind,
+            year=int(self.machine.day[:4]),
+            peaks=dict(self.peaks),
+            memory=self.memory,
+            bandwidth=self.bandwidth,
+            tdp=None,
+            sustained=None,
+            torch_devices=1,
+            source=f"measured by flopcount calibrate on {self.machine.day}",
+            notes=f"{self.machine}; peaks and bandwidth are the fastest contraction and copy that were measured",
+            unusual="",
+            time_fp32="fp32" in self.peaks,
+            time_fp16=half,
+            energy=False,
+        )
+
+    @property
+    def table(self) -> Table:
+        """The constants as a table with this one set: nothing else stands in for the machine."""
+        committed = constants_table()
+        row = CalibratedSet(
+            device=HERE,
+            dtype=self.dtype,
+            compiled=self.compiled,
+            layout=self.layout,
+            training=False,
+            torch="pt" + "".join(filter(str.isdigit, self.machine.torch.partition("+")[0])),
+            constants=self.constants,
+            errors=self.errors,
+            source="flopcount calibrate",
+            basis=Basis.CALIBRATED,
+            measured_on=f"{self.machine}, {self.machine.day}",
+        )
+        widened = {family: committed.widened[family] for family in self.unseen if family in committed.widened}
+        return Table((row,), (), committed.roofline, committed.transfers, widened)
+
+    def data(self) -> dict[str, Any]:
+        """Plain data, as the file has them."""
+        return {
+            "schema": SCHEMA,
+            "made_by": self.made_by,
+            "device": {
+                "name": HERE,
+                **{_NAMES.get(name, name): value for name, value in asdict(self.machine).items()},
+                "peaks": dict(self.peaks),
+                "bandwidth": self.bandwidth,
+                "memory": self.memory,
+            },
+            "conditions": {"dtype": self.dtype, "compiled": self.compiled, "layout": self.layout},
+            "constants": self.constants.named(),
+            "prior": self.prior.named(),
+            "errors": asdict(self.errors),
+            "benchmarks": [asdict(row) for row in self.benchmarks],
+            "networks": [asdict(row) | {"shapes": [list(shape) for shape in row.shapes]} for row in self.networks],
+            "unseen": list(self.unseen),
+        }
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(self.data(), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Calibration:
+        """From plain data.
+
+        Raises:
+            KeyError, TypeError, ValueError, InputError: they are no calibration.
+        """
+        device, conditions = data["device"], data["conditions"]
+        networks = (NetworkRow(**{**row, "shapes": tuple(map(tuple, row["shapes"]))}) for row in data["networks"])
+        unseen = tuple(Family(name).value for name in data["unseen"])
+        peaks = {dtype: _positive(device["peaks"][dtype]) for dtype in PEAK_DTYPES if dtype in device["peaks"]}
+        return cls(
+            Machine(**{name: device[_NAMES.get(name, name)] for name in ("name", "kind", "torch", "threads", "day")}),
+            str(conditions["dtype"]),
+            bool(conditions["compiled"]),
+            str(conditions["layout"]),
+            peaks,
+            _positive(device["bandwidth"]),
+            None if device["memory"] is None else _positive(device["memory"]),
+            _constants(data["constants"]),
+            _constants(data["prior"]),
+            Errors(**data["errors"]),
+            tuple(BenchmarkRow(**row) for row in data["benchmarks"]),
+            tuple(networks),
+            unseen,
+            str(data["made_by"]),
+        )
+
+
+_NAMES = {"name": "machine"}  # "name" is what --on calls it
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{value} is not above 0")
+    return number
+
+
+def _constants(named: Mapping[str, float]) -> Constants:
+    """Constants by name.
+
+    Raises:
+        InputError: they are those of another time model.
+    """
+    if set(named) != set(CONSTANTS):
+        raise InputError("its constants are those of another version of flopcount", [_FIX])
+    return Constants(tuple(_positive(named[name]) for name in CONSTANTS))
+
+
+def read_calibration(path: Path) -> Calibration:
+    """A calibration from its file.
+
+    Raises:
+        InputError: there is no such file, or it is no calibration, or one of another version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"this machine is not calibrated: there is no {path}",
+            [("fix", f"run `flopcount calibrate -o {path}` first")],
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the calibration {path}: {error}", [_FIX]) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        seen = f"schema {schema}" if schema else "no schema"
+        raise InputError(f"{path} is no calibration", [("seen", f"{seen}, not {SCHEMA}"), _FIX])
+    try:
+        return Calibration.of(data)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error.message}", [_FIX]) from None
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"lacks {error}" if isinstance(error, KeyError) else f"has a wrong value: {error}"
+        raise InputError(f"{path} is no calibration: it {why}", [_FIX]) from None
