@@ -35,7 +35,8 @@ def calibration_table(calibration: Calibration, path: str) -> Table:
     ]
     noisy = [row.name for row in calibration.networks if row.high_s > _SPREAD * row.low_s]
     if noisy:
-        one = "; --threads 1 is not moved by them" if calibration.machine.kind == "cpu" else ""
+        several = calibration.machine.kind == "cpu" and calibration.machine.threads > 1
+        one = "; --threads 1 takes the clock of one thread, which they do not move" if several else ""
         count = f"{len(noisy)} of {len(rows)} networks"
         notes.append(f"the times of {count} spread by more than 15%: other processes run on this machine{one}")
     return Table(f"calibration of {calibration.machine.name}", columns, tuple(rows), None, tuple(notes))
