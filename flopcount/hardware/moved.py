@@ -119,7 +119,7 @@ def _moved(
         writes.append(Part(access.storage, _numbers(access, storage, spec), widths[access.storage], access))
     passes = _passes(costed) * made
     if costed.kind is Kind.MATMUL and data.copied:
-        passes += 2 * data.copied / 4 * made
+        passes += 2 * data.copied / _itemsize(costed) * made
     return Moved(tuple(reads), tuple(writes), tuple(casts), passes)
 
 
@@ -145,8 +145,14 @@ def _unfollowed(costed: CostedOp, precision: Precision) -> Moved | None:
     read, written = costed.work.bytes_read, costed.work.bytes_written
     if not (read or written or costed.work.macs):
         return None
-    width = 4.0 if precision.autocast else precision.width
-    return Moved((Part(-1, read / 4, width),), (Part(-1, written / 4, width),))
+    counted = _itemsize(costed)
+    width = counted if precision.as_counted else 4.0 if precision.autocast else precision.width
+    return Moved((Part(-1, read / counted, width),), (Part(-1, written / counted, width),))
+
+
+def _itemsize(costed: CostedOp) -> int:
+    """Bytes of a number as it was counted."""
+    return next((spec.itemsize for spec in costed.op.signature.inputs if spec.is_floating), 4)
 
 
 def _numbers(access: Access, storage: Storage, spec: TensorSpec | None) -> float:

@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from flopcount import count_flops
+from flopcount.core.dataflow import Dataflow
+from flopcount.core.ops import Phase
 from flopcount.count import count
 from flopcount.hardware.execution import kernels_of
 from flopcount.hardware.kernels import CONTRACTING, Family
-from flopcount.hardware.precision import PRECISIONS
+from flopcount.hardware.precision import PRECISIONS, precision_of
 
 
 def kernels(module, *shapes, precision="fp32", compiled=False, cpu=False):
@@ -97,8 +100,6 @@ def test_a_count_in_half_precision_is_as_wide_as_it_was_counted():
 
     module = Upcasts().to(torch.bfloat16).eval()
     result = count(module, torch.zeros(2, 64, dtype=torch.bfloat16), dataflow=True, saving=False)
-    from flopcount.hardware.precision import precision_of
-
     found = kernels_of(result.ops, result.dataflow, precision_of(None, result.input.dtype))
     up, exp, down, linear = found
     assert (up.nbytes, exp.nbytes, down.nbytes) == (128 * (2 + 4), 128 * (4 + 4), 128 * (4 + 2))
@@ -247,3 +248,31 @@ def test_fusion_never_moves_more_nor_launches_more(name, batch, precision):
     )
     assert sum(kernel.nbytes for kernel in fused) <= sum(kernel.nbytes for kernel in eager)
     assert sum(kernel.launches for kernel in fused) <= sum(kernel.launches for kernel in eager)
+
+
+def test_a_count_in_half_precision_copies_as_many_numbers():
+    """Heads that lie beside each other are copied before a batched product, in whichever dtype it was counted."""
+
+    def heads(x):
+        q = x.view(2, 64, 4, 16).transpose(1, 2)
+        return q @ q.mT
+
+    results = [
+        count(heads, torch.zeros(2, 64, 64, dtype=dtype), dataflow=True, saving=False)
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    resized, counted = (
+        kernels_of(result.ops, result.dataflow, precision_of("bf16", result.input.dtype)) for result in results
+    )
+    assert [kernel.nbytes for kernel in resized] == [kernel.nbytes for kernel in counted]
+    assert resized[0].nbytes > resized[0].ideal
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_optimizer_moves_as_much_in_half_precision_however_it_was_counted(dtype):
+    """SGD without momentum reads the weights and their gradients and writes the weights: 3 x 64 numbers of 2 bytes."""
+    report = count_flops(nn.Linear(8, 8, bias=False).to(dtype), torch.zeros(1, 8, dtype=dtype), mode="train",
+                         optimizer="sgd")  # fmt: skip
+    optimizer = tuple(op.costed for op in report.training.ops if op.phase is Phase.OPTIMIZER)
+    found = kernels_of(optimizer, Dataflow((), ()), precision_of("bf16", str(dtype).removeprefix("torch.")))
+    assert sum(kernel.nbytes for kernel in found) == 3 * 2 * 64
