@@ -104,9 +104,7 @@ def _moved(
             if spec is None or spec.ndim:
                 widest = max(widest, width) if not ("batch_norm" in costed.name and widest) else widest
         reads.append(Part(access.storage, numbers, width, access))
-    scale = _part_read(costed, reads, storages)
-    if scale < 1:
-        reads = [part._replace(numbers=part.numbers * scale) for part in reads]
+    reads = _picked(costed, reads, storages)
     made = {Cast.LOWER: 2.0, Cast.FLOAT32: 4.0}.get(cast, widest or 4.0) if cast else precision.width
     outputs = tensors_in(signature.outputs)
     shapes = outputs if len(outputs) == len(data.writes) else (None,) * len(data.writes)
@@ -156,13 +154,25 @@ def _itemsize(costed: CostedOp) -> int:
 
 
 def _numbers(access: Access, storage: Storage, spec: TensorSpec | None) -> float:
-    """Numbers in a region: no more than the tensor has, nor than its memory holds."""
-    itemsize = TensorSpec((1,), storage.dtype).itemsize
-    held = prod(size for _, size in access.axes) if access.axes else storage.nbytes
-    return min(held / itemsize, float(spec.numel)) if spec is not None else held / itemsize
+    """Numbers in a region: no more than the tensor has, nor than its memory holds, which windows that overlap share."""
+    held = min(prod(size for _, size in access.axes), storage.nbytes) if access.axes else storage.nbytes
+    numbers = held / TensorSpec((1,), storage.dtype).itemsize
+    return min(numbers, float(spec.numel)) if spec is not None else numbers
 
 
-def _part_read(costed: CostedOp, reads: Sequence[Part], storages: Sequence[Storage]) -> float:
-    """The part of its inputs that an operator reads by its rule, as a lookup in a table does; 1 for most."""
-    whole = sum(part.numbers * TensorSpec((1,), storages[part.storage].dtype).itemsize for part in reads)
-    return min(costed.work.bytes_read / whole, 1.0) if whole and costed.kind is Kind.EMBEDDING else 1.0
+_PICKING = frozenset(f"aten.{name}" for name in ("index", "index_select", "gather", "take", "take_along_dim"))
+
+
+def _picked(costed: CostedOp, reads: Sequence[Part], storages: Sequence[Storage]) -> list[Part]:
+    """What an operator reads that picks from a table: its indices, and no more of the table than its rule says."""
+    if costed.kind is not Kind.EMBEDDING and costed.name not in _PICKING:
+        return list(reads)
+    indices = sum(spec.nbytes for spec in costed.op.signature.inputs if not spec.is_floating)
+    tables = [part for part in reads if TensorSpec((1,), storages[part.storage].dtype).is_floating]
+    whole = indices + sum(spec.nbytes for spec in costed.op.signature.inputs if spec.is_floating)
+    if not tables or costed.work.bytes_read >= whole:
+        return list(reads)
+    table = max(tables, key=lambda part: part.numbers)
+    itemsize = TensorSpec((1,), storages[table.storage].dtype).itemsize
+    picked = max((costed.work.bytes_read - indices) / itemsize, 0.0)
+    return [part._replace(numbers=min(part.numbers, picked)) if part is table else part for part in reads]
