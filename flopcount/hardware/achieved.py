@@ -33,7 +33,7 @@ class Achieved:
     @property
     def flops_per_second(self) -> float:
         """FLOPs of contractions, 2 per MAC, per second."""
-        return 2 * self.macs / self.per_pass
+        return 2 * self.macs / self.per_pass if self.macs else 0.0  # what does nothing may take no time at all
 
     @property
     def utilisation(self) -> float | None:
@@ -46,8 +46,8 @@ class Achieved:
 
     @property
     def ratio(self) -> float | None:
-        """Measured over estimated seconds; None where no device is named."""
-        return self.per_pass / self.predicted.estimate if self.predicted else None
+        """Measured over estimated seconds; None where no device is named, or where nothing is expected to run."""
+        return self.per_pass / self.predicted.estimate if self.predicted and self.predicted.estimate else None
 
     @property
     def verdict(self) -> str:
