@@ -80,10 +80,13 @@ def test_the_clock_of_one_thread_stands_still_while_it_waits():
     assert wall.share == 1
 
 
-@pytest.mark.parametrize("how", [{"repeats": 0}, {"warmup": -1}])
-def test_too_few_calls_are_refused(how):
-    with pytest.raises(InputError, match="repeats"):
+@pytest.mark.parametrize("how", [{"repeats": 0}, {"warmup": -1}, {"repeats": 1.5}, {"warmup": "3"}])
+def test_too_few_calls_and_no_numbers_are_refused(how):
+    ((name, value),) = how.items()
+    with pytest.raises(InputError, match=f"{name} is {value!r}"):
         timed(lambda: None, CPU, **how)
+    with pytest.raises(InputError, match=f"{name} is {value!r}"):
+        measure(Net(), (1, 8, 8, 8), **how)
 
 
 def test_threads_are_as_before_also_after_an_error():
@@ -136,6 +139,18 @@ def test_the_prediction_stands_beside_it():
     peak = find_device("core-i9-10940x").peak("fp32")
     assert measurement.utilisation == pytest.approx(2 * measurement.macs / measurement.median / peak)
     assert measurement.achieved.ratio == pytest.approx(measurement.median / cost.estimate)
+
+
+def test_a_device_may_be_that_of_torch():
+    assert measure(Net(), (1, 8, 8, 8), device=torch.device("cpu"), **ONE).device == "cpu"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_does_nothing_has_no_ratio(threads):
+    measurement = measure(nn.Identity(), (2, 3), on="core-i7-12700h", threads=threads, repeats=2)
+    assert (measurement.flops_per_second, measurement.achieved.ratio) == (0, None)
+    assert "estimate" in str(measurement)
+    assert "of the estimate" not in str(measurement)
 
 
 def test_a_gpus_datasheet_is_not_compared_with_a_cpu():
@@ -211,6 +226,10 @@ def test_channels_last_reaches_weights_and_input():
         ({"dtype": "int8"}, "does not run any module in int8"),
         ({"dtype": "tf32"}, "does not run any module in tf32 on cpu"),
         ({"device": "cuda:99"}, "nothing can run on cuda:99 here"),
+        ({"device": torch.device("cuda", 99)}, "nothing can run on cuda:99 here"),
+        ({"threads": "2"}, "threads is '2'"),
+        ({"compile": "no"}, "compile is 'no'"),
+        ({"on": None, "device": None}, "no device to run on named 'None'"),
         ({"compile": True, "layers": True}, "has no layers to time"),
     ],
 )
