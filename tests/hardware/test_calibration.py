@@ -299,6 +299,7 @@ def test_what_is_no_calibration_is_refused(tmp_path, data, change, words):
     [
         (("-o", "missing/here.json"), "cannot write missing/here.json"),
         (("-o", "here.txt"), "no .json file"),
+        (("-o", f"{__file__}/here.json"), "Not a directory"),
         (("--threads", "0"), "--threads is 0"),
         (("--device", "cuda:99"), "nothing can run on cuda:99"),
         (("--device", "gpu"), "no device to run on named 'gpu'"),
