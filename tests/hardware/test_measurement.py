@@ -22,6 +22,7 @@ from flopcount.facts.devices import find_device
 from flopcount.hardware.achieved import Achieved
 from flopcount.hardware.execution_setup import Execution
 from flopcount.hardware.layer_times import timed_layers
+from flopcount.hardware.measurement_tables import achieved_rows
 from flopcount.hardware.this_machine import device_here, threads_set
 from flopcount.hardware.timing import Timing, timed
 
@@ -341,6 +342,20 @@ def test_a_generation_by_hand():
     assert by_pass.per_pass == 9.24
     assert by_pass.flops_per_second == pytest.approx(whole.flops_per_second)
     assert Achieved(10**9, 1.0).utilisation is None
+
+
+def test_the_peak_is_that_of_the_prediction():
+    """Torch runs convolutions of float32 in TF32 on an A100, at 156 TFLOP/s beside 19.5 of float32.
+
+    156e12 FLOPs in 2 s are 50 % of the one, and would be 400 % of the other.
+    """
+    cost = flopcount.count_flops(nn.Conv2d(64, 64, 3), (8, 64, 32, 32)).cost("a100-80gb-sxm")
+    achieved = Achieved(78 * 10**12, 2.0, cost)
+    assert achieved.utilisation == pytest.approx(0.5)
+    rows = dict(achieved_rows(achieved))
+    assert rows["utilisation"] == "50.0% of 156 TFLOP/s, the peak of its contractions (MFU)"
+    as_estimated = Achieved(sum(kind.macs for kind in cost.by_kind), cost.estimate, cost)
+    assert as_estimated.utilisation == pytest.approx(cost.utilisation, rel=1e-12)
 
 
 def test_where_a_time_lies():
