@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .analysis.receptive_field import Fields, FieldsByModule
     from .analysis.span import Span
     from .core.table import Table
+    from .facts.devices import Device
     from .facts.prices import Price
     from .hardware.cost import Cost
     from .hardware.setting import Setting
@@ -177,7 +178,7 @@ class Report(Result):
 
     def cost(
         self,
-        on: str,
+        on: str | Device,
         *,
         dtype: str | None = None,
         compile: bool = False,
@@ -188,7 +189,7 @@ class Report(Result):
         """Time, energy and money on a device, per forward pass of the input as counted; of a training report per step.
 
         Arguments:
-            on: a device as `flopcount devices` names it, such as "rtx-4090", or "here" after a calibration.
+            on: a Device, or its name as in `flopcount devices`, such as "rtx-4090", or "here" after a calibration.
             dtype: fp32, tf32, amp, amp_bf16, bf16, fp16, fp8, int8 or w4a16; by default that of the count.
             compile: whether torch.compile runs it.
             layout: "nchw", or "nhwc" for channels last.

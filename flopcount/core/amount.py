@@ -110,10 +110,13 @@ class QuantityOf:
         return amount[self._name.removeprefix("own_")]
 
 
-def amount_of(ops: Sequence[CostedOp]) -> Amount:
-    """The work of all these operators, and what they spend on a device where that is known of each."""
+def amount_of(ops: Sequence[CostedOp], *, on_device: bool = False) -> Amount:
+    """The work of all these operators, and what they spend on a device where that is known of each.
+
+    Where nothing runs, no operator says that it is priced: `on_device` does, and then nothing takes no time.
+    """
     work = {q.name: sum(map(q.of_operator, ops)) for q in counted() if q.of_operator is not None}
-    return Amount(work | _spent(ops))
+    return Amount(work | (_spent(ops) if ops or not on_device else {TABLE["time"].name: 0}))
 
 
 def _spent(ops: Sequence[CostedOp]) -> dict[str, int]:

@@ -35,7 +35,8 @@ class UnknownNameError(InputError):
     def __init__(self, what: str, name: str, known: Iterable[str], fix: str) -> None:
         known = list(known)
         by_lowercase = {candidate.lower(): candidate for candidate in known}
-        near = [by_lowercase[match] for match in difflib.get_close_matches(name.lower(), by_lowercase, n=3, cutoff=0.6)]
+        typed = str(name).lower()  # whatever a caller gives in place of a name
+        near = [by_lowercase[match] for match in difflib.get_close_matches(typed, by_lowercase, n=3, cutoff=0.6)]
         details = [("near", ", ".join(near))] if near else []
         super().__init__(f"no {what} named {name!r}", [*details, ("fix", fix)])
 

@@ -167,7 +167,7 @@ class Result(Totals):
     def total(self) -> Amount:
         """The total of every quantity."""
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
-        return Amount({**amount_of(self.ops).counts, **tree})
+        return Amount({**amount_of(self.ops, on_device=self.pricing is not None).counts, **tree})
 
     @property
     def per_sample(self) -> Amount | None:
@@ -198,7 +198,8 @@ class Result(Totals):
     @cached_property
     def modules(self) -> tuple[ModuleRow, ...]:
         """Cost of every module, called or not, in the order the module defines them."""
-        return _module_rows(self.tree, self.calls, self.ops, self.used_elsewhere)
+        known = amount_of(self.ops, on_device=self.pricing is not None)
+        return _module_rows(self.tree, self.calls, self.ops, self.used_elsewhere, known)
 
     @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:
@@ -256,9 +257,16 @@ class SavedReport(Totals):
 
 
 def _module_rows(
-    tree: Sequence[ModuleInfo], calls: Iterable[ModuleCall], ops: Sequence[CostedOp], used_elsewhere: Collection[str]
+    tree: Sequence[ModuleInfo],
+    calls: Iterable[ModuleCall],
+    ops: Sequence[CostedOp],
+    used_elsewhere: Collection[str],
+    known: Amount,
 ) -> tuple[ModuleRow, ...]:
-    """A row per module; work outside of all modules, such as the loss of a training step, belongs to the root."""
+    """A row per module of what is `known` of all operators.
+
+    Work outside of all modules, such as the loss of a training step, belongs to the root.
+    """
     used = {".".join(path.split(".")[:end]) for path in used_elsewhere for end in range(1, path.count(".") + 2)}
     by_module: dict[str, list[ModuleCall]] = {}
     for call in calls:
@@ -266,8 +274,7 @@ def _module_rows(
     place = {info.path: index for index, info in enumerate(tree)}
     places = [place.get(costed.op.module, 0) for costed in ops]
     parents = [place[info.path.rpartition(".")[0]] for info in tree]
-    known = amount_of(ops)
-    spent = [quantity for quantity in priced() if known.knows(quantity)] if ops and ops[0].spending else []
+    spent = [quantity for quantity in priced() if known.knows(quantity)]
     own = {quantity.name: _own(quantity, tree, ops, places) for quantity in (*counted(), *spent)}
     whole = {name: _with_children(amounts, parents) for name, amounts in own.items()}
     return tuple(

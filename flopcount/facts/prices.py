@@ -153,9 +153,12 @@ def read_prices(path: str | Path, *, date: str | None = None, currency: str = "U
             [("seen", seen), ("fix", f"name the columns {', '.join(_CATALOGUE)}")],
         )
     found: dict[tuple[str, str, str | None, float], Price] = {}
-    for row in reader:
-        for price in _of_catalogue(f"{path.name}, line {reader.line_num}", row, date, currency, note):
-            found.setdefault((price.device, price.instance, price.region, price.amount_per_hour), price)
+    try:
+        for row in reader:
+            for price in _of_catalogue(f"{path.name}, line {reader.line_num}", row, date, currency, note):
+                found.setdefault((price.device, price.instance, price.region, price.amount_per_hour), price)
+    except csv.Error as error:
+        raise InputError(f"price file {path.name} cannot be read", [("seen", str(error))]) from None
     if not found:
         raise InputError(
             f"price file {path.name} prices no known device",

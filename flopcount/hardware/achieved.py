@@ -33,21 +33,17 @@ class Achieved:
     @property
     def flops_per_second(self) -> float:
         """FLOPs of contractions, 2 per MAC, per second."""
-        return 2 * self.macs / self.per_pass
+        return 2 * self.macs / self.per_pass if self.macs else 0.0  # what does nothing may take no time at all
 
     @property
     def utilisation(self) -> float | None:
-        """FLOP/s over the peak of the device for the precision (MFU); None where no device is named."""
-        if self.predicted is None:
-            return None
-        conditions = self.predicted.conditions
-        peak = conditions.device.peak(conditions.precision.contraction)
-        return self.flops_per_second / peak if peak else None
+        """FLOP/s over the peak that the prediction has for this network (MFU); None where no device is named."""
+        return None if self.predicted is None else self.flops_per_second / self.predicted.peak
 
     @property
     def ratio(self) -> float | None:
-        """Measured over estimated seconds; None where no device is named."""
-        return self.per_pass / self.predicted.estimate if self.predicted else None
+        """Measured over estimated seconds; None where no device is named, or where nothing is expected to run."""
+        return self.per_pass / self.predicted.estimate if self.predicted and self.predicted.estimate else None
 
     @property
     def verdict(self) -> str:

@@ -6,17 +6,20 @@ Nothing here imports torch, so that `--on here` is refused or understood before 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .._version import __version__
 from ..core.errors import InputError
 from ..facts.devices import PEAK_DTYPES, Device
+from .conditions import LAYOUTS
 from .constants import Basis, ConstantSet, Errors, Table, constants_table
 from .kernels import Family
 from .machine import Machine
+from .precision import PRECISIONS
 from .time_model import CONSTANTS, Constants
 
 __all__ = ["HERE", "SCHEMA", "BenchmarkRow", "Calibration", "NetworkRow", "read_calibration"]
@@ -25,6 +28,7 @@ HERE = "here"
 """The name of the calibrated device."""
 
 SCHEMA = "flopcount-calibration/1"
+T = TypeVar("T")
 _FIX = ("fix", "run `flopcount calibrate` again")
 
 
@@ -189,16 +193,16 @@ class Calibration:
         unseen = tuple(Family(name).value for name in data["unseen"])
         peaks = {dtype: _positive(device["peaks"][dtype]) for dtype in PEAK_DTYPES if dtype in device["peaks"]}
         return cls(
-            Machine(**{name: device[_NAMES.get(name, name)] for name in ("name", "kind", "torch", "threads", "day")}),
-            str(conditions["dtype"]),
-            bool(conditions["compiled"]),
-            str(conditions["layout"]),
+            _machine(device),
+            _one_of(PRECISIONS, conditions["dtype"]),
+            _one_of((False, True), conditions["compiled"]),
+            _one_of(LAYOUTS, conditions["layout"]),
             peaks,
             _positive(device["bandwidth"]),
             None if device["memory"] is None else _positive(device["memory"]),
             _constants(data["constants"]),
             _constants(data["prior"]),
-            Errors(**data["errors"]),
+            _errors(data["errors"]),
             tuple(BenchmarkRow(**row) for row in data["benchmarks"]),
             tuple(networks),
             unseen,
@@ -209,11 +213,53 @@ class Calibration:
 _NAMES = {"name": "machine"}  # "name" is what --on calls it
 
 
+_SMALLEST, _LARGEST = 1e-30, 1e30
+"""No size of a machine lies beyond, in units of the file; sums of what does would not be numbers."""
+
+
+def _machine(named: Mapping[str, Any]) -> Machine:
+    kind = _one_of(("cpu", "gpu"), named["kind"])
+    texts = {name: named[_NAMES.get(name, name)] for name in ("name", "torch", "day")}
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{_NAMES.get(name, name)} is {text!r}, no text")
+    if not any(map(str.isdigit, texts["torch"].partition("+")[0])):
+        raise ValueError(f"torch is {texts['torch']!r}, no version")
+    date.fromisoformat(texts["day"])
+    return Machine(kind=kind, threads=_whole("threads", named["threads"], 1), **texts)
+
+
+def _errors(named: Mapping[str, Any]) -> Errors:
+    errors = Errors(**named)
+    _whole("count", errors.count, 0)
+    _whole("families", errors.families, 0)
+    for name in ("median", "mean", "rank", "low", "high"):
+        value = getattr(errors, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FARTHEST:
+            raise ValueError(f"{name} is {value!r}")
+    return errors
+
+
+_FARTHEST = 50.0  # e to the power of it is beyond any ratio of two times
+
+
+def _one_of(names: Iterable[T], value: Any) -> T:
+    for name in names:
+        if type(name) is type(value) and name == value:
+            return name
+    raise ValueError(f"{value!r} is none of {', '.join(map(str, names))}")
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} is {value!r}")
+    return value
+
+
 def _positive(value: Any) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{value} is not above 0")
-    return number
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _SMALLEST < value < _LARGEST:
+        raise ValueError(f"{value!r} is not above 0, or beyond what any machine has")
+    return float(value)
 
 
 def _constants(named: Mapping[str, float]) -> Constants:
@@ -240,7 +286,7 @@ def read_calibration(path: Path) -> Calibration:
             f"this machine is not calibrated: there is no {path}",
             [("fix", f"run `flopcount calibrate -o {path}` first")],
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the calibration {path}: {error}", [_FIX]) from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.errors import UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from ..facts.devices import Device, find_device
 from .precision import Precision, peaks_of, precision_of
 
-__all__ = ["LAYOUTS", "Conditions"]
+__all__ = ["LAYOUTS", "Conditions", "require_switch"]
 
 LAYOUTS = ("nchw", "nhwc")
+
+
+def require_switch(compile: bool) -> None:
+    """Refuse a `compile` such as "no", which compares as neither True nor False.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not isinstance(compile, bool):
+        raise InputError(f"compile is {compile!r}", [("fix", "give True or False")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,12 @@ class Conditions:
         """Parsed; `counted` is the dtype of the count, which is the default.
 
         Raises:
-            InputError, UnknownNameError: no such device, dtype or layout.
+            InputError, UnknownNameError: no such device, dtype or layout; or `compile` is neither True nor False.
         """
         if layout not in LAYOUTS:
             raise UnknownNameError("layout", layout, LAYOUTS, f"choose {' or '.join(LAYOUTS)}")
-        device = find_device(on) if isinstance(on, str) else on
+        require_switch(compile)
+        device = on if isinstance(on, Device) else find_device(on)
         return cls(device.one_torch_device, precision_of(dtype, counted), compile, layout, training)
 
     @property

@@ -232,9 +232,8 @@ def _by_module(
     totals: dict[int, list[Spending]] = {}
     for op, spends in zip(ops, spending, strict=True):
         totals.setdefault(first.get(op.op.module, 0), []).append(spends)
-    nothing = spending[0]._replace(
-        time=0, energy=None if spending[0].energy is None else 0, money=None if spending[0].money is None else 0
-    )
+    some = next(iter(spending), _NOTHING_PRICELESS)
+    nothing = Spending(0, None if some.energy is None else 0, None if some.money is None else 0)
     return tuple(op._replace(spending=_sum(totals[at]) if at in totals else nothing) for at, op in enumerate(shown))
 
 

@@ -44,7 +44,7 @@ def notes(cost: Prediction, rows: Sequence[Shares] = ()) -> tuple[str, ...]:
 
 def gap_lines(cost: Prediction) -> Iterator[str]:
     """Operators without a rule, whose time is missing, and what the count had to assume."""
-    missing = list(dict.fromkeys(op.name for op in cost.result.ops if op.kind is Kind.UNCOSTED))
+    missing = list(dict.fromkeys(op.name for op in (*cost.result.ops, *cost.ran) if op.kind is Kind.UNCOSTED))
     if missing:
         yield f"UNCOSTED {', '.join(missing)}: the time of what they compute is missing from every number here"
     yield from missing_lines(cost.result)

@@ -19,7 +19,7 @@ from ..tracing.arguments import Arguments
 from ..tracing.engines import real_input
 from ..tracing.guard.preserve import random_states_kept
 from ..tracing.holders import substituted
-from .conditions import LAYOUTS
+from .conditions import LAYOUTS, require_switch
 from .precision import precision_of
 
 __all__ = ["RUNNABLE", "Execution", "copied", "executable"]
@@ -42,6 +42,7 @@ class Execution:
     layout: str = "nchw"
 
     def __post_init__(self) -> None:
+        require_switch(self.compiled)
         if self.layout not in LAYOUTS:
             raise UnknownNameError("layout", self.layout, LAYOUTS, f"choose {' or '.join(LAYOUTS)}")
         name = self.precision

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..core.errors import InputError, TraceError
@@ -155,7 +156,7 @@ def measure(
     module: nn.Module,
     input: Input,
     *,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     dtype: str | None = None,
     compile: bool = False,
     layout: str = "nchw",
@@ -223,7 +224,7 @@ def measured(
     by_layer = None
     with threads_set(threads), executable(module, arguments, execution) as run:
         clock: dict[str, Any] = {"most_seconds": most_seconds, "say": say}
-        timing = timed(run, execution.device, warmup=max(warmup, int(execution.compiled)), repeats=repeats, **clock)
+        timing = timed(run, execution.device, warmup=warmup or int(execution.compiled), repeats=repeats, **clock)
         if layers:
             say("timing every layer")
             by_layer = timed_layers(module, run, execution.device, repeats=min(repeats, _LAYERED))

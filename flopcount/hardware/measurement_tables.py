@@ -63,10 +63,10 @@ def achieved_rows(achieved: Achieved, unpredicted: str = "") -> Rows:
     if cost is None:
         return [*rows, ("prediction", f"unknown: {unpredicted or 'no device is named'}")]
     conditions = cost.conditions
-    peak = conditions.device.peak(conditions.precision.contraction)
-    if utilisation is not None and peak:
+    if utilisation is not None:
         name = conditions.precision.contraction
-        rows.append(("utilisation", f"{100 * utilisation:.1f}% of {si(peak, 'FLOP/s')}, the {name} peak (MFU)"))
+        whose = f"the {name} peak" if cost.peak == conditions.device.peak(name) else "the peak of its contractions"
+        rows.append(("utilisation", f"{100 * utilisation:.1f}% of {si(cost.peak, 'FLOP/s')}, {whose} (MFU)"))
     rows += [
         ("estimate", f"{si(cost.estimate, 's')}; 8 of 10 networks of unseen families take {_range(cost)}"),
         ("bound", f"{si(cost.bound, 's')}, at the peaks with everything fused"),

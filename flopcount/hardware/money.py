@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from numbers import Real
 
 from ..core.errors import InputError
 from ..facts.prices import CALLER, Price
 
-__all__ = ["Money", "money_of", "parse_price"]
+__all__ = ["Money", "money_of", "parse_price", "price_of_caller", "require_utilisation"]
 
 _HOUR = 3600
 _PRICE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]{3})?\s*")
@@ -47,12 +48,34 @@ def money_of(seconds: float, price: Price, utilisation: float = 1.0) -> Money:
     """
     if not 0 <= seconds < math.inf:
         raise InputError(f"no price of {seconds} s", [("fix", "give seconds from 0 upwards")])
-    if not 0 < utilisation <= 1:
-        raise InputError(f"utilisation is {utilisation}", [("fix", "give a share above 0 and at most 1")])
+    require_utilisation(utilisation)
     amount = seconds / _HOUR * price.amount_per_hour / utilisation
-    share = "" if utilisation == 1 else f"in use {utilisation:.0%} of the paid hours"
+    share = "" if utilisation == 1 else f"in use {100 * utilisation:g}% of the paid hours"
     note = "; ".join(filter(None, (price.note, share)))
     return Money(amount, price.currency, price.amount_per_hour, price.region, price.date, price.source, note)
+
+
+def require_utilisation(share: float) -> None:
+    """Refuse what is no share of the paid hours.
+
+    Raises:
+        InputError: it is not above 0 and at most 1.
+    """
+    if not isinstance(share, Real) or not 0 < share <= 1:
+        raise InputError(f"utilisation is {share!r}", [("fix", "give a share above 0 and at most 1")])
+
+
+def price_of_caller(price: float | str | Price) -> Price:
+    """A price as a caller gives it: a number of US dollars per hour, a text as of `parse_price`, or a Price.
+
+    Raises:
+        InputError: it is no price.
+    """
+    if isinstance(price, Price):
+        return price
+    if isinstance(price, Real) and not isinstance(price, bool):
+        return Price(float(price), _CURRENCY, "", None, None, CALLER)  # str() writes small and large ones as 1e-05
+    return parse_price(str(price))
 
 
 def parse_price(text: str, *, region: str | None = None, date: str | None = None) -> Price:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.errors import InputError
 from ..facts.devices import Device, find_device
 from .calibration_file import HERE, Calibration, read_calibration
 from .constants import Table, constants_table
@@ -30,8 +31,10 @@ def calibration_named(name: str) -> Calibration | None:
     """The calibration that a name means; None of a device of the data sheets.
 
     Raises:
-        InputError: as `read_calibration`.
+        InputError: as `read_calibration`; or the name is no text.
     """
+    if not isinstance(name, str):
+        raise InputError(f"the device is {name!r}", [("fix", "give one name, such as 'rtx-4090'")])
     if name.strip().lower() == HERE:
         return read_calibration(Path(f"{HERE}.json"))
     return read_calibration(Path(name)) if name.endswith(".json") else None

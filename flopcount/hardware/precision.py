@@ -94,6 +94,8 @@ def precision_of(name: str | None, dtype: str = "float32") -> Precision:
     """
     if name is None and dtype == "float64":
         raise InputError("no time of float64", [("fix", f"choose a dtype: {', '.join(PRECISIONS)}")])
+    if name is not None:
+        name = str(name).removeprefix("torch.")  # a caller may give torch.bfloat16 itself
     name = _OF_DTYPE.get(dtype, "fp32") if name is None else _OF_DTYPE.get(name, name)
     name = "fp32" if name == "float32" else name
     if name not in PRECISIONS:

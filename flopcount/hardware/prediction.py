@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from ..core.errors import InputError
 from ..core.ops import CostedOp
 from ..core.pricing import Times
 from ..core.protocol import Views
@@ -179,7 +180,14 @@ class Prediction:
         return self.over(clips / self.batch, "hour of video", f"clips end to end, {clips:,.0f} of them")
 
     def run(self, epochs: int, samples: int) -> UnitCost | None:
-        """Of so many epochs over a data set; a last batch that is smaller takes as long. None without a batch."""
+        """Of so many epochs over a data set; a last batch that is smaller takes as long. None without a batch.
+
+        Raises:
+            InputError: a number is not a whole one above 0.
+        """
+        for name, number in (("epochs", epochs), ("samples", samples)):
+            if type(number) is not int or number < 1:
+                raise InputError(f"{name} is {number!r}", [("fix", "give a whole number above 0")])
         if not self.batch:
             return None
         steps = epochs * -(-samples // self.batch)

@@ -12,7 +12,7 @@ from .conditions import Conditions
 from .constants import Basis, Choice, Table, choose, constants_table
 from .cost import Cost, cost_on
 from .device_price import device_price
-from .money import parse_price
+from .money import price_of_caller, require_utilisation
 from .named_device import device_named
 from .precision import counted_dtype
 
@@ -48,9 +48,11 @@ class Setting:
         """Parsed and checked as far as it can be without a count.
 
         Raises:
-            InputError, UnknownNameError: no such device, dtype or layout; or the datasheet lacks what the dtype needs.
+            InputError, UnknownNameError: no such device, dtype or layout; the datasheet lacks what the dtype needs; or
+                the utilisation is no share.
         """
-        device, table = device_named(on) if isinstance(on, str) else (on, constants_table())
+        require_utilisation(utilisation)
+        device, table = (on, constants_table()) if isinstance(on, Device) else device_named(on)
         setting = cls(device.one_torch_device, table, dtype, compile, layout, price, utilisation)
         conditions = setting.conditions()
         if dtype is not None:
@@ -63,7 +65,7 @@ class Setting:
     @classmethod
     def named(
         cls,
-        on: str,
+        on: str | Device,
         dtype: str | None = None,
         compile: bool = False,
         layout: str = "nchw",
@@ -76,10 +78,10 @@ class Setting:
         Raises:
             InputError, UnknownNameError: as `of`; or the price is none.
         """
-        given = device_price(device_named(on)[0]) if price is None else price
-        if given is not None and not isinstance(given, Price):
-            given = parse_price(str(given))
-        return cls.of(on, dtype, compile, layout, price=given, utilisation=utilisation)
+        device = on if isinstance(on, Device) else device_named(on)[0]
+        given = device_price(device) if price is None else price
+        own = None if given is None else price_of_caller(given)
+        return cls.of(on, dtype, compile, layout, price=own, utilisation=utilisation)
 
     def conditions(self, counted: str = "float32", *, training: bool = False) -> Conditions:
         """The conditions for a count in this dtype."""

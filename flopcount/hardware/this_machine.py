@@ -35,13 +35,14 @@ def _cpu_name() -> str:
     return next(filter(None, names), "") or platform.processor() or platform.machine() or "unnamed CPU"
 
 
-def device_here(name: str) -> torch.device:
-    """The device of this machine that is called "cpu", "cuda" or "cuda:1".
+def device_here(device: str | torch.device) -> torch.device:
+    """The device of this machine that is called "cpu", "cuda" or "cuda:1", or is that of torch.
 
     Raises:
         UnknownNameError: it is neither.
         InputError: torch finds no such CUDA device.
     """
+    name = str(device)
     kind, colon, index = name.partition(":")
     if kind not in DEVICE_TYPES or (colon and not (kind == "cuda" and index.isdigit())):
         raise UnknownNameError("device to run on", name, DEVICE_TYPES, "choose cpu, cuda or cuda:1")
@@ -58,10 +59,10 @@ def threads_set(threads: int | None) -> Iterator[None]:
     """Let torch use so many threads on the CPU (None: as many as it has), and afterwards as many as before.
 
     Raises:
-        InputError: the number is below 1.
+        InputError: the number is below 1, or no whole one.
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}", [("fix", "give a whole number above 0")])
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise InputError(f"threads is {threads!r}", [("fix", "give a whole number above 0")])
     before = torch.get_num_threads()
     try:
         if threads is not None:

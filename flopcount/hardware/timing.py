@@ -99,12 +99,11 @@ def timed(
     told how far it is.
 
     Raises:
-        InputError: there are no repeats, or less than no calls before them.
+        InputError: there are no repeats, or less than no calls before them; or a number is no whole one.
     """
-    if repeats < 1 or warmup < 0:
-        raise InputError(
-            f"{repeats} repeats after {warmup} calls of warm-up", [("fix", "give at least 1 repeat, and 0 or more")]
-        )
+    for name, number, least in (("repeats", repeats, 1), ("warmup", warmup, 0)):
+        if type(number) is not int or number < least:
+            raise InputError(f"{name} is {number!r}", [("fix", f"give a whole number from {least} upwards")])
     clock, wall = clock_of(device), time.perf_counter
     start = wall()
     done = 0

@@ -21,6 +21,8 @@ def require_writable(*paths: Path) -> None:
     for path in paths:
         if path.is_dir():
             raise _cannot_write(path, os.strerror(errno.EISDIR))
+        if path.parent.exists() and not path.parent.is_dir():
+            raise _cannot_write(path, os.strerror(errno.ENOTDIR))
         if not os.access(path.parent, os.W_OK):
             raise _cannot_write(path, os.strerror(errno.EACCES if path.parent.exists() else errno.ENOENT))
 

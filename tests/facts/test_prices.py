@@ -197,6 +197,9 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "packed.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(InputError, match=r"price file packed.csv cannot be read"):
         read_prices(tmp_path / "packed.csv")
+    (tmp_path / "wide.csv").write_text(f"{LAMBDA}{'g' * 200_000},T4,1,4,16,0.5,us,,\n")
+    with pytest.raises(InputError, match=r"price file wide.csv cannot be read\n  seen    field larger"):
+        read_prices(tmp_path / "wide.csv")
     (tmp_path / "vms.csv").write_text("")
     with pytest.raises(InputError, match="date 'today' is not a day"):
         read_prices(tmp_path / "vms.csv", date="today")

@@ -227,9 +227,53 @@ def test_a_missing_file_says_what_to_do(tmp_path, monkeypatch):
         device_named("gpu.json")
 
 
+def changed(key, name, value):
+    """A calibration with another value of one entry."""
+    return lambda data: {**data, key: {**data[key], name: value}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        *(
+            (changed("device", name, value), "has a wrong value")
+            for name, value in [
+                ("machine", 5),
+                ("kind", "tpu"),
+                ("torch", "nightly"),
+                ("torch", None),
+                ("threads", "two"),
+                ("threads", 0),
+                ("day", "2026-13-45"),
+                ("day", None),
+                ("bandwidth", True),
+                ("bandwidth", "88e9"),
+                ("bandwidth", 1e300),
+            ]
+        ),
+        *(
+            (changed("conditions", name, value), "has a wrong value")
+            for name, value in [
+                ("dtype", "float99"),
+                ("compiled", "false"),
+                ("compiled", 0),
+                ("layout", None),
+                ("layout", "nchv"),
+            ]
+        ),
+        *(
+            (changed("errors", name, value), "has a wrong value")
+            for name, value in [
+                ("low", None),
+                ("high", "0.1"),
+                ("high", 1e308),
+                ("median", True),
+                ("count", 2.5),
+                ("families", -1),
+            ]
+        ),
+        (changed("errors", "high", float("nan")), "high is nan"),
+        (lambda d: "[" * 100_000, "cannot read the calibration"),
         (lambda d: "not json", "cannot read the calibration"),
         (lambda d: "[]", "no schema"),
         (lambda d: {**d, "schema": "flopcount/1"}, "schema flopcount/1"),
@@ -241,9 +285,9 @@ def test_a_missing_file_says_what_to_do(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_no_calibration_is_refused(tmp_path, data, change, words):
-    changed = change(data)
+    other = change(data)
     path = tmp_path / "other.json"
-    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    path.write_text(other if isinstance(other, str) else json.dumps(other))
     with pytest.raises(InputError) as caught:
         device_named(str(path))
     assert words in str(caught.value)
@@ -255,6 +299,7 @@ def test_what_is_no_calibration_is_refused(tmp_path, data, change, words):
     [
         (("-o", "missing/here.json"), "cannot write missing/here.json"),
         (("-o", "here.txt"), "no .json file"),
+        (("-o", f"{__file__}/here.json"), "Not a directory"),
         (("--threads", "0"), "--threads is 0"),
         (("--device", "cuda:99"), "nothing can run on cuda:99"),
         (("--device", "gpu"), "no device to run on named 'gpu'"),

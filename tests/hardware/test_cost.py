@@ -12,6 +12,7 @@ from modules import Apply
 from torch import nn
 
 from flopcount import InputError, count_flops
+from flopcount.core.ops import Kind
 from flopcount.core.quantity import PICO
 from flopcount.facts import find_device, price_of
 from flopcount.facts.prices import CALLER
@@ -25,6 +26,7 @@ from flopcount.hardware.time_model import CONSTANTS, Constants
 RTX_4090 = find_device("rtx-4090")
 PEAK_FP16, BANDWIDTH, TDP = 165.2e12, 1008e9, 450
 CONVOLUTION, TRAFFIC, LAUNCH = 2.0, 1.5, 5e-6
+MISSING = "the time of what they compute is missing from every number here"
 
 
 def made_up(**named):
@@ -272,3 +274,58 @@ def test_a_cost_needs_a_count_whose_data_were_followed_and_survives_a_pickle():
     again = pickle.loads(pickle.dumps(cost))
     assert str(again) == str(cost)
     assert numbers(again) == numbers(cost)
+
+
+@pytest.mark.parametrize("mode", ["forward", "train"])
+@pytest.mark.parametrize("module", [nn.Identity(), Apply(lambda x: None)])
+def test_what_does_nothing_takes_no_time(module, mode):
+    report = count_flops(module, (2, 3), **({"mode": "train"} if mode == "train" else {}))
+    cost = report.cost("rtx-4090", price=2)
+    assert (cost.bound, cost.low, cost.estimate, cost.high, cost.energy.mid, cost.money.amount) == (0, 0, 0, 0, 0, 0)
+    for by in ("module", "kind", "operator"):
+        table = cost.table(by)
+        assert not table.rows
+        assert "estimate: 0.00 s per" in str(table)
+        assert "time (s)" in table.to_csv()
+    assert '"time_s": 0' in cost.result.to_json()
+    assert report.total.counts.keys() == count_flops(nn.Linear(3, 3), (2, 3)).total.counts.keys()  # it has no time
+
+
+def test_an_operator_of_the_backward_pass_without_a_rule_is_said_to_be_missing():
+    """A step is counted by phases, and its kernels are those that autograd runs: one of these may lack a rule."""
+    cost = count_flops(nn.LSTM(16, 32), (4, 2, 16), mode="train").cost("rtx-4090")
+    ran = [op.name for op in cost.ran if op.kind is Kind.UNCOSTED]
+    said = [note for note in cost.table().notes if note.startswith("UNCOSTED")]
+    assert not cost.result.uncosted
+    assert said == ([f"UNCOSTED {', '.join(dict.fromkeys(ran))}: {MISSING}"] if ran else [])
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"on": None}, "the device is None"),
+        ({"on": ["t4"]}, r"the device is \['t4'\]"),
+        ({"on": "t4", "dtype": 3}, "no dtype named '3'"),
+        ({"on": "t4", "layout": None}, "no layout named None"),
+        ({"on": "t4", "compile": "no"}, "compile is 'no'"),
+        ({"on": "t4", "compile": None}, "compile is None"),
+        ({"on": "t4", "compile": 1}, "compile is 1"),
+        ({"on": "t4", "utilisation": 2}, "utilisation is 2"),  # though there is no price that it would be a share of
+        ({"on": "t4", "utilisation": "half"}, "utilisation is 'half'"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(how, words):
+    report = count_flops(nn.Linear(3, 3), (2, 3))
+    with pytest.raises(InputError, match=words):
+        report.cost(**how)
+
+
+def test_devices_and_dtypes_may_be_objects():
+    report = count_flops(nn.Linear(3, 3), (2, 3))
+    assert report.cost(RTX_4090, dtype=torch.bfloat16) == report.cost("rtx-4090", dtype="bf16")
+
+
+@pytest.mark.parametrize(("epochs", "samples"), [(0, 10), (-1, 10), (1, 0), (1, -5), (1.5, 10), ("1", 10), (True, 10)])
+def test_a_run_is_of_whole_numbers_above_0(epochs, samples):
+    with pytest.raises(InputError, match=r"(epochs|samples) is"):
+        count_flops(nn.Linear(3, 3), (2, 3)).cost("t4").run(epochs, samples)

@@ -22,6 +22,7 @@ from flopcount.facts.devices import find_device
 from flopcount.hardware.achieved import Achieved
 from flopcount.hardware.execution_setup import Execution
 from flopcount.hardware.layer_times import timed_layers
+from flopcount.hardware.measurement_tables import achieved_rows
 from flopcount.hardware.this_machine import device_here, threads_set
 from flopcount.hardware.timing import Timing, timed
 
@@ -80,10 +81,13 @@ def test_the_clock_of_one_thread_stands_still_while_it_waits():
     assert wall.share == 1
 
 
-@pytest.mark.parametrize("how", [{"repeats": 0}, {"warmup": -1}])
-def test_too_few_calls_are_refused(how):
-    with pytest.raises(InputError, match="repeats"):
+@pytest.mark.parametrize("how", [{"repeats": 0}, {"warmup": -1}, {"repeats": 1.5}, {"warmup": "3"}])
+def test_too_few_calls_and_no_numbers_are_refused(how):
+    ((name, value),) = how.items()
+    with pytest.raises(InputError, match=f"{name} is {value!r}"):
         timed(lambda: None, CPU, **how)
+    with pytest.raises(InputError, match=f"{name} is {value!r}"):
+        measure(Net(), (1, 8, 8, 8), **how)
 
 
 def test_threads_are_as_before_also_after_an_error():
@@ -136,6 +140,18 @@ def test_the_prediction_stands_beside_it():
     peak = find_device("core-i9-10940x").peak("fp32")
     assert measurement.utilisation == pytest.approx(2 * measurement.macs / measurement.median / peak)
     assert measurement.achieved.ratio == pytest.approx(measurement.median / cost.estimate)
+
+
+def test_a_device_may_be_that_of_torch():
+    assert measure(Net(), (1, 8, 8, 8), device=torch.device("cpu"), **ONE).device == "cpu"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_does_nothing_has_no_ratio(threads):
+    measurement = measure(nn.Identity(), (2, 3), on="core-i7-12700h", threads=threads, repeats=2)
+    assert (measurement.flops_per_second, measurement.achieved.ratio) == (0, None)
+    assert "estimate" in str(measurement)
+    assert "of the estimate" not in str(measurement)
 
 
 def test_a_gpus_datasheet_is_not_compared_with_a_cpu():
@@ -211,6 +227,10 @@ def test_channels_last_reaches_weights_and_input():
         ({"dtype": "int8"}, "does not run any module in int8"),
         ({"dtype": "tf32"}, "does not run any module in tf32 on cpu"),
         ({"device": "cuda:99"}, "nothing can run on cuda:99 here"),
+        ({"device": torch.device("cuda", 99)}, "nothing can run on cuda:99 here"),
+        ({"threads": "2"}, "threads is '2'"),
+        ({"compile": "no"}, "compile is 'no'"),
+        ({"on": None, "device": None}, "no device to run on named 'None'"),
         ({"compile": True, "layers": True}, "has no layers to time"),
     ],
 )
@@ -322,6 +342,20 @@ def test_a_generation_by_hand():
     assert by_pass.per_pass == 9.24
     assert by_pass.flops_per_second == pytest.approx(whole.flops_per_second)
     assert Achieved(10**9, 1.0).utilisation is None
+
+
+def test_the_peak_is_that_of_the_prediction():
+    """Torch runs convolutions of float32 in TF32 on an A100, at 156 TFLOP/s beside 19.5 of float32.
+
+    156e12 FLOPs in 2 s are 50 % of the one, and would be 400 % of the other.
+    """
+    cost = flopcount.count_flops(nn.Conv2d(64, 64, 3), (8, 64, 32, 32)).cost("a100-80gb-sxm")
+    achieved = Achieved(78 * 10**12, 2.0, cost)
+    assert achieved.utilisation == pytest.approx(0.5)
+    rows = dict(achieved_rows(achieved))
+    assert rows["utilisation"] == "50.0% of 156 TFLOP/s, the peak of its contractions (MFU)"
+    as_estimated = Achieved(sum(kind.macs for kind in cost.by_kind), cost.estimate, cost)
+    assert as_estimated.utilisation == pytest.approx(cost.utilisation, rel=1e-12)
 
 
 def test_where_a_time_lies():

@@ -1,7 +1,9 @@
 """Money: by hand, proportional to time and price, and never without what the price is."""
 
 from dataclasses import fields, replace
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from flopcount.core.errors import InputError
 from flopcount.facts import CALLER, price_of
 from flopcount.hardware import Money, money_of, parse_price
+from flopcount.hardware.money import price_of_caller
 
 H100 = price_of("h100-sxm")
 
@@ -71,6 +74,30 @@ def test_a_callers_price_may_say_where_and_when():
 def test_texts_that_are_no_price(text):
     with pytest.raises(InputError, match="is not a price per hour\n  fix     write a number and a currency"):
         parse_price(text)
+
+
+@pytest.mark.parametrize("number", [1e-05, 1e16, 0, 2, np.float32(2.5), Fraction(1, 2)])
+def test_a_number_is_dollars_however_python_writes_it(number):
+    price = price_of_caller(number)
+    assert (price.amount_per_hour, price.currency, price.source) == (float(number), "USD", CALLER)
+    assert price_of_caller("3EUR") == parse_price("3EUR")
+    assert price_of_caller(price) is price
+
+
+@pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), True, [1], "", "-1"])
+def test_what_is_no_price_of_a_caller(price):
+    with pytest.raises(InputError, match="price"):
+        price_of_caller(price)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan"), "half", None])
+def test_no_share_of_the_paid_hours(share):
+    with pytest.raises(InputError, match="utilisation is"):
+        money_of(1, H100, share)
+
+
+def test_a_small_share_is_not_called_0_percent():
+    assert money_of(1, H100, 0.004).note.endswith("in use 0.4% of the paid hours")
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
