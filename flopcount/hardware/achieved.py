@@ -37,12 +37,8 @@ class Achieved:
 
     @property
     def utilisation(self) -> float | None:
-        """FLOP/s over the peak of the device for the precision (MFU); None where no device is named."""
-        if self.predicted is None:
-            return None
-        conditions = self.predicted.conditions
-        peak = conditions.device.peak(conditions.precision.contraction)
-        return self.flops_per_second / peak if peak else None
+        """FLOP/s over the same peak as that of the prediction (MFU); None where no device is named."""
+        return None if self.predicted is None else self.flops_per_second / self.predicted.peak
 
     @property
     def ratio(self) -> float | None:

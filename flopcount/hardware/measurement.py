@@ -120,7 +120,7 @@ class Measurement:
 
     @property
     def utilisation(self) -> float | None:
-        """FLOP/s over the datasheet's peak of the device that was named (MFU); None without one."""
+        """FLOP/s over the peak that the prediction has for its kinds (MFU); None where no device was named."""
         return self.achieved.utilisation
 
     @property

@@ -62,18 +62,15 @@ def achieved_rows(achieved: Achieved, unpredicted: str = "") -> Rows:
     cost, utilisation, ratio = achieved.predicted, achieved.utilisation, achieved.ratio
     if cost is None:
         return [*rows, ("prediction", f"unknown: {unpredicted or 'no device is named'}")]
-    conditions = cost.conditions
-    peak = conditions.device.peak(conditions.precision.contraction)
-    if utilisation is not None and peak:
-        name = conditions.precision.contraction
-        rows.append(("utilisation", f"{100 * utilisation:.1f}% of {si(peak, 'FLOP/s')}, the {name} peak (MFU)"))
+    if utilisation is not None:
+        rows.append(("utilisation", f"{100 * utilisation:.1f}% of the peak of {si(cost.peak, 'FLOP/s')} (MFU)"))
     rows += [
         ("estimate", f"{si(cost.estimate, 's')}; 8 of 10 networks of unseen families take {_range(cost)}"),
         ("bound", f"{si(cost.bound, 's')}, at the peaks with everything fused"),
     ]
     if ratio is not None:
         rows.append(("measured", f"{ratio:.2f} of the estimate, {achieved.verdict}"))
-    return [*rows, ("basis", cost.basis_words), ("for", str(conditions))]
+    return [*rows, ("basis", cost.basis_words), ("for", str(cost.conditions))]
 
 
 def _range(cost: Cost) -> str:

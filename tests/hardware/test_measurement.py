@@ -324,6 +324,14 @@ def test_a_generation_by_hand():
     assert Achieved(10**9, 1.0).utilisation is None
 
 
+def test_a_convolution_in_tf32_is_held_against_the_peak_of_tf32():
+    """In fp32 torch runs convolutions in TF32 where there is one, on an A100 with 156 instead of 19.5 TFLOP/s."""
+    cost = flopcount.count_flops(nn.Conv2d(64, 64, 3), (8, 64, 58, 58)).cost("a100-80gb-sxm")
+    macs = 64 * 64 * 3 * 3 * 8 * 56 * 56
+    assert Achieved(macs, 1e-3, cost).utilisation == pytest.approx(2 * macs / 1e-3 / 156e12)
+    assert Achieved(macs, cost.estimate, cost).utilisation == pytest.approx(cost.utilisation)  # one MFU everywhere
+
+
 def test_where_a_time_lies():
     cost = flopcount.count_flops(nn.Linear(4096, 4096), (4096, 4096)).cost("rtx-4090", dtype="amp")
     assert cost.bound < cost.low < cost.high
