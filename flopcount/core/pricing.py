@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .quantity import TABLE, Quantity
+from .quantity import Quantity
 from .units import si
 
 __all__ = ["Pricing", "Times", "currency_of", "pricing_lines", "unit_of"]
@@ -61,7 +61,7 @@ def currency_of(report: Priced) -> str:
 
 def unit_of(quantity: Quantity, report: Priced) -> str:
     """The unit of its amounts in a report: money is in the report's currency."""
-    return currency_of(report) if quantity is TABLE["money"] else quantity.unit
+    return currency_of(report) if quantity.in_currency else quantity.unit
 
 
 def pricing_lines(reports: Mapping[str, Priced]) -> Iterator[str]:
