@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.pricing import TIMES
 from ..core.quantity import PICO
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -99,10 +100,7 @@ def exact_table(
         (Column("MACs"), achieved.macs),
         (Column("FLOP/s"), round(achieved.flops_per_second)),
         (Column("on", "text"), cost.conditions.device.name if cost else ""),
-        *(
-            (_seconds(name), _pico(getattr(cost, name)) if cost else "")
-            for name in ("bound", "estimate", "low", "high")
-        ),
+        *((_seconds(name), _pico(getattr(cost, name)) if cost else "") for name in TIMES),
         (Column("utilisation", "text"), "" if achieved.utilisation is None else achieved.utilisation),
     ]
     columns, values = zip(*entries, strict=True)

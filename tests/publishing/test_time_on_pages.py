@@ -104,6 +104,11 @@ def test_a_grid_by_hand():
     assert grid.at({"T": 4}, total).estimate == fit
 
 
+def test_a_grid_without_a_closed_form_to_follow_says_no_more_than_it_does():
+    grid = TimeGrid(("T",), ((4, 16),), (), {}, 1, 0.38)
+    assert grid.words == "interpolated between 2 counts; at 1 clips between them at most 38 % off"
+
+
 def test_weights_are_never_negative():
     import numpy as np
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...analysis.cost_tables import table_by
 from ...core.amount import Amount
 from ...core.made_by import made_by
+from ...core.pricing import LOW_TO_HIGH
 from ...core.protocol import describe_clip
 from ...core.quantity import of_operators
 from ...core.result import CONVENTION, Result
@@ -141,7 +142,7 @@ def _time_section(report: CostReport) -> Iterator[str]:
         (name, *(Measured(seconds, "s") for seconds in (times.estimate, times.low, times.high, times.bound)))
         for name, times in runs
     )
-    notes = ("low to high: what 8 of 10 networks lie between", "bound: the datasheet, if all is fused", *pricing.notes)
+    notes = (LOW_TO_HIGH, "bound: the datasheet, if all is fused", *pricing.notes)
     yield Table("", columns, rows, None, notes).to_markdown()
 
 
