@@ -120,8 +120,8 @@ def _run(
     from ..analysis.memory import memory_of
     from ..count import count_named
     from ..hardware.execution_setup import Execution
+    from ..hardware.machine import require_same_kind
     from ..hardware.measurement import measure_named
-    from ..hardware.measurement_tables import require_same_kind
     from ..hardware.room import require_memory
     from ..hardware.this_machine import device_here
 

@@ -14,6 +14,7 @@ from typing import Any
 from .._version import __version__
 from ..core.errors import InputError
 from ..facts.devices import PEAK_DTYPES, Device
+from .conditions import way_to_run
 from .constants import Basis, ConstantSet, Errors, Table, constants_table
 from .kernels import Family
 from .machine import Machine
@@ -61,11 +62,8 @@ class CalibratedSet(ConstantSet):
     @property
     def words(self) -> str:
         """What was measured."""
-        mode = "compiled" if self.compiled else "eager"
-        return (
-            f"{self.errors.count} small networks of {self.errors.families} families on {self.measured_on} "
-            f"({self.dtype}, {mode}, {self.layout})"
-        )
+        way = way_to_run(self.dtype, self.compiled, self.layout)
+        return f"{self.errors.count} small networks of {self.errors.families} families on {self.measured_on} ({way})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Calibration:
     @property
     def mode(self) -> str:
         """How the networks ran, in words."""
-        return f"{self.dtype}, {'compiled' if self.compiled else 'eager'}, {self.layout}"
+        return way_to_run(self.dtype, self.compiled, self.layout)
 
     @property
     def device(self) -> Device:

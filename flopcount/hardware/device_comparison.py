@@ -12,6 +12,7 @@ from ..core.result import CONVENTION
 from ..core.table import Column, Table
 from ..core.units import duration, money
 from ..core.wording import PRICE, cost_text, title
+from .conditions import mode_word
 from .cost_notes import RANGE_WORDS, device_lines, gap_lines, price_text, scope_words
 from .prediction import Prediction, UnitCost
 
@@ -75,10 +76,9 @@ def _row(cost: Prediction, columns: Sequence[Column]) -> tuple[Any, ...]:
 def _exact_row(cost: Prediction, columns: Sequence[Column]) -> tuple[Any, ...]:
     """What is unknown is empty."""
     conditions, price = cost.conditions, cost.money
-    mode = "compiled" if conditions.compiled else "eager"
     values = _values(cost) | {
         "dtype": conditions.precision.name,
-        "mode": mode,
+        "mode": mode_word(conditions.compiled),
         "layout": conditions.layout,
         "batch": cost.batch,
         "basis in words": cost.basis_words,

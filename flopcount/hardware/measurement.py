@@ -20,18 +20,12 @@ from ..tracing import module_of
 from ..tracing.arguments import Arguments, Input, settled
 from ..tracing.building import require_room, weighted
 from .achieved import Achieved
+from .conditions import way_to_run
 from .cost import Cost
 from .execution_setup import Execution, copied, executable
 from .layer_times import LayerTimes, timed_layers
-from .machine import Machine
-from .measurement_tables import (
-    achieved_rows,
-    layers_table,
-    measured_rows,
-    noise_notes,
-    require_same_kind,
-    summary_table,
-)
+from .machine import Machine, require_same_kind
+from .measurement_tables import achieved_rows, layers_table, measured_rows, noise_notes, summary_table
 from .precision import precision_of
 from .setting import Setting
 from .this_machine import device_here, machine_of, threads_set
@@ -126,7 +120,7 @@ class Measurement:
     @property
     def conditions(self) -> str:
         """How it ran, in words."""
-        return f"{self.dtype}, {'compiled' if self.compiled else 'eager'}, {self.layout}"
+        return way_to_run(self.dtype, self.compiled, self.layout)
 
     def table(self, unpredicted: str = "", notes: Iterable[str] = ()) -> Table:
         """What was measured beside what was predicted; `unpredicted` says why nothing was."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import InputError
 from ..core.pricing import TIMES
 from ..core.quantity import PICO
 from ..core.result import Result
@@ -15,7 +14,7 @@ from ..core.wording import missing_lines, title
 from .achieved import Achieved
 from .cost import Cost
 from .layer_times import LayerTimes
-from .machine import Machine
+from .machine import NOISY, Machine, noise_words
 from .timing import Timing
 
 __all__ = [
@@ -24,13 +23,10 @@ __all__ = [
     "layers_table",
     "measured_rows",
     "noise_notes",
-    "require_same_kind",
     "summary_table",
 ]
 
 Rows = list[tuple[str, str]]
-
-_NOISY = 1.15  # third over first quartile: beyond that, something else ran meanwhile
 
 
 def summary_table(result: Result, rows: Rows, notes: tuple[str, ...] = ()) -> Table:
@@ -80,9 +76,8 @@ def _range(cost: Cost) -> str:
 
 def noise_notes(timing: Timing, machine: Machine) -> Iterator[str]:
     """What to think of times that spread."""
-    if timing.high > _NOISY * timing.low and not timing.own:
-        one = "; --threads 1 takes the clock of one thread, which others do not move" if machine.kind == "cpu" else ""
-        yield f"times spread by {100 * (timing.high / timing.low - 1):.0f}%: other processes run on this machine{one}"
+    if timing.high > NOISY * timing.low and not timing.own:
+        yield f"times spread by {100 * (timing.high / timing.low - 1):.0f}%: {noise_words(machine)}"
 
 
 def exact_table(
@@ -146,17 +141,3 @@ def _seconds(name: str) -> Column:
 
 def _pico(seconds: float) -> int:
     return round(seconds * PICO)
-
-
-def require_same_kind(machine: str, cost_kind: str, name: str) -> None:
-    """Refuse to compare a run on a CPU with a GPU's datasheet, and the reverse.
-
-    Raises:
-        InputError: the kinds differ.
-    """
-    suits = {"cpu": ("cpu", "edge"), "gpu": ("gpu", "edge")}[machine]
-    if cost_kind not in suits:
-        raise InputError(
-            f"the network runs on a {machine.upper()}, and {name} is a {cost_kind.upper()}",
-            [("fix", "name the device that it runs on, or give --measured with a time from there")],
-        )

@@ -8,7 +8,7 @@ from ..core.errors import InputError
 from ..core.result import Result
 from ..facts.devices import Device
 from ..facts.prices import Price
-from .conditions import Conditions
+from .conditions import Conditions, way_to_run
 from .constants import Basis, Choice, Table, choose, constants_table
 from .cost import Cost, cost_on
 from .device_price import device_price
@@ -104,7 +104,7 @@ class Setting:
             raise InputError(
                 f"no time of {conditions}: its calibration is of another way to run",
                 [
-                    ("seen", f"calibrated in {row.dtype}, {'compiled' if row.compiled else 'eager'}, {row.layout}"),
+                    ("seen", f"calibrated in {way_to_run(row.dtype, row.compiled, row.layout)}"),
                     ("fix", "run `flopcount calibrate` in the way that you ask for, into another file"),
                 ],
             )
