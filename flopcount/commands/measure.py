@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from .application import app
-from .arguments import FormatOpt, takes_model
+from .arguments import FormatOpt, ThreadsOpt, takes_model
 from .output import show, working, write
 from .settings import Running
 
@@ -52,10 +52,7 @@ def measure(
     repeats: Annotated[
         int | None, typer.Option(metavar="N", help=f"Calls that are timed; {_REPEATS} by default.")
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Threads on the CPU; with 1, its own clock, which other processes do not move."),
-    ] = None,
+    threads: ThreadsOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Time every layer too.")] = False,
     measured: Annotated[
         str | None,

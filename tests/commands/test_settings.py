@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from flopcount import InputError
-from flopcount.commands.settings import PRECISION_NAMES, dtypes_of, one_setting, parse_settings_on
+from flopcount.commands.settings import PRECISION_NAMES, RUNNABLE_WORDS, dtypes_of, one_setting, parse_settings_on
 from flopcount.core.parsing import DTYPES
 from flopcount.facts import price_of
+from flopcount.hardware.execution_setup import RUNNABLE
 from flopcount.hardware.precision import PRECISIONS
 
 CATALOGUE = (
@@ -19,6 +20,7 @@ CATALOGUE = (
 
 def test_the_names_of_the_help_are_those_of_the_time_model():
     assert tuple(PRECISIONS) == PRECISION_NAMES
+    assert tuple(RUNNABLE_WORDS.replace(" or ", ", ").split(", ")) == RUNNABLE
 
 
 @pytest.mark.parametrize("name", PRECISION_NAMES)
