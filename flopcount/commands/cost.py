@@ -68,6 +68,8 @@ def cost(
     training = training_arguments(train, optimizer, freeze, loss, epochs, samples)
     if not settings:
         raise InputError("no device is named", [("fix", "add --on rtx-4090; `flopcount devices` lists them")])
+    for setting in settings if train else ():
+        setting.choice(setting.conditions(training=True))  # no calibration is of a step, which is refused uncounted
     step: Training | None = None
     with working(f"counting {spec.name}"):
         if train:

@@ -101,11 +101,16 @@ class Setting:
         calibrated = [row for row in self.table.sets if row.basis is Basis.CALIBRATED]
         if calibrated and choice.basis is not Basis.CALIBRATED:
             row = calibrated[0]
+            fix = "run `flopcount calibrate` in the way that you ask for, into another file"
+            if conditions.training:
+                fix = (
+                    "ask for a forward pass, which is all that a calibration is of, or name a device of the data sheets"
+                )
             raise InputError(
                 f"no time of {conditions}: its calibration is of another way to run",
                 [
                     ("seen", f"calibrated in {way_to_run(row.dtype, row.compiled, row.layout)}"),
-                    ("fix", "run `flopcount calibrate` in the way that you ask for, into another file"),
+                    ("fix", fix),
                 ],
             )
         return choice

@@ -198,7 +198,7 @@ def test_another_way_to_run_is_refused(here, how):
 
 
 def test_a_precision_without_a_peak_is_refused(here):
-    with pytest.raises(InputError, match="the int8 peak of it is not known"):
+    with pytest.raises(InputError, match="the int8 peak of it are not known"):
         Setting.of("here", dtype="int8")
 
 
@@ -211,8 +211,17 @@ def test_another_layout_widens_the_range(here):
 
 def test_a_training_step_is_refused(here):
     report = flopcount.count_model("toy_3d_cnn", mode="train")
-    with pytest.raises(InputError, match="another way to run"):
+    with pytest.raises(InputError, match="another way to run") as caught:
         report.cost(on="here")
+    assert "ask for a forward pass" in str(caught.value)
+    assert "flopcount calibrate" not in str(caught.value)  # which has no training
+
+
+def test_the_command_refuses_a_training_step_before_it_counts(here, monkeypatch):
+    monkeypatch.setattr("flopcount.report.report_of_model", lambda *_, **__: pytest.fail("it was counted"))
+    refused = run("cost", "toy_3d_cnn", "--on", "here", "--train")
+    assert refused.exit_code == 2
+    assert "no time of here, fp32, eager, nchw, training" in refused.stderr
 
 
 # --- files that are none
