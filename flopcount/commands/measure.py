@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,7 +92,8 @@ def measure(
     }
     with working(f"counting {spec.name}") as say:
         measurement, why = _run(spec, protocol, running, setting, device or "cpu", clocks, say)
-    _show(measurement, why, (*_otherwise(running, measurement), "weights and values of the input are random"), format)
+    measurement = replace(measurement, notes=_otherwise(running, measurement))
+    _show(measurement, why, ("weights and values of the input are random",), format)
 
 
 def _named(running: Running) -> Setting | None:
@@ -182,23 +183,13 @@ def _elsewhere(spec: ModelSpec, protocol: Protocol, running: Running, seconds: f
         show(summary_table(result, rows + achieved_rows(achieved), notes), format)
 
 
-def _otherwise(running: Running, measurement: Measurement) -> Iterator[str]:
+def _otherwise(running: Running, measurement: Measurement) -> tuple[str, ...]:
     """In what a calibration was made otherwise than this ran."""
     from ..hardware.calibration_file import HERE
     from ..hardware.named_device import calibration_named
 
     calibration = calibration_named(running.on or HERE) if measurement.predicted is not None else None
-    if calibration is None:
-        return
-    then, now = calibration.machine, measurement.machine
-    if then.name != now.name:
-        yield f"the calibration is of {then.name}, and this ran on {now.name}"
-    if now.kind == "cpu" and then.threads != now.threads:
-        threads = f"{then.threads} thread{'s' * (then.threads > 1)}"
-        fix = f"give --threads {then.threads}, or calibrate again"
-        yield f"the calibration is of {threads}, and this ran with {now.threads}: {fix}"
-    if then.torch != now.torch:
-        yield f"the calibration is of torch {then.torch}, and this ran with {now.torch}"
+    return () if calibration is None else tuple(calibration.mismatches(measurement.machine))
 
 
 def _show(measurement: Measurement, why: str, notes: tuple[str, ...], format: str) -> None:

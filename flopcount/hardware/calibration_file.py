@@ -6,7 +6,7 @@ Nothing here imports torch, so that `--on here` is refused or understood before 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,18 @@ class Calibration:
         )
         widened = {family: committed.widened[family] for family in self.unseen if family in committed.widened}
         return Table((row,), (), committed.roofline, committed.transfers, widened)
+
+    def mismatches(self, machine: Machine) -> Iterator[str]:
+        """In what this was made otherwise than something ran: the device, its threads, torch."""
+        then, now = self.machine, machine
+        if then.name != now.name:
+            yield f"the calibration is of {then.name}, and this ran on {now.name}"
+        if now.kind == "cpu" and then.threads != now.threads:
+            threads = f"{then.threads} thread{'s' * (then.threads > 1)}"
+            fix = f"give --threads {then.threads}, or calibrate again"
+            yield f"the calibration is of {threads}, and this ran with {now.threads}: {fix}"
+        if then.torch != now.torch:
+            yield f"the calibration is of torch {then.torch}, and this ran with {now.torch}"
 
     def data(self) -> dict[str, Any]:
         """Plain data, as the file has them."""

@@ -182,6 +182,9 @@ def test_measure_names_what_the_calibration_differs_in(here):
     words = ("measure", "toy_3d_cnn", "--repeats", "2", "--threads")
     assert "the calibration is of 1 thread, and this ran with 2" in " ".join(run(*words, "2").stdout.split())
     assert "the calibration is of" not in run(*words, "1").stdout
+    net = flopcount.create_model("toy_3d_cnn")
+    measurement = flopcount.measure(net, (1, 3, 20, 64, 64), on="here", threads=2, repeats=1, warmup=0)
+    assert any("the calibration is of 1 thread" in note for note in measurement.table().notes)  # in Python too
 
 
 def test_measure_says_why_a_calibration_does_not_serve(here):
