@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from measured_counts import MeasuredCount, measured_counts
@@ -83,7 +83,8 @@ def judged(table: Table, say: Callable[[str], None] = lambda text: None) -> list
     rows = []
     for count in measured_counts():
         run = count.run
-        setting = replace(Setting.of(run.device, run.dtype, run.compile), table=table)
+        # not `Setting.of`, which reads the committed constants: these may be the first that have all names
+        setting = Setting(find_device(run.device).one_torch_device, table, run.dtype, run.compile)
         others = tuple((part.times, setting.cost(result)) for part, result in count.others)
         rows.append(Judged(count, setting.cost(count.result), others))
         if len(rows) % 20 == 0:

@@ -206,10 +206,15 @@ def choose(conditions: Conditions, table: Table | None = None) -> Choice:
 _HALVES = ("amp", "amp_bf16", "bf16", "fp16")
 
 
+def _class_of(precision: str) -> str:
+    """Precisions that may stand in for each other: half, single, or quantized in its own way."""
+    return "half" if precision in _HALVES else "single" if precision in ("fp32", "tf32") else precision
+
+
 def _away(conditions: Conditions, row: ConstantSet) -> tuple[str, ...] | None:
     """In what a set differs from the conditions; None where it cannot stand in."""
     name = conditions.precision.name
-    if row.compiled != conditions.compiled or (row.dtype in _HALVES) != (name in _HALVES):
+    if row.compiled != conditions.compiled or _class_of(row.dtype) != _class_of(name):
         return None
     differs = {"dtype": row.dtype != name, "layout": row.layout != conditions.layout}
     return tuple(what for what, is_so in differs.items() if is_so)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from ..core.dataflow import Dataflow
 from ..core.ops import CostedOp
 from .fusion import fused_kernels
-from .kernels import Family, Kernel, kernel_of_op, moved_by
+from .kernels import Family, Kernel, OneRun, kernel_of_op
+from .least import scores_of
+from .moved import moved_by
 from .precision import Precision, weights_of
 
 __all__ = ["kernels_of"]
@@ -30,14 +32,14 @@ def kernels_of(
         cpu: whether tiles are those of a CPU's vectors.
     """
     moved = moved_by(ops, flow, precision)
-    weights = weights_of(flow.storages)
+    run = OneRun(flow.storages, weights_of(flow.storages), scores_of(ops, moved), precision, cpu)
     if compiled:
-        return tuple(fused_kernels(ops, moved, flow, weights, precision, cpu))
+        return tuple(fused_kernels(ops, moved, run))
     kernels = []
     for position, (costed, data) in enumerate(zip(ops, moved, strict=True)):
         if data is not None:
             kernels += [_cast_kernel(position, *cast[1:]) for cast in data.casts]
-            kernels.append(kernel_of_op(position, costed, data, weights, precision, cpu))
+            kernels.append(kernel_of_op(position, costed, data, run))
     return tuple(kernels)
 
 

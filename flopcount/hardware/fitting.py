@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from .constants import Errors
-from .time_model import CONSTANTS, Constants, Kernels, bound_of, seconds_of, slopes_of
+from .kernels import Family
+from .time_model import COMPUTE, CONSTANTS, Constants, Kernels, bound_of, seconds_of, slopes_of
 
 __all__ = ["PRIOR", "Sample", "errors_of", "fit", "leave_family_out", "predicted", "residuals", "stacked"]
 
@@ -31,6 +32,7 @@ _MOST_OF = {"compute: matmul": 4.0, "compute: attention": 4.0}
 _PRIOR = {"compute": 1.2, "bytes": 1.2, "launch": 5e-6}
 _PRIOR_OF = {
     "compute: depthwise convolution": 4.0,
+    "compute: depthwise 3D convolution": 4.0,
     "compute: depthwise convolution, backward": 4.0,
     "compute: grouped convolution": 2.0,
     "compute: grouped convolution, backward": 2.0,
@@ -102,7 +104,20 @@ def fit(samples: Sequence[Sample], prior: Constants = PRIOR, ridge: float = _RID
 
     start = np.clip(towards, low + 1e-3, high - 1e-3)
     answer = least_squares(errors, start, slopes, bounds=(low, high), loss="soft_l1", max_nfev=100)
-    return Constants(tuple(float(value) for value in np.exp(answer.x)))
+    return _borrowed(Constants(tuple(float(value) for value in np.exp(answer.x))), kernels)
+
+
+_KIN = {Family.CONV3D: Family.CONV, Family.DEPTHWISE3D: Family.DEPTHWISE}
+
+
+def _borrowed(constants: Constants, kernels: Kernels) -> Constants:
+    """A family that no sample has takes the constant of its kin: networks for images have no 3D convolution."""
+    seen = {list(Family)[at] for at in np.unique(kernels.family)}
+    named = constants.named()
+    for family, kin in _KIN.items():
+        if family not in seen:
+            named[f"compute: {COMPUTE[family]}"] = named[f"compute: {COMPUTE[kin]}"]
+    return Constants(tuple(named.values()))
 
 
 def leave_family_out(

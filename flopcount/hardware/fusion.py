@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..core.dataflow import Dataflow
 from ..core.ops import CostedOp, Kind
-from .kernels import Family, Kernel, Moved, family_of, kernel_of_op, shared_out
-from .precision import Cast, Precision, cast_of
+from .kernels import Family, Kernel, OneRun, family_of, kernel_of_op, shared_out
+from .moved import Moved
+from .precision import Cast, cast_of
 
 __all__ = ["fused_kernels"]
 
@@ -36,26 +36,19 @@ class _Group:
         return group
 
 
-def fused_kernels(
-    ops: Sequence[CostedOp],
-    moved: Sequence[Moved | None],
-    flow: Dataflow,
-    weights: Sequence[bool],
-    precision: Precision,
-    cpu: bool,
-) -> Iterator[Kernel]:
+def fused_kernels(ops: Sequence[CostedOp], moved: Sequence[Moved | None], run: OneRun) -> Iterator[Kernel]:
     """The kernels of a compiled run, in the order of their first operators."""
     groups, makers = _groups(ops, moved)
-    lowered = _only_lowered(ops, moved, groups, makers) if precision.autocast else set()
+    lowered = _only_lowered(ops, moved, groups, makers) if run.precision.autocast else set()
     done: set[int] = set()
     for position, (costed, data) in enumerate(zip(ops, moved, strict=True)):
         if data is None:
             continue
         group = groups[position]
         if group is None:
-            reads = tuple((s, n, 2.0 if (s in lowered and width == 4) else width) for s, n, width in data.reads)
-            kernel = kernel_of_op(position, costed, data._replace(reads=reads), weights, precision, cpu)
-            cast = sum(n * (before + after) for s, n, before, after in data.casts if s >= 0 and weights[s])
+            reads = tuple(p._replace(width=2.0) if p.storage in lowered and p.width == 4 else p for p in data.reads)
+            kernel = kernel_of_op(position, costed, data._replace(reads=reads), run)
+            cast = sum(n * (before + after) for s, n, before, after in data.casts if s >= 0 and run.weights[s])
             yield kernel._replace(nbytes=kernel.nbytes + cast)
         elif id(group.root()) not in done:
             done.add(id(group.root()))
@@ -76,21 +69,21 @@ def _groups(ops: Sequence[CostedOp], moved: Sequence[Moved | None]) -> tuple[lis
         group: _Group | None = None
         depth = 0
         if data is not None:
-            sources = {writer[storage] for storage, _, _ in data.reads if storage in writer}
+            sources = {writer[part.storage] for part in data.reads if part.storage in writer}
             for source in sources:
                 apart = groups[source] is None
                 depth = max(depth, depths[source] + apart)
-            for storage, _, _ in data.reads:
-                if storage in writer:
-                    makers[storage][-1][1].append(position)
+            for part in data.reads:
+                if part.storage in writer:
+                    makers[part.storage][-1][1].append(position)
             if costed.kind in _FROM_MEMORY:
                 depth = max((depths[source] + 1 for source in sources), default=0)
             if costed.kind not in _APART:
                 group = _joined(data, [groups[source] for source in sources], depth)
                 group.positions.append(position)
-            for storage, _, _ in data.writes:
-                writer[storage] = position
-                makers.setdefault(storage, []).append((position, []))
+            for part in data.writes:
+                writer[part.storage] = position
+                makers.setdefault(part.storage, []).append((position, []))
         groups.append(group)
         depths.append(depth)
     return groups, makers
@@ -98,7 +91,7 @@ def _groups(ops: Sequence[CostedOp], moved: Sequence[Moved | None]) -> tuple[lis
 
 def _joined(data: Moved, sources: Sequence[_Group | None], depth: int) -> _Group:
     """The group that an operator joins, with all that it joins together; or a new one."""
-    numbers = max((n for _, n, _ in (*data.reads, *data.writes)), default=1.0)
+    numbers = max((part.numbers for part in (*data.reads, *data.writes)), default=1.0)
     mine = _Group(depth, numbers)
     for source in sources:
         group = source.root() if source is not None else None
@@ -126,7 +119,7 @@ def _only_lowered(
         if data is None:
             continue
         lower = cast_of(costed) is Cast.LOWER
-        for storage, _, _ in data.reads:
+        for storage in (part.storage for part in data.reads):
             if not lower and storage in made:
                 writers = {id(g.root()) for w, _ in makers[storage] if (g := groups[w]) is not None}
                 if group is None or id(group.root()) not in writers:
@@ -151,10 +144,10 @@ def _kernel(
     for position in sorted(inside):
         data = moved[position]
         assert data is not None
-        for storage, numbers, width in data.reads:
+        for storage, numbers, width, _ in data.reads:
             if storage < 0 or storage not in written:
                 reads[storage] = max(reads.get(storage, 0.0), numbers * width)
-        for storage, numbers, width in data.writes:
+        for storage, numbers, width, _ in data.writes:
             written.add(storage)
             if storage < 0 or _leaves(makers[storage], inside):
                 wide = 2.0 if storage in lowered and width == 4 else width

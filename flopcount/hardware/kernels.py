@@ -10,11 +10,13 @@ from enum import Enum
 from math import prod
 from typing import NamedTuple
 
-from ..core.dataflow import Access, Dataflow, Flow, Storage
-from ..core.ops import CostedOp, Kind, Signature, TensorSpec, tensors_in
-from .precision import Cast, Precision, cast_of, is_resized, weights_of, width_of
+from ..core.dataflow import Storage
+from ..core.ops import CostedOp, Kind, Signature, TensorSpec
+from .least import least_bytes, skipped_flops
+from .moved import Moved
+from .precision import Precision
 
-__all__ = ["CONTRACTING", "Family", "Kernel", "Moved", "family_of", "kernel_of_op", "moved_by", "peak_of", "shared_out"]
+__all__ = ["CONTRACTING", "Family", "Kernel", "OneRun", "family_of", "kernel_of_op", "peak_of", "shared_out"]
 
 
 class Family(Enum):
@@ -55,7 +57,8 @@ class Kernel(NamedTuple):
 
     `positions` are its operators in the trace, `shares` their parts of its time. `flops` are 2 per MAC, `padded` the
     same with the sizes that tiles are padded to. `nbytes` is what it moves, `ideal` what it would at least, if all that
-    passes over data were fused into it. `peak` names the datasheet's rate for it.
+    passes over data were fused into it. `peak` names the datasheet's rate for it, and `skipped` are those of the FLOPs
+    that it may leave out, since a mask hides their result.
     """
 
     family: Family
@@ -67,19 +70,17 @@ class Kernel(NamedTuple):
     ideal: float
     launches: float
     peak: str
+    skipped: float = 0.0
 
 
-class Moved(NamedTuple):
-    """What one operator moves: (storage, numbers, bytes of each) of what it reads and writes, and its casts."""
+class OneRun(NamedTuple):
+    """What all kernels of a run share: storages, which of them are weights and which hold scores, and how it runs."""
 
-    reads: tuple[tuple[int, float, float], ...]
-    writes: tuple[tuple[int, float, float], ...]
-    casts: tuple[tuple[int, float, float, float], ...]  # storage, numbers, bytes before, bytes after
-
-    @property
-    def nbytes(self) -> float:
-        """Bytes that its own kernel reads and writes."""
-        return sum(n * width for _, n, width in self.reads) + sum(n * width for _, n, width in self.writes)
+    storages: Sequence[Storage]
+    weights: Sequence[bool]
+    scores: frozenset[int]
+    precision: Precision
+    cpu: bool
 
 
 _BY_KIND = {
@@ -135,114 +136,9 @@ def _convolution(signature: Signature) -> Family:
     return Family.CONV3D if three else Family.CONV
 
 
-def moved_by(ops: Sequence[CostedOp], flow: Dataflow, precision: Precision) -> list[Moved | None]:
-    """What each operator moves in this precision; None of a view, or of what does nothing."""
-    widths: dict[int, float] = {}
-    weights = weights_of(flow.storages)
-    flows = [*flow.flows, *[Flow()] * (len(ops) - len(flow.flows))]
-    return [
-        _moved(costed, data, flow.storages, weights, widths, precision) for costed, data in zip(ops, flows, strict=True)
-    ]
-
-
-def _moved(
-    costed: CostedOp,
-    data: Flow,
-    storages: Sequence[Storage],
-    weights: Sequence[bool],
-    widths: dict[int, float],
-    precision: Precision,
-) -> Moved | None:
-    signature = costed.op.signature
-    if signature.is_view or costed.kind is Kind.VIEW:
-        return None
-    if not data.reads and not data.writes:
-        return _unfollowed(costed, precision)
-    cast = cast_of(costed) if precision.autocast else None
-    specs = signature.inputs
-    aligned = specs if len(specs) == len(data.reads) else (None,) * len(data.reads)
-    reads, casts, widest = [], [], 0.0
-    for access, spec in zip(data.reads, aligned, strict=True):
-        storage = storages[access.storage]
-        width = widths.setdefault(access.storage, width_of(storage, precision))
-        numbers = _numbers(access, storage, spec)
-        if is_resized(storage.dtype):
-            wanted = {Cast.LOWER: 2.0, Cast.FLOAT32: 4.0}.get(cast, width) if cast else width
-            if "norm" in costed.name and weights[access.storage]:
-                wanted = width
-            if precision.quantized is not None and weights[access.storage] and costed.kind is Kind.LINEAR:
-                width = wanted = precision.quantized
-            if wanted != width:
-                casts.append((access.storage, numbers, width, wanted))
-                width = wanted
-            if spec is None or spec.ndim:
-                widest = max(widest, width) if not ("batch_norm" in costed.name and widest) else widest
-        reads.append((access.storage, numbers, width))
-    scale = _part_read(costed, reads, storages)
-    if scale < 1:
-        reads = [(storage, numbers * scale, width) for storage, numbers, width in reads]
-    made = {Cast.LOWER: 2.0, Cast.FLOAT32: 4.0}.get(cast, widest or 4.0) if cast else precision.width
-    outputs = tensors_in(signature.outputs)
-    shapes = outputs if len(outputs) == len(data.writes) else (None,) * len(data.writes)
-    writes = []
-    for access, spec in zip(data.writes, shapes, strict=True):
-        storage = storages[access.storage]
-        if access.storage not in widths:
-            resized = is_resized(storage.dtype) and not precision.as_counted
-            widths[access.storage] = made if resized else width_of(storage, precision)
-        writes.append((access.storage, _numbers(access, storage, spec), widths[access.storage]))
-    passes = _passes(costed)
-    if passes:
-        reads.append((-1, passes, made))
-    if costed.kind is Kind.MATMUL and data.copied:
-        reads.append((-1, 2 * data.copied / 4, made))
-    return Moved(tuple(reads), tuple(writes), tuple(casts))
-
-
-def _passes(costed: CostedOp) -> float:
-    """Numbers that attention off the fused path reads and writes besides its inputs: its scores, several times.
-
-    Torch fuses attention whose inputs have four axes and at most 256 channels per head; otherwise it writes the scores,
-    reads and writes them in the softmax and reads them again, and a mask adds two passes.
-    Source: ATen/native/transformers/sdp_utils_cpp.h, check_tensor_shapes and check_head_dim_size
-    """
-    tensors = [spec for spec in costed.op.signature.inputs if spec.is_floating]
-    if costed.name != "aten.scaled_dot_product_attention" or len(tensors) < 3:
-        return 0.0
-    query, key = tensors[:2]
-    if query.ndim == key.ndim == 4 and query.shape[-1] <= 256:
-        return 0.0
-    scores = prod(query.shape[:-1]) * key.shape[-2]
-    return float(scores * (6 if len(tensors) > 3 else 4))
-
-
-def _unfollowed(costed: CostedOp, precision: Precision) -> Moved | None:
-    """What an operator moves whose data nobody followed, such as an optimizer's step: by its rule."""
-    read, written = costed.work.bytes_read, costed.work.bytes_written
-    if not (read or written or costed.work.macs):
-        return None
-    width = 4.0 if precision.autocast else precision.width
-    return Moved(((-1, read / 4, width),), ((-1, written / 4, width),), ())
-
-
-def _numbers(access: Access, storage: Storage, spec: TensorSpec | None) -> float:
-    """Numbers in a region: no more than the tensor has, nor than its memory holds."""
-    itemsize = TensorSpec((1,), storage.dtype).itemsize
-    held = prod(size for _, size in access.axes) if access.axes else storage.nbytes
-    return min(held / itemsize, float(spec.numel)) if spec is not None else held / itemsize
-
-
-def _part_read(costed: CostedOp, reads: Sequence[tuple[int, float, float]], storages: Sequence[Storage]) -> float:
-    """The part of its inputs that an operator reads by its rule, as a lookup in a table does; 1 for most."""
-    whole = sum(n * TensorSpec((1,), storages[storage].dtype).itemsize for storage, n, _ in reads)
-    return min(costed.work.bytes_read / whole, 1.0) if whole and costed.kind is Kind.EMBEDDING else 1.0
-
-
-def kernel_of_op(
-    position: int, costed: CostedOp, data: Moved, weights: Sequence[bool], precision: Precision, cpu: bool
-) -> Kernel:
+def kernel_of_op(position: int, costed: CostedOp, data: Moved, run: OneRun) -> Kernel:
     """The kernel of one operator that is not fused."""
-    by_weight = any(storage >= 0 and weights[storage] for storage, _, _ in data.reads)
+    by_weight = any(part.storage >= 0 and run.weights[part.storage] for part in data.reads)
     family = family_of(costed, by_weight)
     flops = 2.0 * costed.work.macs
     steps = _steps(costed) if family is Family.RECURRENT else 1.0
@@ -252,11 +148,12 @@ def kernel_of_op(
         (position,),
         (1.0,),
         flops,
-        flops * _padding(costed, family, cpu) if flops else 0.0,
+        flops * _padding(costed, family, run.cpu) if flops else 0.0,
         data.nbytes,
-        data.nbytes if costed.kind.contracts else 0.0,
+        least_bytes(costed, data, run.storages, run.scores) if costed.kind.contracts else 0.0,
         2.0 if backward else steps,
-        peak_of(family, precision, cpu),
+        peak_of(family, run.precision, run.cpu),
+        skipped_flops(costed),
     )
 
 

@@ -28,10 +28,10 @@ COMPUTE: dict[Family, str] = {
     Family.LINEAR: "linear",
     Family.CONV1: "1×1 convolution",
     Family.CONV: "convolution",
-    Family.CONV3D: "convolution",
+    Family.CONV3D: "3D convolution",
     Family.GROUPED: "grouped convolution",
     Family.DEPTHWISE: "depthwise convolution",
-    Family.DEPTHWISE3D: "depthwise convolution",
+    Family.DEPTHWISE3D: "depthwise 3D convolution",
     Family.CONV_BACKWARD: "convolution, backward",
     Family.GROUPED_BACKWARD: "grouped convolution, backward",
     Family.DEPTHWISE_BACKWARD: "depthwise convolution, backward",
@@ -102,7 +102,7 @@ class Kernels:
 
     Arguments:
         compute: of padded FLOPs at the peak.
-        exact: of the FLOPs themselves at the peak.
+        exact: of the FLOPs that it cannot skip, at the peak.
         traffic: of its bytes at the bandwidth.
         ideal: of the bytes that it moves at least, at the bandwidth.
         launches: how many.
@@ -131,7 +131,7 @@ class Kernels:
         assert device.bandwidth is not None
         peak = np.array([peaks[kernel.peak] for kernel in kernels])
         columns = np.array(
-            [(k.padded, k.flops, k.nbytes, k.ideal, k.launches) for k in kernels], dtype=np.float64
+            [(k.padded, k.flops - k.skipped, k.nbytes, k.ideal, k.launches) for k in kernels], dtype=np.float64
         ).reshape(-1, 5)
         family = np.array([_FAMILIES.index(kernel.family) for kernel in kernels], dtype=np.int64)
         bandwidth = device.bandwidth

@@ -66,6 +66,7 @@ def test_what_stands_in_for_another_way_widens_the_range(on, how, word):
         ("jetson-nano", "fp32", Basis.ZERO_SHOT),
         ("epyc-7763", "fp32", Basis.ZERO_SHOT),
         ("rtx-4090", "fp32", Basis.ZERO_SHOT),  # only half precision was measured there
+        ("rtx-4090", "int8", Basis.ZERO_SHOT),
         ("mi300x", "amp", Basis.ROOFLINE),
         ("apple-m4-max", "fp32", Basis.ROOFLINE),
         ("tpu-v4", "bf16", Basis.ROOFLINE),
@@ -75,6 +76,15 @@ def test_other_devices_rest_on_others_or_on_the_roofline(on, dtype, basis):
     choice = chosen(on, dtype)
     assert choice.basis is basis
     assert choice.words.startswith(basis.value)
+
+
+def test_no_quantized_run_is_called_measured():
+    """Nobody measured fp8, int8 or w4a16 in any table; a CPU's float32 does not stand in for them."""
+    cpu = replace(
+        find_device("core-i7-12700h"), peaks={**find_device("core-i7-12700h").peaks, "int8": 2e12, "fp16": 1e12}
+    )
+    for dtype in ("int8", "w4a16"):
+        assert choose(Conditions.of(cpu, dtype, True)).basis is Basis.ZERO_SHOT
 
 
 def test_no_network_of_a_roofline_is_ranked_by_constants():

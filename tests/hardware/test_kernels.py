@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from flopcount import count_flops
+from flopcount.core.dataflow import Dataflow
+from flopcount.core.ops import Phase, TensorSpec
 from flopcount.count import count
 from flopcount.hardware.execution import kernels_of
 from flopcount.hardware.kernels import CONTRACTING, Family
-from flopcount.hardware.precision import PRECISIONS
+from flopcount.hardware.precision import PRECISIONS, precision_of
 
 
 def kernels(module, *shapes, precision="fp32", compiled=False, cpu=False):
@@ -97,8 +100,6 @@ def test_a_count_in_half_precision_is_as_wide_as_it_was_counted():
 
     module = Upcasts().to(torch.bfloat16).eval()
     result = count(module, torch.zeros(2, 64, dtype=torch.bfloat16), dataflow=True, saving=False)
-    from flopcount.hardware.precision import precision_of
-
     found = kernels_of(result.ops, result.dataflow, precision_of(None, result.input.dtype))
     up, exp, down, linear = found
     assert (up.nbytes, exp.nbytes, down.nbytes) == (128 * (2 + 4), 128 * (4 + 4), 128 * (4 + 2))
@@ -247,3 +248,68 @@ def test_fusion_never_moves_more_nor_launches_more(name, batch, precision):
     )
     assert sum(kernel.nbytes for kernel in fused) <= sum(kernel.nbytes for kernel in eager)
     assert sum(kernel.launches for kernel in fused) <= sum(kernel.launches for kernel in eager)
+
+
+def test_a_count_in_half_precision_copies_as_many_numbers():
+    """Heads that lie beside each other are copied before a batched product, in whichever dtype it was counted."""
+
+    def heads(x):
+        q = x.view(2, 64, 4, 16).transpose(1, 2)
+        return q @ q.mT
+
+    results = [
+        count(heads, torch.zeros(2, 64, 64, dtype=dtype), dataflow=True, saving=False)
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    resized, counted = (
+        kernels_of(result.ops, result.dataflow, precision_of("bf16", result.input.dtype)) for result in results
+    )
+    assert [kernel.nbytes for kernel in resized] == [kernel.nbytes for kernel in counted]
+    assert resized[0].nbytes > resized[0].ideal
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_optimizer_moves_as_much_in_half_precision_however_it_was_counted(dtype):
+    """SGD with momentum: scaling its buffer moves 2 x 64 numbers of 2 bytes, each of two sums into one of both 3 x 64."""
+    report = count_flops(nn.Linear(8, 8, bias=False).to(dtype), torch.zeros(1, 8, dtype=dtype), mode="train",
+                         optimizer="sgd")  # fmt: skip
+    optimizer = tuple(op.costed for op in report.training.ops if op.phase is Phase.OPTIMIZER)
+    found = kernels_of(optimizer, Dataflow((), ()), precision_of("bf16", str(dtype).removeprefix("torch.")))
+    assert sum(kernel.nbytes for kernel in found) == 8 * 2 * 64
+
+
+def test_a_lookup_reads_the_rows_that_it_picks():
+    """6 rows of 64 numbers from a table of 5,000, and 6 indices of 8 bytes; in half precision the indices stay wide."""
+    indices = TensorSpec((6,), "int64")
+    for name, width in (("fp32", 4), ("fp16", 2)):
+        (lookup,) = kernels(nn.Embedding(5000, 64), indices, precision=name)
+        assert lookup.nbytes == 6 * 64 * 2 * width + 6 * 8
+        (select,) = kernels(lambda x, at: x.index_select(0, at), (5000, 64), indices, precision=name)
+        assert select.nbytes == 6 * 64 * 2 * width + 6 * 8
+
+
+def test_a_lookup_with_more_picks_than_rows_reads_the_table_once():
+    """100 picks from 4 rows of 8 numbers."""
+    (select,) = kernels(lambda x, at: x[at], (4, 8), TensorSpec((100,), "int64"))
+    assert select.nbytes == 4 * (4 * 8 + 100 * 8) + 100 * 8
+
+
+def test_a_lookup_is_fused_with_what_follows():
+    """Rows of a table plus positions, in one kernel: 6 x 64 numbers three times, and the indices."""
+
+    class Lookup(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.positions = nn.Embedding(5000, 64), nn.Parameter(torch.zeros(6, 64))
+
+        def forward(self, x):
+            return self.table(x) + self.positions
+
+    (fused,) = kernels(Lookup(), TensorSpec((6,), "int64"), compiled=True)
+    assert fused.nbytes == 4 * 3 * 6 * 64 + 6 * 8
+
+
+def test_windows_that_overlap_share_their_memory():
+    """3 x 3 windows of 16 x 16 pixels, copied: 8 x 256 numbers are read, and 9 for each of 14 x 14 windows written."""
+    (copy,) = kernels(lambda x: x.unfold(2, 3, 1).unfold(3, 3, 1).reshape(8, 14 * 14, 9), (1, 8, 16, 16))
+    assert copy.nbytes == 4 * (8 * 256 + 8 * 9 * 14 * 14)
