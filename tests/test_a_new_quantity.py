@@ -5,11 +5,24 @@ import json
 import pytest
 from torch import nn
 
-from flopcount import Budget, InputError, check_budgets, count_flops, diff, read_budgets, read_report, sweep
+from flopcount import (
+    Budget,
+    InputError,
+    Setting,
+    check_budgets,
+    count_flops,
+    count_model,
+    diff,
+    read_budgets,
+    read_report,
+    sweep,
+)
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip
-from flopcount.core.quantity import TABLE, Quantity
+from flopcount.core.quantity import PICO, TABLE, Quantity
 from flopcount.output import FORMATS
+from flopcount.output.report_json import to_json
+from flopcount.publishing.budget import parse_limit
 from flopcount.publishing.cost_report import cost_report
 from flopcount.publishing.interactive import page
 from flopcount.publishing.pages.files import report_texts
@@ -148,3 +161,61 @@ def test_the_pages_in_markdown(cost):
     assert "| elements |" in text  # by layer
     assert "| elements written |" in text  # of a view
     assert "| elements written |" in texts["index.md"]
+
+
+# A row of what a device spends, which only a result that is priced on one has
+
+GRAMS_PER_JOULE = 400 / 3_600_000  # 400 g of CO2 per kWh
+
+
+@pytest.fixture
+def carbon(monkeypatch):
+    """Carbon dioxide, which follows from the energy of each operator."""
+
+    def grams(costed):
+        energy = costed.spending and costed.spending.energy
+        return energy if energy is None else round(energy * GRAMS_PER_JOULE)
+
+    quantity = Quantity("carbon", "CO2", grams, unit="g", grows_with=("views",), pico=True, per_limit=PICO)
+    monkeypatch.setitem(TABLE, quantity.name, quantity)
+
+
+@pytest.fixture
+def on_t4(carbon):
+    return count_model("toy_3d_cnn").cost("t4", dtype="fp16")
+
+
+def expected(cost):
+    return pytest.approx(cost.energy.mid * GRAMS_PER_JOULE, rel=1e-6)
+
+
+@pytest.mark.parametrize("by", ["module", "operator"])
+def test_what_a_device_spends_in_tables(on_t4, by):
+    table = on_t4.table(by)
+    (at,) = [at for at, column in enumerate(table.columns) if column.key == "carbon_g"]
+    assert sum(row[at] for row in table.rows) == table.total[at]
+    assert table.total[at] / PICO == expected(on_t4)
+    assert "CO2 (g)" in table.to_csv().splitlines()[0]
+    assert on_t4.to_pandas(by)["carbon_g"].sum() == expected(on_t4)
+
+
+def test_what_a_device_spends_in_data_diffs_and_sweeps(on_t4, tmp_path):
+    data = json.loads(to_json(on_t4.result, costs=[on_t4]))
+    assert data["total"]["carbon_g"] == expected(on_t4)
+    assert sum(row["self_carbon_g"] for row in data["modules"]) == expected(on_t4)
+    (tmp_path / "saved.json").write_text(json.dumps(data))
+    assert not diff(read_report(tmp_path / "saved.json"), on_t4.result).different
+    notes = diff(on_t4.result, count_model("toy_3d_cnn", batch=2).cost("t4", dtype="fp16").result).table().notes
+    assert any(note.startswith("CO2: ") and "g → " in note for note in notes)
+    frame = sweep(lambda size: (net(), (2, 3, size, 8)), {"size": [8, 10]}, on="t4").to_pandas()
+    assert (frame["carbon_g"] > 0).all()
+
+
+def test_what_a_device_spends_in_budgets(carbon):
+    with pytest.raises(InputError, match="max-carbon is 'much', no amount of carbon") as refusal:
+        parse_limit("max-carbon", "much")
+    assert ("fix", "write 500mg or 0.5g; a bare number is in carbon") in refusal.value.details
+    limits = {"max-carbon": parse_limit("max-carbon", "1ng")}
+    (verdict,) = check_budgets([Budget("toy", "toy_3d_cnn", limits, setting=Setting.of("t4", "fp16"))]).verdicts
+    assert not verdict.holds
+    assert verdict.counted > verdict.allowed == 1000

@@ -9,7 +9,7 @@ from .markdown import ROOT, relinked
 
 __all__ = ["placed", "repository_files"]
 
-_REPORTS = ("audit", "c3d", "kinetics400", "lecture", "published", "speed", "survey")
+_REPORTS = ("audit", "c3d", "kinetics400", "lecture", "published", "speed", "survey", "time")
 
 _PAGES = {
     "CHANGELOG.md": "project/changes.md",
@@ -20,6 +20,7 @@ _PAGES = {
     **{f"reports/{name}.md": f"gallery/{name}.md" for name in _REPORTS},
 }
 _OWN = {"README.md": "index.md", "reports/README.md": "gallery/index.md"}  # the site has a page of its own there
+_PICTURES = {"reports/time.png": "gallery/time.png"}
 _FOLDERS = {f"reports/{name}": f"gallery/{name}" for name in _REPORTS}
 
 
@@ -29,6 +30,7 @@ def repository_files() -> dict[str, str | bytes]:
         target: _relinked((ROOT / source).read_text(encoding="utf-8"), source, target)
         for source, target in _PAGES.items()
     }
+    files |= {target: (ROOT / source).read_bytes() for source, target in _PICTURES.items()}
     for folder, target in _FOLDERS.items():
         for path in sorted((ROOT / folder).glob("*")):
             files[f"{target}/{path.name}"] = path.read_bytes()
@@ -44,7 +46,7 @@ def _relinked(text: str, source: str, target: str) -> str:
     def place(link: str) -> str | None:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
         folder, name = posixpath.split(path)
-        there = (_PAGES | _OWN).get(path) or (f"{_FOLDERS[folder]}/{name}" if folder in _FOLDERS else None)
+        there = (_PAGES | _OWN | _PICTURES).get(path) or (f"{_FOLDERS[folder]}/{name}" if folder in _FOLDERS else None)
         if there is None and path.startswith("docs/"):
             there = path.removeprefix("docs/")
         return there and os.path.relpath(there, posixpath.dirname(target))

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..core.amount import Amount, summed
 from ..core.pricing import currency_of, pricing_lines, unit_of
-from ..core.quantity import TABLE, Quantity, of_layers, of_modules, of_operators, quantity_column
+from ..core.quantity import Quantity, of_layers, of_modules, of_operators, quantity_column
 from ..core.result import ModuleRow, Result, SavedReport
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
@@ -100,7 +100,7 @@ class Diff:
         return tuple(q for q in shown if all(amount.knows(q) for amount in amounts) and self._compares(q))
 
     def _compares(self, quantity: Quantity) -> bool:
-        return quantity is not TABLE["money"] or len({currency_of(report) for report in (self.old, self.new)}) == 1
+        return not quantity.in_currency or len({currency_of(report) for report in (self.old, self.new)}) == 1
 
     def table(self, depth: int = -1) -> Table:
         """One row per layer that differs, down to `depth` (-1: all levels), and one for all that do not.

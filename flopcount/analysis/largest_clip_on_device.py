@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
-from ..core.pricing import Pricing, Times
+from ..core.pricing import LOW_TO_HIGH, Pricing, Times
 from ..core.protocol import ONE_VIEW, Protocol, Views
 from ..core.quantity import PICO
 from ..core.table import Column, Table
@@ -272,11 +272,13 @@ class _Search:
             yield f"UNCOSTED {', '.join(self.uncosted)}: missing from every clip's {self.budget.quantity.name}"
         yield from assumed_lines(self.assumed)
         yield "within the budget, a longer clip is smaller and a larger clip is shorter"
-        yield "a clip fits where the estimate is within the budget; low to high: what 8 of 10 networks lie between"
+        yield f"a clip fits where the estimate is within the budget; {LOW_TO_HIGH}"
         sides = f"{self.sizes[0]}×{self.sizes[0]} to {self.sizes[-1]}×{self.sizes[-1]}"
         yield f"clips tried: of {', '.join(map(str, lengths))} frames, {sides}; {self.counted} were counted"
-        yield "no closed form has a time: it is taken to grow with size, and beside each clip a larger was counted"
-        if any(clip.side == self.sizes[-1] for clip in clips):
+        ends = any(clip.side == self.sizes[-1] for clip in clips)
+        larger = "beside each clip a larger was counted" + ", where one was tried" * ends
+        yield f"no closed form has a time: it is taken to grow with size, and {larger}"
+        if ends:
             yield f"larger clips than {self.sizes[-1]}×{self.sizes[-1]} were not tried"
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
-from ..core.pricing import Pricing, Times, unit_of
+from ..core.pricing import LOW_TO_HIGH, Pricing, Times, unit_of
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.quantity import PICO, Quantity, of_layers, quantity_column
 from ..core.result import Result
@@ -129,7 +129,7 @@ class SweepRows:
         """What the times are those of, what they rest on, and in how many configurations, where it is not in all."""
         if self.pricing is None:
             return
-        yield f"time as estimated on {self.pricing.conditions}; low to high: what 8 of 10 networks lie between"
+        yield f"time as estimated on {self.pricing.conditions}; {LOW_TO_HIGH}"
         times = Counter(note for row in self.rows if row.pricing is not None for note in row.pricing.notes)
         priced = sum(row.pricing is not None for row in self.rows)
         for note, number in times.items():

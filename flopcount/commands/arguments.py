@@ -15,13 +15,21 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol, Views
 from ..output import command_formats
-from .settings import PRECISION_NAMES, Running, dtypes_of, parse_settings_on
+from .settings import PRECISION_NAMES, RUNNABLE_WORDS, Running, dtypes_of, parse_settings_on
 
 __all__ = [
     "By",
+    "DepthOpt",
+    "EpochsOpt",
     "FormatOpt",
+    "FreezeOpt",
+    "LossOpt",
     "ModelOptions",
+    "OptimizerOpt",
+    "SamplesOpt",
+    "StrictOpt",
     "TableFormatOpt",
+    "ThreadsOpt",
     "format_option",
     "takes_model",
     "takes_options",
@@ -52,6 +60,24 @@ def format_option(*more: str, help: str = "Format of the output.") -> Any:
 
 TableFormatOpt = Annotated[str, format_option()]
 FormatOpt = Annotated[str, format_option("json")]
+DepthOpt = Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")]
+OptimizerOpt = Annotated[
+    str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: with --train, its step too.")
+]
+FreezeOpt = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
+]
+LossOpt = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Output to train on, such as heads.verb; else a returned loss, or all."),
+]
+EpochsOpt = Annotated[int | None, typer.Option(metavar="N", help="With --train and --samples: the whole training run.")]
+SamplesOpt = Annotated[int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once per epoch.")]
+ThreadsOpt = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Threads on the CPU; with 1, its own clock, which other processes do not move."),
+]
 
 
 def _parameter(name: str, kind: Any, info: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
@@ -136,7 +162,7 @@ _RUN = (
     _option("on", str, "DEVICE", "The device to compare with, as in [cyan]flopcount devices[/], or here.json."),
     *(option for option in _ON if option.name in ("compile", "layout")),
 )
-_DTYPE_RUN = _option("dtype", str, "NAME", "fp32, tf32, amp, amp_bf16, bf16 or fp16; by default as the model is.")
+_DTYPE_RUN = _option("dtype", str, "NAME", f"{RUNNABLE_WORDS}; by default as the model is.")
 """What a network that really runs can be asked for."""
 
 

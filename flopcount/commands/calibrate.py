@@ -9,8 +9,9 @@ import typer
 
 from ..core.errors import InputError
 from .application import app
-from .arguments import TableFormatOpt
+from .arguments import TableFormatOpt, ThreadsOpt
 from .output import progress, show
+from .settings import RUNNABLE_WORDS
 
 __all__ = ["calibrate"]
 
@@ -27,15 +28,12 @@ def calibrate(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Where the calibration goes; `--on FILE` uses it.")
     ] = Path("here.json"),
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or cuda:1.")] = "cpu",
-    dtype: Annotated[str, typer.Option(metavar="NAME", help="fp32, tf32, amp, amp_bf16, bf16 or fp16.")] = "fp32",
+    dtype: Annotated[str, typer.Option(metavar="NAME", help=f"{RUNNABLE_WORDS}.")] = "fp32",
     compile: Annotated[
         bool, typer.Option("--compile", help="As torch.compile runs networks; compiling takes minutes.")
     ] = False,
     layout: Annotated[str, typer.Option(metavar="NAME", help="nchw, or nhwc for channels last.")] = "nchw",
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Threads on the CPU; with 1, its own clock, which other processes do not move."),
-    ] = None,
+    threads: ThreadsOpt = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer networks and repeats: sooner, and less sure.")] = False,
     format: TableFormatOpt = "table",
 ) -> None:

@@ -12,7 +12,19 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from .application import app
-from .arguments import By, format_option, takes_model, training_arguments
+from .arguments import (
+    By,
+    DepthOpt,
+    EpochsOpt,
+    FreezeOpt,
+    LossOpt,
+    OptimizerOpt,
+    SamplesOpt,
+    StrictOpt,
+    format_option,
+    takes_model,
+    training_arguments,
+)
 from .output import show, working, write
 from .settings import Settings
 
@@ -42,31 +54,22 @@ def cost(
     by: Annotated[
         By | None, typer.Option(help="Rows of the table; by default modules, and of several devices one row each.")
     ] = None,
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    depth: DepthOpt = 2,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole report.")] = "table",
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+    strict: StrictOpt = False,
     train: Annotated[bool, typer.Option("--train", help="Of a training step: loss and backward pass too.")] = False,
-    optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: with --train, its step too.")
-    ] = None,
-    freeze: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Output to train on, such as heads.verb; else a returned loss, or all."),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="With --train and --samples: the whole training run.")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once per epoch.")
-    ] = None,
+    optimizer: OptimizerOpt = None,
+    freeze: FreezeOpt = None,
+    loss: LossOpt = None,
+    epochs: EpochsOpt = None,
+    samples: SamplesOpt = None,
 ) -> None:
     """Predict time, energy and money on named devices: bound, estimate and range, and where the time goes."""
     training = training_arguments(train, optimizer, freeze, loss, epochs, samples)
     if not settings:
         raise InputError("no device is named", [("fix", "add --on rtx-4090; `flopcount devices` lists them")])
+    for setting in settings if train else ():
+        setting.choice(setting.conditions(training=True))  # no calibration is of a step, which is refused uncounted
     step: Training | None = None
     with working(f"counting {spec.name}"):
         if train:

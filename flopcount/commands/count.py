@@ -11,7 +11,19 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from .application import app
-from .arguments import By, format_option, takes_model, training_arguments
+from .arguments import (
+    By,
+    DepthOpt,
+    EpochsOpt,
+    FreezeOpt,
+    LossOpt,
+    OptimizerOpt,
+    SamplesOpt,
+    StrictOpt,
+    format_option,
+    takes_model,
+    training_arguments,
+)
 from .output import show, working, write
 from .pictures import PlotOpt, require_picture, write_picture
 
@@ -32,28 +44,17 @@ __all__ = ["explain", "model"]
 def model(
     spec: ModelSpec,
     protocol: Protocol,
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    depth: DepthOpt = 2,
     by: Annotated[By, typer.Option(help="Rows of the table.")] = By.module,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole report.")] = "table",
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")] = False,
+    strict: StrictOpt = False,
     plot: PlotOpt = None,
     train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward pass too.")] = False,
-    optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: count its step too.")
-    ] = None,
-    freeze: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Layers or parameters that are not trained; repeatable.")
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Output to train on, such as heads.verb; else a returned loss, or all."),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="With --samples: count the whole training run.")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(metavar="N", help="Clips of the data set, each seen once per epoch.")
-    ] = None,
+    optimizer: OptimizerOpt = None,
+    freeze: FreezeOpt = None,
+    loss: LossOpt = None,
+    epochs: EpochsOpt = None,
+    samples: SamplesOpt = None,
     receptive_field: Annotated[
         bool, typer.Option("--receptive-field", help="Show what each layer sees of the clip, T×H×W.")
     ] = False,

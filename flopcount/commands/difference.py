@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import InputError
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ModelOptions, TableFormatOpt, takes_model
+from .arguments import DepthOpt, ModelOptions, TableFormatOpt, takes_model
 from .output import show, working
 from .settings import Settings, one_setting
 
@@ -37,7 +37,7 @@ def diff(
     new: NewArg,
     options: ModelOptions,
     settings: Settings,
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = -1,
+    depth: DepthOpt = -1,
     format: TableFormatOpt = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where a layer differs.")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ from ..core.protocol import Protocol
 from ..core.quantity import of_layers, require_quantity
 from ..core.registries import any_of
 from .application import app
-from .arguments import format_option, takes_model
+from .arguments import DepthOpt, format_option, takes_model
 from .output import show, working, write
 
 __all__ = ["formula"]
@@ -49,7 +49,7 @@ def formula(
     of: Annotated[
         str, typer.Option(metavar="QUANTITY", help=f"Quantity of each module: {any_of([q.name for q in of_layers()])}.")
     ] = "macs",
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    depth: DepthOpt = 2,
     protocol: Protocol,
     layout: Annotated[
         str | None,

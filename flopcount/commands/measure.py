@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from .application import app
-from .arguments import FormatOpt, takes_model
+from .arguments import FormatOpt, ThreadsOpt, takes_model
 from .output import show, working, write
 from .settings import Running
 
@@ -52,10 +52,7 @@ def measure(
     repeats: Annotated[
         int | None, typer.Option(metavar="N", help=f"Calls that are timed; {_REPEATS} by default.")
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Threads on the CPU; with 1, its own clock, which other processes do not move."),
-    ] = None,
+    threads: ThreadsOpt = None,
     layers: Annotated[bool, typer.Option("--layers", help="Time every layer too.")] = False,
     measured: Annotated[
         str | None,
@@ -95,7 +92,8 @@ def measure(
     }
     with working(f"counting {spec.name}") as say:
         measurement, why = _run(spec, protocol, running, setting, device or "cpu", clocks, say)
-    _show(measurement, why, (*_otherwise(running, measurement), "weights and values of the input are random"), format)
+    measurement = replace(measurement, notes=_otherwise(running, measurement))
+    _show(measurement, why, ("weights and values of the input are random",), format)
 
 
 def _named(running: Running) -> Setting | None:
@@ -120,8 +118,8 @@ def _run(
     from ..analysis.memory import memory_of
     from ..count import count_named
     from ..hardware.execution_setup import Execution
+    from ..hardware.machine import require_same_kind
     from ..hardware.measurement import measure_named
-    from ..hardware.measurement_tables import require_same_kind
     from ..hardware.room import require_memory
     from ..hardware.this_machine import device_here
 
@@ -185,23 +183,13 @@ def _elsewhere(spec: ModelSpec, protocol: Protocol, running: Running, seconds: f
         show(summary_table(result, rows + achieved_rows(achieved), notes), format)
 
 
-def _otherwise(running: Running, measurement: Measurement) -> Iterator[str]:
+def _otherwise(running: Running, measurement: Measurement) -> tuple[str, ...]:
     """In what a calibration was made otherwise than this ran."""
     from ..hardware.calibration_file import HERE
     from ..hardware.named_device import calibration_named
 
     calibration = calibration_named(running.on or HERE) if measurement.predicted is not None else None
-    if calibration is None:
-        return
-    then, now = calibration.machine, measurement.machine
-    if then.name != now.name:
-        yield f"the calibration is of {then.name}, and this ran on {now.name}"
-    if now.kind == "cpu" and then.threads != now.threads:
-        threads = f"{then.threads} thread{'s' * (then.threads > 1)}"
-        fix = f"give --threads {then.threads}, or calibrate again"
-        yield f"the calibration is of {threads}, and this ran with {now.threads}: {fix}"
-    if then.torch != now.torch:
-        yield f"the calibration is of torch {then.torch}, and this ran with {now.torch}"
+    return () if calibration is None else tuple(calibration.mismatches(measurement.machine))
 
 
 def _show(measurement: Measurement, why: str, notes: tuple[str, ...], format: str) -> None:

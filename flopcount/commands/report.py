@@ -15,7 +15,7 @@ from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
-from .arguments import ModelOptions, takes_model
+from .arguments import DepthOpt, ModelOptions, takes_model
 from .output import working
 from .settings import Settings, one_setting
 
@@ -51,7 +51,7 @@ def report(
     ],
     options: ModelOptions,
     settings: Settings,
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    depth: DepthOpt = 2,
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Data set of the accuracy that several models are compared by.")
     ] = "kinetics400",

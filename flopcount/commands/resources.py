@@ -12,7 +12,7 @@ from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol
 from .application import app
-from .arguments import TableFormatOpt, takes_model
+from .arguments import DepthOpt, TableFormatOpt, takes_model
 from .output import progress, show, working
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def span(
     frames: Annotated[
         str | None, typer.Option(metavar="T,T...", help="Each network at clips of these lengths, side by side.")
     ] = None,
-    depth: Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")] = 2,
+    depth: DepthOpt = 2,
     format: TableFormatOpt = "table",
 ) -> None:
     """Show how parallel a network is: work, span, longest chain, sequential steps, and the critical path by module.

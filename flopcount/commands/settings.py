@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 else:
     Settings = tuple  # commands are read for their options while nothing of a device is loaded
 
-__all__ = ["PRECISION_NAMES", "Running", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
+__all__ = ["PRECISION_NAMES", "RUNNABLE_WORDS", "Running", "Settings", "dtypes_of", "one_setting", "parse_settings_on"]
 
 PRECISION_NAMES = ("fp32", "tf32", "amp", "amp_bf16", "bf16", "fp16", "fp8", "int8", "w4a16")
 """Names of `hardware.precision`, so that --help does not load it; a test compares them."""
+
+RUNNABLE_WORDS = "fp32, tf32, amp, amp_bf16, bf16 or fp16"
+"""Those that torch runs any module in, as `hardware.execution_setup` has them; a test compares them too."""
 
 
 @dataclass(frozen=True, slots=True)

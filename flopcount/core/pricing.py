@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
-from .quantity import TABLE, Quantity
+from .quantity import Quantity
 from .units import si
 
-__all__ = ["Pricing", "Times", "currency_of", "pricing_lines", "unit_of"]
+__all__ = ["LOW_TO_HIGH", "TIMES", "Pricing", "Times", "currency_of", "pricing_lines", "unit_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class Times:
 
     def __str__(self) -> str:
         return f"estimate {si(self.estimate, 's')}, range {self.span}, bound {si(self.bound, 's')}"
+
+
+TIMES = tuple(column.name for column in fields(Times))
+"""The names of the numbers of a time, in their order."""
+
+LOW_TO_HIGH = "low to high: what 8 of 10 networks lie between"
+"""What stands under every table with a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def currency_of(report: Priced) -> str:
 
 def unit_of(quantity: Quantity, report: Priced) -> str:
     """The unit of its amounts in a report: money is in the report's currency."""
-    return currency_of(report) if quantity is TABLE["money"] else quantity.unit
+    return currency_of(report) if quantity.in_currency else quantity.unit
 
 
 def pricing_lines(reports: Mapping[str, Priced]) -> Iterator[str]:

@@ -60,6 +60,7 @@ class Quantity:
         pico: whether its amounts are in 10^-12 of its unit, as those of what a device spends; only a result that is
             priced on a device has it.
         per_limit: what a bare number of a budget is multiplied by, of a quantity in 10^-12 of its unit.
+        in_currency: whether its unit is the currency of the price that a result is priced with.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Quantity:
     tone: str = ""
     pico: bool = False
     per_limit: int = 1
+    in_currency: bool = False
 
     @property
     def key(self) -> str:
@@ -171,6 +173,7 @@ TABLE: dict[str, Quantity] = {
             minor=True,
             pico=True,
             per_limit=PICO,
+            in_currency=True,
         ),
     )
 }

@@ -13,7 +13,6 @@ __all__ = ["parse_spending", "quantity_of_unit"]
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"
 _AMOUNT = re.compile(rf"({_NUMBER})\s*([pnuµmkMG]?)([A-Za-z]*)")
 _SCALES = {"p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
-_WORDS = {"time": "12ms or 0.5s", "energy": "2J or 500mJ", "money": "0.01"}
 
 
 def parse_spending(value: object, quantity: Quantity, *, what: str) -> int:
@@ -21,7 +20,7 @@ def parse_spending(value: object, quantity: Quantity, *, what: str) -> int:
 
     Arguments:
         value: as a person writes it, or a number.
-        quantity: time, energy or money.
+        quantity: one of those that a device spends.
         what: what is given, for the message.
 
     Raises:
@@ -30,14 +29,15 @@ def parse_spending(value: object, quantity: Quantity, *, what: str) -> int:
     match = _AMOUNT.fullmatch(str(value).strip())
     fits = match is not None and not isinstance(value, bool) and match[3] in ("", quantity.unit)
     if match is None or not fits or (match[2] and not match[3]):
-        fix = f"write {_WORDS[quantity.name]}; a bare number is in {quantity.limit}"
+        example = f"500m{quantity.unit} or 0.5{quantity.unit}" if quantity.unit else "0.01"
+        fix = f"write {example}; a bare number is in {quantity.limit or quantity.name}"
         raise InputError(f"{what} is {value!r}, no amount of {quantity.name}", [("fix", fix)])
     number = Decimal(match[1])
     return int(number * (quantity.per_limit if not match[3] else PICO) * Decimal(10) ** _SCALES[match[2]])
 
 
 def quantity_of_unit(text: str) -> Quantity | None:
-    """The quantity that an amount with its unit is of; None where it is no time and no energy."""
+    """The quantity that an amount with its unit is of; None where no device spends such a thing."""
     match = _AMOUNT.fullmatch(text.strip())
     units = {quantity.unit: quantity for quantity in priced() if quantity.unit}
     return units.get(match[3]) if match is not None else None

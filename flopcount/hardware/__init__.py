@@ -1,6 +1,8 @@
-"""What a result costs on a named device: energy and money of a time.
+"""What a result takes on a named device: time, energy and money, predicted and measured.
 
-Seconds and a device enter, joules and an amount of money leave. Nothing here imports torch.
+A counted result and a device enter, a Cost leaves: `prediction` and `cost`. A run and a calibration of the machine at
+hand are `measurement` and `calibration`. The names below need no torch: of seconds and a device they make joules and
+money.
 """
 
 from __future__ import annotations

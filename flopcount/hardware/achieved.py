@@ -37,7 +37,7 @@ class Achieved:
 
     @property
     def utilisation(self) -> float | None:
-        """FLOP/s over the peak that the prediction has for this network (MFU); None where no device is named."""
+        """FLOP/s over the same peak as that of the prediction (MFU); None where no device is named."""
         return None if self.predicted is None else self.flops_per_second / self.predicted.peak
 
     @property

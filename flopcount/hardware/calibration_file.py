@@ -6,7 +6,7 @@ Nothing here imports torch, so that `--on here` is refused or understood before 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from .._version import __version__
 from ..core.errors import InputError
 from ..facts.devices import PEAK_DTYPES, Device
-from .conditions import LAYOUTS
+from .conditions import LAYOUTS, way_to_run
 from .constants import Basis, ConstantSet, Errors, Table, constants_table
 from .kernels import Family
 from .machine import Machine
@@ -65,11 +65,8 @@ class CalibratedSet(ConstantSet):
     @property
     def words(self) -> str:
         """What was measured."""
-        mode = "compiled" if self.compiled else "eager"
-        return (
-            f"{self.errors.count} small networks of {self.errors.families} families on {self.measured_on} "
-            f"({self.dtype}, {mode}, {self.layout})"
-        )
+        way = way_to_run(self.dtype, self.compiled, self.layout)
+        return f"{self.errors.count} small networks of {self.errors.families} families on {self.measured_on} ({way})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ class Calibration:
     @property
     def mode(self) -> str:
         """How the networks ran, in words."""
-        return f"{self.dtype}, {'compiled' if self.compiled else 'eager'}, {self.layout}"
+        return way_to_run(self.dtype, self.compiled, self.layout)
 
     @property
     def device(self) -> Device:
@@ -155,6 +152,18 @@ class Calibration:
         )
         widened = {family: committed.widened[family] for family in self.unseen if family in committed.widened}
         return Table((row,), (), committed.roofline, committed.transfers, widened)
+
+    def mismatches(self, machine: Machine) -> Iterator[str]:
+        """In what this was made otherwise than something ran: the device, its threads, torch."""
+        then, now = self.machine, machine
+        if then.name != now.name:
+            yield f"the calibration is of {then.name}, and this ran on {now.name}"
+        if now.kind == "cpu" and then.threads != now.threads:
+            threads = f"{then.threads} thread{'s' * (then.threads > 1)}"
+            fix = f"give --threads {then.threads}, or calibrate again"
+            yield f"the calibration is of {threads}, and this ran with {now.threads}: {fix}"
+        if then.torch != now.torch:
+            yield f"the calibration is of torch {then.torch}, and this ran with {now.torch}"
 
     def data(self) -> dict[str, Any]:
         """Plain data, as the file has them."""

@@ -6,10 +6,9 @@ from ..core.quantity import PICO
 from ..core.table import Column, Table
 from ..core.units import si
 from .calibration_file import HERE, Calibration
+from .machine import NOISY, noise_words
 
 __all__ = ["calibration_table"]
-
-_SPREAD = 1.15  # third over first quartile
 
 
 def calibration_table(calibration: Calibration, path: str) -> Table:
@@ -33,10 +32,8 @@ def calibration_table(calibration: Calibration, path: str) -> Table:
         f"fastest contraction: {peaks}; fastest copy: {si(calibration.bandwidth, 'B/s')}",
         f"written to {path}; use it as --on {HERE if path == f'{HERE}.json' else path}",
     ]
-    noisy = [row.name for row in calibration.networks if row.high_s > _SPREAD * row.low_s]
+    noisy = [row.name for row in calibration.networks if row.high_s > NOISY * row.low_s]
     if noisy:
-        several = calibration.machine.kind == "cpu" and calibration.machine.threads > 1
-        one = "; --threads 1 takes the clock of one thread, which they do not move" if several else ""
-        count = f"{len(noisy)} of {len(rows)} networks"
-        notes.append(f"the times of {count} spread by more than 15%: other processes run on this machine{one}")
+        count, spread = f"{len(noisy)} of {len(rows)} networks", 100 * (NOISY - 1)
+        notes.append(f"the times of {count} spread by more than {spread:.0f}%: {noise_words(calibration.machine)}")
     return Table(f"calibration of {calibration.machine.name}", columns, tuple(rows), None, tuple(notes))

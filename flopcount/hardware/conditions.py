@@ -8,7 +8,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..facts.devices import Device, find_device
 from .precision import Precision, peaks_of, precision_of
 
-__all__ = ["LAYOUTS", "Conditions", "require_switch"]
+__all__ = ["LAYOUTS", "Conditions", "mode_word", "require_switch", "way_to_run"]
 
 LAYOUTS = ("nchw", "nhwc")
 
@@ -21,6 +21,16 @@ def require_switch(compile: bool) -> None:
     """
     if not isinstance(compile, bool):
         raise InputError(f"compile is {compile!r}", [("fix", "give True or False")])
+
+
+def mode_word(compiled: bool) -> str:
+    """What torch does with a network: "eager", or "compiled"."""
+    return "compiled" if compiled else "eager"
+
+
+def way_to_run(dtype: str, compiled: bool, layout: str) -> str:
+    """In words: "amp, eager, nchw"."""
+    return f"{dtype}, {mode_word(compiled)}, {layout}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +87,5 @@ class Conditions:
         peaks_of(self.device, self.precision)
 
     def __str__(self) -> str:
-        mode = "compiled" if self.compiled else "eager"
-        return f"{self.device.name}, {self.precision.name}, {mode}, {self.layout}" + ", training" * self.training
+        way = way_to_run(self.precision.name, self.compiled, self.layout)
+        return f"{self.device.name}, {way}" + ", training" * self.training

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..facts.attention_rates import chip_of, sustained_attention
-from .conditions import Conditions
+from .conditions import Conditions, mode_word
 from .kernels import Family
 from .time_model import CONSTANTS, Constants
 
@@ -67,7 +67,7 @@ class ConstantSet:
     @property
     def words(self) -> str:
         """The rows in words."""
-        mode = ("compiled" if self.compiled else "eager") + ", training" * self.training
+        mode = mode_word(self.compiled) + ", training" * self.training
         return (
             f"{self.errors.count} networks of {self.errors.families} families measured on {self.device} "
             f"({self.dtype}, {mode}, {self.layout}, torch {self.torch})"

@@ -15,7 +15,7 @@ from .energy import ENERGY_SCOPE
 from .money import Money
 from .prediction import Prediction, UnitCost
 
-__all__ = ["RANGE_WORDS", "device_lines", "gap_lines", "notes", "price_text", "scope_words", "unit_line"]
+__all__ = ["RANGE_WORDS", "device_lines", "gap_lines", "notes", "price_text", "scope_words", "spent_lines"]
 
 RANGE_WORDS = "8 of 10 networks of families that the fit has not seen are within it"
 _MISMATCH = 0.05  # shares that differ by less are not worth a line
@@ -28,8 +28,7 @@ Shares: TypeAlias = tuple[str, int, int]
 def notes(cost: Prediction, rows: Sequence[Shares] = ()) -> tuple[str, ...]:
     """Gaps, what of `rows` is out of proportion, the three numbers and their basis, units, energy, money, device."""
     lines = [*gap_lines(cost), *_mismatch_lines(cost, rows), *_time_lines(cost)]
-    lines += [f"per {unit_line(unit)}" for unit in cost.units]
-    lines += _energy_lines(cost)
+    lines += spent_lines(cost)
     if cost.money is not None:
         lines.append(f"{PRICE}{price_text(cost.money)}")
     lines += device_lines(cost)
@@ -94,7 +93,13 @@ def _time_lines(cost: Prediction) -> Iterator[str]:
         yield f"utilisation: {100 * cost.utilisation:.1f}% of the peak of {peak} (MFU), contractions alone"
 
 
-def unit_line(unit: UnitCost) -> str:
+def spent_lines(cost: Prediction) -> Iterator[str]:
+    """Time, energy and money of all that is asked for, such as a video, and the energy of a pass with its range."""
+    yield from (f"per {_unit_line(unit)}" for unit in cost.units)
+    yield from _energy_lines(cost)
+
+
+def _unit_line(unit: UnitCost) -> str:
     """One unit and what it costs."""
     words = f" ({unit.words})" if unit.words else ""
     parts = [unit.range_text]

@@ -10,6 +10,7 @@ from ..core.amount import Amount
 from ..core.cost_table import CostColumn, cost_table, shown_modules
 from ..core.errors import UnknownNameError
 from ..core.ops import CostedOp, Kind
+from ..core.pricing import unit_of
 from ..core.quantity import PICO, TABLE, priced, quantity_column
 from ..core.table import Column, Table
 from ..core.wording import PRICE, title
@@ -58,7 +59,7 @@ def _by_module(cost: Prediction, depth: int) -> Table:
         if amount["time"] or amount["macs"] or limit:
             rows.append(((row.path or f"({result.model})", row.type), _Spent(amount, limit)))
     labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
-    return _table(cost, labels, rows, result.total, ("energy", "money"))
+    return _table(cost, labels, rows, result.total, _beside_time())
 
 
 def _within(path: str, parent: str) -> bool:
@@ -88,7 +89,7 @@ def _by_operator(cost: Prediction, depth: int) -> Table:
         if row.cost["time"] or row.cost["macs"] or row.kind is Kind.UNCOSTED
     ]
     labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls", drop=2))
-    return _table(cost, labels, rows, ran.total, ("energy", "money"))
+    return _table(cost, labels, rows, ran.total, _beside_time())
 
 
 def _by_kind(cost: Prediction, depth: int) -> Table:
@@ -138,12 +139,15 @@ def _table(
     return cost_table(heading, labels, rows, columns, _Spent(total), notes(cost, shares))
 
 
+def _beside_time() -> tuple[str, ...]:
+    """What a device spends besides time."""
+    return tuple(quantity.name for quantity in priced() if quantity.name != "time")
+
+
 def _column(name: str, cost: Prediction) -> CostColumn[_Spent]:
     if name == "bytes":
         return CostColumn(Column("bytes", unit="B", drop=2), lambda spent: spent.amount.counts["bytes"])
-    column = quantity_column(next(quantity for quantity in priced() if quantity.name == name))
-    if name == "money" and cost.money is not None:
-        column = replace(column, unit=cost.money.currency)
+    column = replace(quantity_column(TABLE[name]), unit=unit_of(TABLE[name], cost.result))
     return CostColumn(column, lambda spent: spent.amount[name])
 
 

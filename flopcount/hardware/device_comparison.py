@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..core.pricing import TIMES
 from ..core.quantity import PICO, TABLE, quantity_column
 from ..core.result import CONVENTION
 from ..core.table import Column, Table
 from ..core.units import duration, money
 from ..core.wording import PRICE, cost_text, title
+from .conditions import mode_word
 from .cost_notes import RANGE_WORDS, device_lines, gap_lines, price_text, scope_words
 from .prediction import Prediction, UnitCost
 
@@ -55,7 +57,7 @@ def _columns(costs: Sequence[Prediction], units: Sequence[str]) -> list[Column]:
 def _exact_columns(units: Sequence[str]) -> list[Column]:
     return [
         *(Column(name, "text") for name in ("device", "dtype", "mode", "layout", "batch")),
-        *(_seconds(name) for name in ("bound", "estimate", "low", "high")),
+        *map(_seconds, TIMES),
         *(_seconds(f"per {unit}") for unit in units),
         *(Column(name, unit="J", pico=True) for name in ("energy", "energy low", "energy high")),
         *(Column(name, "text") for name in (*_OF_MONEY, "basis", "basis in words")),
@@ -74,10 +76,9 @@ def _row(cost: Prediction, columns: Sequence[Column]) -> tuple[Any, ...]:
 def _exact_row(cost: Prediction, columns: Sequence[Column]) -> tuple[Any, ...]:
     """What is unknown is empty."""
     conditions, price = cost.conditions, cost.money
-    mode = "compiled" if conditions.compiled else "eager"
     values = _values(cost) | {
         "dtype": conditions.precision.name,
-        "mode": mode,
+        "mode": mode_word(conditions.compiled),
         "layout": conditions.layout,
         "batch": cost.batch,
         "basis in words": cost.basis_words,
@@ -92,7 +93,7 @@ def _exact_row(cost: Prediction, columns: Sequence[Column]) -> tuple[Any, ...]:
 def _values(cost: Prediction) -> dict[str, Any]:
     """What is known, by heading."""
     values: dict[str, Any] = {"device": cost.conditions.device.name, "basis": cost.basis.value}
-    values |= {name: _whole(getattr(cost, name)) for name in ("bound", "estimate", "low", "high")}
+    values |= {name: _whole(getattr(cost, name)) for name in TIMES}
     for unit in cost.units:
         if unit.is_million:
             values[_heading(unit)] = _money(unit)

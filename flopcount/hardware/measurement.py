@@ -21,18 +21,13 @@ from ..tracing import module_of
 from ..tracing.arguments import Arguments, Input, settled
 from ..tracing.building import require_room, weighted
 from .achieved import Achieved
+from .conditions import way_to_run
 from .cost import Cost
 from .execution_setup import Execution, copied, executable
 from .layer_times import LayerTimes, timed_layers
-from .machine import Machine
-from .measurement_tables import (
-    achieved_rows,
-    layers_table,
-    measured_rows,
-    noise_notes,
-    require_same_kind,
-    summary_table,
-)
+from .machine import Machine, require_same_kind
+from .measurement_tables import achieved_rows, layers_table, measured_rows, noise_notes, summary_table
+from .named_device import calibration_named
 from .precision import precision_of
 from .setting import Setting
 from .this_machine import device_here, machine_of, threads_set
@@ -57,6 +52,7 @@ class Measurement:
         result: what was counted of the same pass.
         predicted: what was expected of it on the device that was named, or None.
         layers: seconds by layer, where they were asked for.
+        notes: in what a calibration that it is compared with was made otherwise.
     """
 
     timing: Timing
@@ -68,6 +64,7 @@ class Measurement:
     result: Result = field(repr=False)
     predicted: Cost | None = field(default=None, repr=False)
     layers: LayerTimes | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def median(self) -> float:
@@ -121,18 +118,18 @@ class Measurement:
 
     @property
     def utilisation(self) -> float | None:
-        """FLOP/s over the datasheet's peak of the device that was named (MFU); None without one."""
+        """FLOP/s over the peak that the prediction has for its kinds (MFU); None where no device was named."""
         return self.achieved.utilisation
 
     @property
     def conditions(self) -> str:
         """How it ran, in words."""
-        return f"{self.dtype}, {'compiled' if self.compiled else 'eager'}, {self.layout}"
+        return way_to_run(self.dtype, self.compiled, self.layout)
 
     def table(self, unpredicted: str = "", notes: Iterable[str] = ()) -> Table:
         """What was measured beside what was predicted; `unpredicted` says why nothing was."""
         rows = measured_rows(self.timing, self.machine, self.conditions, self.batch)
-        notes = (*noise_notes(self.timing, self.machine), *notes)
+        notes = (*noise_notes(self.timing, self.machine), *self.notes, *notes)
         return summary_table(self.result, rows + achieved_rows(self.achieved, unpredicted), notes)
 
     def layers_table(self) -> Table:
@@ -197,7 +194,9 @@ def measure(
     result = count(mine, arguments, ONE_VIEW, dataflow=True, saving=False)
     predicted = None if setting is None else setting.cost(result)
     how: dict[str, Any] = {"warmup": warmup, "repeats": repeats, "threads": threads, "layers": layers}
-    return measured(mine, arguments, execution, result, predicted, **how)
+    measurement = measured(mine, arguments, execution, result, predicted, **how)
+    calibration = None if on is None else calibration_named(on)
+    return replace(measurement, notes=tuple(calibration.mismatches(measurement.machine)) if calibration else ())
 
 
 def measured(

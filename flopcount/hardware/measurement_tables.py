@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.pricing import TIMES
 from ..core.quantity import PICO
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -14,7 +14,7 @@ from ..core.wording import missing_lines, title
 from .achieved import Achieved
 from .cost import Cost
 from .layer_times import LayerTimes
-from .machine import Machine
+from .machine import NOISY, Machine, noise_words
 from .timing import Timing
 
 __all__ = [
@@ -23,13 +23,10 @@ __all__ = [
     "layers_table",
     "measured_rows",
     "noise_notes",
-    "require_same_kind",
     "summary_table",
 ]
 
 Rows = list[tuple[str, str]]
-
-_NOISY = 1.15  # third over first quartile: beyond that, something else ran meanwhile
 
 
 def summary_table(result: Result, rows: Rows, notes: tuple[str, ...] = ()) -> Table:
@@ -62,18 +59,15 @@ def achieved_rows(achieved: Achieved, unpredicted: str = "") -> Rows:
     cost, utilisation, ratio = achieved.predicted, achieved.utilisation, achieved.ratio
     if cost is None:
         return [*rows, ("prediction", f"unknown: {unpredicted or 'no device is named'}")]
-    conditions = cost.conditions
     if utilisation is not None:
-        name = conditions.precision.contraction
-        whose = f"the {name} peak" if cost.peak == conditions.device.peak(name) else "the peak of its contractions"
-        rows.append(("utilisation", f"{100 * utilisation:.1f}% of {si(cost.peak, 'FLOP/s')}, {whose} (MFU)"))
+        rows.append(("utilisation", f"{100 * utilisation:.1f}% of the peak of {si(cost.peak, 'FLOP/s')} (MFU)"))
     rows += [
         ("estimate", f"{si(cost.estimate, 's')}; 8 of 10 networks of unseen families take {_range(cost)}"),
         ("bound", f"{si(cost.bound, 's')}, at the peaks with everything fused"),
     ]
     if ratio is not None:
         rows.append(("measured", f"{ratio:.2f} of the estimate, {achieved.verdict}"))
-    return [*rows, ("basis", cost.basis_words), ("for", str(conditions))]
+    return [*rows, ("basis", cost.basis_words), ("for", str(cost.conditions))]
 
 
 def _range(cost: Cost) -> str:
@@ -82,9 +76,8 @@ def _range(cost: Cost) -> str:
 
 def noise_notes(timing: Timing, machine: Machine) -> Iterator[str]:
     """What to think of times that spread."""
-    if timing.high > _NOISY * timing.low and not timing.own:
-        one = "; --threads 1 takes the clock of one thread, which others do not move" if machine.kind == "cpu" else ""
-        yield f"times spread by {100 * (timing.high / timing.low - 1):.0f}%: other processes run on this machine{one}"
+    if timing.high > NOISY * timing.low and not timing.own:
+        yield f"times spread by {100 * (timing.high / timing.low - 1):.0f}%: {noise_words(machine)}"
 
 
 def exact_table(
@@ -102,10 +95,7 @@ def exact_table(
         (Column("MACs"), achieved.macs),
         (Column("FLOP/s"), round(achieved.flops_per_second)),
         (Column("on", "text"), cost.conditions.device.name if cost else ""),
-        *(
-            (_seconds(name), _pico(getattr(cost, name)) if cost else "")
-            for name in ("bound", "estimate", "low", "high")
-        ),
+        *((_seconds(name), _pico(getattr(cost, name)) if cost else "") for name in TIMES),
         (Column("utilisation", "text"), "" if achieved.utilisation is None else achieved.utilisation),
     ]
     columns, values = zip(*entries, strict=True)
@@ -151,17 +141,3 @@ def _seconds(name: str) -> Column:
 
 def _pico(seconds: float) -> int:
     return round(seconds * PICO)
-
-
-def require_same_kind(machine: str, cost_kind: str, name: str) -> None:
-    """Refuse to compare a run on a CPU with a GPU's datasheet, and the reverse.
-
-    Raises:
-        InputError: the kinds differ.
-    """
-    suits = {"cpu": ("cpu", "edge"), "gpu": ("gpu", "edge")}[machine]
-    if cost_kind not in suits:
-        raise InputError(
-            f"the network runs on a {machine.upper()}, and {name} is a {cost_kind.upper()}",
-            [("fix", "name the device that it runs on, or give --measured with a time from there")],
-        )

@@ -89,10 +89,10 @@ def precision_of(name: str | None, dtype: str = "float32") -> Precision:
     """The precision of this name; by default that of a count in `dtype`.
 
     Raises:
-        InputError: the count is in float64, whose time nobody measured.
+        InputError: float64 is asked for, or the count is in it: nobody measured its time.
         UnknownNameError: there is no such precision.
     """
-    if name is None and dtype == "float64":
+    if (dtype if name is None else name) == "float64":
         raise InputError("no time of float64", [("fix", f"choose a dtype: {', '.join(PRECISIONS)}")])
     if name is not None:
         name = str(name).removeprefix("torch.")  # a caller may give torch.bfloat16 itself
@@ -169,9 +169,10 @@ def peaks_of(device: Device, precision: Precision) -> dict[str, float]:
     missing = [f"the {name} peak" for name in sorted(wanted) if peaks[name] is None]
     missing += ["the memory bandwidth"] if device.bandwidth is None else []
     if missing:
+        are = "are" if len(missing) > 1 else "is"
         known = ", ".join(device.peaks) or "none"
         raise InputError(
-            f"no time of {precision.name} on {device.name}: {' and '.join(missing)} of it is not known",
+            f"no time of {precision.name} on {device.name}: {' and '.join(missing)} of it {are} not known",
             [
                 ("known", f"peaks for {known}; bandwidth {'unknown' if device.bandwidth is None else 'known'}"),
                 ("fix", "choose another dtype or device: see `flopcount devices`"),

@@ -8,7 +8,7 @@ from ..core.errors import InputError
 from ..core.result import Result
 from ..facts.devices import Device
 from ..facts.prices import Price
-from .conditions import Conditions
+from .conditions import Conditions, way_to_run
 from .constants import Basis, Choice, Table, choose, constants_table
 from .cost import Cost, cost_on
 from .device_price import device_price
@@ -103,11 +103,16 @@ class Setting:
         calibrated = [row for row in self.table.sets if row.basis is Basis.CALIBRATED]
         if calibrated and choice.basis is not Basis.CALIBRATED:
             row = calibrated[0]
+            fix = "run `flopcount calibrate` in the way that you ask for, into another file"
+            if conditions.training:
+                fix = (
+                    "ask for a forward pass, which is all that a calibration is of, or name a device of the data sheets"
+                )
             raise InputError(
                 f"no time of {conditions}: its calibration is of another way to run",
                 [
-                    ("seen", f"calibrated in {row.dtype}, {'compiled' if row.compiled else 'eager'}, {row.layout}"),
-                    ("fix", "run `flopcount calibrate` in the way that you ask for, into another file"),
+                    ("seen", f"calibrated in {way_to_run(row.dtype, row.compiled, row.layout)}"),
+                    ("fix", fix),
                 ],
             )
         return choice

@@ -113,15 +113,18 @@ class LimitVerdict:
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """The range of an estimate, in the unit of its quantity; None of a count."""
-        if self.cost is None or not self.measure.quantity.pico:
+        """The range of an estimate, in the unit of its quantity; None of a count, and where nobody knows a range."""
+        quantity, cost = self.measure.quantity, self.cost
+        if cost is None or not quantity.pico:
             return None
         passes = float(self.measure.passes(self.report))
-        if self.measure.quantity.name == "energy":
-            energy = self.cost.energy
-            return None if energy is None else (energy.low * passes, energy.high * passes)
-        unit = 1.0 if self.cost.money is None or self.measure.quantity.name == "time" else self._per_second
-        return self.cost.low * passes * unit, self.cost.high * passes * unit
+        if quantity.name == "energy":
+            return None if cost.energy is None else (cost.energy.low * passes, cost.energy.high * passes)
+        if quantity.name == "time":
+            return cost.low * passes, cost.high * passes
+        if not quantity.in_currency:
+            return None
+        return cost.low * passes * self._per_second, cost.high * passes * self._per_second
 
     @property
     def _per_second(self) -> float:

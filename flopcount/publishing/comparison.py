@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.pricing import LOW_TO_HIGH, TIMES
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.quantity import PICO
 from ..core.result import Result
@@ -73,7 +74,7 @@ class Comparison(ComparedNetworks):
         yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
         yield from (f"{line} ({row.name})" for row in self.rows for line in assumed_lines(row.assumed))
         if self.conditions:
-            yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {_LOW_TO_HIGH}"
+            yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {LOW_TO_HIGH}"
             yield from self.basis
             yield from (f"time unknown: {row.name}: {row.untimed}" for row in self.rows if row.times is None)
         for row in self.unplotted:
@@ -127,7 +128,7 @@ class Comparison(ComparedNetworks):
             columns["assumed"] = ["; ".join(row.assumed) for row in self.rows]
         if self.conditions:
             per_video = [row.times_per("video") for row in self.rows]
-            for name in ("bound", "estimate", "low", "high"):
+            for name in TIMES:
                 columns[f"time_{name}_s_per_video"] = [None if t is None else getattr(t, name) for t in per_video]
             columns["on"] = [self.conditions] * len(self.rows)
             columns["time_unknown_because"] = [row.untimed or None for row in self.rows]
@@ -161,7 +162,6 @@ _SPANS = (
     Column("low", unit="s", pico=True, drop=8, key="time_low_s_per_video"),
     Column("high", unit="s", pico=True, drop=8, key="time_high_s_per_video"),
 )
-_LOW_TO_HIGH = "low to high: what 8 of 10 networks lie between"
 
 
 def _span(row: Row) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from ..core.amount import Amount
 from ..core.errors import FlopcountError
 from ..core.model_spec import ModelSpec
-from ..core.pricing import Times
+from ..core.pricing import TIMES, Times
 from ..core.protocol import Clip, Protocol
 from ..count import count_named
 from ..hardware.setting import Setting
@@ -68,8 +68,9 @@ class TimeGrid:
     def words(self) -> str:
         """How the times between the counts come about, and how far off they are."""
         off = f"; at {self.checked} clips between them at most {100 * self.error:.2g} % off" if self.checked else ""
-        along = " and ".join("MACs" if names == ("macs",) else "bytes" for names in self.features)
-        return f"interpolated between {self.counted} counts, along the exact {along}{off}"
+        exact = " and ".join("MACs" if names == ("macs",) else "bytes" for names in self.features)
+        along = f", along the exact {exact}" if exact else ""  # a network may have no closed form of either
+        return f"interpolated between {self.counted} counts{along}{off}"
 
     @property
     def counted(self) -> int:
@@ -142,7 +143,7 @@ def time_grid(
         return setting.cost(result).times, result.total
 
     points = [counted(point) for point in itertools.product(*sizes)]
-    curves = {name: _curve([asdict(t)[name] for t, _ in points], [c for _, c in points], features) for name in _NAMES}
+    curves = {name: _curve([asdict(t)[name] for t, _ in points], [c for _, c in points], features) for name in TIMES}
     grid = TimeGrid(axes, sizes, features, curves, 0, 0.0)
     errors = []
     for point in _between(moving, sizes):
@@ -153,9 +154,6 @@ def time_grid(
         estimate = grid.at(dict(zip(axes, point, strict=True)), cost).estimate
         errors.append(abs(estimate / times.estimate - 1))
     return replace(grid, checked=len(errors), error=max(errors, default=0.0))
-
-
-_NAMES = ("bound", "estimate", "low", "high")
 
 
 def _at(spec: ModelSpec, sizes: Mapping[str, int]) -> ModelSpec:

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from flopcount import InputError
-from flopcount.commands.settings import PRECISION_NAMES, dtypes_of, one_setting, parse_settings_on
+from flopcount.commands.settings import PRECISION_NAMES, RUNNABLE_WORDS, dtypes_of, one_setting, parse_settings_on
 from flopcount.core.parsing import DTYPES
 from flopcount.facts import price_of
+from flopcount.hardware.execution_setup import RUNNABLE
 from flopcount.hardware.precision import PRECISIONS
 
 CATALOGUE = (
@@ -19,6 +20,7 @@ CATALOGUE = (
 
 def test_the_names_of_the_help_are_those_of_the_time_model():
     assert tuple(PRECISIONS) == PRECISION_NAMES
+    assert tuple(RUNNABLE_WORDS.replace(" or ", ", ").split(", ")) == RUNNABLE
 
 
 @pytest.mark.parametrize("name", PRECISION_NAMES)
@@ -74,7 +76,7 @@ REFUSED = {
     "c3d --on rtx-490": "no device named 'rtx-490'\n  near    rtx-4090",
     "c3d --on a100": "device 'a100' does not say which variant it is",
     "c3d --on l4,L4": "device l4 is named twice",
-    "c3d --on t4 --dtype fp8": "no time of fp8 on t4: the bf16 peak and the fp8 peak of it is not known",
+    "c3d --on t4 --dtype fp8": "no time of fp8 on t4: the bf16 peak and the fp8 peak of it are not known",
     "c3d --on jetson-agx-orin-64gb --dtype amp": "no time of amp on jetson-agx-orin-64gb: the fp16 peak",
     "c3d --on l4 --dtype amq": "no dtype named 'amq'\n  near    amp",
     "c3d --on l4 --dtype float64": "no time of float64",

@@ -182,6 +182,9 @@ def test_measure_names_what_the_calibration_differs_in(here):
     words = ("measure", "toy_3d_cnn", "--repeats", "2", "--threads")
     assert "the calibration is of 1 thread, and this ran with 2" in " ".join(run(*words, "2").stdout.split())
     assert "the calibration is of" not in run(*words, "1").stdout
+    net = flopcount.create_model("toy_3d_cnn")
+    measurement = flopcount.measure(net, (1, 3, 20, 64, 64), on="here", threads=2, repeats=1, warmup=0)
+    assert any("the calibration is of 1 thread" in note for note in measurement.table().notes)  # in Python too
 
 
 def test_measure_says_why_a_calibration_does_not_serve(here):
@@ -190,16 +193,11 @@ def test_measure_says_why_a_calibration_does_not_serve(here):
     assert "calibrated in fp32, eager, nchw" in text
 
 
-@pytest.mark.parametrize("how", [{"dtype": "amp"}, {"compile": True}, {"dtype": "fp16"}])
+@pytest.mark.parametrize("how", [{"dtype": "amp"}, {"compile": True}, {"dtype": "fp16"}, {"dtype": "int8"}])
 def test_another_way_to_run_is_refused(here, how):
     with pytest.raises(InputError, match="its calibration is of another way to run") as caught:
         Setting.of("here", **how)
     assert "calibrated in fp32, eager, nchw" in str(caught.value)
-
-
-def test_a_precision_without_a_peak_is_refused(here):
-    with pytest.raises(InputError, match="the int8 peak of it is not known"):
-        Setting.of("here", dtype="int8")
 
 
 def test_another_layout_widens_the_range(here):
@@ -211,8 +209,17 @@ def test_another_layout_widens_the_range(here):
 
 def test_a_training_step_is_refused(here):
     report = flopcount.count_model("toy_3d_cnn", mode="train")
-    with pytest.raises(InputError, match="another way to run"):
+    with pytest.raises(InputError, match="another way to run") as caught:
         report.cost(on="here")
+    assert "ask for a forward pass" in str(caught.value)
+    assert "flopcount calibrate" not in str(caught.value)  # which has no training
+
+
+def test_the_command_refuses_a_training_step_before_it_counts(here, monkeypatch):
+    monkeypatch.setattr("flopcount.report.report_of_model", lambda *_, **__: pytest.fail("it was counted"))
+    refused = run("cost", "toy_3d_cnn", "--on", "here", "--train")
+    assert refused.exit_code == 2
+    assert "no time of here, fp32, eager, nchw, training" in refused.stderr
 
 
 # --- files that are none

@@ -270,7 +270,7 @@ def test_a_count_in_half_precision_copies_as_many_numbers():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_optimizer_moves_as_much_in_half_precision_however_it_was_counted(dtype):
-    """SGD with momentum: scaling its buffer moves 2 x 64 numbers of 2 bytes, each of two sums into one of both 3 x 64."""
+    """SGD with momentum: scaling its buffer moves 2 x 64 numbers of 2 bytes, each of two sums 3 x 64."""
     report = count_flops(nn.Linear(8, 8, bias=False).to(dtype), torch.zeros(1, 8, dtype=dtype), mode="train",
                          optimizer="sgd")  # fmt: skip
     optimizer = tuple(op.costed for op in report.training.ops if op.phase is Phase.OPTIMIZER)

@@ -352,10 +352,17 @@ def test_the_peak_is_that_of_the_prediction():
     cost = flopcount.count_flops(nn.Conv2d(64, 64, 3), (8, 64, 32, 32)).cost("a100-80gb-sxm")
     achieved = Achieved(78 * 10**12, 2.0, cost)
     assert achieved.utilisation == pytest.approx(0.5)
-    rows = dict(achieved_rows(achieved))
-    assert rows["utilisation"] == "50.0% of 156 TFLOP/s, the peak of its contractions (MFU)"
+    assert dict(achieved_rows(achieved))["utilisation"] == "50.0% of the peak of 156 TFLOP/s (MFU)"
     as_estimated = Achieved(sum(kind.macs for kind in cost.by_kind), cost.estimate, cost)
     assert as_estimated.utilisation == pytest.approx(cost.utilisation, rel=1e-12)
+
+
+def test_a_convolution_in_tf32_is_held_against_the_peak_of_tf32():
+    """In fp32 torch runs convolutions in TF32 where there is one, on an A100 with 156 instead of 19.5 TFLOP/s."""
+    cost = flopcount.count_flops(nn.Conv2d(64, 64, 3), (8, 64, 58, 58)).cost("a100-80gb-sxm")
+    macs = 64 * 64 * 3 * 3 * 8 * 56 * 56
+    assert Achieved(macs, 1e-3, cost).utilisation == pytest.approx(2 * macs / 1e-3 / 156e12)
+    assert Achieved(macs, cost.estimate, cost).utilisation == pytest.approx(cost.utilisation)  # one MFU everywhere
 
 
 def test_where_a_time_lies():

@@ -206,6 +206,7 @@ def test_budgets_of_a_file(folder, dtype, counted, runs):
         ('max-ms = 1\non = "t5"', "no device named 't5'"),
         ('max-ms = 1\non = "a100"', "a100"),
         ('max-ms = 1\non = "t4"\ndtype = "fp8"', "no time of fp8 on t4"),
+        ('max-ms = 1\non = "t4"\ndtype = "float64"', "no time of float64"),
         ('max-ms = 1\non = "t4"\ncompile = 1', "compile is 1, not true or false"),
         ('max-ms = 1\non = "t4"\nprice = "free"', "'free' is not a price per hour"),
         ('max-ms = "1J"\non = "t4"', "max-ms is '1J', no amount of time"),

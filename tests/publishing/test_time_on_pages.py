@@ -16,7 +16,7 @@ from flopcount.cli import app
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.pricing import Times
 from flopcount.core.protocol import Clip, Protocol, Views
-from flopcount.core.units import si
+from flopcount.core.units import joules, money, si
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.cost_report import cost_report
 from flopcount.publishing.interactive import page
@@ -102,6 +102,11 @@ def test_a_grid_by_hand():
     half = grid.at({"T": 8}, total).estimate  # 8 is the middle of 4 and 16 in logarithms
     assert half == pytest.approx(fit * 2.718281828459045**0.5)
     assert grid.at({"T": 4}, total).estimate == fit
+
+
+def test_a_grid_without_a_closed_form_to_follow_says_no_more_than_it_does():
+    grid = TimeGrid(("T",), ((4, 16),), (), {}, 1, 0.38)
+    assert grid.words == "interpolated between 2 counts; at 1 clips between them at most 38 % off"
 
 
 def test_weights_are_never_negative():
@@ -274,6 +279,17 @@ def test_the_page_in_markdown(cost):
         cells = " | ".join(si(seconds, "s") for seconds in (run.estimate, run.low, run.high, run.bound))
         assert f"| {name} | {cells} |" in text
     assert "basis: zero-shot" in text
+
+
+def test_both_pages_have_the_energy_and_the_money_that_a_price_is_of():
+    setting = Setting.named("t4", price="0.36EUR")  # 10^-4 EUR per second
+    priced = cost_report(ModelSpec("toy_3d_cnn", Clip(8, 64, 64)), Protocol(Views(10, 3)), with_check=False, on=setting)
+    video = priced.cost.per_video()
+    energy, amount = joules(video.energy.mid), money(video.estimate * 1e-4, "EUR")
+    for text in (model_page(priced, STEM, "toy_3d_cnn"), page([priced], None, STEM)):
+        assert f"{video.range_text}, {energy}, {amount}" in text
+        assert "GPU board only" in text
+        assert "0.36 EUR per hour: given by the caller" in text
 
 
 def test_the_command(tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from ...core.pricing import TIMES
 from ...core.quantity import Quantity, counted, of_layers, of_modules, of_operators
 from ...core.result import ModuleRow, Result
 from ...symbolic import ClosedForm
@@ -68,9 +69,8 @@ def _time(cost: CostReport) -> dict[str, Any] | None:
     if cost.cost is None:
         return None
     grid = cost.grid
-    names = ("bound", "estimate", "low", "high")
     return {
-        "counted": {name: getattr(cost.cost, name) for name in names},
+        "counted": {name: getattr(cost.cost, name) for name in TIMES},
         "grid": None
         if grid is None
         else {

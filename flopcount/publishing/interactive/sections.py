@@ -13,6 +13,7 @@ from ...core.table import Column, Table
 from ...core.units import exact, percent, si, times
 from ...core.wording import assumed_lines, missing_lines, sentence
 from ...hardware.cost import Cost
+from ...hardware.cost_notes import spent_lines
 from ...output.cells import cell
 from ...symbolic import ClosedForm
 from ...verification import verdicts_table
@@ -193,7 +194,7 @@ def _time(report: CostReport, cost: Cost) -> dict[str, Any]:
         "conditions": str(cost.conditions),
         "rows": rows,
         "elsewhere": elsewhere,
-        "notes": () if pricing is None else pricing.notes,
+        "notes": (*(f"as counted: {line}" for line in spent_lines(cost)), *(pricing.notes if pricing else ())),
     }
 
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 from ...analysis.cost_tables import table_by
 from ...core.amount import Amount
 from ...core.made_by import made_by
+from ...core.pricing import LOW_TO_HIGH
 from ...core.protocol import describe_clip
 from ...core.quantity import of_operators
 from ...core.result import CONVENTION, Result
 from ...core.table import Column, Measured, Table
 from ...core.units import exact, si, times
 from ...core.wording import missing_lines, sentence
+from ...hardware.cost_notes import spent_lines
 from ...models import CARDS
 from ...output.formats.markdown import escaped
 from ..cost_report import CostReport
@@ -141,7 +143,7 @@ def _time_section(report: CostReport) -> Iterator[str]:
         (name, *(Measured(seconds, "s") for seconds in (times.estimate, times.low, times.high, times.bound)))
         for name, times in runs
     )
-    notes = ("low to high: what 8 of 10 networks lie between", "bound: the datasheet, if all is fused", *pricing.notes)
+    notes = (LOW_TO_HIGH, "bound: the datasheet, if all is fused", *spent_lines(cost), *pricing.notes)
     yield Table("", columns, rows, None, notes).to_markdown()
 
 
