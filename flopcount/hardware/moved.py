@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
-from ..core.dataflow import Access, Dataflow, Flow, Storage
+from ..core.dataflow import Access, Dataflow, Flow, Role, Storage
 from ..core.ops import CostedOp, Kind, TensorSpec, tensors_in
 from .precision import Cast, Precision, cast_of, is_resized, weights_of, width_of
 
@@ -65,9 +65,28 @@ def moved_by(ops: Sequence[CostedOp], flow: Dataflow, precision: Precision) -> l
     widths: dict[int, float] = {}
     weights = weights_of(flow.storages)
     flows = [*flow.flows, *[Flow()] * (len(ops) - len(flow.flows))]
-    return [
+    moved = [
         _moved(costed, data, flow.storages, weights, widths, precision) for costed, data in zip(ops, flows, strict=True)
     ]
+    return _cast_once(moved, flow) if precision.autocast else moved
+
+
+def _cast_once(moved: Sequence[Moved | None], flow: Dataflow) -> list[Moved | None]:
+    """Autocast keeps the cast of a weight that is trained, so that layers that share it cast it once per forward pass.
+
+    What follows the forward pass keeps its casts: there the gradients of weights are cast back.
+    Source: ATen/autocast_mode.cpp, cached_cast
+    """
+    end = len(moved) if flow.forward is None else flow.forward
+    kept: set[int] = set()
+    once: list[Moved | None] = []
+    for position, data in enumerate(moved):
+        if data is not None and data.casts and position < end:
+            data = data._replace(casts=tuple(cast for cast in data.casts if cast[0] not in kept))
+            lowered = (storage for storage, _, before, after in data.casts if after < before)
+            kept |= {storage for storage in lowered if flow.storages[storage].role is Role.PARAMETER}
+        once.append(data)
+    return once
 
 
 def _moved(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcount import count_flops
 from flopcount.core.dataflow import Dataflow
@@ -360,3 +361,29 @@ def test_updates_of_weights_do_not_wait_for_each_other():
     flow = Dataflow((), ())
     eager, fused = (kernels_of(optimizer, flow, PRECISIONS["fp32"], compiled=compiled) for compiled in (False, True))
     assert sum(kernel.nbytes for kernel in eager) == sum(kernel.nbytes for kernel in fused)
+
+
+def test_autocast_casts_a_shared_weight_once():
+    """Against torch's own autocast: weight and bias of a layer called three times are cast once."""
+
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(16, 16)
+
+        def forward(self, x):
+            return self.fc(x) + self.fc(x * 2) + self.fc(x * 3)
+
+    class Casts(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += func is torch.ops.aten._to_copy.default
+            return func(*args, **(kwargs or {}))
+
+    module = Shared().eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+        module(torch.zeros(2, 16))
+    assert families(kernels(module, (2, 16), precision="amp_bf16")).count(Family.COPY) == casts.count == 2 + 3
+    frozen = kernels(Shared().requires_grad_(False), (2, 16), precision="amp_bf16")
+    assert families(frozen).count(Family.COPY) == 3 * 3
