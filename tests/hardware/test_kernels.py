@@ -387,3 +387,45 @@ def test_autocast_casts_a_shared_weight_once():
     assert families(kernels(module, (2, 16), precision="amp_bf16")).count(Family.COPY) == casts.count == 2 + 3
     frozen = kernels(Shared().requires_grad_(False), (2, 16), precision="amp_bf16")
     assert families(frozen).count(Family.COPY) == 3 * 3
+
+
+class Heads(nn.Module):
+    """Attention of four heads over tokens, whose results are merged."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unflatten(-1, (3, 4, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)).relu()
+
+
+def test_nothing_is_copied_to_merge_the_heads_of_fused_attention():
+    """Against the operators that torch really runs: two products, attention and the activation, no copy."""
+
+    class Copies(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += func in (torch.ops.aten.clone.default, torch.ops.aten.copy_.default)
+            return func(*args, **(kwargs or {}))
+
+    module = Heads().eval()
+    with torch.no_grad(), Copies() as copies:
+        module(torch.zeros(2, 16, 32))
+    assert copies.count == 0
+    expected = [Family.LINEAR, Family.ATTENTION, Family.LINEAR, Family.ELEMENTWISE]
+    for compiled in (False, True):
+        found = kernels(module, (2, 16, 32), compiled=compiled)
+        assert families(found) == expected
+        assert [kernel.positions for kernel in found] == sorted(kernel.positions for kernel in found)
+
+
+def test_heads_that_are_laid_out_otherwise_are_copied():
+    """Channels before tokens: (B, H, N, D) as (B, H * D, N) is a copy, whatever wrote it."""
+
+    def transposed(q):
+        return F.scaled_dot_product_attention(q, q, q).mT.reshape(2, 4 * 8, 16)
+
+    assert families(kernels(transposed, (2, 4, 16, 8))) == [Family.ATTENTION, Family.COPY]
