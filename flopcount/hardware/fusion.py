@@ -2,16 +2,19 @@
 
 Fusion follows the data. An operator joins the kernel that made what it reads if no contraction lies between any of its
 inputs and that kernel, and if it passes over as many numbers, or over a whole fraction of them. A pool or an
-interpolation reads its input from memory, and what follows joins it.
+interpolation reads its input from memory, and what follows joins it; a pool over whole channels is a reduction. What
+several operators read is read once, region by region, and an output of the network is written whoever reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
-from ..core.ops import CostedOp, Kind
+from ..core.dataflow import Storage
+from ..core.ops import CostedOp, Kind, tensors_in
 from .kernels import Family, Kernel, OneRun, family_of, kernel_of_op, shared_out
-from .moved import Moved
+from .moved import Moved, Part, region_bytes
 from .precision import Cast, cast_of
 
 __all__ = ["fused_kernels"]
@@ -52,7 +55,7 @@ def fused_kernels(ops: Sequence[CostedOp], moved: Sequence[Moved | None], run: O
             yield kernel._replace(nbytes=kernel.nbytes + cast)
         elif id(group.root()) not in done:
             done.add(id(group.root()))
-            yield _kernel(group.root(), ops, moved, groups, makers, lowered)
+            yield _kernel(group.root(), ops, moved, makers, lowered, run)
 
 
 _Makers = dict[int, list[tuple[int, list[int]]]]
@@ -76,17 +79,31 @@ def _groups(ops: Sequence[CostedOp], moved: Sequence[Moved | None]) -> tuple[lis
             for part in data.reads:
                 if part.storage in writer:
                     makers[part.storage][-1][1].append(position)
-            if costed.kind in _FROM_MEMORY:
+            if costed.kind in _FROM_MEMORY and not _reduces(costed):
                 depth = max((depths[source] + 1 for source in sources), default=0)
             if costed.kind not in _APART:
                 group = _joined(data, [groups[source] for source in sources], depth)
                 group.positions.append(position)
             for part in data.writes:
+                if part.storage < 0:  # nobody followed it, so nothing is known to depend on it
+                    continue
                 writer[part.storage] = position
                 makers.setdefault(part.storage, []).append((position, []))
         groups.append(group)
         depths.append(depth)
     return groups, makers
+
+
+def _reduces(costed: CostedOp) -> bool:
+    """Whether it is a pool over whole channels, which reads what it reduces like a sum, and not window by window."""
+    if costed.kind is not Kind.POOL or "adaptive" not in costed.name:
+        return False
+    source, result = costed.op.signature.inputs[0], tensors_in(costed.op.signature.outputs)[0]
+    return source.numel > result.numel == prod(source.shape[: -_pooled_axes(costed.name)])
+
+
+def _pooled_axes(name: str) -> int:
+    return next((axes for axes in (1, 2, 3) if f"pool{axes}d" in name), 1)
 
 
 def _joined(data: Moved, sources: Sequence[_Group | None], depth: int) -> _Group:
@@ -131,31 +148,28 @@ def _kernel(
     group: _Group,
     ops: Sequence[CostedOp],
     moved: Sequence[Moved | None],
-    groups: Sequence[_Group | None],
     makers: _Makers,
     lowered: set[int],
+    run: OneRun,
 ) -> Kernel:
     """One kernel of a group: it reads what others made once, and writes what others read."""
     inside = set(group.positions)
-    reads: dict[int, float] = {}
-    writes: dict[int, float] = {}
+    reads: list[Part] = []
+    writes: list[Part] = []
     sizes, families = [], []
     written: set[int] = set()
     for position in sorted(inside):
         data = moved[position]
         assert data is not None
-        for storage, numbers, width, _ in data.reads:
-            if storage < 0 or storage not in written:
-                reads[storage] = max(reads.get(storage, 0.0), numbers * width)
-        for storage, numbers, width, _ in data.writes:
-            written.add(storage)
-            if storage < 0 or _leaves(makers[storage], inside):
-                wide = 2.0 if storage in lowered and width == 4 else width
-                writes[storage] = max(writes.get(storage, 0.0), numbers * wide)
+        reads += [part for part in data.reads if part.storage < 0 or part.storage not in written]
+        for part in data.writes:
+            written.add(part.storage)
+            if part.storage < 0 or _leaves(makers[part.storage], inside, run.storages[part.storage]):
+                writes.append(part._replace(width=2.0) if part.storage in lowered and part.width == 4 else part)
         sizes.append(data.nbytes)
-        families.append(family_of(ops[position]))
+        families.append(Family.ELEMENTWISE if _reduces(ops[position]) else family_of(ops[position]))
     family = families[max(range(len(sizes)), key=sizes.__getitem__)] if len(sizes) == 1 else _whole(families)
-    nbytes = sum(reads.values()) + sum(writes.values())
+    nbytes = region_bytes(reads, run.storages) + region_bytes(writes, run.storages)
     return Kernel(family, tuple(sorted(inside)), shared_out(sizes), 0.0, 0.0, nbytes, 0.0, 1.0, "fp32")
 
 
@@ -167,9 +181,9 @@ def _whole(families: Sequence[Family]) -> Family:
     return Family.ELEMENTWISE
 
 
-def _leaves(written: Sequence[tuple[int, list[int]]], inside: set[int]) -> bool:
-    """Whether what is written inside is read outside; or is the last there is, and nobody reads it, as the output."""
+def _leaves(written: Sequence[tuple[int, list[int]]], inside: set[int], storage: Storage) -> bool:
+    """Whether what is written inside is read outside; or is the last there is, and an output or read by nobody."""
     ours = [(writer, readers) for writer, readers in written if writer in inside]
     if any(reader not in inside for _, readers in ours for reader in readers):
         return True
-    return written[-1][0] in inside and not written[-1][1]
+    return written[-1][0] in inside and (storage.died is None or not written[-1][1])

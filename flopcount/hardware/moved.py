@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
-from ..core.dataflow import Access, Dataflow, Flow, Storage
+from ..core.dataflow import Access, Dataflow, Flow, Role, Storage
 from ..core.ops import CostedOp, Kind, TensorSpec, tensors_in
 from .precision import Cast, Precision, cast_of, is_resized, weights_of, width_of
 
@@ -65,9 +65,70 @@ def moved_by(ops: Sequence[CostedOp], flow: Dataflow, precision: Precision) -> l
     widths: dict[int, float] = {}
     weights = weights_of(flow.storages)
     flows = [*flow.flows, *[Flow()] * (len(ops) - len(flow.flows))]
-    return [
+    moved = [
         _moved(costed, data, flow.storages, weights, widths, precision) for costed, data in zip(ops, flows, strict=True)
     ]
+    moved = _heads_merged(ops, moved)
+    return _cast_once(moved, flow) if precision.autocast else moved
+
+
+_MERGING = frozenset(f"aten.{name}" for name in ("reshape", "flatten", "clone", "contiguous"))
+
+
+def _heads_merged(ops: Sequence[CostedOp], moved: Sequence[Moved | None]) -> list[Moved | None]:
+    """Fused attention writes the heads of a token beside each other, so that nothing is copied to merge them.
+
+    A count has its result row-major, whichever kernel runs, and then the reshape behind it copies.
+    Source: ATen/native/transformers/attention.cpp and cuda/attention.cu, whose results are transposed views
+    """
+    heads: dict[int, TensorSpec] = {}
+    same: dict[int, int] = {}  # what a copy would have made -> where it is
+    merged: list[Moved | None] = []
+    for costed, data in zip(ops, moved, strict=True):
+        if data is not None and same:
+            reads, writes = (
+                tuple(part._replace(storage=same.get(part.storage, part.storage)) for part in parts)
+                for parts in (data.reads, data.writes)
+            )
+            casts = tuple((same.get(cast[0], cast[0]), *cast[1:]) for cast in data.casts)
+            data = data._replace(reads=reads, writes=writes, casts=casts)
+        if data is not None and _is_fused(costed):
+            heads |= {
+                part.storage: spec
+                for part, spec in zip(data.writes, tensors_in(costed.op.signature.outputs), strict=False)
+            }
+        elif data is not None and costed.name in _MERGING and len(data.reads) == len(data.writes) == 1:
+            source = heads.get(data.reads[0].storage)
+            if source is not None and _is_merge(source, tensors_in(costed.op.signature.outputs)[0]):
+                same[data.writes[0].storage] = data.reads[0].storage
+                data = None
+        merged.append(data)
+    return merged
+
+
+def _is_merge(source: TensorSpec, result: TensorSpec) -> bool:
+    """Whether a copy of (B, H, N, D) has D, or H·D, as its last axis, with the tokens before the heads."""
+    _, heads, tokens, width = source.shape
+    merges = result.shape[-1] == heads * width and heads > 1
+    return source.numel == result.numel and (merges or result.shape[-3:] == (tokens, heads, width))
+
+
+def _cast_once(moved: Sequence[Moved | None], flow: Dataflow) -> list[Moved | None]:
+    """Autocast keeps the cast of a weight that is trained, so that layers that share it cast it once per forward pass.
+
+    What follows the forward pass keeps its casts: there the gradients of weights are cast back.
+    Source: ATen/autocast_mode.cpp, cached_cast
+    """
+    end = len(moved) if flow.forward is None else flow.forward
+    kept: set[int] = set()
+    once: list[Moved | None] = []
+    for position, data in enumerate(moved):
+        if data is not None and data.casts and position < end:
+            data = data._replace(casts=tuple(cast for cast in data.casts if cast[0] not in kept))
+            lowered = (storage for storage, _, before, after in data.casts if after < before)
+            kept |= {storage for storage in lowered if flow.storages[storage].role is Role.PARAMETER}
+        once.append(data)
+    return once
 
 
 def _moved(
@@ -121,6 +182,18 @@ def _moved(
     return Moved(tuple(reads), tuple(writes), tuple(casts), passes)
 
 
+_ATTENTION = "aten.scaled_dot_product_attention"
+
+
+def _is_fused(costed: CostedOp) -> bool:
+    """Whether torch runs an attention as one kernel, which keeps its scores to itself."""
+    tensors = [spec for spec in costed.op.signature.inputs if spec.is_floating]
+    if costed.name != _ATTENTION or len(tensors) < 3:
+        return False
+    query, key = tensors[:2]
+    return query.ndim == key.ndim == 4 and query.shape[-1] <= 256
+
+
 def _passes(costed: CostedOp) -> float:
     """Numbers that attention off the fused path reads and writes besides its inputs: its scores, several times.
 
@@ -129,11 +202,9 @@ def _passes(costed: CostedOp) -> float:
     Source: ATen/native/transformers/sdp_utils_cpp.h, check_tensor_shapes and check_head_dim_size
     """
     tensors = [spec for spec in costed.op.signature.inputs if spec.is_floating]
-    if costed.name != "aten.scaled_dot_product_attention" or len(tensors) < 3:
+    if costed.name != _ATTENTION or len(tensors) < 3 or _is_fused(costed):
         return 0.0
     query, key = tensors[:2]
-    if query.ndim == key.ndim == 4 and query.shape[-1] <= 256:
-        return 0.0
     scores = prod(query.shape[:-1]) * key.shape[-2]
     return float(scores * (6 if len(tensors) > 3 else 4))
 

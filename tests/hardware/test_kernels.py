@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcount import count_flops
 from flopcount.core.dataflow import Dataflow
@@ -270,7 +271,7 @@ def test_a_count_in_half_precision_copies_as_many_numbers():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_optimizer_moves_as_much_in_half_precision_however_it_was_counted(dtype):
-    """SGD with momentum: scaling its buffer moves 2 x 64 numbers of 2 bytes, each of two sums 3 x 64."""
+    """SGD with momentum: 64 numbers of 2 bytes pass twice to scale the buffer, and three times for each of two sums."""
     report = count_flops(nn.Linear(8, 8, bias=False).to(dtype), torch.zeros(1, 8, dtype=dtype), mode="train",
                          optimizer="sgd")  # fmt: skip
     optimizer = tuple(op.costed for op in report.training.ops if op.phase is Phase.OPTIMIZER)
@@ -313,3 +314,118 @@ def test_windows_that_overlap_share_their_memory():
     """3 x 3 windows of 16 x 16 pixels, copied: 8 x 256 numbers are read, and 9 for each of 14 x 14 windows written."""
     (copy,) = kernels(lambda x: x.unfold(2, 3, 1).unfold(3, 3, 1).reshape(8, 14 * 14, 9), (1, 8, 16, 16))
     assert copy.nbytes == 4 * (8 * 256 + 8 * 9 * 14 * 14)
+
+
+def test_a_fused_kernel_reads_every_half_of_a_tensor():
+    """A gate: both halves of 4 x 256 numbers are read, and 4 x 128 written."""
+
+    def gate(x):
+        a, b = x.chunk(2, -1)
+        return a * F.gelu(b)
+
+    (fused,) = kernels(gate, (4, 256), compiled=True)
+    assert fused.nbytes == 4 * (4 * 256 + 4 * 128)
+
+
+def test_a_fused_kernel_reads_no_region_twice_nor_more_than_there_is():
+    """Neighbours that overlap: 8 x 64 numbers are read once, 7 x 64 written."""
+    (fused,) = kernels(lambda x: x[1:] - x[:-1], (8, 64), compiled=True)
+    assert fused.nbytes == 4 * (8 * 64 + 7 * 64)
+
+
+def test_outputs_are_written_although_the_same_kernel_reads_them():
+    """A tensor of 4 x 256 numbers is read, its double returned, and the sum of that, of one number."""
+
+    def both(x):
+        y = x * 2
+        return y, (y + 1).sum()
+
+    (fused,) = kernels(both, (4, 256), compiled=True)
+    assert fused.nbytes == 4 * (1024 + 1024 + 1)
+
+
+def test_a_pool_over_whole_channels_is_a_reduction():
+    """Batch norm of 2 x 8 x 4 x 4 numbers with four vectors of 8, and its means: nothing else is written."""
+    norm = nn.BatchNorm2d(8)
+    (fused,) = kernels(nn.Sequential(norm, nn.AdaptiveAvgPool2d(1)), (2, 8, 4, 4), compiled=True)
+    assert fused.nbytes == 4 * (256 + 32 + 16)
+    assert fused.family is Family.BATCH_NORM
+    two = kernels(nn.Sequential(norm, nn.AdaptiveAvgPool2d(2)), (2, 8, 4, 4), compiled=True)
+    assert families(two) == [Family.BATCH_NORM, Family.POOL]
+
+
+def test_updates_of_weights_do_not_wait_for_each_other():
+    """Two layers' weights are updated by kernels of their own, compiled or not: no byte of them is lost."""
+    report = count_flops(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), (1, 8), mode="train", optimizer="sgd")
+    optimizer = tuple(op.costed for op in report.training.ops if op.phase is Phase.OPTIMIZER)
+    flow = Dataflow((), ())
+    eager, fused = (kernels_of(optimizer, flow, PRECISIONS["fp32"], compiled=compiled) for compiled in (False, True))
+    assert sum(kernel.nbytes for kernel in eager) == sum(kernel.nbytes for kernel in fused)
+
+
+def test_autocast_casts_a_shared_weight_once():
+    """Against torch's own autocast: weight and bias of a layer called three times are cast once."""
+
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(16, 16)
+
+        def forward(self, x):
+            return self.fc(x) + self.fc(x * 2) + self.fc(x * 3)
+
+    class Casts(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += func is torch.ops.aten._to_copy.default
+            return func(*args, **(kwargs or {}))
+
+    module = Shared().eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+        module(torch.zeros(2, 16))
+    assert families(kernels(module, (2, 16), precision="amp_bf16")).count(Family.COPY) == casts.count == 2 + 3
+    frozen = kernels(Shared().requires_grad_(False), (2, 16), precision="amp_bf16")
+    assert families(frozen).count(Family.COPY) == 3 * 3
+
+
+class Heads(nn.Module):
+    """Attention of four heads over tokens, whose results are merged."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unflatten(-1, (3, 4, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)).relu()
+
+
+def test_nothing_is_copied_to_merge_the_heads_of_fused_attention():
+    """Against the operators that torch really runs: two products, attention and the activation, no copy."""
+
+    class Copies(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += func in (torch.ops.aten.clone.default, torch.ops.aten.copy_.default)
+            return func(*args, **(kwargs or {}))
+
+    module = Heads().eval()
+    with torch.no_grad(), Copies() as copies:
+        module(torch.zeros(2, 16, 32))
+    assert copies.count == 0
+    expected = [Family.LINEAR, Family.ATTENTION, Family.LINEAR, Family.ELEMENTWISE]
+    for compiled in (False, True):
+        found = kernels(module, (2, 16, 32), compiled=compiled)
+        assert families(found) == expected
+        assert [kernel.positions for kernel in found] == sorted(kernel.positions for kernel in found)
+
+
+def test_heads_that_are_laid_out_otherwise_are_copied():
+    """Channels before tokens: (B, H, N, D) as (B, H * D, N) is a copy, whatever wrote it."""
+
+    def transposed(q):
+        return F.scaled_dot_product_attention(q, q, q).mT.reshape(2, 4 * 8, 16)
+
+    assert families(kernels(transposed, (2, 4, 16, 8))) == [Family.ATTENTION, Family.COPY]
