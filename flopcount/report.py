@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from .analysis.receptive_field import Fields, FieldsByModule
     from .analysis.span import Span
     from .core.table import Table
-    from .facts.devices import Device
-    from .facts.prices import Price
+    from .facts import Device, Price
     from .hardware.cost import Cost
     from .hardware.setting import Setting
     from .symbolic import ClosedForm
