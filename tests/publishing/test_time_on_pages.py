@@ -138,7 +138,7 @@ def chromium():
 
 def test_the_script_computes_what_python_does(chromium, cost):
     draw = random.Random(2)
-    data, script = model_data(cost)["time"], base64.b64encode(one_script("timing", _asset).encode()).decode()
+    data, script = model_data(cost)["timing"], base64.b64encode(one_script("timing", _asset).encode()).decode()
     expected, asked = [], []
     for index in range(200):
         sizes = {axis: draw.randint(along[0], along[-1]) for axis, along in zip(cost.grid.axes, cost.grid.sizes)}  # noqa: B905
@@ -190,8 +190,8 @@ def opened(chromium, tmp_path):
 
 
 def shown(tab):
-    rows = tab.locator("[data-time]").all()
-    return {row.get_attribute("data-time"): row.locator("b").all_inner_texts() for row in rows}
+    rows = tab.locator("[data-timing]").all()
+    return {row.get_attribute("data-timing"): row.locator("b").all_inner_texts() for row in rows}
 
 
 def written(times, views):
@@ -204,7 +204,7 @@ def written(times, views):
 
 def test_the_sliders_move_the_time(opened, cost):
     tab = opened(page([cost], None, STEM))
-    basis = tab.locator(".time .basis")
+    basis = tab.locator(".timing .basis")
     assert shown(tab) == written(cost.cost.times, 30)
     assert basis.inner_text() == "as counted"
     slider = tab.locator(".slider[data-name=T] input[type=range]")
@@ -237,14 +237,14 @@ def test_without_a_grid_the_time_is_that_of_the_count_alone(opened, cost):
     assert "It is known as counted alone: the model refuses a clip." in text
     tab = opened(text)
     tab.locator(".slider[data-name=T] input[type=range]").press("ArrowRight")
-    assert tab.locator(".time .basis").inner_text() == "not known here"
+    assert tab.locator(".timing .basis").inner_text() == "not known here"
     assert shown(tab)["estimate"] == ["–", "–"]
 
 
 def test_without_a_device_a_page_has_no_time(cost):
     plain = cost_report(ModelSpec("toy_3d_cnn", Clip(8, 64, 64)), with_check=False)
     assert plain.cost is None
-    assert "data-time=" not in page([plain], None, STEM).replace("[data-time]", "")
+    assert "data-timing=" not in page([plain], None, STEM)
     assert "## Time" not in model_page(plain, STEM, "toy_3d_cnn")
 
 

@@ -59,7 +59,7 @@ def model_data(cost: CostReport) -> dict[str, Any]:
         "counted": {quantity: str(report.total[quantity]) for quantity in names},
         "forms": {} if form is None else {q: _form(form, q, stairs) for q in names if q in form.parts},
         "layers": {"paths": [row.path for row in layers], "amounts": amounts},
-        "time": _time(cost),
+        "timing": _time(cost),
         "stairs": [(stair.axis, stair.shift, stair.step) for stair in stairs],
     }
 

@@ -20,7 +20,7 @@ export class Model {
     this.filter = filtered(this.table, panel.querySelector(".filter"), (shown, rows) => this.tell(shown, rows));
     this.depth = panel.querySelector(".depth");
     this.exact = panel.querySelector(".exact");
-    this.timing = data.time && new Timing(data.time);
+    this.timing = data.timing && new Timing(data.timing);
     this.connect();
     this.count();
     this.icicle = new Icicle(panel, this.layers, this.rows.map((row) => row.cells[1].textContent),
@@ -117,12 +117,12 @@ export class Model {
     const seconds = this.timing.at(this.at, this.totals, this.atBase);
     const of = (key, times) => (seconds ? measured(seconds[key] * times, "s") : "–");
     const text = (key, times) => (key === "range" ? `${of("low", times)} to ${of("high", times)}` : of(key, times));
-    for (const row of this.panel.querySelectorAll("[data-time]")) {
-      const key = row.dataset.time;
+    for (const row of this.panel.querySelectorAll("[data-timing]")) {
+      const key = row.dataset.timing;
       row.querySelector(".view b").textContent = text(key, 1);
       row.querySelector(".video b").textContent = text(key, views);
     }
-    this.panel.querySelector(".time .basis").textContent = this.atBase ? "as counted" : this.timing.how;
+    this.panel.querySelector(".timing .basis").textContent = this.atBase ? "as counted" : this.timing.how;
   }
 
   showLayers() {

@@ -1,4 +1,4 @@
-// The time at any sizes, from a grid of counts: a fit along the exact cost, times a ratio interpolated in logarithms.
+// Seconds at any sizes, from a grid of counts: a fit along the exact cost, and a ratio to it between the counts.
 // What flopcount/publishing/time_grid.py does, and says more of.
 
 export class Timing {
