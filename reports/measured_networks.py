@@ -102,6 +102,7 @@ def _traced(run: Run) -> tuple[int, Any, Any]:
     import timm
     import torch
 
+    from flopcount.hardware.followed_step import costed_step
     from flopcount.rules.costing import cost
     from flopcount.tracing import trace
     from flopcount.tracing.step import trace_step
@@ -117,7 +118,8 @@ def _traced(run: Run) -> tuple[int, Any, Any]:
         traced = trace_step(module, (clip,), {})
     else:
         traced = trace(module, (clip,), {}, engine="auto", dataflow=True)
-    return sum(p.numel() for p in module.parameters()), cost(traced.ops), traced.dataflow
+    ops = costed_step(traced) if run.mode == "train" else cost(traced.ops)
+    return sum(p.numel() for p in module.parameters()), ops, traced.dataflow
 
 
 def samples_of(

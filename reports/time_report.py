@@ -13,7 +13,7 @@ import io
 import json
 import random
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +28,9 @@ from time_constants import Fits, Fitted, Say, fits, newest, plain
 from worst_rows import why
 
 from flopcount.core.table import Column, Table
+from flopcount.facts.measured_mapping import MeasuredRun, measured_runs
 from flopcount.hardware.constants import ConstantSet, Errors, Pooled, table_of
-from flopcount.hardware.fitting import predicted, rank_correlation, residuals
+from flopcount.hardware.fitting import Sample, predicted, rank_correlation, residuals
 from flopcount.hardware.kernels import Family
 from flopcount.output.atomic_files import write_files
 
@@ -197,8 +198,8 @@ def _sets(made: Fits, rows: Sequence[Row]) -> Table:
         by_table[id(row.table)].append(row)
     columns = (
         *(Column("device", "text"), Column("dtype", "text"), Column("mode", "text"), Column("layout", "text")),
-        *(Column("torch", "text"), Column("networks"), Column("dropped"), *_ERRORS),
-        *(Column("inside the range", "text"), Column("bound beaten", "text")),
+        *(Column("torch", "text"), Column("networks"), Column("dropped", "text"), *_ERRORS),
+        *(Column("inside the range", "text"), Column("bound beaten", "text"), Column("FLOPs / peak beaten", "text")),
     )
     lines = []
     for one in made.sets:
@@ -206,8 +207,15 @@ def _sets(made: Fits, rows: Sequence[Row]) -> Table:
         names = row.device, row.dtype, _mode(row), row.layout, row.torch
         inside = _percent(np.mean([each.inside for each in mine]))
         beaten = _percent(np.mean([each.bound > each.measured for each in mine]))
-        lines.append((*names, row.errors.count, row.dropped, *_errors(row.errors), inside, beaten))
+        arithmetic = _percent(np.mean([_of_flops(sample) > sample.seconds for sample in one.samples]))
+        counts = row.errors.count, str(row.dropped)
+        lines.append((*names, *counts, *_errors(row.errors), inside, beaten, arithmetic))
     return Table("families left out", columns, tuple(lines), None)
+
+
+def _of_flops(sample: Sample) -> float:
+    """Seconds of all FLOPs at the peak."""
+    return float(np.sum(sample.kernels.times * sample.kernels.exact))
 
 
 _ERRORS = (Column("median", "text"), Column("mean", "text"), Column("rank", "text"), Column("range", "text"))
@@ -293,7 +301,15 @@ def _published(rows: Sequence[Judged], made: Fits) -> list[str]:
         f"{_percent(float(np.median(off)))}, mean {_percent(float(np.mean(off)))}, each with its own network left out "
         "of the chip's scale. Video is weaker than images: attention kernels differ by software (FlashAttention-3 and "
         "cuDNN are faster on Hopper than the FlashAttention-2 that is assumed), and VAE tiling, text encoders and "
-        "offloading are in some of the times. Networks for recognition and flow have no scale."
+        "offloading are in some of the times."
+    )
+    others = [row for row in rows if row.count.run.complete and row.count.row.kind in ("recognition", "flow")]
+    for kind in ("recognition", "flow"):
+        errors = [abs(row.ratio - 1) for row in others if row.count.row.kind == kind]
+        text += f" Complete rows of {kind}: {len(errors)}, median error {_percent(float(np.median(errors)))}."
+    left_out = Counter(run.why for run in measured_runs() if not isinstance(run, MeasuredRun))
+    why_left_out = Table(
+        "left out", (Column("why", "text"), Column("rows")), tuple(left_out.most_common(_REASONS)), None
     )
     groups: dict[tuple[str, str, str, bool], list[Judged]] = defaultdict(list)
     for row in rows:
@@ -310,7 +326,15 @@ def _published(rows: Sequence[Judged], made: Fits) -> list[str]:
         inside = sum(row.low <= row.count.seconds <= row.high for row in mine)
         mode = "compiled" if compiled else "eager"
         lines.append((model, device, dtype, mode, len(mine), span, inside, mine[0].cost.basis.value))
-    return [text, "", Table("published", columns, tuple(lines), None).to_markdown()]
+    unused = (
+        f"{sum(left_out.values())} of {len(measured_runs())} rows cannot be judged; the {_REASONS} most frequent reasons "
+        "of `flopcount/facts/measured_mapping.csv`:"
+    )
+    table = Table("published", columns, tuple(lines), None)
+    return [text, "", table.to_markdown(), "", unused, "", why_left_out.to_markdown()]
+
+
+_REASONS = 15
 
 
 def _mode(row: ConstantSet | Pooled) -> str:

@@ -179,7 +179,8 @@ def _steps(costed: CostedOp) -> float:
     first = next((spec for spec in costed.op.signature.inputs if spec.ndim == 3), None)
     if first is None:
         return 1.0
-    frames = first.shape[1] if costed.op.signature.arguments.get("batch_first") else first.shape[0]
+    batch_first = costed.op.signature.arguments.get("batch_first") and "mkldnn" not in costed.name
+    frames = first.shape[1] if batch_first else first.shape[0]
     return float(frames * (costed.op.signature.arguments.get("num_layers") or 1))
 
 
