@@ -189,3 +189,46 @@ def test_backward_casts_a_gradient_once():
     activations = [storage for storage in cast if flow.storages[storage].role is Role.ACTIVATION]
     assert activations
     assert len(activations) == len({*activations})
+
+
+class Real(TorchDispatchMode):
+    """Names of what torch really runs, but for views and memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not func.is_view and "view" not in str(func):
+            self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("view", "shape", "expected"),
+    [
+        (lambda x: x, (4, 5, 8), ["addmm"]),
+        (lambda x: x[:2], (4, 5, 8), ["addmm"]),
+        (lambda x: x.mT, (4, 8, 5), ["clone", "mm", "add"]),
+        (lambda x: x.mT, (1, 8, 5), ["mm", "add"]),
+        (lambda x: x[:, :3], (4, 5, 8), ["clone", "mm", "add"]),
+        (lambda x: x.permute(0, 2, 3, 1), (2, 8, 3, 5), ["clone", "mm", "add"]),
+        (lambda x: x.mT, (8, 5), ["addmm"]),
+    ],
+)
+def test_a_linear_layer_on_scattered_rows_copies_them_and_adds_its_bias_apart(view, shape, expected):
+    """Against the operators that torch really runs, with the bytes by hand: a copy and a sum each read and write."""
+    layer = nn.Linear(8, 6).eval()
+    source = view(torch.zeros(shape))
+    with torch.no_grad(), Real() as real:
+        result = layer(source)
+    assert real.names == expected
+    found = kernels(lambda x, layer=layer: layer(view(x)), shape)
+    names = {Family.COPY: "clone", Family.LINEAR: "mm", Family.ELEMENTWISE: "add"}
+    assert sorted(names[family] for family in families(found)) == sorted(
+        "mm" if name == "addmm" else name for name in expected
+    )
+    sizes = {names[kernel.family]: kernel.nbytes for kernel in found}
+    assert sizes.get("clone", 0) == ("clone" in expected) * 2 * 4 * source.numel()
+    assert sizes.get("add", 0) == ("add" in expected) * 2 * 4 * result.numel()
+    assert families(kernels(lambda x, layer=layer: layer(view(x)), shape, compiled=True)) == [Family.LINEAR]
