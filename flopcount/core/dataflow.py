@@ -114,7 +114,9 @@ class Flow:
 
     `copied` are the bytes of its inputs that torch's CPU kernel copies first, because their strides do not suit it;
     `channels_last` says that the first input of a convolution has its channels innermost; `lowered`, that autocast has
-    a recurrent layer run in half precision, although its tensors are in float32.
+    a recurrent layer run in half precision, although its tensors are in float32; `scattered`, that a linear layer's
+    input is not contiguous, so that torch adds the bias apart; and `gathered` are the bytes of it that torch
+    copies first, if its rows are no single matrix.
     """
 
     reads: tuple[Access, ...] = ()
@@ -122,6 +124,8 @@ class Flow:
     copied: int = 0
     channels_last: bool = False
     lowered: bool = False
+    scattered: bool = False
+    gathered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

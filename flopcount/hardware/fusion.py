@@ -51,7 +51,12 @@ def fused_kernels(ops: Sequence[CostedOp], moved: Sequence[Moved | None], run: O
         if group is None:
             reads = tuple(p._replace(width=2.0) if p.storage in lowered and p.width == 4 else p for p in data.reads)
             kernel = kernel_of_op(position, costed, data._replace(reads=reads), run)
-            cast = sum(n * (before + after) for s, n, before, after in data.casts if s >= 0 and run.weights[s])
+            gradients = {part.storage for part in data.writes}
+            cast = sum(
+                n * (before + after)
+                for s, n, before, after in data.casts
+                if s >= 0 and (run.weights[s] or s in gradients)
+            )
             yield kernel._replace(nbytes=kernel.nbytes + cast)
         elif id(group.root()) not in done:
             done.add(id(group.root()))

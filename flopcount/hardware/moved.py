@@ -116,17 +116,22 @@ def _is_merge(source: TensorSpec, result: TensorSpec) -> bool:
 def _cast_once(moved: Sequence[Moved | None], flow: Dataflow) -> list[Moved | None]:
     """Autocast keeps the cast of a weight that is trained, so that layers that share it cast it once per forward pass.
 
-    What follows the forward pass keeps its casts: there the gradients of weights are cast back.
+    Backward reads the casts that the forward pass saved, and casts a gradient once for all that read it. Weights are
+    cast again there: it stands for their gradients, which are cast back.
     Source: ATen/autocast_mode.cpp, cached_cast
     """
     end = len(moved) if flow.forward is None else flow.forward
     kept: set[int] = set()
+    seen: set[int] = set()
     once: list[Moved | None] = []
     for position, data in enumerate(moved):
-        if data is not None and data.casts and position < end:
-            data = data._replace(casts=tuple(cast for cast in data.casts if cast[0] not in kept))
-            lowered = (storage for storage, _, before, after in data.casts if after < before)
-            kept |= {storage for storage in lowered if flow.storages[storage].role is Role.PARAMETER}
+        if data is not None and data.casts:
+            lowered = {storage for storage, _, before, after in data.casts if after < before}
+            free = kept if position < end else seen
+            data = data._replace(casts=tuple(cast for cast in data.casts if cast[0] not in free or cast[3] > cast[2]))
+            trained = {storage for storage in lowered if flow.storages[storage].role is Role.PARAMETER}
+            kept |= trained
+            seen |= lowered - trained
         once.append(data)
     return once
 
@@ -147,6 +152,7 @@ def _moved(
     cast = cast_of(costed) if precision.autocast else None
     specs = signature.inputs
     aligned = specs if len(specs) == len(data.reads) else (None,) * len(data.reads)
+    backward = costed.name.endswith("_backward")
     reads: list[Part] = []
     casts, widest = [], 0.0
     for access, spec in zip(data.reads, aligned, strict=True):
@@ -160,7 +166,8 @@ def _moved(
             if precision.quantized is not None and weights[access.storage] and costed.kind is Kind.LINEAR:
                 width = wanted = precision.quantized
             if wanted != width:
-                casts.append((access.storage, numbers, width, wanted))
+                if not (backward and weights[access.storage]):  # the forward pass has saved its cast
+                    casts.append((access.storage, numbers, width, wanted))
                 width = wanted
             if spec is None or spec.ndim:
                 widest = max(widest, width) if not ("batch_norm" in costed.name and widest) else widest
@@ -176,6 +183,12 @@ def _moved(
             resized = is_resized(storage.dtype) and not precision.as_counted
             widths[access.storage] = made if resized else width_of(storage, precision)
         writes.append(Part(access.storage, _numbers(access, storage, spec), widths[access.storage], access))
+    if cast is Cast.LOWER and costed.name == "aten.convolution_backward":  # the gradients of its weights are cast back
+        source = signature.arguments.get("input")
+        for part, spec in zip(writes, shapes, strict=True):
+            if spec is not None and isinstance(source, TensorSpec) and spec.shape != source.shape:
+                casts.append((part.storage, part.numbers, part.width, 4.0))
+                widths[part.storage] = 4.0
     passes = _passes(costed) * made
     if costed.kind is Kind.MATMUL and data.copied:
         passes += 2 * data.copied / _itemsize(costed) * made

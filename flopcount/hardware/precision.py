@@ -115,8 +115,8 @@ _FLOAT32 = frozenset(f"aten.{name}" for name in _FLOAT32_NAMES.split())
 
 
 def cast_of(costed: CostedOp) -> Cast:
-    """What autocast on a GPU does with the inputs of an operator."""
-    if costed.kind in _LOWER and not costed.name.endswith("_backward"):
+    """What autocast on a GPU does with the inputs of an operator; gradients are as narrow as what they are of."""
+    if costed.kind in _LOWER:
         return Cast.LOWER
     if costed.kind in _FLOAT32_KINDS or costed.name in _FLOAT32:
         return Cast.FLOAT32

@@ -155,7 +155,8 @@ class DataflowRecorder:
             and reads[1].ndim == 2
             and self.ops[-1].module not in self._fast
         ):
-            return Flow(accesses, tuple(writes), _unfolded(*reads[:2]))
+            flow = Flow(accesses, tuple(writes), _unfolded(*reads[:2]))
+            return replace(flow, **_apart(reads[0])) if op.op == "aten.linear" else flow
         batched = op.op == "aten.matmul" and all(tensor.ndim > 2 for tensor in reads)
         return Flow(accesses, tuple(writes), sum(map(_scattered, reads)) if batched else 0)
 
@@ -258,6 +259,16 @@ def _unfolded(x: torch.Tensor, weight: torch.Tensor) -> int:
     if x.itemsize != 2 or x.ndim < 3 or not _scattered(x, axes=1):
         return 0
     return x.nbytes + x.shape[:-2].numel() * weight.nbytes
+
+
+def _apart(x: torch.Tensor) -> dict[str, Any]:
+    """How a linear layer runs on an input that is not contiguous: by a product and a sum, on a copy where it must be.
+
+    Source: ATen/native/Linear.cpp, linear, and LinearAlgebra.cpp, _matmul_impl
+    """
+    if x.ndim < 3 or x.is_contiguous():
+        return {}
+    return {"scattered": True, "gathered": _scattered(x, axes=1)}
 
 
 def _has_channels_last(x: torch.Tensor) -> bool:
