@@ -327,8 +327,8 @@ def _published(rows: Sequence[Judged], made: Fits) -> list[str]:
         mode = "compiled" if compiled else "eager"
         lines.append((model, device, dtype, mode, len(mine), span, inside, mine[0].cost.basis.value))
     unused = (
-        f"{sum(left_out.values())} of {len(measured_runs())} rows cannot be judged; the {_REASONS} most frequent reasons "
-        "of `flopcount/facts/measured_mapping.csv`:"
+        f"{sum(left_out.values())} of {len(measured_runs())} rows cannot be judged; the {_REASONS} most frequent "
+        "reasons of `flopcount/facts/measured_mapping.csv`:"
     )
     table = Table("published", columns, tuple(lines), None)
     return [text, "", table.to_markdown(), "", unused, "", why_left_out.to_markdown()]
