@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def cost_on(
         compute, traffic, launch, seconds = (part * scale for part in (compute, traffic, launch, seconds))
     parts = np.stack([compute, traffic, launch])
     spending = _spending(len(ops), kernels, seconds, parts, conditions, price, utilisation)
+    spending = _at_least(spending, bound)
     estimate = max(sum(spent.time for spent in spending) / PICO, bound)
     low, high, widened = _range(choice, kernels, seconds)
     times = Times(bound, estimate, max(bound, min(estimate * low, estimate)), estimate * max(high, 1.0))
@@ -180,6 +182,16 @@ def _spending(
     if any(spent.energy is None for spent in spending if spent.time):
         return [spent._replace(energy=None) for spent in spending]
     return spending
+
+
+def _at_least(spending: list[Spending], bound: float) -> list[Spending]:
+    """Times that sum to the bound at least: what rounding takes away is given back to the longest of them."""
+    missing = ceil(bound * PICO) - sum(spent.time for spent in spending)
+    if missing <= 0 or not spending:
+        return spending
+    longest = max(range(len(spending)), key=lambda at: spending[at].time)
+    more = spending[longest]._replace(time=spending[longest].time + missing)
+    return [*spending[:longest], more, *spending[longest + 1 :]]
 
 
 _NOTHING, _NOTHING_PRICELESS = Spending(0, 0, 0), Spending(0, 0, None)
