@@ -220,6 +220,8 @@ def fits(cache: Path | None, say: Say) -> Fits:
     fitted = []
     for key, group in tables(rows).items():
         samples, dropped = samples_of(group, counted)
+        for dropped_row, why in dropped:
+            say(f"dropped {dropped_row.model} of {dropped_row.source}: {why}")
         fitted.append(fit_table(key, group, samples, len(dropped)))
         row = fitted[-1].row
         say(f"{row.words}: {100 * row.errors.median:.1f} % median, {100 * row.errors.mean:.1f} % mean")

@@ -1,4 +1,4 @@
-"""Fit the constants of time, predict what was left out, and write both: `python reports/time_report.py` (20 minutes).
+"""Fit the constants of time, predict what was left out, and write both: `python reports/time_report.py` (10 minutes).
 
 It writes flopcount/hardware/time_constants.json, and time.md, time.csv and time.png beside this file, all or none. The
 networks of the measured tables need timm, the published generators diffusers and transformers. `--cache FILE` keeps the

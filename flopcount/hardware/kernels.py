@@ -152,7 +152,7 @@ def kernel_of_op(position: int, costed: CostedOp, data: Moved, run: OneRun) -> K
         data.nbytes,
         least_bytes(costed, data, run.storages, run.scores) if costed.kind.contracts else 0.0,
         2.0 if backward else steps,
-        peak_of(family, run.precision, run.cpu),
+        peak_of(family, run.precision),
         skipped_flops(costed),
     )
 
@@ -163,13 +163,13 @@ _ON_TENSOR_CORES = (
 )
 
 
-def peak_of(family: Family, precision: Precision, cpu: bool) -> str:
+def peak_of(family: Family, precision: Precision) -> str:
     """The datasheet's rate for a family: tensor cores, or vector units for what they cannot do."""
     if family in _ON_TENSOR_CORES:
         return precision.convolution
-    if family in (Family.LINEAR, Family.MATMUL, Family.RECURRENT):
-        return precision.contraction if family is not Family.MATMUL else precision.attention
-    if family is Family.ATTENTION:
+    if family in (Family.LINEAR, Family.RECURRENT):
+        return precision.contraction
+    if family in (Family.MATMUL, Family.ATTENTION):  # neither has weights that could be quantized
         return precision.attention
     return "fp32"
 

@@ -131,7 +131,7 @@ class Prediction:
     def _peak_of(self, family: Family) -> str:
         """A depthwise convolution is held against what other convolutions reach, as published utilisations are."""
         precision = self.conditions.precision
-        return precision.convolution if family in _DEPTHWISE else peak_of(family, precision, self.conditions.cpu)
+        return precision.convolution if family in _DEPTHWISE else peak_of(family, precision)
 
     @property
     def utilisation(self) -> float:
