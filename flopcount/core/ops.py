@@ -195,11 +195,12 @@ class Op(NamedTuple):
 
 
 class ModuleCall(NamedTuple):
-    """One call of one module: the shapes that went in and came out."""
+    """One call of one module: the shapes that went in and came out, and how often, in a pipeline, it is called so."""
 
     module: str
     inputs: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...]
+    times: int = 1
 
 
 class ModuleInfo(NamedTuple):
@@ -276,7 +277,8 @@ class Spending(NamedTuple):
 class CostedOp(NamedTuple):
     """An op with its cost. Without a rule its `kind` is UNCOSTED and its work is zero: it is listed, never summed.
 
-    `spending` is there once the result is priced on a device.
+    `spending` is there once the result is priced on a device. In a pipeline it may run several `times`: its work and
+    spending are those of all of them.
     """
 
     op: Op
@@ -284,13 +286,16 @@ class CostedOp(NamedTuple):
     kind: Kind
     work: Workload = Workload()
     spending: Spending | None = None
+    times: int = 1
 
     @property
     def elements_read(self) -> Dim:
         """Elements of all inputs."""
-        return sum(spec.numel for spec in self.op.signature.inputs)
+        return self.times * sum(spec.numel for spec in self.op.signature.inputs)
 
     @property
     def elements_written(self) -> Dim:
         """Elements of all outputs; a view writes nothing."""
-        return 0 if self.kind is Kind.VIEW else sum(spec.numel for spec in tensors_in(self.op.signature.outputs))
+        if self.kind is Kind.VIEW:
+            return 0
+        return self.times * sum(spec.numel for spec in tensors_in(self.op.signature.outputs))

@@ -191,7 +191,9 @@ class Result(Totals):
         groups: dict[tuple[str, Kind], list[CostedOp]] = {}
         for costed in self.ops:
             groups.setdefault((costed.name, costed.kind), []).append(costed)
-        rows = [OperatorRow(name, kind, len(ops), amount_of(ops)) for (name, kind), ops in groups.items()]
+        rows = [
+            OperatorRow(name, kind, sum(op.times for op in ops), amount_of(ops)) for (name, kind), ops in groups.items()
+        ]
         order = list(Kind)
         return tuple(sorted(rows, key=lambda row: (order.index(row.kind), -row.cost.total_flops, row.op)))
 
@@ -211,10 +213,10 @@ class Result(Totals):
         return tuple(
             UncostedRow(
                 name,
-                len(ops),
+                sum(c.times for c in ops),
                 tuple(dict.fromkeys(c.op.module for c in ops)),
                 sum(c.elements_read + c.elements_written for c in ops),
-                sum(c.elements_read * max(c.elements_written, 1) for c in ops),
+                sum(c.elements_read * max(c.elements_written // max(c.times, 1), 1) for c in ops),
             )
             for name, ops in groups.items()
         )
@@ -282,7 +284,7 @@ def _module_rows(
             path=info.path,
             type=info.type,
             depth=info.depth,
-            calls=len(by_module.get(info.path, ())),
+            calls=sum(call.times for call in by_module.get(info.path, ())),
             input_shapes=_distinct(call.inputs for call in by_module.get(info.path, ())),
             output_shapes=_distinct(call.outputs for call in by_module.get(info.path, ())),
             cost=Amount({name: amounts[index] for name, amounts in whole.items()}),

@@ -1,0 +1,55 @@
+"""What a job is paid by: a video, a second of it, a token, a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..core.amount import Amount
+from ..core.errors import InputError
+from .expression import Expression, Value
+
+__all__ = ["PerUnit", "Unit", "per_unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit and how many of them a job makes: `Unit("second", "frames / fps")`; of one stage where it is named.
+
+    A unit of a stage counts that stage alone: `Unit("step", "steps", "denoise")`.
+    """
+
+    name: str
+    count: Expression
+    stage: str = ""
+
+    def __init__(self, name: str, count: int | float | str | Expression, stage: str = "") -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "count", Expression.of(count))
+        object.__setattr__(self, "stage", stage)
+
+
+@dataclass(frozen=True, slots=True)
+class PerUnit:
+    """What one of so many units costs, rounded down to whole numbers."""
+
+    unit: Unit
+    count: Value
+    total: Amount
+
+    @property
+    def words(self) -> str:
+        """The unit, and the stage that it is of: "step of denoise"."""
+        return f"{self.unit.name} of {self.unit.stage}" if self.unit.stage else self.unit.name
+
+
+def per_unit(unit: Unit, count: Value, whole: Amount) -> PerUnit:
+    """The whole amount divided; parameters are the same for each.
+
+    Raises:
+        InputError: there is less than nothing of the unit.
+    """
+    if count <= 0:
+        raise InputError(f"there are {count} {unit.name}s", [("seen", str(unit.count)), ("fix", "give more than 0")])
+    exact = Fraction(count)
+    return PerUnit(unit, count, whole * exact.denominator // exact.numerator)
