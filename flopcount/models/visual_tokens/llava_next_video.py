@@ -26,7 +26,10 @@ def rule(config: Any, clip: Clip) -> VisualTokens:
     lines = (
         ("frames", f"{clip.frames}"),
         resized(clip, seen, "the size of the tower"),
-        ("patches", f"({size}/{patch})² = {side}² = {side**2} a frame, and a class token in the tower, which is dropped"),
+        (
+            "patches",
+            f"({size}/{patch})² = {side}² = {side**2} a frame; the class token is dropped",
+        ),
         ("pooled", f"({side}/{stride})² = {pooled}² = {pooled**2} a frame"),
         ("tokens", f"{clip.frames} · {pooled**2} = {tokens:,}"),
         ("delimiters", "0"),

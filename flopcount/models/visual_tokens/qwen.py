@@ -1,13 +1,14 @@
 """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: frames in pairs, patches merged two by two.
 
-Source of the rule: qwen_vl_utils/vision_process.py of QwenLM/Qwen3-VL (`fetch_video`, `smart_resize`) for sizes, and the
-video processors of transformers for patches; the class defaults of the latter's Qwen3-VL limit the pixels of the whole
-video to those of one large frame, and are not what its authors' own code does.
+Source of the rule: qwen_vl_utils/vision_process.py of QwenLM/Qwen3-VL (`fetch_video`, `smart_resize`) for sizes, and
+the video processors of transformers for patches; the class defaults of the latter's Qwen3-VL limit the pixels of the
+whole video to those of one large frame, and are not what its authors' own code does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def rule_with_timestamps(config: Any, clip: Clip) -> VisualTokens:
         f"each of {pairs} pairs of frames also has a timestamp such as <0.3 seconds> and 2 delimiters of its own: how "
         "many tokens that is, the tokenizer decides; they are left out, and --prompt can have them"
     )
-    return VisualTokens(clip, tokens.seen, tokens.grid, tokens.tokens, 2, tokens.lines, (note,))
+    return replace(tokens, notes=(note,))
 
 
 def encode(self: Any, pixel_values_videos: Any, video_grid_thw: Any) -> Any:
@@ -87,15 +88,13 @@ def encoded_deeply(config: Any, tokens: VisualTokens, batch: int, dtype: str) ->
     """A tensor for each video, and one for each of the first layers of the text."""
     from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures as Output
 
-    deep = [_each(config, tokens, batch, dtype) for _ in config.vision_config.deepstack_visual_indexes]
+    deep: Any = [_each(config, tokens, batch, dtype) for _ in config.vision_config.deepstack_visual_indexes]
     return {"video": Output(pooler_output=_each(config, tokens, batch, dtype), deepstack_features=deep)}
 
 
-def _each(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> tuple[torch.Tensor, ...]:
+def _each(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Any:
     width = config.text_config.hidden_size
-    return tuple(
-        torch.empty(tokens.tokens, width, dtype=getattr(torch, dtype), device="meta") for _ in range(batch)
-    )
+    return tuple(torch.empty(tokens.tokens, width, dtype=getattr(torch, dtype), device="meta") for _ in range(batch))
 
 
 def positions_from_grid(tokens: VisualTokens, batch: int, visual: torch.Tensor) -> Mapping[str, Any]:

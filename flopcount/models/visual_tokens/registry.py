@@ -14,7 +14,7 @@ from .family import Family, VisualTokens
 __all__ = ["config_of", "family_of", "visual_tokens", "whole_of"]
 
 _FILES = (qwen, internvl, llava_onevision, llava_next_video, videollama3, smolvlm)
-_BY_CLASS = {name: family for file in _FILES for family in file.FAMILIES for name in family.classes}
+_BY_CLASS: dict[str, Family] = {name: family for file in _FILES for family in file.FAMILIES for name in family.classes}
 
 
 def family_of(class_name: str) -> Family:

@@ -6,12 +6,10 @@ token than the one before; few are counted, and the rest follow exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
-
-from torch import nn
 
 from ...core.errors import InputError
 from ...core.protocol import Clip
@@ -20,6 +18,7 @@ from ...facts.model_sizes import ModelPart, ModelSizes
 from ...models.part import part_builder
 from ...models.visual_tokens import VisualTokens, family_of, visual_tokens, whole_of
 from ...tracing.building import lightest
+from ..expression import Expression
 from ..growing import Growing
 from ..pipeline import Pipeline
 from ..requests import AnswerRequest
@@ -60,9 +59,8 @@ def answered(
     tokens, arithmetic = visual.with_prompt(prompt)
     fps = request.fps or sizes.defaults.fps
 
-    def counted(module: nn.Module) -> tuple[Answering, Result, Result, Growing]:
-        config, name = module.config.get_text_config(), str(module.dtype).removeprefix("torch.")  # type: ignore[operator]
-        cache = cache_of(config, name, request.batch)
+    def counted(module: Any) -> tuple[Answering, Result, Result, Growing]:
+        cache = cache_of(module.config.get_text_config(), str(module.dtype).removeprefix("torch."), request.batch)
         answering = Answering(module, family, visual, tokens, cache, request.all_logits, dataflow, fps)
         progress("vision")
         vision = answering.vision()
@@ -125,7 +123,7 @@ def _dtype(request: AnswerRequest, part: ModelPart) -> str | None:
 
 
 def _units(video: Clip, fps: float | None, tokens: int, batch: int) -> tuple[Unit, ...]:
-    seconds = (Unit("second", batch * video.frames / Fraction(str(fps))),) if fps else ()
+    seconds = (Unit("second", Expression.of(batch * video.frames / Fraction(str(fps)))),) if fps else ()
     return (
         Unit("video", batch),
         *seconds,
@@ -161,9 +159,7 @@ def _assumed(sizes: ModelSizes, request: AnswerRequest, video: Clip, fps: float 
     return said
 
 
-def _notes(
-    sizes: ModelSizes, request: AnswerRequest, visual: VisualTokens, arithmetic: str, dtype: str
-) -> list[str]:
+def _notes(sizes: ModelSizes, request: AnswerRequest, visual: VisualTokens, arithmetic: str, dtype: str) -> list[str]:
     said = [f"tokens: {arithmetic}", *visual.notes]
     most = sizes.other_defaults.get("max_frames")
     if isinstance(most, int) and visual.clip.frames > most:
@@ -175,5 +171,3 @@ def _notes(
     if sizes.assembled:
         said.append("the sizes were put together from several sources, see `flopcount list --task language`")
     return said
-
-

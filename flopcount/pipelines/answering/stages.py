@@ -65,8 +65,7 @@ class Answering:
         """The vision tower and its projector, with the parameters of both."""
         name = str(self.dtype).removeprefix("torch.")
         inputs = self.family.frames(self.config, self.visual, self.cache.batch, name)
-        result = self._count(partial(self.family.encode, self.module), dict(inputs))
-        return self._of_part(result, lambda path: not self._is_language(path))
+        return self._of_part(self._count(partial(self.family.encode, self.module), dict(inputs)), language=False)
 
     def prefill(self) -> Result:
         """The language model on all tokens of the prompt, with its parameters."""
@@ -79,7 +78,7 @@ class Answering:
             "logits_to_keep": literal(0 if self.all_logits else 1),
             "use_cache": True,
         }
-        return self._of_part(self._count(self.module, inputs), self._is_language)
+        return self._of_part(self._count(self.module, inputs), language=True)
 
     def decode(self, step: int) -> Result:
         """The token of a step, from 0, over what prefill and the earlier steps left."""
@@ -89,7 +88,7 @@ class Answering:
             "logits_to_keep": literal(1),
             "use_cache": True,
         }
-        return self._of_part(self._count(self.module, inputs), self._is_language)
+        return self._of_part(self._count(self.module, inputs), language=True)
 
     def _count(self, target: Callable[..., Any], inputs: dict[str, Any]) -> Result:
         protocol = Protocol(fps=self.fps, batch=self.cache.batch)
@@ -107,22 +106,16 @@ class Answering:
         ids[:, first : first + self.visual.tokens] = self._placeholder
         return ids
 
-    def _is_language(self, path: str) -> bool:
-        return any(path == part or path.startswith(f"{part}.") for part in self._language)
-
-    @property
-    def _language(self) -> tuple[str, ...]:
-        """The paths of the language model and of its head."""
+    def _of_part(self, result: Result, *, language: bool) -> Result:
+        """The result with the parameters of the language model alone, or of all else; what holds it stays, bare."""
         parts = (self.module.get_decoder(), self.module.get_output_embeddings())  # type: ignore[operator]
-        return tuple(path for path, module in self.module.named_modules() if any(module is part for part in parts))
-
-    def _of_part(self, result: Result, belongs: Callable[[str], bool]) -> Result:
-        """The result with the parameters of one part alone; modules that hold it stay, without any."""
-        language = self._language
+        paths = [path for path, module in self.module.named_modules() if any(module is part for part in parts)]
+        within = tuple(f"{path}." for path in paths)
         tree = []
         for info in result.tree:
-            if belongs(info.path):
+            place = f"{info.path}." if info.path else ""
+            if place.startswith(within) is language:
                 tree.append(info)
-            elif any(part.startswith(f"{info.path}.") or not info.path for part in language):
+            elif not place.startswith(within) and any(path.startswith(place) for path in within):
                 tree.append(ModuleInfo(info.path, info.type, 0, 0))
         return replace(result, model=type(self.module).__name__, tree=tuple(tree))
