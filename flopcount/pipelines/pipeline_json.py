@@ -147,8 +147,7 @@ def _uncosted(row: UncostedRow) -> dict[str, Any]:
 
 def _saved_data(report: SavedReport) -> dict[str, Any]:
     """Of saved stages: what a report has, without operators."""
-    per_sample = None if not report.input.batch else report.total.growing("batch") // report.input.batch
-    view = report.total.growing("batch") if per_sample is None else per_sample
+    per_sample = report.per_sample
     elements = sum(row.elements for row in report.uncosted)
     return {
         "schema": SCHEMA,
@@ -160,7 +159,7 @@ def _saved_data(report: SavedReport) -> dict[str, Any]:
         "total": amount_data(report.total, TABLE.values()),
         "per_sample": None if per_sample is None else amount_data(per_sample),
         "views": {"clips": report.views.clips, "crops": report.views.crops},
-        "per_video": amount_data(view.growing("views") * report.views.count),
+        "per_video": amount_data(report.per_video),
         "uncosted": [_uncosted(row) for row in report.uncosted],
         "unknown": {
             "elements_costed": 0,
