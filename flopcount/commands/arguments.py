@@ -31,6 +31,7 @@ __all__ = [
     "TableFormatOpt",
     "ThreadsOpt",
     "format_option",
+    "takes_device",
     "takes_model",
     "takes_options",
     "text_option",
@@ -271,6 +272,28 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
         return _with_parameters(run, command, replaced)
+
+    return decorate
+
+
+def takes_device() -> Callable[[_Command], _Command]:
+    """A command without a model's options, that takes what a job runs on.
+
+    Of its parameters `settings: Settings` becomes --on, --dtype, --compile, --layout, --price, --prices, --region and
+    --utilisation, and `counted: str | None` is the dtype that is counted in.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        own = inspect.signature(command).parameters
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            of_device = {option.name: values.pop(option.name) for option in _ON}
+            counted, precision = dtypes_of(values.pop("dtype"), of_device.get("on"))
+            nouns: dict[str, Any] = {"counted": counted, "settings": parse_settings_on(of_device, precision)}
+            command(**values, **{name: noun for name, noun in nouns.items() if name in own})
+
+        return _with_parameters(run, command, {"settings": [_DTYPE_ON, *_ON], "counted": []})
 
     return decorate
 

@@ -1,8 +1,1 @@
-"""Whole jobs: named stages times repeats."""
-
-from .growing import Growing
-from .pipeline import Pipeline
-from .stage import Stage
-from .unit import Unit
-
-__all__ = ["Growing", "Pipeline", "Stage", "Unit"]
+"""Whole jobs: named stages times repeats. Its files are loaded when they are needed: a refusal needs few of them."""
