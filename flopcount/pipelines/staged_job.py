@@ -187,7 +187,8 @@ class StagedJob(Totals):
         for unit in self.units:
             whole = self.part(unit.stage) if unit.stage else self.total
             count = unit.count.value(self.parameters)
-            if count or whole:
+            runs = not unit.stage or self.times[unit.stage]  # an answer of one token has no step of decoding
+            if count or (whole and runs):
                 rows.append(per_unit(unit, count, whole))
         return tuple(rows)
 

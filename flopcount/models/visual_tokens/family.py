@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from typing import Any
 
 from ...core.protocol import Clip
+from ...core.table import Column, Table
 from ...core.units import times
 
 __all__ = ["Family", "VisualTokens", "resized"]
@@ -46,6 +48,17 @@ class VisualTokens:
         parts = f"{self.tokens:,} visual" + (f" + {self.delimiters} delimiters" if self.delimiters else "")
         return whole, f"{parts} + {prompt:,} of the prompt = {whole:,}"
 
+    def pace(self, fps: float) -> tuple[str, str]:
+        """The line that says how many tokens a second of video is, at so many frames per second."""
+        seconds = Fraction(self.clip.frames) / Fraction(str(fps))
+        how = f"{self.tokens:,} / ({self.clip.frames} / {fps:g} s) = {float(self.tokens / seconds):,g}"
+        return "tokens per second", how
+
+    def table(self, title: str, more: tuple[tuple[str, str], ...] = ()) -> Table:
+        """What is worked out with its arithmetic, and `more` lines below."""
+        columns = (Column("what", "text"), Column("arithmetic", "prose"))
+        return Table(title, columns, (*self.lines, *more), None, self.notes)
+
     def data(self) -> dict[str, Any]:
         """The same as plain data."""
         return {
@@ -53,7 +66,7 @@ class VisualTokens:
             "seen": self.seen.code,
             "grid": list(self.grid),
             "patches": self.patches,
-            "visual": self.tokens,
+            "tokens": self.tokens,
             "delimiters": self.delimiters,
             "arithmetic": [f"{what}: {how}" for what, how in self.lines],
             "notes": list(self.notes),

@@ -165,7 +165,7 @@ def _notes(sizes: ModelSizes, request: AnswerRequest, visual: VisualTokens, arit
     if isinstance(most, int) and visual.clip.frames > most:
         said.append(f"the model's own sampling keeps at most {most} frames; all {visual.clip.frames} are counted")
     if request.dtype is None:
-        said.append(f"weights and tensors are in {dtype}, since no --dtype is given")
+        said.append(f"counted in {dtype}, since no dtype is asked for: bytes are those of its numbers")
     if not request.all_logits:
         said.append("prefill computes the logits of the last token alone, as generate() does")
     if sizes.assembled:
