@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+from video_language import CONFIGS, tiny
 
 from flopcount import Clip, InputError, UnknownNameError
 from flopcount.cli import app
@@ -15,7 +16,6 @@ from flopcount.facts.model_sizes import find_sizes, model_sizes
 from flopcount.models.part import part_builder
 from flopcount.models.visual_tokens import family_of, visual_tokens
 from flopcount.models.visual_tokens.resizing import resized_to_multiples
-from tests.video_language import CONFIGS, tiny
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs transformers")
 
@@ -138,4 +138,5 @@ def test_the_command():
     data = json.loads(run("tokens qwen2.5-vl-7b --video 32x448x448 --prompt 64 --format json").stdout)
     assert (data["patches"], data["tokens"], data["prefill"], data["grid"]) == (16_384, 4_096, 4_162, [16, 32, 32])
     refused = run("tokens wan2.1-t2v-1.3b --video 9x64x64")
-    assert refused.exit_code == 2 and "no video-language model" in refused.stderr
+    assert refused.exit_code == 2
+    assert "no video-language model" in refused.stderr
