@@ -68,7 +68,7 @@ def test_a_saved_job_is_a_file_too(file, tmp_path):
 def test_formulas_layers_operators_and_devices(file):
     assert "·n" in run(file, "--formula").stdout
     assert "a.conv1" in run(file, "--by", "module", "--depth", "2").stdout
-    assert "aten.conv3d" in run(file, "--by", "operator").stdout
+    assert "aten.convolution" in run(file, "--by", "operator").stdout
     on = run(file, "--on", "rtx-4090", "--dtype", "amp", "--price", "0.4")
     assert "per job" in on.stdout
     several = run(file, "--on", "rtx-4090,t4")
