@@ -1,4 +1,4 @@
-"""Allegro: text by cross-attention with a mask, rotary positions along each axis; its VAE works in overlapping tiles."""
+"""Allegro: text by cross-attention with a mask, rotary positions by axis; its VAE works in overlapping tiles."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.protocol import Clip
-from ..part import part_class
+from ..part import Part, part_class
 from . import allegro, cogvideox, cosmos, hunyuan_video, ltx, mochi, stable_video_diffusion, wan
 from .autoencoder import HALVES, Autoencoder, Latents, half_of
 from .denoising import Denoiser, Denoising, Inputs
@@ -19,7 +19,6 @@ from .denoising import Denoiser, Denoising, Inputs
 __all__ = [
     "AUTOENCODERS",
     "DENOISERS",
-    "Part",
     "autoencoder_of",
     "complete_config",
     "denoiser_inputs",
@@ -34,26 +33,6 @@ __all__ = [
 _FAMILIES = (wan, cogvideox, hunyuan_video, ltx, allegro, mochi, stable_video_diffusion)
 DENOISERS: Mapping[str, Denoiser] = {each.DENOISER.class_name: each.DENOISER for each in (*_FAMILIES, cosmos)}
 AUTOENCODERS: Mapping[str, Autoencoder] = {each.AUTOENCODER.class_name: each.AUTOENCODER for each in _FAMILIES}
-
-
-class Part(Protocol):
-    """A part of a model: the class of a library, and what it is built with."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def library(self) -> str:
-        """Of the class."""
-
-    @property
-    def class_name(self) -> str:
-        """The class."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """What differs from the defaults of the class, and perhaps more."""
 
 
 def denoiser_of(part: Part) -> Denoiser:

@@ -6,8 +6,8 @@ from typing import Any
 
 from ...core.ops import TensorSpec
 from ...tracing.literal import literal
+from ..part import Part
 from .denoising import Inputs
-from .registry import Part
 
 __all__ = ["image_encoder_inputs", "text_encoder_inputs"]
 

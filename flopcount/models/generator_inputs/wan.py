@@ -15,8 +15,8 @@ __all__ = ["AUTOENCODER", "DENOISER"]
 def _inputs(a_pass: Denoising) -> Inputs:
     """Latents (B, C, T, H, W), text (B, L, C), and the image's tokens where it has one.
 
-    An image-to-video network has its condition and mask among its input channels. Wan 2.2 TI2V has a step for each token
-    (B, N), all of them equal but for a given frame (pipeline_wan.py of diffusers 0.42.1, lines 606-610).
+    An image-to-video network has its condition and mask among its input channels. Wan 2.2 TI2V has a step for each
+    token (B, N), all of them equal but for a given frame (pipeline_wan.py of diffusers 0.42.1, lines 606-610).
     """
     config = a_pass.config
     inputs: Inputs = {
