@@ -93,8 +93,8 @@ def latent_clip(part: Part, clip: Clip, vae: Part | None = None, factors: tuple[
         vae, patch = part, (1, 1, 1)
     else:
         denoiser = denoiser_of(part)
-        in_time, *sides = denoiser.patch(complete_config(part))
-        patch = 1 if denoiser.fills_frames else in_time, *sides
+        in_time, high, wide = denoiser.patch(complete_config(part))
+        patch = 1 if denoiser.fills_frames else in_time, high, wide
     autoencoder = autoencoder_of(vae) if vae else AUTOENCODERS[denoiser_of(part).autoencoder]
     temporal, spatial = factors or (latent_factors(vae) if vae else _released_factors(part))
 

@@ -32,26 +32,33 @@ class Attention:
         return round(self.macs * density)
 
 
-def attention_of(result: Result) -> dict[str, Attention]:
-    """ "self": among tokens that are queries and keys; "cross": across to others. Empty kinds are left out."""
-    ops = [op for op in result.ops if op.kind is Kind.ATTENTION]
-    kinds: dict[str, list[CostedOp]] = {"self": [], "cross": []}
-    for op in ops:
-        kinds["cross" if _is_cross(op) else "self"].append(op)
-    return {kind: _attention(of_kind) for kind, of_kind in kinds.items() if of_kind}
+def attention_of(result: Result, video_tokens: int = 0) -> dict[str, Attention]:
+    """Attention by kind, those that a pass has.
+
+    "self" is among tokens that are queries and keys, the video's among them; "cross" is across to text or image; "text"
+    is among fewer tokens than the video has, as in layers that refine the text alone.
+    """
+    kinds: dict[str, list[CostedOp]] = {"self": [], "cross": [], "text": []}
+    for op in result.ops:
+        if op.kind is Kind.ATTENTION:
+            kinds[_kind(op, video_tokens)].append(op)
+    return {kind: _attention(ops) for kind, ops in kinds.items() if ops}
 
 
 def _sizes(op: CostedOp) -> tuple[int, int, int]:
     """Queries, keys, and channels of all heads and samples."""
     arguments: Any = op.op.signature.arguments
     query, key = arguments["query"], arguments["key"]
-    assert isinstance(query, TensorSpec) and isinstance(key, TensorSpec)
+    assert isinstance(query, TensorSpec)
+    assert isinstance(key, TensorSpec)
     return query.shape[-2], key.shape[-2], prod((*query.shape[:-2], query.shape[-1]))
 
 
-def _is_cross(op: CostedOp) -> bool:
+def _kind(op: CostedOp, video_tokens: int) -> str:
     queries, keys, _ = _sizes(op)
-    return queries != keys or _CROSS in op.op.module.split(".")
+    if queries != keys or _CROSS in op.op.module.split("."):
+        return "cross"
+    return "text" if queries < video_tokens else "self"
 
 
 def _attention(ops: list[CostedOp]) -> Attention:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...facts.model_sizes import ModelSizes
-from ..expression import Expression
+from ..expression import Expression, Value
 
 __all__ = ["HIGH", "Experts", "experts_of", "steps_of_first"]
 
@@ -35,7 +35,7 @@ class Experts:
 
 def steps_of_first(steps: int, shift: Fraction, boundary: Fraction) -> int:
     """How many of so many steps are the first denoiser's."""
-    values = {"steps": steps, "shift": shift, "boundary": boundary}
+    values: dict[str, Value] = {"steps": steps, "shift": shift, "boundary": boundary}
     return Expression.of(HIGH).whole(values, "the steps of the first denoiser")
 
 

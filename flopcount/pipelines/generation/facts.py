@@ -50,7 +50,8 @@ def _sizes(sizes: tuple[int, int, int]) -> dict[str, int]:
 def _attention(settings: Settings, denoiser: Result) -> dict[str, Any]:
     """MACs of one pass; with a density, self-attention of the video's tokens at that share beside the dense number."""
     found: dict[str, Any] = {}
-    for kind, attention in attention_of(denoiser).items():
+    grid = settings.token_grid
+    for kind, attention in attention_of(denoiser, prod(grid) if grid else 0).items():
         found[kind] = {"macs_per_pass": attention.macs, "formula": attention.formula}
         if kind == "self" and settings.density is not None:
             found[kind]["sparse"] = {

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ...core.errors import InputError
 from ...core.protocol import Clip
-from ...facts.model_sizes import ModelPart, ModelSizes
+from ...facts.model_sizes import ModelSizes
 from ...models.generator_inputs import (
     autoencoder_of,
     complete_config,
@@ -21,7 +21,7 @@ from ...models.generator_inputs import (
 from ...models.generator_inputs.denoising import Denoiser
 from ..requests import VideoRequest
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["Settings", "embeds_guidance", "notes_of", "settings_of"]
 
 T = TypeVar("T")
 
@@ -203,10 +203,3 @@ def notes_of(settings: Settings) -> list[str]:
     notes += [f"sources disagree: {text}" for text in sizes.conflicts]
     notes += [f"no source was read for: {text}" for text in sizes.not_read]
     return notes
-
-
-def require_part(part: ModelPart | None, what: str) -> ModelPart:
-    """The part, which must be there."""
-    if part is None:
-        raise InputError(f"there is no {what}", [("fix", "give its configuration")])
-    return part
