@@ -277,7 +277,7 @@ def _with_tokens(part: ModelPart, tokens: int | None) -> ModelPart:
 
 
 def _defaults(pipeline: str, parts: Mapping[str, ModelPart], like: ModelSizes | None) -> tuple[Defaults, list[str]]:
-    """The defaults of the pipeline's call in the installed library, then of the denoiser's sizes, then of a known model.
+    """The defaults of the pipeline's call in the installed library, of the denoiser's sizes, then of a known model.
 
     Beside them, what was taken from the known model.
     """
@@ -313,7 +313,7 @@ def _sample_frames(config: Mapping[str, Any], like: ModelSizes | None) -> int | 
     known = like.parts["denoiser"].config.get("sample_frames") if like is not None else None
     if frames is None or like is None or not known or like.defaults.frames is None:
         return frames
-    return frames * (like.defaults.frames // known)
+    return frames * int(like.defaults.frames // known)
 
 
 def _call_defaults(pipeline: str) -> dict[str, Any]:
