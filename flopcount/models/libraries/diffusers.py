@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...core.errors import InputError, UnknownNameError
+from ...core.errors import FlopcountError, InputError, UnknownNameError
 from ...core.installation import Installation
 from ...core.model_spec import ModelSpec
 from ...core.protocol import Clip
@@ -31,7 +31,7 @@ from ..generator_inputs import (
     vae_half,
     vae_half_inputs,
 )
-from ..library import Library, LibraryModel, ready_library, require_model_name
+from ..library import Library, LibraryModel, error_text, options_text, ready_library, require_model_name
 from ..options import with_options
 from ..part import part_builder, part_class
 
@@ -87,7 +87,13 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
     if spec.name and part.class_name not in AUTOENCODERS:
         names = [f"{name}.{half}" for name in AUTOENCODERS for half in _HALVES]
         raise UnknownNameError("half of a VAE", f"{part.class_name}.{spec.name}", names, "name one of these VAEs")
-    return _asked(part, sizes, spec)
+    try:
+        return _asked(part, sizes, spec)
+    except FlopcountError:
+        raise
+    except Exception as error:  # a configuration from a file may have any value
+        text = f"diffusers:{part.class_name} cannot be sized: {error_text(error)}"
+        raise InputError(text, [("given", options_text(part.config))]) from error
 
 
 def _asked(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryModel:
@@ -97,7 +103,7 @@ def _asked(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryModel:
         built = build
         build = lambda: vae_half(part, built(), spec.name)  # noqa: E731
     video, assumed = spec.video, []
-    if video is None and spec.inputs:
+    if spec.inputs:
         return LibraryModel(build, None, in_pixels=False)
     if video is None:
         video = _default_video(sizes)
