@@ -10,14 +10,12 @@ from ..facts.model_sizes import ModelPart, ModelSizes, find_sizes, model_sizes
 
 __all__ = ["is_sized", "sized_names", "sized_part"]
 
-_GENERATION, _LANGUAGE, _WHOLE = "generation", "language", "whole"
-
 
 def sized_names() -> list[str]:
     """Every name: of the model where it is one network, and with each part where it has several."""
     names: list[str] = []
     for sizes in model_sizes().values():
-        if len(sizes.parts) == 1 or _WHOLE in sizes.parts:
+        if sizes.whole is not None:
             names.append(sizes.name)
         if len(sizes.parts) > 1:
             names += [f"{sizes.name}/{part}" for part in sizes.parts]
@@ -41,10 +39,8 @@ def sized_part(name: str) -> tuple[ModelSizes, ModelPart, str]:
         raise UnknownNameError("model of known sizes", name, sized_names(), "see `flopcount list --task generation`")
     sizes, rest = split
     if not rest:
-        if len(sizes.parts) == 1:
-            return sizes, next(iter(sizes.parts.values())), ""
-        if _WHOLE in sizes.parts:
-            return sizes, sizes.parts[_WHOLE], ""
+        if sizes.whole is not None:
+            return sizes, sizes.whole, ""
         parts = ", ".join(f"{sizes.name}/{part}" for part in sizes.parts)
         fix = f"name a part, or count the whole job: flopcount generate {sizes.name}"
         raise InputError(f"{sizes.name} is a job of several networks", [("seen", parts), ("fix", fix)])

@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from folders import write, write_model, write_pipeline
 from typer.testing import CliRunner
 
 from flopcount import InputError, UnknownNameError, count_model
@@ -10,7 +11,6 @@ from flopcount.cli import app
 from flopcount.facts.model_sizes import find_sizes
 from flopcount.models.configuration_file import is_path, read_configuration
 from flopcount.models.folder import part_of_folder, sizes_of_folder
-from folders import write, write_model, write_pipeline
 
 needs = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("diffusers", "transformers"))), reason="needs diffusers and transformers"
@@ -103,7 +103,7 @@ def test_the_file_and_a_slash_at_the_end_name_the_same_folder(tmp_path, monkeypa
 @needs
 def test_a_pipeline_is_not_one_model(tmp_path):
     folder = write_pipeline(tmp_path, "wan2.1-t2v-1.3b", "WanPipeline")
-    with pytest.raises(InputError, match="several models\n.*/transformer, .*\n.*flopcount generate"):
+    with pytest.raises(InputError, match=r"several models\n.*/transformer, .*\n.*flopcount generate"):
         part_of_folder(folder, "diffusers")
 
 
