@@ -15,9 +15,10 @@ from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 
-__all__ = ["TASKS", "Defaults", "ModelPart", "ModelSizes", "SizesSource", "find_sizes", "model_sizes"]
+__all__ = ["RECOGNITION", "TASKS", "Defaults", "ModelPart", "ModelSizes", "SizesSource", "find_sizes", "model_sizes"]
 
-TASKS = ("recognition", "generation", "language")
+RECOGNITION = "recognition"
+TASKS = (RECOGNITION, "generation", "language")
 """What a video model is for; encoders of text alone have the task "text"."""
 
 
@@ -123,6 +124,17 @@ class ModelSizes:
     not_read: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     other_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def whole(self) -> ModelPart | None:
+        """The part that has all the others in it, or the only one; None where the parts are networks of their own."""
+        return next(iter(self.parts.values())) if len(self.parts) == 1 else self.parts.get("whole")
+
+    @property
+    def params(self) -> int | None:
+        """Parameters of all its networks; None where one was not built."""
+        built = [part.params_built for part in ([self.whole] if self.whole else self.parts.values())]
+        return None if None in built else sum(count for count in built if count is not None)
 
     def part(self, name: str) -> ModelPart:
         """The part of this role.
