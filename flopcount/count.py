@@ -115,7 +115,7 @@ def _forward(
         engine=traced.engine,
         versions={"flopcount": __version__, "torch": torch.__version__},
         dataflow=traced.dataflow,
-        assumed=(*arguments.assumed, *traced.assumed),
+        assumed=(*(recipe.assumed if recipe else ()), *arguments.assumed, *traced.assumed),
         used_elsewhere=traced.used,
         saving=_saving(module, args, kwargs, recipe, loss) if step else "",
     )
@@ -196,7 +196,8 @@ def _settled_sizes(inventory: Inventory, settled: Mapping[str, int]) -> dict[int
 
 def _input_of_result(specs: Sequence[TensorSpec], recipe: Recipe | None, protocol: Protocol) -> ResultInput:
     first = next((spec for spec in specs if spec.is_floating), specs[0] if specs else None)
-    clip = clip_among(spec.shape for spec in specs if spec.is_floating)
+    in_pixels = recipe is None or recipe.in_pixels
+    clip = clip_among(spec.shape for spec in specs if spec.is_floating) if in_pixels else None
     return ResultInput(
         clip=recipe.clip if clip is None and recipe else clip,
         stride=protocol.stride if protocol.stride is not None else recipe.stride if recipe else 1,

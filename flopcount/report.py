@@ -355,6 +355,7 @@ def count_model(
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
+    video: str | tuple[int, ...] | Clip | None = None,
     views: str | int | tuple[int, int] | Views | None = None,
     stride: int | None = None,
     fps: float | None = None,
@@ -372,13 +373,15 @@ def count_model(
     The model is built without weights; only where it cannot run without them it is built for real.
 
     Arguments:
-        name: of the zoo, "package.module:callable" or "file.py:callable".
+        name: of the zoo, "package.module:callable" or "file.py:callable"; of a library, such as "timm:resnet50" or
+            "diffusers:./folder/transformer"; or of known sizes, such as "wan2.1-t2v-1.3b/denoiser".
         clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
         batch: clips in one pass, 1 by default; of `inputs`, the samples that they hold.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
         inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.
         dtype: of the model and its floating-point inputs, such as "bfloat16".
+        video: instead of a clip, for a generator: frames, height and width in pixels, of which it makes latents.
         views: as count_flops.
         stride: as count_flops.
         fps: as count_flops.
@@ -396,7 +399,9 @@ def count_model(
     """
     readers = old_keywords(dataflow=dataflow, receptive_field=receptive_field)
     return report_of_model(
-        ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype),
+        ModelSpec.of(
+            name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype, video=video
+        ),
         Protocol(Views.parse(views), stride, fps, batch),
         max_params=max_params,
         strict=strict,

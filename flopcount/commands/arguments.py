@@ -14,6 +14,7 @@ import typer
 from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol, Views
+from ..core.registries import PREFIXES
 from ..output import command_formats
 from .settings import PRECISION_NAMES, RUNNABLE_WORDS, Running, dtypes_of, parse_settings_on
 
@@ -129,6 +130,7 @@ _ARGUMENTS = {
 }
 _OPTIONS = (
     _option("clip", str, "TxHxW", "Frames, height and width of the clip."),
+    _option("video", str, "TxHxW", "Instead of a clip, for a generator: frames and pixels, of which it makes latents."),
     _option("batch", int, "N", "Clips in one pass, 1 by default; beside --input, the samples that the inputs hold."),
     _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
     _option("fps", float, "F", "Frames per second of the video."),
@@ -190,7 +192,7 @@ class ModelOptions:
         words = [(name, str(v)) for name, value in typed.items() for v in (value if type(value) is list else [value])]
         get = values.get
         built = {"options": get("set"), "inputs": get("input"), "dtype": counted}
-        spec = ModelSpec.of("", clip=get("clip"), num_classes=get("num_classes"), **built)
+        spec = ModelSpec.of("", clip=get("clip"), num_classes=get("num_classes"), video=get("video"), **built)
         protocol = Protocol(Views.parse(get("views")), get("stride"), get("fps"), get("batch"))
         spec.require_batch(protocol.batch)
         return cls(spec, protocol, tuple(words))
@@ -210,7 +212,7 @@ class ModelOptions:
         """
         from ..models import require_known
 
-        if name.endswith(".json"):
+        if name.endswith(".json") and name.partition(":")[0] not in PREFIXES:
             raise InputError(
                 f"{name} is a saved report, which does not have the shapes of the model's operators",
                 [("fix", "name the model that it is of; `flopcount diff` compares saved reports")],
@@ -233,8 +235,8 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
     """A command that takes models, with all options that say what they are: these are listed here and nowhere else.
 
     Of the command's parameters `spec: ModelSpec` becomes the argument NAME, `specs: list[ModelSpec]` the arguments
-    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --batch,
-    --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: Settings`
+    NAME..., and `protocol: Protocol` or `options: ModelOptions`, whichever comes first, the options: --clip, --video,
+    --batch, --dtype, --input, --num-classes, --set, and those of `testing` (views, fps, stride). `settings: Settings`
     becomes --on, --compile, --layout, --price, --prices, --region and --utilisation; --dtype then takes precisions to
     run in too, of which float32 is counted. `running: Running` becomes --on, --compile and --layout of a network that
     runs for real. What was typed is parsed before the command runs, and it gets these nouns.

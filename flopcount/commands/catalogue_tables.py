@@ -1,13 +1,18 @@
-"""Tables of what flopcount knows without counting: its networks and its rules."""
+"""Tables of what flopcount knows without counting: its networks, models of known sizes, and its rules."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from typing import Any
+
 from ..core.errors import UnknownNameError
 from ..core.table import Column, Table
+from ..core.units import times
+from ..facts.model_sizes import RECOGNITION, ModelSizes, model_sizes
 from ..models import CARDS
 from ..models.cards import recorded_costs
 
-__all__ = ["models_table", "rules_table"]
+__all__ = ["models_table", "recognition_table", "rules_table", "sizes_data", "sizes_table"]
 
 
 def models_table(family: str | None = None) -> Table:
@@ -36,6 +41,102 @@ def models_table(family: str | None = None) -> Table:
     )
     notes = ("also: package.module:callable and file.py:callable for models of your own",)
     return Table("networks of the zoo, at their own clips", columns, rows, None, notes)
+
+
+def recognition_table() -> Table:
+    """The zoo, and behind it the models of known sizes that recognise actions; their costs are not recorded."""
+    zoo = models_table()
+    rows = tuple(
+        (sizes.name, "", _video(sizes), sizes.params, "", _family(sizes), _source(sizes)) for sizes in _of(RECOGNITION)
+    )
+    return replace(zoo, title="networks that recognise actions, at their own clips", rows=(*zoo.rows, *rows))
+
+
+def sizes_table(task: str) -> Table:
+    """One row per model of known sizes for a task: its parameters, what it does by default, and where that was read."""
+    columns = (
+        Column("name", "text", tone="strong"),
+        Column("params"),
+        Column("video", "text", drop=4),
+        Column("steps", "text", drop=3),
+        Column("parts", "text", drop=2, minor=True),
+        Column("assembled", "text", drop=1),
+        Column("source", "text", drop=1, tone="quiet"),
+    )
+    rows = tuple(
+        (
+            sizes.name,
+            sizes.params,
+            _video(sizes),
+            "" if sizes.defaults.steps is None else str(sizes.defaults.steps),
+            ", ".join(sizes.parts),
+            "yes" if sizes.assembled else "",
+            _source(sizes),
+        )
+        for sizes in _of(task)
+    )
+    notes = (
+        "assembled: sizes put together from several sources, none of which has the released configuration",
+        "count a part as flopcount model NAME/PART, the whole job as flopcount generate NAME",
+    )
+    return Table(f"models of known sizes: {task}", columns, rows, None, notes)
+
+
+def sizes_data(task: str | None, family: str | None = None) -> dict[str, Any]:
+    """The rows of these tables as plain data, with every source."""
+    data: dict[str, Any] = {"schema": "flopcount/1", "task": task}
+    if task in (None, RECOGNITION):
+        zoo = models_table(family)
+        keys = [column.key or column.name for column in zoo.columns]
+        data["networks"] = [dict(zip(keys, row, strict=True)) for row in zoo.rows]
+    if task is not None:
+        data["models"] = [_data(sizes) for sizes in _of(task)]
+    return data
+
+
+def _data(sizes: ModelSizes) -> dict[str, Any]:
+    return {
+        "name": sizes.name,
+        "hub_id": sizes.hub_id,
+        "params": sizes.params,
+        "defaults": asdict(sizes.defaults),
+        "assembled": sizes.assembled,
+        "parts": {
+            role: {
+                "library": part.library,
+                "class": part.class_name,
+                "params": part.params_built,
+                "params_published": part.params_published,
+                "config": dict(part.config),
+                "source": None if part.source is None else asdict(part.source) | {"url": part.source.url},
+            }
+            for role, part in sizes.parts.items()
+        },
+        "sources": [asdict(source) | {"url": source.url} for source in sizes.sources],
+        "not_read": list(sizes.not_read),
+        "conflicts": list(sizes.conflicts),
+    }
+
+
+def _of(task: str) -> list[ModelSizes]:
+    return [sizes for sizes in model_sizes().values() if sizes.task == task]
+
+
+def _video(sizes: ModelSizes) -> str:
+    of = sizes.defaults
+    if of.height is None or of.width is None:
+        return ""
+    return times((of.height, of.width) if of.frames is None else (of.frames, of.height, of.width))
+
+
+def _family(sizes: ModelSizes) -> str:
+    return " and ".join(dict.fromkeys(part.class_name for part in sizes.parts.values()))
+
+
+def _source(sizes: ModelSizes) -> str:
+    """Where the configuration of the part that it is named for was read."""
+    part = sizes.whole or sizes.parts.get("denoiser")
+    return part.source.repo if part is not None and part.source is not None else ""
 
 
 def rules_table() -> Table:

@@ -24,7 +24,8 @@ class ModelSpec:
 
     The model is built for `clip` and takes it; None is the model's own clip. Its builder takes `options` and
     `num_classes`. `inputs` are (name, spec) pairs that replace the clip; an empty name makes one positional, and their
-    shapes include the batch. `dtype` is the dtype of the weights.
+    shapes include the batch. `dtype` is the dtype of the weights. `video` replaces the clip of a generator: frames and
+    pixels, which its own factors turn into latents.
     """
 
     name: str
@@ -33,10 +34,17 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     inputs: tuple[tuple[str, TensorSpec], ...] = ()
     dtype: str | None = None
+    video: Clip | None = None
 
     def __post_init__(self) -> None:
         if self.clip is not None:
             object.__setattr__(self, "clip", Clip.parse(self.clip))
+        if self.video is not None:
+            object.__setattr__(self, "video", Clip.parse(self.video))
+            for option, other in (("--clip", self.clip), ("--input", self.inputs)):
+                if other:
+                    why = f"video {self.video} is given beside {option}"
+                    raise InputError(why, [("fix", f"leave out --video or {option}")])
         names = [name for name, _ in self.inputs if name]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise InputError(f"input {twice[0]} is given twice", [("fix", "leave one out")])
@@ -55,6 +63,7 @@ class ModelSpec:
         options: Mapping[str, Any] | Iterable[str] | None = None,
         inputs: Iterable[tuple[str, TensorSpec] | str] | None = None,
         dtype: object = None,
+        video: str | tuple[int, ...] | Clip | None = None,
     ) -> ModelSpec:
         """From values or text: "TxHxW", "key=value" and "NAME:SHAPE:DTYPE" (by default, the model's dtype).
 
@@ -72,6 +81,7 @@ class ModelSpec:
             dict(options) if isinstance(options, Mapping) else parse_settings(options or ()),
             tuple(parse_input(x, kind or "float32") if isinstance(x, str) else x for x in inputs or ()),
             kind,
+            None if video is None else Clip.parse(video),
         )
 
     @property

@@ -69,14 +69,16 @@ def _is_shape(text: str) -> bool:
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Read "key=value" pairs; a value is JSON where it can be (true, 3, 0.5, [1, 2], null), else text."""
+    """Read "key=value" pairs, "part.key=value" for a value within another.
+
+    A value is JSON where it can be (true, 3, 0.5, [1, 2], null), else text.
+    """
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or not key.isidentifier():
-            raise InputError(
-                f"setting {setting!r} is not key=value", [("fix", "write --set pool5_padding=false, one --set each")]
-            )
+        if not equals or not all(part.isidentifier() for part in key.split(".")):
+            fix = "write --set pool5_padding=false or --set text_config.hidden_size=3584, one --set each"
+            raise InputError(f"setting {setting!r} is not key=value", [("fix", fix)])
         if key in values:
             raise InputError(f"setting {key} is given twice", [("seen", setting)])
         try:

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 
-__all__ = ["TASKS", "Defaults", "ModelPart", "ModelSizes", "SizesSource", "find_sizes", "model_sizes"]
+__all__ = ["RECOGNITION", "TASKS", "Defaults", "ModelPart", "ModelSizes", "SizesSource", "find_sizes", "model_sizes"]
 
-TASKS = ("recognition", "generation", "language")
+RECOGNITION = "recognition"
+TASKS = (RECOGNITION, "generation", "language")
 """What a video model is for; encoders of text alone have the task "text"."""
 
 
@@ -98,8 +99,10 @@ class ModelSizes:
         passes_per_step: denoiser passes per step with guidance; None for what does not denoise.
         guidance_handling: how guidance runs, in words with the place in the code.
         token_rule: how pixels become tokens, in words.
+        step_per_token: whether the denoiser embeds a step for each token, not one for each sample.
         assembled: whether the sizes were put together from several sources, none of which has the released file.
-        experts: which part of the schedule each of two denoisers runs; empty for one.
+        experts: which part of the schedule each of two denoisers runs: the first from noise down to the `boundary` of
+            steps whose flow is shifted by `shift`; empty for one.
         sources: where the defaults and rules were read.
         not_read: what no source was found for.
         conflicts: where sources disagree, and which was taken.
@@ -114,12 +117,24 @@ class ModelSizes:
     passes_per_step: int | None = None
     guidance_handling: str = ""
     token_rule: str = ""
+    step_per_token: bool = False
     assembled: bool = False
     experts: Mapping[str, Any] = field(default_factory=dict, hash=False)
     sources: tuple[SizesSource, ...] = ()
     not_read: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     other_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def whole(self) -> ModelPart | None:
+        """The part that has all the others in it, or the only one; None where the parts are networks of their own."""
+        return next(iter(self.parts.values())) if len(self.parts) == 1 else self.parts.get("whole")
+
+    @property
+    def params(self) -> int | None:
+        """Parameters of all its networks; None where one was not built."""
+        built = [part.params_built for part in ([self.whole] if self.whole else self.parts.values())]
+        return None if None in built else sum(count for count in built if count is not None)
 
     def part(self, name: str) -> ModelPart:
         """The part of this role.
@@ -167,6 +182,7 @@ def _model(row: dict[str, Any]) -> ModelSizes:
         passes_per_step=row.get("passes_per_step"),
         guidance_handling=row.get("guidance_handling", ""),
         token_rule=row["token_rule"],
+        step_per_token=row.get("step_per_token", False),
         assembled=row.get("assembled", False),
         experts=row.get("experts", {}),
         sources=tuple(map(_source, row["sources"])),

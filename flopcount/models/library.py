@@ -7,7 +7,7 @@ its library only on use.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -18,7 +18,9 @@ from torch import nn
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.installation import Installation
+from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
+from ..facts.model_sizes import ModelPart, ModelSizes
 from .torchvision_operators import ready_torchvision
 
 __all__ = [
@@ -34,11 +36,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LibraryModel:
-    """A library's model: how to build it, and its input without the batch."""
+    """A library's model: how to build it, its input without the batch, and what neither the caller nor a paper said.
+
+    `departures` are where the model differs from its class by default, `assumed` what the count takes for granted.
+    `in_pixels` is False where five axes are latents, which are no clip.
+    """
 
     build: Callable[[], nn.Module]
     inputs: Any
     clip: Clip | None = None
+    departures: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    in_pixels: bool = True
 
 
 def _no_options(name: str) -> tuple[dict[str, Any], ...]:
@@ -49,16 +58,20 @@ def _no_options(name: str) -> tuple[dict[str, Any], ...]:
 class Library:
     """A library: its name in Python, how it is installed, and its functions.
 
-    `model` finds a model by its name, for a clip, a number of classes and options of the library; it raises if one of
-    them is wrong. `model_names` returns the names after the prefix. `options_to_try` returns the options for a count of
-    a model, each to be tried if the one before fails.
+    `model` finds the model of a spec whose name has no prefix; it raises if the name or an option is wrong.
+    `model_names` returns the names after the prefix. `options_to_try` returns the options for a count of a model, each
+    to be tried if the one before fails. `part` makes a model of a part of known sizes, beside the others of its
+    pipeline; the spec's name is then the half of it, or "". A library that `takes_video` has models that are asked for
+    a video in pixels.
     """
 
     name: str
     installation: Installation
-    model: Callable[[str, Clip | None, int | None, dict[str, Any]], LibraryModel]
+    model: Callable[[ModelSpec], LibraryModel]
     model_names: Callable[[], Iterable[str]]
     options_to_try: Callable[[str], tuple[dict[str, Any], ...]] = _no_options
+    part: Callable[[ModelPart, ModelSizes, ModelSpec], LibraryModel] | None = None
+    takes_video: bool = False
 
 
 def ready_library(library: Library, module: str) -> ModuleType:
@@ -96,7 +109,7 @@ def error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(lines[: 1 + lines[0].endswith(':')])}"
 
 
-def options_text(options: dict[str, Any]) -> str:
+def options_text(options: Mapping[str, Any]) -> str:
     """Options as text: "key=value, key=value"."""
     return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
 

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.registries import PREFIXES
 from .cards import CARDS
+from .sized_names import is_sized
 from .zoo import build_network
 
 __all__ = ["find_model"]
@@ -47,14 +49,22 @@ def find_model(spec: ModelSpec) -> Callable[[], nn.Module]:
 
 
 def _builder(spec: ModelSpec) -> Callable[[], nn.Module]:
+    prefix, _, rest = spec.name.partition(":")
+    if prefix in PREFIXES and rest:
+        from .library_registry import library_model  # here, since networks of the zoo do not need it
+
+        return library_model(prefix, replace(spec, name=rest))
+    if spec.name not in CARDS and is_sized(spec.name):
+        from .library_registry import sized_model
+
+        return sized_model(spec.name, spec)
+    if spec.video is not None:
+        fix = f"give --clip {spec.video.code}"
+        raise InputError(f"{spec.name} takes a clip, not a video of which it makes latents", [("fix", fix)])
     source, colon, attribute = spec.name.rpartition(":")
     if not colon:
         return lambda: build_network(spec)
     options = dict(spec.options)
-    if source in PREFIXES:
-        from .library_registry import library_model  # here, since networks of the zoo do not need it
-
-        return library_model(source, attribute, spec.clip, spec.num_classes, options)
     if spec.clip is not None and spec.inputs:
         why = f"{spec.name} takes a clip or inputs, not clip {spec.clip} beside {len(spec.inputs)} of them"
         raise InputError(why, [("fix", "leave out --clip or --input")])

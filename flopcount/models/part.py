@@ -6,8 +6,8 @@ is downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -17,10 +17,30 @@ from ..facts.model_sizes import ModelPart
 from .library import error_text, import_errors, ready_library
 from .library_registry import find_library
 
-__all__ = ["part_builder", "part_class"]
+__all__ = ["Part", "part_builder", "part_class"]
 
 
-def part_class(part: ModelPart) -> Any:
+class Part(Protocol):
+    """What names a class of a library and configures it: a ModelPart, or a part that was measured."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def library(self) -> str:
+        """Of the class."""
+
+    @property
+    def class_name(self) -> str:
+        """The class."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What differs from the defaults of the class, and perhaps more."""
+
+
+def part_class(part: Part) -> Any:
     """The class of a part.
 
     Raises:

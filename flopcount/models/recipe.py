@@ -19,7 +19,8 @@ class Recipe:
 
     `inputs` are its arguments as for `count_flops`, with shapes without the batch, or a function of the model and the
     batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
-    separately, each on its own scores.
+    separately, each on its own scores. `assumed` is what a count takes for granted of the input; inputs that are not
+    `in_pixels` are latents, and the clip is then what they stand for.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Recipe:
     departures: tuple[str, ...]
     inputs: Any
     streams: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    in_pixels: bool = True
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from .cards import CARDS
 from .recipe import Recipe
+from .sized_names import is_sized, sized_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,9 +31,13 @@ def require_known(name: str) -> None:
     Raises:
         UnknownNameError: there is no such network.
     """
-    if name not in CARDS and ":" not in name:
-        fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
-        raise UnknownNameError("model", name, CARDS, fix)
+    if name not in CARDS and ":" not in name and not is_sized(name):
+        _refuse(name)
+
+
+def _refuse(name: str) -> NoReturn:
+    fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
+    raise UnknownNameError("model", name, [*CARDS, *sized_names()], fix)
 
 
 def list_models() -> list[str]:
@@ -62,7 +67,8 @@ def create_model(
 def build_network(spec: ModelSpec) -> nn.Module:
     """The network of the zoo that a spec names, with fresh weights; errors as `create_model`."""
     name, options = spec.name, dict(spec.options)
-    require_known(name)
+    if name not in CARDS:
+        _refuse(name)
     card = CARDS[name]
     if card.requires and importlib.util.find_spec(card.requires) is None:
         from .library_registry import find_library

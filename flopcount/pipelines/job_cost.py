@@ -13,10 +13,10 @@ from typing import Any, cast
 from ..core.errors import InputError
 from ..core.pricing import Times
 from ..core.result import Result
-from ..core.table import Column, Table
+from ..core.table import Table
 from ..core.units import exact
 from ..hardware.cost import Cost
-from ..hardware.cost_tables import cost_table_by
+from ..hardware.cost_tables import cost_table_by, cost_table_of
 from ..hardware.energy import Energy
 from ..hardware.money import Money
 from ..hardware.prediction import KindTime, UnitCost
@@ -55,12 +55,10 @@ class JobCost(Cost):
         """
         if by != "stage":
             return cost_table_by(self, by, depth)
-        table = cost_table_by(self, "module", max(stage.leaf.place.count(".") + 1 for stage in self.stages))
-        runs = {stage.leaf.place: exact(stage.leaf.runs * stage.leaf.passes) for stage in self.stages}
-        columns = (Column("stage", "text"), table.columns[1], Column("times", "text"), *table.columns[2:])
-        rows = tuple((row[0], row[1], runs.get(row[0], "1"), *row[2:]) for row in table.rows)
-        total = None if table.total is None else (table.total[0], "", "", *table.total[2:])
-        return Table(table.title, columns, rows, total, (*table.notes[:-1], *self.lines, table.notes[-1]))
+        leaves = [stage.leaf for stage in self.stages]
+        runs = [exact(leaf.runs * leaf.passes) for leaf in leaves]
+        table = cost_table_of(self, [leaf.place for leaf in leaves], runs)
+        return replace(table, notes=(*table.notes[:-1], *self.lines, table.notes[-1]))
 
 
 def job_cost(job: Job, units: Sequence[PerUnit], setting: Setting, lines: Sequence[str] = ()) -> JobCost:

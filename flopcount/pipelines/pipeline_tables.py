@@ -48,6 +48,7 @@ def _notes(pipeline: StagedJob) -> Iterator[str]:
         yield from uncosted_lines(result.uncosted)
         yield from assumed_lines(result.assumed)
     yield f"total: {cost_text(pipeline.total)}; {si(pipeline.params)} parameters"
+    yield from unit_lines(pipeline)
     yield from job_lines(pipeline)
     departures = result.departures if isinstance(result, Result) else ()
     yield from (f"departs from the paper: {departure}" for departure in departures)
@@ -56,14 +57,21 @@ def _notes(pipeline: StagedJob) -> Iterator[str]:
         yield f"engine: {result.engine} tensors, since a stage could not run on shapes alone"
 
 
-def job_lines(pipeline: StagedJob) -> Iterator[str]:
-    """What one of each unit costs, how often each stage runs, shared weights, and what the job itself says."""
+def unit_lines(pipeline: StagedJob) -> Iterator[str]:
+    """What one of each unit costs."""
     for row in pipeline.per_units:
         if row.count == 1 and not row.unit.stage:
             yield f"this is one {row.words}"
             continue
         count = "" if row.count == 1 else f" ({_number(row.count)} of them)"
         yield f"per {row.words}{count}: {cost_text(row.total)}"
+    if pipeline.batch is not None and pipeline.batch != 1:
+        sample = pipeline.total.growing("batch") // pipeline.batch
+        yield f"per sample (batch {pipeline.batch}): {cost_text(sample)}"
+
+
+def job_lines(pipeline: StagedJob) -> Iterator[str]:
+    """How often each stage runs, the parameters, shared weights, and what the job itself says."""
     for leaf in pipeline.leaves:
         text = leaf.stage.times.text
         if leaf.stage.times.names:
@@ -71,9 +79,6 @@ def job_lines(pipeline: StagedJob) -> Iterator[str]:
     if pipeline.parameters:
         yield f"parameters: {', '.join(f'{name} = {_number(value)}' for name, value in pipeline.parameters.items())}"
     yield from _shared_weights(pipeline)
-    if pipeline.batch is not None and pipeline.batch != 1:
-        sample = pipeline.total.growing("batch") // pipeline.batch
-        yield f"per sample (batch {pipeline.batch}): {cost_text(sample)}"
     yield from pipeline.notes
 
 

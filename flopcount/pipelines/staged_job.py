@@ -58,10 +58,10 @@ class StagedJob(Totals):
             "stages": tuple(stages),
             "name": name,
             "units": tuple(units),
-            "parameters": MappingProxyType(values),
+            "parameters": values,
             "assumed": tuple(assumed),
             "notes": tuple(notes),
-            "facts": MappingProxyType(dict(facts)),
+            "facts": dict(facts),
             "batch": batch,
             "views": ONE_VIEW.views,
         }

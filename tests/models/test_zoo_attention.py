@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from flopcount import Clip, InputError, Kind, count_flops, create_model, weightless
+from flopcount.core.model_spec import ModelSpec
 from flopcount.models.library_registry import library_model
 from flopcount.models.networks.cnn_attention import ResNet34, SelfAttention
 from flopcount.models.networks.mvit import Design, MultiscaleAttention, distances
@@ -271,7 +272,7 @@ def test_the_same_weights_give_torchvisions_scores(video, monkeypatch, name, the
 )
 def test_layer_by_layer_as_torchvision(video, name, theirs):
     mine = count(name, clip="16x224x224")
-    model = weightless(library_model("torchvision", theirs, None, None, {})).eval()
+    model = weightless(library_model("torchvision", ModelSpec(theirs))).eval()
     other = count_flops(model, (1, 3, 16, 224, 224))
     called = {row.path for row in other.modules if row.calls}  # its windows use the weights of linear layers uncalled
     both = [row for row in mine.modules if row.path in called]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.installation import Installation
+from ...core.model_spec import ModelSpec
 from ...core.protocol import Clip
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
@@ -38,7 +39,8 @@ _HUB_CLIPS = {
 _SLOW_EVERY = 4  # SlowFast's alpha: the slow pathway sees every fourth frame
 
 
-def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
+def _model(spec: ModelSpec) -> LibraryModel:
+    name, clip, num_classes, options = spec.name, spec.clip, spec.num_classes, dict(spec.options)
     hub = ready_library(LIBRARY, "pytorchvideo.models.hub")
     require_model_name("pytorchvideo", name, _model_names(), "see pytorchvideo.models.hub")
     frames, side = _HUB_CLIPS[name]

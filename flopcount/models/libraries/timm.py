@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from torch import nn
 
 from ...core.installation import Installation
-from ...core.protocol import Clip
+from ...core.model_spec import ModelSpec
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
 __all__ = ["LIBRARY"]
 
 
-def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
+def _model(spec: ModelSpec) -> LibraryModel:
+    name, clip, num_classes, options = spec.name, spec.clip, spec.num_classes, dict(spec.options)
     timm = ready_library(LIBRARY, "timm")
     require_model_name("timm", name, timm.list_models(), "name a model as in timm.list_models()")
     settings = {"pretrained": False, **options}

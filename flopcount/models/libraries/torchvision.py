@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ...core.errors import InputError
 from ...core.installation import Installation
+from ...core.model_spec import ModelSpec
 from ...core.protocol import Clip
 from ..library import Library, LibraryModel, ready_library, require_model_name
 
@@ -16,7 +16,8 @@ FRAMES = 16  # the clip of a video network that does not say it; torchvision cou
 DETECTION_SIDE = 800  # pixels: detectors scale the shorter side of their input to it
 
 
-def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
+def _model(spec: ModelSpec) -> LibraryModel:
+    name, clip, num_classes, options = spec.name, spec.clip, spec.num_classes, dict(spec.options)
     models = ready_library(LIBRARY, "torchvision.models")
     name, dot, part = name.partition(".")
     require_model_name("torchvision", name, models.list_models(), "name a model as in torchvision.models.list_models()")

@@ -6,13 +6,16 @@ no published model: a field that the model computes with is None. `completed` gi
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isqrt
 from operator import attrgetter
 from typing import Any
 
-__all__ = ["completed", "configuration_of", "few_experts", "shallow", "shallowest"]
+from ....core.errors import UnknownNameError
+
+__all__ = ["completed", "configuration_of", "few_experts", "require_option", "shallow", "shallowest"]
 
 _DEPTHS = (
     *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
@@ -20,13 +23,14 @@ _DEPTHS = (
 )
 
 
-def configuration_of(model_class: Any, options: dict[str, Any]) -> Any:
-    """The default configuration with these options, as if read from a file: with plain lists and derived fields.
+def configuration_of(model_class: Any, base: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """The configuration from data with these options, as if read from a file: with plain lists and derived fields.
 
     It has no cache for a next token, since the count is of one whole forward pass.
     """
     kind = model_class.config_class
-    made = kind(**{name: value for name, value in options.items() if "." not in name})  # fields derive from others
+    whole = {name: value for name, value in options.items() if "." not in name}  # fields derive from others
+    made = kind.from_dict({**copy.deepcopy(dict(base)), **whole}) if base else kind(**whole)
     fields = json.loads(made.to_json_string(use_diff=False), object_hook=_special_float)
     for path, value in options.items():
         if "." in path:  # of a part
@@ -41,10 +45,33 @@ def _set(fields: dict[str, Any], path: str, value: Any) -> None:
     """Set a field of a part; a new number of layers removes their types, which are then derived again."""
     *parts, field = path.split(".")
     for part in parts:
+        if not isinstance(fields.get(part), dict):
+            fields[part] = {}
         fields = fields[part]
     fields[field] = value
     if field in _DEPTHS:
         fields.pop("layer_types", None)
+
+
+def require_option(config: Any, path: str, owner: str) -> None:
+    """Refuse an option that the configuration does not have, at whichever level.
+
+    Raises:
+        UnknownNameError: no field has the name; the message offers near names.
+    """
+    inside, before = config, ""
+    for name in path.split("."):
+        names = (
+            list(inside) if isinstance(inside, Mapping) else list(vars(inside)) if hasattr(inside, "__dict__") else []
+        )
+        names = [each for each in names if not each.startswith("_")]
+        has = name in inside if isinstance(inside, Mapping) else hasattr(inside, name)
+        if not has or name.startswith("_"):
+            fields = [f"{before}{each}" for each in names]
+            fix = "name a field of its configuration" if fields else f"{before[:-1]} has no fields"
+            raise UnknownNameError(f"option of {owner}", path, fields, fix)
+        inside = inside[name] if isinstance(inside, Mapping) else getattr(inside, name)
+        before += f"{name}."
 
 
 def _special_float(found: dict[str, Any]) -> Any:

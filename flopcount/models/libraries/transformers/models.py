@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from ....core.errors import InputError, UnknownNameError
+from torch import nn
+
+from ....core.errors import FlopcountError, InputError
 from ....core.installation import Installation
-from ....core.protocol import Clip
+from ....core.model_spec import ModelSpec
+from ....facts.model_sizes import ModelPart, ModelSizes
+from ...configuration_file import is_path
+from ...folder import part_of_folder
+from ...generator_inputs import image_encoder_inputs, text_encoder_inputs
 from ...library import (
     Library,
     LibraryModel,
@@ -20,7 +27,9 @@ from ...library import (
     ready_library,
     require_model_name,
 )
-from .configurations import completed, configuration_of, few_experts, shallow, shallowest
+from ...part import part_class
+from .agreement import agreeing
+from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
 from .inputs import inputs_of
 
 __all__ = ["LIBRARY", "transformers_library"]
@@ -44,7 +53,11 @@ def transformers_library() -> ModuleType:
     return ready_library(LIBRARY, "transformers")
 
 
-def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[str, Any]) -> LibraryModel:
+def _model(spec: ModelSpec) -> LibraryModel:
+    name = spec.name
+    if is_path(name):
+        part = part_of_folder(name, "transformers")
+        return _of_part(part, ModelSizes(name, "", "language", {part.name: part}), replace(spec, name=""))
     transformers = transformers_library()
     classes = [each for each in dir(transformers) if "For" in each or each.endswith(_MODEL_ENDINGS)]
     require_model_name("transformers", name, classes, "name a model class such as VivitForVideoClassification")
@@ -53,23 +66,79 @@ def _model(name: str, clip: Clip | None, num_classes: int | None, options: dict[
     if getattr(model_class, "config_class", None) is None:
         raise InputError(f"transformers:{name} is not a model with a configuration", [("seen", str(model_class))])
     try:
-        config = model_class.config_class()
+        model_class.config_class()
     except Exception as error:
         raise InputError(f"transformers:{name} has no default configuration: {error_text(error)}") from error
-    for key in options:
-        part, _, field = key.rpartition(".")
-        owner = attrgetter(part)(config) if part and hasattr(config, part.partition(".")[0]) else config
-        if not hasattr(owner, field):
-            before = key.removesuffix(field)
-            fields = [f"{before}{field}" for field in vars(owner) if not field.startswith("_")]
-            raise UnknownNameError(f"option of transformers:{name}", key, fields, "name a field of its configuration")
+    config = _configured(model_class, {}, spec)
+    changed = agreeing(model_class, config, spec.options)
+    if changed:
+        config = _configured(model_class, {}, replace(spec, options={**changed, **spec.options}))
+    departures = tuple(f"{path}={value!r}, for its parts to fit together" for path, value in changed.items())
+    return replace(_counted(model_class, config, spec), departures=departures)
+
+
+def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryModel:
+    """The model of a part beside the others of its model, with the input that its pipeline or configuration says."""
+    if spec.name:
+        raise InputError(f"{part.class_name} has no half {spec.name!r}", [("fix", f"leave out .{spec.name}")])
+    model_class = part_class(part)
+    if getattr(model_class, "config_class", None) is None:
+        seen = [("seen", str(model_class))]
+        raise InputError(f"transformers:{part.class_name} is not a model with a configuration", seen)
+    config = _configured(model_class, part.config, spec)
+    if part.name.startswith("text_encoder"):
+        return _text_encoder(part, sizes, model_class, config)
+    if part.name == "image_encoder":
+        inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
+        return LibraryModel(lambda: model_class(config), inputs)
+    return _counted(model_class, config, spec)
+
+
+def _text_encoder(part: ModelPart, sizes: ModelSizes, model_class: Any, config: Any) -> LibraryModel:
+    """An encoder of text with the tokens that its pipeline gives it."""
+    tokens = part.tokens or sizes.defaults.text_tokens
+    if tokens is None:
+        return _counted(model_class, config, ModelSpec(sizes.name))
+    assumed = f"{tokens} tokens of text, the default of {sizes.name}"
+    inputs = partial(_batched, lambda batch: text_encoder_inputs(part, tokens, batch=batch))
+    return LibraryModel(lambda: model_class(config), inputs, assumed=(assumed,))
+
+
+def _batched(inputs: Callable[[int], Any], module: nn.Module, batch: int) -> Any:
+    return inputs(batch)
+
+
+def _configured(model_class: Any, base: Mapping[str, Any], spec: ModelSpec) -> Any:
+    """The configuration of a class from data and options.
+
+    Raises:
+        UnknownNameError: there is no such option.
+        InputError: the class refuses the values.
+    """
+    options, name = dict(spec.options), model_class.__name__
     try:
-        config = configuration_of(model_class, options)
+        config = configuration_of(model_class, base, {})
+        for key in options:
+            require_option(config, key, f"transformers:{name}")
+        config = configuration_of(model_class, base, options)
+    except FlopcountError:
+        raise
     except Exception as error:  # it validates its fields, and may raise anything
         text = f"transformers:{name} cannot be configured: {error_text(error)}"
         raise InputError(text, [("given", options_text(options))]) from error
-    if num_classes is not None:
-        config.num_labels = num_classes
+    if spec.num_classes is not None:
+        config.num_labels = spec.num_classes
+    return config
+
+
+def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
+    """The model with an input by general rules."""
+    clip = spec.clip
+    if spec.video is not None:
+        if model_class.main_input_name == "input_ids":
+            fix = f"count the whole job: flopcount generate NAME --video {spec.video.code}"
+            raise InputError(f"{model_class.__name__} reads text beside a video", [("fix", fix)])
+        clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
     return LibraryModel(lambda: model_class(config), inputs, model_clip)
 
@@ -107,11 +176,17 @@ def _options_to_try(name: str) -> tuple[dict[str, Any], ...]:
 
 def _completed(model_class: Any, options: dict[str, Any]) -> dict[str, Any]:
     try:
-        return options | completed(model_class, configuration_of(model_class, options))
+        return options | completed(model_class, configuration_of(model_class, {}, options))
     except Exception:  # the count reports it, too
         return options
 
 
 LIBRARY = Library(
-    "transformers", Installation("models", ("transformers>=4.57",)), _model, _model_names, _options_to_try
+    "transformers",
+    Installation("models", ("transformers>=4.57",)),
+    _model,
+    _model_names,
+    _options_to_try,
+    _of_part,
+    takes_video=True,
 )
