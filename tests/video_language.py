@@ -26,6 +26,10 @@ EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 
 EVERY_LAYER = {"decoder_sparse_step": 1, "mlp_only_layers": []}
 
 CONFIGS = {
+    "Qwen2VLForConditionalGeneration": {
+        "text_config": MULTIMODAL,
+        "vision_config": {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2},
+    },
     "Qwen2_5_VLForConditionalGeneration": {
         "text_config": MULTIMODAL,
         "vision_config": {**QWEN_TOWER, "depth": 2, "fullatt_block_indexes": [1]},

@@ -57,7 +57,10 @@ def test_all_logits_of_a_7b_model(qwen):
 def test_attention_of_a_7b_model(qwen):
     prefill, decode = qwen.facts["attention"]["prefill"], qwen.facts["attention"]["decode"]
     assert (prefill["dense"], prefill["causal"]) == (3_476_643_659_776, 1_738_739_494_912)
-    assert prefill["sparse"] == 3_476_643_659_776 // 4
+    assert (prefill["sparse"], prefill["density"]) == (3_476_643_659_776 // 4, 0.25)
+    assert prefill["dense_formula"] == "28 · 7,168 · 4,162²"
+    assert prefill["causal_formula"] == "28 · 7,168 · 4,162 · 4,163 / 2"
+    assert any("3.48 T MACs dense" in note and "1.74 T causal" in note for note in qwen.notes)
     assert decode["dense"] == decode["causal"] == sum(28 * 2 * 3_584 * (4_162 + k + 1) for k in range(255))
 
 
@@ -180,6 +183,24 @@ def test_a_sliding_window():
     prefill = whole.facts["attention"]["prefill"]
     assert prefill["dense"] == 2 * 2 * 32 * tokens**2
     assert prefill["causal"] == 2 * 32 * (causal_pairs(tokens) + causal_pairs(tokens, 7))
+
+
+def test_a_window_that_prefill_fills():
+    window = {"use_sliding_window": True, "sliding_window": 7, "layer_types": ["full_attention", "sliding_attention"]}
+    sizes = tiny("InternVLForConditionalGeneration", **window)
+    whole = answer(sizes, video=Clip(2, 56, 56), prompt=5, new_tokens=3)
+    tokens = 8 + 2 + 5
+    prefill = whole.facts["attention"]["prefill"]
+    assert prefill["causal"] == 64 * (15 * 16 // 2 + 7 * 8 // 2 + 8 * 7)
+    assert prefill["causal_formula"] == "1 · 64 · 15 · 16 / 2 + 1 · 64 · (7 · 8 / 2 + 8 · 7)"
+    assert whole.facts["kv_cache"]["bytes_after_prefill"] == 2 * 2 * 8 * 4 * (tokens + 7)
+
+
+def test_limits_of_a_model_are_named():
+    sizes = find_sizes("llava-next-video-7b")
+    notes = answer(sizes, video=VIDEO, prompt=64, new_tokens=256, dtype="bfloat16").notes
+    assert "4,927 tokens are more than the 4,096 positions that the model was made for" in notes
+    assert any("put together" in note for note in notes)
 
 
 @given(tokens=st.integers(1, 60), window=st.integers(1, 70) | st.none())

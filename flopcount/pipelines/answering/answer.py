@@ -16,7 +16,7 @@ from ...core.protocol import Clip
 from ...core.result import Result
 from ...facts.model_sizes import ModelPart, ModelSizes
 from ...models.part import part_builder
-from ...models.visual_tokens import VisualTokens, family_of, visual_tokens, whole_of
+from ...models.visual_tokens import family_of, visual_tokens, whole_of
 from ...tracing.building import lightest
 from ..expression import Expression
 from ..growing import Growing
@@ -24,8 +24,8 @@ from ..pipeline import Pipeline
 from ..requests import AnswerRequest
 from ..stage import Stage
 from ..unit import Unit
-from .attention import attention_of
 from .cache import bits_of, cache_of
+from .facts import Facts
 from .stages import Answering
 
 __all__ = ["answered"]
@@ -56,7 +56,7 @@ def answered(
     bits_of(request.kv_dtype or "float32")
     family = family_of(part.class_name)
     visual = visual_tokens(sizes, video)
-    tokens, arithmetic = visual.with_prompt(prompt)
+    tokens, _ = visual.with_prompt(prompt)
     fps = request.fps or sizes.defaults.fps
 
     def counted(module: Any) -> tuple[Answering, Result, Result, Growing]:
@@ -74,16 +74,8 @@ def answered(
     answering, vision, prefill, decode = lightest(part_builder(part, _dtype(request, part)), counted)
     cache = answering.cache
     kept = replace(cache, dtype=request.kv_dtype or cache.dtype)
-    passes = new_tokens - 1
-    later = decode.summed(passes).ops if passes else ()
-    facts = {
-        "tokens": {**visual.data(), "prompt": prompt, "prefill": tokens, "new_tokens": new_tokens, "sum": arithmetic},
-        "kv_cache": kept.data(tokens, passes),
-        "attention": attention_of(
-            {"vision": vision.ops, "prefill": prefill.ops, "decode": later}, tokens, cache.windows, request.density
-        ),
-        "parameters": _parameters(answering, vision, prefill),
-    }
+    steps = decode.summed(new_tokens - 1) if new_tokens > 1 else replace(prefill, ops=())
+    facts = Facts.of(visual, request, kept, answering.config.get_text_config(), (vision, prefill, steps))
     return Pipeline(
         [
             Stage("vision", vision, weights="vision"),
@@ -94,8 +86,8 @@ def answered(
         units=_units(video, fps, tokens, request.batch),
         parameters={"new_tokens": new_tokens},
         assumed=tuple(_assumed(sizes, request, video, fps)),
-        notes=tuple(_notes(sizes, request, visual, arithmetic, cache.dtype)),
-        facts=facts,
+        notes=tuple(facts.notes(sizes, request, cache.dtype)),
+        facts=facts.data(),
         batch=request.batch,
     )
 
@@ -133,41 +125,10 @@ def _units(video: Clip, fps: float | None, tokens: int, batch: int) -> tuple[Uni
     )
 
 
-def _parameters(answering: Answering, vision: Result, prefill: Result) -> dict[str, int]:
-    """All parameters, and those that a token uses: of experts as many as it is sent to."""
-    whole = vision.total.params + prefill.total.params
-    text = answering.config.get_text_config()
-    experts = getattr(text, "num_experts", None) or getattr(text, "num_local_experts", None)
-    chosen = getattr(text, "num_experts_per_tok", None)
-    if not experts or not chosen:
-        return {"total": whole, "active": whole}
-    routed = sum(info.params for info in prefill.tree if "experts" in info.path.split("."))
-    return {
-        "total": whole,
-        "active": whole - routed * (experts - chosen) // experts,
-        "experts": experts,
-        "active_experts": chosen,
-    }
-
-
 def _assumed(sizes: ModelSizes, request: AnswerRequest, video: Clip, fps: float | None) -> list[str]:
-    said = []
+    said: list[str] = []
     if request.video is None:
         said.append(f"the video is {video}, the model's own default")
     if request.fps is None and fps is not None:
         said.append(f"the video has {fps:g} frames per second, the model's own default")
-    return said
-
-
-def _notes(sizes: ModelSizes, request: AnswerRequest, visual: VisualTokens, arithmetic: str, dtype: str) -> list[str]:
-    said = [f"tokens: {arithmetic}", *visual.notes]
-    most = sizes.other_defaults.get("max_frames")
-    if isinstance(most, int) and visual.clip.frames > most:
-        said.append(f"the model's own sampling keeps at most {most} frames; all {visual.clip.frames} are counted")
-    if request.dtype is None:
-        said.append(f"counted in {dtype}, since no dtype is asked for: bytes are those of its numbers")
-    if not request.all_logits:
-        said.append("prefill computes the logits of the last token alone, as generate() does")
-    if sizes.assembled:
-        said.append("the sizes were put together from several sources, see `flopcount list --task language`")
     return said

@@ -2,19 +2,22 @@
 
 Dense is what the operators compute, and the headline: S · S pairs in prefill, although the mask leaves S(S+1)/2 of
 them, or at most W for each token with a window of W. In decoding the new token meets all earlier ones and itself, so
-that both are the same. A vision tower has no mask of this kind.
+that both are the same. A vision tower has no mask of this kind. Each pair costs a layer as many MACs as its heads are
+wide together, for scores and once more for their sum.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ...core.ops import CostedOp, Kind
 
-__all__ = ["attention_of", "causal_pairs"]
+__all__ = ["Attention", "attention_of", "causal_pairs"]
 
 _LAYER = re.compile(r"\blayers\.(\d+)\.")
 
@@ -29,39 +32,61 @@ def causal_pairs(tokens: int, window: int | None = None) -> int:
     return full * (full + 1) // 2 + (tokens - full) * full
 
 
-def attention_of(
-    stages: Mapping[str, Sequence[CostedOp]], tokens: int, windows: Sequence[int | None], density: Fraction | None
-) -> dict[str, Any]:
-    """MACs of attention in each stage as plain data, for `tokens` in prefill; with a density also "sparse"."""
-    rows: dict[str, Any] = {}
-    for name, ops in stages.items():
-        dense = sum(op.work.macs for op in _attention(ops))
-        row = {"dense": dense, "dense_formula": "as computed"}
-        if name == "prefill":
-            per_pair = [(op.work.macs // tokens**2, _window(op, windows)) for op in _attention(ops)]
-            row["causal"] = sum(macs * causal_pairs(tokens, window) for macs, window in per_pair)
-            row["dense_formula"] = "S * S pairs"
-            row["causal_formula"] = _causal_formula({window for _, window in per_pair})
-        elif name == "decode":
-            row |= {"causal": dense, "dense_formula": "S pairs a token", "causal_formula": "S pairs a token"}
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """MACs of attention in a stage, and the formula of each number; `causal` is None where there is no such mask."""
+
+    dense: int
+    dense_formula: str
+    causal: int | None = None
+    causal_formula: str = ""
+
+    def data(self, density: Fraction | None) -> dict[str, Any]:
+        """The same as plain data, with a density also at that share of the dense pairs."""
+        found: dict[str, Any] = {"dense": self.dense, "dense_formula": self.dense_formula}
+        if self.causal is not None:
+            found |= {"causal": self.causal, "causal_formula": self.causal_formula}
         if density is not None:
-            row["sparse"] = int(dense * density)
-            row["sparse_formula"] = f"dense * {density}"
-        rows[name] = row
-    return rows
+            found |= {
+                "density": float(density),
+                "sparse": round(self.dense * density),
+                "sparse_formula": f"{density} · ({self.dense_formula})",
+            }
+        return found
 
 
-def _attention(ops: Iterable[CostedOp]) -> Iterator[CostedOp]:
-    return (op for op in ops if op.kind is Kind.ATTENTION)
+def attention_of(
+    stages: Mapping[str, Sequence[CostedOp]], tokens: int, windows: Sequence[int | None]
+) -> dict[str, Attention]:
+    """Attention of each stage, with so many tokens in prefill and a window for each layer."""
+    found = {}
+    for name, ops in stages.items():
+        of_stage = [op for op in ops if op.kind is Kind.ATTENTION]
+        dense = sum(op.work.macs for op in of_stage)
+        if name == "prefill":
+            found[name] = _prefill(of_stage, dense, tokens, windows)
+        elif name == "decode":
+            formula = "heads · width · 2 for each kept token and the new one, in each layer"
+            found[name] = Attention(dense, formula, dense, formula)
+        else:
+            found[name] = Attention(dense, "as computed, within the blocks that each layer has")
+    return found
+
+
+def _prefill(ops: Iterable[CostedOp], dense: int, tokens: int, windows: Sequence[int | None]) -> Attention:
+    layers = Counter((op.work.macs // tokens**2, _window(op, windows)) for op in ops)
+    causal = sum(count * macs * causal_pairs(tokens, window) for (macs, window), count in layers.items())
+    of_dense = [f"{count} · {macs:,} · {tokens:,}²" for (macs, _), count in layers.items()]
+    of_causal = [f"{count} · {macs:,} · {_pairs(tokens, window)}" for (macs, window), count in layers.items()]
+    return Attention(dense, " + ".join(of_dense), causal, " + ".join(of_causal))
+
+
+def _pairs(tokens: int, window: int | None) -> str:
+    if window is None or window >= tokens:
+        return f"{tokens:,} · {tokens + 1:,} / 2"
+    return f"({window:,} · {window + 1:,} / 2 + {tokens - window:,} · {window:,})"
 
 
 def _window(op: CostedOp, windows: Sequence[int | None]) -> int | None:
-    layer = _LAYER.search(op.op.module + ".")
+    layer = _LAYER.search(f"{op.op.module}.")
     return windows[int(layer[1])] if layer and int(layer[1]) < len(windows) else None
-
-
-def _causal_formula(windows: set[int | None]) -> str:
-    widths = sorted(window for window in windows if window is not None)
-    parts = ["S * (S + 1) / 2 pairs"] if None in windows or not windows else []
-    parts += [f"at most {window} pairs a token" for window in widths]
-    return ", or ".join(parts)
