@@ -96,7 +96,7 @@ class Facts:
                 f"that it uses {si(self.parameters['active'])} of {si(self.parameters['total'])} parameters"
             )
         if request.dtype is None:
-            yield f"counted in {dtype}, since no dtype is asked for: bytes are those of its numbers"
+            yield f"counted in {dtype}, the model's own where no dtype is asked for: bytes are those of its numbers"
         if not request.all_logits:
             yield "prefill computes the logits of the last token alone, as generate() does"
         if sizes.assembled:
