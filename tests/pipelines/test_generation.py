@@ -166,7 +166,8 @@ WAN = part("denoiser", "diffusers", "WanTransformer3DModel", {
     "freq_dim": 16, "ffn_dim": 20, "num_layers": 1})  # fmt: skip
 COG = part("denoiser", "diffusers", "CogVideoXTransformer3DModel", {
     "num_attention_heads": 2, "attention_head_dim": 16, "in_channels": 4, "out_channels": 4, "time_embed_dim": 2,
-    "text_embed_dim": 32, "num_layers": 1, "sample_width": 8, "sample_height": 8, "max_text_seq_length": 8})  # fmt: skip
+    "text_embed_dim": 32, "num_layers": 1, "sample_width": 8, "sample_height": 8,
+    "max_text_seq_length": 8})  # fmt: skip
 TEXT = part("text_encoder", "transformers", "T5EncoderModel", T5)
 
 

@@ -51,3 +51,8 @@ def macs_of_call(pipeline, **arguments):
     with torch.no_grad(), flopcount.counting(models=models) as counted:
         pipeline(**arguments)
     return {row.path: row.cost.macs for row in counted.modules if row.path in models} | {"": counted.macs}
+
+
+def stages(job):
+    """MACs of each stage, all its repeats together."""
+    return {stage.name: job.part(stage.name).macs for stage in job.stages}
