@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from tiny_generators import T5, built, macs_of_call, part, sizes, stages, tokenizer
 
 from flopcount.pipelines.generation import generated_video
@@ -123,7 +124,7 @@ def test_a_step_per_token_of_wan(diffusers):
 def test_wan_from_an_image(diffusers, monkeypatch):
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline
     from diffusers.pipelines.wan import pipeline_wan_i2v
-    from PIL import Image
+    from torchvision.transforms.functional import to_pil_image
     from transformers import CLIPImageProcessor
 
     mender = SimpleNamespace(fix_text=lambda text: text)  # of text; the pipeline needs it, and the package may lack
@@ -156,7 +157,7 @@ def test_wan_from_an_image(diffusers, monkeypatch):
     )
     real = macs_of_call(
         pipeline,
-        image=Image.new("RGB", (32, 32)),
+        image=to_pil_image(torch.zeros(3, 32, 32)),
         prompt="cat",
         negative_prompt="",
         height=32,
