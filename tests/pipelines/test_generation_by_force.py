@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_generators import T5, built, macs_of_call, part, sizes, stages, tokenizer
+from tiny_generators import T5, Words, built, macs_of_call, part, sizes, stages
 
 from flopcount.pipelines.generation import generated_video
 from flopcount.pipelines.requests import VideoRequest
@@ -61,7 +61,7 @@ def test_cogvideox(diffusers, rotary, frames):
     )
     text = part("text_encoder", "transformers", "T5EncoderModel", T5)
     pipeline = CogVideoXPipeline(
-        tokenizer=tokenizer(8),
+        tokenizer=Words(8),
         text_encoder=built(text),
         vae=built(vae),
         transformer=built(denoiser),
@@ -119,7 +119,7 @@ def test_ltx(diffusers):
     )
     text = part("text_encoder", "transformers", "T5EncoderModel", T5)
     pipeline = LTXPipeline(
-        tokenizer=tokenizer(8),
+        tokenizer=Words(8),
         text_encoder=built(text),
         vae=built(vae),
         transformer=built(denoiser),
@@ -211,12 +211,12 @@ def test_hunyuan_video_has_its_guidance_as_an_input(diffusers):
     )
     pipeline = HunyuanVideoPipeline(
         text_encoder=built(llama),
-        tokenizer=tokenizer(64),
+        tokenizer=Words(64),
         transformer=built(denoiser),
         vae=built(vae),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
         text_encoder_2=built(clip),
-        tokenizer_2=tokenizer(77),
+        tokenizer_2=Words(77),
     )
     real = macs_of_call(
         pipeline,
@@ -340,7 +340,7 @@ def test_allegro(diffusers):
     )
     text = part("text_encoder", "transformers", "T5EncoderModel", T5)
     pipeline = AllegroPipeline(
-        tokenizer=tokenizer(8),
+        tokenizer=Words(8),
         text_encoder=built(text),
         vae=built(vae),
         transformer=built(denoiser),
@@ -398,7 +398,7 @@ def test_mochi(diffusers):
     )
     text = part("text_encoder", "transformers", "T5EncoderModel", T5)
     pipeline = MochiPipeline(
-        tokenizer=tokenizer(4),
+        tokenizer=Words(4),
         text_encoder=built(text),
         vae=built(vae),
         transformer=built(denoiser),

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_generators import T5, built, macs_of_call, part, sizes, stages, tokenizer
+from tiny_generators import T5, Words, built, macs_of_call, part, sizes, stages
 
 from flopcount.pipelines.generation import generated_video
 from flopcount.pipelines.requests import VideoRequest
@@ -57,9 +57,7 @@ def wan(diffusers, **more):
     from diffusers import UniPCMultistepScheduler, WanPipeline
 
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
-    return WanPipeline(
-        tokenizer=tokenizer(8), text_encoder=built(UMT5), vae=built(WAN_VAE), scheduler=scheduler, **more
-    )
+    return WanPipeline(tokenizer=Words(8), text_encoder=built(UMT5), vae=built(WAN_VAE), scheduler=scheduler, **more)
 
 
 @pytest.mark.parametrize("guidance", [True, False])
@@ -147,7 +145,7 @@ def test_wan_from_an_image(diffusers, monkeypatch):
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
     size = {"height": 28, "width": 28}
     pipeline = WanImageToVideoPipeline(
-        tokenizer=tokenizer(8),
+        tokenizer=Words(8),
         text_encoder=built(UMT5),
         vae=built(WAN_VAE),
         scheduler=scheduler,
