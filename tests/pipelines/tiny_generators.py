@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 
 import flopcount
@@ -13,18 +15,23 @@ T5 = {
 }  # fmt: skip
 
 
-def tokenizer(length):
-    """Words to numbers, filled up to a length; nothing is downloaded."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import PreTrainedTokenizerFast
+class Words:
+    """A tokenizer of words, called as those of transformers are; its numbers begin at 2, after padding and the end."""
 
-    words = Tokenizer(WordLevel({"<pad>": 0, "</s>": 1, "cat": 2, "runs": 3, "<unk>": 4}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=length
-    )
+    def __init__(self, length):
+        self.model_max_length = length
+
+    def __call__(self, text, *, padding="longest", max_length=None, **ignored):
+        rows = [[2 + len(word) for word in each.split()] + [1] for each in ([text] if isinstance(text, str) else text)]
+        length = max_length or self.model_max_length if padding == "max_length" else max(map(len, rows))
+        rows = [row[:length] for row in rows]
+        ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
+        return SimpleNamespace(input_ids=ids, attention_mask=mask)
+
+    def batch_decode(self, ids):
+        """The pipelines warn of words that they cut off."""
+        return ["..." for _ in ids]
 
 
 def part(name, library, class_name, config, **more):
@@ -51,3 +58,8 @@ def macs_of_call(pipeline, **arguments):
     with torch.no_grad(), flopcount.counting(models=models) as counted:
         pipeline(**arguments)
     return {row.path: row.cost.macs for row in counted.modules if row.path in models} | {"": counted.macs}
+
+
+def stages(job):
+    """MACs of each stage, all its repeats together."""
+    return {stage.name: job.part(stage.name).macs for stage in job.stages}

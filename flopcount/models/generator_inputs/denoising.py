@@ -70,6 +70,7 @@ class Denoiser:
         fills_frames: whether its pipeline fills latent frames up to whole patches.
         is_unet: whether it has no sequence of tokens, but frames of several sizes.
         one_frame: whether an image-to-video pipeline encodes the image alone, not a clip of the video's length.
+        note: what a reader has to know of how it runs.
         autoencoder: the class of the VAE that it was released with, whose factors hold where no VAE is given.
         text_tokens: of the text where nobody says how many: its pipeline's default.
         text_mask: whether its pipeline gives the text encoder a mask.
@@ -86,6 +87,7 @@ class Denoiser:
     fills_frames: bool = False
     is_unet: bool = False
     one_frame: bool = False
+    note: str = ""
 
     def token_grid(self, config: Mapping[str, Any], latents: Clip) -> tuple[int, int, int]:
         """Tokens along time, height and width."""

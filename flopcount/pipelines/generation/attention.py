@@ -36,7 +36,7 @@ def attention_of(result: Result, video_tokens: int = 0) -> dict[str, Attention]:
     """Attention by kind, those that a pass has.
 
     "self" is among tokens that are queries and keys, the video's among them; "cross" is across to text or image; "text"
-    is among fewer tokens than the video has, as in layers that refine the text alone.
+    is of fewer tokens than the video has, as in layers that refine or pool the text.
     """
     kinds: dict[str, list[CostedOp]] = {"self": [], "cross": [], "text": []}
     for op in result.ops:
@@ -56,9 +56,9 @@ def _sizes(op: CostedOp) -> tuple[int, int, int]:
 
 def _kind(op: CostedOp, video_tokens: int) -> str:
     queries, keys, _ = _sizes(op)
-    if queries != keys or _CROSS in op.op.module.split("."):
-        return "cross"
-    return "text" if queries < video_tokens else "self"
+    if queries < video_tokens:
+        return "text"
+    return "cross" if queries != keys or _CROSS in op.op.module.split(".") else "self"
 
 
 def _attention(ops: list[CostedOp]) -> Attention:

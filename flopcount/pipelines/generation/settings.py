@@ -196,6 +196,8 @@ def notes_of(settings: Settings) -> list[str]:
         notes.append("guidance: a step is one pass of twice the batch, with and without the prompt")
     if settings.embeds_guidance:
         notes.append("guidance is an input of the denoiser: a step is one pass")
+    if settings.denoiser.note:
+        notes.append(f"the denoiser {settings.denoiser.note}")
     if "vae" in sizes.parts and (note := autoencoder_of(sizes.part("vae")).note):
         notes.append(f"the VAE {note}")
     if sizes.assembled:
