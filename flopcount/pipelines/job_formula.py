@@ -45,7 +45,8 @@ class JobFormula:
         """The sum as an expression of sympy, expanded."""
         import sympy
 
-        symbols = {name: sympy.Symbol(name, integer=True, positive=True) for name in self.parameters}
+        # a share such as 0.3 is no integer, and floor(0.3 * steps) must stay
+        symbols = {name: sympy.Symbol(name, positive=True) for name in self.parameters}
         whole = sympy.Integer(self.constant)
         for term in self.terms:
             n = term.passes.sympy(symbols)

@@ -189,6 +189,15 @@ def test_a_formula_gives_every_total(small, other):
         job.formula("gflops")
 
 
+def test_the_formula_keeps_what_rounds_a_share(other):
+    """Of 49 steps 0.3 are 14.7, of which 14 are skipped; at 50 the same job skips 15, and a formula is for both."""
+    form = Pipeline([Stage("b", other, "steps - floor(reuse * steps)")], steps=50, reuse=0.3).formula()
+    assert form.text == f"{LINEAR}*steps - {LINEAR}*floor(reuse*steps)"
+    values = {"steps": 49, "reuse": form.parameters["reuse"]}
+    at = form.expression.subs({symbol: values[symbol.name] for symbol in form.expression.free_symbols})
+    assert at == form.at(steps=49) == 35 * LINEAR
+
+
 def test_the_formula_of_growing_passes():
     job = Pipeline([Stage("decode", Growing(passes(Decode())[0]), "tokens - 1")], tokens=40)
     form = job.formula()
