@@ -9,7 +9,7 @@ import typer
 from .application import app
 from .arguments import DepthOpt, format_option, takes_device
 from .output import working
-from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, show_job
+from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, require_page, show_job
 from .settings import Settings
 
 __all__ = ["generate"]
@@ -67,6 +67,7 @@ def generate(
     formula: FormulaOpt = False,
     html: HtmlOpt = None,
     settings: Settings,
+    typed: str,
     counted: str | None,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole job.")] = "table",
 ) -> None:
@@ -92,7 +93,8 @@ def generate(
         all_logits=all_logits,
         density=density,
     )
+    require_page(html)
     with working(f"counting {name}") as say:
         pipeline = job.count(dataflow=bool(settings), progress=say)
         costs = [pipeline.cost_under(setting) for setting in settings]
-    show_job(pipeline, costs, by=by, depth=depth, formula=formula, html=html, format=format)
+    show_job(pipeline, costs, by=by, depth=depth, formula=formula, html=html, format=format, typed=typed)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..pipelines.job_cost import JobCost
     from ..pipelines.pipeline import Pipeline
 
-__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "show_job"]
+__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "require_page", "show_job"]
 
 
 class JobBy(StrEnum):
@@ -64,16 +64,18 @@ def pipeline(
     formula: FormulaOpt = False,
     html: HtmlOpt = None,
     settings: Settings,
+    typed: str,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole job.")] = "table",
 ) -> None:
     """Count a whole job: named stages times repeats, from a file; with --on what it takes on devices."""
     parameters = _parameters(set)
+    require_page(html)
     with working(f"counting {file}") as say:
         from ..pipelines.pipeline_file import read_pipeline
 
         job = read_pipeline(file, parameters=parameters, dataflow=bool(settings), progress=say)
         costs = [job.cost_under(setting) for setting in settings]
-    show_job(job, costs, by=by, depth=depth, formula=formula, html=html, format=format)
+    show_job(job, costs, by=by, depth=depth, formula=formula, html=html, format=format, typed=typed)
 
 
 def _parameters(texts: Sequence[str] | None) -> dict[str, object]:
@@ -93,6 +95,14 @@ def _parameters(texts: Sequence[str] | None) -> dict[str, object]:
     return values
 
 
+def require_page(html: Path | None) -> None:
+    """Refuse, before a job is counted, a page that could not be written."""
+    if html is not None:
+        from ..publishing.interactive.job_page import require_job_page
+
+        require_job_page(html)
+
+
 def show_job(
     job: Pipeline,
     costs: Sequence[JobCost],
@@ -102,12 +112,13 @@ def show_job(
     formula: bool,
     html: Path | None,
     format: str,
+    typed: str,
 ) -> None:
-    """Print a job as it was asked for, and write its page."""
+    """Print a job as it was asked for, and write its page, which shows the command that was `typed`."""
     if html is not None:
         from ..publishing.interactive.job_page import write_job_page
 
-        write_job_page(job, costs, html)
+        write_job_page(job, costs, html, f"{typed} --html FILE")
     if format == "json":
         from ..pipelines.pipeline_json import pipeline_json
 

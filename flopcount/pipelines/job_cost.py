@@ -27,7 +27,7 @@ from .leaf import Leaf
 from .merging import Job, merged
 from .unit import PerUnit
 
-__all__ = ["JobCost", "StageCost", "job_cost"]
+__all__ = ["JobCost", "StageCost", "cost_of_pass", "job_cost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,14 @@ class StageCost:
 
 @dataclass(frozen=True, repr=False)
 class JobCost(Cost):
-    """What a whole job costs on a device; the numbers of `Cost` are per job, and `stages` has those of each stage."""
+    """What a whole job costs on a device; the numbers of `Cost` are per job, and `stages` has those of each stage.
+
+    `setting` is what it was priced under, so that other passes can be.
+    """
 
     stages: tuple[StageCost, ...] = ()
     lines: tuple[str, ...] = ()
+    setting: Setting | None = None
 
     def table(self, by: str = "stage", depth: int = 2) -> Table:
         """The table by stage, by module (down to `depth`, -1: all), kind of kernel or operator.
@@ -104,6 +108,7 @@ def job_cost(job: Job, units: Sequence[PerUnit], setting: Setting, lines: Sequen
         job=tuple(_units(units, times, energy, money, stages)),
         stages=stages,
         lines=tuple(lines),
+        setting=setting,
     )
 
 
@@ -115,6 +120,16 @@ def _priced(leaf: Leaf, setting: Setting) -> Iterator[tuple[int, Cost]]:
             yield piece.count, _cost(report.at(piece.start + (piece.count - 1) // 2), setting, leaf)
     else:
         yield leaf.passes, _cost(report, setting, leaf)
+
+
+def cost_of_pass(leaf: Leaf, number: int, setting: Setting) -> Cost:
+    """What one pass of a stage costs: that of this number, from 0, where passes grow, and any of them elsewhere.
+
+    Raises:
+        InputError: the stage was saved, or was counted without its dataflow.
+    """
+    report = leaf.stage.report
+    return _cost(report.at(number) if isinstance(report, Growing) else report, setting, leaf)
 
 
 def _cost(report: object, setting: Setting, leaf: Leaf) -> Cost:
