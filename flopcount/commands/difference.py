@@ -50,8 +50,9 @@ def diff(
     setting = one_setting(settings, "a difference is of one")
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:
-        options.refuse("is for models, and neither side is one")
-        if setting is not None and not any(map(_is_job, (old, new))):
+        jobs = any(map(_is_job, (old, new)))
+        options.refuse(f"is for models, and {'neither side is one' if jobs else 'both sides are saved reports'}")
+        if setting is not None and not jobs:
             raise InputError("--on is for models, and both sides are saved reports", [("fix", "leave --on out")])
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared

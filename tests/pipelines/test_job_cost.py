@@ -1,7 +1,7 @@
 """A job on a device: its stages' times, energies and money, each as often as it runs."""
 
 import pytest
-from test_growing import Decode
+from decoding import Decode
 from torch import nn
 
 from flopcount import Pipeline, Stage, TensorSpec, Unit, count_flops

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from decoding import Decode, passes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_growing import Decode, passes
 from torch import nn
 
 from flopcount import Pipeline, Stage, Unit, count_flops, count_model

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_growing import Decode, passes
+from decoding import Decode, passes
 from torch import nn
 
 from flopcount import Pipeline, Stage, Unit, count_flops, read_pipeline, read_report
