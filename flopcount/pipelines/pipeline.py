@@ -13,6 +13,7 @@ from ..facts.devices import Device
 from ..facts.prices import Price
 from ..hardware.setting import Setting
 from .job_cost import JobCost, job_cost
+from .job_explanation import JobExplanation, explain_layer
 from .job_formula import JobFormula, job_formula
 from .pipeline_json import pipeline_json
 from .pipeline_tables import by_stage, job_lines, sentence, table_of_layers
@@ -83,6 +84,15 @@ class Pipeline(StagedJob):
             InputError: a stage grows in several pieces.
         """
         return job_formula(self, quantity)
+
+    def explain(self, layer: str) -> JobExplanation:
+        """A layer of one pass with its formulas, `job.explain("denoise.blocks.0.attn1.to_q")`, and how often it runs.
+
+        Raises:
+            UnknownNameError: no such stage or layer.
+            InputError: the stage was saved, without its operators.
+        """
+        return explain_layer(self, layer)
 
     def sentence(self) -> str:
         """The line for a paper."""

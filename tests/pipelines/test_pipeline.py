@@ -230,3 +230,16 @@ def test_a_batch_of_jobs_is_shared_out(small):
     job = Pipeline([Stage("a", small)], batch=8)
     assert job.result.per_sample.macs == CONV // 8
     assert "per sample (batch 8)" in str(job)
+
+
+def test_a_layer_is_explained_by_one_pass(small, other):
+    inner = Pipeline([Stage("x", small, "n")], n=3)
+    job = Pipeline([Stage("in", inner, 2), Stage("decode", Growing(passes(Decode())[0]), 9)])
+    text = str(job.explain("in.x.0"))
+    assert text.startswith("one pass of in.x, of 6:\n\n0 (Conv2d), called once")
+    assert f"{CONV:,}" in text
+    assert str(job.explain("decode.query")).startswith("the first pass of decode, of 9:")
+    with pytest.raises(UnknownNameError, match="no stage named 'x'"):
+        job.explain("x")
+    with pytest.raises(UnknownNameError, match="no layer named '7'"):
+        job.explain("in.x.7")
