@@ -47,8 +47,7 @@ def recognition_table() -> Table:
     """The zoo, and behind it the models of known sizes that recognise actions; their costs are not recorded."""
     zoo = models_table()
     rows = tuple(
-        (sizes.name, "", _video(sizes), sizes.params, "", _family(sizes), _source(sizes))
-        for sizes in _of(RECOGNITION)
+        (sizes.name, "", _video(sizes), sizes.params, "", _family(sizes), _source(sizes)) for sizes in _of(RECOGNITION)
     )
     return replace(zoo, title="networks that recognise actions, at their own clips", rows=(*zoo.rows, *rows))
 

@@ -7,6 +7,7 @@ of them, such as text with its image or sound. Sizes are those of the configurat
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isqrt
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ....core.ops import TensorSpec
 from ....core.protocol import Clip
 from .fields import SAMPLES, field_of, picture_of, sound_of, takes
 from .placeholders import encoder_of, placeholder_tokens, plain_token
@@ -26,6 +28,7 @@ PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
 _SIZE_FIELDS = ("image_size", "crop_size")
+_CHANNELS = ("num_channels", "in_channels")
 _SPECIFIC = ("input_values", "pixel_values", "input_ids")  # `inputs` means one of these
 _TEXT = ("input_ids", "decoder_input_ids")
 _PICTURES = ("pixel_values", "image_pixel_values", "pixel_values_videos")
@@ -51,10 +54,16 @@ class TransformersInput:
             given |= self._placed(module, given, batch)
         return given
 
+    def of_image(self, module: nn.Module) -> dict[str, Any]:
+        """The image of one sample, with what describes it; nothing where the model takes none."""
+        names = [name for name in self.names if name in _PICTURES]
+        return self._argument(names[0], module, 1) if names else {}
+
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input, with the arguments that describe it."""
         if name in _PICTURES:
-            return self._pictures(name, module, batch)
+            pictures = self._pictures(name, module, batch)
+            return pictures | self._describing(pictures, module, batch)
         if name in _SOUNDS:
             return self._sounds(name, module, batch)
         if name in _TEXT or name.endswith("_ids"):
@@ -86,8 +95,33 @@ class TransformersInput:
                 return {name: (batch * PATCHES * PATCHES, values)}
             return {name: (batch, height // patch * (width // patch), values)}
         frames = _frames(self.model_class, config)
-        several = (frames,) if frames is not None else (1,) if "pixel_attention_mask" in forward else ()
+        if frames is None and "pixel_attention_mask" in forward:  # it leaves out images that are black all over
+            return {name: TensorSpec((batch, 1, colours, height, width), "float32", values=1)}
+        tiles = _tiles(self.model_class, config, height, width)
+        several = (frames,) if frames is not None else (tiles,) if tiles is not None else ()
         return {name: (batch, *several, colours, height, width)}
+
+    def _describing(self, pictures: dict[str, Any], module: nn.Module, batch: int) -> dict[str, Any]:
+        """What the encoder of images has to know about them, if the model passes it on."""
+        encode = encoder_of(module, "image")
+        if encode is None:
+            return {}
+        found: dict[str, Any] = {}
+        forward = _parameters(self.model_class.forward)
+        _, height, width = picture_of(self.config)
+        for name, parameter in inspect.signature(encode).parameters.items():
+            if parameter.default is not parameter.empty or name not in forward or name in pictures:
+                continue
+            if name == "image_sizes":
+                found[name] = torch.tensor([[height, width]] * batch)
+            elif name == "image_merge_sizes":
+                found[name] = torch.ones(batch, dtype=torch.int64)
+            elif name == "pixel_attention_mask":
+                found[name] = _ones(batch, 1, height, width)
+            elif name == "high_res_pixel_values":
+                side = field_of(getattr(self.config, "high_res_vision_config", self.config), ("image_size",)) or height
+                found[name] = (batch, field_of(self.config, _CHANNELS, "image") or 3, side, side)
+        return found
 
     def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """A spectrogram or a waveform without padding; masks are left out if they do not describe frames."""
@@ -149,12 +183,19 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
     yield from (parameter.name for parameter in named if parameter.default is parameter.empty)
     if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
         yield "decoder_input_ids"
+    if main in _PICTURES and "input_ids" in forward and _takes_text(model_class):
+        yield "input_ids"
     if main == "input_ids":
         if "cross_attention_states" in forward:  # another model computes them from an image
             yield "cross_attention_states"
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _takes_text(model_class: Any) -> bool:
+    """Whether a model whose first input is an image also generates text."""
+    return "ForConditionalGeneration" in model_class.__name__
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -182,6 +223,13 @@ def _takes_patches(module: nn.Module, values: int) -> bool:
     widths = {getattr(layer, "in_features", None) for layer in layers}
     widths |= {getattr(layer, "normalized_shape", (None,))[-1] for layer in layers}
     return values in widths and not any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in layers)
+
+
+def _tiles(model_class: Any, config: Any, height: int, width: int) -> int | None:
+    """The tiles into which a model cuts an image of the size of one, by its own function; None if it cuts none."""
+    cut = getattr(sys.modules.get(model_class.__module__), "image_size_to_num_patches", None)
+    grid = getattr(config, "image_grid_pinpoints", None)
+    return int(cut([height, width], grid, height)) if callable(cut) and grid else None
 
 
 def _ones(*shape: int) -> torch.Tensor:
