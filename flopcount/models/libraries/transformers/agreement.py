@@ -16,7 +16,7 @@ from torch import nn
 
 from ....core.errors import FlopcountError
 from ....tracing.building import weightless
-from .configurations import completed, missing
+from .configurations import WINDOW, completed, missing
 from .fields import parts_of
 from .inputs import inputs_of
 from .placeholders import features_of
@@ -41,7 +41,8 @@ def agreeing(
     config = configured(options)
     if len(list(parts_of(config))) == 1:
         return {}
-    config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config))
+    config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config) | _shuffled(config))
+    config = add(_windows(config))
     module = _built(model_class, config)
     if module is None:
         config = add(missing(config))
@@ -51,6 +52,7 @@ def agreeing(
     if rotary := _rotary(module, config):
         config = add(rotary)
         module = _built(model_class, config) or module
+    config = add(_tokens(module, config))
     add(_features(model_class, module, config))
     return found
 
@@ -73,8 +75,8 @@ def _heads(config: Any) -> dict[str, Any]:
     """A width that its heads do not divide gets the nearest number of heads that does, of two the larger."""
     found = {}
     for path, part in _paths(config):
-        width, heads = getattr(part, "hidden_size", None), getattr(part, "num_attention_heads", None)
-        own = getattr(part, "head_dim", None)
+        fields = vars(part)  # a property may raise
+        width, heads, own = (fields.get(name) for name in ("hidden_size", "num_attention_heads", "head_dim"))
         if type(width) is int and type(heads) is int and own is None and heads > 0 and width % heads:
             divisors = [count for count in range(1, width + 1) if width % count == 0]
             found[f"{path}num_attention_heads"] = min(divisors, key=lambda count: (abs(count - heads), -count))
@@ -88,6 +90,39 @@ def _numbers_of_patches(config: Any) -> dict[str, Any]:
     if not isinstance(numbers, Mapping) or not numbers or type(patch) is not int:
         return {}
     return {"vision_config.image_size": isqrt(min(int(number) for number in numbers)) * patch}
+
+
+def _shuffled(config: Any) -> dict[str, Any]:
+    """A layer behind shuffled pixels takes as many features as these have."""
+    vision = getattr(config, "vision_config", None)
+    fields = vars(vision) if vision is not None else {}
+    ratio, width, inner = (fields.get(name) for name in ("pixel_shuffle_ratio", "hidden_size", "intermediate_size"))
+    if not isinstance(ratio, float) or type(width) is not int or inner == int(width // ratio**2):
+        return {}
+    return {"vision_config.intermediate_size": int(width // ratio**2)}
+
+
+def _windows(config: Any) -> dict[str, Any]:
+    """Layers with a window that has no size get one."""
+    return {
+        f"{path}sliding_window": WINDOW
+        for path, part in _paths(config)
+        if "sliding_attention" in (vars(part).get("layer_types") or ()) and vars(part).get("sliding_window", "") is None
+    }
+
+
+def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
+    """Tokens that the model looks for in a text to place an image, and the default configuration does not name."""
+    found: dict[str, Any] = {}
+    words = getattr(getattr(config, "text_config", None), "vocab_size", None)
+    for part in module.modules():
+        rule = getattr(type(part), "get_rope_index", None)
+        if rule is None or getattr(part, "config", None) is None or type(words) is not int:
+            continue
+        names = [name for name in rule.__code__.co_names if name.endswith("_token_id")]
+        names = [name for name in names if not hasattr(part.config, name) and not hasattr(config, name)]
+        found |= {name: words - 1 - place for place, name in enumerate(names)}
+    return found
 
 
 def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
@@ -122,5 +157,6 @@ def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any
         return {}  # the count meets it too
     if features is None or features[1] == width:
         return {}
-    names = [name for name in _OUTPUTS if getattr(vision, name, None) == features[1]]
-    return {f"vision_config.{names[0]}": width} if names else {}
+    names = [f"vision_config.{name}" for name in _OUTPUTS if vars(vision).get(name) == features[1]]
+    names += ["hidden_size"] if vars(config).get("hidden_size") == features[1] else []
+    return {names[0]: width} if names else {}

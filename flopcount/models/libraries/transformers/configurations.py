@@ -16,7 +16,16 @@ from typing import Any
 
 from ....core.errors import UnknownNameError
 
-__all__ = ["completed", "configuration_of", "few_experts", "missing", "require_option", "shallow", "shallowest"]
+__all__ = [
+    "WINDOW",
+    "completed",
+    "configuration_of",
+    "few_experts",
+    "missing",
+    "require_option",
+    "shallow",
+    "shallowest",
+]
 
 _DEPTHS = (
     *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
@@ -131,14 +140,26 @@ def missing(config: Any) -> dict[str, Any]:
     for name, part in vars(config).items():
         if hasattr(part, "model_type"):
             values = {field: value(part) for field, value in _MISSING_IN_PARTS.items() if _is_none(part, field)}
+            values["rope_parameters"] = _rotary_by_layer(part)
             found |= {f"{name}.{field}": value for field, value in values.items() if value is not None}
     return found
 
 
+def _rotary_by_layer(part: Any) -> dict[str, Any] | None:
+    """Rotary positions for each kind of layer, where there are kinds; the base changes no count."""
+    kinds, rotary = vars(part).get("layer_types"), vars(part).get("rope_parameters")
+    if not kinds or (isinstance(rotary, Mapping) and any(kind in rotary for kind in kinds)):
+        return None
+    return {kind: {"rope_type": "default", "rope_theta": _BASE} for kind in dict.fromkeys(kinds)}
+
+
 def _is_none(part: Any, field: str) -> bool:
+    """Whether a part has the field, and nothing in it."""
     return vars(part).get(field, "") is None and _settable(part, field)
 
 
+_BASE = 10_000.0  # of rotary positions, https://arxiv.org/abs/2104.09864
+WINDOW = 4096  # tokens, as in Mistral 7B, https://arxiv.org/abs/2310.06825
 _ALPHABET = 32  # letters or amino acids, as in Wav2Vec2 and ESM
 _EXPERTS, _CHOSEN, _SHARED = 64, 6, 2  # as in DeepSeek-V2-Lite, https://arxiv.org/abs/2405.04434
 
@@ -156,6 +177,7 @@ _MISSING: dict[str, Callable[[Any], Any]] = {
     "default_language": lambda config: next(iter(getattr(config, "languages", ())), None),
     "backbone": lambda config: "resnet50",
     "audio_token_id": lambda config: 24,  # as in Voxtral
+    "image_token_index": lambda config: config.text_config.vocab_size - 1 if hasattr(config, "text_config") else None,
 }
 """Field that is None -> the value that replaces it."""
 
@@ -217,7 +239,7 @@ def _value(config: Any, path: str) -> Any:
         return None
 
 
-_FACTORS = ("pixel_shuffle_factor", "downsample_factor")
+_FACTORS = ("pixel_shuffle_factor", "downsample_factor", "scale_factor")
 
 
 def _side(config: Any) -> int | None:

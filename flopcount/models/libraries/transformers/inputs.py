@@ -24,6 +24,7 @@ from .placeholders import encoder_of, placeholder_tokens, plain_token
 __all__ = ["TransformersInput", "inputs_of"]
 
 TOKENS = 128  # of a text model that does not say the length of its input
+FRAMES = 4  # of a video model whose configuration does not say it; InstructBLIP's processor takes as many
 PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
@@ -52,6 +53,10 @@ class TransformersInput:
             given |= self._argument(name, module, batch)
         if "input_ids" in given and len(given) > 1:
             given |= self._placed(module, given, batch)
+        latents = getattr(self.config, "latent_query_num", None)
+        if latents is not None and "image_embeds_position_mask" in _parameters(self.model_class.forward):
+            places = torch.arange(self._length()) < latents  # tokens whose embeddings those of the image replace
+            given["image_embeds_position_mask"] = places.expand(batch, -1).clone()
         return given
 
     def of_image(self, module: nn.Module) -> dict[str, Any]:
@@ -68,6 +73,11 @@ class TransformersInput:
             return self._sounds(name, module, batch)
         if name in _TEXT or name.endswith("_ids"):
             return {name: self._tokens(name, batch)}
+        if name == "bbox":  # of each word on a page
+            return {name: torch.zeros(batch, self._length(), 4)}
+        if name == "flattened_patches":  # with the row and the column of each
+            values = (field_of(self.config, _CHANNELS) or 3) * (field_of(self.config, ("patch_size",)) or PATCHES) ** 2
+            return {name: (batch, field_of(self.config, ("seq_len",), "image") or TOKENS, values + 2)}
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
@@ -80,9 +90,19 @@ class TransformersInput:
         patch = field_of(config, ("patch_size",), "image") or PATCHES
         values = colours * patch * patch
         if "image_grid_thw" in forward:  # the patches of all images in one list
-            values *= field_of(config, ("temporal_patch_size",), "image") or 1
             grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
-            return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
+            shape: tuple[int, ...] = (values * _frames_of_a_patch(module, config, values),)
+            if _convolves_patches(module, patch):
+                shape = (colours, patch, patch)
+            return {name: (batch * PATCHES * PATCHES, *shape), "image_grid_thw": grid}
+        if "aspect_ratio_ids" in forward:  # one image in all the tiles that there can be, in a row
+            tiles = field_of(config, ("max_num_tiles",), "image") or 1
+            aspects = {"aspect_ratio_ids": torch.ones(batch, 1, dtype=torch.int64)}
+            aspects["aspect_ratio_mask"] = torch.ones(batch, 1, tiles, dtype=torch.int64)
+            return {name: (batch, 1, tiles, colours, height, width), **aspects}
+        if "image_attention_mask" in forward:  # of each token for each of several images
+            seen = torch.ones(batch, self._length(), 1, dtype=torch.int64)
+            return {name: (batch, 1, colours, height, width), "image_attention_mask": seen}
         if "spatial_shapes" in forward:
             count = field_of(config, ("num_patches",), "image") or PATCHES * PATCHES
             shapes = torch.tensor([[isqrt(count), isqrt(count)]] * batch)
@@ -98,6 +118,8 @@ class TransformersInput:
         if frames is None and "pixel_attention_mask" in forward:  # it leaves out images that are black all over
             return {name: TensorSpec((batch, 1, colours, height, width), "float32", values=1)}
         tiles = _tiles(self.model_class, config, height, width)
+        if frames is None and hasattr(config, "video_token_index") and "pixel_values_videos" not in forward:
+            frames = FRAMES
         several = (frames,) if frames is not None else (tiles,) if tiles is not None else ()
         return {name: (batch, *several, colours, height, width)}
 
@@ -117,7 +139,7 @@ class TransformersInput:
             elif name == "image_merge_sizes":
                 found[name] = torch.ones(batch, dtype=torch.int64)
             elif name == "pixel_attention_mask":
-                found[name] = _ones(batch, 1, height, width)
+                found[name] = _ones(batch, 1)  # of each tile of an image
             elif name == "high_res_pixel_values":
                 side = field_of(getattr(self.config, "high_res_vision_config", self.config), ("image_size",)) or height
                 found[name] = (batch, field_of(self.config, _CHANNELS, "image") or 3, side, side)
@@ -186,7 +208,9 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
     if main in _PICTURES and "input_ids" in forward and _takes_text(model_class):
         yield "input_ids"
     if main == "input_ids":
-        if "cross_attention_states" in forward:  # another model computes them from an image
+        if "bbox" in forward and _takes_text(model_class):
+            yield "bbox"
+        if "cross_attention_states" in forward and "pixel_values" not in forward:  # another model computes them
             yield "cross_attention_states"
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
@@ -217,9 +241,28 @@ def _frames(model_class: Any, config: Any) -> int | None:
     return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
 
 
+def _frames_of_a_patch(module: nn.Module, config: Any, values: int) -> int:
+    """Over how many frames a patch extends: as the configuration says, or as the layers take it."""
+    said = field_of(config, ("temporal_patch_size",), "image")
+    if isinstance(said, int):
+        return said
+    widths = {getattr(layer, "in_features", None) for layer in module.modules()}
+    return 2 if values not in widths and 2 * values in widths else 1
+
+
+def _convolves_patches(module: nn.Module, patch: int) -> bool:
+    """Whether a two-dimensional convolution takes each patch by itself, as pixels."""
+    kinds = [layer for layer in module.modules() if isinstance(layer, (nn.Conv2d, nn.Conv3d))]
+    return any(isinstance(layer, nn.Conv2d) and layer.kernel_size == (patch, patch) for layer in kinds) and not any(
+        isinstance(layer, nn.Conv3d) for layer in kinds
+    )
+
+
 def _takes_patches(module: nn.Module, values: int) -> bool:
     """Whether a layer takes a patch as a vector, and none takes pixels."""
     layers = list(module.modules())
+    if any(isinstance(layer, nn.Unfold) for layer in layers):  # which makes vectors of pixels
+        return False
     widths = {getattr(layer, "in_features", None) for layer in layers}
     widths |= {getattr(layer, "normalized_shape", (None,))[-1] for layer in layers}
     return values in widths and not any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in layers)
