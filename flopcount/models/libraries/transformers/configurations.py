@@ -227,6 +227,7 @@ def _agreeing_parts(config: Any) -> dict[str, Any]:
 
 _WIDTHS = (
     ("vision_config.out_hidden_size", "text_config.hidden_size"),
+    ("vision_config.vision_output_dim", "vision_config.projector_output_dim"),
     ("audio_config.output_dim", "text_config.hidden_size"),
     ("projector_config.encoder_hidden_size", "encoder_config.hidden_dim"),
 )
