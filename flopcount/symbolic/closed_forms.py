@@ -106,7 +106,9 @@ def closed_form_of(
     Raises:
         FlopcountError: as `count_model` and `closed_form`.
     """
-    spec = ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype, video=video)
+    spec = ModelSpec.of(
+        name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype, video=video
+    )
     return form_of_model(spec, axes, batch=batch, layout=layout, rebuild=rebuild, progress=progress)
 
 
