@@ -373,8 +373,7 @@ def count_model(
     The model is built without weights; only where it cannot run without them it is built for real.
 
     Arguments:
-        name: of the zoo, "package.module:callable" or "file.py:callable"; of a library, such as "timm:resnet50" or
-            "diffusers:./folder/transformer"; or of known sizes, such as "wan2.1-t2v-1.3b/denoiser".
+        name: as on the command line: "c3d", "file.py:callable", "timm:resnet50", "wan2.1-t2v-1.3b/denoiser".
         clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
         batch: clips in one pass, 1 by default; of `inputs`, the samples that they hold.
         num_classes: for the model's builder.
@@ -382,14 +381,9 @@ def count_model(
         inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.
         dtype: of the model and its floating-point inputs, such as "bfloat16".
         video: instead of a clip, for a generator: frames, height and width in pixels, of which it makes latents.
-        views: as count_flops.
-        stride: as count_flops.
-        fps: as count_flops.
+        views, stride, fps: as count_flops.
         strict: as count_flops.
-        mode: as count_flops.
-        optimizer: as count_flops.
-        freeze: as count_flops.
-        loss: as count_flops.
+        mode, optimizer, freeze, loss: as count_flops.
         dataflow: deprecated, as count_flops.
         receptive_field: deprecated, as count_flops.
         max_params: parameters beyond which a model that cannot run without its weights is not built with them.
