@@ -73,6 +73,12 @@ class TransformersInput:
             return self._sounds(name, module, batch)
         if name in _TEXT or name.endswith("_ids"):
             return {name: self._tokens(name, batch)}
+        if name == "grid_thw" or (name == "merge_sizes" and "grid_thw" in self.names):  # of a vision tower alone
+            if name == "merge_sizes":
+                return {name: torch.ones(batch, dtype=torch.int64)}
+            return {name: torch.tensor([[1, PATCHES, PATCHES]] * batch)}
+        if name == "hidden_states" and "grid_thw" in self.names:
+            return {name: self._pictures("pixel_values", module, batch)["pixel_values"]}
         if name == "bbox":  # of each word on a page
             return {name: torch.zeros(batch, self._length(), 4)}
         if name == "flattened_patches":  # with the row and the column of each
@@ -89,12 +95,13 @@ class TransformersInput:
         colours, height, width = picture_of(config)
         patch = field_of(config, ("patch_size",), "image") or PATCHES
         values = colours * patch * patch
-        if "image_grid_thw" in forward:  # the patches of all images in one list
+        if "image_grid_thw" in forward or "grid_thw" in forward:  # the patches of all images in one list
             grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
             shape: tuple[int, ...] = (values * _frames_of_a_patch(module, config, values),)
             if _convolves_patches(module, patch):
                 shape = (colours, patch, patch)
-            return {name: (batch * PATCHES * PATCHES, *shape), "image_grid_thw": grid}
+            grids = {"image_grid_thw": grid} if "image_grid_thw" in forward else {}
+            return {name: (batch * PATCHES * PATCHES, *shape), **grids}
         if "aspect_ratio_ids" in forward:  # one image in all the tiles that there can be, in a row
             tiles = field_of(config, ("max_num_tiles",), "image") or 1
             aspects = {"aspect_ratio_ids": torch.ones(batch, 1, dtype=torch.int64)}

@@ -30,7 +30,7 @@ from ...library import (
 from ...part import part_class
 from .agreement import agreeing
 from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
-from .inputs import inputs_of
+from .inputs import TOKENS, inputs_of
 
 __all__ = ["LIBRARY", "transformers_library"]
 
@@ -91,7 +91,14 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
     if part.name == "image_encoder":
         inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
         return LibraryModel(lambda: model_class(config), inputs)
-    return _counted(model_class, config, spec)
+    model = _counted(model_class, config, spec)
+    if spec.inputs or part.name not in _STATED:
+        return model
+    return replace(model, assumed=(f"{_STATED[part.name]}; flopcount generate takes a video and a question",))
+
+
+_STATED = {"text": f"{TOKENS} tokens of text", "whole": f"{TOKENS} tokens of text, and its images or sounds beside it"}
+"""The input of a part of a video-language model that nobody said."""
 
 
 def _text_encoder(part: ModelPart, sizes: ModelSizes, model_class: Any, config: Any) -> LibraryModel:

@@ -124,7 +124,8 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> tupl
         counts.append(parts[0].shape[-1])
 
     try:
-        trace(_Encoder(module, counted), *arguments_of(with_specs(arguments, module), module))
+        encoder = type(type(module).__name__, (_Encoder,), {})  # as messages call it
+        trace(encoder(module, counted), *arguments_of(with_specs(arguments, module), module))
     except (ForwardError, TraceError) as error:
         told = _TELLS.search(str(error))
         if told is None:
