@@ -31,6 +31,11 @@ from .models import create_model as create_model
 from .models import list_models as list_models
 from .models.inflation import inflate as inflate
 from .output.report_json_reader import read_report as read_report
+from .pipelines.jobs_of_models import count_generation as count_generation
+from .pipelines.pipeline import Pipeline as Pipeline
+from .pipelines.pipeline_file import read_pipeline as read_pipeline
+from .pipelines.stage import Stage as Stage
+from .pipelines.unit import Unit as Unit
 from .publishing.budget import Budget as Budget
 from .publishing.budget import check_budgets as check_budgets
 from .publishing.budget_file import read_budgets as read_budgets

@@ -9,8 +9,8 @@ import sys
 import threading
 
 # isort: off
-from .commands import count, cost, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
-from .commands import report, check, verify, compare, survey, clip, devices, measure, calibrate, catalogue  # noqa: F401
+from .commands import count, cost, generate, pipeline, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
+from .commands import report, check, verify, compare, survey, clip, tokens, devices, measure, calibrate, catalogue  # noqa: F401
 from .commands.application import app
 from .commands.characters import ascii_where_needed
 

@@ -13,7 +13,7 @@ from .facts import facts_page
 from .networks import networks_page
 from .python import python_page
 from .quantities import quantities_page
-from .report_json import json_page, json_schema
+from .report_json import json_page, json_schema, pipeline_json_schema
 
 __all__ = ["PAGES"]
 
@@ -22,6 +22,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/exit_codes.md": exit_codes_page,
     "reference/facts.md": facts_page,
     "reference/flopcount-1.schema.json": json_schema,
+    "reference/flopcount-pipeline-1.schema.json": pipeline_json_schema,
     "reference/json.md": json_page,
     "reference/networks.md": networks_page,
     "reference/python.md": python_page,

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from flopcount.output.report_schema import report_schema
+from flopcount.pipelines.pipeline_schema import pipeline_schema
 
 from .markdown import table
 
-__all__ = ["json_page", "json_schema"]
+__all__ = ["json_page", "json_schema", "pipeline_json_schema"]
 
 _HEAD = """# JSON
 
@@ -22,15 +23,32 @@ Keys are written as paths: `modules[].path` is the key `path` of each element of
 absent.
 """
 
+_PIPELINES = """## Whole jobs
+
+`flopcount pipeline`, `flopcount generate` and `pipeline.to_json()` write the same object of the whole job, whose
+modules are its stages, and these keys beside it ([the schema](flopcount-pipeline-1.schema.json)).
+`flopcount.read_pipeline` reads such a file back with its stages, and `flopcount.read_report` as one report.
+"""
+
 
 def json_schema() -> str:
     """The schema itself."""
     return json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def pipeline_json_schema() -> str:
+    """That of a pipeline."""
+    return json.dumps(pipeline_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def json_page() -> str:
-    """One row per key."""
-    return _HEAD + "\n" + table(("key", "type", "meaning"), _rows(report_schema(), ""))
+    """One row per key of a report, then one for each that a pipeline has beside them."""
+    report, pipeline = report_schema(), pipeline_schema()
+    beside = [*(key for key in pipeline["properties"] if key not in report["properties"])]
+    more = {**pipeline, "properties": {key: pipeline["properties"][key] for key in beside}}
+    rows = [*_rows(more, ""), *_rows(pipeline["$defs"]["stage"], "stages[].")]
+    head = ("key", "type", "meaning")
+    return f"{_HEAD}\n{table(head, _rows(report, ''))}\n{_PIPELINES}\n{table(head, rows)}"
 
 
 def _rows(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str, str]]:
@@ -40,12 +58,14 @@ def _rows(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str, str]]:
         yield name, _type(inner), inner.get("description", "")
         while inner.get("type") == "array":
             path, inner = f"{path}[]", inner["items"]
-        for option in [inner, *inner.get("oneOf", [])]:
+        for option in [{} if "$ref" in inner else inner, *inner.get("oneOf", [])]:
             yield from _rows(option, f"{path}.")
 
 
 def _type(schema: dict[str, Any]) -> str:
     """In the words of the schema."""
+    if "$ref" in schema:
+        return f"object, as {schema['$ref'].rpartition('/')[2]}s above"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:

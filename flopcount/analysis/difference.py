@@ -290,7 +290,8 @@ def _shape_turned(old: tuple[int, ...], new: tuple[int, ...] | None = None) -> s
 
 
 def _titled(report: Counted) -> str:
-    return f"{report.model} on {', '.join(times(shape) for shape in report.input.shapes)}"
+    shapes = ", ".join(times(shape) for shape in report.input.shapes)
+    return f"{report.model} on {shapes}" if shapes else report.model  # a whole job has no input of its own
 
 
 def _step(old: float, new: float, unit: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -32,6 +33,7 @@ __all__ = [
     "TableFormatOpt",
     "ThreadsOpt",
     "format_option",
+    "takes_device",
     "takes_model",
     "takes_options",
     "text_option",
@@ -275,6 +277,52 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
         return _with_parameters(run, command, replaced)
 
     return decorate
+
+
+def takes_device() -> Callable[[_Command], _Command]:
+    """A command without a model's options, that takes what a job runs on.
+
+    Of its parameters `settings: Settings` becomes --on, --dtype, --compile, --layout, --price, --prices, --region and
+    --utilisation, `counted: str | None` is the dtype that is counted in, and `typed: str` the command as it was typed,
+    without what only says how the answer is shown.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        own = inspect.signature(command).parameters
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            typed = _typed(command, values)
+            of_device = {option.name: values.pop(option.name) for option in _ON}
+            counted, precision = dtypes_of(values.pop("dtype"), of_device.get("on"))
+            nouns: dict[str, Any] = {"counted": counted, "typed": typed}
+            nouns["settings"] = parse_settings_on(of_device, precision)
+            command(**values, **{name: noun for name, noun in nouns.items() if name in own})
+
+        return _with_parameters(run, command, {"settings": [_DTYPE_ON, *_ON], "counted": [], "typed": []})
+
+    return decorate
+
+
+_SHOWING = ("by", "depth", "formula", "html", "format")
+
+
+def _typed(command: Callable[..., None], values: Mapping[str, Any]) -> str:
+    """The command with these values where they are not its defaults; a parameter without one is an argument."""
+    own = inspect.signature(command).parameters
+    words = ["flopcount", command.__name__]
+    for name, value in values.items():
+        default = own[name].default if name in own else None
+        if name in _SHOWING or value == default or (name not in own and value is False):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if default is inspect.Parameter.empty:
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append(option if value else f"--no-{name.replace('_', '-')}")
+        else:
+            words += [word for each in (value if isinstance(value, list) else [value]) for word in (option, str(each))]
+    return shlex.join(words)
 
 
 def _built_in(typed: str | None) -> str | None:

@@ -16,6 +16,7 @@ from .output import show, working
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
+    from ..hardware.setting import Setting
     from ..publishing.budget import Budget
 
 __all__ = ["budget"]
@@ -40,6 +41,7 @@ _LIMITS = [text_option(key, "N", _help(measure)) for key, measure in measures().
     "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --batch 8 --max-gmacs 300\n\n"
     "flopcount budget c3d --max-ms 12 --on t4 --dtype amp\n\n"
+    "flopcount budget job.toml --max-gmacs 1.2T\n\n"
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
 @takes_model("views")
@@ -64,7 +66,7 @@ def budget(
 
     Time, energy and money are those of the device of --on, and hold where the estimate is within the limit.
     """
-    from ..publishing.budget import Budget, check_budgets, parse_limit
+    from ..publishing.budget import check_budgets, parse_limit
 
     setting = one_setting(settings, "a budget is of one")
     allowed = {key: parse_limit(key, text) for key, text in limits.items()}
@@ -77,7 +79,7 @@ def budget(
     else:
         if config is not None:
             raise InputError("--config does not go with limits of the command line", [("fix", "give one of them")])
-        budgets = [Budget(name, options.named(name), allowed, options.protocol, setting)]
+        budgets = [_named(name, options, allowed, setting)]
     with working("counting") as say:
         result = check_budgets(budgets, lambda network: say(f"counting {network}"))
     table = result.table()
@@ -86,6 +88,18 @@ def budget(
         typer.echo(note, err=True)
     if not result.holds:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _named(name: str, options: ModelOptions, allowed: dict[str, int], setting: Setting | None) -> Budget:
+    """The budget of one network, or of the job in a file."""
+    from ..publishing.budget import Budget
+
+    if not name.endswith(".toml"):
+        return Budget(name, options.named(name), allowed, options.protocol, setting)
+    from ..pipelines.named_file import PipelineFile
+
+    options.refuse("is for networks, and this is the budget of a job")
+    return Budget(name, PipelineFile(Path(name)), allowed, setting=setting)
 
 
 def _from_file(config: Path | None, name: str | None) -> list[Budget]:

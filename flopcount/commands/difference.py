@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["diff"]
 
-_HELP = "A model as in [cyan]flopcount model[/], NAME@TxHxW for a clip of its own, or FILE.json."
+_HELP = "A model as in [cyan]flopcount model[/], NAME@TxHxW for a clip of its own, FILE.json, or a job in FILE.toml."
 OldArg = Annotated[str, typer.Argument(metavar="OLD", help=_HELP)]
 NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Like OLD.")]
 
@@ -29,6 +29,7 @@ NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Like OLD.")]
     "flopcount diff c3d@16x112x112 c3d@32x112x112\n\n"
     "flopcount diff x3d_s x3d_m --on rtx-4090 --dtype amp\n\n"
     "flopcount model nets.py:build --clip 16x112x112 --format json > before.json\n\n"
+    "flopcount diff before.toml after.toml --depth 1\n\n"
     "flopcount diff before.json nets.py:build --clip 16x112x112 --exit-code"
 )
 @takes_model()
@@ -49,15 +50,20 @@ def diff(
     setting = one_setting(settings, "a difference is of one")
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:
-        options.refuse("is for models, and both sides are saved reports")
-        if setting is not None:
+        jobs = any(map(_is_job, (old, new)))
+        options.refuse(f"is for models, and {'neither side is one' if jobs else 'both sides are saved reports'}")
+        if setting is not None and not jobs:
             raise InputError("--on is for models, and both sides are saved reports", [("fix", "leave --on out")])
     with working(f"counting {old} and {new}"):
         from ..analysis.difference import diff as compared
         from ..count import count_named
         from ..output.report_json_reader import read_report
+        from ..pipelines.pipeline_file import read_pipeline
 
         def counted(side: str) -> Counted:
+            if _is_job(side):
+                job = read_pipeline(side, dataflow=setting is not None)
+                return job.result if setting is None else job.cost_under(setting).result
             if side not in models:
                 return read_report(side)
             if setting is None:
@@ -71,7 +77,11 @@ def diff(
 
 
 def _is_file(side: str) -> bool:
-    return side.endswith(".json")
+    return side.endswith((".json", ".toml"))
+
+
+def _is_job(side: str) -> bool:
+    return side.endswith(".toml")
 
 
 def _clip_apart(side: str) -> tuple[str, str | None]:

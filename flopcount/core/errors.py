@@ -16,6 +16,9 @@ from collections.abc import Iterable
 __all__ = ["FlopcountError", "ForwardError", "InputError", "TraceError", "UncostedError", "UnknownNameError"]
 
 
+_NEAR = 3  # names offered at most
+
+
 class FlopcountError(Exception):
     """Base of everything flopcount raises. `details` are (label, text) lines shown under the message."""
 
@@ -36,7 +39,10 @@ class UnknownNameError(InputError):
         known = list(known)
         by_lowercase = {candidate.lower(): candidate for candidate in known}
         typed = str(name).lower()  # whatever a caller gives in place of a name
-        near = [by_lowercase[match] for match in difflib.get_close_matches(typed, by_lowercase, n=3, cutoff=0.6)]
+        matches = difflib.get_close_matches(typed, by_lowercase, n=_NEAR, cutoff=0.6)
+        if not matches and len(typed) >= _NEAR:  # the beginning of a long name
+            matches = [candidate for candidate in by_lowercase if candidate.startswith(typed)][:_NEAR]
+        near = [by_lowercase[match] for match in matches]
         details = [("near", ", ".join(near))] if near else []
         super().__init__(f"no {what} named {name!r}", [*details, ("fix", fix)])
 

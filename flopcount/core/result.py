@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .amount import Amount, QuantityOf, amount_of
 from .dataflow import Dataflow
@@ -119,6 +120,8 @@ class UncostedWork:
 class Totals:
     """The quantities of a `total`, as attributes of its owner."""
 
+    __slots__ = ()
+
     macs = QuantityOf("total", "Multiply-accumulates of all contractions.")
     flops = QuantityOf("total", "2 * macs.")
     other_flops = QuantityOf("total", "Floating-point operations that are no contraction.")
@@ -129,8 +132,39 @@ class Totals:
     bytes_written = QuantityOf("total", "Compulsory writes of every operation run one by one.")
 
 
+class OfInput(Totals):
+    """The totals of an input with its batch and its views, and what follows for a sample and a video."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def total(self) -> Amount: ...
+        @property
+        def input(self) -> ResultInput: ...
+        @property
+        def views(self) -> Views: ...
+
+    @property
+    def per_sample(self) -> Amount | None:
+        """Cost of one sample of the batch: one clip, one view; None where the batch is unknown."""
+        return None if self.input.batch is None else self.total.growing("batch") // self.input.batch
+
+    @property
+    def per_view(self) -> Amount:
+        """Cost of one view: of a sample, or of the whole input where the batch is unknown."""
+        sample = self.per_sample
+        return self.total.growing("batch") if sample is None else sample
+
+    @property
+    def per_video(self) -> Amount:
+        """Cost of all views of one video."""
+        return self.per_view.growing("views") * self.views.count
+
+
 @dataclass(frozen=True, repr=False)
-class Result(Totals):
+class Result(OfInput):
     """What one forward pass of a module costs, with its reasons.
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
@@ -168,22 +202,6 @@ class Result(Totals):
         """The total of every quantity."""
         tree = {q.name: sum(map(q.of_module, self.tree)) for q in counted() if q.of_module is not None}
         return Amount({**amount_of(self.ops, on_device=self.pricing is not None).counts, **tree})
-
-    @property
-    def per_sample(self) -> Amount | None:
-        """Cost of one sample of the batch: one clip, one view; None where the batch is unknown."""
-        return None if self.input.batch is None else self.total.growing("batch") // self.input.batch
-
-    @property
-    def per_view(self) -> Amount:
-        """Cost of one view: of a sample, or of the whole input where the batch is unknown."""
-        sample = self.per_sample
-        return self.total.growing("batch") if sample is None else sample
-
-    @property
-    def per_video(self) -> Amount:
-        """Cost of all views of one video."""
-        return self.per_view.growing("views") * self.views.count
 
     @cached_property
     def operators(self) -> tuple[OperatorRow, ...]:
@@ -240,7 +258,7 @@ class Result(Totals):
 
 
 @dataclass(frozen=True, slots=True)
-class SavedReport(Totals):
+class SavedReport(OfInput):
     """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators.
 
     Of a report that was priced on one device the layers have their time, energy and money, and `pricing` says on which.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .units import si
+from .units import duration, si
 
 __all__ = ["Column", "Formula", "Measured", "Table", "frame_with", "render_with"]
 
@@ -33,13 +33,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A number with a unit of its own, in a column of several: text shows it in SI, data have it in that unit."""
+    """A number with a unit of its own, in a column of several: text shows it in SI, data have it in that unit.
+
+    Long times are shown in minutes or hours.
+    """
 
     amount: int | float
     unit: str = ""
 
     def __str__(self) -> str:
-        return si(self.amount, self.unit)
+        return duration(self.amount) if self.unit == "s" else si(self.amount, self.unit)
 
 
 @dataclass(frozen=True, slots=True)

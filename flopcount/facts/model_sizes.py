@@ -99,8 +99,10 @@ class ModelSizes:
         passes_per_step: denoiser passes per step with guidance; None for what does not denoise.
         guidance_handling: how guidance runs, in words with the place in the code.
         token_rule: how pixels become tokens, in words.
+        step_per_token: whether the denoiser embeds a step for each token, not one for each sample.
         assembled: whether the sizes were put together from several sources, none of which has the released file.
-        experts: which part of the schedule each of two denoisers runs; empty for one.
+        experts: which part of the schedule each of two denoisers runs: the first from noise down to the `boundary` of
+            steps whose flow is shifted by `shift`; empty for one.
         sources: where the defaults and rules were read.
         not_read: what no source was found for.
         conflicts: where sources disagree, and which was taken.
@@ -115,6 +117,7 @@ class ModelSizes:
     passes_per_step: int | None = None
     guidance_handling: str = ""
     token_rule: str = ""
+    step_per_token: bool = False
     assembled: bool = False
     experts: Mapping[str, Any] = field(default_factory=dict, hash=False)
     sources: tuple[SizesSource, ...] = ()
@@ -179,6 +182,7 @@ def _model(row: dict[str, Any]) -> ModelSizes:
         passes_per_step=row.get("passes_per_step"),
         guidance_handling=row.get("guidance_handling", ""),
         token_rule=row["token_rule"],
+        step_per_token=row.get("step_per_token", False),
         assembled=row.get("assembled", False),
         experts=row.get("experts", {}),
         sources=tuple(map(_source, row["sources"])),

@@ -78,7 +78,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _time_lines(cost: Prediction) -> Iterator[str]:
-    batch = "" if cost.batch is None else f" of batch {cost.batch}"
+    batch = "" if cost.batch is None or cost.job is not None else f" of batch {cost.batch}"
     yield f"bound: {duration(cost.bound)} at least, by the datasheet, with all but contractions fused away"
     yield f"estimate: {duration(cost.estimate)} per {cost.pass_word}{batch}"
     yield f"range: {duration(cost.low)} to {duration(cost.high)}; {RANGE_WORDS}"

@@ -17,7 +17,7 @@ from ..core.wording import PRICE, title
 from .cost_notes import notes
 from .prediction import LIMITS, Prediction
 
-__all__ = ["BY_TIME", "cost_table_by", "with_devices"]
+__all__ = ["BY_TIME", "cost_table_by", "cost_table_of", "with_devices"]
 
 BY_TIME = ("module", "kind", "operator")
 _UNCOSTED = "uncosted"
@@ -60,6 +60,17 @@ def _by_module(cost: Prediction, depth: int) -> Table:
             rows.append(((row.path or f"({result.model})", row.type), _Spent(amount, limit)))
     labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
     return _table(cost, labels, rows, result.total, _beside_time())
+
+
+def cost_table_of(cost: Prediction, paths: Sequence[str], more: Sequence[str]) -> Table:
+    """One row for each of these modules with all that is in them, which together are the whole; `more` is a label."""
+    rows = []
+    for path, text in zip(paths, more, strict=True):
+        row = cost.result.module(path)
+        ops = [op for op in cost.ran if _within(op.op.module, path)]
+        rows.append(((path, row.type, text), _Spent(row.cost, _limit(ops))))
+    labels = (Column("stage", "text"), Column("type", "text", drop=1, tone="quiet"), Column("times", "text"))
+    return _table(cost, labels, rows, cost.result.total, _beside_time())
 
 
 def _within(path: str, parent: str) -> bool:

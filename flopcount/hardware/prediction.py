@@ -18,7 +18,10 @@ from .kernels import Family, peak_of
 from .money import Money
 from .precision import peaks_of
 
-__all__ = ["LIMITS", "KindTime", "Prediction", "UnitCost"]
+__all__ = ["JOB", "LIMITS", "KindTime", "Prediction", "UnitCost"]
+
+JOB = "job"
+"""What the numbers of a whole job are per."""
 
 LIMITS = ("compute", "bytes", "launch")
 """What most of a time can be: arithmetic, data movement, or the launches of kernels."""
@@ -90,6 +93,7 @@ class Prediction:
         ran: the operators that ran, with what each spends: of a training step those of autograd, whose times `result`
             has by module, and of a forward pass those of `result`.
         planned: epochs, and samples of the data set, of a training run whose length is given.
+        job: of a whole job what each of its own units costs; None of one pass.
     """
 
     conditions: Conditions
@@ -107,6 +111,7 @@ class Prediction:
     roofline: float = 0.0
     ran: tuple[CostedOp, ...] = ()
     planned: tuple[int, int] | None = field(default=None)
+    job: tuple[UnitCost, ...] | None = None
 
     @property
     def times(self) -> Times:
@@ -146,6 +151,8 @@ class Prediction:
     @property
     def pass_word(self) -> str:
         """What the numbers are per."""
+        if self.job is not None:
+            return JOB
         return "training step" if self.conditions.training else "forward pass"
 
     def over(self, passes: float, unit: str = "pass", words: str = "") -> UnitCost:
@@ -199,6 +206,9 @@ class Prediction:
         return tuple(self._units())
 
     def _units(self) -> Iterator[UnitCost]:
+        if self.job is not None:
+            yield from self.job
+            return
         sample, hour = self.per_sample, self.per_hour_of_video
         video = self.per_video() if self.result.views.count > 1 else None
         if sample is not None and self.batch != 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.quantity import PICO
 from ..core.table import Column, Measured
-from ..core.units import percent, si, signed
+from ..core.units import duration, percent, si, signed
 
 __all__ = ["cell", "cells"]
 
@@ -27,6 +27,8 @@ def cell(column: Column, value: Any) -> str:
         value = value / PICO
     if column.kind == "delta":
         return signed(value, column.unit, blank=True)
+    if column.unit == "s" and value:
+        return duration(value)
     return si(value, column.unit, blank=True)
 
 

@@ -9,7 +9,7 @@ from ..hardware.energy import Energy
 from ..hardware.kernels import Family
 from ..hardware.money import Money
 from ..hardware.precision import PRECISIONS
-from ..hardware.prediction import LIMITS, Prediction, UnitCost
+from ..hardware.prediction import JOB, LIMITS, Prediction, UnitCost
 from .schema_words import Schema, count, list_of, nullable, number, one_of, or_null, record, text
 
 __all__ = ["cost_data", "cost_schema"]
@@ -105,7 +105,7 @@ def cost_schema() -> Schema:
             "layout": text("nchw, or nhwc for channels last"),
             "batch": nullable("integer", "samples in one pass; null where unknown"),
             "conditions": text("all of this in words"),
-            "per": one_of(["forward pass", "training step"], "what the numbers are per"),
+            "per": one_of(["forward pass", "training step", JOB], "what the numbers are per"),
             "basis": one_of([basis.value for basis in Basis], "what the estimate rests on"),
             "basis_words": text("the same in words, with the rows that it was fitted on"),
             "widened": list_of(text(), "kinds of kernel that few measurements are of, which make the range wider"),

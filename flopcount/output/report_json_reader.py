@@ -6,23 +6,20 @@ missing or mistyped value, and modules that do not sum to their total are refuse
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from ..core.amount import Amount, summed
-from ..core.errors import InputError
 from ..core.pricing import Pricing, Times
 from ..core.protocol import Clip, Views
-from ..core.quantity import PICO, TABLE, counted, priced
+from ..core.quantity import TABLE
 from ..core.result import ModuleRow, ResultInput, SavedReport, UncostedRow
 from ..hardware.money import Money
 from ..hardware.pricing import pricing_of
+from .json_node import Malformed, Node, read_saved
 from .report_json import SCHEMA
 
-__all__ = ["read_report"]
+__all__ = ["read_report", "uncosted_row"]
 
 
 def read_report(path: str | Path) -> SavedReport:
@@ -31,114 +28,18 @@ def read_report(path: str | Path) -> SavedReport:
     Raises:
         InputError: the file does not exist, is not JSON, has another schema, or contradicts itself.
     """
-    path = Path(path)
-    fix = [("fix", f"write it with flopcount model NAME --format json > {path}")]
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", fix) from None
-    except ValueError as error:  # of JSON, or of UTF-8
-        raise InputError(f"{path} is not JSON: {error}", fix) from None
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        other = repr(schema) if schema is not None else "no schema"
-        raise InputError(f"{path} is not a report of schema {SCHEMA}", [("seen", other), *fix])
-    try:
-        return _report(_Node(data))
-    except (_Malformed, InputError) as error:  # an InputError is that of a clip, or of views
-        raise InputError(f"{path} is not a complete report: {str(error).splitlines()[0]}", fix) from None
+    fix = f"write it with flopcount model NAME --format json > {path}"
+    return read_saved(path, SCHEMA, "report", fix, _report)
 
 
-class _Malformed(Exception):
-    """What is wrong with the file, and where in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A JSON value with its place, so that whatever is wrong with it can be named."""
-
-    value: Any
-    place: str = ""
-
-    def __getitem__(self, key: str) -> _Node:
-        place = f"{self.place}.{key}".lstrip(".")
-        if key not in self.object():
-            raise _Malformed(f"{place} is missing")
-        return _Node(self.value[key], place)
-
-    def object(self) -> dict[str, Any]:
-        """Values by name."""
-        if not isinstance(self.value, dict):
-            raise _Malformed(f"{self.place} is {self.value!r}, not an object")
-        return self.value
-
-    def texts(self) -> dict[str, str]:
-        """Strings by name."""
-        return {name: self[name].text() for name in self.object()}
-
-    def items(self) -> Iterable[_Node]:
-        """The elements of a list."""
-        if not isinstance(self.value, list):
-            raise _Malformed(f"{self.place} is {self.value!r}, not a list")
-        return [_Node(value, f"{self.place}[{position}]") for position, value in enumerate(self.value)]
-
-    def whole(self) -> int:
-        """A count: a whole number of 0 or more."""
-        if type(self.value) is not int or self.value < 0:
-            raise _Malformed(f"{self.place} is {self.value!r}, not a count")
-        return self.value
-
-    def number(self) -> float:
-        """A number of 0 or more."""
-        if type(self.value) not in (int, float) or not 0 <= self.value < float("inf"):
-            raise _Malformed(f"{self.place} is {self.value!r}, not a number of 0 or more")
-        return float(self.value)
-
-    def says(self, key: str) -> bool:
-        """Whether something is so, which is not written where it is not."""
-        if key not in self.object():
-            return False
-        if type(self.value[key]) is not bool:
-            raise _Malformed(f"{self[key].place} is {self.value[key]!r}, neither true nor false")
-        return bool(self.value[key])
-
-    def text(self) -> str:
-        """A string."""
-        if not isinstance(self.value, str):
-            raise _Malformed(f"{self.place} is {self.value!r}, not a string")
-        return self.value
-
-    def lines(self, key: str) -> tuple[str, ...]:
-        """A list of strings, which is empty where an older version did not write it."""
-        return tuple(line.text() for line in self[key].items()) if key in self.object() else ()
-
-    def shape(self) -> tuple[int, ...]:
-        """Sizes of one tensor."""
-        return tuple(size.whole() for size in self.items())
-
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Sizes of several tensors."""
-        return tuple(shape.shape() for shape in self.items())
-
-    def amount(self, prefix: str = "") -> Amount:
-        """The amount of each counted quantity in the file, and of what a device spends; MACs are required."""
-        names = (quantity.name for quantity in counted())
-        there = [name for name in names if f"{prefix}{name}" in self.object() or name == "macs"]
-        spent = [quantity for quantity in priced() if f"{prefix}{quantity.key}" in self.object()]
-        return Amount(
-            {name: self[f"{prefix}{name}"].whole() for name in there}
-            | {quantity.name: round(self[f"{prefix}{quantity.key}"].number() * PICO) for quantity in spent}
-        )
-
-
-def _report(data: _Node) -> SavedReport:
+def _report(data: Node) -> SavedReport:
     report = SavedReport(
         model=data["model"].text(),
         input=_input(data["input"]),
         views=Views(data["views"]["clips"].whole(), data["views"]["crops"].whole()),
         total=data["total"].amount(),
         modules=_modules(data["modules"]),
-        uncosted=tuple(_uncosted(row) for row in data["uncosted"].items()),
+        uncosted=tuple(uncosted_row(row) for row in data["uncosted"].items()),
         engine=data["engine"].text(),
         versions=data["versions"].texts(),
         assumed=data.lines("assumed"),
@@ -147,13 +48,11 @@ def _report(data: _Node) -> SavedReport:
     for name, amount in summed(row.own for row in report.modules).counts.items():
         if report.total.counts.get(name) != amount:
             what = f"{amount} {TABLE[name].title}"
-            raise _Malformed(
-                f"its modules sum to {what}, but its total is {report.total.counts.get(name, 'not there')}"
-            )
+            raise Malformed(f"its modules sum to {what}, but its total is {report.total.counts.get(name, 'not there')}")
     return report
 
 
-def _pricing(data: _Node) -> Pricing | None:
+def _pricing(data: Node) -> Pricing | None:
     """Of the one device that the layers are priced on: conditions, range, basis and price."""
     costs = list(data["cost"].items()) if "cost" in data.object() else []
     if len(costs) != 1 or costs[0]["per"].text() != "forward pass":
@@ -164,13 +63,13 @@ def _pricing(data: _Node) -> Pricing | None:
     return pricing_of(cost["conditions"].text(), times, cost["basis_words"].text(), cost.lines("widened"), money)
 
 
-def _money(data: _Node) -> Money:
+def _money(data: Node) -> Money:
     region, date = (None if data[key].value is None else data[key].text() for key in ("region", "date"))
     currency, source, note = (data[key].text() for key in ("currency", "source", "note"))
     return Money(data["amount"].number(), currency, data["per_hour"].number(), region, date, source, note)
 
 
-def _input(data: _Node) -> ResultInput:
+def _input(data: Node) -> ResultInput:
     clip = data["clip"].value
     return ResultInput(
         clip=Clip.parse(data["clip"].text()) if clip is not None else None,
@@ -183,7 +82,7 @@ def _input(data: _Node) -> ResultInput:
     )
 
 
-def _modules(data: _Node) -> tuple[ModuleRow, ...]:
+def _modules(data: Node) -> tuple[ModuleRow, ...]:
     """Rows with their own cost; where the file lacks it, that of a module less those of the modules in it."""
     rows = [(row, row["path"].text(), row.amount()) for row in data.items()]
     inside: dict[str, Amount] = {}
@@ -194,7 +93,7 @@ def _modules(data: _Node) -> tuple[ModuleRow, ...]:
     return tuple(_module(row, path, cost, inside.get(path, Amount())) for row, path, cost in rows)
 
 
-def _module(row: _Node, path: str, cost: Amount, inside: Amount) -> ModuleRow:
+def _module(row: Node, path: str, cost: Amount, inside: Amount) -> ModuleRow:
     own = Amount({**(cost - inside).counts, **row.amount("self_").counts})
     return ModuleRow(
         path=path,
@@ -209,7 +108,8 @@ def _module(row: _Node, path: str, cost: Amount, inside: Amount) -> ModuleRow:
     )
 
 
-def _uncosted(row: _Node) -> UncostedRow:
+def uncosted_row(row: Node) -> UncostedRow:
+    """An operator without a rule, as it was saved."""
     return UncostedRow(
         op=row["op"].text(),
         calls=row["calls"].whole(),

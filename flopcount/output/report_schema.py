@@ -15,7 +15,7 @@ from .cost_json import cost_schema
 from .report_json import SCHEMA, phase_key, saved_quantities
 from .schema_words import Schema, count, list_of, nullable, number, or_null, record, shape, text
 
-__all__ = ["report_schema"]
+__all__ = ["amount_schema", "report_schema", "uncosted_schema"]
 
 
 def report_schema() -> Schema:
@@ -30,13 +30,13 @@ def report_schema() -> Schema:
         "input": _input(),
         "assumed": list_of(text(), "what the count had to assume, one sentence each"),
         "convention": text("how MACs and FLOPs relate"),
-        "total": _amount(TABLE.values(), "cost of the input as given, batch included"),
+        "total": amount_schema(TABLE.values(), "cost of the input as given, batch included"),
         "per_sample": or_null(
-            _amount(_growing("batch")), "cost of one sample of the batch; null where that is unknown"
+            amount_schema(_growing("batch")), "cost of one sample of the batch; null where that is unknown"
         ),
         "views": record({"clips": count("views in time"), "crops": count("views in space")}, "views of a video"),
-        "per_video": _amount(_growing("batch", "views"), "cost of all views of a video"),
-        "uncosted": list_of(_uncosted(), "operators without a rule, whose cost no total has"),
+        "per_video": amount_schema(_growing("batch", "views"), "cost of all views of a video"),
+        "uncosted": list_of(uncosted_schema(), "operators without a rule, whose cost no total has"),
         "unknown": _unknown(),
         "modules": list_of(_module(), 'modules as in named_modules(); the whole model has the path ""'),
         "operators": list_of(_operator(), "operators, each with all its calls"),
@@ -108,7 +108,8 @@ def _operator() -> Schema:
     return record(keys, optional=_names(_of_operators()))
 
 
-def _uncosted(*, of_training: bool = False) -> Schema:
+def uncosted_schema(*, of_training: bool = False) -> Schema:
+    """An operator without a rule."""
     keys = {
         "op": text("name as torch prints it, or unknown.NAME for work that torch does not see"),
         "calls": count("how often it was called"),
@@ -152,17 +153,17 @@ def _training() -> Schema:
         "trained_params": count("parameters that are trained"),
         "untrained": list_of(text(), "names of parameters that get no gradient although they require one"),
         "optimizer": nullable("string", "optimizer, where its step is counted"),
-        "total": _amount(_of_phases(), "cost of a training step"),
-        "phases": record({key: _amount(_of_phases(), words) for key, words in phases.items()}, "its parts"),
+        "total": amount_schema(_of_phases(), "cost of a training step"),
+        "phases": record({key: amount_schema(_of_phases(), words) for key, words in phases.items()}, "its parts"),
         "modules": list_of(module, "modules, each with the parts of a step"),
-        "uncosted": list_of(_uncosted(of_training=True), "operators of a step without a rule"),
+        "uncosted": list_of(uncosted_schema(of_training=True), "operators of a step without a rule"),
         "run": or_null(run, "a whole training run, where its length is given"),
         "engine": text("what the step ran on: meta, fake or real tensors"),
     }
     return record(keys, "a training step, where asked for")
 
 
-def _amount(quantities: Iterable[Quantity], description: str = "") -> Schema:
+def amount_schema(quantities: Iterable[Quantity], description: str = "") -> Schema:
     """A cost; a quantity that is unknown is absent."""
     shown = list(quantities)
     return record(_amounts(shown), description, _names(shown))

@@ -1,8 +1,6 @@
-"""Whole jobs: named stages times repeats."""
+"""Whole jobs: named stages times repeats. The other files are loaded when they are needed: a refusal needs few."""
 
-from .growing import Growing
-from .pipeline import Pipeline
 from .stage import Stage
 from .unit import Unit
 
-__all__ = ["Growing", "Pipeline", "Stage", "Unit"]
+__all__ = ["Stage", "Unit"]

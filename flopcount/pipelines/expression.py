@@ -1,7 +1,7 @@
 """Arithmetic of named parameters, such as "2 * steps" or "tokens - 1": how often a stage runs, and per what.
 
 What enters is text or a number; what leaves is its exact value for the parameters' values, and the same expression for
-sympy and for JavaScript. Only arithmetic is understood, so that a file can hold it as data.
+sympy and for the script of a page. Only arithmetic is understood, so that a file can hold it as data.
 """
 
 from __future__ import annotations
@@ -139,28 +139,23 @@ class Expression:
 
         return build(self._tree)
 
-    @cached_property
-    def javascript(self) -> str:
-        """The same in JavaScript, where `p` holds the parameters."""
+    def data(self) -> Any:
+        """The same for a page's script: ["+", left, right], ["p", name], ["q", numerator, denominator] ..."""
 
-        def write(node: ast.expr) -> str:
+        def write(node: ast.expr) -> list[Any]:
             match node:
                 case ast.Constant():
-                    return repr(node.value)
+                    exact = Fraction(str(node.value))
+                    return ["q", str(exact.numerator), str(exact.denominator)]
                 case ast.Name():
-                    return f"p.{node.id}"
+                    return ["p", node.id]
                 case ast.UnaryOp():
-                    sign = "-" if isinstance(node.op, ast.USub) else "+"
-                    return f"({sign}{write(node.operand)})"
+                    value = write(node.operand)
+                    return ["-", ["q", "0", "1"], value] if isinstance(node.op, ast.USub) else value
                 case ast.Call():
-                    return f"Math.{_name(node)}({', '.join(map(write, node.args))})"
+                    return [_name(node), *map(write, node.args)]
                 case ast.BinOp():
-                    left, right = write(node.left), write(node.right)
-                    if isinstance(node.op, ast.FloorDiv):
-                        return f"Math.floor({left} / {right})"
-                    if isinstance(node.op, ast.Mod):
-                        return f"((({left}) % ({right}) + ({right})) % ({right}))"
-                    return f"({left} {_SIGNS[type(node.op)]} {right})"
+                    return [_SIGNS[type(node.op)], write(node.left), write(node.right)]
             raise AssertionError(ast.dump(node))
 
         return write(self._tree)
@@ -220,7 +215,14 @@ _OPERATORS: dict[type[ast.operator], Any] = {
     ast.FloorDiv: lambda a, b: a // b,
     ast.Mod: lambda a, b: a % b,
 }
-_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+}
 
 
 def _name(call: ast.Call) -> str:

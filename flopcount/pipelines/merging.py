@@ -33,8 +33,11 @@ class Job:
     views: Views
 
 
-def merged(job: Job, priced: Sequence[Result] | None = None) -> Result | SavedReport:
-    """The whole job as one result; with `priced` the passes of its leaves as they were priced on a device."""
+def merged(job: Job, priced: Sequence[Sequence[Result]] | None = None) -> Result | SavedReport:
+    """The whole job as one result.
+
+    With `priced` its operators spend what those passes of each leaf do, of a leaf that grows one pass of each piece.
+    """
     if any(isinstance(leaf.stage.report, (SavedStage, SavedReport)) for leaf in job.leaves):
         return _saved(job)
     results = [_summed(leaf) for leaf in job.leaves]
@@ -91,14 +94,14 @@ def _summed(leaf: Leaf) -> Result:
     return report
 
 
-def _with_spending(result: Result, priced: Result, leaf: Leaf) -> Result:
-    """The operators with what a pass spends; of growing passes every one spends what the priced one does."""
+def _with_spending(result: Result, priced: Sequence[Result], leaf: Leaf) -> Result:
+    """The operators with what a pass spends; of growing passes each spends what the priced one of its piece does."""
     if not isinstance(leaf.stage.report, Growing):
-        return replace(result, ops=priced.ops)
-    ops = []
-    for piece in leaf.stage.report.pieces(leaf.passes):
-        for summed_op, op in zip(piece.ops(), priced.ops, strict=True):
-            ops.append(summed_op._replace(spending=_spent(op.spending, piece.count)))
+        return replace(result, ops=priced[0].ops)
+    ops: list[CostedOp] = []
+    for piece, of_piece in zip(leaf.stage.report.pieces(leaf.passes), priced, strict=True):
+        for together, op in zip(piece.ops(), of_piece.ops, strict=True):
+            ops.append(together._replace(spending=_spent(op.spending, piece.count)))
     return replace(result, ops=tuple(ops))
 
 

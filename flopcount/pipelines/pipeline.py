@@ -6,28 +6,22 @@ each distinct model once; `result` is the whole job as one result, whose modules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
-from ..core.amount import Amount, summed
-from ..core.errors import InputError, UnknownNameError
-from ..core.protocol import ONE_VIEW, Views
-from ..core.quantity import counted
-from ..core.result import Result, SavedReport, Totals
-from .expression import Value, parse_value
-from .leaf import Leaf, weights_of
-from .merging import Job, merged
-from .stage import Stage
-from .unit import PerUnit, Unit, per_unit
+from ..core.table import Table
+from ..facts.devices import Device
+from ..facts.prices import Price
+from ..hardware.setting import Setting
+from .job_cost import JobCost, job_cost
+from .job_formula import JobFormula, job_formula
+from .pipeline_json import pipeline_json
+from .pipeline_tables import by_stage, job_lines, sentence, table_of_layers
+from .staged_job import StagedJob
 
 __all__ = ["Pipeline"]
 
 
-@dataclass(frozen=True, repr=False)
-class Pipeline(Totals):
+class Pipeline(StagedJob):
     """Named stages times repeats.
 
         >>> Pipeline([Stage("text", text, times=2), Stage("denoise", denoiser, times="2 * steps")], steps=50)
@@ -47,185 +41,78 @@ class Pipeline(Totals):
         UnknownNameError: an expression uses a parameter that has no value.
     """
 
-    stages: tuple[Stage, ...]
-    name: str
-    units: tuple[Unit, ...]
-    parameters: Mapping[str, Value]
-    assumed: tuple[str, ...]
-    notes: tuple[str, ...]
-    facts: Mapping[str, Any]
-    batch: int | None = None
-    views: Views = field(default_factory=lambda: ONE_VIEW.views)
+    def by_stage(self) -> Table:
+        """One row per stage; rows sum to the total."""
+        return by_stage(self)
 
-    def __init__(
+    def table_by(self, by: str = "stage", depth: int = 2) -> Table:
+        """The table by stage, module (down to `depth`, -1: all), operator or kind.
+
+        Raises:
+            UnknownNameError: no such table.
+            InputError: a stage was saved, so its operators are not known.
+        """
+        return by_stage(self) if by == "stage" else table_of_layers(self.result, by, depth)
+
+    def cost(
         self,
-        stages: Iterable[Stage],
+        on: str | Device,
         *,
-        name: str = "pipeline",
-        units: Sequence[Unit] = (),
-        parameters: Mapping[str, object] = MappingProxyType({}),
-        assumed: Sequence[str] = (),
-        notes: Sequence[str] = (),
-        facts: Mapping[str, Any] = MappingProxyType({}),
-        batch: int | None = None,
-        **more: object,
-    ) -> None:
-        values = {key: parse_value(key, value) for key, value in {**parameters, **more}.items()}
-        fields = {
-            "stages": tuple(stages),
-            "name": name,
-            "units": tuple(units),
-            "parameters": MappingProxyType(values),
-            "assumed": tuple(assumed),
-            "notes": tuple(notes),
-            "facts": MappingProxyType(dict(facts)),
-            "batch": batch,
-            "views": ONE_VIEW.views,
-        }
-        for key, value in fields.items():
-            object.__setattr__(self, key, value)
-        self._check()
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        price: float | str | Price | None = None,
+        utilisation: float = 1.0,
+    ) -> JobCost:
+        """Time, energy and money of the whole job on a device; arguments and errors as `Report.cost`."""
+        return self.cost_under(Setting.named(on, dtype, compile, layout, price=price, utilisation=utilisation))
 
-    def _check(self) -> None:
-        if not self.stages:
-            raise InputError(f"{self.name} has no stages", [("fix", "give at least one Stage")])
-        names = [stage.name for stage in self.stages]
-        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            raise InputError(f"two stages are called {twice[0]}", [("fix", "give each a name of its own")])
-        self.times  # noqa: B018  (whatever is wrong with an expression is said now)
-        for unit in self.units:
-            if unit.stage and unit.stage not in names:
-                raise UnknownNameError("stage", unit.stage, names, f"the stages are {', '.join(names)}")
-            unit.count.value(self.parameters)
-        for name in self.parameters:
-            if not name.isidentifier():
-                raise InputError(f"{name!r} is no name of a parameter", [("fix", "use letters, digits and _")])
-
-    @property
-    def model(self) -> str:
-        """Its name."""
-        return self.name
-
-    @cached_property
-    def times(self) -> Mapping[str, int]:
-        """How often each stage runs, by its name."""
-        return {s.name: s.times.whole(self.parameters, f"the times of stage {s.name}") for s in self.stages}
-
-    def stage(self, name: str) -> Stage:
-        """The stage of this name.
+    def cost_under(self, setting: Setting) -> JobCost:
+        """As `cost`, on a device and in a way to run on it that were parsed before.
 
         Raises:
-            UnknownNameError: there is none.
+            InputError: a stage was saved, or was counted without its dataflow.
         """
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        names = [stage.name for stage in self.stages]
-        raise UnknownNameError("stage", name, names, f"the stages are {', '.join(names)}")
+        return job_cost(self.job, self.per_units, setting, tuple(job_lines(self)))
 
-    def with_parameters(self, **values: object) -> Pipeline:
-        """The same job with other values; those of a pipeline in a stage are named "stage.parameter" in a mapping.
+    def formula(self, quantity: str = "macs") -> JobFormula:
+        """The total as a function of the parameters: `pipeline.formula().text`.
 
         Raises:
-            UnknownNameError: it has no such parameter.
+            UnknownNameError: no such quantity.
+            InputError: a stage grows in several pieces.
         """
-        inner: dict[str, dict[str, object]] = {}
-        own: dict[str, object] = {}
-        for key, value in values.items():
-            stage, dot, rest = key.partition(".")
-            if dot and isinstance(self.stage(stage).report, Pipeline):
-                inner.setdefault(stage, {})[rest] = value
-            elif key in self.parameters:
-                own[key] = value
-            else:
-                fix = f"the parameters are {', '.join(self.parameters) or 'none'}"
-                raise UnknownNameError("parameter", key, self.parameters, fix)
-        stages = [_changed(stage, inner.get(stage.name)) for stage in self.stages]
-        return self.replaced(stages=stages, parameters={**self.parameters, **own})
+        return job_formula(self, quantity)
 
-    def replaced(self, **changes: Any) -> Pipeline:
-        """The same with other fields."""
-        names = ("stages", "name", "units", "parameters", "assumed", "notes", "facts", "batch")
-        return Pipeline(**{**{name: getattr(self, name) for name in names}, **changes})
+    def sentence(self) -> str:
+        """The line for a paper."""
+        return sentence(self)
 
-    @cached_property
-    def leaves(self) -> tuple[Leaf, ...]:
-        """Every stage that holds no other, in order."""
-        return tuple(self._leaves("", 1))
+    def to_pandas(self, by: str = "stage", depth: int = -1) -> Any:
+        """The table as a DataFrame of exact integers, with names as in the JSON."""
+        return self.table_by(by, depth).to_pandas()
 
-    def _leaves(self, within: str, runs: int) -> Iterator[Leaf]:
-        for stage in self.stages:
-            place, times = f"{within}{stage.name}", self.times[stage.name]
-            if isinstance(stage.report, Pipeline):
-                yield from stage.report._leaves(f"{place}.", runs * times)
-            else:
-                yield Leaf(place, stage, runs, times, weights_of(stage))
+    def to_markdown(self, by: str = "stage", depth: int = 2) -> str:
+        """The table in GitHub's markdown."""
+        return self.table_by(by, depth).to_markdown()
 
-    @cached_property
-    def total(self) -> Amount:
-        """What the whole job costs; the parameters of distinct models once."""
-        whole = summed(leaf.total for leaf in self.leaves)
-        weights = [amount for _, amount in self.distinct_weights]
-        return Amount({**whole.counts, **summed(weights).counts})
+    def to_latex(self, by: str = "stage", depth: int = 2) -> str:
+        """The table for a paper (booktabs)."""
+        return self.table_by(by, depth).to_latex()
 
-    @cached_property
-    def distinct_weights(self) -> tuple[tuple[str, Amount], ...]:
-        """The place of the first stage of each distinct model, and its parameters.
+    def to_csv(self, by: str = "stage", depth: int = -1) -> str:
+        """The table in exact integers."""
+        return self.table_by(by, depth).to_csv()
 
-        Raises:
-            InputError: two stages are said to share weights, and do not have as many.
-        """
-        names = [quantity.name for quantity in counted() if quantity.of_module is not None]
-        found: dict[str, tuple[Leaf, Amount]] = {}
-        for leaf in self.leaves:
-            own = leaf.stage.report.total.only(names)
-            first, amount = found.setdefault(leaf.weights, (leaf, own))
-            if amount != own:
-                seen = f"{amount.params:,} parameters and {own.params:,}"
-                why = f"stages {first.place} and {leaf.place} do not have the same weights"
-                raise InputError(why, [("seen", seen), ("fix", "give them different weights")])
-        return tuple((leaf.place, amount) for leaf, amount in found.values())
+    def to_json(self) -> str:
+        """The whole job: schema flopcount/1, with its stages, parameters and units."""
+        return pipeline_json(self)
 
-    def stage_total(self, stage: Stage) -> Amount:
-        """What one stage costs in this pipeline, all its repeats together, with its own parameters."""
-        times = self.times[stage.name]
-        if isinstance(stage.report, Pipeline):
-            return stage.report.total * times
-        return Leaf(stage.name, stage, 1, times, "").total
+    def __str__(self) -> str:
+        return str(self.by_stage())
 
-    def part(self, name: str) -> Amount:
-        """`stage_total` by name."""
-        return self.stage_total(self.stage(name))
-
-    @property
-    def per_units(self) -> tuple[PerUnit, ...]:
-        """What one of each unit costs."""
-        rows = []
-        for unit in self.units:
-            whole = self.part(unit.stage) if unit.stage else self.total
-            count = unit.count.value(self.parameters)
-            if count or whole:
-                rows.append(per_unit(unit, count, whole))
-        return tuple(rows)
-
-    @cached_property
-    def result(self) -> Result | SavedReport:
-        """The whole job as one result, whose modules are the stages; of saved stages a saved report."""
-        return merged(self.job)
-
-    @cached_property
-    def job(self) -> Job:
-        """What the whole job is, as its merging takes it."""
-        return Job(
-            self.name, self.leaves, dict(self.distinct_weights), self.total, self.assumed, self.batch, self.views
-        )
+    def _repr_html_(self) -> str:
+        return self.by_stage()._repr_html_()
 
     def __repr__(self) -> str:
         return f"<Pipeline {self.name}: {self.macs:,} MACs, {self.params:,} parameters, {len(self.stages)} stages>"
-
-
-def _changed(stage: Stage, values: Mapping[str, object] | None) -> Stage:
-    """The stage, whose pipeline has other values of parameters."""
-    if values is None or not isinstance(stage.report, Pipeline):
-        return stage
-    return Stage(stage.name, stage.report.with_parameters(**values), stage.times, weights=stage.weights)

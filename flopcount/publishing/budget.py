@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ..analysis.difference import Counted
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import ONE_VIEW, Protocol
-from ..core.result import Result
 from ..core.spending import parse_spending
 from ..core.table import Column, Measured, Table
 from ..core.units import percent, si
 from ..core.wording import assumed_lines, uncosted_lines
 from ..facts import Printed
 from ..hardware.energy import ENERGY_SCOPE
+from ..pipelines.named_file import PipelineFile
 from .measures import Measure, measures
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ __all__ = ["Budget", "BudgetCheck", "LimitVerdict", "check_budgets", "parse_limi
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A network, how it is tested, and `limits` by key of `measures`: what it may cost at most.
+    """A network or a whole job, how it is tested, and `limits` by key of `measures`: what it may cost at most.
 
     `setting` is what it runs on, which limits on time, energy and money need.
     """
 
     name: str
-    model: ModelSpec
+    model: ModelSpec | PipelineFile
     limits: dict[str, int]
     protocol: Protocol = ONE_VIEW
     setting: Setting | None = None
@@ -83,7 +84,7 @@ class LimitVerdict:
 
     budget: Budget
     limit: str
-    report: Result
+    report: Counted
     cost: Cost | None = None
 
     @property
@@ -254,26 +255,31 @@ def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = l
     verdicts = []
     for budget in budgets:
         progress(budget.name)
-        report = _counted(budget)
-        cost = None if budget.setting is None else _cost(budget, report)
-        if cost is not None:
-            report = cost.result
+        report, cost = _judged(budget)
         verdicts += [LimitVerdict(budget, limit, report, cost) for limit in measures() if limit in budget.limits]
     return BudgetCheck(tuple(verdicts))
 
 
-def _counted(budget: Budget) -> Result:
+def _judged(budget: Budget) -> tuple[Counted, Cost | None]:
+    """The count, priced where a device is named, and its cost on it."""
+    try:
+        return _of_job(budget, budget.model) if isinstance(budget.model, PipelineFile) else _of_model(budget)
+    except FlopcountError as error:
+        raise InputError(error.message, [("budget", budget.name), *error.details]) from error
+
+
+def _of_model(budget: Budget) -> tuple[Counted, Cost | None]:
     from ..count import count_named  # imports torch, which a mistyped budget does not need
 
-    try:
-        return count_named(budget.model, budget.protocol, dataflow=budget.setting is not None, saving=False)
-    except FlopcountError as error:
-        raise InputError(error.message, [("budget", budget.name), *error.details]) from error
+    assert isinstance(budget.model, ModelSpec)
+    report = count_named(budget.model, budget.protocol, dataflow=budget.setting is not None, saving=False)
+    cost = None if budget.setting is None else budget.setting.cost(report)
+    return (report, None) if cost is None else (cost.result, cost)
 
 
-def _cost(budget: Budget, report: Result) -> Cost:
-    assert budget.setting is not None
-    try:
-        return budget.setting.cost(report)
-    except FlopcountError as error:
-        raise InputError(error.message, [("budget", budget.name), *error.details]) from error
+def _of_job(budget: Budget, file: PipelineFile) -> tuple[Counted, Cost | None]:
+    from ..pipelines.pipeline_file import read_pipeline
+
+    job = read_pipeline(file.path, parameters=file.parameters, dataflow=budget.setting is not None)
+    cost = None if budget.setting is None else job.cost_under(budget.setting)
+    return (job.result, None) if cost is None else (cost.result, cost)

@@ -13,7 +13,8 @@ What enters is such a file, in which `model` is by default the budget's own name
     on = "t4"
     dtype = "amp"
 
-What leaves are Budgets, checked by `check_budgets`.
+Instead of a model `pipeline = "job.toml"` names a whole job, with other values of its `parameters`. What leaves are
+Budgets, checked by `check_budgets`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol, Views
 from ..models import require_known
+from ..pipelines.named_file import PipelineFile
 from .budget import Budget, parse_limit
 from .measures import measures
 
@@ -37,7 +39,9 @@ __all__ = ["find_pyproject", "read_budgets"]
 
 _TABLE = "tool.flopcount.budgets"
 _DEVICE_KEYS = ("on", "compile", "layout", "price")
-_KEYS = ("model", "clip", "batch", "views", "num-classes", "set", "input", "dtype", *_DEVICE_KEYS)
+_OF_JOB = ("pipeline", "parameters")
+_OF_MODEL = ("clip", "batch", "views", "num-classes", "set", "input", "dtype")
+_KEYS = (*_OF_JOB, "model", *_OF_MODEL, *_DEVICE_KEYS)
 _EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
 
 
@@ -95,11 +99,22 @@ def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
             raise InputError(f"{key} is {table[key]!r}, not {_TOML[kind]}")
         return table.get(key)
 
-    model = value("model", str) or name
-    require_known(model)
     price = table.get("price")
     device = {"on": value("on", str), "compile": value("compile", bool), "layout": value("layout", str), "price": price}
     counted, setting = _setting(value("dtype", str), device)
+    limits = {key: parse_limit(key, table[key]) for key in measures() if key in table}
+    if "pipeline" in table:
+        for key in ("model", *_OF_MODEL):
+            if key in table and key != "dtype":
+                raise InputError(
+                    f"{key} is of a model, and this budget is of a pipeline", [("fix", f"leave {key} out")]
+                )
+        file = PipelineFile(folder / value("pipeline", str), value("parameters", dict) or {})
+        return Budget(name, file, limits, setting=setting)
+    if "parameters" in table:
+        raise InputError("parameters are of a pipeline", [("fix", 'add pipeline = "job.toml", or leave them out')])
+    model = value("model", str) or name
+    require_known(model)
     spec = ModelSpec.of(
         _beside(model, folder),
         clip=value("clip", str),
@@ -110,7 +125,6 @@ def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
     )
     protocol = Protocol(Views.parse(value("views", str)), batch=value("batch", int))
     spec.require_batch(protocol.batch)
-    limits = {key: parse_limit(key, table[key]) for key in measures() if key in table}
     return Budget(name, spec, limits, protocol, setting)
 
 

@@ -14,7 +14,7 @@ from ..core.quantity import Quantity, of_layers, priced
 from ..core.table import Measured
 
 if TYPE_CHECKING:
-    from ..core.result import ModuleRow, Result
+    from ..core.result import ModuleRow, Result, SavedReport
 
 __all__ = ["Measure", "measures"]
 
@@ -31,7 +31,7 @@ class Measure:
         """What it is called."""
         return f"{self.quantity.title} per video" if self.per_video else self.quantity.title
 
-    def of(self, report: Result) -> int:
+    def of(self, report: Result | SavedReport) -> int:
         """How much of it there is."""
         name = self.quantity.name
         if not self.per_video:
@@ -40,11 +40,11 @@ class Measure:
             return round(report.total[name] * self.passes(report))
         return report.per_video[name]
 
-    def passes(self, report: Result) -> Fraction:
+    def passes(self, report: Result | SavedReport) -> Fraction:
         """How many passes of the input as given it is of; less than one where a batch holds several videos."""
         return Fraction(report.views.count, report.input.batch or 1) if self.per_video else Fraction(1)
 
-    def measured(self, amount: int, report: Result) -> Measured:
+    def measured(self, amount: int, report: Result | SavedReport) -> Measured:
         """An amount of it in its unit; counts have none."""
         return Measured(self.quantity.exact(amount), unit_of(self.quantity, report) if self.quantity.pico else "")
 
@@ -52,7 +52,7 @@ class Measure:
         """The part of one layer without its children, so that the layers sum to the whole."""
         return row.own[self.quantity.name]
 
-    def complete(self, report: Result) -> bool:
+    def complete(self, report: Result | SavedReport) -> bool:
         """Whether all of it is known."""
         return self.quantity.complete or not report.uncosted
 

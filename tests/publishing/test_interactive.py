@@ -31,8 +31,8 @@ from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.comparison_rows import Unplotted
 from flopcount.publishing.cost_report import CostReport, cost_report
 from flopcount.publishing.interactive import page
-from flopcount.publishing.interactive.html_page import INSTALLATION
 from flopcount.publishing.interactive.scripts import one_script
+from flopcount.publishing.interactive.template import INSTALLATION, asset
 from flopcount.report import count_flops, count_model
 
 ASSETS = Path(flopcount.publishing.interactive.__file__).parent / "assets"
@@ -245,8 +245,8 @@ def test_scripts_that_cannot_be_put_together_are_told(texts, why):
         one_script("a", modules(**texts))
 
 
-def test_every_script_is_in_the_page(text):
-    script = Tags(text).inside["script", ""]
+def test_every_script_is_in_a_page(text):
+    script = Tags(text).inside["script", ""] + one_script("job", asset)
     for path in ASSETS.glob("*.js"):
         assert path.read_text().partition("\n")[0] in script, path  # its title
 
@@ -433,7 +433,16 @@ def test_numbers_are_written_as_python_writes_them(chromium):
 
 def test_seconds_are_written_as_python_writes_them(chromium):
     draw = random.Random(2)
-    values = [10 ** draw.uniform(-13, 7) for _ in range(500)] + [1.0, 0.9995, 0.99949, 1e-3, 999.5, 999.4, 0.0123456]
+    values = [10 ** draw.uniform(-13, 7) for _ in range(500)] + [
+        0.0,
+        1.0,
+        0.9995,
+        0.99949,
+        1e-3,
+        999.5,
+        999.4,
+        0.0123456,
+    ]
     module = base64.b64encode((ASSETS / "exact.js").read_bytes()).decode()
     with chromium.new_context() as context:
         seen = context.new_page().evaluate(

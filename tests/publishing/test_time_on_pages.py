@@ -20,9 +20,9 @@ from flopcount.core.units import joules, money, si
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.cost_report import cost_report
 from flopcount.publishing.interactive import page
-from flopcount.publishing.interactive.html_page import _asset
 from flopcount.publishing.interactive.model_data import model_data
 from flopcount.publishing.interactive.scripts import one_script
+from flopcount.publishing.interactive.template import asset
 from flopcount.publishing.pages.model import model_page
 from flopcount.publishing.time_grid import Curve, TimeGrid, _not_negative, _sizes
 from flopcount.symbolic.form import Domain
@@ -138,7 +138,7 @@ def chromium():
 
 def test_the_script_computes_what_python_does(chromium, cost):
     draw = random.Random(2)
-    data, script = model_data(cost)["timing"], base64.b64encode(one_script("timing", _asset).encode()).decode()
+    data, script = model_data(cost)["timing"], base64.b64encode(one_script("timing", asset).encode()).decode()
     expected, asked = [], []
     for index in range(200):
         sizes = {axis: draw.randint(along[0], along[-1]) for axis, along in zip(cost.grid.axes, cost.grid.sizes)}  # noqa: B905

@@ -53,4 +53,10 @@ DENOISER = Denoiser(
     text_mask=True,
     joins_guidance=True,
 )
-AUTOENCODER = Autoencoder("AutoencoderKLAllegro", _factors, latent_frames=even_or_odd, ready=_ready)
+AUTOENCODER = Autoencoder(
+    "AutoencoderKLAllegro",
+    _factors,
+    latent_frames=even_or_odd,
+    ready=_ready,
+    note="works in tiles that overlap, and leaves out what no whole tile covers; without tiles it does not run",
+)

@@ -94,6 +94,7 @@ class Autoencoder:
         latents: the arguments of `decode`, from latents.
         decode: from a VAE and these arguments to clips, as the pipeline calls it.
         ready: what the pipeline's user has to switch on before.
+        note: what a reader has to know of how it runs.
     """
 
     class_name: str
@@ -104,6 +105,7 @@ class Autoencoder:
     latents: Callable[[Latents], dict[str, Any]] = _whole
     decode: Callable[..., Tensor] = _decoded
     ready: Callable[[Any], None] = _ready
+    note: str = ""
 
 
 def half_of(autoencoder: Autoencoder, vae: nn.Module, half: str) -> nn.Module:

@@ -15,7 +15,7 @@ __all__ = ["AUTOENCODER", "DENOISER"]
 def _inputs(a_pass: Denoising) -> Inputs:
     """Latents (B, T, C, H, W) with T filled up to whole patches, text in one sequence with them, rotary positions."""
     config, latents = a_pass.config, a_pass.latents
-    patch, in_time = config["patch_size"], config["patch_size_t"] or 1
+    in_time, patch, _ = _patch(config)
     frames = latents.frames + -latents.frames % in_time
     inputs: Inputs = {
         "hidden_states": a_pass.floats(frames, config["in_channels"], latents.height, latents.width),
@@ -32,8 +32,7 @@ def _inputs(a_pass: Denoising) -> Inputs:
 
 
 def _patch(config: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Any number of latent frames is filled up to whole patches."""
-    return 1, config["patch_size"], config["patch_size"]
+    return config["patch_size_t"] or 1, config["patch_size"], config["patch_size"]
 
 
 def _factors(config: Mapping[str, Any]) -> tuple[int, int]:
@@ -41,6 +40,13 @@ def _factors(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 DENOISER = Denoiser(
-    "CogVideoXTransformer3DModel", _inputs, _patch, "AutoencoderKLCogVideoX", text_tokens=226, joins_guidance=True
+    "CogVideoXTransformer3DModel",
+    _inputs,
+    _patch,
+    "AutoencoderKLCogVideoX",
+    text_tokens=226,
+    joins_guidance=True,
+    fills_frames=True,
+    one_frame=True,
 )
 AUTOENCODER = Autoencoder("AutoencoderKLCogVideoX", _factors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeAlias
 
 from ...core.ops import TensorSpec
@@ -66,6 +67,10 @@ class Denoiser:
         class_name: the class of diffusers.
         inputs: from a pass to the arguments of its forward.
         patch: (temporal, spatial, spatial) latents that a token stands for, from a configuration.
+        fills_frames: whether its pipeline fills latent frames up to whole patches.
+        is_unet: whether it has no sequence of tokens, but frames of several sizes.
+        one_frame: whether an image-to-video pipeline encodes the image alone, not a clip of the video's length.
+        note: what a reader has to know of how it runs.
         autoencoder: the class of the VAE that it was released with, whose factors hold where no VAE is given.
         text_tokens: of the text where nobody says how many: its pipeline's default.
         text_mask: whether its pipeline gives the text encoder a mask.
@@ -79,3 +84,13 @@ class Denoiser:
     text_tokens: int
     text_mask: bool = False
     joins_guidance: bool = False
+    fills_frames: bool = False
+    is_unet: bool = False
+    one_frame: bool = False
+    note: str = ""
+
+    def token_grid(self, config: Mapping[str, Any], latents: Clip) -> tuple[int, int, int]:
+        """Tokens along time, height and width."""
+        sizes = zip(latents.sizes, self.patch(config), strict=True)
+        frames, height, width = (ceil(size / patch) for size, patch in sizes)
+        return frames, height, width

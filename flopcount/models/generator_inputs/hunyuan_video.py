@@ -37,4 +37,6 @@ def _factors(config: Mapping[str, Any]) -> tuple[int, int]:
 DENOISER = Denoiser(
     "HunyuanVideoTransformer3DModel", _inputs, _patch, "AutoencoderKLHunyuanVideo", text_tokens=256, text_mask=True
 )
-AUTOENCODER = Autoencoder("AutoencoderKLHunyuanVideo", _factors)
+AUTOENCODER = Autoencoder(
+    "AutoencoderKLHunyuanVideo", _factors, note="works in runs of frames that overlap, as its class does by itself"
+)

@@ -92,7 +92,9 @@ def latent_clip(part: Part, clip: Clip, vae: Part | None = None, factors: tuple[
     if part.class_name in AUTOENCODERS:
         vae, patch = part, (1, 1, 1)
     else:
-        patch = denoiser_of(part).patch(complete_config(part))
+        denoiser = denoiser_of(part)
+        in_time, high, wide = denoiser.patch(complete_config(part))
+        patch = 1 if denoiser.fills_frames else in_time, high, wide
     autoencoder = autoencoder_of(vae) if vae else AUTOENCODERS[denoiser_of(part).autoencoder]
     temporal, spatial = factors or (latent_factors(vae) if vae else _released_factors(part))
 

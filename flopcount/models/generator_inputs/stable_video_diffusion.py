@@ -62,6 +62,8 @@ DENOISER = Denoiser(
     "AutoencoderKLTemporalDecoder",
     text_tokens=1,
     joins_guidance=True,
+    is_unet=True,
+    one_frame=True,
 )
 AUTOENCODER = Autoencoder(
     "AutoencoderKLTemporalDecoder", _factors, latent_frames=each_frame, pixels=_image, latents=_latents, decode=_decode

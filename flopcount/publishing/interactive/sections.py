@@ -23,7 +23,7 @@ from ..cost_report import CostReport
 from .chart_data import linked
 from .model_data import columns, layers_of
 
-__all__ = ["comparison_section", "model_section"]
+__all__ = ["Slider", "comparison_section", "model_section", "sum_text", "table_of"]
 
 _WHAT = {"T": "frames", "H": "height", "W": "width", "S": "side, H = W", "B": "batch"}
 _ASIDES = {"macs": "papers’ “FLOPs”"}
@@ -41,14 +41,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Slider:
-    """A size that can be moved, or that is fixed, and why."""
+    """A size or another number that can be moved, or that is fixed, and why; decimals are text, which is exact."""
 
     name: str
     what: str
-    value: int
-    least: int
-    most: int
-    step: int
+    value: int | str
+    least: int | str
+    most: int | str
+    step: int | str
     fixed: str = ""
 
 
@@ -163,11 +163,11 @@ def _totals(report: Result, form: ClosedForm | None) -> Iterable[dict[str, Any]]
         value = report.total[name]
         video = value * report.views.count
         missing = [] if form is None else [form.missing[part] for part in parts or (name,) if part in form.missing]
-        text = "" if form is None or missing else _sum(parts, "·") if parts else form.text(name)
+        text = "" if form is None or missing else sum_text(parts, "·") if parts else form.text(name)
         yield {
             "name": name,
             "title": quantity.title,
-            "aside": _sum(parts, " × ") if parts else _ASIDES.get(name, ""),
+            "aside": sum_text(parts, " × ") if parts else _ASIDES.get(name, ""),
             "view": (si(value, quantity.unit), exact(value)),
             "video": (si(video, quantity.unit), exact(video)) if "views" in quantity.grows_with else None,
             "form": text,
@@ -198,7 +198,7 @@ def _time(report: CostReport, cost: Cost) -> dict[str, Any]:
     }
 
 
-def _sum(parts: Mapping[str, int], times: str) -> str:
+def sum_text(parts: Mapping[str, int], times: str) -> str:
     """What a quantity is made of: 2·MACs."""
     return " + ".join(f"{count}{times}{TABLE[name].title}" for name, count in parts.items())
 

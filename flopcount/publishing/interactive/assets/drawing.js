@@ -6,10 +6,6 @@ export function ink(colour) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${colour}`).trim();
 }
 
-export function isDark() {
-  return getComputedStyle(document.documentElement).getPropertyValue("--dark").trim() === "1";
-}
-
 export function font(size) {
   return { family: getComputedStyle(document.body).fontFamily, size, color: ink("ink") };
 }

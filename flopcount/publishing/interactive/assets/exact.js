@@ -11,7 +11,7 @@ const FRACTIONS = [[1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
 
 // A number that is not whole, such as seconds
 export function measured(value, unit) {
-  if (value === 0) return `0 ${unit}`;
+  if (value === 0) return `${significant(0)} ${unit}`;
   const above = (least) => value >= least * (1 - 0.5 * 10 ** -DIGITS);
   const all = [...PREFIXES, [1, ""], ...FRACTIONS];
   const [power, letter] = all.find(([least]) => above(Number(least))) ?? all.at(-1);
@@ -27,7 +27,8 @@ export function si(value, unit = "") {
   return `${value} ${unit}`.trimEnd();
 }
 
-function significant(value) {
+// Three digits, as `_significant` of units.py
+export function significant(value) {
   const whole = String(Math.trunc(value)).length;
   let decimals = Math.max(0, DIGITS - whole);
   if (String(Math.trunc(Number(fixed(value, decimals)))).length > whole) decimals = Math.max(0, decimals - 1);

@@ -1,7 +1,8 @@
 // Cost by module as an icicle: each bar is a module with all that is in it, opened by click or Enter.
 
-import { CONFIG, font, hoverLabel, ink, isDark, mixed, readable, roving } from "./drawing.js";
+import { CONFIG, font, hoverLabel, ink, mixed, readable, roving } from "./drawing.js";
 import { exact, percent, si } from "./exact.js";
+import { isDark } from "./theme.js";
 
 const PARTS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D00", "#7F7F7F"];
 const NEARLY_ALL = 0.85;

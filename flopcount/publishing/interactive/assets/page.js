@@ -1,11 +1,11 @@
 // The page: tabs, theme, print, and every chart where it can be seen.
 
-import { isDark } from "./drawing.js";
 import { Model } from "./model.js";
 import { unpackedPlotly } from "./plotly.js";
 import { Quantities } from "./quantities.js";
 import { Scatter } from "./scatter.js";
 import { filtered, sorted } from "./tables.js";
+import { themed } from "./theme.js";
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
@@ -53,17 +53,7 @@ tabs.forEach((tab, index) => {
   });
 });
 
-const button = document.getElementById("theme");
-const system = matchMedia("(prefers-color-scheme: dark)");
-function dress() {
-  button.setAttribute("aria-pressed", String(isDark()));
-  draw();
-}
-button.addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  dress();
-});
-system.addEventListener("change", dress);
+themed(() => draw());
 
 const PAPER = 680; // px between the margins of a page
 const onPaper = matchMedia("print");
@@ -74,8 +64,8 @@ function paper(on) {
   draw(on ? PAPER : undefined);
 }
 onPaper.addEventListener("change", () => paper(onPaper.matches));
-addEventListener("beforeprint", () => { root.dataset.printing = ""; paper(true); });
-addEventListener("afterprint", () => { delete root.dataset.printing; paper(false); });
+addEventListener("beforeprint", () => paper(true));
+addEventListener("afterprint", () => paper(false));
 
 let windowWidth = innerWidth, later;
 addEventListener("resize", () => {
@@ -85,7 +75,6 @@ addEventListener("resize", () => {
   later = setTimeout(() => draw(), 120);
 });
 
-button.setAttribute("aria-pressed", String(isDark()));
 // numbers need not wait for charts
 unpackedPlotly(document.getElementById("plotly").textContent).then((plotly) => {
   charts.forEach((chart) => { chart.plotly = plotly; });

@@ -1,7 +1,8 @@
 // Cost against accuracy: families by colour and marker, the Pareto front, details and source of a point on demand.
 
-import { CONFIG, font, hoverLabel, ink, isDark, roving } from "./drawing.js";
+import { CONFIG, font, hoverLabel, ink, roving } from "./drawing.js";
 import { exact, measured, si } from "./exact.js";
+import { isDark } from "./theme.js";
 
 const GIGA = 1e9, MILLI = 1e-3;
 

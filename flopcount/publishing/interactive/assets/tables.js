@@ -53,3 +53,9 @@ export function filtered(table, input, tell) {
   input.addEventListener("input", show);
   return show;
 }
+
+// A text that is there already is left alone, and needs no new layout
+export function put(cell, text, key) {
+  if (cell.textContent !== text) cell.textContent = text;
+  if (cell.dataset.key !== key) cell.dataset.key = key;
+}

@@ -1,0 +1,146 @@
+"""What a job costs as a function of its parameters: stages times their expressions, growing passes in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..core.errors import InputError, UnknownNameError
+from ..core.quantity import TABLE, counted, of_layers
+from ..core.result import Totals
+from .expression import Expression, Value
+from .growing import Growing
+from .saved_stage import SavedStage
+from .staged_job import StagedJob
+
+__all__ = ["JobFormula", "Term", "job_formula"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A stage: forward differences of its amount at the first pass, how many passes, and how often they all run.
+
+    One pass costs Δ⁰ + Δ¹·k + Δ²·k(k-1)/2 where it is pass k; the differences of passes that do not grow are 0.
+    """
+
+    place: str
+    differences: tuple[int, int, int]
+    passes: Expression
+    around: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class JobFormula:
+    """A quantity of a whole job as a function of its parameters, exact wherever each repeat is a whole number."""
+
+    quantity: str
+    terms: tuple[Term, ...]
+    constant: int
+    parameters: Mapping[str, Value]
+
+    @cached_property
+    def expression(self) -> Any:
+        """The sum as an expression of sympy, expanded."""
+        import sympy
+
+        # a share such as 0.3 is no integer, and floor(0.3 * steps) must stay
+        symbols = {name: sympy.Symbol(name, positive=True) for name in self.parameters}
+        whole = sympy.Integer(self.constant)
+        for term in self.terms:
+            n = term.passes.sympy(symbols)
+            a, b, c = term.differences
+            amount = a * n + b * n * (n - 1) / 2 + c * n * (n - 1) * (n - 2) / 6
+            for around in term.around:
+                amount *= around.sympy(symbols)
+            whole += amount
+        return sympy.expand(whole)
+
+    @property
+    def text(self) -> str:
+        """As plain text: "2496498661990400 + 283001787777024*steps"."""
+        return str(self.expression)
+
+    @property
+    def latex(self) -> str:
+        """In LaTeX, for math mode."""
+        import sympy
+
+        return str(sympy.latex(self.expression))
+
+    def at(self, **values: int) -> int:
+        """The exact amount at these values; other parameters stay as they are.
+
+        Raises:
+            UnknownNameError: there is no such parameter.
+            InputError: a repeat is no whole number of 0 or more.
+        """
+        for name in values:
+            if name not in self.parameters:
+                fix = f"the parameters are {', '.join(self.parameters) or 'none'}"
+                raise UnknownNameError("parameter", name, self.parameters, fix)
+        given = {**self.parameters, **values}
+        whole = self.constant
+        for term in self.terms:
+            n = term.passes.whole(given, f"the times of stage {term.place}")
+            a, b, c = term.differences
+            amount = a * n + b * n * (n - 1) // 2 + c * n * (n - 1) * (n - 2) // 6
+            for around in term.around:
+                amount *= around.whole(given, f"what runs {term.place}")
+            whole += amount
+        return whole
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def job_formula(pipeline: StagedJob, quantity: str) -> JobFormula:
+    """The closed form of a quantity.
+
+    Raises:
+        UnknownNameError: no layer has such a quantity.
+        InputError: a stage grows in several pieces, or its growth was not saved.
+    """
+    names = [q.name for q in (*of_layers(), *TABLE.values()) if not q.pico]
+    if quantity not in names:
+        names = list(dict.fromkeys(names))
+        raise UnknownNameError("quantity", quantity, names, f"choose {', '.join(names)}")
+    made_of = TABLE[quantity].made_of or {quantity: 1}
+    static = {q.name for q in counted() if q.of_module is not None}
+    if made_of.keys() & static:
+        return JobFormula(quantity, (), pipeline.total[quantity], pipeline.parameters)
+    return JobFormula(quantity, tuple(_terms(pipeline, made_of, "", ())), 0, pipeline.parameters)
+
+
+def _terms(
+    pipeline: StagedJob, made_of: Mapping[str, int], within: str, around: tuple[Expression, ...]
+) -> Iterator[Term]:
+    """The stages at this level; parameters of a pipeline within are its own, and do not vary here."""
+    for stage in pipeline.stages:
+        place = f"{within}{stage.name}"
+        times = Expression.of(pipeline.times[stage.name]) if within else stage.times
+        if isinstance(stage.report, StagedJob):
+            yield from _terms(stage.report, made_of, f"{place}.", (*around, times))
+        else:
+            yield Term(place, _differences(stage.report, made_of, place, pipeline.times[stage.name]), times, around)
+
+
+def _differences(report: object, made_of: Mapping[str, int], place: str, passes: int) -> tuple[int, int, int]:
+    if isinstance(report, Growing):
+        pieces: list[Mapping[str, tuple[int, int, int]]] = [piece.amounts() for piece in report.pieces(passes)]
+    elif isinstance(report, SavedStage) and report.pieces:
+        pieces = [piece.differences for piece in report.pieces]
+    else:
+        assert isinstance(report, (Totals, SavedStage))
+        total: Any = report
+        return sum(times * total.total[part] for part, times in made_of.items()), 0, 0
+    if len(pieces) > 1:
+        raise InputError(
+            f"no closed form: passes of {place} grow in {len(pieces)} pieces",
+            [("fix", "change the parameters and count: with_parameters(...)")],
+        )
+    if not pieces:
+        return 0, 0, 0
+    summed = [sum(times * pieces[0][part][order] for part, times in made_of.items()) for order in range(3)]
+    return summed[0], summed[1], summed[2]

@@ -1,0 +1,270 @@
+"""A pipeline from a TOML file: parameters, units and stages, each a model, a saved report or another pipeline.
+
+What enters is such a file:
+
+    name = "two-stream"
+
+    [parameters]
+    views = 25
+
+    [units]
+    video = 1
+
+    [[stages]]
+    name = "flow"
+    model = "optical_flow_tvl1"
+    clip = "11x224x224"
+    times = "views"
+
+A stage takes the keys of a model (model, clip, batch, num-classes, set, input, dtype), or `report = "saved.json"`, or
+`pipeline = "other.toml"` with `parameters` of it. Files are beside the file. What leaves is a Pipeline.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import FlopcountError, InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
+from ..core.protocol import Protocol
+from ..models import require_known
+from .expression import Expression
+from .pipeline import Pipeline
+from .pipeline_reader import read_saved_pipeline
+from .stage import Stage
+from .unit import Unit
+
+__all__ = ["read_pipeline"]
+
+Progress = Callable[[str], None]
+_KEYS = ("name", "parameters", "units", "notes", "stages")
+_OF_MODEL = ("clip", "batch", "num-classes", "set", "input", "dtype")
+_STAGE = ("name", "times", "weights", "model", *_OF_MODEL, "report", "pipeline", "parameters")
+_DEEPEST = 8  # pipelines within pipelines
+_EXAMPLE = 'write [[stages]] with name = "network", model = "c3d" and times = 10'
+
+
+def read_pipeline(
+    path: str | Path,
+    *,
+    parameters: Mapping[str, object] | None = None,
+    dataflow: bool = False,
+    progress: Progress = lambda what: None,
+) -> Pipeline:
+    """A pipeline from a TOML file, whose models are counted, or from a JSON file that was saved.
+
+    Arguments:
+        path: of a .toml or a .json file.
+        parameters: other values of its parameters.
+        dataflow: follow the data of every stage, as a time on a device needs it.
+        progress: called with what is being counted.
+
+    Raises:
+        InputError: the file does not exist, is malformed, or refers to itself.
+        UnknownNameError: a key, a model or a parameter does not exist; the message offers near names.
+        FlopcountError: a model cannot be counted; the message names the stage.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        return read_saved_pipeline(path).with_parameters(**(parameters or {}))
+    parsed = _parse(path, parameters or {}, ())
+    return _counted(parsed, dataflow, progress, [])
+
+
+@dataclass(frozen=True, slots=True)
+class _ParsedStage:
+    """A stage before it is counted: exactly one of a model, a pipeline and what was saved."""
+
+    name: str
+    times: int | str
+    weights: str
+    spec: ModelSpec | None = None
+    protocol: Protocol | None = None
+    pipeline: _ParsedFile | None = None
+    saved: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ParsedFile:
+    path: Path
+    name: str
+    parameters: Mapping[str, object]
+    units: tuple[Unit, ...]
+    notes: tuple[str, ...]
+    stages: tuple[_ParsedStage, ...]
+
+
+def _parse(path: Path, changes: Mapping[str, object], above: tuple[Path, ...]) -> _ParsedFile:
+    """The file with all that it refers to; nothing is counted before everything is read."""
+    here = path.resolve()
+    if here in above or len(above) > _DEEPEST:
+        raise InputError(f"{path} is a pipeline within itself", [("fix", "name another file")])
+    data = _toml(path)
+    _known_keys(data, _KEYS, str(path))
+    parameters = dict(_table(data, "parameters", path))
+    for name, value in changes.items():
+        if name not in parameters and "." not in name:
+            fix = f"the parameters are {', '.join(parameters) or 'none'}"
+            raise UnknownNameError(f"parameter of {path}", name, parameters, fix)
+        parameters[name] = value
+    inner = {name: value for name, value in parameters.items() if "." in name}
+    own = {name: value for name, value in parameters.items() if "." not in name}
+    stages = data.get("stages")
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise InputError(f"{path} has no stages", [("fix", _EXAMPLE)])
+    units = tuple(_unit(name, value, path) for name, value in _table(data, "units", path).items())
+    names = {str(stage.get("name")) for stage in stages}
+    for name in inner:
+        if name.partition(".")[0] not in names:
+            raise UnknownNameError(f"stage of {path}", name.partition(".")[0], names, "name a stage of the file")
+    notes = data.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise InputError(f"notes of {path} is {notes!r}, not a list of strings")
+    parsed = tuple(_placed_stage(stage, number, path, inner, (*above, here)) for number, stage in enumerate(stages))
+    return _ParsedFile(path, _text(data, "name", path) or path.stem, own, units, tuple(notes), parsed)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", [("fix", "name a .toml or a .json file")]) from None
+    except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def _known_keys(table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in keys:
+            raise UnknownNameError(f"key in {where}", key, keys, f"choose {', '.join(keys)}")
+
+
+def _table(data: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    table = data.get(key, {})
+    if not isinstance(table, dict):
+        raise InputError(f"{key} of {path} is {table!r}, not a table", [("fix", f"write [{key}]")])
+    return table
+
+
+def _text(data: Mapping[str, Any], key: str, path: Path) -> str:
+    value = data.get(key, "")
+    if not isinstance(value, str):
+        raise InputError(f"{key} of {path} is {value!r}, not a string")
+    return value
+
+
+def _unit(name: str, value: Any, path: Path) -> Unit:
+    """`video = 1`, `second = "frames / fps"`, or `step = {of = "denoise", count = "steps"}`."""
+    try:
+        if isinstance(value, dict):
+            _known_keys(value, ("of", "count"), f"[units] of {path}")
+            return Unit(name, value.get("count", 1), str(value.get("of", "")))
+        return Unit(name, value)
+    except FlopcountError as error:
+        raise InputError(error.message, [("in", f"unit {name} of {path}"), *error.details]) from error
+
+
+def _placed_stage(
+    table: dict[str, Any], number: int, path: Path, inner: Mapping[str, object], above: tuple[Path, ...]
+) -> _ParsedStage:
+    where = f"stage {table.get('name', number + 1)} of {path}"
+    _known_keys(table, _STAGE, where)
+    try:
+        return _stage(table, path, inner, above)
+    except FlopcountError as error:  # with its place
+        if any(label == "in" for label, _ in error.details):
+            raise
+        raise InputError(error.message, [("in", where), *error.details]) from error
+
+
+def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above: tuple[Path, ...]) -> _ParsedStage:
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise InputError(f"its name is {name!r}, not a string", [("fix", _EXAMPLE)])
+    kinds = [key for key in ("model", "report", "pipeline") if key in table]
+    if len(kinds) != 1 or not isinstance(table[kinds[0]], str):
+        fix = "give one of model, report and pipeline, a string"
+        raise InputError(f"it has {' and '.join(kinds) or 'nothing'} to run", [("fix", fix)])
+    Expression.of(table.get("times", 1))
+    of_model = [key for key in _OF_MODEL if key in table]
+    if kinds != ["model"] and of_model:
+        raise InputError(f"{of_model[0]} is for a model", [("fix", f"leave {of_model[0]} out")])
+    if kinds != ["pipeline"] and "parameters" in table:
+        raise InputError("parameters are for a pipeline", [("fix", "leave them out, or write [parameters] at the top")])
+    common = (name, table.get("times", 1), _text(table, "weights", path))
+    if kinds == ["model"]:
+        spec, protocol = _model(table, path.parent)
+        return _ParsedStage(*common, spec=spec, protocol=protocol)
+    file = path.parent / table[kinds[0]]
+    if kinds == ["report"]:
+        from ..output.report_json_reader import read_report
+
+        return _ParsedStage(*common, saved=read_report(file))
+    changes = {key.removeprefix(f"{name}."): value for key, value in inner.items() if key.startswith(f"{name}.")}
+    changes = {**_table(table, "parameters", path), **changes}
+    if file.suffix == ".json":
+        return _ParsedStage(*common, saved=read_saved_pipeline(file).with_parameters(**changes))
+    return _ParsedStage(*common, pipeline=_parse(file, changes, above))
+
+
+def _model(table: dict[str, Any], folder: Path) -> tuple[ModelSpec, Protocol]:
+    def value(key: str, kind: type) -> Any:
+        if key in table and type(table[key]) is not kind:
+            raise InputError(f"{key} is {table[key]!r}, not {_TOML[kind]}")
+        return table.get(key)
+
+    name = table["model"]
+    require_known(name)
+    source, colon, attribute = name.rpartition(":")
+    spec = ModelSpec.of(
+        f"{folder / source}{colon}{attribute}" if source.endswith(".py") else name,
+        clip=value("clip", str),
+        num_classes=value("num-classes", int),
+        options=value("set", dict),
+        inputs=map(str, value("input", list) or ()),
+        dtype=value("dtype", str),
+    )
+    protocol = Protocol(batch=value("batch", int))
+    spec.require_batch(protocol.batch)
+    return spec, protocol
+
+
+_TOML = {str: "a string", int: "a whole number", dict: "a table", list: "a list of strings"}
+
+
+def _counted(parsed: _ParsedFile, dataflow: bool, progress: Progress, known: list[tuple[Any, ...]]) -> Pipeline:
+    """The pipeline; stages of the same model and input are counted once."""
+    stages = [_counted_stage(stage, parsed, dataflow, progress, known) for stage in parsed.stages]
+    try:
+        return Pipeline(stages, name=parsed.name, units=parsed.units, parameters=parsed.parameters, notes=parsed.notes)
+    except FlopcountError as error:
+        raise InputError(error.message, [("in", str(parsed.path)), *error.details]) from error
+
+
+def _counted_stage(
+    stage: _ParsedStage, parsed: _ParsedFile, dataflow: bool, progress: Progress, known: list[tuple[Any, ...]]
+) -> Stage:
+    if stage.saved is not None:
+        return Stage(stage.name, stage.saved, stage.times, weights=stage.weights)
+    if stage.pipeline is not None:
+        return Stage(stage.name, _counted(stage.pipeline, dataflow, progress, known), stage.times)
+    asked = (stage.spec, dict(stage.spec.options) if stage.spec else {}, stage.protocol)
+    for earlier, result in known:
+        if earlier == asked:
+            return Stage(stage.name, result, stage.times, weights=stage.weights)
+    from ..count import count_named  # imports torch, which a mistyped file does not need
+
+    assert stage.spec is not None
+    assert stage.protocol is not None
+    progress(f"counting {stage.name}: {stage.spec.name}")
+    try:
+        result = count_named(stage.spec, stage.protocol, dataflow=dataflow, saving=False)
+    except FlopcountError as error:
+        place = f"stage {stage.name} of {parsed.path}"
+        raise InputError(error.message, [("in", place), *error.details]) from error
+    known.append((asked, result))
+    return Stage(stage.name, result, stage.times, weights=stage.weights)
