@@ -1,7 +1,4 @@
-"""The front of the house: `count_flops` and `count_model` give a Report, a result with its readers as methods.
-
-Readers are loaded when they are asked for: counting needs none of them.
-"""
+"""The front of the house: `count_flops` and `count_model` give a Report, whose readers are loaded when asked for."""
 
 from __future__ import annotations
 
@@ -331,7 +328,7 @@ def count_flops(
         loss: what is differentiated: a function of the output that returns a scalar, or the path of an output such as
             "heads.verb", whose elements are summed; with mode="train". By default a scalar that the module returns
             (the one named "loss", or else the first one), otherwise the sum of all its outputs.
-        symbolic: deprecated; `report.formula("THW")` finds the closed form.
+        symbolic: deprecated; `report.formula("THW")`.
         layout: deprecated; `report.formula("THW", layout=...)`.
         dataflow: deprecated; `report.span` and `report.memory` follow the data themselves.
         receptive_field: deprecated; `report.receptive_field()`, and `report.with_receptive_field()` for its tables.
@@ -368,18 +365,15 @@ def count_model(
     receptive_field: bool | None = None,
     max_params: int | None = None,
 ) -> Report:
-    """Count a model by name: what `flopcount model` calls.
-
-    The model is built without weights; only where it cannot run without them it is built for real.
+    """Count a model by name, built without weights where it runs without: what `flopcount model` calls.
 
     Arguments:
-        name: of the zoo, "package.module:callable" or "file.py:callable"; of a library, such as "timm:resnet50" or
-            "diffusers:./folder/transformer"; or of known sizes, such as "wan2.1-t2v-1.3b/denoiser".
+        name: as on the command line: "c3d", "file.py:callable", "timm:resnet50", "wan2.1-t2v-1.3b/denoiser".
         clip: T×H×W; the zoo's own by default. The input is (batch, 3, T, H, W).
         batch: clips in one pass, 1 by default; of `inputs`, the samples that they hold.
         num_classes: for the model's builder.
         options: further arguments for the model's builder.
-        inputs: (name, spec) pairs instead of a clip, for models that take something else; an empty name is positional.
+        inputs: (name, spec) pairs instead of a clip; an empty name is positional.
         dtype: of the model and its floating-point inputs, such as "bfloat16".
         video: instead of a clip, for a generator: frames, height and width in pixels, of which it makes latents.
         views: as count_flops.
@@ -398,10 +392,9 @@ def count_model(
         FlopcountError: as `find_model` and `count_flops`.
     """
     readers = old_keywords(dataflow=dataflow, receptive_field=receptive_field)
+    built: dict[str, Any] = {"clip": clip, "num_classes": num_classes, "dtype": dtype, "video": video}
     return report_of_model(
-        ModelSpec.of(
-            name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype, video=video
-        ),
+        ModelSpec.of(name, options=options, inputs=inputs, **built),
         Protocol(Views.parse(views), stride, fps, batch),
         max_params=max_params,
         strict=strict,

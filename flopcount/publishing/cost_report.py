@@ -103,7 +103,7 @@ def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -
         FlopcountError: there is none.
     """
     if not spec.inputs:
-        return form_of_model(spec, batch=batch, rebuild=True, progress=progress)
+        return form_of_model(spec, batch=batch, rebuild=spec.video is None, progress=progress)
     named = zip(spec.layouts, spec.inputs, strict=True)
     sizes = [dict(zip(layout, tensor.shape, strict=True)) for layout, (_, tensor) in named]
     frames = {(axes["H"], axes["W"]) for axes in sizes if "H" in axes}

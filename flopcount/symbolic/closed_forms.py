@@ -92,6 +92,7 @@ def closed_form_of(
     options: dict[str, Any] | None = None,
     inputs: Sequence[tuple[str, TensorSpec]] = (),
     dtype: str | None = None,
+    video: str | tuple[int, ...] | VideoClip | None = None,
     layout: str | Sequence[str] | None = None,
     rebuild: bool = False,
     progress: Progress = lambda clip: None,
@@ -105,7 +106,9 @@ def closed_form_of(
     Raises:
         FlopcountError: as `count_model` and `closed_form`.
     """
-    spec = ModelSpec.of(name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype)
+    spec = ModelSpec.of(
+        name, clip=clip, num_classes=num_classes, options=options, inputs=inputs, dtype=dtype, video=video
+    )
     return form_of_model(spec, axes, batch=batch, layout=layout, rebuild=rebuild, progress=progress)
 
 
@@ -125,8 +128,8 @@ def form_of_model(
             Protocol(batch=batch),
             lambda module, input, _: closed_form(module, input, axes, layout=layout, progress=progress),
         )
-    if spec.inputs or layout is not None:
-        option = "--input" if spec.inputs else "--layout"
+    if spec.inputs or spec.video is not None or layout is not None:
+        option = "--input" if spec.inputs else "--video" if spec.video is not None else "--layout"
         raise InputError("only a model that takes clips can be rebuilt for each clip", [("fix", f"leave {option} out")])
     begin = spec.clip or (CARDS[spec.name].clip if spec.name in CARDS else None)
     if begin is None:

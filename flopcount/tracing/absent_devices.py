@@ -26,6 +26,7 @@ __all__ = ["absent_device_of", "autocast_here", "redirected", "without_absent_de
 
 _ACCELERATORS = ("cuda", "xpu", "mps")
 _CPU = torch.device("cpu")
+_META = "meta"
 _PLACES = [getattr(torch.Tensor, name).__get__ for name in ("device", "is_cuda", "is_xpu", "is_mps")]
 
 
@@ -77,6 +78,9 @@ def autocast_here(assume: Callable[[str], object]) -> Iterator[None]:
 
     It casts what it casts on a CPU, where the tensors are; `assume` gets that in words. A region that turns it off does
     so here too, once there was one that turned it on.
+
+    A module that asks for autocast on the device of its tensors, which have no data here, gets what it gets on a CPU:
+    none in a dtype that a CPU does not lower to.
     """
     absent, thread, kind = _absent(), get_ident(), torch.autocast
     torchs: Any = kind.__init__
@@ -85,6 +89,9 @@ def autocast_here(assume: Callable[[str], object]) -> Iterator[None]:
     def begin(
         self: Any, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
     ) -> None:
+        if device_type == _META and get_ident() == thread:
+            enabled = enabled and dtype in (None, torch.bfloat16, torch.float16)
+            return torchs(self, _CPU.type, dtype if enabled else None, enabled, cache_enabled)  # type: ignore[no-any-return]
         simulated = device_type in absent and get_ident() == thread and (enabled or device_type in applied)
         if not simulated:
             return torchs(self, device_type, dtype, enabled, cache_enabled)  # type: ignore[no-any-return]

@@ -87,9 +87,13 @@ class _LiteralsStay(TorchFunctionMode):
 
 
 def _meta_input(value: torch.Tensor | TensorSpec, known_limit: int) -> torch.Tensor:
-    """Floating-point inputs have no values; indices and masks have those that are given, or invented ones."""
+    """Floating-point inputs have no values; indices and masks have those that are given, or invented ones.
+
+    In the second attempt the values of a floating-point spec that says them count too: a mask may be made of them.
+    """
     spec = tensor_spec(value)
-    if spec.is_floating or spec.numel > known_limit:
+    said = isinstance(value, TensorSpec) and value.values is not None and known_limit > KNOWN_LIMIT
+    if (spec.is_floating and not said) or spec.numel > known_limit:
         return _empty(spec, "meta") if isinstance(value, TensorSpec) else _on_meta(value)
     if isinstance(value, TensorSpec) or value.is_meta:
         return made_tensor(value)

@@ -138,7 +138,7 @@ def test_every_format_is_a_file_and_nothing_else_is_there():
     assert set(FORMATS) - set(command_formats()) == {"html"}
 
 
-@pytest.mark.parametrize(("command", "more"), [(("list",), ("json",)), (("model", "c3d"), ("json",))])
+@pytest.mark.parametrize(("command", "more"), [(("rules",), ()), (("list",), ("json",)), (("model", "c3d"), ("json",))])
 def test_commands_offer_the_formats_that_suit_them(command, more):
     names = sorted((*command_formats(), *more))
     assert f"<{'|'.join(names)}>" in run(*command, "--help").stdout

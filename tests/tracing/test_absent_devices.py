@@ -176,6 +176,29 @@ AUTOCASTS = {
     "by default": (lambda: torch.autocast("cuda"), torch.float16),
     "by its older name": (lambda: torch.cuda.amp.autocast(), torch.float16),
 }
+
+
+class AutocastWhereItIs(nn.Module):
+    """As Mochi does: the device is that of the tensor, which has no data in a count."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+        self.dtype = dtype
+
+    def forward(self, x):
+        with torch.autocast(x.device.type, self.dtype):
+            return self.fc(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.filterwarnings("ignore:In CPU autocast")
+def test_autocast_on_the_device_of_a_tensor(dtype):
+    reports = [count_flops(AutocastWhereItIs(dtype), (2, 4), engine=engine) for engine in ("meta", "fake", "real")]
+    assert {report.macs for report in reports} == {2 * 4 * 3}
+    assert len({(report.other_flops, report.bytes_written) for report in reports}) == 1
+
+
 SAID = "autocast for cuda, which is not here, casts what it casts on a CPU"
 
 

@@ -1,23 +1,162 @@
 """Default configurations whose parts do not fit together -> options that make them fit.
 
 What enters is a class and its default configuration, of which each part belongs to another published model; what leaves
-are the fewest options with which the model builds and runs. General rules, not a table of names.
+are the options with which the model builds and its encoder's features fit its text. The rules are general: a table of
+names would be out of date with the next release.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import isqrt
 from typing import Any
 
-from .configurations import completed
+import torch
+from torch import nn
+
+from ....core.errors import FlopcountError
+from ....tracing.building import weightless
+from .configurations import WINDOW, completed, missing
 from .fields import parts_of
+from .inputs import inputs_of
+from .placeholders import features_of
 
 __all__ = ["agreeing"]
 
 
-def agreeing(model_class: Any, config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options beside those of the caller with which the parts of a configuration fit together; none for one part."""
+def agreeing(
+    model_class: Any, configured: Callable[[Mapping[str, Any]], Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options beside those of the caller with which the parts fit together; none for a model of one part.
+
+    `configured` makes a configuration from options.
+    """
+    found: dict[str, Any] = {}
+
+    def add(more: Mapping[str, Any]) -> Any:
+        new = {path: value for path, value in more.items() if path not in options and path not in found}
+        found.update(new)
+        return configured({**found, **options})
+
+    config = configured(options)
     if len(list(parts_of(config))) == 1:
         return {}
-    found = completed(model_class, config)
-    return {path: value for path, value in found.items() if path not in options}
+    config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config) | _shuffled(config))
+    config = add(_windows(config))
+    module = _built(model_class, config)
+    if module is None:
+        config = add(missing(config))
+        module = _built(model_class, config)
+    if module is None:
+        return found  # the count says why it cannot be built
+    if rotary := _rotary(module, config):
+        config = add(rotary)
+        module = _built(model_class, config) or module
+    config = add(_tokens(module, config))
+    add(_features(model_class, module, config))
+    return found
+
+
+def _built(model_class: Any, config: Any) -> nn.Module | None:
+    try:
+        module: nn.Module = weightless(lambda: model_class(config))
+        return module.eval()
+    except Exception:  # a library may raise anything for a configuration that does not fit
+        return None
+
+
+def _paths(config: Any, before: str = "") -> list[tuple[str, Any]]:
+    """Every part with its path, the whole first, as ("text_config.", part)."""
+    inner = [(name, part) for name, part in vars(config).items() if hasattr(part, "model_type")]
+    return [(before, config), *(each for name, part in inner for each in _paths(part, f"{before}{name}."))]
+
+
+def _heads(config: Any) -> dict[str, Any]:
+    """A width that its heads do not divide gets the nearest number of heads that does, of two the larger."""
+    found = {}
+    for path, part in _paths(config):
+        fields = vars(part)  # a property may raise
+        width, heads, own = (fields.get(name) for name in ("hidden_size", "num_attention_heads", "head_dim"))
+        if type(width) is int and type(heads) is int and own is None and heads > 0 and width % heads:
+            divisors = [count for count in range(1, width + 1) if width % count == 0]
+            found[f"{path}num_attention_heads"] = min(divisors, key=lambda count: (abs(count - heads), -count))
+    return found
+
+
+def _numbers_of_patches(config: Any) -> dict[str, Any]:
+    """A projector for certain numbers of patches gets an image of the smallest of them."""
+    numbers = getattr(config, "projector_patch_to_query_dict", None)
+    patch = getattr(getattr(config, "vision_config", None), "patch_size", None)
+    if not isinstance(numbers, Mapping) or not numbers or type(patch) is not int:
+        return {}
+    return {"vision_config.image_size": isqrt(min(int(number) for number in numbers)) * patch}
+
+
+def _shuffled(config: Any) -> dict[str, Any]:
+    """A layer behind shuffled pixels takes as many features as these have."""
+    vision = getattr(config, "vision_config", None)
+    fields = vars(vision) if vision is not None else {}
+    ratio, width, inner = (fields.get(name) for name in ("pixel_shuffle_ratio", "hidden_size", "intermediate_size"))
+    if not isinstance(ratio, float) or type(width) is not int or inner == int(width // ratio**2):
+        return {}
+    return {"vision_config.intermediate_size": int(width // ratio**2)}
+
+
+def _windows(config: Any) -> dict[str, Any]:
+    """Layers with a window that has no size get one."""
+    return {
+        f"{path}sliding_window": WINDOW
+        for path, part in _paths(config)
+        if "sliding_attention" in (vars(part).get("layer_types") or ()) and vars(part).get("sliding_window", "") is None
+    }
+
+
+def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
+    """Tokens that the model looks for in a text to place an image, and the default configuration does not name."""
+    found: dict[str, Any] = {}
+    words = getattr(getattr(config, "text_config", None), "vocab_size", None)
+    for part in module.modules():
+        rule = getattr(type(part), "get_rope_index", None)
+        if rule is None or getattr(part, "config", None) is None or type(words) is not int:
+            continue
+        names = [name for name in rule.__code__.co_names if name.endswith("_token_id")]
+        names = [name for name in names if not hasattr(part.config, name) and not hasattr(config, name)]
+        found |= {name: words - 1 - place for place, name in enumerate(names)}
+    return found
+
+
+def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
+    """Sections of rotary positions, scaled to the frequencies that there are."""
+    for part in module.modules():
+        sections, frequencies = getattr(part, "mrope_section", None), getattr(part, "inv_freq", None)
+        if not isinstance(sections, (list, tuple)) or not isinstance(frequencies, torch.Tensor):
+            continue
+        whole, wanted = sum(sections), frequencies.numel()
+        if whole == wanted or not whole:
+            continue
+        rest = [section * wanted // whole for section in sections[1:]]
+        for path, inner in _paths(config):
+            if isinstance(getattr(inner, "rope_parameters", None), Mapping):
+                return {f"{path}rope_parameters.mrope_section": [wanted - sum(rest), *rest]}
+    return {}
+
+
+_OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "hidden_size")
+"""Fields that may be the width of an encoder's features."""
+
+
+def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any]:
+    """The width of the features of an image, made that of the text."""
+    text, vision = getattr(config, "text_config", None), getattr(config, "vision_config", None)
+    width = getattr(text, "hidden_size", None)
+    if vision is None or type(width) is not int:
+        return {}
+    try:
+        features = features_of(module, "image", inputs_of(model_class, config, None)[0].of_image(module))
+    except FlopcountError:
+        return {}  # the count meets it too
+    if features is None or features[1] == width:
+        return {}
+    names = [f"vision_config.{name}" for name in _OUTPUTS if vars(vision).get(name) == features[1]]
+    names += ["hidden_size"] if vars(config).get("hidden_size") == features[1] else []
+    return {names[0]: width} if names else {}

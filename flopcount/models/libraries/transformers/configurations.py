@@ -9,13 +9,23 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from math import isqrt
 from operator import attrgetter
 from typing import Any
 
 from ....core.errors import UnknownNameError
 
-__all__ = ["completed", "configuration_of", "few_experts", "require_option", "shallow", "shallowest"]
+__all__ = [
+    "WINDOW",
+    "completed",
+    "configuration_of",
+    "few_experts",
+    "missing",
+    "require_option",
+    "shallow",
+    "shallowest",
+]
 
 _DEPTHS = (
     *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers"),
@@ -65,12 +75,14 @@ def require_option(config: Any, path: str, owner: str) -> None:
             list(inside) if isinstance(inside, Mapping) else list(vars(inside)) if hasattr(inside, "__dict__") else []
         )
         names = [each for each in names if not each.startswith("_")]
-        has = name in inside if isinstance(inside, Mapping) else hasattr(inside, name)
+        has = hasattr(inside, name)
+        if isinstance(inside, Mapping):  # which has keys that no class declares
+            has = name in inside or not get_close_matches(name, [str(key) for key in inside], n=1)
         if not has or name.startswith("_"):
             fields = [f"{before}{each}" for each in names]
             fix = "name a field of its configuration" if fields else f"{before[:-1]} has no fields"
             raise UnknownNameError(f"option of {owner}", path, fields, fix)
-        inside = inside[name] if isinstance(inside, Mapping) else getattr(inside, name)
+        inside = inside.get(name) if isinstance(inside, Mapping) else getattr(inside, name)
         before += f"{name}."
 
 
@@ -122,6 +134,32 @@ def completed(model_class: Any, config: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def missing(config: Any) -> dict[str, Any]:
+    """Options for the fields of parts that are None, where the whole cannot be built without."""
+    found: dict[str, Any] = {}
+    for name, part in vars(config).items():
+        if hasattr(part, "model_type"):
+            values = {field: value(part) for field, value in _MISSING_IN_PARTS.items() if _is_none(part, field)}
+            values["rope_parameters"] = _rotary_by_layer(part)
+            found |= {f"{name}.{field}": value for field, value in values.items() if value is not None}
+    return found
+
+
+def _rotary_by_layer(part: Any) -> dict[str, Any] | None:
+    """Rotary positions for each kind of layer, where there are kinds; the base changes no count."""
+    kinds, rotary = vars(part).get("layer_types"), vars(part).get("rope_parameters")
+    if not kinds or (isinstance(rotary, Mapping) and any(kind in rotary for kind in kinds)):
+        return None
+    return {kind: {"rope_type": "default", "rope_theta": _BASE} for kind in dict.fromkeys(kinds)}
+
+
+def _is_none(part: Any, field: str) -> bool:
+    """Whether a part has the field, and nothing in it."""
+    return vars(part).get(field, "") is None and _settable(part, field)
+
+
+_BASE = 10_000.0  # of rotary positions, https://arxiv.org/abs/2104.09864
+WINDOW = 4096  # tokens, as in Mistral 7B, https://arxiv.org/abs/2310.06825
 _ALPHABET = 32  # letters or amino acids, as in Wav2Vec2 and ESM
 _EXPERTS, _CHOSEN, _SHARED = 64, 6, 2  # as in DeepSeek-V2-Lite, https://arxiv.org/abs/2405.04434
 
@@ -139,8 +177,21 @@ _MISSING: dict[str, Callable[[Any], Any]] = {
     "default_language": lambda config: next(iter(getattr(config, "languages", ())), None),
     "backbone": lambda config: "resnet50",
     "audio_token_id": lambda config: 24,  # as in Voxtral
+    "image_token_index": lambda config: config.text_config.vocab_size - 1 if hasattr(config, "text_config") else None,
 }
 """Field that is None -> the value that replaces it."""
+
+_MISSING_IN_PARTS: dict[str, Callable[[Any], Any]] = {
+    **{
+        name: _MISSING[name]
+        for name in ("head_dim", "num_key_value_heads", "n_group", "topk_group", "n_shared_experts")
+    },
+    **dict.fromkeys(("num_experts", "n_routed_experts", "num_local_experts"), lambda config: _EXPERTS),
+    **dict.fromkeys(("num_experts_per_tok", "top_k_experts", "moe_top_k"), lambda config: _CHOSEN),
+    "moe_intermediate_size": lambda config: config.intermediate_size // 8,
+    "mlp_layer_types": lambda config: ["dense"] + ["sparse"] * (config.num_hidden_layers - 1),
+}
+"""The same in a part of a whole, which most often derives it."""
 
 
 def _out_indices(config: Any) -> dict[str, Any]:
@@ -176,6 +227,7 @@ def _agreeing_parts(config: Any) -> dict[str, Any]:
 
 _WIDTHS = (
     ("vision_config.out_hidden_size", "text_config.hidden_size"),
+    ("vision_config.vision_output_dim", "vision_config.projector_output_dim"),
     ("audio_config.output_dim", "text_config.hidden_size"),
     ("projector_config.encoder_hidden_size", "encoder_config.hidden_dim"),
 )
@@ -188,11 +240,15 @@ def _value(config: Any, path: str) -> Any:
         return None
 
 
+_FACTORS = ("pixel_shuffle_factor", "downsample_factor", "scale_factor")
+
+
 def _side(config: Any) -> int | None:
     """The side of an image whose patches can be pooled: to a number of tokens, four by four, or by a factor."""
     vision = getattr(config, "vision_config", None)
     size, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
-    tokens, factor = getattr(config, "mm_tokens_per_image", None), getattr(config, "pixel_shuffle_factor", None)
+    tokens = getattr(config, "mm_tokens_per_image", None)
+    factor = next((getattr(config, name) for name in _FACTORS if type(getattr(config, name, None)) is int), None)
     if not isinstance(size, int) or not isinstance(patch, int):
         return None
     if tokens is not None and size // patch < isqrt(tokens):

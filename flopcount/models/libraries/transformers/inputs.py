@@ -7,6 +7,7 @@ of them, such as text with its image or sound. Sizes are those of the configurat
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isqrt
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ....core.ops import TensorSpec
 from ....core.protocol import Clip
 from .fields import SAMPLES, field_of, picture_of, sound_of, takes
 from .placeholders import encoder_of, placeholder_tokens, plain_token
@@ -22,10 +24,12 @@ from .placeholders import encoder_of, placeholder_tokens, plain_token
 __all__ = ["TransformersInput", "inputs_of"]
 
 TOKENS = 128  # of a text model that does not say the length of its input
+FRAMES = 4  # of a video model whose configuration does not say it; InstructBLIP's processor takes as many
 PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
 _SIZE_FIELDS = ("image_size", "crop_size")
+_CHANNELS = ("num_channels", "in_channels")
 _SPECIFIC = ("input_values", "pixel_values", "input_ids")  # `inputs` means one of these
 _TEXT = ("input_ids", "decoder_input_ids")
 _PICTURES = ("pixel_values", "image_pixel_values", "pixel_values_videos")
@@ -49,16 +53,37 @@ class TransformersInput:
             given |= self._argument(name, module, batch)
         if "input_ids" in given and len(given) > 1:
             given |= self._placed(module, given, batch)
+        latents = getattr(self.config, "latent_query_num", None)
+        if latents is not None and "image_embeds_position_mask" in _parameters(self.model_class.forward):
+            places = torch.arange(self._length()) < latents  # tokens whose embeddings those of the image replace
+            given["image_embeds_position_mask"] = places.expand(batch, -1).clone()
         return given
+
+    def of_image(self, module: nn.Module) -> dict[str, Any]:
+        """The image of one sample, with what describes it; nothing where the model takes none."""
+        names = [name for name in self.names if name in _PICTURES]
+        return self._argument(names[0], module, 1) if names else {}
 
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input, with the arguments that describe it."""
         if name in _PICTURES:
-            return self._pictures(name, module, batch)
+            pictures = self._pictures(name, module, batch)
+            return pictures | self._describing(pictures, module, batch)
         if name in _SOUNDS:
             return self._sounds(name, module, batch)
         if name in _TEXT or name.endswith("_ids"):
             return {name: self._tokens(name, batch)}
+        if name == "grid_thw" or (name == "merge_sizes" and "grid_thw" in self.names):  # of a vision tower alone
+            if name == "merge_sizes":
+                return {name: torch.ones(batch, dtype=torch.int64)}
+            return {name: torch.tensor([[1, PATCHES, PATCHES]] * batch)}
+        if name == "hidden_states" and "grid_thw" in self.names:
+            return {name: self._pictures("pixel_values", module, batch)["pixel_values"]}
+        if name == "bbox":  # of each word on a page
+            return {name: torch.zeros(batch, self._length(), 4)}
+        if name == "flattened_patches":  # with the row and the column of each
+            values = (field_of(self.config, _CHANNELS) or 3) * (field_of(self.config, ("patch_size",)) or PATCHES) ** 2
+            return {name: (batch, field_of(self.config, ("seq_len",), "image") or TOKENS, values + 2)}
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
@@ -70,10 +95,21 @@ class TransformersInput:
         colours, height, width = picture_of(config)
         patch = field_of(config, ("patch_size",), "image") or PATCHES
         values = colours * patch * patch
-        if "image_grid_thw" in forward:  # the patches of all images in one list
-            values *= field_of(config, ("temporal_patch_size",), "image") or 1
+        if "image_grid_thw" in forward or "grid_thw" in forward:  # the patches of all images in one list
             grid = torch.tensor([[1, PATCHES, PATCHES]] * batch)
-            return {name: (batch * PATCHES * PATCHES, values), "image_grid_thw": grid}
+            shape: tuple[int, ...] = (values * _frames_of_a_patch(module, config, values),)
+            if _convolves_patches(module, patch):
+                shape = (colours, patch, patch)
+            grids = {"image_grid_thw": grid} if "image_grid_thw" in forward else {}
+            return {name: (batch * PATCHES * PATCHES, *shape), **grids}
+        if "aspect_ratio_ids" in forward:  # one image in all the tiles that there can be, in a row
+            tiles = field_of(config, ("max_num_tiles",), "image") or 1
+            aspects = {"aspect_ratio_ids": torch.ones(batch, 1, dtype=torch.int64)}
+            aspects["aspect_ratio_mask"] = torch.ones(batch, 1, tiles, dtype=torch.int64)
+            return {name: (batch, 1, tiles, colours, height, width), **aspects}
+        if "image_attention_mask" in forward:  # of each token for each of several images
+            seen = torch.ones(batch, self._length(), 1, dtype=torch.int64)
+            return {name: (batch, 1, colours, height, width), "image_attention_mask": seen}
         if "spatial_shapes" in forward:
             count = field_of(config, ("num_patches",), "image") or PATCHES * PATCHES
             shapes = torch.tensor([[isqrt(count), isqrt(count)]] * batch)
@@ -86,8 +122,35 @@ class TransformersInput:
                 return {name: (batch * PATCHES * PATCHES, values)}
             return {name: (batch, height // patch * (width // patch), values)}
         frames = _frames(self.model_class, config)
-        several = (frames,) if frames is not None else (1,) if "pixel_attention_mask" in forward else ()
+        if frames is None and "pixel_attention_mask" in forward:  # it leaves out images that are black all over
+            return {name: TensorSpec((batch, 1, colours, height, width), "float32", values=1)}
+        tiles = _tiles(self.model_class, config, height, width)
+        if frames is None and hasattr(config, "video_token_index") and "pixel_values_videos" not in forward:
+            frames = FRAMES
+        several = (frames,) if frames is not None else (tiles,) if tiles is not None else ()
         return {name: (batch, *several, colours, height, width)}
+
+    def _describing(self, pictures: dict[str, Any], module: nn.Module, batch: int) -> dict[str, Any]:
+        """What the encoder of images has to know about them, if the model passes it on."""
+        encode = encoder_of(module, "image")
+        if encode is None:
+            return {}
+        found: dict[str, Any] = {}
+        forward = _parameters(self.model_class.forward)
+        _, height, width = picture_of(self.config)
+        for name, parameter in inspect.signature(encode).parameters.items():
+            if parameter.default is not parameter.empty or name not in forward or name in pictures:
+                continue
+            if name == "image_sizes":
+                found[name] = torch.tensor([[height, width]] * batch)
+            elif name == "image_merge_sizes":
+                found[name] = torch.ones(batch, dtype=torch.int64)
+            elif name == "pixel_attention_mask":
+                found[name] = _ones(batch, 1)  # of each tile of an image
+            elif name == "high_res_pixel_values":
+                side = field_of(getattr(self.config, "high_res_vision_config", self.config), ("image_size",)) or height
+                found[name] = (batch, field_of(self.config, _CHANNELS, "image") or 3, side, side)
+        return found
 
     def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """A spectrogram or a waveform without padding; masks are left out if they do not describe frames."""
@@ -149,12 +212,21 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
     yield from (parameter.name for parameter in named if parameter.default is parameter.empty)
     if "decoder_input_ids" in forward and getattr(config, "is_encoder_decoder", False):
         yield "decoder_input_ids"
+    if main in _PICTURES and "input_ids" in forward and _takes_text(model_class):
+        yield "input_ids"
     if main == "input_ids":
-        if "cross_attention_states" in forward:  # another model computes them from an image
+        if "bbox" in forward and _takes_text(model_class):
+            yield "bbox"
+        if "cross_attention_states" in forward and "pixel_values" not in forward:  # another model computes them
             yield "cross_attention_states"
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _takes_text(model_class: Any) -> bool:
+    """Whether a model whose first input is an image also generates text."""
+    return "ForConditionalGeneration" in model_class.__name__
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -176,12 +248,38 @@ def _frames(model_class: Any, config: Any) -> int | None:
     return None if "ForImage" in model_class.__name__ else field_of(config, _FRAME_FIELDS, "image")
 
 
+def _frames_of_a_patch(module: nn.Module, config: Any, values: int) -> int:
+    """Over how many frames a patch extends: as the configuration says, or as the layers take it."""
+    said = field_of(config, ("temporal_patch_size",), "image")
+    if isinstance(said, int):
+        return said
+    widths = {getattr(layer, "in_features", None) for layer in module.modules()}
+    return 2 if values not in widths and 2 * values in widths else 1
+
+
+def _convolves_patches(module: nn.Module, patch: int) -> bool:
+    """Whether a two-dimensional convolution takes each patch by itself, as pixels."""
+    kinds = [layer for layer in module.modules() if isinstance(layer, (nn.Conv2d, nn.Conv3d))]
+    return any(isinstance(layer, nn.Conv2d) and layer.kernel_size == (patch, patch) for layer in kinds) and not any(
+        isinstance(layer, nn.Conv3d) for layer in kinds
+    )
+
+
 def _takes_patches(module: nn.Module, values: int) -> bool:
     """Whether a layer takes a patch as a vector, and none takes pixels."""
     layers = list(module.modules())
+    if any(isinstance(layer, nn.Unfold) for layer in layers):  # which makes vectors of pixels
+        return False
     widths = {getattr(layer, "in_features", None) for layer in layers}
     widths |= {getattr(layer, "normalized_shape", (None,))[-1] for layer in layers}
     return values in widths and not any(isinstance(layer, (nn.Conv2d, nn.Conv3d)) for layer in layers)
+
+
+def _tiles(model_class: Any, config: Any, height: int, width: int) -> int | None:
+    """The tiles into which a model cuts an image of the size of one, by its own function; None if it cuts none."""
+    cut = getattr(sys.modules.get(model_class.__module__), "image_size_to_num_patches", None)
+    grid = getattr(config, "image_grid_pinpoints", None)
+    return int(cut([height, width], grid, height)) if callable(cut) and grid else None
 
 
 def _ones(*shape: int) -> torch.Tensor:

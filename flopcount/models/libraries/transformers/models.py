@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -30,7 +30,7 @@ from ...library import (
 from ...part import part_class
 from .agreement import agreeing
 from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
-from .inputs import inputs_of
+from .inputs import TOKENS, inputs_of
 
 __all__ = ["LIBRARY", "transformers_library"]
 
@@ -60,6 +60,7 @@ def _model(spec: ModelSpec) -> LibraryModel:
         return _of_part(part, ModelSizes(name, "", "language", {part.name: part}), replace(spec, name=""))
     transformers = transformers_library()
     classes = [each for each in dir(transformers) if "For" in each or each.endswith(_MODEL_ENDINGS)]
+    classes += [each for each in _image_text_names() if each not in classes]
     require_model_name("transformers", name, classes, "name a model class such as VivitForVideoClassification")
     with import_errors(LIBRARY):  # it imports its modules on first use
         model_class = getattr(transformers, name)
@@ -69,10 +70,9 @@ def _model(spec: ModelSpec) -> LibraryModel:
         model_class.config_class()
     except Exception as error:
         raise InputError(f"transformers:{name} has no default configuration: {error_text(error)}") from error
-    config = _configured(model_class, {}, spec)
-    changed = agreeing(model_class, config, spec.options)
-    if changed:
-        config = _configured(model_class, {}, replace(spec, options={**changed, **spec.options}))
+    _configured(model_class, {}, spec)  # refuses what the caller has wrong
+    changed = agreeing(model_class, partial(configuration_of, model_class, {}), spec.options)
+    config = _configured(model_class, {}, spec, changed)
     departures = tuple(f"{path}={value!r}, for its parts to fit together" for path, value in changed.items())
     return replace(_counted(model_class, config, spec), departures=departures)
 
@@ -91,7 +91,14 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
     if part.name == "image_encoder":
         inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
         return LibraryModel(lambda: model_class(config), inputs)
-    return _counted(model_class, config, spec)
+    model = _counted(model_class, config, spec)
+    if spec.inputs or part.name not in _STATED:
+        return model
+    return replace(model, assumed=(f"{_STATED[part.name]}; flopcount generate takes a video and a question",))
+
+
+_STATED = {"text": f"{TOKENS} tokens of text", "whole": f"{TOKENS} tokens of text, and its images or sounds beside it"}
+"""The input of a part of a video-language model that nobody said."""
 
 
 def _text_encoder(part: ModelPart, sizes: ModelSizes, model_class: Any, config: Any) -> LibraryModel:
@@ -108,8 +115,10 @@ def _batched(inputs: Callable[[int], Any], module: nn.Module, batch: int) -> Any
     return inputs(batch)
 
 
-def _configured(model_class: Any, base: Mapping[str, Any], spec: ModelSpec) -> Any:
-    """The configuration of a class from data and options.
+def _configured(
+    model_class: Any, base: Mapping[str, Any], spec: ModelSpec, changed: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """The configuration of a class from data and options; `changed` are ours beside those of the caller.
 
     Raises:
         UnknownNameError: there is no such option.
@@ -120,7 +129,7 @@ def _configured(model_class: Any, base: Mapping[str, Any], spec: ModelSpec) -> A
         config = configuration_of(model_class, base, {})
         for key in options:
             require_option(config, key, f"transformers:{name}")
-        config = configuration_of(model_class, base, options)
+        config = configuration_of(model_class, base, {**changed, **options})
     except FlopcountError:
         raise
     except Exception as error:  # it validates its fields, and may raise anything
@@ -141,6 +150,13 @@ def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
         clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
     return LibraryModel(lambda: model_class(config), inputs, model_clip)
+
+
+def _image_text_names() -> list[str]:
+    """Models of images and text, whatever their authors call them."""
+    mappings = importlib.import_module("transformers.models.auto.modeling_auto")
+    names: Mapping[str, str] = mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return [name for name in names.values() if hasattr(transformers_library(), name)]
 
 
 def _model_names() -> Iterable[str]:

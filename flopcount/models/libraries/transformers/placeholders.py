@@ -17,7 +17,7 @@ from torch import nn
 from ....core.errors import ForwardError, InputError, TraceError
 from .fields import parts_of
 
-__all__ = ["encoder_of", "placeholder_tokens", "plain_token"]
+__all__ = ["encoder_of", "features_of", "placeholder_tokens", "plain_token"]
 
 
 def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> Iterator[tuple[int, int]]:
@@ -26,6 +26,8 @@ def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], ba
     Raises:
         InputError: the model does not say the number.
     """
+    if "cross_attention_states" in inspect.signature(type(module).forward).parameters:
+        return  # the text attends to them apart
     for kind in ("image", "audio"):
         token = _token_of(config, kind)
         if token is not None and any(word in name for name in given for word in _NAMED[kind]):
@@ -39,8 +41,9 @@ def _placeholders(module: nn.Module, config: Any, kind: str, given: dict[str, An
     encode = encoder_of(module, kind)
     if encode is None:
         return _placed_by_itself(module, kind)
-    names = inspect.signature(encode).parameters
-    return _features(module, encode, {name: value for name, value in given.items() if name in names}) // batch
+    found = features_of(module, kind, given)
+    assert found is not None
+    return found[0] // batch
 
 
 _NAMED = {"image": ("pixel_values", "image"), "audio": ("input_features", "input_values", "audio")}
@@ -77,6 +80,18 @@ def _placed_by_itself(module: nn.Module, kind: str) -> int:
     )
 
 
+def features_of(module: nn.Module, kind: str, given: dict[str, Any]) -> tuple[int, int | None] | None:
+    """How many features the encoder of a kind makes of its arguments among `given`, and their width.
+
+    None where the model has no such encoder; the width is None where only the number is known.
+    """
+    encode = encoder_of(module, kind)
+    if encode is None:
+        return None
+    names = inspect.signature(encode).parameters
+    return _features(module, encode, {name: value for name, value in given.items() if name in names})
+
+
 class _Encoder(nn.Module):
     """The part of a model that computes the features, as a separate module."""
 
@@ -92,8 +107,8 @@ class _Counts(list[int]):
     """The output of a trace, which would restore a plain list that the module reaches."""
 
 
-def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
-    """The number of features that the encoder returns for the whole batch."""
+def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> tuple[int, int | None]:
+    """The number and width of the features that the encoder returns for the whole batch."""
     from ....tracing import trace
     from ....tracing.arguments import arguments_of
     from ....tracing.shape_arguments import with_specs
@@ -106,15 +121,17 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> int:
         pooled = getattr(result, "last_hidden_state", result) if pooled is None else pooled
         parts = [pooled] if isinstance(pooled, torch.Tensor) else pooled
         counts.append(sum(part.shape[:-1].numel() for part in parts))
+        counts.append(parts[0].shape[-1])
 
     try:
-        trace(_Encoder(module, counted), *arguments_of(with_specs(arguments, module), module))
+        encoder = type(type(module).__name__, (_Encoder,), {})  # as messages call it
+        trace(encoder(module, counted), *arguments_of(with_specs(arguments, module), module))
     except (ForwardError, TraceError) as error:
         told = _TELLS.search(str(error))
         if told is None:
             raise
-        return int(told[1])
-    return counts[-1]
+        return int(told[1]), None
+    return counts[-2], counts[-1]
 
 
 _TELLS = re.compile(r"tokens: 0, features: (\d+)")  # from an encoder that reads the text, which has no placeholders yet
