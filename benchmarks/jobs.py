@@ -163,8 +163,8 @@ def page(found: dict[str, dict[str, list[dict[str, Any]]]], command: str) -> str
     parts = [
         "# How fast a whole job is counted",
         f"Written by `{command}` on {datetime.now(UTC).date()}. Each number is a median over processes; the clock "
-        "starts after the imports of torch, diffusers and transformers. The bare side calls every stage once on meta tensors "
-        "without counting; a stage whose own code looks at values cannot run so, and is not in its time.",
+        "starts after the imports of torch, diffusers and transformers. The bare side calls every stage once on meta "
+        "tensors without counting; a stage whose own code looks at values cannot run so, and is not in its time.",
         "## Targets",
         rows_of(promises),
         "## Jobs",
