@@ -2,15 +2,13 @@
 
 What enters is a function that counts the pass of a number, from 0. Each operator's work is found as a polynomial of
 that number, from the first passes, and held against the pass in the middle and the last one. Where they differ, as
-where a sliding window is full, the range is halved. The sum of a polynomial is exact: with forward differences
-Δ⁰, Δ¹, Δ² at the first of n passes it is Δ⁰·n + Δ¹·n(n-1)/2 + Δ²·n(n-1)(n-2)/6.
+where a sliding window is full, the range is halved. The sum of a polynomial is exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import comb
 from typing import TypeAlias
 
 from ..core.amount import Amount
@@ -18,11 +16,10 @@ from ..core.errors import InputError
 from ..core.ops import CostedOp, ModuleCall, Workload
 from ..core.quantity import counted
 from ..core.result import Result
+from .differences import Differences, sum_of, value_at
 
 __all__ = ["Growing", "Piece"]
 
-Differences: TypeAlias = tuple[int, int, int]
-"""Forward differences of an amount at the first pass of a piece."""
 Works: TypeAlias = tuple[Workload, ...]
 _NAMES = ("macs", "other_flops", "bytes_read", "bytes_written")
 
@@ -39,7 +36,7 @@ class Piece:
     def ops(self) -> Iterator[CostedOp]:
         """The operators of all passes together."""
         for op, of_op in zip(self.first.ops, self.differences, strict=True):
-            work = Workload(*(_sum(each, self.count) for each in of_op))
+            work = Workload(*(sum_of(each, self.count) for each in of_op))
             yield op._replace(work=work, times=self.count)
 
     def amounts(self) -> dict[str, Differences]:
@@ -54,15 +51,7 @@ class Piece:
 
     def _at(self, k: int) -> Iterator[CostedOp]:
         for op, of_op in zip(self.first.ops, self.differences, strict=True):
-            yield op._replace(work=Workload(*(_value(each, k) for each in of_op)))
-
-
-def _sum(differences: Differences, count: int) -> int:
-    return sum(each * comb(count, order + 1) for order, each in enumerate(differences))
-
-
-def _value(differences: Differences, k: int) -> int:
-    return sum(each * comb(k, order) for order, each in enumerate(differences))
+            yield op._replace(work=Workload(*(value_at(each, k) for each in of_op)))
 
 
 class Growing:
@@ -175,7 +164,7 @@ def _differences(results: Sequence[Result]) -> tuple[tuple[Differences, ...], ..
 
 def _fits(differences: tuple[tuple[Differences, ...], ...], checks: dict[int, tuple[tuple[int, ...], ...]]) -> bool:
     return all(
-        tuple(_value(each, k) for each in of_op) == numbers
+        tuple(value_at(each, k) for each in of_op) == numbers
         for k, works in checks.items()
         for of_op, numbers in zip(differences, works, strict=True)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
 from ..core.pricing import Times
@@ -28,6 +28,13 @@ from .merging import Job, merged
 from .unit import PerUnit
 
 __all__ = ["JobCost", "StageCost", "cost_of_pass", "job_cost"]
+
+
+@runtime_checkable
+class _FollowsItself(Protocol):
+    """A report that follows its own data where a cost needs them."""
+
+    def cost_under(self, setting: Setting) -> Cost: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +140,8 @@ def cost_of_pass(leaf: Leaf, number: int, setting: Setting) -> Cost:
 
 
 def _cost(report: object, setting: Setting, leaf: Leaf) -> Cost:
-    under = getattr(report, "cost_under", None)
-    if under is not None:  # a Report follows its data itself
-        return cast(Cost, under(setting))
+    if isinstance(report, _FollowsItself):
+        return report.cost_under(setting)
     if isinstance(report, Result) and report.dataflow is not None:
         return setting.cost(report)
     why = "was saved, without its operators" if not isinstance(report, Result) else "was counted without its dataflow"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.quantity import TABLE, counted, of_layers
-from ..core.result import Totals
+from .differences import Differences, sum_of
 from .expression import Expression, Value
-from .growing import Growing
-from .saved_stage import SavedStage
+from .leaf import Leaf
 from .staged_job import StagedJob
 
 __all__ = ["JobFormula", "Term", "job_formula"]
@@ -20,13 +19,10 @@ __all__ = ["JobFormula", "Term", "job_formula"]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A stage: forward differences of its amount at the first pass, how many passes, and how often they all run.
-
-    One pass costs Δ⁰ + Δ¹·k + Δ²·k(k-1)/2 where it is pass k; the differences of passes that do not grow are 0.
-    """
+    """A stage: forward differences of its amount at the first pass, how many passes, and how often they all run."""
 
     place: str
-    differences: tuple[int, int, int]
+    differences: Differences
     passes: Expression
     around: tuple[Expression, ...]
 
@@ -83,9 +79,7 @@ class JobFormula:
         given = {**self.parameters, **values}
         whole = self.constant
         for term in self.terms:
-            n = term.passes.whole(given, f"the times of stage {term.place}")
-            a, b, c = term.differences
-            amount = a * n + b * n * (n - 1) // 2 + c * n * (n - 1) * (n - 2) // 6
+            amount = sum_of(term.differences, term.passes.whole(given, f"the times of stage {term.place}"))
             for around in term.around:
                 amount *= around.whole(given, f"what runs {term.place}")
             whole += amount
@@ -110,37 +104,23 @@ def job_formula(pipeline: StagedJob, quantity: str) -> JobFormula:
     static = {q.name for q in counted() if q.of_module is not None}
     if made_of.keys() & static:
         return JobFormula(quantity, (), pipeline.total[quantity], pipeline.parameters)
-    return JobFormula(quantity, tuple(_terms(pipeline, made_of, "", ())), 0, pipeline.parameters)
+    terms = (Term(leaf.place, _differences(leaf, made_of), leaf.times, leaf.around) for leaf in pipeline.leaves)
+    return JobFormula(quantity, tuple(terms), 0, pipeline.parameters)
 
 
-def _terms(
-    pipeline: StagedJob, made_of: Mapping[str, int], within: str, around: tuple[Expression, ...]
-) -> Iterator[Term]:
-    """The stages at this level; parameters of a pipeline within are its own, and do not vary here."""
-    for stage in pipeline.stages:
-        place = f"{within}{stage.name}"
-        times = Expression.of(pipeline.times[stage.name]) if within else stage.times
-        if isinstance(stage.report, StagedJob):
-            yield from _terms(stage.report, made_of, f"{place}.", (*around, times))
-        else:
-            yield Term(place, _differences(stage.report, made_of, place, pipeline.times[stage.name]), times, around)
-
-
-def _differences(report: object, made_of: Mapping[str, int], place: str, passes: int) -> tuple[int, int, int]:
-    if isinstance(report, Growing):
-        pieces: list[Mapping[str, tuple[int, int, int]]] = [piece.amounts() for piece in report.pieces(passes)]
-    elif isinstance(report, SavedStage) and report.pieces:
-        pieces = [piece.differences for piece in report.pieces]
-    else:
-        assert isinstance(report, (Totals, SavedStage))
-        total: Any = report
-        return sum(times * total.total[part] for part, times in made_of.items()), 0, 0
+def _differences(leaf: Leaf, made_of: Mapping[str, int]) -> Differences:
+    """Of the sum that a quantity is made of; parameters of a pipeline within are its own, and do not vary."""
+    if not leaf.grows:
+        total = leaf.stage.report.total
+        return sum(times * total[part] for part, times in made_of.items()), 0, 0
+    pieces = leaf.pieces
     if len(pieces) > 1:
         raise InputError(
-            f"no closed form: passes of {place} grow in {len(pieces)} pieces",
+            f"no closed form: passes of {leaf.place} grow in {len(pieces)} pieces",
             [("fix", "change the parameters and count: with_parameters(...)")],
         )
     if not pieces:
         return 0, 0, 0
-    summed = [sum(times * pieces[0][part][order] for part, times in made_of.items()) for order in range(3)]
+    of = pieces[0].differences
+    summed = [sum(times * of[part][order] for part, times in made_of.items()) for order in range(3)]
     return summed[0], summed[1], summed[2]

@@ -3,27 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from ..core.amount import Amount
+from ..core.result import Result, SavedReport
+from .expression import Expression
 from .growing import Growing
-from .saved_stage import SavedStage
+from .saved_stage import SavedPiece, SavedStage
 from .stage import Stage
 
 __all__ = ["Leaf", "weights_of"]
+
+
+class _Counted(Protocol):
+    @property
+    def module(self) -> object: ...
+
+
+@runtime_checkable
+class _OfModule(Protocol):
+    """A report that may still have the module it counted, and so whose weights it has."""
+
+    @property
+    def counted(self) -> _Counted | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A stage that holds no other, at its dotted place, with how often it runs in the whole job.
 
-    `growing` says that its passes differ; `runs` is how often all of them run, and `passes` how many there are.
+    Arguments:
+        place: its name, with those of the pipelines around it.
+        stage: what runs.
+        around: how often each pipeline around it runs, from the outermost.
+        times: how many passes there are; within another pipeline a number, since parameters there are its own.
+        runs: how often all passes run.
+        passes: how many there are, as a number.
+        weights: says with which other leaves it shares its parameters.
     """
 
     place: str
     stage: Stage
+    around: tuple[Expression, ...]
+    times: Expression
     runs: int
     passes: int
     weights: str
+
+    @property
+    def one_pass(self) -> Result | SavedReport | SavedStage:
+        """One pass, of passes that grow the first."""
+        report = self.stage.report
+        one = report.first if isinstance(report, Growing) else report
+        assert isinstance(one, (Result, SavedReport, SavedStage))
+        return one
+
+    @property
+    def type(self) -> str:
+        """The class of the module that runs; "" where what was saved does not say."""
+        one = self.one_pass
+        return one.type if isinstance(one, SavedStage) else one.modules[0].type
+
+    @property
+    def pieces(self) -> tuple[SavedPiece, ...]:
+        """Its passes in pieces with a polynomial each, where they grow; () where all cost the same."""
+        report = self.stage.report
+        if isinstance(report, Growing):
+            pieces = report.pieces(self.passes)
+            return tuple(SavedPiece(piece.start, piece.count, piece.amounts()) for piece in pieces)
+        return report.pieces if isinstance(report, SavedStage) else ()
+
+    @property
+    def grows(self) -> bool:
+        """Whether its passes differ."""
+        report = self.stage.report
+        return isinstance(report, Growing) or (isinstance(report, SavedStage) and bool(report.pieces))
 
     @property
     def once(self) -> Amount:
@@ -48,7 +102,6 @@ def weights_of(stage: Stage) -> str:
         return f"weights {stage.weights}"
     if isinstance(report, SavedStage) and report.key:
         return report.key
-    module = getattr(getattr(report, "counted", None), "module", None)
-    if module is not None:
-        return f"module {id(module)}"
+    if isinstance(report, _OfModule) and report.counted is not None:
+        return f"module {id(report.counted.module)}"
     return f"model {report.model} of {report.total.params} parameters"

@@ -45,11 +45,13 @@ def merged(job: Job, priced: Sequence[Sequence[Result]] | None = None) -> Result
         of_leaves = zip(results, priced, job.leaves, strict=True)
         results = [_with_spending(result, of_device, leaf) for result, of_device, leaf in of_leaves]
     tree = [ModuleInfo("", "Pipeline", 0, 0)]
+    above: set[str] = set()
     ops: list[CostedOp] = []
     calls: list[ModuleCall] = []
     used: list[str] = []
     for leaf, result in zip(job.leaves, results, strict=True):
-        tree += [info for info in _above(leaf.place) if info.path not in {known.path for known in tree}]
+        tree += (info for info in _above(leaf.place) if info.path not in above)
+        above |= {info.path for info in _above(leaf.place)}
         tree += (_placed_info(info, leaf.place, owns=leaf.place in job.owners) for info in result.tree)
         runs = leaf.runs if isinstance(leaf.stage.report, Growing) else leaf.runs * leaf.passes
         ops += (repeated(op, runs, leaf.place) for op in result.ops) if runs else ()
@@ -139,11 +141,11 @@ def _input(job: Job, results: Sequence[Result]) -> ResultInput:
 def _saved(job: Job) -> SavedReport:
     """Of saved stages there are no layers: each stage is one row."""
     rows = []
-    names = [quantity.name for quantity in counted() if quantity.of_module is not None]
+    none = {quantity.name: 0 for quantity in counted() if quantity.of_module is not None}
     for leaf in job.leaves:
-        total = leaf.total
-        own = Amount({**total.counts, **(job.owners.get(leaf.place) or Amount(dict.fromkeys(names, 0))).counts})
-        kind = getattr(leaf.stage.report, "type", "") or leaf.stage.model
+        owned = job.owners.get(leaf.place)
+        own = Amount({**leaf.total.counts, **(none if owned is None else owned.counts)})
+        kind = leaf.type or leaf.stage.model
         rows.append(ModuleRow(leaf.place, kind, leaf.place.count(".") + 1, leaf.runs * leaf.passes, (), (), own, own))
     root = summed(row.own for row in rows)
     nothing = Amount(dict.fromkeys(root.counts, 0))
@@ -162,7 +164,7 @@ def _saved(job: Job) -> SavedReport:
 def _uncosted(job: Job) -> Iterator[UncostedRow]:
     for leaf in job.leaves:
         report, runs = leaf.stage.report, leaf.runs * leaf.passes
-        rows = report.summed(leaf.passes).uncosted if isinstance(report, Growing) else getattr(report, "uncosted", ())
+        rows = report.summed(leaf.passes).uncosted if isinstance(report, Growing) else leaf.one_pass.uncosted
         for row in rows:
             modules = tuple(_placed(path, leaf.place) for path in row.modules)
             yield UncostedRow(row.op, row.calls * runs, modules, row.elements * runs, row.upper_macs * runs)

@@ -16,10 +16,8 @@ from ..core.result import CONVENTION, ModuleRow, Result, SavedReport, UncostedRo
 from ..output.cost_json import cost_data
 from ..output.report_json import SCHEMA, amount_data, report_data
 from .expression import Value
-from .growing import Growing
 from .job_cost import JobCost
 from .leaf import Leaf
-from .saved_stage import SavedStage
 from .staged_job import StagedJob
 
 __all__ = ["pipeline_data", "pipeline_json"]
@@ -93,42 +91,32 @@ def _stages(
             "total": amount_data(total, TABLE.values()),
             "each": amount_data(stage.report.total),
         }
-        inner = getattr(stage.report, "stages", None)
-        if inner is not None:
-            nested: Any = stage.report
+        nested = stage.report
+        if isinstance(nested, StagedJob):
             row["parameters"] = {name: _value(value) for name, value in nested.parameters.items()}
             row["stages"] = _stages(nested, f"{place}.", places, priced)
         else:
             leaf, owner = places[place]
-            row |= {"weights": owner, "type": _type(stage.report), **_growth(leaf), **_gaps(stage.report)}
+            row |= {"weights": owner, "type": leaf.type, **_growth(leaf), **_gaps(leaf)}
         rows.append(row)
     return rows
 
 
-def _type(report: object) -> str:
-    if isinstance(report, Growing):
-        report = report.first
-    if isinstance(report, (Result, SavedReport)):
-        return report.modules[0].type
-    return getattr(report, "type", "")
-
-
 def _growth(leaf: Leaf) -> dict[str, Any]:
     """Pieces of passes that grow: how many, and the forward differences of each quantity at the first of them."""
-    report = leaf.stage.report
-    if isinstance(report, Growing):
-        pieces = [(piece.start, piece.count, piece.amounts()) for piece in report.pieces(leaf.passes)]
-    elif isinstance(report, SavedStage) and report.pieces:
-        pieces = [(piece.start, piece.count, dict(piece.differences)) for piece in report.pieces]
-    else:
+    if not leaf.grows:
         return {}
-    return {"grows": [{"start": start, "count": count, "differences": of} for start, count, of in pieces]}
+    return {
+        "grows": [
+            {"start": piece.start, "count": piece.count, "differences": dict(piece.differences)}
+            for piece in leaf.pieces
+        ]
+    }
 
 
-def _gaps(report: object) -> dict[str, Any]:
+def _gaps(leaf: Leaf) -> dict[str, Any]:
     """Operators without a rule and assumptions of one pass, where there are any."""
-    report = report.first if isinstance(report, Growing) else report
-    uncosted, assumed = getattr(report, "uncosted", ()), getattr(report, "assumed", ())
+    uncosted, assumed = leaf.one_pass.uncosted, leaf.one_pass.assumed
     return {
         **({"uncosted": [_uncosted(row) for row in uncosted]} if uncosted else {}),
         **({"assumed": list(assumed)} if assumed else {}),

@@ -22,13 +22,11 @@ __all__ = ["by_stage", "job_lines", "sentence", "table_of_layers"]
 def by_stage(pipeline: StagedJob) -> Table:
     """One row per stage; parameters stand in the first stage that has them, and every column sums to its total."""
     amounts, total = [leaf.total for leaf in pipeline.leaves], pipeline.total
-    owned = dict(pipeline.distinct_weights)
     quantities = [q for q in (*of_modules(), *of_operators(total)) if all(a.knows(q) for a in (total, *amounts))]
-    nothing = Amount({q.name: 0 for q in of_modules()})
-    rows = []
-    for leaf, amount in zip(pipeline.leaves, amounts, strict=True):
-        shown = Amount({**amount.counts, **owned.get(leaf.place, nothing).counts})
-        rows.append(((leaf.place, leaf.stage.model, exact(leaf.runs * leaf.passes)), shown))
+    rows = [
+        ((leaf.place, leaf.stage.model, exact(leaf.runs * leaf.passes)), pipeline.shown_total(leaf))
+        for leaf in pipeline.leaves
+    ]
     labels = (
         Column("stage", "text"),
         Column("model", "text", drop=1, tone="quiet"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import comb
 
 from ..core.amount import Amount
 from ..core.errors import InputError
 from ..core.result import Totals, UncostedRow
+from .differences import Differences, sum_of
 
 __all__ = ["SavedPiece", "SavedStage"]
 
@@ -19,14 +19,11 @@ class SavedPiece:
 
     start: int
     count: int
-    differences: Mapping[str, tuple[int, int, int]]
+    differences: Mapping[str, Differences]
 
     def amount(self, count: int) -> dict[str, int]:
         """What the first so many of these passes cost."""
-        return {
-            name: sum(each * comb(count, order + 1) for order, each in enumerate(of_name))
-            for name, of_name in self.differences.items()
-        }
+        return {name: sum_of(of_name, count) for name, of_name in self.differences.items()}
 
 
 @dataclass(frozen=True, slots=True)

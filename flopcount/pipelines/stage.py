@@ -8,7 +8,9 @@ from typing import Protocol
 
 from ..core.amount import Amount
 from ..core.errors import InputError
+from ..core.result import Totals
 from .expression import Expression
+from .growing import Growing
 
 __all__ = ["Repeated", "Stage"]
 
@@ -52,7 +54,7 @@ class Stage:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             fix = "name it with letters, digits, _, - and spaces"
             raise InputError(f"{name!r} is no name of a stage", [("fix", fix)])
-        if not (hasattr(report, "model") and hasattr(report, "total")):
+        if not isinstance(report, (Totals, Growing)):
             fix = "give what count_flops, count_model or read_report returns, or a Pipeline"
             raise InputError(f"stage {name} has a {type(report).__name__}, which is no report", [("fix", fix)])
         try:

@@ -17,7 +17,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.protocol import ONE_VIEW, Views
 from ..core.quantity import counted
 from ..core.result import Result, SavedReport, Totals
-from .expression import Value, parse_value
+from .expression import Expression, Value, parse_value
 from .leaf import Leaf, weights_of
 from .merging import Job, merged
 from .stage import Stage
@@ -134,15 +134,16 @@ class StagedJob(Totals):
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
         """Every stage that holds no other, in order."""
-        return tuple(self._leaves("", 1))
+        return tuple(self._leaves("", (), 1))
 
-    def _leaves(self, within: str, runs: int) -> Iterator[Leaf]:
+    def _leaves(self, within: str, around: tuple[Expression, ...], runs: int) -> Iterator[Leaf]:
         for stage in self.stages:
             place, times = f"{within}{stage.name}", self.times[stage.name]
+            said = Expression.of(times) if within else stage.times
             if isinstance(stage.report, StagedJob):
-                yield from stage.report._leaves(f"{place}.", runs * times)
+                yield from stage.report._leaves(f"{place}.", (*around, said), runs * times)
             else:
-                yield Leaf(place, stage, runs, times, weights_of(stage))
+                yield Leaf(place, stage, around, said, runs, times, weights_of(stage))
 
     @cached_property
     def total(self) -> Amount:
@@ -174,7 +175,13 @@ class StagedJob(Totals):
         times = self.times[stage.name]
         if isinstance(stage.report, StagedJob):
             return stage.report.total * times
-        return Leaf(stage.name, stage, 1, times, "").total
+        return Leaf(stage.name, stage, (), stage.times, 1, times, "").total
+
+    def shown_total(self, leaf: Leaf) -> Amount:
+        """What a leaf costs, with its parameters if no leaf before it has the same: so leaves sum to the job."""
+        owned = dict(self.distinct_weights).get(leaf.place)
+        nothing = {quantity.name: 0 for quantity in counted() if quantity.of_module is not None}
+        return Amount({**leaf.total.counts, **(nothing if owned is None else owned.counts)})
 
     def part(self, name: str) -> Amount:
         """`stage_total` by name."""

@@ -5,8 +5,8 @@ Whole numbers are strings, since JSON's are read as floats in a browser; what a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from ...core.amount import Amount
 from ...core.cost_table import shown_modules
@@ -14,34 +14,29 @@ from ...core.quantity import Quantity, counted
 from ...core.result import ModuleRow, Result
 from ...hardware.cost import Cost
 from ...hardware.prediction import Prediction
-from ...pipelines.expression import Expression
 from ...pipelines.growing import Growing
 from ...pipelines.job_cost import JobCost, StageCost, cost_of_pass
 from ...pipelines.leaf import Leaf
-from ...pipelines.saved_stage import SavedStage
+from ...pipelines.saved_stage import SavedPiece
 from ...pipelines.staged_job import StagedJob
 from ...pipelines.unit import PerUnit
 from .job_parameters import value_text
 from .model_data import columns, quantities_data
 
-__all__ = ["is_the_job", "job_data", "known_quantities", "layer_rows", "shown_amount", "shown_columns"]
-
-Repeats: TypeAlias = tuple[tuple[Expression, ...], Expression]
-"""How often the pipelines around a stage run, from the outermost, and how often it runs in them."""
+__all__ = ["is_the_job", "job_data", "known_quantities", "layer_rows", "shown_columns"]
 
 _MOST_ROWS = 500  # of layers: deeper levels stand in the rows above them
 
 
 def job_data(job: StagedJob, costs: Sequence[JobCost] = ()) -> dict[str, Any]:
     """JSON-able; assets/job.js reads it."""
-    repeats = list(_repeats(job, (), within=False))
     return {
         "name": job.name,
         "quantities": quantities_data(),
         "names": [quantity.name for quantity in known_quantities(job) if quantity.of_operator is not None],
         "columns": [quantity.name for quantity in shown_columns(job)],
         "parameters": {name: value_text(value) for name, value in job.parameters.items()},
-        "stages": [_stage(job, leaf, of) for leaf, of in zip(job.leaves, repeats, strict=True)],
+        "stages": [_stage(job, leaf) for leaf in job.leaves],
         "fixed": _static(job.total),
         "units": [
             {
@@ -74,13 +69,6 @@ def is_the_job(row: PerUnit) -> bool:
     return row.count == 1 and not row.unit.count.names and not row.unit.stage
 
 
-def shown_amount(job: StagedJob, leaf: Leaf) -> Amount:
-    """What a stage costs, with the parameters that no stage before it has."""
-    own = dict(job.distinct_weights).get(leaf.place)
-    nothing = {quantity.name: 0 for quantity in counted() if quantity.of_module is not None}
-    return Amount({**leaf.total.counts, **(nothing if own is None else own.counts)})
-
-
 def layer_rows(result: Result) -> tuple[tuple[ModuleRow, Amount], ...]:
     """Modules that cost something, each before those in it; the deepest level that has room holds all below it."""
     rows = [row for row in result.modules if row.cost or not row.path]
@@ -93,44 +81,22 @@ def _shallow(depths: Sequence[int], depth: int) -> int:
     return sum(1 for other in depths if other <= depth)
 
 
-def _repeats(job: StagedJob, around: tuple[Expression, ...], *, within: bool) -> Iterator[Repeats]:
-    """Of each leaf, in order; parameters of a pipeline within are its own, and its repeats are numbers here."""
-    for stage in job.stages:
-        times = Expression.of(job.times[stage.name]) if within else stage.times
-        if isinstance(stage.report, StagedJob):
-            yield from _repeats(stage.report, (*around, times), within=True)
-        else:
-            yield around, times
-
-
-def _stage(job: StagedJob, leaf: Leaf, repeats: Repeats) -> dict[str, Any]:
-    around, passes = repeats
+def _stage(job: StagedJob, leaf: Leaf) -> dict[str, Any]:
     names = [quantity.name for quantity in known_quantities(job) if quantity.of_operator is not None]
-    pieces = _pieces(leaf)
     each = leaf.stage.report.total
     return {
         "place": leaf.place,
-        "around": [expression.data() for expression in around],
-        "passes": passes.data(),
-        "fixed": _static(shown_amount(job, leaf)),
-        "each": {name: str(each[name]) for name in names} if pieces is None else None,
-        "pieces": None
-        if pieces is None
-        else [
-            {"start": start, "count": count, "differences": {name: [str(n) for n in of[name]] for name in names}}
-            for start, count, of in pieces
-        ],
+        "around": [expression.data() for expression in leaf.around],
+        "passes": leaf.times.data(),
+        "fixed": _static(job.shown_total(leaf)),
+        "each": None if leaf.grows else {name: str(each[name]) for name in names},
+        "pieces": [_piece(piece, names) for piece in leaf.pieces] if leaf.grows else None,
     }
 
 
-def _pieces(leaf: Leaf) -> list[tuple[int, int, Mapping[str, tuple[int, int, int]]]] | None:
-    """Passes that grow, in pieces with a polynomial each; None where all cost the same."""
-    report = leaf.stage.report
-    if isinstance(report, Growing):
-        return [(piece.start, piece.count, piece.amounts()) for piece in report.pieces(leaf.passes)]
-    if isinstance(report, SavedStage) and report.pieces:
-        return [(piece.start, piece.count, piece.differences) for piece in report.pieces]
-    return None
+def _piece(piece: SavedPiece, names: Sequence[str]) -> dict[str, Any]:
+    differences = {name: [str(n) for n in piece.differences[name]] for name in names}
+    return {"start": piece.start, "count": piece.count, "differences": differences}
 
 
 def _static(amount: Amount) -> dict[str, str]:

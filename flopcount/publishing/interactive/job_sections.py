@@ -14,17 +14,14 @@ from ...core.units import duration, exact, joules, money, percent, si
 from ...core.wording import assumed_lines, missing_lines, uncosted_lines
 from ...hardware.cost_notes import RANGE_WORDS, device_lines, gap_lines, scope_words
 from ...hardware.prediction import UnitCost
-from ...pipelines.expression import Expression
-from ...pipelines.growing import Growing
 from ...pipelines.job_cost import JobCost, StageCost
 from ...pipelines.job_formula import job_formula
 from ...pipelines.leaf import Leaf
 from ...pipelines.pipeline import Pipeline
 from ...pipelines.pipeline_tables import by_stage
-from ...pipelines.saved_stage import SavedStage
 from ...pipelines.staged_job import StagedJob
 from ...pipelines.unit import PerUnit
-from .job_data import is_the_job, known_quantities, layer_rows, shown_amount, shown_columns
+from .job_data import is_the_job, known_quantities, layer_rows, shown_columns
 from .job_parameters import number_text, parameter_sliders, value_text
 from .model_data import SHARES, columns, measures
 from .sections import sum_text, table_of
@@ -94,15 +91,15 @@ def _stages(job: StagedJob, basis: str) -> Iterator[dict[str, Any]]:
     shown = shown_columns(job)
     start = 0.0
     for at, leaf in enumerate(job.leaves):
-        amount = shown_amount(job, leaf)
+        amount = job.shown_total(leaf)
         share = 100 * amount[basis] / total[basis] if total[basis] else 0.0
         yield {
             "place": leaf.place,
             "model": leaf.stage.model,
             "colour": at % COLOURS,
             "runs": exact(leaf.runs * leaf.passes),
-            "times": _times(job, leaf),
-            "grows": _grows(leaf),
+            "times": _times(leaf),
+            "grows": leaf.grows,
             "counts": [(si(amount[q.name], q.unit, blank=True), str(amount[q.name])) for q in shown],
             "share": percent(amount[basis], total[basis]) if amount[basis] else "",
             "part": str(amount[basis] / total[basis] if total[basis] else 0),
@@ -113,24 +110,12 @@ def _stages(job: StagedJob, basis: str) -> Iterator[dict[str, Any]]:
         start += share
 
 
-def _times(job: StagedJob, leaf: Leaf) -> str:
+def _times(leaf: Leaf) -> str:
     """How often it runs as an expression, with those of the pipelines around it; "" where that is a plain number."""
-    parts, inside = [], job
-    for name in leaf.place.split("."):
-        stage = inside.stage(name)
-        whole = Expression.of(inside.times[name])
-        parts.append(stage.times if inside is job else whole)
-        if isinstance(stage.report, StagedJob):
-            inside = stage.report
-    if len(parts) == 1 and not parts[0].names:
-        return ""
-    return " · ".join(f"({part})" if len(parts) > 1 and not part.text.isalnum() else str(part) for part in parts)
-
-
-def _grows(leaf: Leaf) -> bool:
-    """Whether its passes differ."""
-    report = leaf.stage.report
-    return isinstance(report, Growing) or (isinstance(report, SavedStage) and bool(report.pieces))
+    if not leaf.around:
+        return leaf.times.text if leaf.times.names else ""
+    parts = (*leaf.around, leaf.times)
+    return " · ".join(part.text if part.text.isalnum() else f"({part.text})" for part in parts)
 
 
 def _formula(job: StagedJob, quantity: Quantity) -> dict[str, Any]:
