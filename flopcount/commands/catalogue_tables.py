@@ -60,14 +60,14 @@ def sizes_table(task: str) -> Table:
         Column("video", "text", drop=4),
         Column("steps", "text", drop=3),
         Column("parts", "text", drop=2, minor=True),
-        Column("assembled", "text", drop=1),
+        Column("assembled", "text", drop=5),
         Column("source", "text", drop=1, tone="quiet"),
     )
     rows = tuple(
         (
             sizes.name,
             sizes.params,
-            _video(sizes),
+            "" if sizes.defaults.frames is None else _video(sizes),
             "" if sizes.defaults.steps is None else str(sizes.defaults.steps),
             ", ".join(sizes.parts),
             "yes" if sizes.assembled else "",
@@ -75,11 +75,13 @@ def sizes_table(task: str) -> Table:
         )
         for sizes in _of(task)
     )
+    said = [at for at in range(len(columns)) if any(row[at] for row in rows)]  # no model of language has steps
     notes = (
         "assembled: sizes put together from several sources, none of which has the released configuration",
         "count a part as flopcount model NAME/PART, the whole job as flopcount generate NAME",
     )
-    return Table(f"models of known sizes: {task}", columns, rows, None, notes)
+    shown = tuple(tuple(row[at] for at in said) for row in rows)
+    return Table(f"models of known sizes: {task}", tuple(columns[at] for at in said), shown, None, notes)
 
 
 def sizes_data(task: str | None, family: str | None = None) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def generate(
         all_logits=all_logits,
         density=density,
     )
+    if settings:
+        job = job.running_in(settings[0].dtype)
     require_page(html)
     with working(f"counting {name}") as say:
         pipeline = job.count(dataflow=bool(settings), progress=say)

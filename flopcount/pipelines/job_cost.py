@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
 from ..core.pricing import Times
-from ..core.result import Result
+from ..core.result import CONVENTION, Result
 from ..core.table import Table
 from ..core.units import exact
 from ..hardware.cost import Cost
@@ -64,12 +64,14 @@ class JobCost(Cost):
         Raises:
             UnknownNameError: no such table.
         """
-        if by != "stage":
-            return cost_table_by(self, by, depth)
+        table = self._by_stage() if by == "stage" else cost_table_by(self, by, depth)
+        at = table.notes.index(f"convention: {CONVENTION}")
+        return replace(table, notes=(*table.notes[:at], *self.lines, *table.notes[at:]))
+
+    def _by_stage(self) -> Table:
         leaves = [stage.leaf for stage in self.stages]
         runs = [exact(leaf.runs * leaf.passes) for leaf in leaves]
-        table = cost_table_of(self, [leaf.place for leaf in leaves], runs)
-        return replace(table, notes=(*table.notes[:-1], *self.lines, table.notes[-1]))
+        return cost_table_of(self, [leaf.place for leaf in leaves], runs)
 
 
 def job_cost(job: Job, units: Sequence[PerUnit], setting: Setting, lines: Sequence[str] = ()) -> JobCost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.parsing import parse_dtype
 from ..core.protocol import Clip
 from ..facts.model_sizes import ModelSizes, find_sizes, model_sizes
+from ..hardware.precision import PRECISIONS
 from .expression import parse_value
 from .requests import AnswerRequest, VideoRequest
 
@@ -53,6 +54,14 @@ class ModelJob:
                 why = f"{flag} is for {other}, and {sizes.name} is {_KINDS[sizes.task]}"
                 raise InputError(why, [("fix", f"leave {flag} out")])
         return cls(sizes, _request(sizes, {k: v for k, v in options.items() if k not in others and v is not None}))
+
+    def running_in(self, precision: str | None) -> ModelJob:
+        """The same on a device in this precision, in which an answer keeps its cache if nothing else was asked for."""
+        if not isinstance(self.request, AnswerRequest) or self.request.kv_dtype is not None or precision is None:
+            return self
+        of_attention = PRECISIONS[precision].attention
+        kept = "fp32" if of_attention == "tf32" else of_attention  # TF32 is a way to multiply float32
+        return replace(self, request=replace(self.request, kv_dtype=kept))
 
     def count(self, *, dataflow: bool = False, progress: Callable[[str], None] = lambda what: None) -> Pipeline:
         """Its pipeline; with `dataflow` as a time on a device needs it.

@@ -53,7 +53,7 @@ class Pipeline(StagedJob):
             UnknownNameError: no such table.
             InputError: a stage was saved, so its operators are not known.
         """
-        return by_stage(self) if by == "stage" else table_of_layers(self.result, by, depth)
+        return by_stage(self) if by == "stage" else table_of_layers(self, by, depth)
 
     def cost(
         self,

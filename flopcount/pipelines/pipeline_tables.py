@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..analysis.cost_tables import BY, table_by
 from ..core.amount import Amount
 from ..core.cost_table import CostColumn, cost_columns, cost_table
 from ..core.errors import InputError, UnknownNameError
 from ..core.quantity import of_modules, of_operators
-from ..core.result import CONVENTION, Result, SavedReport
+from ..core.result import CONVENTION, Result
 from ..core.table import Column, Table
 from ..core.units import decimals, exact, percent, si
 from ..core.wording import assumed_lines, cost_text, missing_lines, uncosted_lines
-from .leaf import Leaf
 from .staged_job import StagedJob
 
 __all__ = ["by_stage", "job_lines", "sentence", "table_of_layers"]
@@ -63,25 +63,32 @@ def unit_lines(pipeline: StagedJob) -> Iterator[str]:
             continue
         count = "" if row.count == 1 else f" ({_number(row.count)} of them)"
         yield f"per {row.words}{count}: {cost_text(row.total)}"
-    if pipeline.batch is not None and pipeline.batch != 1:
+    one_each = any(row.count == pipeline.batch and not row.unit.stage for row in pipeline.per_units)
+    if pipeline.batch is not None and pipeline.batch != 1 and not one_each:
         sample = pipeline.total.growing("batch") // pipeline.batch
         yield f"per sample (batch {pipeline.batch}): {cost_text(sample)}"
 
 
 def job_lines(pipeline: StagedJob) -> Iterator[str]:
-    """How often each stage runs, the parameters, shared weights, and what the job itself says."""
-    for leaf in pipeline.leaves:
-        text = leaf.stage.times.text
-        if leaf.stage.times.names:
-            yield f"times: {leaf.place} runs {text} = {exact(leaf.passes)}{_around(leaf)}"
+    """What the job itself says, how often each stage runs, the parameters, and shared weights."""
+    yield from pipeline.notes
+    if times := "; ".join(_times(pipeline)):
+        yield f"times: {times}"
     if pipeline.parameters:
         yield f"parameters: {', '.join(f'{name} = {_number(value)}' for name, value in pipeline.parameters.items())}"
     yield from _shared_weights(pipeline)
-    yield from pipeline.notes
 
 
-def _around(leaf: Leaf) -> str:
-    return "" if leaf.runs == 1 else f", in what runs {exact(leaf.runs)} times"
+def _times(pipeline: StagedJob) -> Iterator[str]:
+    """How often stages run that have an expression for it; those with the same one together."""
+    same: dict[str, list[str]] = {}
+    for leaf in pipeline.leaves:
+        if leaf.stage.times.names:
+            around = "" if leaf.runs == 1 else f", in what runs {exact(leaf.runs)} times"
+            how = f"{leaf.stage.times.text} = {exact(leaf.passes)}{around}"
+            same.setdefault(how, []).append(leaf.place)
+    for how, places in same.items():
+        yield f"{' and '.join(places)} {'runs' if len(places) == 1 else 'run'} {how}"
 
 
 def _number(value: object) -> str:
@@ -94,11 +101,11 @@ def _shared_weights(pipeline: StagedJob) -> Iterator[str]:
     for leaf in pipeline.leaves:
         owner = first.setdefault(leaf.weights, leaf.place)
         if owner != leaf.place and leaf.stage.report.total.params:
-            yield f"parameters: those of {leaf.place} are those of {owner}, and count once"
+            yield f"weights: those of {leaf.place} are those of {owner}, and count once"
 
 
-def table_of_layers(result: Result | SavedReport, by: str, depth: int) -> Table:
-    """The table by module, operator or kind; rows sum to the total.
+def table_of_layers(pipeline: StagedJob, by: str, depth: int) -> Table:
+    """The table by module, operator or kind, with the notes of the job; rows sum to the total.
 
     Raises:
         UnknownNameError: no such table.
@@ -107,10 +114,11 @@ def table_of_layers(result: Result | SavedReport, by: str, depth: int) -> Table:
     if by not in BY:
         tables = ("stage", *BY)
         raise UnknownNameError("table", by, tables, f"choose {', '.join(tables)}")
+    result = pipeline.result
     if not isinstance(result, Result):
         why = f"stages of {result.model} were saved, without their operators"
         raise InputError(f"no table by {by}: {why}", [("fix", "count them again, or show the stages")])
-    return table_by(result, by, depth)
+    return replace(table_by(result, by, depth), notes=tuple(_notes(pipeline)))
 
 
 def sentence(pipeline: StagedJob) -> str:

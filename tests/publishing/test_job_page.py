@@ -109,7 +109,7 @@ def test_a_page_says_everything_without_its_scripts(job, priced, text):
     for words in (COMMAND, job.sentence(), "a note of the job", "GPU board only", "decode.query", "aten.linear"):
         assert words in shown
     # the parameters of `embed` and `denoise` are the same, and stand in the first row alone
-    assert "those of denoise are those of encode.embed, and count once" in shown
+    assert "weights: those of denoise are those of encode.embed, and count once" in shown
 
 
 def test_names_are_text_wherever_they_stand(linear):

@@ -116,12 +116,13 @@ def _dtype(request: AnswerRequest, part: ModelPart) -> str | None:
 
 def _units(video: Clip, fps: float | None, tokens: int, batch: int) -> tuple[Unit, ...]:
     seconds = (Unit("second", Expression.of(batch * video.frames / Fraction(str(fps)))),) if fps else ()
+    of_each = f"{batch} * " if batch > 1 else ""
     return (
         Unit("video", batch),
         *seconds,
-        Unit("new token", f"{batch} * new_tokens"),
+        Unit("new token", f"{of_each}new_tokens"),
         Unit("input token", batch * tokens, "prefill"),
-        Unit("token", f"{batch} * (new_tokens - 1)", "decode"),
+        Unit("token", f"{batch} * (new_tokens - 1)" if batch > 1 else "new_tokens - 1", "decode"),
     )
 
 

@@ -80,14 +80,16 @@ class Facts:
         yield from self.visual.notes
         yield from self._limits(sizes, whole)
         prefill = self.attention["prefill"]
-        shares = f"; {si(round(prefill.dense * self.density))} at a density of {self.density}" if self.density else ""
+        shares = ""
+        if self.density is not None:
+            shares = f", {si(round(prefill.dense * self.density))} at a density of {float(self.density):g}"
         yield (
-            f"attention of prefill: {si(prefill.dense)} MACs dense, as counted ({prefill.dense_formula}); "
+            f"attention of prefill: {si(prefill.dense)} MACs dense, as counted ({prefill.dense_formula}), "
             f"{si(prefill.causal or 0)} causal ({prefill.causal_formula}){shares}"
         )
         cache = self.cache.data(whole, self.new_tokens - 1)
         yield (
-            f"cache of keys and values: {cache['bytes_per_token']:,} bytes a token in {self.cache.dtype}, "
+            f"KV cache: {cache['bytes_per_token']:,} B a token in {self.cache.dtype}; "
             f"{si(cache['bytes_after_prefill'], 'B')} after prefill, {si(cache['bytes_after_answer'], 'B')} at the end"
         )
         if self.parameters["active"] != self.parameters["total"]:
@@ -96,9 +98,9 @@ class Facts:
                 f"that it uses {si(self.parameters['active'])} of {si(self.parameters['total'])} parameters"
             )
         if request.dtype is None:
-            yield f"counted in {dtype}, the model's own where no dtype is asked for: bytes are those of its numbers"
+            yield f"counted in {dtype}: bytes follow it, MACs do not"
         if not request.all_logits:
-            yield "prefill computes the logits of the last token alone, as generate() does"
+            yield "logits: of the last token of the prompt alone, as generate() computes them"
         if sizes.assembled:
             yield "the sizes were put together from several sources, see `flopcount list --task language`"
 

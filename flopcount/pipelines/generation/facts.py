@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
 from ...core.result import Result
+from ...core.units import si
 from .attention import attention_of
 from .experts import Experts, steps_of_first
 from .settings import Settings
 
-__all__ = ["facts_of"]
+__all__ = ["fact_lines", "facts_of"]
 
 
 def facts_of(settings: Settings, reports: Mapping[str, Any], experts: Experts | None) -> dict[str, Any]:
@@ -41,6 +42,17 @@ def facts_of(settings: Settings, reports: Mapping[str, Any], experts: Experts | 
             "steps": {"high": high, "low": settings.steps - high},
         }
     return facts
+
+
+def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Tokens and self-attention in words; of several sizes, as in a UNet, the formula stands in the data alone."""
+    if (tokens := facts.get("tokens")) is not None:
+        yield f"tokens: {tokens['arithmetic']} of the video, {tokens['text']:,} of the text"
+    if (own := facts.get("attention", {}).get("self")) is not None:
+        formula = "" if " + " in own["formula"] else f" ({own['formula']})"
+        sparse = own.get("sparse")
+        beside = f", {si(sparse['macs_per_pass'])} at a density of {sparse['density']:g}" if sparse else ""
+        yield f"self-attention of a pass: {si(own['macs_per_pass'])} MACs dense, as counted{formula}{beside}"
 
 
 def _sizes(sizes: tuple[int, int, int]) -> dict[str, int]:

@@ -30,8 +30,8 @@ from ..requests import VideoRequest
 from ..stage import Stage
 from ..unit import Unit
 from .experts import HIGH, Experts, experts_of
-from .facts import facts_of
-from .settings import Settings, notes_of, settings_of
+from .facts import fact_lines, facts_of
+from .settings import Settings, running_lines, settings_of, source_lines
 
 __all__ = ["generated_video"]
 
@@ -61,14 +61,15 @@ def generated_video(
     settings = settings_of(sizes, request)
     job = _Job(settings, dataflow, progress)
     stages = tuple(job.stages())
+    facts = facts_of(settings, {stage.name: stage.report for stage in stages}, job.experts)
     return Pipeline(
         stages,
         name=sizes.name,
         units=tuple(_units(settings, job.experts)),
         parameters=job.parameters,
         assumed=settings.assumed,
-        notes=(*notes_of(settings), *job.notes()),
-        facts=facts_of(settings, {stage.name: stage.report for stage in stages}, job.experts),
+        notes=(*fact_lines(facts), *running_lines(settings), *job.notes(), *source_lines(settings)),
+        facts=facts,
         batch=settings.batch,
     )
 
@@ -124,7 +125,11 @@ class _Job:
                 f"shift of {float(experts.shift):g} ({experts.source})"
             )
             for name, shift in experts.others:
-                yield f"with the shift of {name} say shift={float(shift):g}; both denoisers cost the same"
+                said = f"shift={float(shift):g}"
+                yield (
+                    f"the shift of {name} is {float(shift):g}: with_parameters({said}), or --set {said} of the saved "
+                    "job; both denoisers cost the same"
+                )
 
     def _conditions(self) -> Iterator[Stage]:
         """Text and image, which a video is generated from."""

@@ -21,7 +21,7 @@ from ...models.generator_inputs import (
 from ...models.generator_inputs.denoising import Denoiser
 from ..requests import VideoRequest
 
-__all__ = ["Settings", "embeds_guidance", "notes_of", "settings_of"]
+__all__ = ["Settings", "embeds_guidance", "running_lines", "settings_of", "source_lines"]
 
 T = TypeVar("T")
 
@@ -188,8 +188,8 @@ def _assumed(sizes: ModelSizes, taken: list[str]) -> list[str]:
     return [f"{', '.join(taken)}: the defaults of {sizes.name}"]
 
 
-def notes_of(settings: Settings) -> list[str]:
-    """What a reader has to know of the model's sources and of how it runs."""
+def running_lines(settings: Settings) -> list[str]:
+    """What a reader has to know of how a generation runs."""
     sizes = settings.sizes
     notes = []
     if settings.joins_passes:
@@ -200,6 +200,13 @@ def notes_of(settings: Settings) -> list[str]:
         notes.append(f"the denoiser {settings.denoiser.note}")
     if "vae" in sizes.parts and (note := autoencoder_of(sizes.part("vae")).note):
         notes.append(f"the VAE {note}")
+    return notes
+
+
+def source_lines(settings: Settings) -> list[str]:
+    """What a reader has to know of the model's sources."""
+    sizes = settings.sizes
+    notes = []
     if sizes.assembled:
         notes.append(f"the sizes of {sizes.name} are put together from several sources; none has the released file")
     notes += [f"sources disagree: {text}" for text in sizes.conflicts]
