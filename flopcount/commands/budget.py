@@ -41,7 +41,7 @@ _LIMITS = [text_option(key, "N", _help(measure)) for key, measure in measures().
     "flopcount budget nets.py:build --clip 16x112x112 --views 10x3 --max-gmacs-per-video 1.2T\n\n"
     "flopcount budget nets.py:build --clip 16x112x112 --batch 8 --max-gmacs 300\n\n"
     "flopcount budget c3d --max-ms 12 --on t4 --dtype amp\n\n"
-    "flopcount budget job.toml --max-gmacs 1.2T\n\n"
+    "flopcount budget job.toml --max-gmacs 1.2T   [dim]a job, or one that was saved as .json[/]\n\n"
     "flopcount budget   [dim]every \\[tool.flopcount.budgets.NAME] of pyproject.toml[/]"
 )
 @takes_model("views")
@@ -94,7 +94,7 @@ def _named(name: str, options: ModelOptions, allowed: dict[str, int], setting: S
     """The budget of one network, or of the job in a file."""
     from ..publishing.budget import Budget
 
-    if not name.endswith(".toml"):
+    if not name.endswith((".toml", ".json")):
         return Budget(name, options.named(name), allowed, options.protocol, setting)
     from ..pipelines.named_file import PipelineFile
 

@@ -16,8 +16,9 @@ What enters is such a file:
     clip = "11x224x224"
     times = "views"
 
-A stage takes the keys of a model (model, clip, batch, num-classes, set, input, dtype), or `report = "saved.json"`, or
-`pipeline = "other.toml"` with `parameters` of it. Files are beside the file. What leaves is a Pipeline.
+A stage takes the keys of a model (model, clip, video, batch, num-classes, set, input, dtype), or
+`report = "saved.json"`, or `pipeline = "other.toml"` with `parameters` of it. Files are beside the file. What leaves
+is a Pipeline.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = ["read_pipeline"]
 
 Progress = Callable[[str], None]
 _KEYS = ("name", "parameters", "units", "notes", "stages")
-_OF_MODEL = ("clip", "batch", "num-classes", "set", "input", "dtype")
+_OF_MODEL = ("clip", "video", "batch", "num-classes", "set", "input", "dtype")
 _STAGE = ("name", "times", "weights", "model", *_OF_MODEL, "report", "pipeline", "parameters")
 _DEEPEST = 8  # pipelines within pipelines
 _EXAMPLE = 'write [[stages]] with name = "network", model = "c3d" and times = 10'
@@ -223,6 +224,7 @@ def _model(table: dict[str, Any], folder: Path) -> tuple[ModelSpec, Protocol]:
     spec = ModelSpec.of(
         f"{folder / source}{colon}{attribute}" if source.endswith(".py") else name,
         clip=value("clip", str),
+        video=value("video", str),
         num_classes=value("num-classes", int),
         options=value("set", dict),
         inputs=map(str, value("input", list) or ()),

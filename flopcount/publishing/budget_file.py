@@ -40,7 +40,7 @@ __all__ = ["find_pyproject", "read_budgets"]
 _TABLE = "tool.flopcount.budgets"
 _DEVICE_KEYS = ("on", "compile", "layout", "price")
 _OF_JOB = ("pipeline", "parameters")
-_OF_MODEL = ("clip", "batch", "views", "num-classes", "set", "input", "dtype")
+_OF_MODEL = ("clip", "video", "batch", "views", "num-classes", "set", "input", "dtype")
 _KEYS = (*_OF_JOB, "model", *_OF_MODEL, *_DEVICE_KEYS)
 _EXAMPLE = f'write [{_TABLE}.c3d] with clip = "16x112x112" and max-gmacs = 40'
 
@@ -118,6 +118,7 @@ def _read(name: str, table: dict[str, Any], folder: Path) -> Budget:
     spec = ModelSpec.of(
         _beside(model, folder),
         clip=value("clip", str),
+        video=value("video", str),
         num_classes=value("num-classes", int),
         options=value("set", dict),
         inputs=map(str, value("input", list) or ()),

@@ -117,3 +117,15 @@ def test_a_budget_and_a_difference_of_jobs(file, tmp_path):
     refused = invoke(app, ["budget", "--config", str(config)], catch_exceptions=False)
     assert refused.exit_code == 2
     assert "clip is of a model" in refused.stderr
+
+
+def test_a_saved_job_has_a_budget(file, tmp_path):
+    saved, report = tmp_path / "saved.json", tmp_path / "report.json"
+    saved.write_text(run(file, "--format", "json").stdout)
+    invoke = CliRunner().invoke
+    assert invoke(app, ["budget", str(saved), "--max-gmacs", "1.2"], catch_exceptions=False).exit_code == 0
+    assert invoke(app, ["budget", str(saved), "--max-gmacs", "0.01"], catch_exceptions=False).exit_code == 1
+    report.write_text(invoke(app, ["model", "toy_3d_cnn", "--format", "json"], catch_exceptions=False).stdout)
+    refused = invoke(app, ["budget", str(report), "--max-gmacs", "1.2"], catch_exceptions=False)
+    assert refused.exit_code == 2
+    assert "it has no stages" in refused.stderr

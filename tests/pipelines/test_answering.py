@@ -18,6 +18,7 @@ from flopcount.models.visual_tokens import family_of, visual_tokens
 from flopcount.pipelines.answering import answered
 from flopcount.pipelines.answering.attention import causal_pairs
 from flopcount.pipelines.answering.cache import KVCache
+from flopcount.pipelines.jobs_of_models import ModelJob
 from flopcount.pipelines.requests import AnswerRequest
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs transformers")
@@ -58,6 +59,7 @@ def test_attention_of_a_7b_model(qwen):
     prefill, decode = qwen.facts["attention"]["prefill"], qwen.facts["attention"]["decode"]
     assert (prefill["dense"], prefill["causal"]) == (3_476_643_659_776, 1_738_739_494_912)
     assert (prefill["sparse"], prefill["density"]) == (3_476_643_659_776 // 4, 0.25)
+    assert any("869 G at a density of 0.25" in note for note in qwen.notes)
     assert prefill["dense_formula"] == "28 · 7,168 · 4,162²"
     assert prefill["causal_formula"] == "28 · 7,168 · 4,162 · 4,163 / 2"
     assert any("3.48 T MACs dense" in note and "1.74 T causal" in note for note in qwen.notes)
@@ -253,6 +255,17 @@ def test_dtypes():
     assert half.total.macs == full.total.macs
     assert half.facts["kv_cache"]["dtype"] == "bfloat16"
     assert any("counted in float32" in note for note in full.notes)
+
+
+@pytest.mark.parametrize(
+    ("precision", "asked", "kept"),
+    [("bf16", None, "bf16"), ("amp", None, "fp16"), ("tf32", None, "fp32"), ("bf16", "fp8", "fp8"), (None, None, None)],
+)
+def test_the_cache_is_kept_in_the_precision_that_runs(precision, asked, kept):
+    job = ModelJob.of("qwen2.5-vl-7b", video="4x224x224", prompt=9, new_tokens=5, kv_dtype=asked)
+    assert job.running_in(precision).request.kv_dtype == kept
+    video = ModelJob.of("wan2.1-t2v-1.3b")
+    assert video.running_in(precision) == video
 
 
 def test_an_answer_of_one_token_needs_no_step():

@@ -13,6 +13,8 @@ from torch import nn
 from flopcount import Pipeline, Stage, Unit, count_flops, count_model
 from flopcount.analysis.difference import diff
 from flopcount.core.errors import InputError, UnknownNameError
+from flopcount.core.units import si
+from flopcount.core.wording import cost_text
 from flopcount.pipelines.growing import Growing
 
 SHAPE = (1, 3, 8, 8)
@@ -243,3 +245,29 @@ def test_a_layer_is_explained_by_one_pass(small, other):
         job.explain("x")
     with pytest.raises(UnknownNameError, match="no layer named '7'"):
         job.explain("in.x.7")
+
+
+def test_what_a_job_is_about_stands_before_its_repeats_and_the_convention_last(small, other):
+    job = Pipeline(
+        [Stage("a", small, "n"), Stage("b", other, "2 * n"), Stage("c", small, "n")], notes=["a note of its own"], n=3
+    )
+    notes = job.by_stage().notes
+    assert notes == (
+        f"total: {cost_text(job.total)}; {si(job.params)} parameters",
+        "a note of its own",
+        "times: a and c run n = 3; b runs 2 * n = 6",
+        "parameters: n = 3",
+        "weights: those of c are those of a, and count once",
+        "convention: 1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart",
+    )
+    for by in ("module", "operator", "kind"):
+        assert job.table_by(by).notes == notes
+        on_device = job.cost("t4").table(by).notes
+        assert on_device[-1] == notes[-1]
+        assert on_device[-5:-1] == notes[1:-1]
+
+
+def test_a_video_of_a_batch_is_said_once(small):
+    job = Pipeline([Stage("a", small)], batch=8, units=[Unit("video", 8)])
+    assert "per video (8 of them)" in str(job)
+    assert "per sample" not in str(job)

@@ -1,5 +1,6 @@
 """Pipelines from TOML files: what a file says is what is counted, and what is malformed is refused before counting."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def test_pipelines_within_pipelines_and_saved_reports(tmp_path):
     assert job.name == "outer"
     assert job.macs == 2 * inner + 5 * one
     assert read_pipeline(path, parameters={"in.n": 2}).macs == 2 * (inner + 2 * one) + 5 * one
+
+
+@pytest.mark.skipif(importlib.util.find_spec("diffusers") is None, reason="needs diffusers")
+def test_a_stage_names_a_part_of_a_model_of_known_sizes_and_a_video(tmp_path):
+    text = '[[stages]]\nname="a"\nmodel="wan2.1-t2v-1.3b/vae.decode"\nvideo="5x64x64"\ntimes=3\n'
+    once = count_model("wan2.1-t2v-1.3b/vae.decode", video="5x64x64")
+    assert read_pipeline(written(tmp_path, text)).macs == 3 * once.macs > 0
 
 
 REFUSED = [
