@@ -8,12 +8,16 @@ from torch import nn
 from flopcount import (
     Budget,
     InputError,
+    Pipeline,
     Setting,
+    Stage,
+    Unit,
     check_budgets,
     count_flops,
     count_model,
     diff,
     read_budgets,
+    read_pipeline,
     read_report,
     sweep,
 )
@@ -22,9 +26,13 @@ from flopcount.core.protocol import Clip
 from flopcount.core.quantity import PICO, TABLE, Quantity
 from flopcount.output import FORMATS
 from flopcount.output.report_json import to_json
+from flopcount.pipelines.formula_table import formula_table
+from flopcount.pipelines.growing import Growing
+from flopcount.pipelines.named_file import PipelineFile
 from flopcount.publishing.budget import parse_limit
 from flopcount.publishing.cost_report import cost_report
 from flopcount.publishing.interactive import page
+from flopcount.publishing.interactive.job_page import job_page
 from flopcount.publishing.pages.files import report_texts
 
 WRITTEN = 2 * 4 * 6 * 6 + 2 * 4 * 6 * 6  # by the convolution, by the ReLU: batch, channels, height, width
@@ -161,6 +169,70 @@ def test_the_pages_in_markdown(cost):
     assert "| elements |" in text  # by layer
     assert "| elements written |" in text  # of a view
     assert "| elements written |" in texts["index.md"]
+
+
+# Of a whole job: stages times repeats
+
+TIMES = 3
+
+
+@pytest.fixture
+def job(report):
+    inner = Pipeline([Stage("net", report)], name="inner")
+    stages = [Stage("first", inner), Stage("again", report, "n - 1")]
+    return Pipeline(stages, name="job", units=[Unit("step", "n")], n=TIMES)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("by", ["stage", "module", "operator", "kind"])
+def test_tables_of_a_job(job, by, form):
+    table = job.table_by(by)
+    at = [column.name for column in table.columns].index("elements")
+    assert sum(row[at] for row in table.rows) == table.total[at] == TIMES * WRITTEN
+    assert "elements" in table._render(form)
+
+
+def test_data_of_a_job_also_when_read_back(job, tmp_path):
+    data = json.loads(job.to_json())
+    assert data["total"]["elements"] == TIMES * WRITTEN
+    assert [stage["total"]["elements"] for stage in data["stages"]] == [WRITTEN, 2 * WRITTEN]
+    assert [stage["each"]["elements"] for stage in data["stages"]] == [WRITTEN, WRITTEN]
+    assert data["units"][0]["total"]["elements"] == WRITTEN
+    (tmp_path / "job.json").write_text(job.to_json())
+    again = read_pipeline(tmp_path / "job.json", parameters={"n": 5})
+    assert again.total["elements"] == 5 * WRITTEN
+    assert read_report(tmp_path / "job.json").total["elements"] == TIMES * WRITTEN
+
+
+def test_passes_that_grow_have_it_too():
+    def count(k):
+        return count_flops(nn.Linear(8, 4), (5 + k, 8))
+
+    job = Pipeline([Stage("decode", Growing(count), "n")], n=6)
+    assert job.total["elements"] == sum(count(k).total["elements"] for k in range(6)) > 0
+
+
+def test_the_formula_and_the_difference_of_a_job(job):
+    form = job.formula("elements")
+    assert form.at(n=7) == 7 * WRITTEN
+    assert "elements written" in str(formula_table(job))
+    table = diff(job.result, job.with_parameters(n=TIMES + 1).result).table()
+    at = [column.name for column in table.columns].index("Δ elements")
+    assert table.total[at] == WRITTEN
+
+
+def test_the_page_of_a_job(job):
+    text = job_page(job, [], "flopcount pipeline job.toml")
+    assert '<option value="elements">elements written</option>' in text
+    assert 'data-formula="elements"' in text
+    assert f'"elements":"{WRITTEN}"' in text
+
+
+def test_the_budget_of_a_job(job, tmp_path):
+    (tmp_path / "job.json").write_text(job.to_json())
+    file = PipelineFile(tmp_path / "job.json")
+    verdicts = check_budgets([Budget("job", file, {"max-elements": TIMES * WRITTEN - 1})]).verdicts
+    assert [(verdict.holds, verdict.counted) for verdict in verdicts] == [(False, TIMES * WRITTEN)]
 
 
 # A row of what a device spends, which only a result that is priced on one has

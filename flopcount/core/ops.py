@@ -278,7 +278,7 @@ class CostedOp(NamedTuple):
     """An op with its cost. Without a rule its `kind` is UNCOSTED and its work is zero: it is listed, never summed.
 
     `spending` is there once the result is priced on a device. In a pipeline it may run several `times`: its work and
-    spending are those of all of them.
+    spending are those of all of them. Where these differ, `elements` are those that all read and write.
     """
 
     op: Op
@@ -287,15 +287,20 @@ class CostedOp(NamedTuple):
     work: Workload = Workload()
     spending: Spending | None = None
     times: int = 1
+    elements: tuple[int, int] | None = None
 
     @property
     def elements_read(self) -> Dim:
         """Elements of all inputs."""
+        if self.elements is not None:
+            return self.elements[0]
         return self.times * sum(spec.numel for spec in self.op.signature.inputs)
 
     @property
     def elements_written(self) -> Dim:
         """Elements of all outputs; a view writes nothing."""
+        if self.elements is not None:
+            return self.elements[1]
         if self.kind is Kind.VIEW:
             return 0
         return self.times * sum(spec.numel for spec in tensors_in(self.op.signature.outputs))

@@ -21,7 +21,6 @@ from .differences import Differences, sum_of, value_at
 __all__ = ["Growing", "Piece"]
 
 Works: TypeAlias = tuple[Workload, ...]
-_NAMES = ("macs", "other_flops", "bytes_read", "bytes_written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,13 @@ class Piece:
     start: int
     count: int
     first: Result
-    differences: tuple[tuple[Differences, ...], ...]  # by operator, then by name of a Workload
+    differences: tuple[tuple[Differences, ...], ...]  # by operator, then as `_numbers`
 
     def ops(self) -> Iterator[CostedOp]:
         """The operators of all passes together."""
         for op, of_op in zip(self.first.ops, self.differences, strict=True):
-            work = Workload(*(sum_of(each, self.count) for each in of_op))
-            yield op._replace(work=work, times=self.count)
+            *work, read, written = (sum_of(each, self.count) for each in of_op)
+            yield op._replace(work=Workload(*work), times=self.count, elements=(read, written))
 
     def amounts(self) -> dict[str, Differences]:
         """Forward differences of each quantity that operators sum to."""
@@ -51,7 +50,8 @@ class Piece:
 
     def _at(self, k: int) -> Iterator[CostedOp]:
         for op, of_op in zip(self.first.ops, self.differences, strict=True):
-            yield op._replace(work=Workload(*(value_at(each, k) for each in of_op)))
+            *work, read, written = (value_at(each, k) for each in of_op)
+            yield op._replace(work=Workload(*work), elements=(read, written))
 
 
 class Growing:
@@ -143,7 +143,10 @@ def _alike(one: Result, other: Result) -> bool:
 
 
 def _numbers(op: CostedOp) -> tuple[int, ...]:
-    return tuple(int(getattr(op.work, name)) for name in _NAMES)
+    """All that is summed over passes: the fields of a Workload, and elements read and written."""
+    work = op.work
+    numbers = work.macs, work.other_flops, work.bytes_read, work.bytes_written, op.elements_read, op.elements_written
+    return tuple(map(int, numbers))
 
 
 def _works(result: Result) -> tuple[tuple[int, ...], ...]:

@@ -78,7 +78,9 @@ def repeated(op: CostedOp, runs: int, place: str) -> CostedOp:
     one = op.work
     work = Workload(*(n * runs for n in (one.macs, one.other_flops, one.bytes_read, one.bytes_written)))
     moved = op.op._replace(module=_placed(op.op.module, place))
-    return op._replace(op=moved, work=work, times=op.times * runs, spending=_spent(op.spending, runs))
+    elements = op.elements and (op.elements[0] * runs, op.elements[1] * runs)
+    spending = _spent(op.spending, runs)
+    return op._replace(op=moved, work=work, times=op.times * runs, spending=spending, elements=elements)
 
 
 def _spent(spending: Spending | None, runs: int) -> Spending | None:

@@ -32,6 +32,20 @@ def test_the_sum_is_that_of_counting_each_pass(number):
     assert len(counted) <= 4  # the first, the second, the one in the middle and the last
 
 
+def test_elements_of_an_operator_without_a_rule_grow_too():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return torch.linalg.qr(x)[0]
+
+    def one(k):
+        return count(Odd(), TensorSpec((5 + k, 4)))
+
+    summed = Growing(one).summed(7).uncosted
+    each = [one(k).uncosted for k in range(7)]
+    assert [row.elements for row in summed] == [sum(rows[0].elements for rows in each)]
+    assert summed[0].calls == 7
+
+
 def test_the_macs_of_a_decoding_step_by_hand():
     # projections 2·8·8, attention 2·L·8 for a cache of L = 5, 6, 7
     growing = Growing(passes(Decode())[0])
