@@ -1,13 +1,17 @@
-"""What the tutorials show and their own blocks do not run: the workflow for GitHub Actions."""
+"""What the tutorials show and their own blocks do not run: the workflow for GitHub Actions, and shares in words."""
 
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 from documents import BLOCK
 
+import flopcount
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "tutorials" / "budget_in_ci.md"
+JOB_PAGE = ROOT / "docs" / "tutorials" / "a_whole_job.md"
 
 
 def blocks():
@@ -45,3 +49,42 @@ def test_the_workflow_installs_from_the_checkout_it_takes():
     constraints, source = re.fullmatch(r"pip install -c (\S+)/constraints.txt \./(\S+)", install["run"]).groups()
     assert constraints == source
     assert (ROOT / "constraints.txt").is_file()
+
+
+@pytest.mark.slow
+def test_a_whole_job_says_what_its_commands_print(tmp_path):
+    """Words about shares in docs/tutorials/a_whole_job.md, whose blocks hold the numbers themselves."""
+    page = JOB_PAGE.read_text()
+    (toml,) = (match["body"] for match in BLOCK.finditer(page) if match["title"])
+    (tmp_path / "job.toml").write_text(toml)
+    job = flopcount.read_pipeline(tmp_path / "job.toml", dataflow=True)
+    cost = job.cost("t4")
+    assert "it has no MACs at all" in page
+    assert job.part("flow").macs == 0 < job.part("flow").other_flops
+    assert "More than nine tenths of the time is flow" in page
+    assert 0.9 < cost.stages[0].times.estimate / cost.estimate < 0.97
+
+
+@pytest.mark.slow
+def test_a_question_says_what_its_commands_print():
+    pytest.importorskip("transformers")
+    page = JOB_PAGE.read_text()
+    asked = {"video": "32x448x448", "prompt": 64, "new_tokens": 256, "dataflow": True}
+    job = flopcount.count_generation("qwen2.5-vl-7b", **asked)
+    cost = job.cost("l4", dtype="bf16")
+    assert "32 frames are 4,096 tokens, and the words are 64" in page
+    assert job.facts["tokens"]["tokens"] == 4_096
+    assert "about a twentieth" in page
+    assert 0.045 < job.part("decode").macs / job.macs < 0.055
+    assert "a device spends most of its time on it" in page
+    assert cost.stages[2].times.estimate > cost.estimate / 2
+
+
+@pytest.mark.slow
+def test_a_generation_says_what_its_commands_print():
+    pytest.importorskip("diffusers")
+    page = JOB_PAGE.read_text()
+    job = flopcount.count_generation("wan2.1-t2v-1.3b")
+    assert "Nearly all of it is the denoiser, which runs twice at each of fifty steps" in page
+    assert job.part("denoise").macs / job.macs > 0.98
+    assert (job.parameters["passes"], job.parameters["steps"]) == (2, 50)
