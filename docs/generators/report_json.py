@@ -65,7 +65,7 @@ def _rows(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str, str]]:
 def _type(schema: dict[str, Any]) -> str:
     """In the words of the schema."""
     if "$ref" in schema:
-        return f"object, as {schema['$ref'].rpartition('/')[2]}s above"
+        return f"object, as `{schema['$ref'].rpartition('/')[2]}s[]` in this table"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:

@@ -9,7 +9,7 @@ import typer
 from .application import app
 from .arguments import DepthOpt, format_option, takes_device
 from .output import working
-from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, require_page, show_job
+from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, require_showable, show_job
 from .settings import Settings
 
 __all__ = ["generate"]
@@ -95,7 +95,7 @@ def generate(
     )
     if settings:
         job = job.running_in(settings[0].dtype)
-    require_page(html)
+    require_showable(html, formula=formula, settings=settings)
     with working(f"counting {name}") as say:
         pipeline = job.count(dataflow=bool(settings), progress=say)
         costs = [pipeline.cost_under(setting) for setting in settings]

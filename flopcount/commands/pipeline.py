@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..pipelines.job_cost import JobCost
     from ..pipelines.pipeline import Pipeline
 
-__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "require_page", "show_job"]
+__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "require_showable", "show_job"]
 
 
 class JobBy(StrEnum):
@@ -69,7 +69,7 @@ def pipeline(
 ) -> None:
     """Count a whole job: named stages times repeats, from a file; with --on what it takes on devices."""
     parameters = _parameters(set)
-    require_page(html)
+    require_showable(html, formula=formula, settings=settings)
     with working(f"counting {file}") as say:
         from ..pipelines.pipeline_file import read_pipeline
 
@@ -95,8 +95,15 @@ def _parameters(texts: Sequence[str] | None) -> dict[str, object]:
     return values
 
 
-def require_page(html: Path | None) -> None:
-    """Refuse, before a job is counted, a page that could not be written."""
+def require_showable(html: Path | None, *, formula: bool, settings: Settings) -> None:
+    """Refuse, before a job is counted, a page that could not be written, and a formula of what a device spends.
+
+    Raises:
+        InputError: either.
+    """
+    if formula and settings:
+        fix = "leave out --on, or --formula; the page of --html has both"
+        raise InputError("--formula says nothing of a device", [("fix", fix)])
     if html is not None:
         from ..publishing.interactive.job_page import require_job_page
 

@@ -122,7 +122,7 @@ def _money(unit: UnitCost) -> str:
 def _notes(costs: Sequence[Prediction]) -> Iterator[str]:
     first = costs[0]
     yield from gap_lines(first)
-    batch = "" if first.batch is None else f" of batch {first.batch}"
+    batch = "" if first.batch is None or first.job is not None else f" of batch {first.batch}"
     yield f"bound, estimate, low to high: seconds per {first.pass_word}{batch}; {RANGE_WORDS}"
     yield "bound: what the datasheet allows at least, with all but contractions fused away"
     yield from (f"{cost.conditions.device.name}: {cost.basis_words}" for cost in costs)
@@ -133,7 +133,8 @@ def _notes(costs: Sequence[Prediction]) -> Iterator[str]:
         if not units[0].is_million:
             names = (cost.conditions.device.name for cost in costs)
             each = (f"{name} {duration(unit.estimate)}" for name, unit in zip(names, units, strict=True))
-            yield f"per {units[0].unit} ({units[0].words}): {', '.join(each)}"
+            words = f" ({units[0].words})" if units[0].words else ""
+            yield f"per {units[0].unit}{words}: {', '.join(each)}"
     scopes = dict.fromkeys(scope_words(cost) for cost in costs if cost.energy is not None)
     yield from (f"energy: per {first.pass_word}; {scope}" for scope in scopes)
     for cost in costs:

@@ -74,6 +74,7 @@ def test_formulas_layers_operators_and_devices(file):
     several = run(file, "--on", "rtx-4090,t4")
     assert "rtx-4090" in several.stdout
     assert "t4" in several.stdout
+    assert "per video: rtx-4090 " in several.stdout
     priced = json.loads(run(file, "--on", "rtx-4090", "--format", "json").stdout)
     assert priced["cost"][0]["per"] == "job"
 
@@ -87,6 +88,7 @@ def test_formulas_layers_operators_and_devices(file):
         (["--set", "n=1/0"], "not a number"),
         (["--set", "n=-1"], "the times of stage a is -2"),
         (["--on", "rtx-4091"], "no device named"),
+        (["--on", "t4", "--formula"], "--formula says nothing of a device"),
         (["--price", "1"], "--price needs a device"),
         (["--format", "yaml"], "no format named"),
     ],
