@@ -96,6 +96,7 @@ def _stages(
         inner = getattr(stage.report, "stages", None)
         if inner is not None:
             nested: Any = stage.report
+            row |= {key: list(lines) for key, lines in (("assumed", nested.assumed), ("notes", nested.notes)) if lines}
             row["parameters"] = {name: _value(value) for name, value in nested.parameters.items()}
             row["stages"] = _stages(nested, f"{place}.", places, priced)
         else:

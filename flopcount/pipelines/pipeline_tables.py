@@ -79,7 +79,7 @@ def job_lines(pipeline: StagedJob) -> Iterator[str]:
     if pipeline.parameters:
         yield f"parameters: {', '.join(f'{name} = {_number(value)}' for name, value in pipeline.parameters.items())}"
     yield from _shared_weights(pipeline)
-    yield from pipeline.notes
+    yield from pipeline.all_notes
 
 
 def _around(leaf: Leaf) -> str:

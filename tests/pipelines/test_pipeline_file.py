@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flopcount import count_model, read_pipeline
+from flopcount import count_generation, count_model, read_pipeline
 from flopcount.core.errors import FlopcountError, InputError, UnknownNameError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pipelines"
@@ -80,9 +80,13 @@ REFUSED = [
     ('[[stages]]\nname = "a"\nmodel = "c3d"\nbatch = 0', "batch is 0"),
     ('[[stages]]\nname = "a"\nmodel = "c3d"\nclip = 5', "clip is 5, not a string"),
     ('[[stages]]\nname = "a"\nmodel = "c3d"\ntimes = "import os"', "is no arithmetic"),
-    ('[[stages]]\nname = "a"\nmodel = "c3d"\nparameters = {n = 1}', "parameters are for a pipeline"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\nparameters = {n = 1}', "parameters is for a stage with pipeline"),
     ('[[stages]]\nname = "a"\npipeline = "job.toml"', "is a pipeline within itself"),
-    ('[[stages]]\nname = "a"\npipeline = "job.toml"\nclip = "1x1x1"', "clip is for a model"),
+    ('[[stages]]\nname = "a"\npipeline = "job.toml"\nclip = "1x1x1"', "clip is for a stage with model"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2"', "no generator or video-language model named 'wan2'"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nprompt = 5', "--prompt is for a video-language model"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nsteps = "many"', "steps is 'many'"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\nsteps = 5', "steps is for a stage with generate"),
     ('[[stages]]\nname = "a"\nreport = "none.json"', "cannot read"),
     ("[parameters", "is not TOML"),
     ("parameter = 5", "no key in .* named 'parameter'"),
@@ -134,3 +138,13 @@ def test_the_two_stream_example_by_hand():
     streams = [count_model("two_stream", options={"stream": stream}) for stream in ("spatial", "temporal")]
     assert job.other_flops == 25 * 10 * (flow.other_flops + sum(stream.other_flops for stream in streams))
     assert job.macs == 250 * sum(stream.macs for stream in streams)
+
+
+@pytest.mark.slow
+def test_a_stage_may_be_what_generate_counts(tmp_path):
+    text = '[[stages]]\nname="ask"\ngenerate="smolvlm2-2.2b"\nvideo="2x384x384"\nprompt=8\nnew-tokens=3\ntimes=4\n'
+    job = read_pipeline(written(tmp_path, text))
+    one = count_generation("smolvlm2-2.2b", video="2x384x384", prompt=8, new_tokens=3)
+    assert job.macs == 4 * one.macs
+    assert job.params == one.params
+    assert read_pipeline(written(tmp_path, text), parameters={"ask.new_tokens": 1}).macs < job.macs
