@@ -16,16 +16,16 @@ What enters is such a file:
     clip = "11x224x224"
     times = "views"
 
-A stage takes the keys of a model (model, clip, video, batch, num-classes, set, input, dtype), or
-`report = "saved.json"`, or `pipeline = "other.toml"` with `parameters` of it. Files are beside the file. What leaves
-is a Pipeline.
+A stage takes the keys of a model (model, clip, video, batch, num-classes, set, input, dtype), or `generate = "NAME"`
+with the options of `flopcount generate` (video, steps, prompt, new-tokens ...), or `report = "saved.json"`, or
+`pipeline = "other.toml"` with `parameters` of it. Files are beside the file. What leaves is a Pipeline.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
 from ..models import require_known
 from .expression import Expression
+from .jobs_of_models import ModelJob
 from .pipeline import Pipeline
 from .pipeline_reader import read_saved_pipeline
 from .stage import Stage
@@ -43,8 +44,13 @@ __all__ = ["read_pipeline"]
 
 Progress = Callable[[str], None]
 _KEYS = ("name", "parameters", "units", "notes", "stages")
+_KINDS = ("model", "generate", "report", "pipeline")
 _OF_MODEL = ("clip", "video", "batch", "num-classes", "set", "input", "dtype")
-_STAGE = ("name", "times", "weights", "model", *_OF_MODEL, "report", "pipeline", "parameters")
+_OF_VIDEO = ("steps", "guidance", "text-tokens", "reuse")
+_OF_ANSWER = ("fps", "prompt", "new-tokens", "kv-dtype", "all-logits")
+_OF_JOB = ("video", *_OF_VIDEO, *_OF_ANSWER, "batch", "dtype", "density")
+_STAGE = tuple(dict.fromkeys(("name", "times", "weights", *_KINDS, *_OF_MODEL, *_OF_JOB, "parameters")))
+_OF_KIND = {"model": _OF_MODEL, "generate": _OF_JOB, "report": (), "pipeline": ("parameters",)}
 _DEEPEST = 8  # pipelines within pipelines
 _EXAMPLE = 'write [[stages]] with name = "network", model = "c3d" and times = 10'
 
@@ -78,7 +84,7 @@ def read_pipeline(
 
 @dataclass(frozen=True, slots=True)
 class _ParsedStage:
-    """A stage before it is counted: exactly one of a model, a pipeline and what was saved."""
+    """A stage before it is counted: exactly one of a model, a pipeline, the job of a model and what was saved."""
 
     name: str
     times: int | str
@@ -86,6 +92,8 @@ class _ParsedStage:
     spec: ModelSpec | None = None
     protocol: Protocol | None = None
     pipeline: _ParsedFile | None = None
+    job: ModelJob | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
     saved: Any = None
 
 
@@ -186,30 +194,40 @@ def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above
     name = table.get("name")
     if not isinstance(name, str):
         raise InputError(f"its name is {name!r}, not a string", [("fix", _EXAMPLE)])
-    kinds = [key for key in ("model", "report", "pipeline") if key in table]
+    kinds = [key for key in _KINDS if key in table]
     if len(kinds) != 1 or not isinstance(table[kinds[0]], str):
-        fix = "give one of model, report and pipeline, a string"
+        fix = "give one of model, generate, report and pipeline, a string"
         raise InputError(f"it has {' and '.join(kinds) or 'nothing'} to run", [("fix", fix)])
     Expression.of(table.get("times", 1))
-    of_model = [key for key in _OF_MODEL if key in table]
-    if kinds != ["model"] and of_model:
-        raise InputError(f"{of_model[0]} is for a model", [("fix", f"leave {of_model[0]} out")])
-    if kinds != ["pipeline"] and "parameters" in table:
-        raise InputError("parameters are for a pipeline", [("fix", "leave them out, or write [parameters] at the top")])
+    (kind,) = kinds
+    for key in table:
+        if key not in ("name", "times", "weights", kind, *_OF_KIND[kind]):
+            owners = [owner for owner, keys in _OF_KIND.items() if key in keys]
+            raise InputError(f"{key} is for a stage with {' or '.join(owners)}", [("fix", f"leave {key} out")])
     common = (name, table.get("times", 1), _text(table, "weights", path))
-    if kinds == ["model"]:
+    if kind == "model":
         spec, protocol = _model(table, path.parent)
         return _ParsedStage(*common, spec=spec, protocol=protocol)
-    file = path.parent / table[kinds[0]]
-    if kinds == ["report"]:
+    changes = {key.removeprefix(f"{name}."): value for key, value in inner.items() if key.startswith(f"{name}.")}
+    if kind == "generate":
+        return _ParsedStage(*common, job=_job(table, path.parent), changes=changes)
+    file = path.parent / table[kind]
+    if kind == "report":
         from ..output.report_json_reader import read_report
 
         return _ParsedStage(*common, saved=read_report(file))
-    changes = {key.removeprefix(f"{name}."): value for key, value in inner.items() if key.startswith(f"{name}.")}
     changes = {**_table(table, "parameters", path), **changes}
     if file.suffix == ".json":
         return _ParsedStage(*common, saved=read_saved_pipeline(file).with_parameters(**changes))
     return _ParsedStage(*common, pipeline=_parse(file, changes, above))
+
+
+def _job(table: dict[str, Any], folder: Path) -> ModelJob:
+    """What a generator or a video-language model does; a folder is beside the file."""
+    name = table["generate"]
+    if name.startswith("."):
+        name = str(folder / name)
+    return ModelJob.of(name, **{key.replace("-", "_"): table[key] for key in _OF_JOB if key in table})
 
 
 def _model(table: dict[str, Any], folder: Path) -> tuple[ModelSpec, Protocol]:
@@ -254,6 +272,8 @@ def _counted_stage(
         return Stage(stage.name, stage.saved, stage.times, weights=stage.weights)
     if stage.pipeline is not None:
         return Stage(stage.name, _counted(stage.pipeline, dataflow, progress, known), stage.times)
+    if stage.job is not None:
+        return Stage(stage.name, _counted_job(stage, stage.job, parsed, dataflow, progress), stage.times)
     asked = (stage.spec, dict(stage.spec.options) if stage.spec else {}, stage.protocol)
     for earlier, result in known:
         if earlier == asked:
@@ -270,3 +290,14 @@ def _counted_stage(
         raise InputError(error.message, [("in", place), *error.details]) from error
     known.append((asked, result))
     return Stage(stage.name, result, stage.times, weights=stage.weights)
+
+
+def _counted_job(
+    stage: _ParsedStage, job: ModelJob, parsed: _ParsedFile, dataflow: bool, progress: Progress
+) -> Pipeline:
+    progress(f"counting {stage.name}: {job.sizes.name}")
+    try:
+        whole = job.count(dataflow=dataflow, progress=lambda what: progress(f"counting {stage.name}: {what}"))
+        return whole.with_parameters(**stage.changes)
+    except FlopcountError as error:
+        raise InputError(error.message, [("in", f"stage {stage.name} of {parsed.path}"), *error.details]) from error

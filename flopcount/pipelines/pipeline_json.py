@@ -93,6 +93,7 @@ def _stages(
         }
         nested = stage.report
         if isinstance(nested, StagedJob):
+            row |= {key: list(lines) for key, lines in (("assumed", nested.assumed), ("notes", nested.notes)) if lines}
             row["parameters"] = {name: _value(value) for name, value in nested.parameters.items()}
             row["stages"] = _stages(nested, f"{place}.", places, priced)
         else:

@@ -62,7 +62,14 @@ def _stage(data: Node) -> Stage:
     name, repeat = data["name"].text(), data["repeat"].text()
     if "stages" in data.object():
         inner = [_stage(row) for row in data["stages"].items()]
-        return Stage(name, Pipeline(inner, name=data["model"].text(), parameters=_parameters(data)), repeat)
+        within = Pipeline(
+            inner,
+            name=data["model"].text(),
+            parameters=_parameters(data),
+            assumed=data.lines("assumed"),
+            notes=data.lines("notes"),
+        )
+        return Stage(name, within, repeat)
     weights = data["weights"].text()
     stage = SavedStage(
         model=data["model"].text(),

@@ -55,11 +55,12 @@ def _stage() -> Schema:
         "type": text("class name of what runs"),
         "grows": list_of(piece, "pieces of passes that grow, where they do"),
         "uncosted": list_of(uncosted_schema(), "operators of one pass without a rule, where there are any"),
-        "assumed": list_of(text(), "what the count of one pass had to assume, where there is anything"),
+        "assumed": list_of(text(), "what the count of one pass, or a pipeline within, had to assume"),
+        "notes": list_of(text(), "of a pipeline within"),
         "parameters": _values("of a pipeline within"),
         "stages": list_of({"$ref": "#/$defs/stage"}, "of a pipeline within"),
     }
-    optional = ["weights", "type", "grows", "uncosted", "assumed", "parameters", "stages"]
+    optional = ["weights", "type", "grows", "uncosted", "assumed", "notes", "parameters", "stages"]
     return record(keys, "a stage", optional)
 
 

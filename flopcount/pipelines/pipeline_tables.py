@@ -71,7 +71,7 @@ def unit_lines(pipeline: StagedJob) -> Iterator[str]:
 
 def job_lines(pipeline: StagedJob) -> Iterator[str]:
     """What the job itself says, how often each stage runs, the parameters, and shared weights."""
-    yield from pipeline.notes
+    yield from pipeline.all_notes
     if times := "; ".join(_times(pipeline)):
         yield f"times: {times}"
     if pipeline.parameters:

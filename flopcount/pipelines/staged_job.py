@@ -204,11 +204,26 @@ class StagedJob(Totals):
         """The whole job as one result, whose modules are the stages; of saved stages a saved report."""
         return merged(self.job)
 
+    @property
+    def all_assumed(self) -> tuple[str, ...]:
+        """What is assumed, here and in pipelines within, those with their place."""
+        return tuple(dict.fromkeys((*self.assumed, *self._within("all_assumed"))))
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, and those of pipelines within, with their place."""
+        return (*self.notes, *self._within("all_notes"))
+
+    def _within(self, name: str) -> Iterator[str]:
+        for stage in self.stages:
+            if isinstance(stage.report, StagedJob):
+                yield from (f"{text} ({stage.name})" for text in getattr(stage.report, name))
+
     @cached_property
     def job(self) -> Job:
         """What the whole job is, as its merging takes it."""
         return Job(
-            self.name, self.leaves, dict(self.distinct_weights), self.total, self.assumed, self.batch, self.views
+            self.name, self.leaves, dict(self.distinct_weights), self.total, self.all_assumed, self.batch, self.views
         )
 
 

@@ -88,9 +88,13 @@ REFUSED = [
     ('[[stages]]\nname = "a"\nmodel = "c3d"\nbatch = 0', "batch is 0"),
     ('[[stages]]\nname = "a"\nmodel = "c3d"\nclip = 5', "clip is 5, not a string"),
     ('[[stages]]\nname = "a"\nmodel = "c3d"\ntimes = "import os"', "is no arithmetic"),
-    ('[[stages]]\nname = "a"\nmodel = "c3d"\nparameters = {n = 1}', "parameters are for a pipeline"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\nparameters = {n = 1}', "parameters is for a stage with pipeline"),
     ('[[stages]]\nname = "a"\npipeline = "job.toml"', "is a pipeline within itself"),
-    ('[[stages]]\nname = "a"\npipeline = "job.toml"\nclip = "1x1x1"', "clip is for a model"),
+    ('[[stages]]\nname = "a"\npipeline = "job.toml"\nclip = "1x1x1"', "clip is for a stage with model"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2"', "no generator or video-language model named 'wan2'"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nprompt = 5', "--prompt is for a video-language model"),
+    ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nsteps = "many"', "steps is 'many'"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\nsteps = 5', "steps is for a stage with generate"),
     ('[[stages]]\nname = "a"\nreport = "none.json"', "cannot read"),
     ("[parameters", "is not TOML"),
     ("parameter = 5", "no key in .* named 'parameter'"),
@@ -152,3 +156,13 @@ def test_a_video_from_its_parts_is_the_generation():
     job = read_pipeline(EXAMPLES / "text_to_video.toml")
     assert job.total == count_generation("wan2.1-t2v-1.3b").total
     assert job.macs == 14_292_610_214_780_928
+
+
+@pytest.mark.slow
+def test_a_stage_may_be_what_generate_counts(tmp_path):
+    text = '[[stages]]\nname="ask"\ngenerate="smolvlm2-2.2b"\nvideo="2x384x384"\nprompt=8\nnew-tokens=3\ntimes=4\n'
+    job = read_pipeline(written(tmp_path, text))
+    one = count_generation("smolvlm2-2.2b", video="2x384x384", prompt=8, new_tokens=3)
+    assert job.macs == 4 * one.macs
+    assert job.params == one.params
+    assert read_pipeline(written(tmp_path, text), parameters={"ask.new_tokens": 1}).macs < job.macs

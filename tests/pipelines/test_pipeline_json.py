@@ -18,7 +18,7 @@ jsonschema = pytest.importorskip("jsonschema")
 @pytest.fixture(scope="module")
 def job():
     small = count_flops(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 8, 8)).with_dataflow()
-    inner = Pipeline([Stage("x", small, "n")], n=3)
+    inner = Pipeline([Stage("x", small, "n")], n=3, assumed=["50 steps"], notes=["another note"])
     return Pipeline(
         [
             Stage("text", small, 2),
@@ -75,7 +75,9 @@ def test_it_is_read_back_whole(job, tmp_path):
     assert dict(again.times) == dict(job.times)
     assert again.parameters == job.parameters
     assert [row.total for row in again.per_units] == [row.total for row in job.per_units]
-    assert (again.notes, again.assumed) == (job.notes, (*job.assumed,))
+    assert again.notes == job.notes
+    assert again.result.assumed == job.result.assumed == ("81 frames", "50 steps (in)")
+    assert "another note (in)" in str(again)
     assert again.facts == job.facts
     twice = read_pipeline(saved(tmp_path, again, "twice.json"))
     assert twice.total == job.total

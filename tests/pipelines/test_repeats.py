@@ -1,4 +1,4 @@
-"""Expressions of parameters: exact values, sympy's and Python's the same, nothing but arithmetic."""
+"""How often a stage runs, as an expression of parameters: exact, as sympy and Python say, nothing but arithmetic."""
 
 import math
 import re
