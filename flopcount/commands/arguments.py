@@ -304,7 +304,7 @@ def takes_device() -> Callable[[_Command], _Command]:
     return decorate
 
 
-_SHOWING = ("by", "depth", "formula", "html", "format")
+_SHOWING = ("by", "depth", "formula", "html", "strict", "format")
 
 
 def _typed(command: Callable[..., None], values: Mapping[str, Any]) -> str:

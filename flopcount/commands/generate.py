@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from .application import app
-from .arguments import DepthOpt, format_option, takes_device
+from .arguments import DepthOpt, StrictOpt, format_option, takes_device
 from .output import working
-from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, require_showable, show_job
+from .pipeline import ByOpt, FormulaOpt, HtmlOpt, JobBy, require_costed, require_showable, show_job
 from .settings import Settings
 
 __all__ = ["generate"]
@@ -66,6 +66,7 @@ def generate(
     depth: DepthOpt = 2,
     formula: FormulaOpt = False,
     html: HtmlOpt = None,
+    strict: StrictOpt = False,
     settings: Settings,
     typed: str,
     counted: str | None,
@@ -98,5 +99,6 @@ def generate(
     require_showable(html, formula=formula, settings=settings)
     with working(f"counting {name}") as say:
         pipeline = job.count(dataflow=bool(settings), progress=say)
+        require_costed(pipeline, strict=strict)
         costs = [pipeline.cost_under(setting) for setting in settings]
     show_job(pipeline, costs, by=by, depth=depth, formula=formula, html=html, format=format, typed=typed)

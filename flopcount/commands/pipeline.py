@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UncostedError
 from .application import app
-from .arguments import DepthOpt, format_option, takes_device
+from .arguments import DepthOpt, StrictOpt, format_option, takes_device
 from .output import show, working, write
 from .settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..pipelines.job_cost import JobCost
     from ..pipelines.pipeline import Pipeline
 
-__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "require_showable", "show_job"]
+__all__ = ["ByOpt", "FormulaOpt", "HtmlOpt", "JobBy", "pipeline", "require_costed", "require_showable", "show_job"]
 
 
 class JobBy(StrEnum):
@@ -63,6 +63,7 @@ def pipeline(
     depth: DepthOpt = 2,
     formula: FormulaOpt = False,
     html: HtmlOpt = None,
+    strict: StrictOpt = False,
     settings: Settings,
     typed: str,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole job.")] = "table",
@@ -74,6 +75,7 @@ def pipeline(
         from ..pipelines.pipeline_file import read_pipeline
 
         job = read_pipeline(file, parameters=parameters, dataflow=bool(settings), progress=say)
+        require_costed(job, strict=strict)
         costs = [job.cost_under(setting) for setting in settings]
     show_job(job, costs, by=by, depth=depth, formula=formula, html=html, format=format, typed=typed)
 
@@ -108,6 +110,21 @@ def require_showable(html: Path | None, *, formula: bool, settings: Settings) ->
         from ..publishing.interactive.job_page import require_job_page
 
         require_job_page(html)
+
+
+def require_costed(job: Pipeline, *, strict: bool) -> None:
+    """Refuse, where `strict`, a job with an operator that has no rule.
+
+    Raises:
+        UncostedError: it has one.
+    """
+    missing = job.result.uncosted if strict else ()
+    if missing:
+        places = [("in", f"{row.modules[0]}: {row.op}") for row in missing if row.modules]
+        names = ", ".join(row.op for row in missing)
+        raise UncostedError(
+            f"no cost rule for {names}", [*places, ("fix", "leave out --strict to list it as uncosted")]
+        )
 
 
 def show_job(
