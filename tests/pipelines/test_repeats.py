@@ -1,4 +1,4 @@
-"""How often a stage runs, as an expression of parameters: exact, as sympy and Python say, nothing but arithmetic."""
+"""How often a stage runs, as an expression: exact values, those of sympy and Python, and nothing but arithmetic."""
 
 import math
 import re
