@@ -57,8 +57,8 @@ def test_wan_whole_by_hand():
     assert job.facts["tokens"] == {"video": 32_760, "arithmetic": "21 × 30 × 52 = 32,760", "text": 512}
     assert job.facts["decoder_calls"] == 21  # a latent frame at a time
     attention = job.facts["attention"]
-    assert attention["self"]["macs_per_pass"] == 30 * 2 * 32_760**2 * 1536
-    assert attention["cross"]["macs_per_pass"] == 30 * 2 * 32_760 * 512 * 1536
+    assert attention["self"]["dense"] == 30 * 2 * 32_760**2 * 1536
+    assert attention["cross"]["dense"] == 30 * 2 * 32_760 * 512 * 1536
 
 
 def test_units():
@@ -146,7 +146,7 @@ def test_stable_video_diffusion_takes_no_text():
 def test_sparse_attention_is_a_share_of_the_dense_number():
     job = generated("wan2.1-t2v-1.3b", density=Fraction(1, 4))
     found = job.facts["attention"]["self"]
-    assert 4 * found["sparse"]["macs_per_pass"] == found["macs_per_pass"] == 30 * 2 * 32_760**2 * 1_536
+    assert 4 * found["sparse"] == found["dense"] == 30 * 2 * 32_760**2 * 1_536
     assert job.notes[:2] == (
         "tokens: 21 × 30 × 52 = 32,760 of the video, 512 of the text",
         "self-attention of a pass: 98.9 T MACs dense, as counted (30·2·32760·32760·1536), 24.7 T at a density of 0.25",

@@ -49,10 +49,9 @@ def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if (tokens := facts.get("tokens")) is not None:
         yield f"tokens: {tokens['arithmetic']} of the video, {tokens['text']:,} of the text"
     if (own := facts.get("attention", {}).get("self")) is not None:
-        formula = "" if " + " in own["formula"] else f" ({own['formula']})"
-        sparse = own.get("sparse")
-        beside = f", {si(sparse['macs_per_pass'])} at a density of {sparse['density']:g}" if sparse else ""
-        yield f"self-attention of a pass: {si(own['macs_per_pass'])} MACs dense, as counted{formula}{beside}"
+        formula = "" if " + " in own["dense_formula"] else f" ({own['dense_formula']})"
+        beside = f", {si(own['sparse'])} at a density of {own['density']:g}" if "sparse" in own else ""
+        yield f"self-attention of a pass: {si(own['dense'])} MACs dense, as counted{formula}{beside}"
 
 
 def _sizes(sizes: tuple[int, int, int]) -> dict[str, int]:
@@ -60,15 +59,18 @@ def _sizes(sizes: tuple[int, int, int]) -> dict[str, int]:
 
 
 def _attention(settings: Settings, denoiser: Result) -> dict[str, Any]:
-    """MACs of one pass; with a density, self-attention of the video's tokens at that share beside the dense number."""
+    """MACs of one pass, under the names that those of an answer have.
+
+    With a density, self-attention of the video's tokens is given at that share beside the dense number.
+    """
     found: dict[str, Any] = {}
     grid = settings.token_grid
     for kind, attention in attention_of(denoiser, prod(grid) if grid else 0).items():
-        found[kind] = {"macs_per_pass": attention.macs, "formula": attention.formula}
+        found[kind] = {"dense": attention.macs, "dense_formula": attention.formula}
         if kind == "self" and settings.density is not None:
-            found[kind]["sparse"] = {
+            found[kind] |= {
                 "density": float(settings.density),
-                "macs_per_pass": attention.with_density(settings.density),
-                "formula": f"{settings.density} · ({attention.formula})",
+                "sparse": attention.with_density(settings.density),
+                "sparse_formula": f"{settings.density} · ({attention.formula})",
             }
     return found
