@@ -41,7 +41,8 @@ class ModelJob:
         """
         sizes = _sizes(name)
         if sizes.task not in _KINDS:
-            fix = f"count it: flopcount model {name}"
+            prefix = "" if sizes.hub_id or ":" in name else f"{next(iter(sizes.parts.values())).library}:"
+            fix = f"count it: flopcount model {prefix}{name}"
             raise InputError(
                 f"{name} generates neither video nor text", [("seen", f"a model for {sizes.task}"), ("fix", fix)]
             )

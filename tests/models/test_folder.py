@@ -286,3 +286,24 @@ def test_the_command_takes_a_folder(tmp_path):
     assert shown.exit_code == 0
     assert "5×32×32" in shown.output
     assert "clip 2×4×4" not in shown.output
+
+
+@needs
+def test_a_folder_of_another_task_is_to_be_counted_by_a_name_that_works(tmp_path):
+    write(tmp_path / "config.json", SMALL_VIVIT)
+    with pytest.raises(InputError) as caught:
+        count_generation(str(tmp_path), video="2x16x16")
+    assert ("fix", f"count it: flopcount model transformers:{tmp_path}") in caught.value.details
+    assert count_model(f"transformers:{tmp_path}").macs
+
+
+@pytest.mark.parametrize("option", [{"guidance": False}, {"steps": 0}, {"reuse": 0}, {"guidance": True}])
+def test_an_option_of_a_generator_is_refused_for_a_question_whatever_it_says(option):
+    with pytest.raises(InputError, match=f"--{next(iter(option))} is for a generator"):
+        count_generation("qwen2.5-vl-3b", video="2x112x112", prompt=1, new_tokens=2, **option)
+
+
+@pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf"), 1e-300, 1e300])
+def test_frames_per_second_beyond_all_videos_are_refused(fps):
+    with pytest.raises(InputError, match="fps is"):
+        count_generation("qwen2.5-vl-3b", video="2x112x112", prompt=1, new_tokens=2, fps=fps)
