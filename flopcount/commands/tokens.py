@@ -41,9 +41,11 @@ def tokens(
         fix = "choose one of `flopcount list --task language`, or the folder of one"
         raise InputError(f"{name} is no video-language model", [("fix", fix)])
     with working(f"reading {name}"):
+        from ..models.folder import any_values
         from ..models.visual_tokens import visual_tokens
 
-        visual = visual_tokens(job.sizes, job.request.video)
+        with any_values(job.sizes.name, known=bool(job.sizes.hub_id)):
+            visual = visual_tokens(job.sizes, job.request.video)
     more, data = [], {"model": job.sizes.name, **visual.data()}
     if fps is not None:
         more.append(visual.pace(fps))

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..facts.model_sizes import Defaults, ModelPart, ModelSizes, model_sizes
 from .configuration_file import CONFIG, INDEX, Configuration, read_configuration, read_json, real_path
-from .library import ready_library
+from .library import error_text, ready_library
 from .library_registry import find_library
 
-__all__ = ["most_alike", "part_of_folder", "sizes_of_folder", "vae_beside"]
+__all__ = ["any_values", "most_alike", "part_of_folder", "sizes_of_folder", "vae_beside"]
 
 _LIBRARIES = ("diffusers", "transformers")
 _ROLES = {"transformer": "denoiser", "transformer_2": "denoiser_2", "unet": "denoiser", "unet_2": "denoiser_2"}
@@ -68,6 +69,24 @@ def part_of_folder(path: str | Path, library: str) -> ModelPart:
         fix = f"write {configuration.library}:{path}"
         raise InputError(f"{path} is a model of {configuration.library}, not of {library}", [("fix", fix)])
     return _part(configuration)
+
+
+@contextmanager
+def any_values(name: str, *, known: bool = False) -> Iterator[None]:
+    """What a value of a configuration breaks is an error of the folder `name`; sizes that are `known` are our own.
+
+    Raises:
+        InputError: in place of whatever is no error of ours.
+    """
+    try:
+        yield
+    except FlopcountError:
+        raise
+    except Exception as error:  # a configuration from a file may have any value
+        if known:
+            raise
+        fix = "look for a value of another kind than its class takes in the folder's configurations"
+        raise InputError(f"{name} cannot be counted: {error_text(error)}", [("fix", fix)]) from error
 
 
 def vae_beside(folder: Path) -> ModelPart | None:
@@ -155,9 +174,11 @@ def _part(configuration: Configuration, role: str | None = None, class_name: str
     part = ModelPart(role or _role(name), "diffusers", name, values, note=note)
     if part.name != "vae":
         return part
+    with any_values(str(configuration.folder)):
+        latent = _latent(part)
     return ModelPart(
         *("vae", "diffusers", name, values),
-        latent=_latent(part),
+        latent=latent,
         latent_channels=_whole(values.get("z_dim") or values.get("latent_channels")),
         note=note,
     )

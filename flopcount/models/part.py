@@ -6,18 +6,23 @@ is downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..facts.model_sizes import ModelPart
 from .library import error_text, import_errors, ready_library
 from .library_registry import find_library
 
-__all__ = ["Part", "part_builder", "part_class"]
+__all__ = ["Part", "few_modules", "part_builder", "part_class"]
+
+_MOST_MODULES = 250_000
+"""Twice as many as the largest mixtures of experts have, each expert apart."""
 
 
 class Part(Protocol):
@@ -70,7 +75,10 @@ def part_builder(part: ModelPart, dtype: str | None = None) -> Callable[[], nn.M
 
     def build() -> nn.Module:
         try:
-            module = _built(kind, part)
+            with few_modules():
+                module = _built(kind, part)
+        except FlopcountError:
+            raise
         except Exception as error:  # a library may raise anything for a wrong configuration
             text = f"{part.library}:{part.class_name} cannot be built: {error_text(error)}"
             raise InputError(text, [("in", part.name)]) from error
@@ -79,6 +87,29 @@ def part_builder(part: ModelPart, dtype: str | None = None) -> Callable[[], nn.M
         return module.eval()
 
     return build
+
+
+@contextmanager
+def few_modules() -> Iterator[None]:
+    """Build no more modules than a network has: a configuration with a billion layers would fill the memory.
+
+    Raises:
+        InputError: in the block, at the first module beyond.
+    """
+    made = 0
+
+    def count(parent: nn.Module, name: str, module: nn.Module | None) -> None:
+        nonlocal made
+        made += 1
+        if made > _MOST_MODULES:
+            seen, fix = f"more than {_MOST_MODULES:,} modules", "give its configuration fewer layers"
+            raise InputError("the configuration is of no network that can be built", [("seen", seen), ("fix", fix)])
+
+    hook = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _built(kind: Any, part: ModelPart) -> nn.Module:

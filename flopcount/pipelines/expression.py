@@ -16,15 +16,16 @@ from typing import Any, TypeAlias
 
 from ..core.errors import InputError, UnknownNameError
 
-__all__ = ["Expression", "Value", "parse_value", "plain"]
+__all__ = ["Expression", "Value", "parse_value", "plain", "require_runs"]
 
 Value: TypeAlias = int | Fraction
 """A value of a parameter: exact, since 0.3 of 50 steps are 15 and not 14.999."""
 
-_FUNCTIONS = {"floor": floor, "ceil": ceil, "min": min, "max": max}
+_FUNCTIONS = ("floor", "ceil", "min", "max")
 _FIX = "write whole numbers, names of parameters, + - * / // % ( ), floor, ceil, min and max"
 _LONGEST = 1000
 _BITS = 256  # of a value: nothing runs more often
+_SHOWN = 80  # characters of a value in a message
 
 
 def parse_value(name: str, value: object) -> Value:
@@ -34,13 +35,41 @@ def parse_value(name: str, value: object) -> Value:
         InputError: it is no finite number.
     """
     try:
-        if isinstance(value, bool):
+        text = str(value).strip()  # a whole number of more digits than Python writes is a ValueError too
+        if isinstance(value, bool) or len(text) > _LONGEST or abs(_exponent(text)) > _BITS:
             raise ValueError
-        exact = Fraction(str(value).strip())
+        exact = Fraction(text)
+        if max(abs(exact.numerator), exact.denominator) >= 2**_BITS:
+            raise ValueError
     except (ValueError, ZeroDivisionError):
         fix = "give a number, such as 50 or 0.3"
-        raise InputError(f"parameter {name} is {value!r}, not a number", [("fix", fix)]) from None
+        raise InputError(f"parameter {name} is {_short(value)}, not a number", [("fix", fix)]) from None
     return plain(exact)
+
+
+def require_runs(times: Value, what: str) -> None:
+    """Refuse more runs than any number of a report is written for; `what` runs, for the message.
+
+    Raises:
+        InputError: there are 2²⁵⁶ or more.
+    """
+    if times >= 2**_BITS:
+        raise InputError(f"{what} is a number of more than 77 digits", [("fix", "give smaller values")])
+
+
+def _exponent(text: str) -> int:
+    """Of "1e9": a fraction of it is made digit by digit, and of 1e999999999 never done."""
+    _, e, exponent = text.lower().partition("e")
+    return int(exponent) if e else 0
+
+
+def _short(value: object) -> str:
+    """The value in a message; one that is a number, but beyond all that runs, is said to be too large or fine."""
+    try:
+        shown = repr(value)
+    except ValueError:
+        return "too long a number"
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def plain(value: Value) -> Value:
@@ -108,6 +137,7 @@ class Expression:
             InputError, UnknownNameError: as `value`, or it is no such number.
         """
         value = self.value(parameters)
+        require_runs(max(value, -value), what)
         if isinstance(value, Fraction) or value < 0:
             seen = f"{self.text} = {value}" + (f" for {_given(self.names, parameters)}" if self.names else "")
             fix = "it must be a whole number of 0 or more; floor(...) and ceil(...) make one"
@@ -171,7 +201,7 @@ class Expression:
                 return -value if isinstance(node.op, ast.USub) else value
             case ast.Call():
                 arguments = [self._value(argument, parameters) for argument in node.args]
-                return Fraction(_FUNCTIONS[_name(node)](*arguments))  # type: ignore[operator]
+                return Fraction(_applied(_name(node), arguments))
             case ast.BinOp():
                 result = _OPERATORS[type(node.op)](
                     self._value(node.left, parameters), self._value(node.right, parameters)
@@ -205,6 +235,17 @@ class Expression:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _applied(name: str, arguments: list[Value]) -> Value:
+    """The function of these numbers; the least and the largest of one number are that number."""
+    match name:
+        case "min":
+            return min(arguments)
+        case "max":
+            return max(arguments)
+    (value,) = arguments
+    return floor(value) if name == "floor" else ceil(value)
 
 
 _OPERATORS: dict[type[ast.operator], Any] = {

@@ -42,13 +42,15 @@ class ModelJob:
         """
         sizes = _sizes(name)
         if sizes.task not in _KINDS:
-            fix = f"count it: flopcount model {name}"
+            prefix = "" if sizes.hub_id or ":" in name else f"{next(iter(sizes.parts.values())).library}:"
+            fix = f"count it: flopcount model {prefix}{name}"
             raise InputError(
                 f"{name} generates neither video nor text", [("seen", f"a model for {sizes.task}"), ("fix", fix)]
             )
         others = _OF_ANSWER if sizes.task == "generation" else _OF_VIDEO
         for option in others:
-            if options.get(option) not in (None, False):
+            given = options.get(option)
+            if given is not None and (option, given) != ("all_logits", False):
                 other = next(kind for task, kind in _KINDS.items() if task != sizes.task)
                 flag = f"--{option.replace('_', '-')}"
                 why = f"{flag} is for {other}, and {sizes.name} is {_KINDS[sizes.task]}"
@@ -69,13 +71,16 @@ class ModelJob:
         Raises:
             FlopcountError: the model does not take what is asked for, or cannot be counted.
         """
-        if isinstance(self.request, VideoRequest):
-            from .generation import generated_video  # each loads a library of its own
+        from ..models.folder import any_values
 
-            return generated_video(self.sizes, self.request, dataflow=dataflow, progress=progress)
-        from .answering import answered
+        with any_values(self.sizes.name, known=bool(self.sizes.hub_id)):
+            if isinstance(self.request, VideoRequest):
+                from .generation import generated_video  # each loads a library of its own
 
-        return answered(self.sizes, self.request, dataflow=dataflow, progress=progress)
+                return generated_video(self.sizes, self.request, dataflow=dataflow, progress=progress)
+            from .answering import answered
+
+            return answered(self.sizes, self.request, dataflow=dataflow, progress=progress)
 
 
 def count_generation(

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Protocol
@@ -126,15 +127,28 @@ def _parse(path: Path, changes: Mapping[str, object], above: tuple[Path, ...]) -
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise InputError(f"{path} has no stages", [("fix", _EXAMPLE)])
     units = tuple(_unit(name, value, path) for name, value in _table(data, "units", path).items())
-    names = {str(stage.get("name")) for stage in stages}
+    named = {str(stage.get("name")): stage for stage in stages}
     for name in inner:
-        if name.partition(".")[0] not in names:
-            raise UnknownNameError(f"stage of {path}", name.partition(".")[0], names, "name a stage of the file")
+        outer = name.partition(".")[0]
+        if outer not in named:
+            raise UnknownNameError(f"stage of {path}", outer, named, "name a stage of the file")
+        if "pipeline" not in named[outer]:
+            fix = "name a parameter of the file, or of a stage that is a pipeline"
+            raise InputError(f"stage {outer} of {path} has no parameters", [("seen", name), ("fix", fix)])
     notes = data.get("notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise InputError(f"notes of {path} is {notes!r}, not a list of strings")
     parsed = tuple(_placed_stage(stage, number, path, inner, (*above, here)) for number, stage in enumerate(stages))
-    return _ParsedFile(path, _text(data, "name", path) or path.stem, own, units, tuple(notes), parsed)
+    file = _ParsedFile(path, _text(data, "name", path) or path.stem, own, units, tuple(notes), parsed)
+    _pipeline(file, [Stage(stage.name, _NotCounted(), stage.times) for stage in parsed])
+    return file
+
+
+class _NotCounted:
+    """What a stage runs while only the arithmetic of a file is checked."""
+
+    model = ""
+    total = Amount({})
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -258,7 +272,10 @@ _TOML = {str: "a string", int: "a whole number", dict: "a table", list: "a list 
 
 def _counted(parsed: _ParsedFile, dataflow: bool, progress: Progress, known: list[tuple[Any, ...]]) -> Pipeline:
     """The pipeline; stages of the same model and input are counted once."""
-    stages = [_counted_stage(stage, parsed, dataflow, progress, known) for stage in parsed.stages]
+    return _pipeline(parsed, [_counted_stage(stage, parsed, dataflow, progress, known) for stage in parsed.stages])
+
+
+def _pipeline(parsed: _ParsedFile, stages: list[Stage]) -> Pipeline:
     try:
         return Pipeline(stages, name=parsed.name, units=parsed.units, parameters=parsed.parameters, notes=parsed.notes)
     except FlopcountError as error:

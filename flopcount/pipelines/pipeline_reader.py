@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.quantity import TABLE
 from ..core.result import UncostedRow
 from ..output.json_node import Malformed, Node, read_saved
 from ..output.report_json import SCHEMA
@@ -36,6 +37,8 @@ def _pipeline(data: Node) -> Pipeline:
         for row in data["units"].items()
     ]
     batch = data["input"]["batch"]
+    if batch.value == 0:
+        raise Malformed(f"{batch.place} is 0")
     pipeline = Pipeline(
         [_stage(row) for row in data["stages"].items()],
         name=data["model"].text(),
@@ -50,6 +53,11 @@ def _pipeline(data: Node) -> Pipeline:
     for name, amount in read.counts.items():
         if saved.counts.get(name, amount) != amount:
             raise Malformed(f"its stages sum to {amount} {name}, but its total is {saved.counts[name]}")
+    for row in data["stages"].items():
+        name = row["name"].text()
+        if row["times"].whole() != pipeline.times[name]:
+            seen = f"{row['repeat'].text()} = {pipeline.times[name]}"
+            raise Malformed(f"{row['times'].place} is {row['times'].value}, but its repeat is {seen}")
     return pipeline
 
 
@@ -87,6 +95,8 @@ def _piece(data: Node) -> SavedPiece:
     of = data["differences"]
     differences = {}
     for name in of.object():
+        if name not in TABLE:
+            raise Malformed(f"{of.place} has {name}, which is no quantity")
         numbers = [_integer(number) for number in of[name].items()]
         if len(numbers) != _ORDERS:
             raise Malformed(f"{of[name].place} has {len(numbers)} differences, not {_ORDERS}")

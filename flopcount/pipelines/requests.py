@@ -11,6 +11,10 @@ from ..core.protocol import Clip
 __all__ = ["AnswerRequest", "VideoRequest"]
 
 
+_SLOWEST, _FASTEST = 1e-9, 1e12
+"""Frames per second; what is beyond is a slip, and exact fractions of it would be long."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
     """A video to generate.
@@ -78,8 +82,9 @@ class AnswerRequest:
     def __post_init__(self) -> None:
         _above_zero(("prompt", self.prompt), ("new tokens", self.new_tokens), ("batch", self.batch))
         _share("density", self.density)
-        if self.fps is not None and not 0 < self.fps < float("inf"):
-            raise InputError(f"fps is {self.fps!r}", [("fix", "give an fps above 0")])
+        if self.fps is not None and not _SLOWEST <= self.fps <= _FASTEST:
+            fix = "give the frames per second of the video, above 0"
+            raise InputError(f"fps is {self.fps!r}", [("fix", fix)])
 
 
 def _above_zero(*values: tuple[str, int | None]) -> None:

@@ -17,7 +17,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.protocol import ONE_VIEW, Views
 from ..core.quantity import counted
 from ..core.result import Result, SavedReport, Totals
-from .expression import Expression, Value, parse_value
+from .expression import Expression, Value, parse_value, require_runs
 from .leaf import Leaf, weights_of
 from .merging import Job, merged
 from .stage import Stage
@@ -79,7 +79,8 @@ class StagedJob(Totals):
         for unit in self.units:
             if unit.stage and unit.stage not in names:
                 raise UnknownNameError("stage", unit.stage, names, f"the stages are {', '.join(names)}")
-            unit.count.value(self.parameters)
+            runs = self.times[unit.stage] if unit.stage else sum(self.times.values())
+            unit.require_some(unit.count.value(self.parameters), zero=not runs)
         for name in self.parameters:
             if not name.isidentifier():
                 raise InputError(f"{name!r} is no name of a parameter", [("fix", "use letters, digits and _")])
@@ -139,6 +140,7 @@ class StagedJob(Totals):
     def _leaves(self, within: str, around: tuple[Expression, ...], runs: int) -> Iterator[Leaf]:
         for stage in self.stages:
             place, times = f"{within}{stage.name}", self.times[stage.name]
+            require_runs(runs * times, f"the times of stage {place}")
             said = Expression.of(times) if within else stage.times
             if isinstance(stage.report, StagedJob):
                 yield from stage.report._leaves(f"{place}.", (*around, said), runs * times)

@@ -17,6 +17,9 @@ class Unit:
     """A unit and how many of them a job makes: `Unit("second", "frames / fps")`; of one stage where it is named.
 
     A unit of a stage counts that stage alone: `Unit("step", "steps", "denoise")`.
+
+    Raises:
+        InputError: it has no name, or its count is no arithmetic.
     """
 
     name: str
@@ -24,9 +27,21 @@ class Unit:
     stage: str = ""
 
     def __init__(self, name: str, count: int | float | str | Expression, stage: str = "") -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"{name!r} is no name of a unit", [("fix", "name it, such as video or second")])
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "count", Expression.of(count))
         object.__setattr__(self, "stage", stage)
+
+    def require_some(self, count: Value, *, zero: bool = False) -> None:
+        """Refuse so many of it as no cost can be divided by; with `zero` there is no cost, and 0 will do.
+
+        Raises:
+            InputError: there are none, or less.
+        """
+        if count < 0 or not (count or zero):
+            fix = "give more than 0"
+            raise InputError(f"there are {count} {self.name}s", [("seen", str(self.count)), ("fix", fix)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,6 @@ def per_unit(unit: Unit, count: Value, whole: Amount) -> PerUnit:
     Raises:
         InputError: there is less than nothing of the unit.
     """
-    if count <= 0:
-        raise InputError(f"there are {count} {unit.name}s", [("seen", str(unit.count)), ("fix", "give more than 0")])
+    unit.require_some(count)
     exact = Fraction(count)
     return PerUnit(unit, count, whole * exact.denominator // exact.numerator)

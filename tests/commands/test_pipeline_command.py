@@ -87,6 +87,8 @@ def test_formulas_layers_operators_and_devices(file):
         (["--set", "n=1", "--set", "n=2"], "is given twice"),
         (["--set", "n=1/0"], "not a number"),
         (["--set", "n=-1"], "the times of stage a is -2"),
+        (["--set", "n=1e999999999"], "not a number"),
+        (["--set", "a.n=2"], "has no parameters"),
         (["--on", "rtx-4091"], "no device named"),
         (["--on", "t4", "--formula"], "--formula says nothing of a device"),
         (["--price", "1"], "--price needs a device"),

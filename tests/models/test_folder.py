@@ -4,9 +4,10 @@ import importlib.util
 
 import pytest
 from folders import write, write_model, write_pipeline
+from torch import nn
 from typer.testing import CliRunner
 
-from flopcount import InputError, UnknownNameError, count_model
+from flopcount import InputError, UnknownNameError, count_generation, count_model
 from flopcount.cli import app
 from flopcount.facts.model_sizes import find_sizes
 from flopcount.models.configuration_file import is_path, read_configuration
@@ -207,13 +208,43 @@ def test_a_malformed_configuration_is_refused(tmp_path, values, message):
             "named 'WanTransformer3DModl'\n  near    WanTransformer3DModel",
         ),
         ({**SMALL_WAN, "num_layers": "many"}, "raised|cannot be built"),
+        ({**SMALL_WAN, "num_layers": 10**9}, "no network that can be built\n  seen    more than 1,000 modules"),
         ({**SMALL_WAN, "patch_size": None}, "cannot be sized: TypeError"),
     ],
 )
-def test_a_malformed_configuration_of_diffusers_is_refused(tmp_path, values, message):
+def test_a_malformed_configuration_of_diffusers_is_refused(tmp_path, monkeypatch, values, message):
+    monkeypatch.setattr("flopcount.models.part._MOST_MODULES", 1000)
     write(tmp_path / "config.json", values)
     with pytest.raises(InputError, match=message):
         count_model(f"diffusers:{tmp_path}", video="5x32x32")
+
+
+@needs
+def test_a_billion_layers_are_refused_before_they_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("flopcount.models.part._MOST_MODULES", 1000)
+    write(tmp_path / "config.json", {**SMALL_VIVIT, "num_hidden_layers": 10**9})
+    with pytest.raises(InputError, match="more than 1,000 modules"):
+        count_model(f"transformers:{tmp_path}")
+    assert not nn.modules.module._global_module_registration_hooks
+
+
+WRONG = [
+    ("denoiser", {"patch_size": None}),
+    ("denoiser", {"patch_size": [0, 0, 0]}),
+    ("denoiser", {"in_channels": "16"}),
+    ("vae", {"scale_factor_spatial": 0}),
+    ("vae", {"scale_factor_temporal": "4"}),
+    ("vae", {"temperal_downsample": 5}),
+]
+
+
+@needs
+@pytest.mark.parametrize(("part", "values"), WRONG)
+def test_a_value_of_another_kind_is_the_error_of_the_folder(tmp_path, part, values):
+    folder = write_pipeline(tmp_path / "wan", "wan2.1-t2v-1.3b", "WanPipeline")
+    write_model(folder / {"denoiser": "transformer"}.get(part, part), find_sizes("wan2.1-t2v-1.3b"), part, **values)
+    with pytest.raises(InputError, match=r"wan(/vae)? cannot be counted|cannot be built"):
+        count_generation(str(folder), video="5x64x64", steps=2)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
@@ -255,3 +286,24 @@ def test_the_command_takes_a_folder(tmp_path):
     assert shown.exit_code == 0
     assert "5×32×32" in shown.output
     assert "clip 2×4×4" not in shown.output
+
+
+@needs
+def test_a_folder_of_another_task_is_to_be_counted_by_a_name_that_works(tmp_path):
+    write(tmp_path / "config.json", SMALL_VIVIT)
+    with pytest.raises(InputError) as caught:
+        count_generation(str(tmp_path), video="2x16x16")
+    assert ("fix", f"count it: flopcount model transformers:{tmp_path}") in caught.value.details
+    assert count_model(f"transformers:{tmp_path}").macs
+
+
+@pytest.mark.parametrize("option", [{"guidance": False}, {"steps": 0}, {"reuse": 0}, {"guidance": True}])
+def test_an_option_of_a_generator_is_refused_for_a_question_whatever_it_says(option):
+    with pytest.raises(InputError, match=f"--{next(iter(option))} is for a generator"):
+        count_generation("qwen2.5-vl-3b", video="2x112x112", prompt=1, new_tokens=2, **option)
+
+
+@pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf"), 1e-300, 1e300])
+def test_frames_per_second_beyond_all_videos_are_refused(fps):
+    with pytest.raises(InputError, match="fps is"):
+        count_generation("qwen2.5-vl-3b", video="2x112x112", prompt=1, new_tokens=2, fps=fps)

@@ -208,3 +208,12 @@ def test_bytes_are_those_of_the_pass_that_runs():
     whole = generated_video(sizes("tiny", [TEXT, WAN], (9, 64, 64), 10), VideoRequest())
     assert half.macs == whole.macs
     assert half.bytes_read < whole.bytes_read
+
+
+@pytest.mark.parametrize("tokens", [100, 300])
+def test_a_table_of_positions_has_one_length_of_text(tokens):
+    with pytest.raises(InputError, match=f"takes 226 tokens of text, not {tokens}"):
+        generated("cogvideox-2b", video=Clip(9, 64, 64), steps=1, text_tokens=tokens)
+    assert generated(
+        "cogvideox-5b", video=Clip(9, 64, 64), steps=1, text_tokens=tokens
+    ).macs  # its positions are rotary

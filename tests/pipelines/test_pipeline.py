@@ -152,6 +152,27 @@ def test_what_is_malformed_is_refused(small, stages, parameters, message):
         Pipeline(stages(small), **parameters)
 
 
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (lambda: Unit("", 1), "'' is no name of a unit"),
+        (lambda: Unit("step", "n - 3"), "there are 0 steps"),
+        (lambda: Unit("step", "n - 4", "a"), "there are -1 steps"),
+        (lambda: Unit("step", "m"), "no parameter named 'm'"),
+    ],
+)
+def test_a_unit_that_nothing_can_be_divided_by_is_refused(small, unit, message):
+    with pytest.raises(InputError, match=message):
+        Pipeline([Stage("a", small)], units=[unit()], n=3)
+
+
+def test_pipelines_within_pipelines_do_not_run_beyond_all_numbers(small):
+    inner = Pipeline([Stage("a", small, "n")], n=2**200)
+    outer = Pipeline([Stage("in", inner, "n")], n=2**100)
+    with pytest.raises(InputError, match=r"the times of stage in\.a is a number of more than 77 digits"):
+        outer.total  # noqa: B018
+
+
 def test_uncosted_work_of_a_stage_is_shown_as_often_as_it_runs():
     class Lost(nn.Module):
         def forward(self, x):

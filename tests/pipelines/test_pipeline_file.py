@@ -101,6 +101,14 @@ REFUSED = [
     ("parameters = 5", "is 5, not a table"),
     ("name = 5\n[[stages]]", "its name is None|name of"),
     ('notes = "x"\n[[stages]]\nname = "a"\nmodel = "c3d"', "not a list of strings"),
+    (2 * '[[stages]]\nname = "a"\nmodel = "c3d"\n', "two stages are called a"),
+    ('[[stages]]\nname = "a.b"\nmodel = "c3d"', "is no name of a stage"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\ntimes = "n"', "no parameter named 'n'"),
+    ('[[stages]]\nname = "a"\nmodel = "c3d"\ntimes = 2.5', "the times of stage a is 5/2"),
+    ('parameters = {n = "many"}\n[[stages]]\nname = "a"\nmodel = "c3d"', "parameter n is 'many', not a number"),
+    ('parameters = {"a.n" = 5}\n[[stages]]\nname = "a"\nmodel = "c3d"', "stage a of .* has no parameters"),
+    ('units = {video = 0}\n[[stages]]\nname = "a"\nmodel = "c3d"', "there are 0 videos"),
+    ('units = {video = {of = "b"}}\n[[stages]]\nname = "a"\nmodel = "c3d"', "no stage named 'b'"),
 ]
 
 

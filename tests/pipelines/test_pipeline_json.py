@@ -111,6 +111,9 @@ def test_saved_stages_show_their_table(job, tmp_path):
     ("change", "message"),
     [
         (lambda data: data["stages"][0].update(times=3, repeat="3"), "its stages sum to"),
+        (lambda data: data["stages"][0].update(times=7), r"stages\[0\].times is 7, but its repeat is "),
+        (lambda data: data["input"].update(batch=0), "input.batch is 0"),
+        (lambda data: data["stages"][2]["grows"][0]["differences"].update(joy=[1, 1, 1]), "has joy, which is no quan"),
         (lambda data: data["stages"][0].pop("each"), r"stages\[0\].each is missing"),
         (lambda data: data.pop("stages"), "it has no stages"),
         (lambda data: data["stages"][0].update(repeat="x +"), "is no arithmetic"),

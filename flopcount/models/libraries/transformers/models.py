@@ -27,7 +27,7 @@ from ...library import (
     ready_library,
     require_model_name,
 )
-from ...part import part_class
+from ...part import few_modules, part_class
 from .agreement import agreeing
 from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
 from .inputs import TOKENS, inputs_of
@@ -90,7 +90,7 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
         return _text_encoder(part, sizes, model_class, config)
     if part.name == "image_encoder":
         inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
-        return LibraryModel(lambda: model_class(config), inputs)
+        return LibraryModel(partial(_built, model_class, config), inputs)
     model = _counted(model_class, config, spec)
     if spec.inputs or part.name not in _STATED:
         return model
@@ -108,7 +108,7 @@ def _text_encoder(part: ModelPart, sizes: ModelSizes, model_class: Any, config: 
         return _counted(model_class, config, ModelSpec(sizes.name))
     assumed = f"{tokens} tokens of text, the default of {sizes.name}"
     inputs = partial(_batched, lambda batch: text_encoder_inputs(part, tokens, batch=batch))
-    return LibraryModel(lambda: model_class(config), inputs, assumed=(assumed,))
+    return LibraryModel(partial(_built, model_class, config), inputs, assumed=(assumed,))
 
 
 def _batched(inputs: Callable[[int], Any], module: nn.Module, batch: int) -> Any:
@@ -149,7 +149,13 @@ def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
             raise InputError(f"{model_class.__name__} reads text beside a video", [("fix", fix)])
         clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
-    return LibraryModel(lambda: model_class(config), inputs, model_clip)
+    return LibraryModel(partial(_built, model_class, config), inputs, model_clip)
+
+
+def _built(model_class: Any, config: Any) -> nn.Module:
+    with few_modules():
+        made: nn.Module = model_class(config)
+    return made
 
 
 def _image_text_names() -> list[str]:
