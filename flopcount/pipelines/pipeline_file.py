@@ -38,6 +38,7 @@ from .expression import Expression
 from .jobs_of_models import ModelJob
 from .pipeline import Pipeline
 from .pipeline_reader import read_saved_pipeline
+from .saved_stage import SavedStage
 from .stage import Stage
 from .unit import Unit
 
@@ -132,23 +133,20 @@ def _parse(path: Path, changes: Mapping[str, object], above: tuple[Path, ...]) -
         outer = name.partition(".")[0]
         if outer not in named:
             raise UnknownNameError(f"stage of {path}", outer, named, "name a stage of the file")
-        if "pipeline" not in named[outer]:
-            fix = "name a parameter of the file, or of a stage that is a pipeline"
+        if not {"pipeline", "generate"} & named[outer].keys():
+            fix = "name a parameter of the file, or of a stage with pipeline or generate"
             raise InputError(f"stage {outer} of {path} has no parameters", [("seen", name), ("fix", fix)])
     notes = data.get("notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise InputError(f"notes of {path} is {notes!r}, not a list of strings")
     parsed = tuple(_placed_stage(stage, number, path, inner, (*above, here)) for number, stage in enumerate(stages))
     file = _ParsedFile(path, _text(data, "name", path) or path.stem, own, units, tuple(notes), parsed)
-    _pipeline(file, [Stage(stage.name, _NotCounted(), stage.times) for stage in parsed])
+    _pipeline(file, [Stage(stage.name, _NOT_COUNTED, stage.times) for stage in parsed])
     return file
 
 
-class _NotCounted:
-    """What a stage runs while only the arithmetic of a file is checked."""
-
-    model = ""
-    total = Amount({})
+_NOT_COUNTED = SavedStage("", Amount({}), "")
+"""What a stage runs while only the arithmetic of a file is checked."""
 
 
 def _toml(path: Path) -> dict[str, Any]:
