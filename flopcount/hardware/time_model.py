@@ -38,6 +38,7 @@ COMPUTE: dict[Family, str] = {
     Family.MATMUL: "matmul",
     Family.ATTENTION: "attention",
     Family.RECURRENT: "recurrent",
+    Family.NARROW: "linear",
 }
 """The constant of arithmetic of each family that has MACs."""
 
@@ -62,6 +63,7 @@ TRAFFIC: dict[Family, str] = {
     Family.ELEMENTWISE: "elementwise",
     Family.COPY: "copy",
     Family.OTHER: "elementwise",
+    Family.NARROW: "elementwise",
 }
 """The constant of data movement of each family."""
 

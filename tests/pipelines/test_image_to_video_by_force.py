@@ -176,7 +176,7 @@ def test_ltx_has_a_step_for_each_token(image, tmp_path):
     same(count_generation(path, video=(9, 32, 64), steps=3, text_tokens=8), real)
 
 
-@pytest.mark.parametrize("mode, channels", [("latent_concat", 9), ("token_replace", 4)])
+@pytest.mark.parametrize(("mode", "channels"), [("latent_concat", 9), ("token_replace", 4)])
 def test_hunyuan_video(mode, channels, image, tmp_path):
     """After the text: its encoder is a model of language and vision, which the job does not have whole."""
     from diffusers import FlowMatchEulerDiscreteScheduler, HunyuanVideoImageToVideoPipeline
