@@ -226,4 +226,5 @@ def notes_of(settings: Settings) -> list[str]:
         notes.append(f"the sizes of {sizes.name} are put together from several sources; none has the released file")
     notes += [f"sources disagree: {text}" for text in sizes.conflicts]
     notes += [f"no source was read for: {text}" for text in sizes.not_read]
+    notes.append("not in the job, without MACs: the scheduler's and guidance's own arithmetic, on latents alone")
     return notes
