@@ -61,7 +61,7 @@ def test_a_token_takes_as_long_as_its_weights_take_to_read(transformers, sizes, 
     module = built(transformers, sizes)
     past = filled(module.config, cache_of(module.config, "bfloat16", 1), 256, torch.bfloat16)
     inputs = {"input_ids": TensorSpec((1, 1), "int64"), "past_key_values": past, "use_cache": True}
-    assert seconds(module, inputs, device) == pytest.approx(measured_time(key).value, rel=0.15)
+    assert seconds(module, inputs, device) == pytest.approx(measured_time(key).value, rel=0.3)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,16 @@ def test_a_long_prompt_takes_the_half_of_its_scores(transformers, tokens, device
     """A causal kernel leaves out what its mask hides; with all of it these are 1.6 to 2.4 times as long."""
     inputs = {"input_ids": TensorSpec((1, tokens), "int64"), "logits_to_keep": literal(1)}
     assert seconds(built(transformers, LLAMA_3_8B), inputs, device) == pytest.approx(measured_time(key).value, rel=0.2)
+
+
+@pytest.mark.parametrize("device", ["l4", "rtx-4090", "h100-sxm"])
+def test_weights_are_not_read_faster_than_memory_gives_them(transformers, device):
+    """A layer of 4096 x 4096 numbers of 2 bytes, by one row."""
+    from torch import nn
+
+    from flopcount.facts.devices import find_device
+
+    with torch.device("meta"):
+        layer = nn.Linear(4096, 4096, bias=False).to(torch.bfloat16)
+    inputs = {"input": TensorSpec((1, 4096), "bfloat16")}
+    assert seconds(layer, inputs, device) >= 2 * 4096**2 / find_device(device).bandwidth
