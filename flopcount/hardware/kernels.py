@@ -42,12 +42,13 @@ class Family(Enum):
     ELEMENTWISE = "elementwise"
     COPY = "copy"
     OTHER = "other"
+    NARROW = "linear, few rows"
 
 
 CONTRACTING = (
     *(Family.LINEAR, Family.CONV1, Family.CONV, Family.CONV3D, Family.GROUPED, Family.DEPTHWISE, Family.DEPTHWISE3D),
     *(Family.CONV_BACKWARD, Family.GROUPED_BACKWARD, Family.DEPTHWISE_BACKWARD),
-    *(Family.MATMUL, Family.ATTENTION, Family.RECURRENT),
+    *(Family.MATMUL, Family.ATTENTION, Family.RECURRENT, Family.NARROW),
 )
 """Families that have MACs."""
 
@@ -56,9 +57,9 @@ class Kernel(NamedTuple):
     """One kernel, or several that run as one.
 
     `positions` are its operators in the trace, `shares` their parts of its time. `flops` are 2 per MAC, `padded` the
-    same with the sizes that tiles are padded to. `nbytes` is what it moves, `ideal` what it would at least, if all that
-    passes over data were fused into it. `peak` names the datasheet's rate for it, and `skipped` are those of the FLOPs
-    that it may leave out, since a mask hides their result.
+    same with the sizes that tiles are padded to, without what a causal mask hides. `nbytes` is what it moves, `ideal`
+    what it would at least, if all that passes over data were fused into it. `peak` names the datasheet's rate for it,
+    and `skipped` are those of the FLOPs that it may leave out, since a mask hides their result.
     """
 
     family: Family
@@ -140,20 +141,24 @@ def kernel_of_op(position: int, costed: CostedOp, data: Moved, run: OneRun) -> K
     """The kernel of one operator that is not fused."""
     by_weight = any(part.storage >= 0 and run.weights[part.storage] for part in data.reads)
     family = family_of(costed, by_weight)
+    if family is Family.LINEAR and _is_narrow(costed):
+        family = Family.NARROW
     flops = 2.0 * costed.work.macs
     steps = _steps(costed) if family is Family.RECURRENT else 1.0
+    skipped = skipped_flops(costed)
+    hidden = skipped if skipped < flops else 0.0  # of a window nothing says how much of it a kernel leaves out
     backward = costed.name == "aten.convolution_backward"
     return Kernel(
         family,
         (position,),
         (1.0,),
         flops,
-        flops * _padding(costed, family, run.cpu) if flops else 0.0,
+        flops * _padding(costed, family, run.cpu) - hidden if flops else 0.0,
         data.nbytes,
         least_bytes(costed, data, run.storages, run.scores) if costed.kind.contracts else 0.0,
         2.0 if backward else steps,
         peak_of(family, run.precision),
-        skipped_flops(costed),
+        skipped,
     )
 
 
@@ -167,11 +172,24 @@ def peak_of(family: Family, precision: Precision) -> str:
     """The datasheet's rate for a family: tensor cores, or vector units for what they cannot do."""
     if family in _ON_TENSOR_CORES:
         return precision.convolution
-    if family in (Family.LINEAR, Family.RECURRENT):
+    if family in (Family.LINEAR, Family.NARROW, Family.RECURRENT):
         return precision.contraction
     if family in (Family.MATMUL, Family.ATTENTION):  # neither has weights that could be quantized
         return precision.attention
     return "fp32"
+
+
+_FEW_ROWS = 16
+"""Rows of one tile: a product of no more streams its weights once, as a token of decoding does."""
+
+
+def _is_narrow(costed: CostedOp) -> bool:
+    """Whether a layer multiplies so few rows that reading its weights is all that it does.
+
+    Products of many rows move their data again and again, which the constant of their traffic has in it; these do not.
+    """
+    sizes = _matrix(costed)
+    return sizes is not None and sizes[0] <= _FEW_ROWS < min(sizes[1:])
 
 
 def _steps(costed: CostedOp) -> float:

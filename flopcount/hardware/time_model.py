@@ -38,6 +38,7 @@ COMPUTE: dict[Family, str] = {
     Family.MATMUL: "matmul",
     Family.ATTENTION: "attention",
     Family.RECURRENT: "recurrent",
+    Family.NARROW: "linear",
 }
 """The constant of arithmetic of each family that has MACs."""
 
@@ -62,6 +63,7 @@ TRAFFIC: dict[Family, str] = {
     Family.ELEMENTWISE: "elementwise",
     Family.COPY: "copy",
     Family.OTHER: "elementwise",
+    Family.NARROW: "elementwise",
 }
 """The constant of data movement of each family."""
 
@@ -75,6 +77,7 @@ CONSTANTS: tuple[str, ...] = (
 """All constants by name, in the order of `Constants.values`; the launch is in seconds, the others are factors."""
 
 _FAMILIES = tuple(Family)
+_NARROW = _FAMILIES.index(Family.NARROW)
 _TO_COMPUTE = np.array([_COMPUTE_NAMES.index(COMPUTE[family]) if family in COMPUTE else 0 for family in _FAMILIES])
 _TO_TRAFFIC = np.array([len(_COMPUTE_NAMES) + _TRAFFIC_NAMES.index(TRAFFIC[family]) for family in _FAMILIES])
 
@@ -147,11 +150,16 @@ class Kernels:
 
 
 def parts_of(kernels: Kernels, constants: Any) -> tuple[Any, Any, Any]:
-    """Seconds of arithmetic, of traffic and of launches of each kernel; `constants` in the order of `CONSTANTS`."""
+    """Seconds of arithmetic, of traffic and of launches of each kernel; `constants` in the order of `CONSTANTS`.
+
+    Weights that few rows are multiplied by come from memory, at its bandwidth at best; what elementwise kernels read,
+    whose constant they share, may still be in a cache.
+    """
     values = np.asarray(constants)
+    traffic = kernels.traffic * values[_TO_TRAFFIC][kernels.family]
     return (
         kernels.compute * values[_TO_COMPUTE][kernels.family],
-        kernels.traffic * values[_TO_TRAFFIC][kernels.family],
+        np.where(kernels.family == _NARROW, np.maximum(traffic, kernels.ideal), traffic),
         kernels.launches * values[-1],
     )
 

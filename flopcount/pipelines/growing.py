@@ -55,7 +55,12 @@ class Piece:
 
 
 class Growing:
-    """Passes of a loop whose cost grows; `count(k)` counts pass k, from 0, and is called for few of them."""
+    """Passes of a loop whose cost grows; `count(k)` counts pass k, from 0, and is called for few of them.
+
+    The sum is exact where an operator's work grows steadily, however often it bends or jumps on the way: caches,
+    windows, chunks, and caches padded to multiples. What a pass does only now and then in between is not seen, as where
+    every tenth one costs more: give such passes a stage of their own.
+    """
 
     def __init__(self, count: Callable[[int], Result]) -> None:
         self._count = count

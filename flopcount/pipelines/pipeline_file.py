@@ -222,7 +222,9 @@ def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above
         return _ParsedStage(*common, spec=spec, protocol=protocol)
     changes = {key.removeprefix(f"{name}."): value for key, value in inner.items() if key.startswith(f"{name}.")}
     if kind == "generate":
-        return _ParsedStage(*common, job=_job(table, path.parent), changes=changes)
+        asked = {key.replace("_", "-"): value for key, value in changes.items() if key.replace("_", "-") in _OF_JOB}
+        others = {key: value for key, value in changes.items() if key.replace("_", "-") not in _OF_JOB}
+        return _ParsedStage(*common, job=_job({**table, **_numbers(asked)}, path.parent), changes=others)
     file = path.parent / table[kind]
     if kind == "report":
         from ..output.report_json_reader import read_report
@@ -232,6 +234,11 @@ def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above
     if file.suffix == ".json":
         return _ParsedStage(*common, saved=read_saved_pipeline(file).with_parameters(**changes))
     return _ParsedStage(*common, pipeline=_parse(file, changes, above))
+
+
+def _numbers(texts: Mapping[str, object]) -> dict[str, object]:
+    """Values as a command gives them, in the kinds that the options of a job have: whole numbers where they are any."""
+    return {key: int(value) if isinstance(value, str) and value.isdigit() else value for key, value in texts.items()}
 
 
 def _job(table: dict[str, Any], folder: Path) -> ModelJob:

@@ -26,4 +26,6 @@ def test_rows_sum_to_an_estimate_at_the_bound(widths, batch):
     conditions = Conditions.of("rtx-4090", "amp")
     cost = cost_on(result, conditions, choice=replace(choose(conditions), constants=TINY))
     assert sum(op.spending.time for op in cost.result.ops) / PICO == cost.estimate
-    assert cost.bound <= cost.estimate == pytest.approx(cost.bound, abs=2 / PICO)
+    assert (
+        cost.bound <= cost.estimate == pytest.approx(cost.bound, abs=(len(layers) + 1) / PICO)
+    )  # rows are whole picoseconds

@@ -41,6 +41,22 @@ def test_a_convolution_by_hand():
     assert (kernel.launches, kernel.peak) == (1, "tf32")
 
 
+@pytest.mark.parametrize(("rows", "family"), [(1, Family.NARROW), (16, Family.NARROW), (17, Family.LINEAR)])
+def test_a_product_of_few_rows_streams_its_weights(rows, family):
+    (kernel,) = kernels(nn.Linear(32, 64), (rows, 32))
+    assert kernel.family is family
+    assert kernel.flops == 2 * rows * 32 * 64
+
+
+def test_a_causal_mask_halves_the_arithmetic_that_takes_time():
+    """8 queries and keys show 36 of 64 scores; of a window nothing says how much a kernel leaves out."""
+    shapes = [(1, 1, 8, 16)] * 3
+    attention = nn.functional.scaled_dot_product_attention
+    (whole,), (causal,) = kernels(attention, *shapes), kernels(lambda *x: attention(*x, is_causal=True), *shapes)
+    assert whole.padded == whole.flops == causal.flops
+    assert causal.padded == whole.padded * 36 / 64
+
+
 def test_tiles_of_a_cpu_are_its_vectors():
     """Eight output channels fill half of a vector of sixteen."""
     (kernel,) = kernels(nn.Conv2d(3, 8, 3, padding=1), (1, 3, 16, 16), cpu=True)
@@ -120,7 +136,7 @@ def test_autocast_by_hand():
     assert sizes[:3] == [128 * 6, 4096 * 6, 64 * 6]
     assert sizes[3] == 2 * (128 + 4096 + 64 + 128)
     assert sizes[4:] == [128 * 6, 4 * (128 + 128 + 64 + 64)]
-    assert families(found) == [Family.COPY] * 3 + [Family.LINEAR, Family.COPY, Family.LAYER_NORM]
+    assert families(found) == [Family.COPY] * 3 + [Family.NARROW, Family.COPY, Family.LAYER_NORM]
 
 
 def test_autocast_keeps_batch_norm_in_half():
@@ -169,7 +185,7 @@ def test_a_contraction_between_them_keeps_kernels_apart():
             return self.fc(y) + y
 
     first, layer, last = kernels(Residual(), (4, 256), compiled=True)
-    assert (first.family, layer.family, last.family) == (Family.ELEMENTWISE, Family.LINEAR, Family.ELEMENTWISE)
+    assert (first.family, layer.family, last.family) == (Family.ELEMENTWISE, Family.NARROW, Family.ELEMENTWISE)
     assert first.nbytes == 4 * 1024 * 2  # what it makes is read twice, by two kernels, and written once
     assert last.nbytes == 4 * 1024 * 3
 

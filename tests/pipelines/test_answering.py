@@ -247,6 +247,17 @@ def test_known_models_can_be_asked(name):
     assert whole.result.engine == "meta"
 
 
+@pytest.mark.parametrize("class_name", CONFIGS)
+def test_logits_are_those_that_the_class_computes(class_name):
+    """VideoLLaMA3's forward computes all of them, whatever generate() asks; the others the last one's."""
+    last, every = answer(tiny(class_name)), answer(tiny(class_name), all_logits=True)
+    tokens, text = last.facts["tokens"]["prefill"], CONFIGS[class_name]["text_config"]
+    more = 0 if "VideoLlama3" in class_name else (tokens - 1) * text["hidden_size"] * text["vocab_size"]
+    assert every.part("prefill").macs - last.part("prefill").macs == more
+    said = "all tokens" if "VideoLlama3" in class_name else "the last token alone"
+    assert any(note.startswith(f"prefill computes the logits of {said}") for note in last.notes)
+
+
 def test_dtypes():
     sizes = tiny(DENSE)
     cache = {dtype: answer(sizes, kv_dtype=dtype).facts["kv_cache"]["bytes_per_token"] for dtype in ("fp8", "bf16")}

@@ -52,6 +52,7 @@ DENOISER = Denoiser(
     text_tokens=512,
     text_mask=True,
     joins_guidance=True,
+    pipelines=("AllegroPipeline",),
 )
 AUTOENCODER = Autoencoder(
     "AutoencoderKLAllegro",

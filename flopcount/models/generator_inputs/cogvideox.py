@@ -66,5 +66,6 @@ DENOISER = Denoiser(
     joins_guidance=True,
     fills_frames=True,
     one_frame=True,
+    pipelines=("CogVideoXPipeline", "CogVideoXImageToVideoPipeline"),
 )
 AUTOENCODER = Autoencoder("AutoencoderKLCogVideoX", _factors)

@@ -70,6 +70,8 @@ class Denoiser:
         fills_frames: whether its pipeline fills latent frames up to whole patches.
         is_unet: whether it has no sequence of tokens, but frames of several sizes.
         one_frame: whether an image-to-video pipeline encodes the image alone, not a clip of the video's length.
+        step_per_token_from_image: whether an image-to-video pipeline embeds a step for each token.
+        pipelines: those of diffusers whose whole call is counted; what others do besides is named.
         note: what a reader has to know of how it runs.
         autoencoder: the class of the VAE that it was released with, whose factors hold where no VAE is given.
         text_tokens: of the text where nobody says how many: its pipeline's default.
@@ -87,6 +89,8 @@ class Denoiser:
     fills_frames: bool = False
     is_unet: bool = False
     one_frame: bool = False
+    step_per_token_from_image: bool = False
+    pipelines: tuple[str, ...] = ()
     note: str = ""
 
     def token_grid(self, config: Mapping[str, Any], latents: Clip) -> tuple[int, int, int]:

@@ -35,7 +35,14 @@ def _factors(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 DENOISER = Denoiser(
-    "HunyuanVideoTransformer3DModel", _inputs, _patch, "AutoencoderKLHunyuanVideo", text_tokens=256, text_mask=True
+    "HunyuanVideoTransformer3DModel",
+    _inputs,
+    _patch,
+    "AutoencoderKLHunyuanVideo",
+    text_tokens=256,
+    text_mask=True,
+    one_frame=True,
+    pipelines=("HunyuanVideoPipeline", "HunyuanVideoImageToVideoPipeline"),
 )
 AUTOENCODER = Autoencoder(
     "AutoencoderKLHunyuanVideo", _factors, note="works in runs of frames that overlap, as its class does by itself"

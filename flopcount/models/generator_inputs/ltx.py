@@ -17,14 +17,18 @@ _FPS = 25
 
 
 def _inputs(a_pass: Denoising) -> Inputs:
-    """Latents as tokens (B, N, C), text with its mask, and the sizes that positions are made of."""
+    """Latents as tokens (B, N, C), text with its mask, and the sizes that positions are made of.
+
+    From an image each token has a step of its own (B, N), none of noise for those of the first frame
+    (pipeline_ltx_image2video.py of diffusers 0.42.1, line 849).
+    """
     config, latents, (temporal, spatial) = a_pass.config, a_pass.latents, a_pass.factors
     in_time, patch, _ = _patch(config)
     tokens = latents.frames // in_time * (latents.height // patch) * (latents.width // patch)
     return {
         "hidden_states": a_pass.floats(tokens, config["in_channels"]),
         "encoder_hidden_states": a_pass.text("caption_channels"),
-        "timestep": a_pass.step("float32"),
+        "timestep": TensorSpec((a_pass.batch, tokens), "float32") if a_pass.step_per_token else a_pass.step("float32"),
         "encoder_attention_mask": a_pass.mask("int64"),
         "num_frames": literal(latents.frames),
         "height": literal(latents.height),
@@ -56,6 +60,14 @@ def _decode(vae: Any, x: Any, step: Any = None) -> Any:
 
 
 DENOISER = Denoiser(
-    "LTXVideoTransformer3DModel", _inputs, _patch, "AutoencoderKLLTXVideo", text_tokens=128, joins_guidance=True
+    "LTXVideoTransformer3DModel",
+    _inputs,
+    _patch,
+    "AutoencoderKLLTXVideo",
+    text_tokens=128,
+    joins_guidance=True,
+    one_frame=True,
+    step_per_token_from_image=True,
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
 )
 AUTOENCODER = Autoencoder("AutoencoderKLLTXVideo", _factors, latents=_latents, decode=_decode)

@@ -39,6 +39,7 @@ DENOISER = Denoiser(
     text_tokens=256,
     text_mask=True,
     joins_guidance=True,
+    pipelines=("MochiPipeline",),
     note="attends to the text's own tokens alone: counted is a text that fills all of them",
 )
 AUTOENCODER = Autoencoder("AutoencoderKLMochi", _factors)

@@ -46,5 +46,13 @@ def _factors(config: Mapping[str, Any]) -> tuple[int, int]:
     return config["scale_factor_temporal"], config["scale_factor_spatial"]
 
 
-DENOISER = Denoiser("WanTransformer3DModel", _inputs, _patch, "AutoencoderKLWan", text_tokens=512, text_mask=True)
+DENOISER = Denoiser(
+    "WanTransformer3DModel",
+    _inputs,
+    _patch,
+    "AutoencoderKLWan",
+    text_tokens=512,
+    text_mask=True,
+    pipelines=("WanPipeline", "WanImageToVideoPipeline"),
+)
 AUTOENCODER = Autoencoder("AutoencoderKLWan", _factors, channels="z_dim")

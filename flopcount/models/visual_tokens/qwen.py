@@ -59,7 +59,11 @@ def rule_with_timestamps(config: Any, clip: Clip) -> VisualTokens:
         f"each of {pairs} pairs of frames also has a timestamp such as <0.3 seconds> and 2 delimiters of its own: how "
         "many tokens that is, the tokenizer decides; they are left out, and --prompt can have them"
     )
-    return replace(tokens, notes=(note,))
+    sizes = (
+        "frames are resized as qwen_vl_utils does, each pair within limits of its own; the processor of transformers "
+        "limits the pixels of the whole video, by its own file and not the model's: its frames may be of another size"
+    )
+    return replace(tokens, notes=(note, sizes))
 
 
 def encode(self: Any, pixel_values_videos: Any, video_grid_thw: Any) -> Any:

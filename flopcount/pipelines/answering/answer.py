@@ -75,7 +75,7 @@ def answered(
     cache = answering.cache
     kept = replace(cache, dtype=request.kv_dtype or cache.dtype)
     steps = decode.summed(new_tokens - 1) if new_tokens > 1 else replace(prefill, ops=())
-    facts = Facts.of(visual, request, kept, answering.config.get_text_config(), (vision, prefill, steps))
+    facts = Facts.of(answering, request, kept, (vision, prefill, steps))
     return Pipeline(
         [
             Stage("vision", vision, weights="vision"),

@@ -14,6 +14,7 @@ from ...models.visual_tokens import VisualTokens
 from ..requests import AnswerRequest
 from .attention import Attention, attention_of
 from .cache import KVCache
+from .stages import Answering
 
 __all__ = ["Facts", "parameters_of"]
 
@@ -31,6 +32,7 @@ class Facts:
         parameters: all, and those that a token uses.
         density: of sparse attention.
         positions: how many the language model was made for; None where its configuration does not say.
+        chooses_logits: whether its class can compute the logits of the last token alone.
     """
 
     visual: VisualTokens
@@ -41,12 +43,12 @@ class Facts:
     parameters: Mapping[str, int]
     density: Fraction | None
     positions: int | None
+    chooses_logits: bool
 
     @classmethod
-    def of(
-        cls, visual: VisualTokens, request: AnswerRequest, cache: KVCache, text: Any, stages: tuple[Result, ...]
-    ) -> Facts:
-        """From the configuration of the text, and what vision, prefill and all of decoding cost."""
+    def of(cls, answering: Answering, request: AnswerRequest, cache: KVCache, stages: tuple[Result, ...]) -> Facts:
+        """From a model that answers, its cache as it is kept, and what vision, prefill and all of decoding cost."""
+        visual, text = answering.visual, answering.config.get_text_config()
         assert request.prompt is not None
         assert request.new_tokens is not None
         ops = dict(zip(("vision", "prefill", "decode"), (stage.ops for stage in stages), strict=True))
@@ -60,6 +62,7 @@ class Facts:
             parameters=parameters_of(text, stages[0], stages[1]),
             density=request.density,
             positions=getattr(text, "max_position_embeddings", None),
+            chooses_logits=answering.chooses_logits,
         )
 
     def data(self) -> dict[str, Any]:
@@ -99,7 +102,9 @@ class Facts:
             )
         if request.dtype is None:
             yield f"counted in {dtype}: bytes follow it, MACs do not"
-        if not request.all_logits:
+        if not self.chooses_logits:
+            yield "logits: of all tokens of the prompt, since its class in transformers has no other way"
+        elif not request.all_logits:
             yield "logits: of the last token of the prompt alone, as generate() computes them"
         if sizes.assembled:
             yield "the sizes were put together from several sources, see `flopcount list --task language`"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -89,6 +90,11 @@ class Answering:
             "use_cache": True,
         }
         return self._of_part(self._count(self.module, inputs), language=True)
+
+    @property
+    def chooses_logits(self) -> bool:
+        """Whether the class can compute the logits of some tokens alone; generate() asks it for the last, if so."""
+        return "logits_to_keep" in signature(self.module.forward).parameters
 
     def _count(self, target: Callable[..., Any], inputs: dict[str, Any]) -> Result:
         protocol = Protocol(fps=self.fps, batch=self.cache.batch)

@@ -143,7 +143,7 @@ class _Job:
         if (part := self._part("image_encoder")) is not None:
             inputs = image_encoder_inputs(part, batch=settings.batch, dtype=settings.dtype)
             yield Stage("image", self._counted(part, inputs), 1, weights=self._weights("image_encoder"))
-        if (vae := self._part("vae")) is not None and settings.channels_of_condition:
+        if (vae := self._part("vae")) is not None and settings.from_image:
             yield Stage("encode", self._half(vae, "encode"), 1, weights=self._weights("vae"))
 
     def _denoising(self) -> Iterator[Stage]:
@@ -195,7 +195,7 @@ class _Job:
         """One half of the VAE; an image-to-video pipeline may encode the image alone."""
         settings = self.settings
         clip = settings.video
-        if half == "encode" and settings.denoiser.one_frame:
+        if half == "encode" and settings.encodes_one_frame:
             clip = replace(clip, frames=1)
         inputs = vae_half_inputs(vae, half, clip, batch=settings.batch, dtype=settings.dtype)
         result = self._counted(vae, inputs, lambda module: vae_half(vae, module, half))

@@ -82,10 +82,27 @@ class Settings:
         return 0 if self.latent_channels is None else self.config["in_channels"] - self.latent_channels
 
     @property
+    def pipeline(self) -> str:
+        """The class of the pipeline, where a folder names one."""
+        return str(self.sizes.other_defaults.get("pipeline", ""))
+
+    @property
+    def from_image(self) -> bool:
+        """Whether the video starts from an image that the VAE encodes, into further channels or the first frame."""
+        return self.channels_of_condition > 0 or "ImageToVideo" in self.pipeline
+
+    @property
+    def encodes_one_frame(self) -> bool:
+        """Whether the image alone is encoded, and no clip of the video's length; so where it is the first frame."""
+        return self.denoiser.one_frame or self.channels_of_condition == 0
+
+    @property
     def step_per_token(self) -> bool:
         """Whether the denoiser embeds a step for each token; a folder says it in its model_index.json."""
         index = self.sizes.other_defaults.get("index", {})
-        return self.sizes.step_per_token or bool(isinstance(index, Mapping) and index.get("expand_timesteps"))
+        said = bool(isinstance(index, Mapping) and index.get("expand_timesteps"))
+        of_image = self.from_image and self.denoiser.step_per_token_from_image
+        return self.sizes.step_per_token or said or of_image
 
     @property
     def token_grid(self) -> tuple[int, int, int] | None:
@@ -200,6 +217,11 @@ def running_lines(settings: Settings) -> list[str]:
         notes.append(f"the denoiser {settings.denoiser.note}")
     if "vae" in sizes.parts and (note := autoencoder_of(sizes.part("vae")).note):
         notes.append(f"the VAE {note}")
+    if settings.pipeline and settings.pipeline not in settings.denoiser.pipelines:
+        made = "an image" if settings.from_image else "text"
+        notes.append(f"counted is a video made from {made}; what {settings.pipeline} does besides is not in the job")
+    if "text_encoder" in sizes.parts and "vision_config" in sizes.part("text_encoder").config:
+        notes.append("the text encoder also sees the image: its vision tower and the image's tokens are not in the job")
     return notes
 
 
@@ -211,4 +233,5 @@ def source_lines(settings: Settings) -> list[str]:
         notes.append(f"the sizes of {sizes.name} are put together from several sources; none has the released file")
     notes += [f"sources disagree: {text}" for text in sizes.conflicts]
     notes += [f"no source was read for: {text}" for text in sizes.not_read]
+    notes.append("not in the job, without MACs: the scheduler's and guidance's own arithmetic, on latents alone")
     return notes
