@@ -93,6 +93,7 @@ class Family:
         encoded: (configuration, tokens, batch, dtype) -> what the text gets of the tower, by modality, without values.
         beside: (tokens, batch, visual) -> further arguments of prefill, where `visual` says which tokens are visual.
         token_id: the name of the configuration's placeholder.
+        whole_frames: the same as `frames` for the forward of the whole model, where that takes them otherwise.
     """
 
     name: str
@@ -103,3 +104,4 @@ class Family:
     encoded: Callable[[Any, VisualTokens, int, str], Mapping[str, Any]]
     beside: Callable[[VisualTokens, int, Any], Mapping[str, Any]]
     token_id: str
+    whole_frames: Callable[[Any, VisualTokens, int, str], Mapping[str, Any]] | None = None

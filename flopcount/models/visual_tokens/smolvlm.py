@@ -65,6 +65,23 @@ def encoded(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Mappin
     return {"image": BaseModelOutputWithPooling(pooler_output=features)}
 
 
+def whole_frames(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Mapping[str, Any]:
+    """The frames of each video beside each other; the model leaves out those that are black all over, so none is."""
+    count, height, width = tokens.seen.sizes
+    shape = (batch, count, config.vision_config.num_channels, height, width)
+    return {"pixel_values": TensorSpec(shape, dtype, values=1)}
+
+
 FAMILIES = (
-    Family("SmolVLM", ("SmolVLMForConditionalGeneration",), rule, encode, frames, encoded, beside, "image_token_id"),
+    Family(
+        "SmolVLM",
+        ("SmolVLMForConditionalGeneration",),
+        rule,
+        encode,
+        frames,
+        encoded,
+        beside,
+        "image_token_id",
+        whole_frames,
+    ),
 )

@@ -28,9 +28,11 @@ from ...library import (
     require_model_name,
 )
 from ...part import part_class
+from ...visual_tokens import has_family
 from .agreement import agreeing
 from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
 from .inputs import TOKENS, inputs_of
+from .questions import asked
 
 __all__ = ["LIBRARY", "transformers_library"]
 
@@ -92,7 +94,7 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
         inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
         return LibraryModel(lambda: model_class(config), inputs)
     model = _counted(model_class, config, spec)
-    if spec.inputs or part.name not in _STATED:
+    if spec.inputs or model.assumed or part.name not in _STATED:
         return model
     return replace(model, assumed=(f"{_STATED[part.name]}; flopcount generate takes a video and a question",))
 
@@ -144,9 +146,12 @@ def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
     """The model with an input by general rules."""
     clip = spec.clip
     if spec.video is not None:
+        if has_family(model_class.__name__):
+            return asked(model_class, config, spec.video)
         if model_class.main_input_name == "input_ids":
-            fix = f"count the whole job: flopcount generate NAME --video {spec.video.code}"
-            raise InputError(f"{model_class.__name__} reads text beside a video", [("fix", fix)])
+            fix = "leave out --video for one image, or give each input of its forward with --input NAME:SHAPE:DTYPE"
+            why = f"how many tokens a video is to {model_class.__name__} is not known here"
+            raise InputError(why, [("given", f"--video {spec.video.code}"), ("fix", fix)])
         clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
     return LibraryModel(lambda: model_class(config), inputs, model_clip)
