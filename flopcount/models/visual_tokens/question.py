@@ -35,5 +35,5 @@ def question_inputs(
     tokens, _ = visual.with_prompt(prompt)
     placeholder = getattr(config, family.token_id)
     ids = question_tokens(visual, placeholder, tokens, batch)
-    frames = (family.whole_frames or family.frames)(config, visual, batch, dtype)
+    frames = family.frames(config, visual, batch, dtype)
     return {"input_ids": literal(ids), **frames, **family.beside(visual, batch, ids == placeholder)}

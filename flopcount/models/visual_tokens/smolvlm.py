@@ -65,11 +65,14 @@ def encoded(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Mappin
     return {"image": BaseModelOutputWithPooling(pooler_output=features)}
 
 
-def whole_frames(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Mapping[str, Any]:
-    """The frames of each video beside each other; the model leaves out those that are black all over, so none is."""
-    count, height, width = tokens.seen.sizes
-    shape = (batch, count, config.vision_config.num_channels, height, width)
-    return {"pixel_values": TensorSpec(shape, dtype, values=1)}
+def ready(module: Any) -> None:
+    """The whole model encodes all frames: its own method looks first for those that are black all over."""
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    def of_frames(pixel_values: Any, *_: Any, **__: Any) -> Any:
+        return BaseModelOutputWithPooling(pooler_output=encode(module, pixel_values))
+
+    module.model.get_image_features = of_frames
 
 
 FAMILIES = (
@@ -82,6 +85,6 @@ FAMILIES = (
         encoded,
         beside,
         "image_token_id",
-        whole_frames,
+        ready,
     ),
 )

@@ -31,9 +31,13 @@ def asked(model_class: Any, config: Any, video: Clip) -> LibraryModel:
         "the logits of all tokens are computed; flopcount generate computes the last, and the answer token by token",
         *visual.notes,
     )
-    return LibraryModel(
-        lambda: model_class(config), _Question(family, config, visual), video, assumed=assumed, in_pixels=False
-    )
+
+    def build() -> nn.Module:
+        module: nn.Module = model_class(config)
+        family.ready(module)
+        return module
+
+    return LibraryModel(build, _Question(family, config, visual), video, assumed=assumed, in_pixels=False)
 
 
 @dataclass(frozen=True, slots=True)
