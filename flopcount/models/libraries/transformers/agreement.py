@@ -18,6 +18,7 @@ from ....core.errors import FlopcountError
 from ....tracing.building import weightless
 from .configurations import WINDOW, completed, missing
 from .fields import parts_of
+from .gaps import filled
 from .inputs import inputs_of
 from .placeholders import features_of
 
@@ -41,6 +42,7 @@ def agreeing(
     config = configured(options)
     if len(list(parts_of(config))) == 1:
         return {}
+    config = add(filled(config))
     config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config) | _shuffled(config))
     config = add(_windows(config))
     module = _built(model_class, config)
@@ -107,8 +109,15 @@ def _windows(config: Any) -> dict[str, Any]:
     return {
         f"{path}sliding_window": WINDOW
         for path, part in _paths(config)
-        if "sliding_attention" in (vars(part).get("layer_types") or ()) and vars(part).get("sliding_window", "") is None
+        if vars(part).get("sliding_window", "") is None and _slides(part)
     }
+
+
+def _slides(part: Any) -> bool:
+    """Whether layers have a window, or heads are set aside for such layers: the model then asks for it in any case."""
+    return "sliding_attention" in (vars(part).get("layer_types") or ()) or any(
+        "sliding" in name and type(value) is int and value > 0 for name, value in vars(part).items()
+    )
 
 
 def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
@@ -121,8 +130,16 @@ def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
             continue
         names = [name for name in rule.__code__.co_names if name.endswith("_token_id")]
         names = [name for name in names if not hasattr(part.config, name) and not hasattr(config, name)]
-        found |= {name: words - 1 - place for place, name in enumerate(names)}
+        taken = {value for name, value in _named_tokens(config)}
+        free = (word for word in range(words - 1, -1, -1) if word not in taken)
+        found |= {name: next(free) for name in names if name not in found}
     return found
+
+
+def _named_tokens(config: Any) -> list[tuple[str, int]]:
+    """Fields of a configuration and its parts that are tokens."""
+    fields = [each for part in parts_of(config) for each in vars(part).items()]
+    return [(name, value) for name, value in fields if "token_i" in name and type(value) is int]
 
 
 def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
@@ -151,10 +168,13 @@ def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any
     width = getattr(text, "hidden_size", None)
     if vision is None or type(width) is not int:
         return {}
-    try:
-        features = features_of(module, "image", inputs_of(model_class, config, None)[0].of_image(module))
-    except FlopcountError:
-        return {}  # the count meets it too
+    features = None
+    for image in inputs_of(model_class, config, None)[0].images(module):
+        try:
+            features = features_of(module, "image", image)
+        except FlopcountError:
+            continue  # the count meets it too
+        break
     if features is None or features[1] == width:
         return {}
     names = [f"vision_config.{name}" for name in _OUTPUTS if vars(vision).get(name) == features[1]]

@@ -16,16 +16,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from ....core.errors import FlopcountError
 from ....core.ops import TensorSpec
 from ....core.protocol import Clip
 from .fields import SAMPLES, field_of, picture_of, sound_of, takes
+from .forms import PATCHES, other_forms
 from .placeholders import encoder_of, placeholder_tokens, plain_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 
 TOKENS = 128  # of a text model that does not say the length of its input
+HOP = 160  # samples from a spectrum to the next, a hundredth of a second
 FRAMES = 4  # of a video model whose configuration does not say it; InstructBLIP's processor takes as many
-PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
 _SIZE_FIELDS = ("image_size", "crop_size")
@@ -47,22 +49,46 @@ class TransformersInput:
     config: Any
 
     def __call__(self, module: nn.Module, batch: int) -> dict[str, Any]:
-        """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes."""
-        given: dict[str, Any] = {}
+        """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes.
+
+        Raises:
+            FlopcountError: the encoder of images takes none of the forms in which models take them.
+        """
+        others: dict[str, Any] = {}
         for name in self.names:
-            given |= self._argument(name, module, batch)
+            if name not in _PICTURES:
+                others |= self._argument(name, module, batch)
+        first: FlopcountError | None = None
+        for image in self.images(module, batch):
+            given = {name: (others | image)[name] for name in (*self.names, *others, *image) if name in others | image}
+            try:
+                return given | self._beside(module, given, batch)
+            except FlopcountError as error:
+                first = first or error
+        assert first is not None
+        raise first
+
+    def _beside(self, module: nn.Module, given: dict[str, Any], batch: int) -> dict[str, Any]:
+        """Tokens that stand for images and sounds, and which these are."""
+        found: dict[str, Any] = {}
         if "input_ids" in given and len(given) > 1:
-            given |= self._placed(module, given, batch)
+            found |= self._placed(module, given, batch)
         latents = getattr(self.config, "latent_query_num", None)
         if latents is not None and "image_embeds_position_mask" in _parameters(self.model_class.forward):
             places = torch.arange(self._length()) < latents  # tokens whose embeddings those of the image replace
-            given["image_embeds_position_mask"] = places.expand(batch, -1).clone()
-        return given
+            found["image_embeds_position_mask"] = places.expand(batch, -1).clone()
+        return found
 
-    def of_image(self, module: nn.Module) -> dict[str, Any]:
-        """The image of one sample, with what describes it; nothing where the model takes none."""
+    def images(self, module: nn.Module, batch: int = 1) -> Iterator[dict[str, Any]]:
+        """The image of each sample with what describes it, in the likeliest form first; {} where there is none."""
         names = [name for name in self.names if name in _PICTURES]
-        return self._argument(names[0], module, 1) if names else {}
+        if not names:
+            yield {}
+            return
+        image = self._argument(names[0], module, batch)
+        yield image
+        for shape in other_forms(self.config, image[names[0]], batch):
+            yield {**image, names[0]: shape}
 
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input, with the arguments that describe it."""
@@ -102,6 +128,8 @@ class TransformersInput:
                 shape = (colours, patch, patch)
             grids = {"image_grid_thw": grid} if "image_grid_thw" in forward else {}
             return {name: (batch * PATCHES * PATCHES, *shape), **grids}
+        if "image_grid_hw" in forward:
+            return {name: (batch * PATCHES**2, values), "image_grid_hw": torch.tensor([[PATCHES, PATCHES]] * batch)}
         if "aspect_ratio_ids" in forward:  # one image in all the tiles that there can be, in a row
             tiles = field_of(config, ("max_num_tiles",), "image") or 1
             aspects = {"aspect_ratio_ids": torch.ones(batch, 1, dtype=torch.int64)}
@@ -159,7 +187,9 @@ class TransformersInput:
         takers = self.model_class.forward, *([encode] if encode is not None else ())
         masks = {_PADDING: SAMPLES, **(dict.fromkeys(_FRAME_MASKS, max(shape)) if name != "input_values" else {})}
         masks = {mask: size for mask, size in masks.items() if all(mask in _parameters(taker) for taker in takers)}
-        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}}
+        lengths = _lengths_of(encode, max(shape)) if encode is not None else {}
+        found = {length: torch.full((batch,), samples) for length, samples in lengths.items()}
+        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}, **found}
 
     def _tokens(self, name: str, batch: int) -> torch.Tensor:
         """Plain tokens, and at the end the token by which a model may find the end of the text."""
@@ -222,6 +252,13 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _lengths_of(encode: Any, frames: int) -> dict[str, int]:
+    """How many samples an encoder of spectra wants to be told that these frames are."""
+    wanted = _parameters(encode).values()
+    named = [each.name for each in wanted if each.default is each.empty and each.name.endswith("sample_lengths")]
+    return dict.fromkeys(named, frames * HOP)
 
 
 def _takes_text(model_class: Any) -> bool:

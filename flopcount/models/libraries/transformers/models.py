@@ -73,7 +73,14 @@ def _model(spec: ModelSpec) -> LibraryModel:
     except Exception as error:
         raise InputError(f"transformers:{name} has no default configuration: {error_text(error)}") from error
     _configured(model_class, {}, spec)  # refuses what the caller has wrong
-    changed = agreeing(model_class, partial(configuration_of, model_class, {}), spec.options)
+    try:
+        changed = agreeing(model_class, partial(configuration_of, model_class, {}), spec.options)
+    except FlopcountError:
+        raise
+    except Exception as error:  # a class may refuse what we change beside what the caller says
+        text = f"the default parts of transformers:{name} do not fit together: {error_text(error)}"
+        fix = "give its configuration with --set, or the folder of a released model: transformers:FOLDER"
+        raise InputError(text, [("given", options_text(spec.options)), ("fix", fix)]) from error
     config = _configured(model_class, {}, spec, changed)
     departures = tuple(f"{path}={value!r}, for its parts to fit together" for path, value in changed.items())
     return replace(_counted(model_class, config, spec), departures=departures)

@@ -29,9 +29,12 @@ def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], ba
     if "cross_attention_states" in inspect.signature(type(module).forward).parameters:
         return  # the text attends to them apart
     for kind in ("image", "audio"):
-        token = _token_of(config, kind)
+        own = kind
+        if kind == "image" and _token_of(config, kind) is None and encoder_of(module, kind) is None:
+            own = "video"  # of frames alone
+        token = _token_of(config, own)
         if token is not None and any(word in name for name in given for word in _NAMED[kind]):
-            yield token, _placeholders(module, config, kind, given, batch)
+            yield token, _placeholders(module, config, own, given, batch)
 
 
 def _placeholders(module: nn.Module, config: Any, kind: str, given: dict[str, Any], batch: int) -> int:
