@@ -8,7 +8,7 @@ names would be out of date with the next release.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isqrt
+from math import gcd, isqrt
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ def agreeing(
         return {}
     config = add(filled(config))
     config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config) | _shuffled(config))
-    config = add(_windows(config))
+    config = add(_windows(config) | _tiles(config))
     module = _built(model_class, config)
     if module is None:
         config = add(missing(config))
@@ -104,6 +104,21 @@ def _shuffled(config: Any) -> dict[str, Any]:
     return {"vision_config.intermediate_size": int(width // ratio**2)}
 
 
+def _tiles(config: Any) -> dict[str, Any]:
+    """Sizes of images in tiles of another size than the tower takes become as many tiles of its own."""
+    grid, side = getattr(config, "image_grid_pinpoints", None), getattr(_vision(config), "image_size", None)
+    if not isinstance(grid, list) or not grid or type(side) is not int:
+        return {}
+    tile = gcd(*(size for pair in grid for size in pair))
+    if tile == side or all(size % side == 0 for pair in grid for size in pair):
+        return {}
+    return {"image_grid_pinpoints": [[size // tile * side for size in pair] for pair in grid]}
+
+
+def _vision(config: Any) -> Any:
+    return getattr(config, "vision_config", None)
+
+
 def _windows(config: Any) -> dict[str, Any]:
     """Layers with a window that has no size get one."""
     return {
@@ -145,7 +160,9 @@ def _named_tokens(config: Any) -> list[tuple[str, int]]:
 def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
     """Sections of rotary positions, scaled to the frequencies that there are."""
     for part in module.modules():
-        sections, frequencies = getattr(part, "mrope_section", None), getattr(part, "inv_freq", None)
+        sections, frequencies = getattr(part, "mrope_section", ()), getattr(part, "inv_freq", None)
+        if sections is None and any(hasattr(type(each), "get_rope_index") for each in module.modules()):
+            sections = _AXES
         if not isinstance(sections, (list, tuple)) or not isinstance(frequencies, torch.Tensor):
             continue
         whole, wanted = sum(sections), frequencies.numel()
@@ -158,8 +175,18 @@ def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
     return {}
 
 
-_OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "hidden_size")
+_AXES = (1, 1, 1, 1)
+"""Sections of equal size for the axes of positions: of text, width, height, and which image, where none are given."""
+
+_MAKERS = ("vision_config.", "adapter_config.", "projector_config.")
+"""Parts that make features, in the order in which they are asked."""
+
+_OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "text_hidden_size", "hidden_size")
 """Fields that may be the width of an encoder's features."""
+
+
+def _has(part: Any, name: str, value: Any) -> bool:
+    return vars(part).get(name) == value
 
 
 def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any]:
@@ -177,6 +204,7 @@ def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any
         break
     if features is None or features[1] == width:
         return {}
-    names = [f"vision_config.{name}" for name in _OUTPUTS if vars(vision).get(name) == features[1]]
+    parts = {path: part for path, part in _paths(config) if path in _MAKERS}
+    names = [f"{path}{name}" for path in _MAKERS if path in parts for name in _OUTPUTS if _has(parts[path], name, features[1])]
     names += ["hidden_size"] if vars(config).get("hidden_size") == features[1] else []
     return {names[0]: width} if names else {}

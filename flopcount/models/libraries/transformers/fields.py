@@ -19,7 +19,7 @@ _SIDES = ("image_size", "crop_size")
 _COLOURS = ("num_channels", "in_channels", "num_image_channels")
 _BINS = (
     *("input_dim", "input_size", "input_feat_size", "num_mel_bins", "input_feat_per_channel"),
-    "feature_projection_input_dim",
+    *("feature_projection_input_dim", "feature_size"),
 )
 
 

@@ -60,9 +60,10 @@ _TOWER_ARGUMENTS = {"embed_dim": 1024, "depth": 23, "img_size": [336, 336], "glo
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "vocabulary_map": _vocabulary,
     "deepstack_layer_map": _layers_seen,
-    "downsample_rate": lambda config: "1/4",  # a window of 4 keys a side for one query, as its docstring writes it
+    "downsample_rate": lambda config: "1/2",  # one query for 2 keys a side, as features at offsets of 2 need it
     "video_token_index": _last_word,
     "model_args": lambda config: dict(_TOWER_ARGUMENTS),
+    "image_token_id": _last_word,
     "indexer_n_heads": lambda config: 64,  # heads and tokens as in DeepSeek-V3.2's class
     "indexer_kv_heads": lambda config: 1,
     "indexer_head_dim": lambda config: getattr(config, "head_dim", None) or 128,

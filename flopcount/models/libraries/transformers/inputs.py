@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from math import isqrt
 from typing import Any
 
@@ -21,7 +22,7 @@ from ....core.ops import TensorSpec
 from ....core.protocol import Clip
 from .fields import SAMPLES, field_of, picture_of, sound_of, takes
 from .forms import PATCHES, other_forms
-from .placeholders import encoder_of, placeholder_tokens, plain_token
+from .placeholders import encoder_of, placeholder_tokens, plain_token, start_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 
@@ -59,8 +60,9 @@ class TransformersInput:
             if name not in _PICTURES:
                 others |= self._argument(name, module, batch)
         first: FlopcountError | None = None
-        for image in self.images(module, batch):
-            given = {name: (others | image)[name] for name in (*self.names, *others, *image) if name in others | image}
+        for sound, image in product(_both_ways(others), self.images(module, batch)):
+            every = others | sound | image
+            given = {name: every[name] for name in (*self.names, *every) if name in every}
             try:
                 return given | self._beside(module, given, batch)
             except FlopcountError as error:
@@ -94,6 +96,8 @@ class TransformersInput:
         """One input, with the arguments that describe it."""
         if name in _PICTURES:
             pictures = self._pictures(name, module, batch)
+            if hasattr(self.config, "vlm_config"):  # a model in the model, which looks at each camera
+                pictures["pixel_attention_mask"] = _ones(batch, 1)
             return pictures | self._describing(pictures, module, batch)
         if name in _SOUNDS:
             return self._sounds(name, module, batch)
@@ -110,6 +114,10 @@ class TransformersInput:
         if name == "flattened_patches":  # with the row and the column of each
             values = (field_of(self.config, _CHANNELS) or 3) * (field_of(self.config, ("patch_size",)) or PATCHES) ** 2
             return {name: (batch, field_of(self.config, ("seq_len",), "image") or TOKENS, values + 2)}
+        if name == "timestep":
+            return {name: (batch,)}
+        if isinstance(getattr(self.config, f"max_{name}_dim", None), int):  # of a robot
+            return {name: (batch, getattr(self.config, f"max_{name}_dim"))}
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
@@ -146,7 +154,7 @@ class TransformersInput:
             places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
             return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
         if _takes_patches(module, values):
-            if field_of(config, ("image_size",)) is None:
+            if field_of(config, ("image_size",), types=(int, list, tuple)) is None:
                 return {name: (batch * PATCHES * PATCHES, values)}
             return {name: (batch, height // patch * (width // patch), values)}
         frames = _frames(self.model_class, config)
@@ -171,6 +179,14 @@ class TransformersInput:
                 continue
             if name == "image_sizes":
                 found[name] = torch.tensor([[height, width]] * batch)
+            elif name == "image_token_pooling":  # patches of which each token is made, two by two
+                rows, columns = (size // self._patch() // 2 for size in (height, width))
+                corners = torch.arange(rows * 2 * columns * 2).view(rows, 2, columns, 2)
+                of_one = corners.permute(0, 2, 1, 3).reshape(rows * columns, 4)
+                found[name] = torch.cat([of_one + place * corners.numel() for place in range(batch)])
+            elif name == "image_grids":  # rows and columns of tokens: of the whole image, and of its tiles
+                rows, columns = (size // self._patch() // 2 for size in (height, width))
+                found[name] = torch.tensor([[rows, columns, 0, 0]] * batch)
             elif name == "image_merge_sizes":
                 found[name] = torch.ones(batch, dtype=torch.int64)
             elif name == "pixel_attention_mask":
@@ -179,6 +195,9 @@ class TransformersInput:
                 side = field_of(getattr(self.config, "high_res_vision_config", self.config), ("image_size",)) or height
                 found[name] = (batch, field_of(self.config, _CHANNELS, "image") or 3, side, side)
         return found
+
+    def _patch(self) -> int:
+        return field_of(self.config, ("patch_size",), "image") or PATCHES
 
     def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """A spectrogram or a waveform without padding; masks are left out if they do not describe frames."""
@@ -211,8 +230,10 @@ class TransformersInput:
         forward = _parameters(self.model_class.forward)
         pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
         for kind, (token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
-            pieces.insert(0, torch.full((batch, count), token))
-            kinds.insert(0, torch.full((batch, count), kind))
+            start = start_token(module, self.config, ("vision", "audio")[kind - 1])
+            ids = [token] * count if start is None else [start, *[token] * count, plain_token(self.config)]
+            pieces.insert(0, torch.tensor([ids] * batch))
+            kinds.insert(0, torch.where(pieces[0] == token, kind, 0))
         if len(pieces) == 1:
             return {}
         placed = {"input_ids": torch.cat(pieces, 1)}
@@ -244,6 +265,8 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
         yield "decoder_input_ids"
     if main in _PICTURES and "input_ids" in forward and _takes_text(model_class):
         yield "input_ids"
+    if hasattr(config, f"max_{main}_dim"):  # a robot that sees and reads, and moves from noise
+        yield from [name for name in ("timestep", "input_ids", "pixel_values") if name in forward]
     if main == "input_ids":
         if "bbox" in forward and _takes_text(model_class):
             yield "bbox"
@@ -252,6 +275,19 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _both_ways(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A spectrogram as the rules have it, then with its axes exchanged."""
+    yield {}
+    for name in _SOUNDS:
+        if isinstance(given.get(name), tuple) and len(given[name]) == _SPECTROGRAM:
+            batch, first, second = given[name]
+            yield {name: (batch, second, first)}
+
+
+_SPECTROGRAM = 3
+"""Axes of a batch of spectrograms."""
 
 
 def _lengths_of(encode: Any, frames: int) -> dict[str, int]:
