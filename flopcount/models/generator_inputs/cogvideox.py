@@ -48,5 +48,6 @@ DENOISER = Denoiser(
     joins_guidance=True,
     fills_frames=True,
     one_frame=True,
+    layouts={"hidden_states": "BTCHW"},
 )
 AUTOENCODER = Autoencoder("AutoencoderKLCogVideoX", _factors)

@@ -75,6 +75,7 @@ class Denoiser:
         text_tokens: of the text where nobody says how many: its pipeline's default.
         text_mask: whether its pipeline gives the text encoder a mask.
         joins_guidance: whether its pipeline runs both halves of guidance in one pass of twice the batch.
+        layouts: the names of the axes of an input by its name, where they are not in the usual order.
     """
 
     class_name: str
@@ -88,6 +89,7 @@ class Denoiser:
     is_unet: bool = False
     one_frame: bool = False
     note: str = ""
+    layouts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def token_grid(self, config: Mapping[str, Any], latents: Clip) -> tuple[int, int, int]:
         """Tokens along time, height and width."""

@@ -64,6 +64,7 @@ DENOISER = Denoiser(
     joins_guidance=True,
     is_unet=True,
     one_frame=True,
+    layouts={"sample": "BTCHW"},
 )
 AUTOENCODER = Autoencoder(
     "AutoencoderKLTemporalDecoder", _factors, latent_frames=each_frame, pixels=_image, latents=_latents, decode=_decode
