@@ -39,8 +39,8 @@ class LibraryModel:
     """A library's model: how to build it, its input without the batch, and what neither the caller nor a paper said.
 
     `departures` are where the model differs from its class by default, `assumed` what the count takes for granted.
-    `in_pixels` is False where five axes are latents, which are no clip. `layouts` name the axes of an input, by its name,
-    that are not in the usual order.
+    `in_pixels` is False where five axes are latents, which are no clip. `layouts` name the axes of an input, by its
+    name, that are not in the usual order.
     """
 
     build: Callable[[], nn.Module]

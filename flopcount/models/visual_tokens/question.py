@@ -27,9 +27,11 @@ def question_inputs(
     """The keyword arguments of one forward of a whole model on videos with a question of so many tokens.
 
     Arguments:
+        family: that of the class.
         config: that of the whole model.
         visual: the visual tokens of each video, by the family's rule.
         prompt: tokens of the question, without the delimiters of the video.
+        batch: videos, each with its question.
         dtype: of the pixels.
     """
     tokens, _ = visual.with_prompt(prompt)

@@ -186,7 +186,7 @@ _OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "text_hidden_size
 
 
 def _has(part: Any, name: str, value: Any) -> bool:
-    return vars(part).get(name) == value
+    return bool(vars(part).get(name) == value)
 
 
 def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any]:
@@ -205,6 +205,12 @@ def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any
     if features is None or features[1] == width:
         return {}
     parts = {path: part for path, part in _paths(config) if path in _MAKERS}
-    names = [f"{path}{name}" for path in _MAKERS if path in parts for name in _OUTPUTS if _has(parts[path], name, features[1])]
+    names = [
+        f"{path}{name}"
+        for path in _MAKERS
+        if path in parts
+        for name in _OUTPUTS
+        if _has(parts[path], name, features[1])
+    ]
     names += ["hidden_size"] if vars(config).get("hidden_size") == features[1] else []
     return {names[0]: width} if names else {}

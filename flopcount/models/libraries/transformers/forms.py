@@ -30,5 +30,6 @@ def other_forms(config: Any, first: Any, batch: int) -> Iterator[tuple[int, ...]
         yield count, merged, merged, colours  # all that become one token, colours last
     elif len(first) == 4:
         yield batch, 1, colours, height, width  # a tile of each image
+        yield 1, colours, patch, count * patch  # the patches of all images in one row
     if isinstance(frames, int):
         yield count, frames, patch, patch, colours  # patches over time, colours last

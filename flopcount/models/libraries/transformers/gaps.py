@@ -17,7 +17,7 @@ def filled(config: Any) -> dict[str, Any]:
     for path, part in _paths(config):
         fields = vars(part)
         own = {name: value(part) for name, value in _VALUES.items() if fields.get(name, "") is None}
-        if "model_args" in own:
+        if own.get("model_args") is not None:
             own["architecture"] = _TOWER
         found |= {f"{path}{name}": value for name, value in own.items() if value is not None}
         for outer, inner in _BEHIND:
@@ -54,6 +54,7 @@ def _layers_seen(config: Any) -> list[list[int]] | None:
     return [[each, place] for place, each in enumerate(layers)] if None not in layers else None
 
 
+_ANY_TOWER = "resnet50"  # what the wrapper of timm has by default, whose width no projector can read
 _TOWER = "vit_pe_core_large_patch14_336"  # as in Perception-LM-1B: transformers' convert_perception_lm_weights_to_hf.py
 _TOWER_ARGUMENTS = {"embed_dim": 1024, "depth": 23, "img_size": [336, 336], "global_pool": ""}
 
@@ -62,7 +63,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "deepstack_layer_map": _layers_seen,
     "downsample_rate": lambda config: "1/2",  # one query for 2 keys a side, as features at offsets of 2 need it
     "video_token_index": _last_word,
-    "model_args": lambda config: dict(_TOWER_ARGUMENTS),
+    "model_args": lambda config: dict(_TOWER_ARGUMENTS) if vars(config).get("architecture") == _ANY_TOWER else None,
     "image_token_id": _last_word,
     "indexer_n_heads": lambda config: 64,  # heads and tokens as in DeepSeek-V3.2's class
     "indexer_kv_heads": lambda config: 1,

@@ -187,6 +187,8 @@ class TransformersInput:
             elif name == "image_grids":  # rows and columns of tokens: of the whole image, and of its tiles
                 rows, columns = (size // self._patch() // 2 for size in (height, width))
                 found[name] = torch.tensor([[rows, columns, 0, 0]] * batch)
+            elif name == "target_sizes":  # rows and columns of patches that lie in one row
+                found[name] = torch.tensor([[PATCHES, PATCHES]] * batch)
             elif name == "image_merge_sizes":
                 found[name] = torch.ones(batch, dtype=torch.int64)
             elif name == "pixel_attention_mask":

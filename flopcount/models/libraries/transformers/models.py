@@ -161,6 +161,10 @@ def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
             raise InputError(why, [("given", f"--video {spec.video.code}"), ("fix", fix)])
         clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
+    if spec.video is not None and model_clip is None:
+        fix = "leave out --video for one image, or give each input of its forward with --input NAME:SHAPE:DTYPE"
+        why = f"{model_class.__name__} takes images, not a video"
+        raise InputError(why, [("given", f"--video {spec.video.code}"), ("fix", fix)])
     return LibraryModel(lambda: model_class(config), inputs, model_clip)
 
 

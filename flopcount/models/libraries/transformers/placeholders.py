@@ -108,7 +108,7 @@ def features_of(module: nn.Module, kind: str, given: dict[str, Any]) -> tuple[in
     arguments = {name: value for name, value in given.items() if name in names}
     if hasattr(getattr(module, "config", None), "vlm_config") and "pixel_values" in arguments:
         shape = tuple(getattr(arguments["pixel_values"], "shape", arguments["pixel_values"]))
-        arguments["pixel_values"] = (shape[0] * shape[1], *shape[2:])  # the model in the model gets all cameras in a row
+        arguments["pixel_values"] = (shape[0] * shape[1], *shape[2:])  # the inner model gets all cameras in a row
     return _features(module, encode, arguments)
 
 
