@@ -1,4 +1,4 @@
-"""Empty fields of defaults, and the forms in which encoders take images: each rule by hand, on made-up configurations."""
+"""Empty fields of defaults, and forms in which encoders take images: each rule by hand, on made-up configurations."""
 
 import importlib.util
 from types import SimpleNamespace as Config

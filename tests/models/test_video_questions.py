@@ -9,11 +9,11 @@ from video_language import CONFIGS, tiny
 
 from flopcount import Clip, InputError, count_model
 from flopcount.cli import app
+from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Protocol
 from flopcount.count import count
 from flopcount.models.library_registry import find_library
 from flopcount.models.visual_tokens import family_of, question_tokens, visual_tokens
-from flopcount.core.model_spec import ModelSpec
 from flopcount.pipelines.answering import answered
 from flopcount.pipelines.requests import AnswerRequest
 
