@@ -131,7 +131,12 @@ _ARGUMENTS = {
 }
 _OPTIONS = (
     _option("clip", str, "TxHxW", "Frames, height and width of the clip."),
-    _option("video", str, "TxHxW", "Instead of a clip, for a generator: frames and pixels, of which it makes latents."),
+    _option(
+        "video",
+        str,
+        "TxHxW",
+        "Frames and pixels of a video, of which a generator makes latents and a language model tokens.",
+    ),
     _option("batch", int, "N", "Clips in one pass, 1 by default; beside --input, the samples that the inputs hold."),
     _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
     _option("fps", float, "F", "Frames per second of the video."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -39,7 +39,8 @@ class LibraryModel:
     """A library's model: how to build it, its input without the batch, and what neither the caller nor a paper said.
 
     `departures` are where the model differs from its class by default, `assumed` what the count takes for granted.
-    `in_pixels` is False where five axes are latents, which are no clip.
+    `in_pixels` is False where five axes are latents, which are no clip. `layouts` name the axes of an input, by its
+    name, that are not in the usual order.
     """
 
     build: Callable[[], nn.Module]
@@ -48,6 +49,7 @@ class LibraryModel:
     departures: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     in_pixels: bool = True
+    layouts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def _no_options(name: str) -> tuple[dict[str, Any], ...]:

@@ -79,6 +79,7 @@ def _titled(title: str, model: LibraryModel, options: Mapping[str, Any]) -> Call
             model.inputs,
             assumed=model.assumed,
             in_pixels=model.in_pixels,
+            layouts=model.layouts,
         )
         module.recipe = recipe  # type: ignore[assignment]
         return module

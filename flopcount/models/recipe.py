@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocol import Clip
@@ -20,7 +21,8 @@ class Recipe:
     `inputs` are its arguments as for `count_flops`, with shapes without the batch, or a function of the model and the
     batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
     separately, each on its own scores. `assumed` is what a count takes for granted of the input; inputs that are not
-    `in_pixels` are latents, and the clip is then what they stand for.
+    `in_pixels` are latents, and the clip is then what they stand for. `layouts` name the axes of an input, by its name,
+    that are not in the usual order.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Recipe:
     streams: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     in_pixels: bool = True
+    layouts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:

@@ -11,7 +11,7 @@ from ..core.ops import TensorSpec
 from ..tracing.holders import substituted, tensors_within
 from ..tracing.inputs import specs_of, tensor_spec
 
-__all__ = ["LAYOUTS", "SQUARE", "Axes"]
+__all__ = ["LAYOUTS", "SQUARE", "Axes", "layouts_of"]
 
 LAYOUTS = {5: "BCTHW", 4: "BCHW"}
 """The default names of a tensor's axes, by rank."""
@@ -108,6 +108,12 @@ def _share(new: Mapping[str, int], base: Mapping[str, int], letter: str, size: i
             f"{letter} = {new[letter]} does not fit an input that has size {size} at {letter} = {base[letter]}"
         )
     return share
+
+
+def layouts_of(inputs: Mapping[str, Any], named: Mapping[str, str]) -> list[str]:
+    """The names of the axes of all tensors among named inputs: those of `named`, and the default ones of others."""
+    every = [(name, spec) for name, value in inputs.items() for spec in specs_of(tensors_within(value))]
+    return [named.get(name, LAYOUTS.get(spec.ndim, _NAMELESS * spec.ndim)) for name, spec in every]
 
 
 def _layouts(specs: Sequence[TensorSpec], layout: str | Sequence[str] | None) -> tuple[str, ...]:

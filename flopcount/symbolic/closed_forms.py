@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from ..models import CARDS, recipe_of
 from ..models.by_name import with_model
 from ..tracing import module_of
 from ..tracing.torch_private import class_name
+from .axes import layouts_of
 from .derivation import derived
 from .form import Form
 from .form_tables import by_module, by_quantity, to_json
@@ -78,6 +79,8 @@ def closed_form(
     """
     module = module_of(module, input)
     recipe = recipe_of(module)
+    if layout is None and recipe is not None and recipe.layouts and isinstance(input, Mapping):
+        layout = layouts_of(input, recipe.layouts)
     name = recipe.name if recipe else class_name(module)
     return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
 

@@ -61,14 +61,19 @@ def factory_size(func: Any, args: Any) -> int | None:
 
 
 def outgrows(func: Any, args: Any, limit: int) -> bool:
-    """Whether an elementwise operator makes more than `limit` elements of tensors that have fewer.
+    """Whether an elementwise operator or a repetition makes more than `limit` elements of tensors that have fewer.
 
     A mask of every position against every other does.
     """
     tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    if func is _REPEAT:
+        return args[0].numel() * prod(args[1]) > limit  # type: ignore[no-any-return]
     if prod([tensor.numel() for tensor in tensors]) <= limit or torch.Tag.pointwise not in func.tags:
         return False
     return prod(map(max, zip_longest(*(reversed(tensor.shape) for tensor in tensors), fillvalue=1))) > limit
+
+
+_REPEAT = torch.ops.aten.repeat.default
 
 
 def with_device(func: Any, kwargs: dict[str, Any], device: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Failure:
         if self.code is None:
             return layer
         file = self.code.co_filename
-        text = linecache.getline(file, self.line).strip()
+        text = _statement(file, self.line)
         return f"{layer}, {_short(file)}:{self.line}" + (f": {text}" if text else "")
 
     @property
@@ -128,6 +128,19 @@ def failure_of(error: BaseException, layer: str, module: nn.Module, given: tuple
         function=last.tb_frame.f_code.co_name if last else "",
         file=_file(last) if last else "",
     )
+
+
+def _statement(file: str, line: int) -> str:
+    """A line of code, with those after it while a bracket is open: "if (" alone would say nothing."""
+    text = linecache.getline(file, line).strip()
+    for more in range(line + 1, line + _LINES):
+        if sum(map(text.count, "([{")) <= sum(map(text.count, ")]}")):
+            break
+        text = f"{text} {linecache.getline(file, more).strip()}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LINES, _LONGEST = 6, 160
 
 
 def _short(file: str) -> str:

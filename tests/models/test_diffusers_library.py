@@ -180,3 +180,62 @@ def test_models_of_known_sizes_are_listed(task):
 def test_a_task_that_there_is_not():
     shown = CliRunner().invoke(app, ["list", "--task", "generatio"])
     assert shown.exit_code != 0
+
+
+def test_hunyuan_video_15_against_the_counter_of_torch():
+    """The image of a video from text is zeros, which the forward looks at; a real run of torch counts the same."""
+    small = {"num_attention_heads": 2, "attention_head_dim": 32, "num_layers": 1, "num_refiner_layers": 1}
+    small |= {"text_embed_dim": 16, "text_embed_2_dim": 16, "image_embed_dim": 16, "rope_axes_dim": (8, 12, 12)}
+    report = count_model("diffusers:HunyuanVideo15Transformer3DModel", options=small, video="9x64x64")
+    assert report.engine == "meta"
+    assert report.input.shapes[0] == (1, 65, 3, 4, 4)
+    import diffusers
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = diffusers.HunyuanVideo15Transformer3DModel(**small).eval()
+    floats = {"hidden_states": (65, 3, 4, 4), "encoder_hidden_states": (1000, 16), "encoder_hidden_states_2": (256, 16)}
+    inputs = {name: torch.randn(1, *shape) for name, shape in floats.items()}
+    inputs |= {"image_embeds": torch.zeros(1, 729, 16), "timestep": torch.ones(1)}
+    inputs |= {"encoder_attention_mask": torch.ones(1, 1000, dtype=torch.int64)}
+    inputs |= {"encoder_attention_mask_2": torch.ones(1, 256, dtype=torch.int64)}
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        model(**inputs)
+    assert report.flops == counter.get_total_flops()
+
+
+def test_a_mask_of_all_positions_is_not_made():
+    """Of a latent of 31×30×53 the mask has 51,275² elements; the second block of values stays without data."""
+    import torch
+
+    from flopcount.tracing.kernels import outgrows
+
+    mask = torch.ones(1, 1, 1, 100, dtype=torch.bool)
+    assert outgrows(torch.ops.aten.repeat.default, (mask, [1, 1, 100, 1]), 9_999)
+    assert not outgrows(torch.ops.aten.repeat.default, (mask, [1, 1, 100, 1]), 10_000)
+
+
+COG = {"num_attention_heads": 2, "attention_head_dim": 16, "num_layers": 1, "text_embed_dim": 16, "time_embed_dim": 16}
+
+
+def test_the_form_of_frames_before_channels_is_in_latents():
+    name = "diffusers:CogVideoXTransformer3DModel"
+    form = closed_form_of(name, options=COG, video="9x64x64")
+    assert set(form.base) == {"T", "H", "W"}
+    assert form.base == {"T": 3, "H": 8, "W": 8}
+    for video, (t, h, w) in {"17x64x96": (5, 8, 12), "33x128x64": (9, 16, 8)}.items():
+        assert form.macs(T=t, H=h, W=w) == count_model(name, options=COG, video=video).macs
+
+
+def test_a_report_says_that_its_form_is_of_latents(tmp_path):
+    settings = [f"--set={key}={value}" for key, value in SMALL.items()]
+    what = ["report", f"diffusers:{W}", "--video", "9x64x64", "--no-check", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, [*what, *settings])
+    assert result.exit_code == 0, result.output
+    (page,) = tmp_path.glob("*.md")
+    text = page.read_text()
+    assert "As a function of T, H, W of its latents" in text
+    assert "## Larger latents" in text
+    assert "| 3×8×8 |" in text
+    assert "per 9×64×64 clip" in text

@@ -348,3 +348,20 @@ def test_what_torch_says_before_any_value_is_asked_is_the_users_error():
             count_flops(Apply(forward, nn.Linear(8, 8)), SHAPE)
         assert told in str(caught.value).splitlines()[0]
         assert not forward.ran
+
+
+def test_a_statement_over_several_lines_is_whole():
+    class Waits(nn.Module):
+        def forward(self, x):
+            # fmt: off
+            if bool(
+                x.sum()
+            ):
+                return x
+            # fmt: on
+            return -x
+
+    with pytest.raises(TraceError) as raised:
+        count_flops(Waits(), (2, 3), engine="meta")
+    assert "if bool( x.sum() ):" in str(raised.value)
+    assert "test_origin.py:" in str(raised.value)

@@ -67,5 +67,6 @@ DENOISER = Denoiser(
     fills_frames=True,
     one_frame=True,
     pipelines=("CogVideoXPipeline", "CogVideoXImageToVideoPipeline"),
+    layouts={"hidden_states": "BTCHW"},
 )
 AUTOENCODER = Autoencoder("AutoencoderKLCogVideoX", _factors)

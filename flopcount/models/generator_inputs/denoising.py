@@ -77,6 +77,7 @@ class Denoiser:
         text_tokens: of the text where nobody says how many: its pipeline's default.
         text_mask: whether its pipeline gives the text encoder a mask.
         joins_guidance: whether its pipeline runs both halves of guidance in one pass of twice the batch.
+        layouts: the names of the axes of an input by its name, where they are not in the usual order.
     """
 
     class_name: str
@@ -92,6 +93,7 @@ class Denoiser:
     step_per_token_from_image: bool = False
     pipelines: tuple[str, ...] = ()
     note: str = ""
+    layouts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def token_grid(self, config: Mapping[str, Any], latents: Clip) -> tuple[int, int, int]:
         """Tokens along time, height and width."""

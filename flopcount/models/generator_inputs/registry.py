@@ -12,7 +12,7 @@ from torch import nn
 from ...core.errors import InputError, UnknownNameError
 from ...core.protocol import Clip
 from ..part import Part, part_class
-from . import allegro, cogvideox, cosmos, hunyuan_video, ltx, mochi, stable_video_diffusion, wan
+from . import allegro, cogvideox, cosmos, hunyuan_video, hunyuan_video_15, ltx, mochi, stable_video_diffusion, wan
 from .autoencoder import HALVES, Autoencoder, Latents, half_of
 from .denoising import Denoiser, Denoising, Inputs
 
@@ -30,7 +30,7 @@ __all__ = [
     "vae_half_inputs",
 ]
 
-_FAMILIES = (wan, cogvideox, hunyuan_video, ltx, allegro, mochi, stable_video_diffusion)
+_FAMILIES = (wan, cogvideox, hunyuan_video, hunyuan_video_15, ltx, allegro, mochi, stable_video_diffusion)
 DENOISERS: Mapping[str, Denoiser] = {each.DENOISER.class_name: each.DENOISER for each in (*_FAMILIES, cosmos)}
 AUTOENCODERS: Mapping[str, Autoencoder] = {each.AUTOENCODER.class_name: each.AUTOENCODER for each in _FAMILIES}
 

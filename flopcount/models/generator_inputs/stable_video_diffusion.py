@@ -65,6 +65,7 @@ DENOISER = Denoiser(
     is_unet=True,
     one_frame=True,
     pipelines=("StableVideoDiffusionPipeline",),
+    layouts={"sample": "BTCHW"},
 )
 AUTOENCODER = Autoencoder(
     "AutoencoderKLTemporalDecoder", _factors, latent_frames=each_frame, pixels=_image, latents=_latents, decode=_decode

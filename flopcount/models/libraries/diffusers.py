@@ -150,7 +150,7 @@ def _denoiser(
             fps=sizes.defaults.fps,
         )
 
-    return LibraryModel(build, _inputs(made), video, assumed=tuple(assumed), in_pixels=False)
+    return LibraryModel(build, _inputs(made), video, assumed=tuple(assumed), in_pixels=False, layouts=denoiser.layouts)
 
 
 def _image_tokens(part: ModelPart, sizes: ModelSizes) -> int | None:

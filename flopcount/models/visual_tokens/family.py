@@ -80,6 +80,10 @@ def resized(clip: Clip, seen: Clip, why: str) -> tuple[str, str]:
     return "frame", f"{times((clip.height, clip.width))} → {times((seen.height, seen.width))}, {why}"
 
 
+def _ready(module: Any) -> None:
+    """The model is as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A family: everything here takes the configuration of the whole model, as its class has it.
@@ -93,6 +97,7 @@ class Family:
         encoded: (configuration, tokens, batch, dtype) -> what the text gets of the tower, by modality, without values.
         beside: (tokens, batch, visual) -> further arguments of prefill, where `visual` says which tokens are visual.
         token_id: the name of the configuration's placeholder.
+        ready: makes the forward of a whole model encode frames as `encode` does, where it would read their pixels.
     """
 
     name: str
@@ -103,3 +108,4 @@ class Family:
     encoded: Callable[[Any, VisualTokens, int, str], Mapping[str, Any]]
     beside: Callable[[VisualTokens, int, Any], Mapping[str, Any]]
     token_id: str
+    ready: Callable[[Any], None] = _ready

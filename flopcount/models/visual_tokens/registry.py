@@ -11,7 +11,7 @@ from ..part import part_class
 from . import internvl, llava_next_video, llava_onevision, qwen, smolvlm, videollama3
 from .family import Family, VisualTokens
 
-__all__ = ["config_of", "family_of", "visual_tokens", "whole_of"]
+__all__ = ["config_of", "family_of", "has_family", "visual_tokens", "whole_of"]
 
 _FILES = (qwen, internvl, llava_onevision, llava_next_video, videollama3, smolvlm)
 _BY_CLASS: dict[str, Family] = {name: family for file in _FILES for family in file.FAMILIES for name in family.classes}
@@ -27,6 +27,11 @@ def family_of(class_name: str) -> Family:
         fix = f"the families are {', '.join(family.name for file in _FILES for family in file.FAMILIES)}"
         raise UnknownNameError("family of video-language models", class_name, _BY_CLASS, fix)
     return _BY_CLASS[class_name]
+
+
+def has_family(class_name: str) -> bool:
+    """Whether the family of a class is known."""
+    return class_name in _BY_CLASS
 
 
 def whole_of(sizes: ModelSizes) -> ModelPart:

@@ -65,6 +65,26 @@ def encoded(config: Any, tokens: VisualTokens, batch: int, dtype: str) -> Mappin
     return {"image": BaseModelOutputWithPooling(pooler_output=features)}
 
 
+def ready(module: Any) -> None:
+    """The whole model encodes all frames: its own method looks first for those that are black all over."""
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    def of_frames(pixel_values: Any, *_: Any, **__: Any) -> Any:
+        return BaseModelOutputWithPooling(pooler_output=encode(module, pixel_values))
+
+    module.model.get_image_features = of_frames
+
+
 FAMILIES = (
-    Family("SmolVLM", ("SmolVLMForConditionalGeneration",), rule, encode, frames, encoded, beside, "image_token_id"),
+    Family(
+        "SmolVLM",
+        ("SmolVLMForConditionalGeneration",),
+        rule,
+        encode,
+        frames,
+        encoded,
+        beside,
+        "image_token_id",
+        ready,
+    ),
 )

@@ -20,7 +20,7 @@ from ...core.ops import ModuleInfo, TensorSpec
 from ...core.protocol import Protocol
 from ...core.result import Result
 from ...count import count
-from ...models.visual_tokens import Family, VisualTokens
+from ...models.visual_tokens import Family, VisualTokens, question_tokens
 from ...tracing.literal import literal
 from .cache import KVCache, filled
 
@@ -71,7 +71,7 @@ class Answering:
     def prefill(self) -> Result:
         """The language model on all tokens of the prompt, with its parameters."""
         batch, name = self.cache.batch, str(self.dtype).removeprefix("torch.")
-        ids = self._ids()
+        ids = question_tokens(self.visual, self._placeholder, self.tokens, batch)
         inputs = {
             "input_ids": literal(ids),
             "mm_encoder_outputs": dict(self.family.encoded(self.config, self.visual, batch, name)),
@@ -104,13 +104,6 @@ class Answering:
     def _placeholder(self) -> int:
         placeholder: int = getattr(self.config, self.family.token_id)
         return placeholder
-
-    def _ids(self) -> torch.Tensor:
-        """Tokens of the prompt: the video behind the first delimiter, or first of all, and text behind it."""
-        ids = torch.full((self.cache.batch, self.tokens), 0 if self._placeholder else 1)
-        first = self.visual.delimiters // 2
-        ids[:, first : first + self.visual.tokens] = self._placeholder
-        return ids
 
     def _of_part(self, result: Result, *, language: bool) -> Result:
         """The result with the parameters of the language model alone, or of all else; what holds it stays, bare."""

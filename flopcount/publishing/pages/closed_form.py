@@ -27,7 +27,8 @@ def closed_form_section(cost: CostReport, stem: str) -> Iterator[str]:
     how = "the model rebuilt for each clip" if form.rebuilt else "the model as it was built"
     batch = cost.report.input.batch
     of = "" if batch is None else f"; for a batch of {'one' if batch == 1 else batch}"
-    yield f"As a function of {', '.join(form.base)}, {how}{of}."
+    where = " of its latents" if _is_of_latents(cost) else ""
+    yield f"As a function of {', '.join(form.base)}{where}, {how}{of}."
     has = [quantity.name for quantity in counted() if quantity.name in form.parts]
     if has:
         yield "\n".join(["```text", *(_equation(form, quantity) for quantity in has), "```"])
@@ -51,13 +52,22 @@ def _equation(form: ClosedForm, quantity: str) -> str:
 def larger_clips_section(cost: CostReport) -> Iterator[str]:
     """What twice the frames, twice the side or both would cost, where the form holds there."""
     if cost.form is not None and "macs" not in cost.form.missing and cost.form.macs():
-        table = larger_clips(cost.form)
+        latents = _is_of_latents(cost)
+        table = larger_clips(cost.form, "latents" if latents else "clip")
         if len(table.rows) > 1:
-            yield "## Larger clips"
+            yield f"## Larger {'latents' if latents else 'clips'}"
             yield table.to_markdown()
 
 
-def larger_clips(form: ClosedForm) -> Table:
+def _is_of_latents(cost: CostReport) -> bool:
+    """Whether the sizes of the form are not those of the clip, of which the model gets latents."""
+    clip, form = cost.report.input.clip, cost.form
+    if clip is None or form is None:
+        return False
+    return any(form.base.get(axis, size) != size for axis, size in zip("THW", clip.sizes, strict=True))
+
+
+def larger_clips(form: ClosedForm, what: str = "clip") -> Table:
     """The clip that the form is made from, and it with twice the frames, twice the side, or both."""
     base = form.base
     rows = []
@@ -68,7 +78,7 @@ def larger_clips(form: ClosedForm) -> Table:
             params = "" if "params" in form.missing else form.params(**sizes)
             clip = times(tuple(sizes[axis] for axis in _clip_axes(base)))
             rows.append((clip, macs, 2 * macs, params, f"{macs / form.macs():.2f}"))
-    columns = (Column("clip", "text"), Column("MACs"), Column("FLOPs"), Column("params"), Column("times the MACs"))
+    columns = (Column(what, "text"), Column("MACs"), Column("FLOPs"), Column("params"), Column("times the MACs"))
     return Table("", columns, tuple(dict.fromkeys(rows)), None, ("from the closed form, exact",))
 
 

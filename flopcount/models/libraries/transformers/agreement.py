@@ -8,7 +8,7 @@ names would be out of date with the next release.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isqrt
+from math import gcd, isqrt
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from ....core.errors import FlopcountError
 from ....tracing.building import weightless
 from .configurations import WINDOW, completed, missing
 from .fields import parts_of
+from .gaps import filled
 from .inputs import inputs_of
 from .placeholders import features_of
 
@@ -41,8 +42,9 @@ def agreeing(
     config = configured(options)
     if len(list(parts_of(config))) == 1:
         return {}
+    config = add(filled(config))
     config = add(completed(model_class, config) | _heads(config) | _numbers_of_patches(config) | _shuffled(config))
-    config = add(_windows(config))
+    config = add(_windows(config) | _tiles(config))
     module = _built(model_class, config)
     if module is None:
         config = add(missing(config))
@@ -102,13 +104,35 @@ def _shuffled(config: Any) -> dict[str, Any]:
     return {"vision_config.intermediate_size": int(width // ratio**2)}
 
 
+def _tiles(config: Any) -> dict[str, Any]:
+    """Sizes of images in tiles of another size than the tower takes become as many tiles of its own."""
+    grid, side = getattr(config, "image_grid_pinpoints", None), getattr(_vision(config), "image_size", None)
+    if not isinstance(grid, list) or not grid or type(side) is not int:
+        return {}
+    tile = gcd(*(size for pair in grid for size in pair))
+    if tile == side or all(size % side == 0 for pair in grid for size in pair):
+        return {}
+    return {"image_grid_pinpoints": [[size // tile * side for size in pair] for pair in grid]}
+
+
+def _vision(config: Any) -> Any:
+    return getattr(config, "vision_config", None)
+
+
 def _windows(config: Any) -> dict[str, Any]:
     """Layers with a window that has no size get one."""
     return {
         f"{path}sliding_window": WINDOW
         for path, part in _paths(config)
-        if "sliding_attention" in (vars(part).get("layer_types") or ()) and vars(part).get("sliding_window", "") is None
+        if vars(part).get("sliding_window", "") is None and _slides(part)
     }
+
+
+def _slides(part: Any) -> bool:
+    """Whether layers have a window, or heads are set aside for such layers: the model then asks for it in any case."""
+    return "sliding_attention" in (vars(part).get("layer_types") or ()) or any(
+        "sliding" in name and type(value) is int and value > 0 for name, value in vars(part).items()
+    )
 
 
 def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
@@ -121,14 +145,24 @@ def _tokens(module: nn.Module, config: Any) -> dict[str, Any]:
             continue
         names = [name for name in rule.__code__.co_names if name.endswith("_token_id")]
         names = [name for name in names if not hasattr(part.config, name) and not hasattr(config, name)]
-        found |= {name: words - 1 - place for place, name in enumerate(names)}
+        taken = {value for name, value in _named_tokens(config)}
+        free = (word for word in range(words - 1, -1, -1) if word not in taken)
+        found |= {name: next(free) for name in names if name not in found}
     return found
+
+
+def _named_tokens(config: Any) -> list[tuple[str, int]]:
+    """Fields of a configuration and its parts that are tokens."""
+    fields = [each for part in parts_of(config) for each in vars(part).items()]
+    return [(name, value) for name, value in fields if "token_i" in name and type(value) is int]
 
 
 def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
     """Sections of rotary positions, scaled to the frequencies that there are."""
     for part in module.modules():
-        sections, frequencies = getattr(part, "mrope_section", None), getattr(part, "inv_freq", None)
+        sections, frequencies = getattr(part, "mrope_section", ()), getattr(part, "inv_freq", None)
+        if sections is None and any(hasattr(type(each), "get_rope_index") for each in module.modules()):
+            sections = _AXES
         if not isinstance(sections, (list, tuple)) or not isinstance(frequencies, torch.Tensor):
             continue
         whole, wanted = sum(sections), frequencies.numel()
@@ -141,8 +175,18 @@ def _rotary(module: nn.Module, config: Any) -> dict[str, Any]:
     return {}
 
 
-_OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "hidden_size")
+_AXES = (1, 1, 1, 1)
+"""Sections of equal size for the axes of positions: of text, width, height, and which image, where none are given."""
+
+_MAKERS = ("vision_config.", "adapter_config.", "projector_config.")
+"""Parts that make features, in the order in which they are asked."""
+
+_OUTPUTS = ("out_hidden_size", "output_dim", "projection_dim", "text_hidden_size", "hidden_size")
 """Fields that may be the width of an encoder's features."""
+
+
+def _has(part: Any, name: str, value: Any) -> bool:
+    return bool(vars(part).get(name) == value)
 
 
 def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any]:
@@ -151,12 +195,22 @@ def _features(model_class: Any, module: nn.Module, config: Any) -> dict[str, Any
     width = getattr(text, "hidden_size", None)
     if vision is None or type(width) is not int:
         return {}
-    try:
-        features = features_of(module, "image", inputs_of(model_class, config, None)[0].of_image(module))
-    except FlopcountError:
-        return {}  # the count meets it too
+    features = None
+    for image in inputs_of(model_class, config, None)[0].images(module):
+        try:
+            features = features_of(module, "image", image)
+        except FlopcountError:
+            continue  # the count meets it too
+        break
     if features is None or features[1] == width:
         return {}
-    names = [f"vision_config.{name}" for name in _OUTPUTS if vars(vision).get(name) == features[1]]
+    parts = {path: part for path, part in _paths(config) if path in _MAKERS}
+    names = [
+        f"{path}{name}"
+        for path in _MAKERS
+        if path in parts
+        for name in _OUTPUTS
+        if _has(parts[path], name, features[1])
+    ]
     names += ["hidden_size"] if vars(config).get("hidden_size") == features[1] else []
     return {names[0]: width} if names else {}

@@ -253,4 +253,8 @@ def _side(config: Any) -> int | None:
         return None
     if tokens is not None and size // patch < isqrt(tokens):
         return 4 * isqrt(tokens) * patch
+    rate = getattr(config, "downsample_rate", None)
+    if isinstance(rate, str) and "/" in rate:  # queries and keys of a window, a side
+        keys = int(rate.partition("/")[2])
+        return -(-size // (keys * patch)) * keys * patch if size // patch % keys else None
     return 8 * factor * patch if factor is not None and size // patch % factor else None

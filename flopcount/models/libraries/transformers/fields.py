@@ -19,7 +19,7 @@ _SIDES = ("image_size", "crop_size")
 _COLOURS = ("num_channels", "in_channels", "num_image_channels")
 _BINS = (
     *("input_dim", "input_size", "input_feat_size", "num_mel_bins", "input_feat_per_channel"),
-    "feature_projection_input_dim",
+    *("feature_projection_input_dim", "feature_size"),
 )
 
 
@@ -52,11 +52,18 @@ _PARTS = {"image": "vision", "audio": "audio"}
 
 def picture_of(config: Any) -> tuple[int, int, int]:
     """Colours, height and width of an image; a size may be a number, a pair, or a dict."""
-    side = _smallest_side(config) or field_of(config, _SIDES, "image", (int, list, tuple, dict)) or SIDE
+    side = _smallest_side(config) or _side_of_tower(config)
+    side = side or field_of(config, _SIDES, "image", (int, list, tuple, dict)) or SIDE
     if isinstance(side, dict):
         side = (side.get("height", SIDE), side.get("width", SIDE))
     height, width = (side, side) if isinstance(side, int) else tuple(side)[-2:]
     return field_of(config, _COLOURS, "image") or 3, height, width
+
+
+def _side_of_tower(config: Any) -> Any:
+    """The side of an image for a tower of another library, whose arguments have it."""
+    arguments = (getattr(part, "model_args", None) for part in parts_of(config, "image"))
+    return next((each["img_size"] for each in arguments if isinstance(each, dict) and "img_size" in each), None)
 
 
 def _smallest_side(config: Any) -> int | None:
@@ -71,6 +78,9 @@ def sound_of(config: Any, module: nn.Module, name: str) -> tuple[int, ...]:
     The layers tell what the configuration does not: the model may stack bins before the first layer.
     """
     channels = field_of(config, ("channels",), "audio")
+    whole = field_of(config, ("samples_per_token",), "audio")
+    if name == "input_values" and whole:  # as many samples as whole tokens have
+        return (-(-SAMPLES // whole) * whole,)
     if name == "input_values" and (channels or any(map(_hears_samples, module.modules()))):
         return (channels, SAMPLES) if channels else (SAMPLES,)
     encoder = _encoder_of_sound(module)

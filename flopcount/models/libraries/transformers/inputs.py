@@ -10,22 +10,25 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from math import isqrt
 from typing import Any
 
 import torch
 from torch import nn
 
+from ....core.errors import FlopcountError
 from ....core.ops import TensorSpec
 from ....core.protocol import Clip
 from .fields import SAMPLES, field_of, picture_of, sound_of, takes
-from .placeholders import encoder_of, placeholder_tokens, plain_token
+from .forms import PATCHES, other_forms
+from .placeholders import encoder_of, placeholder_tokens, plain_token, start_token
 
 __all__ = ["TransformersInput", "inputs_of"]
 
 TOKENS = 128  # of a text model that does not say the length of its input
+HOP = 160  # samples from a spectrum to the next, a hundredth of a second
 FRAMES = 4  # of a video model whose configuration does not say it; InstructBLIP's processor takes as many
-PATCHES = 16  # rows and columns of an image that is given as a list of patches
 
 _FRAME_FIELDS = ("num_frames", "frames_per_clip")
 _SIZE_FIELDS = ("image_size", "crop_size")
@@ -47,27 +50,54 @@ class TransformersInput:
     config: Any
 
     def __call__(self, module: nn.Module, batch: int) -> dict[str, Any]:
-        """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes."""
-        given: dict[str, Any] = {}
+        """Keyword arguments of `module.forward` for a batch; token ids have values, other inputs have shapes.
+
+        Raises:
+            FlopcountError: the encoder of images takes none of the forms in which models take them.
+        """
+        others: dict[str, Any] = {}
         for name in self.names:
-            given |= self._argument(name, module, batch)
+            if name not in _PICTURES:
+                others |= self._argument(name, module, batch)
+        first: FlopcountError | None = None
+        for sound, image in product(_both_ways(others), self.images(module, batch)):
+            every = others | sound | image
+            given = {name: every[name] for name in (*self.names, *every) if name in every}
+            try:
+                return given | self._beside(module, given, batch)
+            except FlopcountError as error:
+                first = first or error
+        assert first is not None
+        raise first
+
+    def _beside(self, module: nn.Module, given: dict[str, Any], batch: int) -> dict[str, Any]:
+        """Tokens that stand for images and sounds, and which these are."""
+        found: dict[str, Any] = {}
         if "input_ids" in given and len(given) > 1:
-            given |= self._placed(module, given, batch)
+            found |= self._placed(module, given, batch)
         latents = getattr(self.config, "latent_query_num", None)
         if latents is not None and "image_embeds_position_mask" in _parameters(self.model_class.forward):
             places = torch.arange(self._length()) < latents  # tokens whose embeddings those of the image replace
-            given["image_embeds_position_mask"] = places.expand(batch, -1).clone()
-        return given
+            found["image_embeds_position_mask"] = places.expand(batch, -1).clone()
+        return found
 
-    def of_image(self, module: nn.Module) -> dict[str, Any]:
-        """The image of one sample, with what describes it; nothing where the model takes none."""
+    def images(self, module: nn.Module, batch: int = 1) -> Iterator[dict[str, Any]]:
+        """The image of each sample with what describes it, in the likeliest form first; {} where there is none."""
         names = [name for name in self.names if name in _PICTURES]
-        return self._argument(names[0], module, 1) if names else {}
+        if not names:
+            yield {}
+            return
+        image = self._argument(names[0], module, batch)
+        yield image
+        for shape in other_forms(self.config, image[names[0]], batch):
+            yield {**image, names[0]: shape}
 
     def _argument(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """One input, with the arguments that describe it."""
         if name in _PICTURES:
             pictures = self._pictures(name, module, batch)
+            if hasattr(self.config, "vlm_config"):  # a model in the model, which looks at each camera
+                pictures["pixel_attention_mask"] = _ones(batch, 1)
             return pictures | self._describing(pictures, module, batch)
         if name in _SOUNDS:
             return self._sounds(name, module, batch)
@@ -84,6 +114,10 @@ class TransformersInput:
         if name == "flattened_patches":  # with the row and the column of each
             values = (field_of(self.config, _CHANNELS) or 3) * (field_of(self.config, ("patch_size",)) or PATCHES) ** 2
             return {name: (batch, field_of(self.config, ("seq_len",), "image") or TOKENS, values + 2)}
+        if name == "timestep":
+            return {name: (batch,)}
+        if isinstance(getattr(self.config, f"max_{name}_dim", None), int):  # of a robot
+            return {name: (batch, getattr(self.config, f"max_{name}_dim"))}
         return {name: (batch, TOKENS, field_of(self.config, ("hidden_size", "d_model")) or 1)}
 
     def _pictures(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
@@ -102,6 +136,8 @@ class TransformersInput:
                 shape = (colours, patch, patch)
             grids = {"image_grid_thw": grid} if "image_grid_thw" in forward else {}
             return {name: (batch * PATCHES * PATCHES, *shape), **grids}
+        if "image_grid_hw" in forward:
+            return {name: (batch * PATCHES**2, values), "image_grid_hw": torch.tensor([[PATCHES, PATCHES]] * batch)}
         if "aspect_ratio_ids" in forward:  # one image in all the tiles that there can be, in a row
             tiles = field_of(config, ("max_num_tiles",), "image") or 1
             aspects = {"aspect_ratio_ids": torch.ones(batch, 1, dtype=torch.int64)}
@@ -118,7 +154,7 @@ class TransformersInput:
             places = torch.cartesian_prod(torch.arange(PATCHES), torch.arange(PATCHES))
             return {name: (batch, PATCHES * PATCHES, values), "image_position_ids": places.expand(batch, -1, 2).clone()}
         if _takes_patches(module, values):
-            if field_of(config, ("image_size",)) is None:
+            if field_of(config, ("image_size",), types=(int, list, tuple)) is None:
                 return {name: (batch * PATCHES * PATCHES, values)}
             return {name: (batch, height // patch * (width // patch), values)}
         frames = _frames(self.model_class, config)
@@ -143,6 +179,16 @@ class TransformersInput:
                 continue
             if name == "image_sizes":
                 found[name] = torch.tensor([[height, width]] * batch)
+            elif name == "image_token_pooling":  # patches of which each token is made, two by two
+                rows, columns = (size // self._patch() // 2 for size in (height, width))
+                corners = torch.arange(rows * 2 * columns * 2).view(rows, 2, columns, 2)
+                of_one = corners.permute(0, 2, 1, 3).reshape(rows * columns, 4)
+                found[name] = torch.cat([of_one + place * corners.numel() for place in range(batch)])
+            elif name == "image_grids":  # rows and columns of tokens: of the whole image, and of its tiles
+                rows, columns = (size // self._patch() // 2 for size in (height, width))
+                found[name] = torch.tensor([[rows, columns, 0, 0]] * batch)
+            elif name == "target_sizes":  # rows and columns of patches that lie in one row
+                found[name] = torch.tensor([[PATCHES, PATCHES]] * batch)
             elif name == "image_merge_sizes":
                 found[name] = torch.ones(batch, dtype=torch.int64)
             elif name == "pixel_attention_mask":
@@ -152,6 +198,9 @@ class TransformersInput:
                 found[name] = (batch, field_of(self.config, _CHANNELS, "image") or 3, side, side)
         return found
 
+    def _patch(self) -> int:
+        return field_of(self.config, ("patch_size",), "image") or PATCHES
+
     def _sounds(self, name: str, module: nn.Module, batch: int) -> dict[str, Any]:
         """A spectrogram or a waveform without padding; masks are left out if they do not describe frames."""
         shape = sound_of(self.config, module, name)
@@ -159,7 +208,9 @@ class TransformersInput:
         takers = self.model_class.forward, *([encode] if encode is not None else ())
         masks = {_PADDING: SAMPLES, **(dict.fromkeys(_FRAME_MASKS, max(shape)) if name != "input_values" else {})}
         masks = {mask: size for mask, size in masks.items() if all(mask in _parameters(taker) for taker in takers)}
-        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}}
+        lengths = _lengths_of(encode, max(shape)) if encode is not None else {}
+        found = {length: torch.full((batch,), samples) for length, samples in lengths.items()}
+        return {name: (batch, *shape), **{mask: _ones(batch, size) for mask, size in masks.items()}, **found}
 
     def _tokens(self, name: str, batch: int) -> torch.Tensor:
         """Plain tokens, and at the end the token by which a model may find the end of the text."""
@@ -181,8 +232,10 @@ class TransformersInput:
         forward = _parameters(self.model_class.forward)
         pieces, kinds = [given["input_ids"]], [torch.zeros_like(given["input_ids"])]
         for kind, (token, count) in enumerate(placeholder_tokens(module, self.config, given, batch), start=1):
-            pieces.insert(0, torch.full((batch, count), token))
-            kinds.insert(0, torch.full((batch, count), kind))
+            start = start_token(module, self.config, ("vision", "audio")[kind - 1])
+            ids = [token] * count if start is None else [start, *[token] * count, plain_token(self.config)]
+            pieces.insert(0, torch.tensor([ids] * batch))
+            kinds.insert(0, torch.where(pieces[0] == token, kind, 0))
         if len(pieces) == 1:
             return {}
         placed = {"input_ids": torch.cat(pieces, 1)}
@@ -214,6 +267,8 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
         yield "decoder_input_ids"
     if main in _PICTURES and "input_ids" in forward and _takes_text(model_class):
         yield "input_ids"
+    if hasattr(config, f"max_{main}_dim"):  # a robot that sees and reads, and moves from noise
+        yield from [name for name in ("timestep", "input_ids", "pixel_values") if name in forward]
     if main == "input_ids":
         if "bbox" in forward and _takes_text(model_class):
             yield "bbox"
@@ -222,6 +277,26 @@ def _names(model_class: Any, config: Any) -> Iterator[str]:
         for kind, names in (("image", _PICTURES), ("audio", _SOUNDS)):
             if takes(model_class, config, kind):
                 yield from [name for name in names if name in forward][:1]
+
+
+def _both_ways(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A spectrogram as the rules have it, then with its axes exchanged."""
+    yield {}
+    for name in _SOUNDS:
+        if isinstance(given.get(name), tuple) and len(given[name]) == _SPECTROGRAM:
+            batch, first, second = given[name]
+            yield {name: (batch, second, first)}
+
+
+_SPECTROGRAM = 3
+"""Axes of a batch of spectrograms."""
+
+
+def _lengths_of(encode: Any, frames: int) -> dict[str, int]:
+    """How many samples an encoder of spectra wants to be told that these frames are."""
+    wanted = _parameters(encode).values()
+    named = [each.name for each in wanted if each.default is each.empty and each.name.endswith("sample_lengths")]
+    return dict.fromkeys(named, frames * HOP)
 
 
 def _takes_text(model_class: Any) -> bool:

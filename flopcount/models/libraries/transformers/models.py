@@ -28,9 +28,11 @@ from ...library import (
     require_model_name,
 )
 from ...part import few_modules, part_class
+from ...visual_tokens import has_family
 from .agreement import agreeing
 from .configurations import completed, configuration_of, few_experts, require_option, shallow, shallowest
 from .inputs import TOKENS, inputs_of
+from .questions import asked
 
 __all__ = ["LIBRARY", "transformers_library"]
 
@@ -71,7 +73,14 @@ def _model(spec: ModelSpec) -> LibraryModel:
     except Exception as error:
         raise InputError(f"transformers:{name} has no default configuration: {error_text(error)}") from error
     _configured(model_class, {}, spec)  # refuses what the caller has wrong
-    changed = agreeing(model_class, partial(configuration_of, model_class, {}), spec.options)
+    try:
+        changed = agreeing(model_class, partial(configuration_of, model_class, {}), spec.options)
+    except FlopcountError:
+        raise
+    except Exception as error:  # a class may refuse what we change beside what the caller says
+        text = f"the default parts of transformers:{name} do not fit together: {error_text(error)}"
+        fix = "give its configuration with --set, or the folder of a released model: transformers:FOLDER"
+        raise InputError(text, [("given", options_text(spec.options)), ("fix", fix)]) from error
     config = _configured(model_class, {}, spec, changed)
     departures = tuple(f"{path}={value!r}, for its parts to fit together" for path, value in changed.items())
     return replace(_counted(model_class, config, spec), departures=departures)
@@ -92,7 +101,7 @@ def _of_part(part: ModelPart, sizes: ModelSizes, spec: ModelSpec) -> LibraryMode
         inputs = partial(_batched, lambda batch: image_encoder_inputs(part, batch=batch))
         return LibraryModel(partial(_built, model_class, config), inputs)
     model = _counted(model_class, config, spec)
-    if spec.inputs or part.name not in _STATED:
+    if spec.inputs or model.assumed or part.name not in _STATED:
         return model
     return replace(model, assumed=(f"{_STATED[part.name]}; flopcount generate takes a video and a question",))
 
@@ -144,11 +153,18 @@ def _counted(model_class: Any, config: Any, spec: ModelSpec) -> LibraryModel:
     """The model with an input by general rules."""
     clip = spec.clip
     if spec.video is not None:
+        if has_family(model_class.__name__):
+            return asked(model_class, config, spec.video)
         if model_class.main_input_name == "input_ids":
-            fix = f"count the whole job: flopcount generate NAME --video {spec.video.code}"
-            raise InputError(f"{model_class.__name__} reads text beside a video", [("fix", fix)])
+            fix = "leave out --video for one image, or give each input of its forward with --input NAME:SHAPE:DTYPE"
+            why = f"how many tokens a video is to {model_class.__name__} is not known here"
+            raise InputError(why, [("given", f"--video {spec.video.code}"), ("fix", fix)])
         clip = spec.video
     inputs, model_clip = inputs_of(model_class, config, clip)
+    if spec.video is not None and model_clip is None:
+        fix = "leave out --video for one image, or give each input of its forward with --input NAME:SHAPE:DTYPE"
+        why = f"{model_class.__name__} takes images, not a video"
+        raise InputError(why, [("given", f"--video {spec.video.code}"), ("fix", fix)])
     return LibraryModel(partial(_built, model_class, config), inputs, model_clip)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from ....core.errors import ForwardError, InputError, TraceError
 from .fields import parts_of
 
-__all__ = ["encoder_of", "features_of", "placeholder_tokens", "plain_token"]
+__all__ = ["encoder_of", "features_of", "placeholder_tokens", "plain_token", "start_token"]
 
 
 def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], batch: int) -> Iterator[tuple[int, int]]:
@@ -29,9 +29,12 @@ def placeholder_tokens(module: nn.Module, config: Any, given: dict[str, Any], ba
     if "cross_attention_states" in inspect.signature(type(module).forward).parameters:
         return  # the text attends to them apart
     for kind in ("image", "audio"):
-        token = _token_of(config, kind)
+        own = kind
+        if kind == "image" and _token_of(config, kind) is None and encoder_of(module, kind) is None:
+            own = "video"  # of frames alone
+        token = _token_of(config, own)
         if token is not None and any(word in name for name in given for word in _NAMED[kind]):
-            yield token, _placeholders(module, config, kind, given, batch)
+            yield token, _placeholders(module, config, own, given, batch)
 
 
 def _placeholders(module: nn.Module, config: Any, kind: str, given: dict[str, Any], batch: int) -> int:
@@ -63,6 +66,19 @@ def _token_of(config: Any, kind: str) -> int | None:
     return next((value for value in values if isinstance(value, int)), None)
 
 
+def start_token(module: nn.Module, config: Any, kind: str) -> int | None:
+    """The token before those of an image ("vision") or sound ("audio"), where positions are found by it, else None."""
+    name = f"{kind}_start_token_id"
+    rules = [getattr(type(part), "get_rope_index", None) for part in module.modules()]
+    if not any(
+        rule is not None and name in rule.__code__.co_names and "mm_token_type_ids" not in rule.__code__.co_varnames
+        for rule in rules
+    ):
+        return None
+    values = (getattr(part, name, None) for part in parts_of(config))
+    return next((value for value in values if isinstance(value, int)), None)
+
+
 def encoder_of(module: nn.Module, kind: str) -> Any:
     """The method of the innermost model that has it, or None; outer ones pass on their arguments without names."""
     name = f"get_{kind}_features"
@@ -89,7 +105,11 @@ def features_of(module: nn.Module, kind: str, given: dict[str, Any]) -> tuple[in
     if encode is None:
         return None
     names = inspect.signature(encode).parameters
-    return _features(module, encode, {name: value for name, value in given.items() if name in names})
+    arguments = {name: value for name, value in given.items() if name in names}
+    if hasattr(getattr(module, "config", None), "vlm_config") and "pixel_values" in arguments:
+        shape = tuple(getattr(arguments["pixel_values"], "shape", arguments["pixel_values"]))
+        arguments["pixel_values"] = (shape[0] * shape[1], *shape[2:])  # the inner model gets all cameras in a row
+    return _features(module, encode, arguments)
 
 
 class _Encoder(nn.Module):
@@ -118,6 +138,9 @@ def _features(module: nn.Module, encode: Any, arguments: dict[str, Any]) -> tupl
     def counted(**given: Any) -> None:
         result = encode(**given, return_dict=True)
         pooled = getattr(result, "pooler_output", None)
+        deep = getattr(result, "deepstack_features", None)
+        if pooled is None and deep:  # for several layers of the text, each with as many
+            pooled = deep[0][1] if isinstance(deep[0], tuple) else deep[0]
         pooled = getattr(result, "last_hidden_state", result) if pooled is None else pooled
         parts = [pooled] if isinstance(pooled, torch.Tensor) else pooled
         counts.append(sum(part.shape[:-1].numel() for part in parts))
