@@ -177,7 +177,9 @@ def slopes_of(kernels: Kernels, constants: Any, rows: int) -> tuple[Any, Any]:
     width = len(CONSTANTS)
     base = kernels.row * width
     slopes = np.zeros(rows * width)
-    for place, part in ((_TO_COMPUTE[kernels.family], compute), (_TO_TRAFFIC[kernels.family], traffic)):
+    by_constant = traffic == kernels.traffic * np.asarray(constants)[_TO_TRAFFIC][kernels.family]  # not held by memory
+    parts = (_TO_COMPUTE[kernels.family], compute), (_TO_TRAFFIC[kernels.family], np.where(by_constant, traffic, 0.0))
+    for place, part in parts:
         slopes += np.bincount(base + place, kernels.times * part * part / both, minlength=rows * width)
     slopes += np.bincount(base + width - 1, kernels.times * launch, minlength=rows * width)
     seconds = np.bincount(kernels.row, kernels.times * (both + launch), minlength=rows)
