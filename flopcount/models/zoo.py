@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.errors import InputError, UnknownNameError
@@ -36,6 +37,9 @@ def require_known(name: str) -> None:
 
 
 def _refuse(name: str) -> NoReturn:
+    if Path(name).expanduser().is_dir():
+        fix = f"say whose: diffusers:{name} or transformers:{name}; flopcount generate {name} counts the whole job"
+        raise InputError(f"{name} is a folder, and no library is named", [("fix", fix)])
     fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
     raise UnknownNameError("model", name, [*CARDS, *sized_names()], fix)
 

@@ -136,11 +136,11 @@ def test_a_saved_job_has_a_budget(file, tmp_path):
 
 
 def test_strict_refuses_an_operator_without_a_rule(file, tmp_path):
-    (tmp_path / "nets.py").write_text(
+    (tmp_path / "lost_net.py").write_text(
         "import torch\nclass Odd(torch.nn.Module):\n    def forward(self, x):\n        return torch.linalg.qr(x)[0]\n"
     )
     odd = tmp_path / "odd.toml"
-    odd.write_text('[[stages]]\nname = "a"\nmodel = "nets.py:Odd"\ninput = ["5x4"]\ntimes = 3\n')
+    odd.write_text('[[stages]]\nname = "a"\nmodel = "lost_net.py:Odd"\ninput = ["5x4"]\ntimes = 3\n')
     assert run(file, "--strict").exit_code == 0
     assert "UNCOSTED aten.linalg_qr: 3 calls" in run(str(odd)).stdout
     saved = tmp_path / "saved.json"

@@ -307,3 +307,9 @@ def test_an_option_of_a_generator_is_refused_for_a_question_whatever_it_says(opt
 def test_frames_per_second_beyond_all_videos_are_refused(fps):
     with pytest.raises(InputError, match="fps is"):
         count_generation("qwen2.5-vl-3b", video="2x112x112", prompt=1, new_tokens=2, fps=fps)
+
+
+def test_a_folder_without_a_library_is_told_how_to_name_one(tmp_path):
+    with pytest.raises(InputError, match="is a folder, and no library is named") as caught:
+        count_model(str(tmp_path))
+    assert any(f"diffusers:{tmp_path}" in text for label, text in caught.value.details if label == "fix")

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_wan_by_force import UMT5, WAN, WAN_VAE
-from tiny_generators import T5, Words, built, macs_of_call, part, stages
+from tiny_generators import T5, UMT5, WAN, WAN_VAE, Words, built, macs_of_call, part, stages
 
 from flopcount import count_generation
 

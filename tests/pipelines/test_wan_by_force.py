@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_generators import T5, Words, built, macs_of_call, part, sizes, stages
+from tiny_generators import UMT5, WAN, WAN_VAE, Words, built, macs_of_call, part, sizes, stages
 
 from flopcount.pipelines.generation import generated_video
 from flopcount.pipelines.requests import VideoRequest
@@ -19,38 +19,6 @@ def diffusers():
 
     ready_torchvision()
     return pytest.importorskip("diffusers")
-
-
-WAN = part(
-    "denoiser",
-    "diffusers",
-    "WanTransformer3DModel",
-    {
-        "num_attention_heads": 2,
-        "attention_head_dim": 12,
-        "in_channels": 4,
-        "out_channels": 4,
-        "text_dim": 32,
-        "freq_dim": 16,
-        "ffn_dim": 20,
-        "num_layers": 2,
-    },
-)
-WAN_VAE = part(
-    "vae",
-    "diffusers",
-    "AutoencoderKLWan",
-    {
-        "base_dim": 3,
-        "z_dim": 4,
-        "dim_mult": [1, 1, 1, 1],
-        "num_res_blocks": 1,
-        "temperal_downsample": [False, True, True],
-        "latents_mean": [0.0] * 4,
-        "latents_std": [1.0] * 4,
-    },
-)
-UMT5 = part("text_encoder", "transformers", "UMT5EncoderModel", T5)
 
 
 def wan(diffusers, **more):

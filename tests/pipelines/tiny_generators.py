@@ -63,3 +63,35 @@ def macs_of_call(pipeline, **arguments):
 def stages(job):
     """MACs of each stage, all its repeats together."""
     return {stage.name: job.part(stage.name).macs for stage in job.stages}
+
+
+WAN = part(
+    "denoiser",
+    "diffusers",
+    "WanTransformer3DModel",
+    {
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "in_channels": 4,
+        "out_channels": 4,
+        "text_dim": 32,
+        "freq_dim": 16,
+        "ffn_dim": 20,
+        "num_layers": 2,
+    },
+)
+WAN_VAE = part(
+    "vae",
+    "diffusers",
+    "AutoencoderKLWan",
+    {
+        "base_dim": 3,
+        "z_dim": 4,
+        "dim_mult": [1, 1, 1, 1],
+        "num_res_blocks": 1,
+        "temperal_downsample": [False, True, True],
+        "latents_mean": [0.0] * 4,
+        "latents_std": [1.0] * 4,
+    },
+)
+UMT5 = part("text_encoder", "transformers", "UMT5EncoderModel", T5)
