@@ -31,7 +31,7 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 MAX_SECONDS = {"generation": 3.0, "language": 5.0}
 MAX_BYTES = 10**9
-OUT = ROOT / "reports" / "jobs.md"
+OUT = ROOT / "benchmarks" / "jobs.md"
 
 
 def measure(name: str, how: str) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from flopcount.facts.measured_times import measured_time
 from flopcount.hardware.setting import Setting
 from flopcount.tracing.literal import literal
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def transformers():
@@ -49,6 +47,7 @@ def seconds(module, inputs, device):
     return Setting.named(device, "bf16", False, "nchw", price=None, utilisation=1.0).cost(result).estimate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "device", "key"),
     [
@@ -68,6 +67,7 @@ def test_a_token_takes_as_long_as_its_weights_take_to_read(transformers, sizes, 
     assert seconds(module, inputs, device) == pytest.approx(measured_time(key).value, rel=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tokens", "device", "key"),
     [

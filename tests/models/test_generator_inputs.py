@@ -169,6 +169,8 @@ SMALL = {
                                 "norm_num_groups": 2}, Clip(9, 32, 32)),
     "AutoencoderKLHunyuanVideo": ({"block_out_channels": (8,) * 4, "latent_channels": 4, "layers_per_block": 1,
                                    "norm_num_groups": 4}, Clip(21, 16, 32)),
+    "AutoencoderKLHunyuanVideo15": ({"block_out_channels": (32,) * 5, "latent_channels": 4, "layers_per_block": 1},
+                                    Clip(5, 32, 64)),
     "AutoencoderKLMochi": ({"encoder_block_out_channels": (32,) * 4, "decoder_block_out_channels": (32,) * 4,
                             "layers_per_block": (1,) * 5, "latent_channels": 4}, Clip(7, 32, 32)),
     "AutoencoderKLTemporalDecoder": ({"block_out_channels": (32, 32), "latent_channels": 4,

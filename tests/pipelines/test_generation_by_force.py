@@ -7,8 +7,6 @@ from tiny_generators import T5, Words, built, macs_of_call, part, sizes, stages
 from flopcount.pipelines.generation import generated_video
 from flopcount.pipelines.requests import VideoRequest
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def diffusers():
@@ -19,6 +17,7 @@ def diffusers():
     return pytest.importorskip("diffusers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotary", [False, True])
 @pytest.mark.parametrize("frames", [5, 9])
 def test_cogvideox(diffusers, rotary, frames):
@@ -141,6 +140,7 @@ def test_ltx(diffusers):
     assert job.macs == real[""]
 
 
+@pytest.mark.slow
 def test_hunyuan_video_has_its_guidance_as_an_input(diffusers):
     from diffusers import FlowMatchEulerDiscreteScheduler, HunyuanVideoPipeline
 
@@ -239,6 +239,7 @@ def test_hunyuan_video_has_its_guidance_as_an_input(diffusers):
     assert job.macs == real[""]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # the scheduler's, of NumPy 2
 def test_stable_video_diffusion(diffusers):
     from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline
@@ -311,6 +312,7 @@ def test_stable_video_diffusion(diffusers):
     assert job.macs == real[""]
 
 
+@pytest.mark.slow
 def test_allegro(diffusers):
     """Up to the latents: its VAE does nothing below its tiles, and is held against real tensors by itself."""
     from diffusers import AllegroPipeline, DDIMScheduler
@@ -363,6 +365,7 @@ def test_allegro(diffusers):
     assert job.macs == real[""]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")  # the network asks for float32
 def test_mochi(diffusers):
     """The prompt fills all its tokens; its pipeline would leave padding out of the attention."""

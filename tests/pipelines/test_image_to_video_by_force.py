@@ -9,8 +9,6 @@ from tiny_generators import T5, UMT5, WAN, WAN_VAE, Words, built, macs_of_call, 
 
 from flopcount import count_generation
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def diffusers():
@@ -138,6 +136,7 @@ def same(job, real, denoiser="transformer"):
     assert job.macs == real[""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [COGVIDEOX, COGVIDEOX_1_5], ids=["1.0", "1.5"])
 def test_cogvideox(config, image, tmp_path):
     from diffusers import CogVideoXDDIMScheduler, CogVideoXImageToVideoPipeline
@@ -157,6 +156,7 @@ def test_cogvideox(config, image, tmp_path):
     same(count_generation(path, video=(9, 32, 64), steps=3, text_tokens=8), real)
 
 
+@pytest.mark.slow
 def test_ltx_has_a_step_for_each_token(image, tmp_path):
     """The VAE of 0.9.7 also takes the last step's noise (timestep_conditioning)."""
     from diffusers import FlowMatchEulerDiscreteScheduler, LTXImageToVideoPipeline
@@ -175,6 +175,7 @@ def test_ltx_has_a_step_for_each_token(image, tmp_path):
     same(count_generation(path, video=(9, 32, 64), steps=3, text_tokens=8), real)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "channels"), [("latent_concat", 9), ("token_replace", 4)])
 def test_hunyuan_video(mode, channels, image, tmp_path):
     """After the text: its encoder is a model of language and vision, which the job does not have whole."""
@@ -195,6 +196,7 @@ def test_hunyuan_video(mode, channels, image, tmp_path):
     same(count_generation(path, video=(21, 16, 32), steps=3, text_tokens=8), real)
 
 
+@pytest.mark.slow
 def test_wan_2_2_has_the_image_as_its_first_frame(image, tmp_path, monkeypatch):
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline
     from diffusers.pipelines.wan import pipeline_wan_i2v

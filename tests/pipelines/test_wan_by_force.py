@@ -9,8 +9,6 @@ from tiny_generators import UMT5, WAN, WAN_VAE, Words, built, macs_of_call, part
 from flopcount.pipelines.generation import generated_video
 from flopcount.pipelines.requests import VideoRequest
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module", autouse=True)
 def diffusers():
@@ -28,6 +26,7 @@ def wan(diffusers, **more):
     return WanPipeline(tokenizer=Words(8), text_encoder=built(UMT5), vae=built(WAN_VAE), scheduler=scheduler, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance", [True, False])
 @pytest.mark.parametrize("frames", [5, 9])
 def test_wan(diffusers, guidance, frames):
@@ -49,6 +48,7 @@ def test_wan(diffusers, guidance, frames):
     assert real["transformer"] > 0
 
 
+@pytest.mark.slow
 def test_two_experts_of_wan(diffusers):
     other = part("denoiser_2", "diffusers", "WanTransformer3DModel", {**WAN.config, "ffn_dim": 28})
     pipeline = wan(diffusers, transformer=built(WAN), transformer_2=built(other), boundary_ratio=0.875)
@@ -87,6 +87,7 @@ def test_a_step_per_token_of_wan(diffusers):
     assert generated_video(model, VideoRequest()).macs == real[""]
 
 
+@pytest.mark.slow
 def test_wan_from_an_image(diffusers, monkeypatch):
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline
     from diffusers.pipelines.wan import pipeline_wan_i2v
