@@ -151,9 +151,10 @@ def page(found: dict[str, dict[str, list[dict[str, Any]]]], command: str) -> str
         count, bare = (median(run["seconds"] for run in sides[how]) for how in ("count", "bare"))
         peak = max(run["bytes"] for run in sides["count"])
         task, (stages, of) = sides["count"][0]["task"], (sides["bare"][0][key] for key in ("stages", "of"))
-        ran = f"{bare:.2f} s, {stages} of {of} stages"
+        ran = f"{bare:.2f} s, {stages} of {of} stages" if stages else "no stage runs on meta"
+        ratio = f"{count / bare:.2f}" if 2 * stages > of else "–"  # of what is not most of the job a ratio says nothing
         macs = f"{sides['count'][0]['macs']:,}"
-        rows.append((name, f"{count:.2f} s", ran, f"{count / bare:.2f}", f"{peak / 1e6:.0f} MB", macs))
+        rows.append((name, f"{count:.2f} s", ran, ratio, f"{peak / 1e6:.0f} MB", macs))
         limit = MAX_SECONDS[task]
         targets.append(Target(f"{name}: at most {limit:g} s", f"{count:.2f} s", count <= limit))
         if task == "generation":
