@@ -91,7 +91,10 @@ def job_cost(job: Job, units: Sequence[PerUnit], setting: Setting, lines: Sequen
     whole = merged(job, [[cost.result for _, cost in passes] for passes in priced])
     assert isinstance(whole, Result)
     costs = [(count * leaf.runs, cost) for leaf, ps in zip(job.leaves, priced, strict=True) for count, cost in ps]
-    longest = max((cost for _, cost in costs), key=lambda cost: cost.estimate)
+    if not costs:
+        why = f"no time of {job.name}: none of its stages runs"
+        raise InputError(why, [("fix", "change its parameters so that at least one runs")])
+    longest = max(costs, key=lambda part: part[0] * part[1].estimate)[1]
     times = _summed(stage.times for stage in stages)
     energy = _energy(stage.energy for stage in stages)
     money = _money([stage.money for stage in stages])

@@ -136,13 +136,13 @@ def count_generation(
 def _sizes(name: str) -> ModelSizes:
     prefix, colon, path = name.partition(":")
     bare = path if colon and prefix in ("diffusers", "transformers") else name
-    if Path(bare).expanduser().exists() or bare.startswith((".", "/", "~")):
-        from ..models.folder import sizes_of_folder  # a name does not need it
-
-        return sizes_of_folder(bare)
     try:
-        return find_sizes(name)
+        return find_sizes(name)  # a known name is that model, whatever lies in this folder; ./NAME is what lies there
     except UnknownNameError:
+        if Path(bare).expanduser().exists() or bare.startswith((".", "/", "~")):
+            from ..models.folder import sizes_of_folder  # a name does not need it
+
+            return sizes_of_folder(bare)
         known = [sizes.name for sizes in model_sizes().values() if sizes.task in _KINDS]
         fix = "see `flopcount list --task generation`, or name a folder with its model_index.json or config.json"
         raise UnknownNameError("generator or video-language model", name, known, fix) from None

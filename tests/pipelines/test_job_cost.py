@@ -89,3 +89,9 @@ def test_a_priced_job_differs_from_another_in_time_too(conv):
     job = Pipeline([Stage("a", conv, "n")], n=7)
     change = diff(job.cost_under(SETTING).result, job.with_parameters(n=14).cost_under(SETTING).result)
     assert "time" in {quantity.name for quantity in change.quantities}
+
+
+def test_where_nothing_runs_no_time_is_said():
+    one = count(nn.Linear(8, 8), TensorSpec((1, 8)), dataflow=True, saving=False)
+    with pytest.raises(InputError, match="no time of pipeline: none of its stages runs"):
+        Pipeline([Stage("decode", Growing(lambda k: one), 0)]).cost_under(SETTING)
