@@ -299,7 +299,11 @@ def takes_device() -> Callable[[_Command], _Command]:
         def run(**values: Any) -> None:
             typed = _typed(command, values)
             of_device = {option.name: values.pop(option.name) for option in _ON}
-            counted, precision = dtypes_of(values.pop("dtype"), of_device.get("on"))
+            dtype, on = values.pop("dtype"), of_device.get("on")
+            if dtype is not None and on is None and "counted" not in own:
+                fix = "add --on rtx-4090, or write dtype beside each model of the file"
+                raise InputError(f"--dtype {dtype} is a way to run on a device, and none is named", [("fix", fix)])
+            counted, precision = dtypes_of(dtype, on)
             nouns: dict[str, Any] = {"counted": counted, "typed": typed}
             nouns["settings"] = parse_settings_on(of_device, precision)
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})

@@ -52,7 +52,13 @@ _OF_VIDEO = ("steps", "guidance", "text-tokens", "reuse")
 _OF_ANSWER = ("fps", "prompt", "new-tokens", "kv-dtype", "all-logits")
 _OF_JOB = ("video", *_OF_VIDEO, *_OF_ANSWER, "batch", "dtype", "density")
 _STAGE = tuple(dict.fromkeys(("name", "times", "weights", *_KINDS, *_OF_MODEL, *_OF_JOB, "parameters")))
-_OF_KIND = {"model": _OF_MODEL, "generate": _OF_JOB, "report": (), "pipeline": ("parameters",)}
+_OF_KIND = {
+    "model": (*_OF_MODEL, "weights"),
+    "generate": _OF_JOB,
+    "report": ("weights",),
+    "pipeline": ("parameters",),
+}
+"""Keys of a stage by what it runs; a job within says itself which of its stages share weights."""
 _DEEPEST = 8  # pipelines within pipelines
 _EXAMPLE = 'write [[stages]] with name = "network", model = "c3d" and times = 10'
 
@@ -213,7 +219,7 @@ def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above
     Expression.of(table.get("times", 1))
     (kind,) = kinds
     for key in table:
-        if key not in ("name", "times", "weights", kind, *_OF_KIND[kind]):
+        if key not in ("name", "times", kind, *_OF_KIND[kind]):
             owners = [owner for owner, keys in _OF_KIND.items() if key in keys]
             raise InputError(f"{key} is for a stage with {' or '.join(owners)}", [("fix", f"leave {key} out")])
     common = (name, table.get("times", 1), _text(table, "weights", path))

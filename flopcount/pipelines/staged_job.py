@@ -75,6 +75,10 @@ class StagedJob(Totals):
         names = [stage.name for stage in self.stages]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise InputError(f"two stages are called {twice[0]}", [("fix", "give each a name of its own")])
+        for stage in self.stages:
+            if stage.weights and isinstance(stage.report, StagedJob):
+                fix = "give weights to the stages of that pipeline"
+                raise InputError(f"stage {stage.name} is a pipeline, which has no weights of its own", [("fix", fix)])
         self.times  # noqa: B018  (whatever is wrong with an expression is said now)
         for unit in self.units:
             if unit.stage and unit.stage not in names:

@@ -92,6 +92,7 @@ def test_formulas_layers_operators_and_devices(file):
         (["--on", "rtx-4091"], "no device named"),
         (["--on", "t4", "--formula"], "--formula says nothing of a device"),
         (["--price", "1"], "--price needs a device"),
+        (["--dtype", "bfloat16"], "--dtype bfloat16 is a way to run on a device, and none is named"),
         (["--format", "yaml"], "no format named"),
     ],
 )

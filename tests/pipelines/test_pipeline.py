@@ -142,6 +142,11 @@ def test_other_parameters_make_another_job(small):
         (lambda s: [Stage("a.b", s)], {}, "is no name of a stage"),
         (lambda s: [Stage("a", 5)], {}, "is no report"),
         (lambda s: [Stage("a", s, "n")], {}, "no parameter named 'n'"),
+        (
+            lambda s: [Stage("a", Pipeline([Stage("b", s)]), weights="x")],
+            {},
+            "stage a is a pipeline, which has no weights",
+        ),
         (lambda s: [Stage("a", s, "n / 2")], {"n": 3}, "the times of stage a is 3/2"),
         (lambda s: [Stage("a", s, -1)], {}, "the times of stage a is -1"),
         (lambda s: [Stage("a", s, "n")], {"n": "many"}, "not a number"),

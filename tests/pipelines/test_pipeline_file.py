@@ -95,6 +95,7 @@ REFUSED = [
     ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nprompt = 5', "--prompt is for a video-language model"),
     ('[[stages]]\nname = "a"\ngenerate = "wan2.1-t2v-1.3b"\nsteps = "many"', "steps is 'many'"),
     ('[[stages]]\nname = "a"\nmodel = "c3d"\nsteps = 5', "steps is for a stage with generate"),
+    ('[[stages]]\nname = "a"\ngenerate = "allegro"\nweights = "x"', "weights is for a stage with model or report"),
     ('[[stages]]\nname = "a"\nreport = "none.json"', "cannot read"),
     ("[parameters", "is not TOML"),
     ("parameter = 5", "no key in .* named 'parameter'"),
