@@ -33,7 +33,7 @@ class Clip:
         """Read "TxHxW" (× and * work too) or a (T, H, W) tuple."""
         if isinstance(text, Clip):
             return text
-        sizes = tuple(text) if not isinstance(text, str) else _numbers(text)
+        sizes = _numbers(text) if isinstance(text, str) else tuple(text) if isinstance(text, (tuple, list)) else ()
         if len(sizes) != 3 or not all(isinstance(size, int) for size in sizes):
             raise InputError(
                 f"clip {text!r} is not frames x height x width",

@@ -32,6 +32,7 @@ from typing import Any
 from ..core.amount import Amount
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.parsing import parse_settings
 from ..core.protocol import Protocol
 from ..models import require_known
 from .expression import Expression
@@ -243,8 +244,8 @@ def _stage(table: dict[str, Any], path: Path, inner: Mapping[str, object], above
 
 
 def _numbers(texts: Mapping[str, object]) -> dict[str, object]:
-    """Values as a command gives them, in the kinds that the options of a job have: whole numbers where they are any."""
-    return {key: int(value) if isinstance(value, str) and value.isdigit() else value for key, value in texts.items()}
+    """Values as a command gives them, read as those of a file are: numbers, true and false, and else text."""
+    return {key: parse_settings([f"value={value}"])["value"] for key, value in texts.items()}
 
 
 def _job(table: dict[str, Any], folder: Path) -> ModelJob:

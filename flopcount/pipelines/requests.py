@@ -45,6 +45,7 @@ class VideoRequest:
     def __post_init__(self) -> None:
         _above_zero(("steps", self.steps), ("text tokens", self.text_tokens), ("batch", self.batch))
         _share("density", self.density)
+        _switch("guidance", self.guidance)
         if self.reuse is not None and not 0 <= self.reuse < 1:
             fix = "give the share of steps that a cache skips, such as --reuse 0.3"
             raise InputError(f"reuse is {float(self.reuse):g}", [("fix", fix)])
@@ -82,6 +83,11 @@ class AnswerRequest:
     def __post_init__(self) -> None:
         _above_zero(("prompt", self.prompt), ("new tokens", self.new_tokens), ("batch", self.batch))
         _share("density", self.density)
+        _switch("all logits", self.all_logits)
+        if self.fps is not None and (isinstance(self.fps, bool) or not isinstance(self.fps, (int, float))):
+            raise InputError(f"fps is {self.fps!r}", [("fix", "give a number")])
+        if self.kv_dtype is not None and not isinstance(self.kv_dtype, str):
+            raise InputError(f"kv dtype is {self.kv_dtype!r}", [("fix", "give its name, such as fp8")])
         if self.fps is not None and not _SLOWEST <= self.fps <= _FASTEST:
             fix = "give the frames per second of the video, above 0"
             raise InputError(f"fps is {self.fps!r}", [("fix", fix)])
@@ -91,6 +97,11 @@ def _above_zero(*values: tuple[str, int | None]) -> None:
     for name, value in values:
         if value is not None and (type(value) is not int or value < 1):
             raise InputError(f"{name} is {value!r}", [("fix", "give a whole number above 0")])
+
+
+def _switch(name: str, value: bool | None) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}", [("fix", "give true or false")])
 
 
 def _share(name: str, value: Fraction | None) -> None:

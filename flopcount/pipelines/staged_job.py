@@ -213,17 +213,18 @@ class StagedJob(Totals):
     @property
     def all_assumed(self) -> tuple[str, ...]:
         """What is assumed, here and in pipelines within, those with their place."""
-        return tuple(dict.fromkeys((*self.assumed, *self._within("all_assumed"))))
+        return tuple(dict.fromkeys(self._all("assumed", "")))
 
     @property
     def all_notes(self) -> tuple[str, ...]:
         """The notes, and those of pipelines within, with their place."""
-        return (*self.notes, *self._within("all_notes"))
+        return tuple(self._all("notes", ""))
 
-    def _within(self, name: str) -> Iterator[str]:
+    def _all(self, name: str, place: str) -> Iterator[str]:
+        yield from (f"{text} ({place})" if place else text for text in getattr(self, name))
         for stage in self.stages:
             if isinstance(stage.report, StagedJob):
-                yield from (f"{text} ({stage.name})" for text in getattr(stage.report, name))
+                yield from stage.report._all(name, f"{place}.{stage.name}".lstrip("."))
 
     @cached_property
     def job(self) -> Job:

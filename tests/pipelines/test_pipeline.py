@@ -297,3 +297,10 @@ def test_a_video_of_a_batch_is_said_once(small):
     job = Pipeline([Stage("a", small)], batch=8, units=[Unit("video", 8)])
     assert "per video (8 of them)" in str(job)
     assert "per sample" not in str(job)
+
+
+def test_what_is_assumed_within_has_its_place_from_the_outermost(small):
+    inner = Pipeline([Stage("x", small)], assumed=["50 steps"], notes=["a note"])
+    job = Pipeline([Stage("outer", Pipeline([Stage("inner", inner)]))])
+    assert job.all_assumed == ("50 steps (outer.inner)",)
+    assert job.all_notes == ("a note (outer.inner)",)
