@@ -106,7 +106,7 @@ def done(folder, before):
 
 def test_each_kind_has_a_walk_through():
     assert [path.rpartition("/")[0] for path, _ in BLOCKS] == [
-        *("flopcount/rules", "flopcount/models/networks", "flopcount/models", "flopcount/models/libraries"),
+        *("flopcount/rules", "flopcount/models/networks", "flopcount/models/zoo_cards", "flopcount/models/libraries"),
         *("flopcount/crosscheck/peers", "flopcount/output/formats", "flopcount/core"),
     ]
 

@@ -1,7 +1,9 @@
 """What is known about a network without building it: its card, and its cost in the last golden file.
 
-What enters is zoo.toml, where a group has the keys that its networks share and a row those of one network; what leaves
-are Cards. Unknown keys, missing keys and values of a wrong type are errors. Nothing here imports torch.
+What enters are the files of zoo_cards/, where a group has the keys that the networks of one paper share and a row those
+of one network; what leaves are Cards, in the order of FILES and of the rows. Unknown keys, missing keys and values of a
+wrong type are errors. A new network is a file in networks/ with a function of the network's name, a row here, and what
+it costs: `pytest --update-golden`. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -17,7 +19,16 @@ from typing import Any
 from ..core.errors import InputError, UnknownNameError
 from ..core.protocol import Clip
 
-__all__ = ["ARCHITECTURES", "CARDS", "Card", "read_cards", "recorded_costs"]
+__all__ = ["ARCHITECTURES", "CARDS", "FILES", "Card", "read_cards", "recorded_costs"]
+
+FILES = (
+    "lecture",
+    "convolutional_3d",
+    "transformers",
+    "convolutional_2d",
+    "images",
+)
+"""The files of zoo_cards/, in the order of `flopcount list`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,8 @@ _FIELDS = {field.name: field for field in fields(Card) if field.name != "name"}
 _NETWORKS = "networks"
 
 
-def read_cards(text: str) -> tuple[Card, ...]:
-    """Every card of a file such as zoo.toml, in its order.
+def read_cards(text: str, file: str = "cards.toml") -> tuple[Card, ...]:
+    """Every card of one file, in its order.
 
     Raises:
         InputError: the file is not TOML, lacks a key, has a value of a wrong type, or has two networks of one name.
@@ -66,18 +77,19 @@ def read_cards(text: str) -> tuple[Card, ...]:
     try:
         groups = tomllib.loads(text).get("group")
     except ValueError as error:
-        raise InputError(f"zoo.toml is not TOML: {error}") from None
+        raise InputError(f"{file} is not TOML: {error}") from None
     if not isinstance(groups, list) or not all(map(_is_group, groups)):
-        raise InputError("zoo.toml has no groups", [("fix", "write [[group]] and [group.networks]")])
+        raise InputError(f"{file} has no groups", [("fix", "write [[group]] and [group.networks]")])
     cards: dict[str, Card] = {}
     for group in groups:
         shared = {key: value for key, value in group.items() if key != _NETWORKS}
         rows = group[_NETWORKS]
-        values = _values(shared, f"the group of {', '.join(rows) or 'no network'}")
+        values = _values(shared, f"{file}, the group of {', '.join(rows) or 'no network'}")
         for name, row in rows.items():
             if name in cards:
-                raise InputError(f"zoo.toml has {name} twice", [("fix", "name each network once")])
-            cards[name] = _card(name, values | _values(row, f"the row of {name}"))
+                raise InputError(f"{file} has {name} twice", [("fix", "name each network once")])
+            place = f"{file}, the row of {name}"
+            cards[name] = _card(name, values | _values(row, place), place)
     return tuple(cards.values())
 
 
@@ -85,38 +97,48 @@ def _is_group(group: object) -> bool:
     return isinstance(group, dict) and isinstance(group.get(_NETWORKS), dict)
 
 
-def _card(name: str, values: dict[str, Any]) -> Card:
+def _card(name: str, values: dict[str, Any], place: str) -> Card:
     missing = [key for key, field in _FIELDS.items() if field.default is MISSING and key not in values]
     if missing:
         fix = [("fix", "add it there or to the group above")]
-        raise InputError(f"zoo.toml, the row of {name}: no {', '.join(missing)}", fix)
+        raise InputError(f"{place}: no {', '.join(missing)}", fix)
     return Card(name, **values)
 
 
 def _values(table: Any, place: str) -> dict[str, Any]:
     """The values of a table, in the types of a card."""
     if not isinstance(table, dict):
-        raise InputError(f"zoo.toml, {place}: {table!r}", [("fix", 'write NAME = {title = "...", ...}')])
+        raise InputError(f"{place}: {table!r}", [("fix", 'write NAME = {title = "...", ...}')])
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _FIELDS:
-            raise UnknownNameError(f"key of zoo.toml, in {place}", key, _FIELDS, f"choose {', '.join(_FIELDS)}")
+            raise UnknownNameError(f"key of {place}", key, _FIELDS, f"choose {', '.join(_FIELDS)}")
         field_type = str(_FIELDS[key].type)
         kind, noun = _KINDS[field_type]
         if type(value) is not kind:
-            raise InputError(f"zoo.toml, {place}: {key} is {value!r}", [("fix", f"write a {noun}")])
+            raise InputError(f"{place}: {key} is {value!r}", [("fix", f"write a {noun}")])
         try:
             values[key] = Clip.parse(str(value)) if field_type == "Clip" else value
         except InputError as error:
-            raise InputError(f"zoo.toml, {place}: {key}: {error.message}", error.details) from None
+            raise InputError(f"{place}: {key}: {error.message}", error.details) from None
     return values
 
 
 def _text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in read_cards(_text("zoo.toml"))})
+def _cards_of_zoo() -> dict[str, Card]:
+    cards: dict[str, Card] = {}
+    for file in FILES:
+        for card in read_cards(_text(f"zoo_cards/{file}.toml"), f"{file}.toml"):
+            if card.name in cards:
+                raise InputError(f"{file}.toml has {card.name} again", [("fix", "name each network once")])
+            cards[card.name] = card
+    return cards
+
+
+CARDS: Mapping[str, Card] = MappingProxyType(_cards_of_zoo())
 """Name -> card, in the order of `flopcount list`."""
 
 ARCHITECTURES: Mapping[str, Card] = MappingProxyType({n: card for n, card in CARDS.items() if card.size_of is None})

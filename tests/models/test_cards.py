@@ -1,10 +1,12 @@
-"""zoo.toml as cards, and the errors of such a file."""
+"""Files of cards, and the errors of such a file."""
+
+from pathlib import Path
 
 import pytest
 
 from flopcount import Clip, InputError, UnknownNameError
-from flopcount.models import CARDS
-from flopcount.models.cards import Card, read_cards
+from flopcount.models import CARDS, cards
+from flopcount.models.cards import FILES, Card, read_cards
 
 GROUP = """
 [[group]]
@@ -44,21 +46,25 @@ def test_groups_follow_each_other():
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("title = ", "titel = ", "no key of zoo.toml, in the row of one named 'titel'\n  near    title"),
-        ("stride = 1\n", "strides = 1\n", "no key of zoo.toml, in the group of one, two named 'strides'"),
-        ("stride = 1\n", "", "zoo.toml, the row of one: no stride\n  fix     add it there or to the group above"),
-        ('title = "The first"', "", "zoo.toml, the row of one: no title"),
-        ("year = 2014", 'year = "2014"', "zoo.toml, the group of one, two: year is '2014'\n  fix     write a whole"),
-        ("stride = 1\n", "stride = true\n", "zoo.toml, the group of one, two: stride is True"),
-        ('"The second"', "2", "zoo.toml, the row of two: title is 2\n  fix     write a string"),
-        ("lecture = true", "lecture = 1", "zoo.toml, the row of two: lecture is 1\n  fix     write a truth value"),
-        ('"8x32x32"', '"8x32"', "zoo.toml, the row of two: clip: clip '8x32' is not frames x height x width"),
-        ('"8x32x32"', "[8, 32, 32]", "zoo.toml, the row of two: clip is .8, 32, 32.\n  fix     write a string such as"),
-        ("[group.networks]", "[group.networks", "zoo.toml is not TOML: Expected"),
-        ("[[group]]", "", "zoo.toml has no groups"),
-        ("[group.networks]", "", "zoo.toml has no groups"),
-        ("[[group]]", "[group]", "zoo.toml has no groups"),
-        ("two = {", 'two = "The second"  # {', "zoo.toml, the row of two: 'The second'\n  fix     write NAME = "),
+        ("title = ", "titel = ", "no key of cards.toml, the row of one named 'titel'\n  near    title"),
+        ("stride = 1\n", "strides = 1\n", "no key of cards.toml, the group of one, two named 'strides'"),
+        ("stride = 1\n", "", "cards.toml, the row of one: no stride\n  fix     add it there or to the group above"),
+        ('title = "The first"', "", "cards.toml, the row of one: no title"),
+        ("year = 2014", 'year = "2014"', "cards.toml, the group of one, two: year is '2014'\n  fix     write a whole"),
+        ("stride = 1\n", "stride = true\n", "cards.toml, the group of one, two: stride is True"),
+        ('"The second"', "2", "cards.toml, the row of two: title is 2\n  fix     write a string"),
+        ("lecture = true", "lecture = 1", "cards.toml, the row of two: lecture is 1\n  fix     write a truth value"),
+        ('"8x32x32"', '"8x32"', "cards.toml, the row of two: clip: clip '8x32' is not frames x height x width"),
+        (
+            '"8x32x32"',
+            "[8, 32, 32]",
+            "cards.toml, the row of two: clip is .8, 32, 32.\n  fix     write a string such as",
+        ),
+        ("[group.networks]", "[group.networks", "cards.toml is not TOML: Expected"),
+        ("[[group]]", "", "cards.toml has no groups"),
+        ("[group.networks]", "", "cards.toml has no groups"),
+        ("[[group]]", "[group]", "cards.toml has no groups"),
+        ("two = {", 'two = "The second"  # {', "cards.toml, the row of two: 'The second'\n  fix     write NAME = "),
     ],
 )
 def test_a_malformed_row_is_refused_with_its_place(before, after, message):
@@ -69,7 +75,7 @@ def test_a_malformed_row_is_refused_with_its_place(before, after, message):
 
 
 def test_a_network_stands_once():
-    with pytest.raises(InputError, match=r"zoo\.toml has one twice"):
+    with pytest.raises(InputError, match=r"cards\.toml has one twice"):
         read_cards(GROUP + ROWS + GROUP + ROWS)
 
 
@@ -78,3 +84,8 @@ def test_every_card_is_built_by_the_function_of_its_name():
 
     for card in CARDS.values():
         assert callable(getattr(import_module(f"flopcount.models.networks.{card.file}"), card.name))
+
+
+def test_every_file_of_cards_is_read():
+    folder = Path(cards.__file__).with_name("zoo_cards")
+    assert sorted(FILES) == sorted(file.stem for file in folder.iterdir())
