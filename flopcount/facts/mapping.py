@@ -1,7 +1,7 @@
 """Which network of the zoo a published row describes, with its options, classes and clip.
 
 The first line of mapping.csv that fits a row decides: its `model` is the row's, and its `source` (if any) is a part of
-the row's url. A line without a name says why there is nothing to count.
+the row's url or of its data set. A line without a name says why there is nothing to count.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Unmapped:
 def zoo_model(row: Published) -> ZooModel | Unmapped:
     """The network that this row describes, or why there is none."""
     for line in _lines():
-        if line["model"] == row.model and line["source"] in row.url:
+        if line["model"] == row.model and line["source"] in f"{row.url} {row.dataset}":
             break
     else:
         return Unmapped("no such architecture in the zoo")
