@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .skeleton_graph import JointNorm, by_direction, skeleton_input, skeleton_of
 from .sized_network import SizedNetwork
+from .skeleton_graph import JointNorm, by_direction, skeleton_input, skeleton_of
 from .stgcn import CHANNELS, Block, SkeletonHead, TemporalConv, plan
 
 __all__ = ["AGCN", "agcn"]

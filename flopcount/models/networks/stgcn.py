@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .skeleton_graph import JointNorm, by_direction, by_distance, skeleton_input, skeleton_of
 from .sized_network import SizedNetwork
+from .skeleton_graph import JointNorm, by_direction, by_distance, skeleton_input, skeleton_of
 
 __all__ = ["STGCN", "SkeletonHead", "TemporalConv", "plan", "stgcn", "stgcnpp"]
 
@@ -52,9 +52,7 @@ class MultiScaleTemporalConv(nn.Module):
         widths = (dim - 5 * thin, *(thin,) * 5)
         branches: list[nn.Module] = []
         for dilation, width in enumerate(widths[:4], start=1):
-            dilated = nn.Conv2d(
-                width, width, (3, 1), stride=(stride, 1), padding=(dilation, 0), dilation=(dilation, 1)
-            )
+            dilated = nn.Conv2d(width, width, (3, 1), stride=(stride, 1), padding=(dilation, 0), dilation=(dilation, 1))
             branches.append(nn.Sequential(*_narrowed(dim, width), dilated))
         pooled = nn.MaxPool2d((3, 1), stride=(stride, 1), padding=(1, 0))
         branches.append(nn.Sequential(*_narrowed(dim, thin), pooled))

@@ -27,7 +27,7 @@ PAPER = Clip(16, 224, 224)
 
 
 class TAdaBlock(nn.Module):
-    """Maps of patches (B, C, T, h, w) -> the same: a 3×3 TAdaConv on half the channels, with its mean over three frames.
+    """Maps of patches (B, C, T, h, w) -> the same: a 3×3 TAdaConv on half the channels, and its mean over three frames.
 
     `temporal`: the first projection sees three frames instead of one.
     """

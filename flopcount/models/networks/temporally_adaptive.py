@@ -1,7 +1,7 @@
 """Convolutions over single frames whose weights are scaled anew for each frame, and what computes the scales.
 
-Papers: TAdaConv, https://arxiv.org/abs/2110.06178 (section 3); TAdaConvV2, https://arxiv.org/abs/2308.12642 (section 3).
-Code followed, names of submodules included: https://github.com/alibaba-mmai-research/TAdaConv,
+Papers: TAdaConv, https://arxiv.org/abs/2110.06178 (section 3); TAdaConvV2, https://arxiv.org/abs/2308.12642
+(section 3). Code followed, names of submodules included: https://github.com/alibaba-mmai-research/TAdaConv,
 tadaconv/models/module_zoo/ops/tadaconv.py and tadaconv_v2.py.
 
 Each frame of each clip has its own weights, so all of them are one grouped convolution with a group per frame.
