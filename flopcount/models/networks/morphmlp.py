@@ -1,4 +1,4 @@
-"""MorphMLP (Zhang et al. 2022, "MorphMLP: An Efficient MLP-Like Backbone for Spatial-Temporal Representation Learning").
+"""MorphMLP (Zhang et al. 2022, "An Efficient MLP-Like Backbone for Spatial-Temporal Representation Learning").
 
 Paper: https://arxiv.org/abs/2111.12527 (sections 3.1 to 3.3). Code followed, names of submodules included:
 https://github.com/MTLab/MorphMLP, slowfast/models/morphmlp.py and morphmlp_32.py with configs/K400.

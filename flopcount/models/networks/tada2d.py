@@ -1,4 +1,4 @@
-"""TAda2D (Huang et al. 2022, "TAda! Temporally-Adaptive Convolutions for Video Understanding"): ResNet-50 with TAdaConv.
+"""TAda2D (Huang et al. 2022, "TAda! Temporally-Adaptive Convolutions for Video Understanding"), on ResNet-50.
 
 Paper: https://arxiv.org/abs/2110.06178 (section 3.3). Code followed, names of submodules included:
 https://github.com/alibaba-mmai-research/TAdaConv, tadaconv/models/module_zoo/branches/tada_branch.py with
