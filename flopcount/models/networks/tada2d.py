@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ...core.protocol import Clip
 from .resnet3d import STAGE_DEPTHS
 from .sized_network import SizedNetwork
-from .temporally_adaptive import convolved_by_frame
+from .temporally_adaptive import convolved_by_frame, mean_of_three_frames, require_three_frames
 
 __all__ = ["TAda2D", "tada2d_r50"]
 
@@ -72,7 +72,7 @@ class Branch(nn.Module):
         self.b = TAdaConv(inner, stride)
         self.b_rf = Route(inner)
         self.b_bn = nn.BatchNorm3d(inner)
-        self.b_avgpool = nn.AvgPool3d((3, 1, 1), stride=1, padding=(1, 0, 0))
+        self.b_avgpool = mean_of_three_frames()
         self.b_avgpool_bn = nn.BatchNorm3d(inner)
         self.b_relu = nn.ReLU()
         self.c = nn.Conv3d(inner, dim_out, 1, bias=False)
@@ -107,7 +107,7 @@ class Block(nn.Module):
 
 
 class TAda2D(nn.Module):
-    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip."""
+    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip of at least three frames."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -138,4 +138,5 @@ class TAda2D(nn.Module):
 
 def tada2d_r50(clip: Clip, num_classes: int) -> SizedNetwork:
     """The same for every clip (tada2d_8x8.yaml)."""
+    require_three_frames(clip.frames, clip)
     return SizedNetwork(TAda2D(num_classes))

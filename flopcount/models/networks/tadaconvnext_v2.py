@@ -19,7 +19,14 @@ from torch import Tensor, nn
 from ...core.protocol import Clip
 from .sized_network import SizedNetwork
 from .sizing import sizes_after
-from .temporally_adaptive import AttentiveRoute, ChannelNorm, DepthwiseTAdaConv, QuickGELU
+from .temporally_adaptive import (
+    AttentiveRoute,
+    ChannelNorm,
+    DepthwiseTAdaConv,
+    QuickGELU,
+    mean_of_three_frames,
+    require_three_frames,
+)
 
 __all__ = ["TAdaConvNeXtV2", "tadaconvnextv2_b", "tadaconvnextv2_s", "tadaconvnextv2_t"]
 
@@ -48,7 +55,7 @@ class Block(nn.Module):
         self.dwconv = DepthwiseTAdaConv(dim, 7)
         self.dwconv_rf = AttentiveRoute(dim, head, offset=1)
         self.norm = nn.LayerNorm(dim, eps=EPS)
-        self.avgpool = nn.AvgPool3d((3, 1, 1), stride=1, padding=(1, 0, 0))
+        self.avgpool = mean_of_three_frames()
         self.norm_avgpool = nn.LayerNorm(dim, eps=EPS)
         self.pwconv1 = nn.Linear(dim, 4 * dim)
         self.act = QuickGELU()
@@ -65,7 +72,7 @@ class Block(nn.Module):
 
 
 class TAdaConvNeXtV2(nn.Module):
-    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip of at least 32×32 pixels."""
+    """Clip (B, 3, T, H, W) -> scores (B, num_classes); any clip of at least 5×32×32."""
 
     def __init__(self, num_classes: int, size: Size) -> None:
         super().__init__()
@@ -96,7 +103,8 @@ def _sized(clip: Clip, num_classes: int, size: Size) -> SizedNetwork:
         f"downsample_layers.{name}": next(part for part in layer.children() if isinstance(part, nn.Conv3d))
         for name, layer in model.downsample_layers.named_children()
     }
-    sizes_after(convs, clip.sizes, clip)
+    frames, *_ = sizes_after(convs, clip.sizes, clip)
+    require_three_frames(frames, clip)
     return SizedNetwork(model)
 
 

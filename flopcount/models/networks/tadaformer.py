@@ -16,7 +16,13 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .sized_network import SizedNetwork
-from .temporally_adaptive import AttentiveRoute, DepthwiseTAdaConv, QuickGELU
+from .temporally_adaptive import (
+    AttentiveRoute,
+    DepthwiseTAdaConv,
+    QuickGELU,
+    mean_of_three_frames,
+    require_three_frames,
+)
 from .vit import BASE, LARGE, Places, SelfAttention, Size, patch_grid, resized_positions
 
 __all__ = ["TAdaFormer", "tadaformer_b16", "tadaformer_l14"]
@@ -40,7 +46,7 @@ class TAdaBlock(nn.Module):
         self.rf_func = AttentiveRoute(inner, HEAD, offset=0)
         self.bn_a = nn.BatchNorm3d(inner)
         self.bn_b = nn.BatchNorm3d(inner)
-        self.avgpool = nn.AvgPool3d((3, 1, 1), stride=1, padding=(1, 0, 0))
+        self.avgpool = mean_of_three_frames()
         self.gelu = QuickGELU()
         self.tada_proj = nn.Conv3d(inner, dim, 1)
 
@@ -100,6 +106,7 @@ class TAdaFormer(nn.Module):
         super().__init__()
         _, height, width = patch_grid(clip, TUBELET[1], patch)
         grid = (clip.frames // TUBELET[1], height, width)
+        require_three_frames(grid[0], clip)
         self.conv1 = nn.Conv3d(
             3,
             size.dim,

@@ -13,7 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["AttentiveRoute", "ChannelNorm", "DepthwiseTAdaConv", "QuickGELU", "convolved_by_frame"]
+from ...core.errors import InputError
+from ...core.protocol import Clip
+
+__all__ = [
+    "AttentiveRoute",
+    "ChannelNorm",
+    "DepthwiseTAdaConv",
+    "QuickGELU",
+    "convolved_by_frame",
+    "mean_of_three_frames",
+    "require_three_frames",
+]
 
 
 def convolved_by_frame(
@@ -38,6 +49,28 @@ def convolved_by_frame(
         groups=groups * batch * frames,
     )
     return maps.reshape(batch, frames, -1, *maps.shape[-2:]).transpose(1, 2)
+
+
+def mean_of_three_frames() -> nn.AvgPool3d:
+    """Maps (B, C, T, H, W) -> the same, what the result of a TAdaConv is added to; zeros count at both ends."""
+    return nn.AvgPool3d((3, 1, 1), stride=1, padding=(1, 0, 0))
+
+
+def require_three_frames(frames: int, clip: Clip) -> None:
+    """Refuse a clip of which fewer than three frames are left for the means over three.
+
+    Raises:
+        InputError: torch's pool takes no fewer, padding or not.
+    """
+    if frames < 3:
+        raise InputError(
+            f"clip {clip} has too few frames for this network",
+            [
+                ("in", "avgpool (AvgPool3d of 3×1×1)"),
+                ("seen", f"{frames} of {clip.frames} frames left for it"),
+                ("fix", "give frames enough for three to be left"),
+            ],
+        )
 
 
 class QuickGELU(nn.Module):
