@@ -66,14 +66,8 @@ def test_printed_totals_are_rounded_views(name, frames, views, total):
 
 
 def test_chunks_are_sized_to_the_clip():
-    assert [
-        chunk_length(side * side, dim, most) for side, dim, most in zip(SIDES, DIMS, (14, 28, 28, 49), strict=True)
-    ] == [
-        14,
-        28,
-        28,
-        49,
-    ]
+    most = (14, 28, 28, 49)
+    assert tuple(chunk_length(side * side, dim, n) for side, dim, n in zip(SIDES, DIMS, most, strict=True)) == most
     report = count_model("morphmlp_s", clip="8x64x64")
     assert report.departures == (
         "chunks of 8, 16, 8, 4 tokens, the paper's of 14, 28, 28, 49",

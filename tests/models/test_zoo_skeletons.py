@@ -69,7 +69,7 @@ def test_agcn_by_hand():
 
 def test_the_first_stage_of_posec3d_by_hand():
     report = count_model("posec3d_r50")
-    macs = {row.path: row.macs for row in report.modules}
+    macs = {row.path: row.cost.macs for row in report.modules}
     assert macs["blocks.0.conv"] == 48 * 56 * 56 * 32 * 17 * 7 * 7
     first = 48 * 56 * 56 * 32 * 32 + 48 * 28 * 28 * (32 * 32 * 9 + 32 * 128 + 32 * 128)  # the shortcut strides too
     assert macs["blocks.1.res_blocks.0"] == first

@@ -81,7 +81,7 @@ def test_tadaformer_by_hand(adapted):
 
 def test_a_block_of_tada2d_by_hand():
     report = count_model("tada2d_r50")
-    macs = {row.path: row.macs for row in report.modules}
+    macs = {row.path: row.cost.macs for row in report.modules}
     route = 64 * 64 + 8 * 2 * 3 * 64 * 16  # the clip's mean once, two convolutions over three frames for each frame
     branch = 8 * (112 * 112 * 64 * 64 + 56 * 56 * (9 * 64 * 64 + 64 * 256)) + route
     assert macs["stages.0.0"] == branch + 8 * 56 * 56 * 64 * 256
