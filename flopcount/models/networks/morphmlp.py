@@ -49,7 +49,8 @@ class ChunkLinear(nn.Linear):
         apart = x.unflatten(2, sizes).unflatten(4, (self.chunk, -1))  # (B, T, ., ., parts, C/parts)
         vectors = apart.movedim(axis, 4)  # (B, T, chunks, parts, tokens, C/parts)
         mixed = super().forward(vectors.flatten(4)).unflatten(4, (self.chunk, -1))
-        return mixed.movedim(4, axis).flatten(4).flatten(2, 3)
+        back: Tensor = mixed.movedim(4, axis).flatten(4).flatten(2, 3)
+        return back
 
 
 class MorphFCSpace(nn.Module):
@@ -178,7 +179,9 @@ def _sized(clip: Clip, num_classes: int, depths: Sequence[int]) -> SizedNetwork:
             sides = [-(-side // 2) for side in sides]
         tokens.append(prod(sides))
     chunks = tuple(map(chunk_length, tokens, DIMS, CHUNKS))
-    departures = () if chunks == CHUNKS else (f"chunks of {_listed(chunks)} tokens, the paper's of {_listed(CHUNKS)}",)
+    departures: tuple[str, ...] = ()
+    if chunks != CHUNKS:
+        departures += (f"chunks of {_listed(chunks)} tokens, the paper's of {_listed(CHUNKS)}",)
     if clip.frames not in (16, 32):
         departures += (f"linear layers over {frames} of {clip.frames} frames, the paper's over 8 of 16 or 16 of 32",)
     return SizedNetwork(MorphMLP(frames, num_classes, depths, chunks), departures)
