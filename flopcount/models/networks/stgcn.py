@@ -76,7 +76,7 @@ class WeightedGraphConv(nn.Module):
 
     def __init__(self, dim_in: int, dim_out: int, matrices: Tensor) -> None:
         super().__init__()
-        self.register_buffer("A", matrices)
+        self.register_buffer("A", matrices.clone())  # each stage has its own, as in the code
         self.PA = nn.Parameter(torch.ones_like(matrices))
         self.conv = nn.Conv2d(dim_in, dim_out * len(matrices), 1)
         self.bn = nn.BatchNorm2d(dim_out)
