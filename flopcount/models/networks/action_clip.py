@@ -1,8 +1,8 @@
 """ActionCLIP: CLIP's image encoder on every frame, a small transformer over frames, and the likeness to label texts.
 
 Paper: https://arxiv.org/abs/2109.08472 (section 3; its table 6 has the networks with "Transf"). Code followed:
-https://github.com/sallymmx/ActionCLIP, clip/model.py, modules/Visual_Prompt.py and test.py. Stochastic depth, which only
-training uses, is left out.
+https://github.com/sallymmx/ActionCLIP, clip/model.py, modules/Visual_Prompt.py and test.py. Stochastic depth, which
+only training uses, is left out.
 
 The texts are encoded once for all videos: their features are given to the network, and no text encoder is counted. Each
 class has as many texts as there are templates, and the scores are the mean over them of what test.py makes of them.
@@ -58,14 +58,18 @@ class ActionCLIP(nn.Module):
         video = (of_frames + self.over_time(of_frames + self.times[:frames])).mean(1)
         video = video / video.norm(dim=-1, keepdim=True)
         likeness = 100.0 * video @ self.text_features.T
-        return likeness.unflatten(1, (TEMPLATES, -1)).softmax(-1).mean(1)
+        scores: Tensor = likeness.unflatten(1, (TEMPLATES, -1)).softmax(-1).mean(1)
+        return scores
 
 
 def _action_clip(clip: Clip, num_classes: int, size: ClipSize) -> SizedNetwork:
     if clip.frames > MOST_FRAMES:
         raise InputError(
             f"clip {clip} has {clip.frames} frames",
-            [("in", "the places of frames in time"), ("fix", f"give at most {MOST_FRAMES}, as CLIP's texts have words")],
+            [
+                ("in", "the places of frames in time"),
+                ("fix", f"give at most {MOST_FRAMES}, as CLIP's texts have words"),
+            ],
         )
     return SizedNetwork(ActionCLIP(clip, num_classes, size), resized_encoder(clip))
 

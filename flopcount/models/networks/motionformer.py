@@ -7,7 +7,8 @@ which only training uses, is left out, and so are parameters of the code that no
 and positions of 14×14 patches, which the code interpolates to other sizes; positions are sized to the clip here.
 
 As released, the attention over a trajectory takes its points as values before they are projected; the projected values
-are computed and unused ("a typo in the original code", its authors write). The option puts them to use, as in the paper.
+are computed and unused ("a typo in the original code", its authors write). The option
+puts them to use, as in the paper.
 """
 
 from __future__ import annotations

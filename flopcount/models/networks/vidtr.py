@@ -73,7 +73,9 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Attended tokens, and the frames that are kept (B, heads, N, T - dropped) if some are not."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 2, 1, 5).unbind()  # (B, heads, N, T, C)
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 4, 2, 1, 5).unbind()
+        )  # (B, heads, N, T, C)
         scale = q.shape[-1] ** -0.5
         scores = scale * (q @ k.transpose(-2, -1))  # (B, heads, N, T, T)
         kept = None
