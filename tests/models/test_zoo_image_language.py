@@ -2,10 +2,11 @@
 
 The originals were built beside ours on meta tensors, and with the same weights for real, on 2026-12-01: X-CLIP
 (microsoft/VideoX at 1744b21), ActionCLIP (sallymmx/ActionCLIP at 31c34df), AIM (taoyang1122/adapt-image-models at
-b3580d2), ST-Adapter (linziyi96/st-adapter at b914b38), Motionformer (facebookresearch/Motionformer at bf43d50) and
-VidTr (amazon-science/gluonmm at 29d63b3). MACs are the same to the last one, layer by layer, and where weights were copied
-(all but X-CLIP), scores differed by less than 1e-6, ActionCLIP's by 2e-5, whose norms over time have another epsilon.
-Parameters are the same but for those of Motionformer that nothing uses.
+b3580d2), ST-Adapter (linziyi96/st-adapter at b914b38), EVL (OpenGVLab/efficient-video-recognition at b282e8b),
+Motionformer (facebookresearch/Motionformer at bf43d50) and VidTr (amazon-science/gluonmm at 29d63b3). MACs are the same
+to the last one, layer by layer, and where weights were copied (all but X-CLIP), scores differed by less than 1e-6,
+ActionCLIP's by 2e-5, whose norms over time have another epsilon. Parameters are the same but for those of Motionformer
+that nothing uses, and for the bias that EVL's code gives to patches, where CLIP has none.
 """
 
 import pytest
@@ -16,6 +17,7 @@ from flopcount.core.model_spec import ModelSpec
 from flopcount.facts.printed import Printed
 from flopcount.models.loading import find_model
 from flopcount.models.networks.aim import Adapter
+from flopcount.models.networks.evl import NeighbourAttention
 from flopcount.models.networks.motionformer import TrajectoryAttention
 from flopcount.models.networks.st_adapter import SpaceTimeAdapter
 from flopcount.models.networks.vidtr import PoolingBlock, SplitAttention
@@ -142,6 +144,30 @@ def test_an_st_adapter_sees_frames_beside_and_leaves_class_tokens():
     assert changed.any(-1).nonzero().tolist() == [[0, 3], [1, 3]]
 
 
+def test_evl_by_hand():
+    frames, tokens, places = 8, 8 * 197, 196
+    neighbours = 2 * (frames - 1) * 2 * places * places * D  # how places agree, and the vectors that this weighs
+    reading = 2 * SQUARE + 2 * SQUARE * tokens + 2 * tokens * D + 8 * SQUARE
+    expected = of_frames(frames) + 4 * (3 * tokens * D + neighbours + reading) + D * 400
+    assert count("evl_b16").macs == expected
+
+
+def test_neighbours_in_time():
+    """The first frame has none before it, the last none after; a place's vector is that of its distance."""
+    torch.manual_seed(0)
+    attention = NeighbourAttention(2, 3, 4)
+    assert attention.distances[0].tolist() == [7, 6, 5, 2, 1, 0]
+    assert attention.distances.diagonal().unique().tolist() == [7]
+    q, k = torch.randn(2, 1, 3, 2, 6, 5).unbind()  # one clip of 3 frames, 2 heads
+    with torch.no_grad():
+        attention.after.zero_()
+        seen = attention(q, k)
+        assert seen.shape == (1, 3, 6, 4)
+        assert not seen[:, 0].any()
+        weights = (q[0, 1] @ k[0, 0].transpose(-2, -1) * 5**-0.5).softmax(-1).mean(0)
+        assert torch.allclose(seen[0, 1, 2], weights[2] @ attention.before[attention.distances[2]], atol=1e-6)
+
+
 def test_motionformer_by_hand():
     def expected(tokens, frames):
         linear = SQUARE * (12 * (1 + tokens) + tokens + 2 * frames * tokens)  # qkv, proj, MLP; query; keys and values
@@ -215,7 +241,7 @@ def test_adapters_have_a_quarter_of_the_channels():
     assert sum(parameter.numel() for parameter in Adapter(8).parameters()) == 8 * 2 + 2 + 2 * 8 + 8
 
 
-@pytest.mark.parametrize("name", ["actionclip_b32", "aim_b16", "st_adapter_b16_12x384", "motionformer", "vidtr_s"])
+@pytest.mark.parametrize("name", ["actionclip_b32", "aim_b16", "evl_b16", "motionformer", "vidtr_s"])
 def test_positions_are_sized_to_the_frames(name):
     model = weightless(find_model(ModelSpec(name, Clip(4, 64, 96))))
     assert len(model.recipe.departures) == 1
