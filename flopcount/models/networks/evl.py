@@ -2,13 +2,16 @@
 
 Paper: https://arxiv.org/abs/2208.03550 (section 3, figure 2). Code followed:
 https://github.com/OpenGVLab/efficient-video-recognition, model.py and vision_transformer.py, with the scripts of its
-README (four layers, as wide as the encoder). Weights are float32 here; the code keeps the frozen ones in half precision.
+README (four layers, as wide as the encoder). Weights are float32 here; the code keeps the frozen ones in half
+precision. Patches have no bias, as CLIP's; the code gives them one.
 
 What the frozen encoder gives is made aware of time before it is read: by a depthwise convolution over frames, by places
 in time, and by how queries and keys of neighbouring frames agree, place by place.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -146,7 +149,8 @@ class EVL(nn.Module):
             if index < first:
                 x = block(x)
             else:
-                x, q, k = block.read(x)
+                last: Any = block  # a ModuleList does not know the class of what it holds
+                x, q, k = last.read(x)
                 query = self.decoder[index - first](query, *(each.unflatten(0, (batch, frames)) for each in (x, q, k)))
         scores: Tensor = self.head(query[:, 0])
         return scores
