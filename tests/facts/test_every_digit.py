@@ -1,8 +1,8 @@
 """Costs that mmaction2's old metafiles print with every digit, made of MACs and of what mmcv's counter adds to them.
 
-`tools/analysis/get_flops.py` of mmaction2 0.x calls mmcv's `get_model_complexity_info`. Its hooks (`flops_counter.py` in
-mmcv/cnn/utils) add 2 per element of an affine normalisation, and 1 per element of a ReLU, per input element of a pooling
-layer and per output element of a convolution with bias. All of these are written out by hand here.
+`tools/analysis/get_flops.py` of mmaction2 0.x calls `get_model_complexity_info` of mmcv. Its hooks (flops_counter.py
+in mmcv/cnn/utils) add 2 per element of an affine normalisation, and 1 per element of a ReLU, per input element of a
+pooling layer and per output element of a convolution with bias. All of these are written out by hand here.
 """
 
 import pytest
@@ -25,8 +25,8 @@ DOWNSAMPLED = 256 * 56**2 + 512 * 28**2 + 1024 * 14**2 + 2048 * 7**2
 RELUS = STEM + sum(STAGES)
 RESNET50 = 2 * (RELUS + DOWNSAMPLED) + RELUS + STEM + 2048 * 7**2  # norms, ReLUs, max pool, average pool
 
-# C3D at 16×112×112, without normalisation: outputs of its convolutions, each with bias and ReLU; a pool reads the last of
-# each stage; two fully connected layers have a ReLU.
+# C3D at 16×112×112, without normalisation: outputs of its convolutions, each with bias and ReLU; a pool reads the last
+# of each stage; two fully connected layers have a ReLU.
 STAGES_OF_C3D = [64 * 16 * 112**2, 128 * 16 * 56**2, 256 * 8 * 28**2, 512 * 4 * 14**2, 512 * 2 * 7**2]
 CONVOLUTIONS = sum(times * size for times, size in zip([1, 1, 2, 2, 2], STAGES_OF_C3D, strict=True))
 C3D = 2 * CONVOLUTIONS + 2 * 4096 + sum(STAGES_OF_C3D)

@@ -13,8 +13,8 @@ from flopcount.facts.rows import read
 PLACE = "published.csv, line 2"
 ROW = dict(read("published.csv"))[PLACE]
 
-# (part of the url, model, data set) of a row, and the line of its page, read in November 2026, without links and what no
-# column holds. What the row has is looked for in the line as text, so a digit more or less fails.
+# (part of the url, model, data set) of a row, and the line of its page, without links and what no column holds.
+# What the row has is looked for in the line as text, so a digit more or less fails.
 LINES = [
     (
         ("pytorchvideo", "slowfast_r101_8x8", "kinetics400"),
