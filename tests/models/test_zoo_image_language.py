@@ -180,7 +180,7 @@ def test_motionformer_by_hand():
 
 
 def test_printed_costs_of_motionformer():
-    """VideoMAE's table 2 and X-CLIP's table 1, which add 5 per normalised element as fvcore does."""
+    """VideoMAE's table 6 and X-CLIP's table 1, which add 5 per normalised element as fvcore does."""
     for name, printed in (("motionformer", "370"), ("motionformer_l", "1185"), ("motionformer_hr", "959")):
         counted = count(name)
         assert Printed(printed, "G").matches(counted.macs + counted.added[EVAL_NORM])
