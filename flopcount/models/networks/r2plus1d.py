@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from ...core.errors import UnknownNameError
 from ...core.protocol import Clip
+from .averaged_streams import STREAMS, AveragedStreams
 from .sized_network import SizedNetwork
 
 __all__ = [
-    "TwoStreamVideoResNet",
     "VideoResNet",
     "f_r2d_18",
     "mc2_18",
@@ -40,7 +40,6 @@ __all__ = [
     "two_stream_r2plus1d_34",
 ]
 
-STREAMS = {"rgb": 3, "flow": 2}
 STAGE_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 152: (3, 8, 36, 3)}
 BOTTLENECK_FROM = 50  # layers
 
@@ -196,23 +195,6 @@ class VideoResNet(nn.Module):
         return scores
 
 
-class TwoStreamVideoResNet(nn.Module):
-    """Clip (B, 3, T, H, W) and its optical flow (B, 2, T, H, W) -> scores (B, num_classes), averaged over the streams.
-
-    The streams are trained separately (section 4.3).
-    """
-
-    def __init__(self, rgb: VideoResNet, flow: VideoResNet) -> None:
-        super().__init__()
-        self.rgb = rgb
-        self.flow = flow
-
-    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """Scores (B, num_classes) before the softmax."""
-        scores: Tensor = (self.rgb(rgb) + self.flow(flow)) / 2
-        return scores
-
-
 def r3d_18(clip: Clip, num_classes: int) -> SizedNetwork:
     """All convolutions 3×3×3."""
     return SizedNetwork(VideoResNet(num_classes, stem3d(), [conv3d] * 4))
@@ -317,8 +299,8 @@ def r2plus1d_34(clip: Clip, num_classes: int, *, stream: str = "rgb", form: str 
 
 
 def two_stream_r2plus1d_34(clip: Clip, num_classes: int) -> SizedNetwork:
-    """Both streams; the cost of the flow itself is not in it."""
-    model = TwoStreamVideoResNet(_r2plus1d_34(num_classes, "rgb"), _r2plus1d_34(num_classes, "flow"))
+    """Both streams, averaged (section 4.3); the cost of the flow itself is not in it."""
+    model = AveragedStreams(_r2plus1d_34(num_classes, "rgb"), _r2plus1d_34(num_classes, "flow"))
     inputs = tuple((channels, *clip.sizes) for channels in STREAMS.values())
     return SizedNetwork(model, (), inputs, streams=tuple(STREAMS))
 
