@@ -11,7 +11,7 @@ STREAMS = {"rgb": 3, "flow": 2}
 
 
 class AveragedStreams(nn.Module):
-    """Clip (B, 3, T, H, W) and its optical flow (B, 2, T, H, W) -> scores (B, num_classes), averaged over the streams."""
+    """Clip (B, 3, T, H, W) and its flow (B, 2, T, H, W) -> scores (B, num_classes), averaged over the streams."""
 
     def __init__(self, rgb: nn.Module, flow: nn.Module) -> None:
         super().__init__()

@@ -105,9 +105,7 @@ class Bottleneck(nn.Module):
     def __init__(self, channels_in: int, channels: int, conv: Conv, stride: int, shortcut: nn.Module | None) -> None:
         super().__init__()
         between, wide = channels_between(channels_in, channels), self.expansion * channels
-        self.conv1 = nn.Sequential(
-            nn.Conv3d(channels_in, channels, 1, bias=False), nn.BatchNorm3d(channels), nn.ReLU()
-        )
+        self.conv1 = nn.Sequential(nn.Conv3d(channels_in, channels, 1, bias=False), nn.BatchNorm3d(channels), nn.ReLU())
         self.conv2 = nn.Sequential(conv(channels, between, channels, stride), nn.BatchNorm3d(channels), nn.ReLU())
         self.conv3 = nn.Sequential(nn.Conv3d(channels, wide, 1, bias=False), nn.BatchNorm3d(wide))
         self.relu = nn.ReLU()
@@ -257,12 +255,14 @@ def rmc5_18(clip: Clip, num_classes: int) -> SizedNetwork:
 def r2plus1d_18(clip: Clip, num_classes: int, *, shared_between: bool = True) -> SizedNetwork:
     """All convolutions split into space and time; `shared_between`: a block's two have the same channels between."""
     conv = conv2plus1d if shared_between else conv2plus1d_alone
-    departure = "each convolution has its own channels between, as in paper and VMZ; torchvision's share them in a block"
+    departure = (
+        "each convolution has its own channels between, as in paper and VMZ; torchvision's share them in a block"
+    )
     return SizedNetwork(VideoResNet(num_classes, stem2plus1d(), [conv] * 4), () if shared_between else (departure,))
 
 
 def _as_mmaction2(num_classes: int) -> VideoResNet:
-    """Its rule of channels between holds in stem and shortcuts too, where 1×1×1 splits in two; a pool is after the stem.
+    """The rule of channels between holds in stem and shortcuts too, where 1×1×1 is split; a pool follows the stem.
 
     https://github.com/open-mmlab/mmaction2, configs/_base_/models/r2plus1d_r34.py, models/common/conv2plus1d.py.
     """

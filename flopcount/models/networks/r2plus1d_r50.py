@@ -4,8 +4,8 @@ Code followed, names of submodules included, so that its state dict loads:
 https://github.com/facebookresearch/pytorchvideo, models/r2plus1d.py and models/hub/r2plus1d.py.
 
 Other than in the paper and in VMZ, the first convolution sees one frame, all stages halve H and W, the first too, only
-the last two halve T, and a split convolution is over time first, at the size of its input, with as many channels between
-as outside. The code ends in a softmax over the classes of each position, which is left out here.
+the last two halve T, and a split convolution is over time first, at the height and width of its input, with as many
+channels between as outside. The code ends in a softmax over the classes of each position, which is left out here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""S3D-G (Xie et al. 2018, "Rethinking Spatiotemporal Feature Learning"): S3D whose features are gated, one stream or two.
+"""S3D-G (Xie et al. 2018, "Rethinking Spatiotemporal Feature Learning"): S3D with gated features, one stream or two.
 
 Paper: https://arxiv.org/abs/1712.04851. Code followed: its authors' in TF-Slim, https://github.com/tensorflow/models,
 research/slim/nets/s3dg.py and i3d_utils.py, names of submodules as in .i3d.
@@ -123,7 +123,8 @@ class S3DG(nn.Sequential):
 def _options(clip: Clip, first_kernel: int) -> tuple[_Sizes, tuple[str, ...]]:
     if first_kernel not in FIRST_KERNELS:
         raise InputError(
-            f"a first convolution of {first_kernel} frames", [("fix", "give first_kernel 1, 3, 5 or 7, as the code takes")]
+            f"a first convolution of {first_kernel} frames",
+            [("fix", "give first_kernel 1, 3, 5 or 7, as the code takes")],
         )
     pool, departures = head_pool(clip)
     if first_kernel != RELEASED_FIRST:
