@@ -14,6 +14,7 @@ from torch import nn
 from flopcount import InputError, Kind, UnknownNameError, count_flops, create_model, weightless
 from flopcount.facts import Printed
 from flopcount.models.networks.artnet import Smart
+from flopcount.models.networks.r2plus1d import Bottleneck, conv2plus1d_alone
 from flopcount.models.networks.s3d_g import SelfGating
 
 
@@ -91,6 +92,17 @@ def test_deeper_r2plus1d_cost_what_vmz_prints_for_128_pixels():
     assert count("r2plus1d_34", "8x128x128").macs == 49_748_942_848  # it prints 49.8, a quarter of 199.0
     assert Printed("63.6", "M").matches(without_norms("r2plus1d_34"))
     assert Printed("118.0", "M").matches(without_norms("r2plus1d_152"))
+
+
+def test_bottlenecks_pass_a_gradient_to_every_weight():
+    """R(2+1)D-152 is too large to run for its laws; its block is not."""
+    shortcut = nn.Conv3d(16, 32, 1, stride=2, bias=False)
+    block = Bottleneck(16, 8, conv2plus1d_alone, 2, shortcut)
+    maps = block(torch.randn(2, 16, 4, 6, 6))
+    assert maps.shape == (2, 32, 2, 3, 3)
+    maps.sum().backward()
+    assert all(p.grad is not None for p in block.parameters())
+    assert block.conv2[0][0].out_channels == 8 * 8 * 27 // (8 * 9 + 3 * 8)  # by the block's inner channels
 
 
 def test_flow_and_both_streams_of_r2plus1d():

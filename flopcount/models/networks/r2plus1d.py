@@ -22,7 +22,9 @@ from .averaged_streams import STREAMS, AveragedStreams
 from .sized_network import SizedNetwork
 
 __all__ = [
+    "Bottleneck",
     "VideoResNet",
+    "conv2plus1d_alone",
     "f_r2d_18",
     "mc2_18",
     "mc3_18",
@@ -170,7 +172,7 @@ class VideoResNet(nn.Module):
         super().__init__()
         block: type[BasicBlock | Bottleneck] = Bottleneck if depth >= BOTTLENECK_FROM else BasicBlock
         self.stem = stem
-        channels_in = 64
+        channels_in, stages = 64, []
         for index, (blocks, conv) in enumerate(zip(STAGE_DEPTHS[depth], convs, strict=True)):
             channels, stride = 64 * 2**index, 1 if index == 0 else 2
             wide = channels * block.expansion
@@ -182,7 +184,8 @@ class VideoResNet(nn.Module):
                     projection = nn.Sequential(shortcut(channels_in, wide, strides), nn.BatchNorm3d(wide))
                 stage.append(block(channels_in, channels, conv, stride if place == 0 else 1, projection))
                 channels_in = wide
-            self.add_module(f"layer{index + 1}", stage)
+            stages.append(stage)
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.fc = nn.Linear(channels_in, num_classes)
 
