@@ -25,6 +25,7 @@ FILES = (
     "lecture",
     "convolutional_3d",
     "transformers",
+    "transformers_2022",
     "convolutional_2d",
     "images",
 )

@@ -2,13 +2,14 @@
 
 Papers: TimeSformer https://arxiv.org/abs/2102.05095, ViViT https://arxiv.org/abs/2103.15691 (its model 1, joint
 attention over tubelets), VideoMAE https://arxiv.org/abs/2203.12602 (the fine-tuned encoder), V-JEPA 2
-https://arxiv.org/abs/2506.09985 (the frozen encoder with an attentive probe). Code wrapped:
+https://arxiv.org/abs/2506.09985 (the frozen encoder with an attentive probe of one clip; its tables have probes of all
+clips of a video together). Code wrapped:
 https://github.com/huggingface/transformers, src/transformers/models/{timesformer,vivit,videomae,vjepa2}.
 
 VideoMAE V2, https://arxiv.org/abs/2303.16727, and Unmasked Teacher, https://arxiv.org/abs/2303.16058, fine-tune
 VideoMAE's network with other sizes: see `vit_giant_patch14_224` in https://github.com/OpenGVLab/VideoMAEv2,
 models/modeling_finetune.py, and https://github.com/OpenGVLab/unmasked_teacher, single_modality/models, where a patch is of
-one frame. The latter learns its positions where a clip is not of 8×14×14 patches; here they are sines.
+one frame.
 """
 
 from __future__ import annotations
@@ -178,14 +179,22 @@ def videomaev2_g(clip: Clip, num_classes: int) -> SizedNetwork:
     return _videomae(clip, num_classes, _GIANT, patch_size=14, intermediate_size=_GIANT_HIDDEN)
 
 
+def _umt(clip: Clip, num_classes: int, size: Size) -> SizedNetwork:
+    """VideoMAE's network over patches of one frame."""
+    built = _videomae(clip, num_classes, size, tubelet_size=1)
+    if clip.sizes == (8, 224, 224):
+        return built
+    return replace(built, departures=(f"positions of {clip} are sines, the released code has parameters for them",))
+
+
 def umt_b16(clip: Clip, num_classes: int) -> SizedNetwork:
-    """Unmasked Teacher ViT-B: VideoMAE's network over patches of one frame."""
-    return _videomae(clip, num_classes, tubelet_size=1)
+    """Unmasked Teacher ViT-B."""
+    return _umt(clip, num_classes, BASE)
 
 
 def umt_l16(clip: Clip, num_classes: int) -> SizedNetwork:
     """Unmasked Teacher ViT-L."""
-    return _videomae(clip, num_classes, size=LARGE, tubelet_size=1)
+    return _umt(clip, num_classes, LARGE)
 
 
 def _vjepa2(clip: Clip, num_classes: int, size: Size, mlp_ratio: float = 4.0) -> SizedNetwork:
