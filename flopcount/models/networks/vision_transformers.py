@@ -202,7 +202,11 @@ def _vjepa2(clip: Clip, num_classes: int, size: Size, mlp_ratio: float = 4.0) ->
     patch_grid(clip, 2)
     library = transformers_library()
     config = library.VJEPA2Config(
-        frames_per_clip=clip.frames, crop_size=_square(clip), num_labels=num_classes, mlp_ratio=mlp_ratio, **_trunk(size)
+        frames_per_clip=clip.frames,
+        crop_size=_square(clip),
+        num_labels=num_classes,
+        mlp_ratio=mlp_ratio,
+        **_trunk(size),
     )
     model = library.VJEPA2ForVideoClassification(config)
     model.vjepa2.predictor = nn.Identity()  # only pre-training runs it
