@@ -1,4 +1,4 @@
-"""UniFormer, UniFormerV2, Hiera, InternVideo2, VideoMAE V2, Unmasked Teacher, V-JEPA 2: hand counts, papers, their code.
+"""UniFormer, UniFormerV2, Hiera, InternVideo2, VideoMAE V2, Unmasked Teacher, V-JEPA 2: hand counts, papers, code.
 
 Compared once with the released code, built beside ours and counted by flopcount: all contractions layer by layer, all
 parameters, and with the same weights the same scores (to 1e-6 of the largest, at a small clip). The commits:

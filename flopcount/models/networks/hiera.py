@@ -49,7 +49,8 @@ _HUGE = Size(256, 4, (2, 6, 36, 4))
 
 def pooled(x: Tensor, axis: int) -> Tensor:
     """A quarter of the tokens of this axis: the maximum of those that the order puts apart by a quarter."""
-    return x.unflatten(axis, (POOL, -1)).amax(axis)
+    fewer: Tensor = x.unflatten(axis, (POOL, -1)).amax(axis)
+    return fewer
 
 
 class UnitAttention(nn.Module):

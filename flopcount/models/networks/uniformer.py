@@ -11,6 +11,7 @@ sized to the clip. Only the first of the four patch embeddings halves frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -63,10 +64,7 @@ def halving(channels: tuple[int, ...], sizes: tuple[int, ...], clip: Clip) -> li
     Raises:
         InputError: the clip is too small; the message names the layer.
     """
-    embeddings = [
-        PatchEmbed(before, after, (1, 2, 2), (1, 2, 2), (0, 0, 0))
-        for before, after in zip(channels, channels[1:], strict=False)
-    ]
+    embeddings = [PatchEmbed(before, after, (1, 2, 2), (1, 2, 2), (0, 0, 0)) for before, after in pairwise(channels)]
     sizes_after({f"patch_embed{n}.proj": each.proj for n, each in enumerate(embeddings, 2)}, sizes, clip)
     return embeddings
 
@@ -126,7 +124,8 @@ class GlobalBlock(Block):
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the same size."""
         x = x + self.pos_embed(x)
-        return super().forward(x.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        tokens = super().forward(x.flatten(2).transpose(1, 2))
+        return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 class UniFormer(nn.Module):

@@ -1,6 +1,6 @@
 """Lightweight UniFormer (Li et al. 2022): half of the tokens wait outside of most blocks with attention.
 
-Paper: https://arxiv.org/abs/2201.09450 (lightweight models, section "UniFormer-XXS and XS"), whose pruning is Evo-ViT's,
+Paper: https://arxiv.org/abs/2201.09450 (its lightweight models), whose pruning is that of Evo-ViT,
 https://arxiv.org/abs/2108.01390. Code followed, names of submodules included: https://github.com/Sense-X/UniFormer,
 video_classification/slowfast/models/uniformer_light.py, with the sizes of video_classification/exp_light. The ratio of
 the MLPs is 3, as those files say; the code would have a list of it.
@@ -170,13 +170,14 @@ class LightUniFormer(nn.Module):
         """Scores (B, num_classes) before the softmax."""
         x = self.blocks1(self.patch_embed1(x))
         x = self.patch_embed3(self.blocks2(self.patch_embed2(x)))
-        token, tokens_seen = self.cls_token.expand(x.shape[0], -1, -1), None
+        token: Tensor = self.cls_token.expand(x.shape[0], -1, -1)
+        seen: Any = None  # how much the class token attends to each other; the first block has none to go by
         for block in self.blocks3:
-            token, x, tokens_seen = block(token, x, tokens_seen)
-        tokens_seen = _pooled(tokens_seen, x.shape[2:])
+            token, x, seen = block(token, x, seen)
+        seen = _pooled(seen, x.shape[2:])
         token, x = self.cls_upsample(token), self.patch_embed4(x)
         for block in self.blocks4:
-            token, x, tokens_seen = block(token, x, tokens_seen)
+            token, x, seen = block(token, x, seen)
         scores: Tensor = self.head(self.norm(x).flatten(2).mean(-1))
         return scores
 

@@ -8,8 +8,8 @@ https://github.com/huggingface/transformers, src/transformers/models/{timesforme
 
 VideoMAE V2, https://arxiv.org/abs/2303.16727, and Unmasked Teacher, https://arxiv.org/abs/2303.16058, fine-tune
 VideoMAE's network with other sizes: see `vit_giant_patch14_224` in https://github.com/OpenGVLab/VideoMAEv2,
-models/modeling_finetune.py, and https://github.com/OpenGVLab/unmasked_teacher, single_modality/models, where a patch is of
-one frame.
+models/modeling_finetune.py, and https://github.com/OpenGVLab/unmasked_teacher, single_modality/models, where a patch
+is of one frame.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def umt_l16(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def _vjepa2(clip: Clip, num_classes: int, size: Size, mlp_ratio: float = 4.0) -> SizedNetwork:
-    """The encoder, which takes no gradient, and a probe that learns: three blocks, a query that attends, a linear layer."""
+    """The encoder, which takes no gradient, and a probe that learns: three blocks, a query that attends, a layer."""
     patch_grid(clip, 2)
     library = transformers_library()
     config = library.VJEPA2Config(
