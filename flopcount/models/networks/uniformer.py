@@ -124,8 +124,8 @@ class GlobalBlock(Block):
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the same size."""
         x = x + self.pos_embed(x)
-        tokens = super().forward(x.flatten(2).transpose(1, 2))
-        return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        maps: Tensor = super().forward(x.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        return maps
 
 
 class UniFormer(nn.Module):

@@ -141,7 +141,7 @@ class LightUniFormer(nn.Module):
     """Clip (B, 3, T, H, W) -> class scores (B, num_classes); the modules are the same for every clip.
 
     Arguments:
-        clip: what it has to take; 16×128×128 for the smallest of the released networks but two.
+        clip: what it has to take; the released networks have 4×128×128 to 32×192×192.
         num_classes: 400 (Kinetics) in the paper.
         size: which of the networks.
     """
