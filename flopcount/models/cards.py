@@ -27,6 +27,7 @@ FILES = (
     "transformers",
     "convolutional_2d",
     "images",
+    "state_space",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 
