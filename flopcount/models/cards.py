@@ -28,6 +28,7 @@ FILES = (
     "convolutional_2d",
     "images",
     "state_space",
+    "optical_flow",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 
