@@ -35,8 +35,8 @@ def selective_scan(u: TensorSpec, A: TensorSpec, *, out: TensorSpec) -> Work:
     Shapes: u (batch, L, channels), A (channels, N).
 
     Counts: N MACs per token and channel, the contraction C·h; per state 5 (Δ·A, exp, (Δ·u)·B, a·h + b), per token and
-        channel 3 (Δ·u, D·u and its sum). Together 7·N FLOPs per token and channel, with softplus and gate apart; the
-        count of 9·N that is in use takes each product of `selective_scan_ref` as einsum writes it.
+        channel 3 (Δ·u, D·u and its sum). That is 7·N + 3 FLOPs per token and channel, softplus and gate apart; the
+        handle that https://github.com/MzeroMiko/VMamba, vmamba.py, gives to fvcore has 9·N + 1 of its "flops".
     Source: https://arxiv.org/abs/2312.00752, algorithm 2; selective_scan_ref in
         https://github.com/state-spaces/mamba, mamba_ssm/ops/selective_scan_interface.py
     """

@@ -147,8 +147,9 @@ class Skip(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Feature maps; what lies outside a frame is no part of a mean."""
         if self.stride > 1:
-            kernel = (1, *(2 if size == 2 else 3 for size in x.shape[3:]))
-            padding = (0, x.shape[3] % 2, x.shape[4] % 2)
+            sizes = x.shape[3:]
+            kernel = (1, *(min(size, 3) for size in sizes))
+            padding = (0, *(size % 2 if size > 1 else 0 for size in sizes))
             x = F.avg_pool3d(x, kernel, (1, 2, 2), padding, ceil_mode=True, count_include_pad=False)
         maps: Tensor = self.skip_project(x)
         return maps

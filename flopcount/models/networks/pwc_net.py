@@ -2,8 +2,8 @@
 
 Paper: https://arxiv.org/abs/1709.02371 (section 3, figure 3, appendix). Code followed, names of submodules included:
 https://github.com/NVlabs/PWC-Net, PyTorch/models/PWCNet.py. Its `PWCDCNet_old`, with two convolutions per level, is the
-paper's network of 8.75 M parameters; `PWCDCNet`, with three, is the one released for PyTorch. Both have a `deconv2` that
-nothing calls; it is left out (66 parameters).
+paper's network of 8.75 M parameters; `PWCDCNet`, with three, is the one whose weights are released, which the paper has
+in table 5 as the larger feature pyramid. Both have a `deconv2` that nothing calls; it is left out (66 parameters).
 
 From the coarsest of five levels to the finest, features of the second frame are moved by the flow so far, multiplied
 with those of the first at 9×9 displacements, and a dense block of convolutions makes a flow of that. Its quarter of the
