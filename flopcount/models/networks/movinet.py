@@ -104,7 +104,8 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
         factors = F.silu(self.se_reduce(x.mean((2, 3, 4), keepdim=True)))
-        return x * self.se_expand(factors).sigmoid()
+        scaled: Tensor = x * self.se_expand(factors).sigmoid()
+        return scaled
 
 
 class StreamSqueezeExcitation(nn.Module):

@@ -27,7 +27,7 @@ class Stage:
     @property
     def blocks(self) -> tuple[tuple[int, Kernel], ...]:
         """Inner channels and kernel of each block."""
-        kernels = ((int(time), int(side), int(side)) for time, side in self.kernels.split())
+        kernels = ((int(kernel[0]), int(kernel[1]), int(kernel[1])) for kernel in self.kernels.split())
         return tuple(zip(map(int, self.inner.split()), kernels, strict=True))
 
 

@@ -58,7 +58,8 @@ class Correlation(nn.Module):
         side = 2 * REACH + 1
         moved = F.unfold(second, side, padding=REACH).unflatten(1, (first.shape[1], side * side))  # (N, C, 81, h·w)
         products = torch.einsum("ncp,ncdp->ndp", first.flatten(2), moved)
-        return (products / first.shape[1]).unflatten(2, first.shape[2:])
+        volume: Tensor = (products / first.shape[1]).unflatten(2, first.shape[2:])
+        return volume
 
 
 class PWCNet(nn.Module):
@@ -111,7 +112,8 @@ class PWCNet(nn.Module):
             x = self._layer(f"dc_conv{index}", x)
         flow = PIXELS * (flow + self.dc_conv7(x))
         large = F.interpolate(flow, scale_factor=2**FINEST, mode="bilinear", align_corners=False)
-        return large.unflatten(0, (clip.shape[0], -1)).transpose(1, 2)
+        fields: Tensor = large.unflatten(0, (clip.shape[0], -1))
+        return fields.transpose(1, 2)
 
     def _layer(self, name: str, x: Tensor) -> Tensor:
         made: Tensor = self.get_submodule(name)(x)

@@ -125,14 +125,12 @@ class Encoder(nn.Module):
         super().__init__()
         first, *stages, last = channels
         self.convnormrelu = _conv(3, first, 7, 2, norm=norm)
-        dim_in = first
-        for index, (dim, stride) in enumerate(zip(stages, (1, 2, 2), strict=True), 1):
-            blocks = (
-                Block(dim_in, dim, stride, bottleneck=bottleneck, norm=norm),
-                Block(dim, dim, 1, bottleneck=bottleneck, norm=norm),
-            )
-            self.add_module(f"layer{index}", nn.Sequential(*blocks))
+        layers, dim_in = [], first
+        for dim, stride in zip(stages, (1, 2, 2), strict=True):
+            down = Block(dim_in, dim, stride, bottleneck=bottleneck, norm=norm)
+            layers.append(nn.Sequential(down, Block(dim, dim, 1, bottleneck=bottleneck, norm=norm)))
             dim_in = dim
+        self.layer1, self.layer2, self.layer3 = layers
         self.conv = nn.Conv2d(dim_in, last, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -199,9 +197,10 @@ class ConvGRU(nn.Module):
 
     def __init__(self, state: int, inputs: int, kernel: tuple[int, int]) -> None:
         super().__init__()
-        for gate in "zrq":
-            padding = (kernel[0] // 2, kernel[1] // 2)
-            self.add_module(f"conv{gate}", nn.Conv2d(state + inputs, state, kernel, padding=padding))
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        self.convz, self.convr, self.convq = (
+            nn.Conv2d(state + inputs, state, kernel, padding=padding) for _ in range(3)
+        )
 
     def forward(self, state: Tensor, x: Tensor) -> Tensor:
         """The next state."""
@@ -303,7 +302,8 @@ class RAFT(nn.Module):
             state, change = self.update_block(state, context, looked_up, places - start)
             places = places + change
             flow = self._enlarged(places - start, state)
-        return flow.unflatten(0, (clip.shape[0], -1)).transpose(1, 2)
+        fields: Tensor = flow.unflatten(0, (clip.shape[0], -1))
+        return fields.transpose(1, 2)
 
     def _enlarged(self, flow: Tensor, state: Tensor) -> Tensor:
         """Flow (N, 2, h, w) in eighths of a frame -> (N, 2, H, W) in pixels."""
@@ -312,7 +312,7 @@ class RAFT(nn.Module):
             return F.interpolate(flow, size=(high * SCALE, wide * SCALE), mode="bilinear", align_corners=True)
         weights = self.mask_predictor(state).unflatten(1, (1, NEIGHBOURS, SCALE, SCALE)).softmax(2)
         around = F.unfold(flow, 3, padding=1).reshape(-1, 2, NEIGHBOURS, 1, 1, high, wide)
-        large = (weights * around).sum(2)  # (N, 2, 8, 8, h, w)
+        large: Tensor = (weights * around).sum(2)  # (N, 2, 8, 8, h, w)
         return large.permute(0, 1, 4, 2, 5, 3).reshape(-1, 2, high * SCALE, wide * SCALE)
 
 

@@ -47,12 +47,12 @@ class Mamba(nn.Module):
         super().__init__()
         inner, self.rank = EXPANSION * dim, ceil(dim / 16)
         self.in_proj = nn.Linear(dim, 2 * inner, bias=False)
+        self.A_log, self.A_b_log = nn.Parameter(_decays(inner)), nn.Parameter(_decays(inner))
+        self.D, self.D_b = nn.Parameter(torch.ones(inner)), nn.Parameter(torch.ones(inner))
         for way in ("", "_b"):
             self.add_module(f"conv1d{way}", nn.Conv1d(inner, inner, KERNEL, groups=inner))
             self.add_module(f"x_proj{way}", nn.Linear(inner, self.rank + 2 * STATES, bias=False))
             self.add_module(f"dt_proj{way}", _step_sizes(self.rank, inner))
-            self.register_parameter("A_b_log" if way else "A_log", nn.Parameter(_decays(inner)))
-            self.register_parameter(f"D{way}", nn.Parameter(torch.ones(inner)))
         self.out_proj = nn.Linear(inner, dim, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
