@@ -23,6 +23,7 @@ SIBLINGS = {
     *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
     *("movinet_a0_stream",),
     *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
+    "r2plus1d_r50",
 }
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 

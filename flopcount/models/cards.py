@@ -26,6 +26,7 @@ FILES = (
     "convolutional_3d",
     "transformers",
     "image_language",
+    "transformers_2022",
     "convolutional_2d",
     "images",
     "state_space",
