@@ -22,6 +22,7 @@ SIBLINGS = {
     *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
     *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
     *("stgcnpp", "agcn", "posec3d_r50", "tada2d_r50", "tadaformer_b16"),
+    *("movinet_a0_stream",),
     *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
     "r2plus1d_r50",
 }

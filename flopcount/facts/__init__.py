@@ -11,6 +11,7 @@ from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of,
 from .measured_mapping import MeasuredRun, NotJudged, OtherPart, measured_run, measured_runs
 from .measured_parts import MeasuredPart, measured_part, measured_parts
 from .measured_times import MeasuredTime, measured_time, measured_times
+from .optical_flow import OpticalFlowFact, optical_flow_facts, optical_flow_row
 from .prices import CALLER, Price, cheapest_price, price_of, price_row, prices, read_prices
 from .printed import SCALES, Printed
 from .published import Published, published, published_row
@@ -28,6 +29,7 @@ __all__ = [
     "MeasuredThroughput",
     "MeasuredTime",
     "NotJudged",
+    "OpticalFlowFact",
     "OtherPart",
     "Price",
     "Printed",
@@ -48,6 +50,8 @@ __all__ = [
     "measured_time",
     "measured_times",
     "metric_of",
+    "optical_flow_facts",
+    "optical_flow_row",
     "price_of",
     "price_row",
     "prices",

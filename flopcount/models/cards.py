@@ -30,6 +30,8 @@ FILES = (
     "convolutional_2d",
     "images",
     "skeletons",
+    "state_space",
+    "optical_flow",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 
