@@ -21,12 +21,18 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
-from ..facts import Published, ZooModel, classes_of, metric_of, published, zoo_model
-from ..facts.metrics import MAP, TOP1
-from ..facts.pretraining import Pretraining
+from ..facts import dataset_classes
+from ..facts.metrics import TOP1
 from ..hardware.setting import Setting
 from ..models import CARDS
-from ..models.cards import Card
+from .candidates import (
+    FLOW_BENCHMARKS,
+    Candidate,
+    benchmark_metric,
+    candidates_on,
+    networks_on,
+    of_each_pretraining,
+)
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
 if TYPE_CHECKING:
@@ -75,7 +81,10 @@ class Comparison(ComparedNetworks):
         return Table(title, columns, cells, None, tuple(self._notes()))
 
     def _notes(self) -> Iterable[str]:
-        yield "each network is counted at the clip, crop and views of its own accuracy"
+        if self.dataset in FLOW_BENCHMARKS:
+            yield "each network is counted on a pair of frames, and its error is after FlyingChairs and FlyingThings3D"
+        else:
+            yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
         for field in dict.fromkeys(field for row in self.rows for field in row.unprinted):
@@ -200,7 +209,7 @@ def compare(
 
     Arguments:
         names: networks of the zoo; where empty, every network with an accuracy on the data set.
-        dataset: as in datasets.csv, such as "kinetics400".
+        dataset: as in datasets.csv, such as "kinetics400", or a benchmark of optical flow, such as "sintel_final".
         source: a part of the URL of the accuracy's source; the paper by default.
         points: the user's own models, counted here.
         on: a device to estimate times on, such as "rtx-4090"; a `Setting` also says how the networks run on it.
@@ -208,42 +217,48 @@ def compare(
 
     Raises:
         UnknownNameError: no such network, data set or device, or no row from that source.
+        InputError: no network of the zoo has an accuracy on the data set.
         FlopcountError: one of the user's own models cannot be counted.
     """
-    classes = classes_of(dataset)
+    metric = benchmark_metric(dataset)
     for name in names:
         if name not in CARDS:
             raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
     timing = None if on is None else _Timing(Setting.named(on) if isinstance(on, str) else on)
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
-    accuracies = _accuracies(dataset)
-    if source is not None and not any(source in row.url for pairs in accuracies.values() for row, _ in pairs):
-        sources = {row.source for pairs in accuracies.values() for row, _ in pairs}
+    accuracies = candidates_on(dataset)
+    if not accuracies and not names and not points:
+        fix = [("fix", f"choose {', '.join([*networks_on(), *FLOW_BENCHMARKS])}")]
+        raise InputError(f"no network of the zoo has a {metric.name} on {dataset}", fix)
+    if source is not None and not any(source in one.url for found in accuracies.values() for one in found):
+        sources = {one.source for found in accuracies.values() for one in found}
         raise UnknownNameError(
             "source", source, sources, f"choose a part of one of these URLs: {', '.join(sorted(sources))}"
         )
-    for name in dict.fromkeys(names) if names else accuracies:
-        progress(f"counting {name}")
-        pairs = accuracies.get(name, [])
-        candidates = [pair for pair in pairs if source is None or source in pair[0].url]
+    selected = list(dict.fromkeys(names)) if names else list(accuracies)
+    for number, name in enumerate(selected, 1):
+        progress(f"counting {name}, {number} of {len(selected)}")
+        found = accuracies.get(name, [])
+        candidates = [one for one in found if source is None or source in one.url]
         if not candidates:
-            others = ", ".join(dict.fromkeys(row.source for row, _ in pairs))
+            others = ", ".join(dict.fromkeys(one.source for one in found))
             why = f"no accuracy from {source}, only from {others}" if others else f"no accuracy on {dataset} is known"
             unplotted.append(Unplotted(name, why))
             continue
-        for row, model in _of_each_pretraining(CARDS[name], candidates):
-            outcome = _row(CARDS[name], row, model, timing)
+        for candidate in of_each_pretraining(candidates):
+            outcome = _row(candidate, timing)
             if isinstance(outcome, Row):
                 rows.append(outcome)
             else:
                 unplotted.append(outcome)
+    classes = dataset_classes().get(dataset)
     for point in points:
         progress(f"counting {point.model.name}")
         rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
     words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
-    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric_of(dataset))
+    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric)
 
 
 class _Timing:
@@ -271,97 +286,36 @@ def _counted(spec: ModelSpec, protocol: Protocol, timing: _Timing | None) -> tup
     return report, {} if timing is None else timing.of(report)
 
 
-def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
-    """Network of the zoo -> its rows with an accuracy on the data set, in the order of the zoo."""
-    accuracies: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
-    for row in published():
-        if row.dataset == dataset and (_score(row) is not None or row.top5 is not None):
-            model = zoo_model(row)
-            if isinstance(model, ZooModel):
-                if row.accuracy_frames is not None and row.accuracy_frames != row.frames:
-                    note = (
-                        f"its source counts the cost at {row.frames} frames, its accuracy is at {row.accuracy_frames}"
-                    )
-                    model = replace(model, clip=replace(model.clip, frames=row.accuracy_frames), note=note)
-                accuracies[model.name].append((row, model))
-    return {name: rows for name, rows in accuracies.items() if rows}
-
-
-def _of_each_pretraining(
-    card: Card, pairs: Sequence[tuple[Published, ZooModel]]
-) -> Iterable[tuple[Published, ZooModel]]:
-    """The preferred row, and of every other kind of pre-training the preferred one of the same network and clip."""
-    by_preference = sorted(pairs, key=lambda pair: _preference(card, *pair))
-    chosen: dict[Pretraining, tuple[Published, ZooModel]] = {}
-    for row, model in by_preference:
-        kind = Pretraining.of(row.pretrain)
-        same = (
-            not model.options and model.clip.frames == card.clip.frames and _score(row) is not None and _view_count(row)
-        )
-        if not chosen or (same and kind is not Pretraining.UNSAID):
-            chosen.setdefault(kind, (row, model))
-    return chosen.values()
-
-
-def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
-    """Smaller is better: the network as the zoo has it and its paper's row, even where that is too little for a point.
-
-    Among other sources: one that gives the views, read first hand, the network's own code, trained from scratch.
-    """
-    return (
-        bool(model.options),
-        model.clip.frames != card.clip.frames,
-        row.url.rstrip("/") != card.paper.rstrip("/"),
-        _score(row) is None or not _view_count(row),
-        row.secondary,
-        not row.url.startswith(card.code),
-        row.pretrain != "none",
-    )
-
-
-def _score(row: Published) -> float | None:
-    """The accuracy of a row in the metric of its data set."""
-    return row.mean_ap if metric_of(row.dataset) is MAP else row.top1
-
-
-def _view_count(row: Published) -> int:
-    """Views per video; 0 where the source does not say."""
-    return row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
-
-
-def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) -> Row | Unplotted:
-    views = _view_count(row)
-    score = _score(row)
-    if score is None:
-        return Unplotted(card.name, f"the source prints no {metric_of(row.dataset).name}", row.url)
-    if not views:
-        return Unplotted(card.name, "the source does not say how many views", row.url)
+def _row(candidate: Candidate, timing: _Timing | None) -> Row | Unplotted:
+    card = candidate.card
+    if candidate.lacks or candidate.score is None:
+        return Unplotted(card.name, candidate.lacks, candidate.url)
     try:
-        report, timed = _counted(model.spec, ONE_VIEW, timing)
+        report, timed = _counted(candidate.spec, ONE_VIEW, timing)
     except FlopcountError as error:
-        return Unplotted(card.name, error.message, row.url)
+        return Unplotted(card.name, error.message, candidate.url)
     return Row(
         name=card.name,
         family=card.family,
-        clip=model.clip,
-        views=f"{row.clips}×{row.crops}" if row.clips and row.crops else str(views),
-        view_count=views,
+        clip=candidate.clip,
+        views=candidate.views,
+        view_count=candidate.view_count,
         macs=report.per_view.macs,
         params=report.params,
-        score=score,
-        top5=row.top5,
-        pretrain=row.pretrain,
-        source=row.source,
-        url=row.url,
-        locator=row.locator,
-        label=card.label,
-        note=model.note,
-        unprinted=row.assumed,
+        score=candidate.score,
+        top5=candidate.top5,
+        pretrain=candidate.pretrain,
+        source=candidate.source,
+        url=candidate.url,
+        locator=candidate.locator,
+        label=candidate.label,
+        note=candidate.note,
+        unprinted=candidate.unprinted,
         **timed,
     )
 
 
-def _own(point: Point, classes: int, timing: _Timing | None) -> Row:
+def _own(point: Point, classes: int | None, timing: _Timing | None) -> Row:
     """The user's own model."""
     spec, views = point.model, point.protocol.views
     if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
