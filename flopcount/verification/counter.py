@@ -16,8 +16,8 @@ __all__ = ["Counter", "into", "means_and_pools", "out_of", "products_of_activati
 class Counter:
     """`adds` is what a tool counts besides `per_mac` times our MACs (negative: leaves out); the rule is in `text`.
 
-    `url` and `locator` are the place in the tool's code. A counter that is tried `everywhere` is tried for every source,
-    any other one only for sources for which the facts name its tool. `per_mac` is what a multiply-add counts there, and
+    `url` and `locator` are the place in the tool's code. One that is tried `everywhere` is tried for every source,
+    any other only for sources for which the facts name its tool. `per_mac` is what a multiply-add counts there, and
     `shown` what the tool prints of its number, where it prints it rounded.
     """
 

@@ -115,8 +115,8 @@ def _image(fact: LectureFact, report: Result | None) -> LectureRow:
     working += f" − {exact(cost)} = {exact(macs - cost)}"
     odds = by_accident((macs, 2 * macs, *(macs - other for other in layers)), fact.printed)
     reading = (
-        f"fits without one convolution of {_giga(cost)}, which {len(layers[cost])} layers cost; the slide does not say so, "
-        f"no second source prints it, and {odds_text(odds)} such numbers would fit by accident"
+        f"fits without one convolution of {_giga(cost)}, which {len(layers[cost])} layers cost; the slide does not say "
+        f"so, no second source prints it, and {odds_text(odds)} such numbers would fit by accident"
     )
     return LectureRow(fact, _giga(macs), False, working, reading)
 

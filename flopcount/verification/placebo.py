@@ -69,11 +69,14 @@ def placebo(
     for number, verdict in enumerate(checked, 1):
         progress(f"{number} of {len(checked)}: {verdict.row.model}")
         model, printed = zoo_model(verdict.row), verdict.row.cost
-        assert isinstance(model, ZooModel) and printed is not None
+        assert isinstance(model, ZooModel)
+        assert printed is not None
+        assert verdict.cost is not None
         candidates = Candidates(verdict.row, model, count_zoo)
-        real.append((printed, find_readings(printed, candidates)[0]))
+        seed = f"{verdict.row.url} {verdict.row.model} {verdict.row.dataset} {printed}"
+        real.append((printed, verdict.cost.kind))
         for width in widths:
-            for other in _moved(printed, width, draws, str(number)):
+            for other in _moved(printed, width, draws, seed):
                 moved[width].append((other, find_readings(other, candidates)[0]))
     return tuple(part for width, found in ((0.0, real), *moved.items()) for part in _by_digits(width, found))
 
@@ -127,6 +130,6 @@ def placebo_table(parts: Sequence[Placebo]) -> Table:
     )
     notes = (
         "a number moved by chance has no meaning: what is not left unexplained there is an accident of the judge",
-        "each printed cost was moved some times within each width, keeping its decimals, and judged as the real one was",
+        "each printed cost was moved some times within each width, kept its decimals, and was judged as the real one",
     )
     return Table("printed costs, and the same moved by chance", columns, rows, None, notes)

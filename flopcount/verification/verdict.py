@@ -17,8 +17,8 @@ class Finding(StrEnum):
     """What became of a printed number, from what is known of it to what is not.
 
     A match is our count in the source's own units; a cause is a reading by a counter that the source is cited to use; a
-    fit is the only reading that gives the digits, though nothing says that the source did so; undecided is a number that
-    several readings give.
+    fit is the only reading that gives the digits, though nothing says that the source did so; undecided is a number
+    that several readings give.
     """
 
     MATCH = "match"
@@ -68,5 +68,5 @@ class RowVerdict:
 
 
 def signed_gap(gap: int) -> str:
-    """ "+1.00 G", "−299 M"."""
+    """A gap with its sign: "+1.00 G", "−299 M"."""
     return f"{'+' if gap > 0 else '−'}{si(abs(gap))}"

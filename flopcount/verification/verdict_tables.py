@@ -74,10 +74,10 @@ def summary(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
         *_summary("cost", verdicts),
         *_summary("params", verdicts),
         "match: our count in the source's own units rounds to the printed digits; cause: it does by a counter that the "
-        "source is cited to use; fits: one reading gives the digits, and nothing says that the source did so; undecided: "
-        "several do",
+        "source is cited to use; fits: one reading gives the digits, and nothing says that the source did so; "
+        "undecided: several do",
         "by accident: how often a number of as many digits within 10 % would be met by some reading as simple",
-        "printed costs are MACs per view unless the reason says otherwise; a figure is one printed number of one network",
+        "printed costs are MACs per view unless the reason says otherwise; a figure is a printed number of a network",
     )
 
 
@@ -98,8 +98,8 @@ def _summary(number: str, verdicts: Sequence[RowVerdict]) -> Iterator[str]:
     odds = {_figure(row, number): found.odds for row, found in judged if found.odds is not None}
     if odds:
         yield (
-            f"{_TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to meet a "
-            "reading by accident"
+            f"{_TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to "
+            "meet a reading by accident"
         )
     for kind in (Finding.CAUSE, Finding.FITS):
         tally = Counter(found.reasons for _, found in judged if found.kind is kind)

@@ -44,7 +44,7 @@ COUNTERS = (
     Counter(
         "openvino",
         "openvino",
-        "OpenVINO's analyzer counts a multiply-add twice, ReLU twice per element, pools their kernels, biases and sums once",
+        "OpenVINO's analyzer counts a multiply-add twice, ReLU 2, biases and sums 1 per element, pools their kernels",
         _elementwise,
         "https://github.com/openvinotoolkit/model_analyzer/blob/d9fe35199e65bc08239a00d0b3c924e9a0f5c428/model_analyzer/layer_provider.py",
         "get_ops_per_element of each layer type",
