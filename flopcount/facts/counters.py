@@ -51,5 +51,6 @@ def _uses() -> tuple[CounterUse, ...]:
         sourced(place, row, ("counter", "why"))
         if not row["model"]:
             filled(place, row, ("source",), "give a part of the urls that it speaks of, or the beginning of models")
-        uses.append(CounterUse(**{**row, "cited": row["cited"] == "yes"}))
+        words = {column: text for column, text in row.items() if column != "cited"}
+        uses.append(CounterUse(cited=row["cited"] == "yes", **words))
     return tuple(uses)

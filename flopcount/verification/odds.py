@@ -23,8 +23,8 @@ def by_accident(values: Iterable[Fraction | int], printed: Printed) -> float:
     """The share of all numbers within 10 % of the printed one that some reading would meet, printed in as many digits.
 
     A value meets every number within half a step of it, so that the odds are the share of the window which these
-    intervals cover together: about the readings in the window times the step, divided by the width of the window. Values
-    that lie close together cover what they share once. Odds never fall when the step grows.
+    intervals cover together: about the readings in the window times the step, divided by the width of the window.
+    Values that lie close together cover what they share once. Odds never fall when the step grows.
 
     Arguments:
         values: what the readings that were tried give.
