@@ -166,7 +166,9 @@ def test_published_rows_of_c3d_and_alexnet():
     assert [str(v.cost) for v in verdicts if v.cost] == ["match", "match", "match", "cause", "match"]
     assert [str(v.params) for v in verdicts if v.row.source == "open-mmlab/mmaction2"] == ["match"]  # 78.4 M
     table = verdicts_table(verdicts)
-    assert table.notes[0] == "cost: 5 rows (2 figures): 4 match (1), 1 cause (1), 0 fits, 0 unexplained, 0 not checkable"
+    assert (
+        table.notes[0] == "cost: 5 rows (2 figures): 4 match (1), 1 cause (1), 0 fits, 0 unexplained, 0 not checkable"
+    )
     page = published_report(verdicts)
     assert page.startswith("# Published numbers against our counts\n\nMade by `flopcount verify published")
     assert page.endswith("\n")
