@@ -8,7 +8,7 @@ from __future__ import annotations
 from .counters import CounterUse, counter_uses
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
-from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, zoo_model
+from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of, zoo_model
 from .measured_mapping import MeasuredRun, NotJudged, OtherPart, measured_run, measured_runs
 from .measured_parts import MeasuredPart, measured_part, measured_parts
 from .measured_times import MeasuredTime, measured_time, measured_times
@@ -50,6 +50,7 @@ __all__ = [
     "measured_runs",
     "measured_time",
     "measured_times",
+    "metric_of",
     "price_of",
     "price_row",
     "prices",

@@ -14,10 +14,11 @@ from ..core.errors import UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
+from .metrics import METRICS, Metric
 from .published import Published
 from .rows import read, sourced
 
-__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "zoo_model"]
+__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "metric_of", "zoo_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,13 @@ def classes_of(dataset: str) -> int:
     if dataset not in dataset_classes():
         raise UnknownNameError("data set", dataset, dataset_classes(), "add it to datasets.csv with its source")
     return dataset_classes()[dataset]
+
+
+def metric_of(dataset: str) -> Metric:
+    """What accuracies on a data set are measured in.
+
+    Raises:
+        UnknownNameError: datasets.csv does not have it.
+    """
+    classes_of(dataset)
+    return next(METRICS[row["metric"]] for _, row in read("datasets.csv") if row["name"] == dataset)

@@ -21,7 +21,9 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
-from ..facts import Published, ZooModel, classes_of, published, zoo_model
+from ..facts import Published, ZooModel, classes_of, metric_of, published, zoo_model
+from ..facts.metrics import TOP1
+from ..facts.pretraining import Pretraining
 from ..hardware.setting import Setting
 from ..models import CARDS
 from ..models.cards import Card
@@ -40,8 +42,10 @@ class Comparison(ComparedNetworks):
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
         spans = _SPANS if self.conditions else ()
+        metric = self.metric
         columns = (
             Column("network", "text"),
+            Column("name", "text", drop=1, tone="quiet", minor=True),
             Column("family", "text", drop=2),
             Column("clip", "text", drop=6),
             Column("views", "text", drop=7),
@@ -50,17 +54,19 @@ class Comparison(ComparedNetworks):
             Column("MACs per video", drop=3 if spans else 8),
             *spans,
             Column("params", drop=5),
-            Column("top-1", "text"),
-            Column("top-5", "text", drop=3),
+            Column(metric.name, "text"),
+            *([Column("top-5", "text", drop=3)] if metric is TOP1 else ()),
             Column("pre-training", "text", drop=2),
             Column("source of the accuracy", "text", drop=1),
         )
         cells = tuple(
             (
-                *(row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
+                *(row.title, row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
                 *(_span(row) if spans else ()),
                 row.params,
-                *(f"{row.top1:g}", "" if row.top5 is None else f"{row.top5:g}", row.pretrain),
+                f"{row.score:g}",
+                *(["" if row.top5 is None else f"{row.top5:g}"] if metric is TOP1 else ()),
+                row.pretraining.described(row.pretrain) if row.pretraining else "",
                 ", ".join(filter(None, (row.source, row.locator))),
             )
             for row in self.rows
@@ -71,14 +77,14 @@ class Comparison(ComparedNetworks):
     def _notes(self) -> Iterable[str]:
         yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
-        yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
-        yield from (f"{line} ({row.name})" for row in self.rows for line in assumed_lines(row.assumed))
+        yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
+        yield from (f"{line} ({row.title})" for row in self.rows for line in assumed_lines(row.assumed))
         if self.conditions:
             yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {LOW_TO_HIGH}"
             yield from self.basis
-            yield from (f"time unknown: {row.name}: {row.untimed}" for row in self.rows if row.times is None)
+            yield from (f"time unknown: {row.title}: {row.untimed}" for row in self.rows if row.times is None)
         for row in self.unplotted:
-            yield f"not plotted: {row.name}: {row.why}" + (f" ({row.url})" if row.url else "")
+            yield f"not plotted: {_title(row.name)}: {row.why}" + (f" ({row.url})" if row.url else "")
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row per point, exact, with the unit in every column's name.
@@ -92,7 +98,7 @@ class Comparison(ComparedNetworks):
 
         columns = self._columns()
         for name, cells in columns.items():
-            if name.endswith(("_percent", "_s_per_video")):  # numbers, even where all are missing
+            if name.endswith(("_percent", "_px", "_s_per_video")):  # numbers, even where all are missing
                 columns[name] = [float("nan") if cell is None else cell for cell in cells]
         return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
 
@@ -110,6 +116,7 @@ class Comparison(ComparedNetworks):
     def _columns(self) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {
             "network": [row.name for row in self.rows],
+            "label": [row.title for row in self.rows],
             "family": [row.family for row in self.rows],
             "clip": [str(row.clip) for row in self.rows],
             "views": [row.view_count for row in self.rows],
@@ -117,8 +124,9 @@ class Comparison(ComparedNetworks):
             "flops_per_view": [row.flops for row in self.rows],
             "macs_per_video": [row.macs_per_video for row in self.rows],
             "params": [row.params for row in self.rows],
-            "top1_percent": [row.top1 for row in self.rows],
-            "top5_percent": [row.top5 for row in self.rows],
+            self.metric.key: [row.score for row in self.rows],
+            **({"top5_percent": [row.top5 for row in self.rows]} if self.metric is TOP1 else {}),
+            "pretraining": [row.pretraining.value if row.pretraining else "" for row in self.rows],
             "pretrain": [row.pretrain for row in self.rows],
             "source": [row.source for row in self.rows],
             "url": [row.url for row in self.rows],
@@ -141,7 +149,7 @@ class Comparison(ComparedNetworks):
         return self.table()._repr_html_()
 
     def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
-        """Cost (log) against top-1; a new figure where `ax` is None.
+        """Cost (log) against accuracy; a new figure where `ax` is None.
 
         Arguments:
             per: "view" or "video".
@@ -155,6 +163,11 @@ class Comparison(ComparedNetworks):
         from .figures.scatter import scatter
 
         return scatter(self, per, ax, x=x, dark=dark)
+
+
+def _title(name: str) -> str:
+    """A network's name in papers, where it has one."""
+    return CARDS[name].label if name in CARDS else name
 
 
 _SPANS = (
@@ -216,18 +229,18 @@ def compare(
             why = f"no accuracy from {source}, only from {others}" if others else f"no accuracy on {dataset} is known"
             unplotted.append(Unplotted(name, why))
             continue
-        row, model = min(candidates, key=lambda pair: _preference(CARDS[name], *pair))
-        outcome = _row(CARDS[name], row, model, timing)
-        if isinstance(outcome, Row):
-            rows.append(outcome)
-        else:
-            unplotted.append(outcome)
+        for row, model in _of_each_pretraining(CARDS[name], candidates):
+            outcome = _row(CARDS[name], row, model, timing)
+            if isinstance(outcome, Row):
+                rows.append(outcome)
+            else:
+                unplotted.append(outcome)
     for point in points:
         progress(f"counting {point.model.name}")
         rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
     words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
-    return Comparison(dataset, tuple(rows), tuple(unplotted), *words)
+    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric_of(dataset))
 
 
 class _Timing:
@@ -271,6 +284,20 @@ def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
     return {name: rows for name, rows in accuracies.items() if rows}
 
 
+def _of_each_pretraining(
+    card: Card, pairs: Sequence[tuple[Published, ZooModel]]
+) -> Iterable[tuple[Published, ZooModel]]:
+    """The preferred row, and of every other kind of pre-training the preferred one of the same network and clip."""
+    by_preference = sorted(pairs, key=lambda pair: _preference(card, *pair))
+    chosen: dict[Pretraining, tuple[Published, ZooModel]] = {}
+    for row, model in by_preference:
+        kind = Pretraining.of(row.pretrain)
+        same = not model.options and model.clip.frames == card.clip.frames and row.top1 is not None and _view_count(row)
+        if not chosen or (same and kind is not Pretraining.UNSAID):
+            chosen.setdefault(kind, (row, model))
+    return chosen.values()
+
+
 def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
     """Smaller is better: the network as the zoo has it and its paper's row, even where that is too little for a point.
 
@@ -310,12 +337,13 @@ def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) ->
         view_count=views,
         macs=report.per_view.macs,
         params=report.params,
-        top1=row.top1,
+        score=row.top1,
         top5=row.top5,
         pretrain=row.pretrain,
         source=row.source,
         url=row.url,
         locator=row.locator,
+        label=card.label,
         note=model.note,
         **timed,
     )
@@ -340,7 +368,7 @@ def _own(point: Point, classes: int, timing: _Timing | None) -> Row:
         view_count=views.count,
         macs=report.per_view.macs,
         params=report.params,
-        top1=point.top1,
+        score=point.top1,
         top5=None,
         pretrain="",
         source="given with --point",

@@ -63,7 +63,7 @@ def cost_verdict(printed: Printed, candidates: Candidates) -> Verdict:
     if row.scope == "video" and row.views is None:
         return Verdict(Finding.NOT_CHECKABLE, (_UNKNOWN_VIEWS,))
     kind, found = find_readings(printed, candidates)
-    assumed = _assumed(candidates.model, getattr(row, "assumed", ()))
+    assumed = _assumed(candidates.model, row.assumed)
     if kind is Finding.MATCH:
         return Verdict(kind, (*found[0].reasons, *assumed))
     if kind is Finding.UNEXPLAINED:

@@ -127,7 +127,7 @@ def test_odds_grow_with_the_step(values, number):
 
 
 def test_odds_by_hand():
-    """Of the numbers from 90 to 110, 99.5 to 101.5 are met by readings of 100 and 101 that are printed without decimals."""
+    """Of the numbers from 90 to 110, 99.5 to 101.5 are met by 100 and 101, printed without decimals."""
     assert by_accident([100, 101, 500], Printed("100")) == pytest.approx(2 / 20)
     assert by_accident([100, 100], Printed("100.0")) == pytest.approx(0.1 / 20)
     assert by_accident([], Printed("100")) == by_accident([100], Printed("0")) == 0
