@@ -29,7 +29,15 @@ from flopcount.verification.verdicts import _equal_figure
 
 MADE_UP = replace(
     published()[0],
-    **{"model": "made_up", "dataset": "kinetics400", "scope": "view", "convention": "mac", "views": 30, "params": None},
+    **{
+        "model": "made_up",
+        "dataset": "kinetics400",
+        "scope": "view",
+        "convention": "mac",
+        "views": 30,
+        "params": None,
+        "assumed": (),
+    },
 )
 C3D = ModelSpec("c3d")
 MODEL = ZooModel("c3d", Clip(8, 224, 224), 400)
