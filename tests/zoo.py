@@ -21,12 +21,13 @@ SIBLINGS = {
     *("c2d_r50", "i3d_r50", "c2d_nl_r50", "slow_r50_8x8", "two_stream_i3d", "swin3d_s", "swin3d_b"),
     *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
     *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
+    *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
 }
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
 # Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
-LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs()[name][0] > 150_000_000}
+LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs().get(name, (0, 0))[0] > 150_000_000}
 
 
 def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:

@@ -25,6 +25,7 @@ FILES = (
     "lecture",
     "convolutional_3d",
     "transformers",
+    "image_language",
     "convolutional_2d",
     "images",
 )

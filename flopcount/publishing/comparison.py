@@ -22,7 +22,7 @@ from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
 from ..facts import Published, ZooModel, classes_of, metric_of, published, zoo_model
-from ..facts.metrics import TOP1
+from ..facts.metrics import MAP, TOP1
 from ..facts.pretraining import Pretraining
 from ..hardware.setting import Setting
 from ..models import CARDS
@@ -78,6 +78,9 @@ class Comparison(ComparedNetworks):
         yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
+        for field in dict.fromkeys(field for row in self.rows for field in row.unprinted):
+            titles = dict.fromkeys(row.title for row in self.rows if field in row.unprinted)
+            yield f"{field} not on the page of the accuracy, assumed from paper or code: {', '.join(titles)}"
         yield from (f"{line} ({row.title})" for row in self.rows for line in assumed_lines(row.assumed))
         if self.conditions:
             yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {LOW_TO_HIGH}"
@@ -272,7 +275,7 @@ def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
     """Network of the zoo -> its rows with an accuracy on the data set, in the order of the zoo."""
     accuracies: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
     for row in published():
-        if row.dataset == dataset and (row.top1 is not None or row.top5 is not None):
+        if row.dataset == dataset and (_score(row) is not None or row.top5 is not None):
             model = zoo_model(row)
             if isinstance(model, ZooModel):
                 if row.accuracy_frames is not None and row.accuracy_frames != row.frames:
@@ -292,7 +295,9 @@ def _of_each_pretraining(
     chosen: dict[Pretraining, tuple[Published, ZooModel]] = {}
     for row, model in by_preference:
         kind = Pretraining.of(row.pretrain)
-        same = not model.options and model.clip.frames == card.clip.frames and row.top1 is not None and _view_count(row)
+        same = (
+            not model.options and model.clip.frames == card.clip.frames and _score(row) is not None and _view_count(row)
+        )
         if not chosen or (same and kind is not Pretraining.UNSAID):
             chosen.setdefault(kind, (row, model))
     return chosen.values()
@@ -307,11 +312,16 @@ def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]
         bool(model.options),
         model.clip.frames != card.clip.frames,
         row.url.rstrip("/") != card.paper.rstrip("/"),
-        row.top1 is None or not _view_count(row),
+        _score(row) is None or not _view_count(row),
         row.secondary,
         not row.url.startswith(card.code),
         row.pretrain != "none",
     )
+
+
+def _score(row: Published) -> float | None:
+    """The accuracy of a row in the metric of its data set."""
+    return row.mean_ap if metric_of(row.dataset) is MAP else row.top1
 
 
 def _view_count(row: Published) -> int:
@@ -321,8 +331,9 @@ def _view_count(row: Published) -> int:
 
 def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) -> Row | Unplotted:
     views = _view_count(row)
-    if row.top1 is None:
-        return Unplotted(card.name, "the source prints no top-1", row.url)
+    score = _score(row)
+    if score is None:
+        return Unplotted(card.name, f"the source prints no {metric_of(row.dataset).name}", row.url)
     if not views:
         return Unplotted(card.name, "the source does not say how many views", row.url)
     try:
@@ -337,7 +348,7 @@ def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) ->
         view_count=views,
         macs=report.per_view.macs,
         params=report.params,
-        score=row.top1,
+        score=score,
         top5=row.top5,
         pretrain=row.pretrain,
         source=row.source,
@@ -345,6 +356,7 @@ def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) ->
         locator=row.locator,
         label=card.label,
         note=model.note,
+        unprinted=row.assumed,
         **timed,
     )
 

@@ -25,8 +25,9 @@ class Row:
     """One point: cost and parameters counted by us, accuracy as `source` printed it, in the metric of the data set.
 
     `label` is the network's name in papers, where it has one. `views` is the protocol as printed ("10×3"), `view_count`
-    its forward passes per video. `note` says what departs from the source, and `assumed` what the count had to assume.
-    `times` are the seconds of a view on a device, and `untimed` says why there are none, where a device was named.
+    its forward passes per video. `note` says what departs from the source, `unprinted` which of clip and views it does
+    not print, and `assumed` what the count had to assume. `times` are the seconds of a view on a device, and `untimed`
+    says why there are none, where a device was named.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     locator: str
     label: str = ""
     note: str = ""
+    unprinted: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     times: Times | None = None
     untimed: str = ""
