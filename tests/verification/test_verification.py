@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from flopcount import count_flops
 from flopcount.cli import app
+from flopcount.commands import verify as command
 from flopcount.core.errors import InputError
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip
@@ -298,6 +299,10 @@ def test_the_command():
     assert _run("c3d", "--printed", "38.5", "--params", "65.31M", "--set", "pool5_padding=false").exit_code == 0
     assert "7 of 16 numbers do not hold" in _run("lecture").stdout
     assert _run("published", "--family", "c3d", "--format", "csv").stdout.count("\n") == 8
+
+
+def test_the_command_knows_every_verdict():
+    assert tuple(Finding) == command.VERDICTS
 
 
 def test_the_page_is_written_whole_or_not_at_all(tmp_path):
