@@ -5,6 +5,7 @@ Nothing here imports torch. Reading a row without a source is an error.
 
 from __future__ import annotations
 
+from .counters import CounterUse, counter_uses
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
 from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of, zoo_model
@@ -22,6 +23,7 @@ __all__ = [
     "DEVICE_KINDS",
     "PEAK_DTYPES",
     "SCALES",
+    "CounterUse",
     "Device",
     "LectureFact",
     "MeasuredPart",
@@ -38,6 +40,7 @@ __all__ = [
     "ZooModel",
     "cheapest_price",
     "classes_of",
+    "counter_uses",
     "dataset_classes",
     "device_row",
     "devices",

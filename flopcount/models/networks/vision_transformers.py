@@ -14,9 +14,15 @@ is of one frame.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
+import numpy
+import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError, UnknownNameError
@@ -27,6 +33,7 @@ from .vit import BASE, HUGE, LARGE, PATCH, SMALL, Size, patch_grid, resized_posi
 
 __all__ = [
     "FromClip",
+    "sines",
     "timesformer_b",
     "timesformer_hr",
     "timesformer_l",
@@ -150,8 +157,33 @@ def _videomae(clip: Clip, num_classes: int, size: Size = BASE, **settings: int) 
     config = library.VideoMAEConfig(
         num_frames=clip.frames, image_size=_square(clip), num_labels=num_classes, **_widths(size) | settings
     )
-    model = library.VideoMAEForVideoClassification(config)  # its positions are sines, which fit any clip
-    return SizedNetwork(FromClip(model))
+    with _quick_sines(library.VideoMAEForVideoClassification):  # positions are sines, which fit any clip
+        return SizedNetwork(FromClip(library.VideoMAEForVideoClassification(config)))
+
+
+@contextmanager
+def _quick_sines(model: type[nn.Module]) -> Iterator[None]:
+    """Let the library make its table of sines at once: number by number that takes up to half a minute."""
+    module = sys.modules[model.__module__]
+    with _ONE_AT_A_TIME:
+        made: Any = getattr(module, _TABLE)
+        setattr(module, _TABLE, sines)
+        try:
+            yield
+        finally:
+            setattr(module, _TABLE, made)
+
+
+_TABLE = "get_sinusoid_encoding_table"
+_ONE_AT_A_TIME = Lock()  # or a thread could take the quick table for the library's own, and leave it there
+
+
+def sines(positions: int, width: int) -> Tensor:
+    """The position encodings of VideoMAE, (1, positions, width), the same numbers as the library's own table has."""
+    columns = numpy.arange(width)
+    table = numpy.arange(positions)[:, None] / numpy.power(10000, 2 * (columns // 2) / width)
+    table[:, 0::2], table[:, 1::2] = numpy.sin(table[:, 0::2]), numpy.cos(table[:, 1::2])
+    return torch.FloatTensor(table).unsqueeze(0)
 
 
 def videomae_s(clip: Clip, num_classes: int) -> SizedNetwork:
