@@ -374,7 +374,7 @@ def i3d_r50_32x2(clip: Clip, num_classes: int, *, heavy: bool = False, pool_padd
 
 
 def i3d_r101_32x2(clip: Clip, num_classes: int, *, pool_padding: bool = True, as_in_r50: bool = False) -> SizedNetwork:
-    """I3D on ResNet-101, the stem of which halves time twice; `as_in_r50`, res4 has no more temporal kernels than R50."""
+    """I3D on ResNet-101, the stem of which halves time twice; `as_in_r50`, res4 has as few temporal kernels as R50."""
     kernels = AS_IN_R50 if as_in_r50 else EVERY_SECOND
     network = halved_in_time(clip, num_classes, 5, kernels, depth=101, pool_padding=pool_padding)
     if not as_in_r50:
