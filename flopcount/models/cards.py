@@ -27,6 +27,7 @@ FILES = (
     "transformers",
     "convolutional_2d",
     "images",
+    "detection",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 

@@ -97,6 +97,19 @@ def dilated_conv(channels: int, stride: int) -> nn.Module:
     return nn.Conv3d(channels, channels, (1, 3, 3), (1, stride, stride), (0, 2, 2), dilation=(1, 2, 2), bias=False)
 
 
+LAST_STRIDES: dict[str, tuple[int, Callable[[int, int], nn.Module]]] = {
+    "strided": (2, spatial_conv),
+    "kept": (1, spatial_conv),
+    "dilated": (1, dilated_conv),
+}
+"""Stride and 3×3 convolutions of res5: it halves H and W, or keeps them, as detection does."""
+
+
+def strides(stage: int, res5: str) -> tuple[int, Callable[[int, int], nn.Module]]:
+    """Stride and 3×3 convolutions of a stage, of which there are four."""
+    return LAST_STRIDES[res5] if stage == 3 else (1 if stage == 0 else 2, spatial_conv)
+
+
 class Bottleneck(nn.Module):
     """Branch of a block: 1×1 over `temporal_kernel` frames, the convolution that `middle` builds, 1×1."""
 
@@ -246,6 +259,7 @@ class ResNet3d(nn.Module):
         width: channels of the stem; those of all stages are multiples of it.
         halve_time: the stem halves the frames twice.
         pool_padding: the stem's pool pads its frames.
+        res5: how its first block strides, a key of `LAST_STRIDES`.
     """
 
     def __init__(
@@ -260,14 +274,16 @@ class ResNet3d(nn.Module):
         width: int = 64,
         halve_time: bool = False,
         pool_padding: bool = True,
+        res5: str = "strided",
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList([Stem(stem_kernel, width, halve_time=halve_time, pool_padding=pool_padding)])
         dim_in = width
         for index, (blocks, kernels) in enumerate(zip(STAGE_DEPTHS[depth], temporal_kernels, strict=True)):
             inner = width * 2**index
-            stride = 1 if index == 0 else 2
-            self.blocks.append(ResStage(blocks, dim_in, inner, 4 * inner, temporal_kernels=kernels, stride=stride))
+            stride, middle = strides(index, res5)
+            stage = ResStage(blocks, dim_in, inner, 4 * inner, temporal_kernels=kernels, stride=stride, middle=middle)
+            self.blocks.append(stage)
             dim_in = 4 * inner
             if index == 0 and pool_time:
                 self.blocks.append(nn.MaxPool3d((2, 1, 1)))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ...core.errors import InputError
 from ...core.protocol import Clip
 from .nonlocal_block import insert_nonlocal
-from .resnet3d import POOLED, STAGE_DEPTHS, Head, ResStage, Sizes, Stem, dilated_conv, head_pool, spatial_conv
+from .resnet3d import POOLED, STAGE_DEPTHS, Head, ResStage, Sizes, Stem, head_pool, strides
 from .sized_network import SizedNetwork
 
 __all__ = [
@@ -108,7 +108,7 @@ class SlowFast(nn.Module):
         fusion_kernel: fast frames that a lateral convolution sees.
         temporal_kernels: frames that conv_a sees, per pathway, stage and block.
         lateral_norm: lateral convolutions are followed by a norm and an activation.
-        dilated: res5 keeps H and W and spreads its 3×3 convolutions instead, for detection.
+        res5: how its first block strides, a key of resnet3d.LAST_STRIDES.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class SlowFast(nn.Module):
         fusion_kernel: int,
         temporal_kernels: Sequence[Sequence[Sequence[int]]] = THROUGHOUT,
         lateral_norm: bool = True,
-        dilated: bool = False,
+        res5: str = "strided",
     ) -> None:
         super().__init__()
         slow_frames = torch.linspace(0, frames - 1, frames // alpha).long()
@@ -134,8 +134,7 @@ class SlowFast(nn.Module):
         for index, blocks in enumerate(zip(*(STAGE_DEPTHS[depth] for depth in depths), strict=True)):
             last = index == 3
             inner, dim_out = 64 * 2**index, 256 * 2**index
-            stride = 1 if index == 0 or (last and dilated) else 2
-            middle = dilated_conv if last and dilated else spatial_conv
+            stride, middle = strides(index, res5)
             sizes = (
                 (dim_in + FUSED * dim_in // REDUCTION, inner, dim_out),
                 (dim_in // REDUCTION, inner // REDUCTION, dim_out // REDUCTION),

@@ -181,15 +181,10 @@ def _require_segments(clip: Clip, least: int) -> int:
     """
     segments, rest = divmod(clip.frames, FRAMES)
     if rest or segments < 2 or segments % least:
-        fitting = max(2, least, segments // least * least)
+        fitting, size = FRAMES * max(2, least, segments // least * least), f"{clip.height}x{clip.width}"
         raise InputError(
             f"clip {clip} has {clip.frames} frames, which are not five of each of two or more segments",
-            [
-                (
-                    "fix",
-                    f"give a multiple of {FRAMES * least}, such as --clip {FRAMES * fitting}x{clip.height}x{clip.width}",
-                )
-            ],
+            [("fix", f"give a multiple of {FRAMES * least}, such as --clip {fitting}x{size}")],
         )
     if min(clip.height, clip.width) <= 32:
         raise InputError(
@@ -210,7 +205,7 @@ def tdn_r101(clip: Clip, num_classes: int) -> SizedNetwork:
 
 
 def tdn_en_r101(clip: Clip, num_classes: int) -> SizedNetwork:
-    """Two networks, of which one sees a third of the segments and the other the rest: 8 and 16 in the paper (TDN-En)."""
+    """Two networks: one sees a third of the segments and the other the rest, 8 and 16 in the paper (TDN-En)."""
     third = _require_segments(clip, 3) // 3
     departures = () if third == 8 else (f"networks of {third} and {2 * third} segments, the paper's are of 8 and 16",)
     return SizedNetwork(Ensemble((third, 2 * third), num_classes, 101), departures)

@@ -154,7 +154,7 @@ class ShiftTPN(TPN):
 
 
 def tpn_slow_r50_8x8(clip: Clip, num_classes: int) -> SizedNetwork:
-    """Slow on ResNet-50: both levels keep one frame of all (config_files/kinetics400/tpn/r50f8s8.py, r50f16s4.py ...)."""
+    """Slow on ResNet-50: both levels keep one frame of all (config_files/kinetics400/tpn/r50f8s8.py)."""
     return SizedNetwork(SlowTPN((clip.frames, clip.frames), num_classes, 50))
 
 
