@@ -10,7 +10,8 @@ import threading
 
 # isort: off
 from .commands import count, cost, generate, pipeline, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
-from .commands import report, check, verify, compare, survey, clip, tokens, devices, measure, calibrate, catalogue  # noqa: F401
+from .commands import report, check, verify, lecture, compare, survey, clip, tokens, devices  # noqa: F401
+from .commands import measure, calibrate, catalogue  # noqa: F401
 from .commands.application import app
 from .commands.characters import ascii_where_needed
 

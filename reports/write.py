@@ -23,9 +23,11 @@ from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.output.atomic_files import write_files
 from flopcount.publishing.comparison import compare
 from flopcount.publishing.cost_report import cost_report
+from flopcount.publishing.lecture_systems import COMMON_CLIP, count_systems
 from flopcount.publishing.pages import report_pictures, report_texts
 from flopcount.publishing.pages.comparison import comparison_pictures, comparison_texts
-from flopcount.verification import lecture_page, published_report, verify_published
+from flopcount.publishing.pages.lecture import lecture_pictures, lecture_texts
+from flopcount.verification import published_report, verify_published
 
 FOLDER = Path(__file__).parent
 _VERSIONS = re.compile(r'flopcount \S+, torch \S+|^- versions: .*$|"(flopcount|torch)": "\d[^"]*"', re.MULTILINE)
@@ -46,7 +48,9 @@ def rules(say: Say) -> Written:
 
 
 def lecture(say: Say) -> Written:
-    return Written({"lecture.md": lecture_page(progress=say)})
+    systems = count_systems(progress=say)
+    texts = lecture_texts(systems, COMMON_CLIP, "flopcount lecture --out DIR")
+    return Written(texts, lambda: lecture_pictures(systems, COMMON_CLIP))
 
 
 def published(say: Say) -> Written:

@@ -36,6 +36,7 @@ FILES = (
 class Card:
     """A network as in its paper.
 
+    `label` is its name in papers, as charts have it; no two networks share one.
     `file` is the file of flopcount.models.networks with the function of this name, which builds it. `clip`, `stride`
     and `num_classes` are the paper's own. `smallest` is the smallest clip that the network can take, on which tests run
     it for real. `requires` is the optional library that it wraps, if any. `size_of` is the network from which it
@@ -43,6 +44,7 @@ class Card:
     """
 
     name: str
+    label: str
     title: str
     family: str
     year: int

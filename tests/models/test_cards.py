@@ -22,11 +22,11 @@ num_classes = 487
 """
 ROWS = """
 [group.networks]
-one = {title = "The first"}
-two = {title = "The second", clip = "8x32x32", size_of = "one", requires = "timm", lecture = true}
+one = {label = "One", title = "The first"}
+two = {label = "Two", title = "The second", clip = "8x32x32", size_of = "one", requires = "timm", lecture = true}
 """
 ONE = Card(
-    *("one", "The first", "3D CNN", 2014, "https://paper", "https://code", "nets", Clip(16, 112, 112)),
+    *("one", "One", "The first", "3D CNN", 2014, "https://paper", "https://code", "nets", Clip(16, 112, 112)),
     *(Clip(1, 16, 16), 1, 487),
 )
 
@@ -49,7 +49,7 @@ def test_groups_follow_each_other():
         ("title = ", "titel = ", "no key of cards.toml, the row of one named 'titel'\n  near    title"),
         ("stride = 1\n", "strides = 1\n", "no key of cards.toml, the group of one, two named 'strides'"),
         ("stride = 1\n", "", "cards.toml, the row of one: no stride\n  fix     add it there or to the group above"),
-        ('title = "The first"', "", "cards.toml, the row of one: no title"),
+        (', title = "The first"', "", "cards.toml, the row of one: no title"),
         ("year = 2014", 'year = "2014"', "cards.toml, the group of one, two: year is '2014'\n  fix     write a whole"),
         ("stride = 1\n", "stride = true\n", "cards.toml, the group of one, two: stride is True"),
         ('"The second"', "2", "cards.toml, the row of two: title is 2\n  fix     write a string"),

@@ -12,12 +12,9 @@ from flopcount.cli import app
 from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.core.protocol import Clip, Views
 from flopcount.facts import published
-from flopcount.models import CARDS
 from flopcount.publishing.comparison import Comparison, compare
 from flopcount.publishing.comparison_rows import OURS, Point, pareto
 from flopcount.report import count_model
-from flopcount.verification import count_systems, systems_table
-from flopcount.verification import systems as systems_module
 
 OWN = "from torch import nn\ndef Net():\n    return nn.Conv3d(3, 5, 1, bias=False)\n"
 
@@ -151,13 +148,3 @@ def test_a_comparison_without_a_point_has_a_table_and_no_chart():
     with pytest.raises(InputError, match="nothing to plot on kinetics400"):
         comparison.plot()
     assert isinstance(comparison, Comparison)
-
-
-def test_a_system_that_refuses_the_common_clip_is_counted_at_its_own(monkeypatch):
-    monkeypatch.setattr(systems_module, "CARDS", {"c3d": CARDS["c3d"]})
-    (taken,) = count_systems(Clip(16, 112, 112))
-    (refused,) = count_systems(Clip(1, 16, 16))
-    assert taken.refused == ""
-    assert refused.refused
-    assert refused.report.macs == taken.report.macs
-    assert f"c3d at its own clip: {refused.refused}" in systems_table((refused,)).notes
