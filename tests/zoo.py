@@ -29,7 +29,7 @@ UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBL
 
 
 # Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
-LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs()[name][0] > 150_000_000}
+LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs().get(name, (0,))[0] > 150_000_000}
 
 
 def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:
