@@ -80,7 +80,8 @@ class NonLocal(nn.Module):
             return self._added_to(x)
         batch = x.shape[0]
         grouped = x.unflatten(2, (-1, group)).transpose(1, 2).flatten(0, 1)  # (B·T/group, C, group, H, W)
-        return self._added_to(grouped).unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
+        maps: Tensor = self._added_to(grouped).unflatten(0, (batch, -1))  # (B, T/group, C, group, H, W)
+        return maps.transpose(1, 2).flatten(2, 3)
 
     def _added_to(self, x: Tensor) -> Tensor:
         keys = x if self.pool_after else self.pool(x)

@@ -88,8 +88,9 @@ class TANet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
-        scores: Tensor = self.base_model(x.transpose(1, 2).flatten(0, 1))
-        return scores.unflatten(0, (-1, self.segments)).mean(1)
+        scores = self.base_model(x.transpose(1, 2).flatten(0, 1))
+        of_segments: Tensor = scores.unflatten(0, (-1, self.segments))
+        return of_segments.mean(1)
 
 
 def tanet_r50(clip: Clip, num_classes: int) -> SizedNetwork:

@@ -145,8 +145,9 @@ class TDN(nn.Module):
         maps = self._with(maps, difference)
         maps = self._with(self.layer1_bak(maps), self.resnext_layer1(difference))
         maps = self.layer4_bak(self.layer3_bak(self.layer2_bak(maps)))
-        scores: Tensor = self.new_fc(self.dropout(self.avgpool(maps).flatten(1)))
-        return scores.unflatten(0, (-1, self.segments)).mean(1)
+        scores = self.new_fc(self.dropout(self.avgpool(maps).flatten(1)))
+        of_segments: Tensor = scores.unflatten(0, (-1, self.segments))
+        return of_segments.mean(1)
 
     def _with(self, maps: Tensor, difference: Tensor) -> Tensor:
         return self.passed * maps + self.added * F.interpolate(difference, maps.shape[2:])
