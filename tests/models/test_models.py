@@ -41,7 +41,7 @@ def test_every_model_runs_forward_and_backward_at_its_smallest_clip(card):
     if not weights:  # optical flow: an algorithm, not a network
         assert torch.isfinite(scores).all()
         return
-    assert scores.shape == (2, 5)
+    assert (scores.shape[0], scores.shape[-1]) == (2, 5)  # a detector scores every box of a clip
     scores.square().sum().backward()
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
