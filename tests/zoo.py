@@ -24,12 +24,16 @@ SIBLINGS = {
     *("c2d_r50_32x2", "i3d_r50_32x2", "i3d_nl_r50_32x2", "slow_nl_r50_8x8", "fast_only_r50", "slowfast_r101_r50_4x16"),
     *("tsm_nl_r50", "trn_r50", "tdn_en_r101", "tpn_tsm_r50"),
     *("slowfast_r50_4x16_ava", "slowfast_r50_8x8_ava", "slowfast_r101_8x8_nl_ava"),
+    *("stgcnpp", "agcn", "posec3d_r50", "tada2d_r50", "tadaformer_b16"),
+    *("movinet_a0_stream",),
+    *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
+    "r2plus1d_r50",
 }
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
 # Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
-LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs().get(name, (0,))[0] > 150_000_000}
+LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs().get(name, (0, 0))[0] > 150_000_000}
 
 
 def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:

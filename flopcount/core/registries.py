@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import iter_modules
 
-__all__ = ["DEFAULT_TOOLS", "FORMATS", "PREFIXES", "TOOLS", "any_of"]
+__all__ = ["COUNTERS", "DEFAULT_TOOLS", "FORMATS", "PREFIXES", "TOOLS", "any_of"]
 
 
 def _names(folder: str) -> tuple[str, ...]:
@@ -25,6 +25,9 @@ TOOLS = _names("crosscheck/peers")
 
 DEFAULT_TOOLS = ("fvcore", "torch")
 """The counters that `check` runs by default; they are installed with flopcount."""
+
+COUNTERS = _names("verification/counters")
+"""The tools whose rules a printed number is read by."""
 
 FORMATS = _names("output/formats")
 """The formats of tables."""

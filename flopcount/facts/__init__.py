@@ -5,12 +5,14 @@ Nothing here imports torch. Reading a row without a source is an error.
 
 from __future__ import annotations
 
+from .counters import CounterUse, counter_uses
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
-from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, zoo_model
+from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of, zoo_model
 from .measured_mapping import MeasuredRun, NotJudged, OtherPart, measured_run, measured_runs
 from .measured_parts import MeasuredPart, measured_part, measured_parts
 from .measured_times import MeasuredTime, measured_time, measured_times
+from .optical_flow import OpticalFlowFact, optical_flow_facts, optical_flow_row
 from .prices import CALLER, Price, cheapest_price, price_of, price_row, prices, read_prices
 from .printed import SCALES, Printed
 from .published import Published, published, published_row
@@ -21,6 +23,7 @@ __all__ = [
     "DEVICE_KINDS",
     "PEAK_DTYPES",
     "SCALES",
+    "CounterUse",
     "Device",
     "LectureFact",
     "MeasuredPart",
@@ -28,6 +31,7 @@ __all__ = [
     "MeasuredThroughput",
     "MeasuredTime",
     "NotJudged",
+    "OpticalFlowFact",
     "OtherPart",
     "Price",
     "Printed",
@@ -36,6 +40,7 @@ __all__ = [
     "ZooModel",
     "cheapest_price",
     "classes_of",
+    "counter_uses",
     "dataset_classes",
     "device_row",
     "devices",
@@ -47,6 +52,9 @@ __all__ = [
     "measured_runs",
     "measured_time",
     "measured_times",
+    "metric_of",
+    "optical_flow_facts",
+    "optical_flow_row",
     "price_of",
     "price_row",
     "prices",

@@ -1,7 +1,7 @@
 """Which network of the zoo a published row describes, with its options, classes and clip.
 
 The first line of mapping.csv that fits a row decides: its `model` is the row's, and its `source` (if any) is a part of
-the row's url. A line without a name says why there is nothing to count.
+the row's url or of its data set. A line without a name says why there is nothing to count.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from ..core.errors import UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
+from .metrics import METRICS, Metric
 from .published import Published
 from .rows import read, sourced
 
-__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "zoo_model"]
+__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "metric_of", "zoo_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Unmapped:
 def zoo_model(row: Published) -> ZooModel | Unmapped:
     """The network that this row describes, or why there is none."""
     for line in _lines():
-        if line["model"] == row.model and line["source"] in row.url:
+        if line["model"] == row.model and line["source"] in f"{row.url} {row.dataset}":
             break
     else:
         return Unmapped("no such architecture in the zoo")
@@ -84,3 +85,13 @@ def classes_of(dataset: str) -> int:
     if dataset not in dataset_classes():
         raise UnknownNameError("data set", dataset, dataset_classes(), "add it to datasets.csv with its source")
     return dataset_classes()[dataset]
+
+
+def metric_of(dataset: str) -> Metric:
+    """What accuracies on a data set are measured in.
+
+    Raises:
+        UnknownNameError: datasets.csv does not have it.
+    """
+    classes_of(dataset)
+    return next(METRICS[row["metric"]] for _, row in read("datasets.csv") if row["name"] == dataset)

@@ -1,7 +1,9 @@
 """Published numbers of models: cost, parameters and accuracy, each row with its source.
 
-The data are in published.csv. `cost` is the printed text, and `scope` says whether it is of one view or of all views of
-a video. `height` and `width` are the size that the source gives, even if the source counted at another size.
+The data are in published.csv. `cost` and `params` are the printed text, every digit of it; parameters are in millions
+unless they end in B or are written in full. `scope` says whether a cost is of one view or of all views of a video.
+`height` and `width` are the size that the source gives, even if the source counted at another size. `assumed` names the
+cells whose value the page at `url` does not print. `map` is a mean average precision in percent.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from ..core.errors import InputError
 from .printed import Printed
 from .rows import read, sourced
 
-__all__ = ["CONVENTIONS", "Published", "published", "published_row"]
+__all__ = ["ASSUMABLE", "CONVENTIONS", "Published", "published", "published_row"]
 
 CONVENTIONS = ("mac", "2mac", "unknown")
 SCOPES = ("view", "video")
+ASSUMABLE = ("frames", "stride", "height", "width", "clips", "crops", "views")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class Published:
 
     `unit` is the source's own word for the cost. `convention` is what the number really is: "mac" counts a multiply-add
     once, "2mac" twice. `secondary` means that the source quotes another text.
+
+    `top1` and `top5` are accuracies in percent; `mean_ap` is a mean average precision in percent, which is no accuracy:
+    detection on AVA and labels of Charades are measured by it. `assumed` names the fields of ASSUMABLE whose value the
+    cited page does not print; it follows from another text, such as the configuration or the paper. Whoever shows a
+    result that rests on such a field says so.
     """
 
     model: str
@@ -47,10 +55,12 @@ class Published:
     params: Printed | None
     top1: float | None
     top5: float | None
+    mean_ap: float | None
     pretrain: str
     url: str
     locator: str
     secondary: bool
+    assumed: tuple[str, ...]
     notes: str
 
     @property
@@ -106,15 +116,35 @@ def published_row(place: str, row: dict[str, str]) -> Published:
         clips=_int(place, row, "clips"),
         crops=_int(place, row, "crops"),
         views=_int(place, row, "views"),
-        params=Printed(row["params_m"], "M") if row["params_m"] else None,
+        params=_params(row["params"]) if row["params"] else None,
         top1=float(row["top1"]) if row["top1"] else None,
         top5=float(row["top5"]) if row["top5"] else None,
+        mean_ap=float(row["map"]) if row["map"] else None,
         pretrain=row["pretrain"],
         url=row["url"],
         locator=row["locator"],
         secondary=row["secondary"] == "yes",
+        assumed=_assumed(place, row),
         notes=row["notes"],
     )
+
+
+def _params(text: str) -> Printed:
+    """Parameters as printed: "34.5" millions, "1B", or "34479288" in full."""
+    return Printed(text[:-1], "G") if text.endswith("B") else Printed.parse(text, "M")
+
+
+def _assumed(place: str, row: dict[str, str]) -> tuple[str, ...]:
+    columns = tuple(row["assumed"].split())
+    for column in columns:
+        _one_of(place, "an assumed column", column, ASSUMABLE)
+        if not row[column]:
+            raise InputError(
+                f"{column} is assumed but has no value", [("in", place), ("fix", "fill it, or leave it out")]
+            )
+    if len(set(columns)) < len(columns):
+        raise InputError(f"a column is assumed twice in {row['assumed']!r}", [("in", place)])
+    return columns
 
 
 def _int(place: str, row: dict[str, str], column: str) -> int | None:

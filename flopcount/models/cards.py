@@ -25,8 +25,13 @@ FILES = (
     "lecture",
     "convolutional_3d",
     "transformers",
+    "image_language",
+    "transformers_2022",
     "convolutional_2d",
     "images",
+    "skeletons",
+    "state_space",
+    "optical_flow",
     "detection",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""

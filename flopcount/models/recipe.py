@@ -21,8 +21,8 @@ class Recipe:
     `inputs` are its arguments as for `count_flops`, with shapes without the batch, or a function of the model and the
     batch that makes them; `clip` is None for an image model of a library. `streams` are submodules that are trained
     separately, each on its own scores. `assumed` is what a count takes for granted of the input; inputs that are not
-    `in_pixels` are latents, and the clip is then what they stand for. `layouts` name the axes of an input, by its name,
-    that are not in the usual order.
+    `in_pixels` are latents or skeletons, and the clip is then what they stand for. `layouts` name the axes of an input,
+    by its name, that are not in the usual order.
     """
 
     name: str

@@ -21,10 +21,18 @@ from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
-from ..facts import Published, ZooModel, classes_of, published, zoo_model
+from ..facts import dataset_classes
+from ..facts.metrics import TOP1
 from ..hardware.setting import Setting
 from ..models import CARDS
-from ..models.cards import Card
+from .candidates import (
+    FLOW_BENCHMARKS,
+    Candidate,
+    benchmark_metric,
+    candidates_on,
+    networks_on,
+    of_each_pretraining,
+)
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
 if TYPE_CHECKING:
@@ -40,8 +48,10 @@ class Comparison(ComparedNetworks):
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
         spans = _SPANS if self.conditions else ()
+        metric = self.metric
         columns = (
             Column("network", "text"),
+            Column("name", "text", drop=1, tone="quiet", minor=True),
             Column("family", "text", drop=2),
             Column("clip", "text", drop=6),
             Column("views", "text", drop=7),
@@ -50,17 +60,19 @@ class Comparison(ComparedNetworks):
             Column("MACs per video", drop=3 if spans else 8),
             *spans,
             Column("params", drop=5),
-            Column("top-1", "text"),
-            Column("top-5", "text", drop=3),
+            Column(metric.name, "text"),
+            *([Column("top-5", "text", drop=3)] if metric is TOP1 else ()),
             Column("pre-training", "text", drop=2),
             Column("source of the accuracy", "text", drop=1),
         )
         cells = tuple(
             (
-                *(row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
+                *(row.title, row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
                 *(_span(row) if spans else ()),
                 row.params,
-                *(f"{row.top1:g}", "" if row.top5 is None else f"{row.top5:g}", row.pretrain),
+                f"{row.score:g}",
+                *(["" if row.top5 is None else f"{row.top5:g}"] if metric is TOP1 else ()),
+                row.pretraining.described(row.pretrain) if row.pretraining else "",
                 ", ".join(filter(None, (row.source, row.locator))),
             )
             for row in self.rows
@@ -69,16 +81,22 @@ class Comparison(ComparedNetworks):
         return Table(title, columns, cells, None, tuple(self._notes()))
 
     def _notes(self) -> Iterable[str]:
-        yield "each network is counted at the clip, crop and views of its own accuracy"
+        if self.dataset in FLOW_BENCHMARKS:
+            yield "each network is counted on a pair of frames, and its error is after FlyingChairs and FlyingThings3D"
+        else:
+            yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
-        yield from (f"{row.name}: {row.note}" for row in self.rows if row.note)
-        yield from (f"{line} ({row.name})" for row in self.rows for line in assumed_lines(row.assumed))
+        yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
+        for field in dict.fromkeys(field for row in self.rows for field in row.unprinted):
+            titles = dict.fromkeys(row.title for row in self.rows if field in row.unprinted)
+            yield f"{field} not on the page of the accuracy, assumed from paper or code: {', '.join(titles)}"
+        yield from (f"{line} ({row.title})" for row in self.rows for line in assumed_lines(row.assumed))
         if self.conditions:
             yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {LOW_TO_HIGH}"
             yield from self.basis
-            yield from (f"time unknown: {row.name}: {row.untimed}" for row in self.rows if row.times is None)
+            yield from (f"time unknown: {row.title}: {row.untimed}" for row in self.rows if row.times is None)
         for row in self.unplotted:
-            yield f"not plotted: {row.name}: {row.why}" + (f" ({row.url})" if row.url else "")
+            yield f"not plotted: {_title(row.name)}: {row.why}" + (f" ({row.url})" if row.url else "")
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row per point, exact, with the unit in every column's name.
@@ -92,7 +110,7 @@ class Comparison(ComparedNetworks):
 
         columns = self._columns()
         for name, cells in columns.items():
-            if name.endswith(("_percent", "_s_per_video")):  # numbers, even where all are missing
+            if name.endswith(("_percent", "_px", "_s_per_video")):  # numbers, even where all are missing
                 columns[name] = [float("nan") if cell is None else cell for cell in cells]
         return pandas.DataFrame({name: column_of(cells) for name, cells in columns.items()})
 
@@ -110,6 +128,7 @@ class Comparison(ComparedNetworks):
     def _columns(self) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {
             "network": [row.name for row in self.rows],
+            "label": [row.title for row in self.rows],
             "family": [row.family for row in self.rows],
             "clip": [str(row.clip) for row in self.rows],
             "views": [row.view_count for row in self.rows],
@@ -117,8 +136,9 @@ class Comparison(ComparedNetworks):
             "flops_per_view": [row.flops for row in self.rows],
             "macs_per_video": [row.macs_per_video for row in self.rows],
             "params": [row.params for row in self.rows],
-            "top1_percent": [row.top1 for row in self.rows],
-            "top5_percent": [row.top5 for row in self.rows],
+            self.metric.key: [row.score for row in self.rows],
+            **({"top5_percent": [row.top5 for row in self.rows]} if self.metric is TOP1 else {}),
+            "pretraining": [row.pretraining.value if row.pretraining else "" for row in self.rows],
             "pretrain": [row.pretrain for row in self.rows],
             "source": [row.source for row in self.rows],
             "url": [row.url for row in self.rows],
@@ -141,7 +161,7 @@ class Comparison(ComparedNetworks):
         return self.table()._repr_html_()
 
     def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
-        """Cost (log) against top-1; a new figure where `ax` is None.
+        """Cost (log) against accuracy; a new figure where `ax` is None.
 
         Arguments:
             per: "view" or "video".
@@ -155,6 +175,11 @@ class Comparison(ComparedNetworks):
         from .figures.scatter import scatter
 
         return scatter(self, per, ax, x=x, dark=dark)
+
+
+def _title(name: str) -> str:
+    """A network's name in papers, where it has one."""
+    return CARDS[name].label if name in CARDS else name
 
 
 _SPANS = (
@@ -184,7 +209,7 @@ def compare(
 
     Arguments:
         names: networks of the zoo; where empty, every network with an accuracy on the data set.
-        dataset: as in datasets.csv, such as "kinetics400".
+        dataset: as in datasets.csv, such as "kinetics400", or a benchmark of optical flow, such as "sintel_final".
         source: a part of the URL of the accuracy's source; the paper by default.
         points: the user's own models, counted here.
         on: a device to estimate times on, such as "rtx-4090"; a `Setting` also says how the networks run on it.
@@ -192,42 +217,48 @@ def compare(
 
     Raises:
         UnknownNameError: no such network, data set or device, or no row from that source.
+        InputError: no network of the zoo has an accuracy on the data set.
         FlopcountError: one of the user's own models cannot be counted.
     """
-    classes = classes_of(dataset)
+    metric = benchmark_metric(dataset)
     for name in names:
         if name not in CARDS:
             raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
     timing = None if on is None else _Timing(Setting.named(on) if isinstance(on, str) else on)
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
-    accuracies = _accuracies(dataset)
-    if source is not None and not any(source in row.url for pairs in accuracies.values() for row, _ in pairs):
-        sources = {row.source for pairs in accuracies.values() for row, _ in pairs}
+    accuracies = candidates_on(dataset)
+    if not accuracies and not names and not points:
+        fix = [("fix", f"choose {', '.join([*networks_on(), *FLOW_BENCHMARKS])}")]
+        raise InputError(f"no network of the zoo has a {metric.name} on {dataset}", fix)
+    if source is not None and not any(source in one.url for found in accuracies.values() for one in found):
+        sources = {one.source for found in accuracies.values() for one in found}
         raise UnknownNameError(
             "source", source, sources, f"choose a part of one of these URLs: {', '.join(sorted(sources))}"
         )
-    for name in dict.fromkeys(names) if names else accuracies:
-        progress(f"counting {name}")
-        pairs = accuracies.get(name, [])
-        candidates = [pair for pair in pairs if source is None or source in pair[0].url]
+    selected = list(dict.fromkeys(names)) if names else list(accuracies)
+    for number, name in enumerate(selected, 1):
+        progress(f"counting {name}, {number} of {len(selected)}")
+        found = accuracies.get(name, [])
+        candidates = [one for one in found if source is None or source in one.url]
         if not candidates:
-            others = ", ".join(dict.fromkeys(row.source for row, _ in pairs))
+            others = ", ".join(dict.fromkeys(one.source for one in found))
             why = f"no accuracy from {source}, only from {others}" if others else f"no accuracy on {dataset} is known"
             unplotted.append(Unplotted(name, why))
             continue
-        row, model = min(candidates, key=lambda pair: _preference(CARDS[name], *pair))
-        outcome = _row(CARDS[name], row, model, timing)
-        if isinstance(outcome, Row):
-            rows.append(outcome)
-        else:
-            unplotted.append(outcome)
+        for candidate in of_each_pretraining(candidates):
+            outcome = _row(candidate, timing)
+            if isinstance(outcome, Row):
+                rows.append(outcome)
+            else:
+                unplotted.append(outcome)
+    classes = dataset_classes().get(dataset)
     for point in points:
         progress(f"counting {point.model.name}")
         rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
     words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
-    return Comparison(dataset, tuple(rows), tuple(unplotted), *words)
+    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric)
 
 
 class _Timing:
@@ -255,73 +286,36 @@ def _counted(spec: ModelSpec, protocol: Protocol, timing: _Timing | None) -> tup
     return report, {} if timing is None else timing.of(report)
 
 
-def _accuracies(dataset: str) -> dict[str, list[tuple[Published, ZooModel]]]:
-    """Network of the zoo -> its rows with an accuracy on the data set, in the order of the zoo."""
-    accuracies: dict[str, list[tuple[Published, ZooModel]]] = {name: [] for name in CARDS}
-    for row in published():
-        if row.dataset == dataset and (row.top1 is not None or row.top5 is not None):
-            model = zoo_model(row)
-            if isinstance(model, ZooModel):
-                if row.accuracy_frames is not None and row.accuracy_frames != row.frames:
-                    note = (
-                        f"its source counts the cost at {row.frames} frames, its accuracy is at {row.accuracy_frames}"
-                    )
-                    model = replace(model, clip=replace(model.clip, frames=row.accuracy_frames), note=note)
-                accuracies[model.name].append((row, model))
-    return {name: rows for name, rows in accuracies.items() if rows}
-
-
-def _preference(card: Card, row: Published, model: ZooModel) -> tuple[bool, ...]:
-    """Smaller is better: the network as the zoo has it and its paper's row, even where that is too little for a point.
-
-    Among other sources: one that gives the views, read first hand, the network's own code, trained from scratch.
-    """
-    return (
-        bool(model.options),
-        model.clip.frames != card.clip.frames,
-        row.url.rstrip("/") != card.paper.rstrip("/"),
-        row.top1 is None or not _view_count(row),
-        row.secondary,
-        not row.url.startswith(card.code),
-        row.pretrain != "none",
-    )
-
-
-def _view_count(row: Published) -> int:
-    """Views per video; 0 where the source does not say."""
-    return row.views if row.views is not None else (row.clips or 0) * (row.crops or 0)
-
-
-def _row(card: Card, row: Published, model: ZooModel, timing: _Timing | None) -> Row | Unplotted:
-    views = _view_count(row)
-    if row.top1 is None:
-        return Unplotted(card.name, "the source prints no top-1", row.url)
-    if not views:
-        return Unplotted(card.name, "the source does not say how many views", row.url)
+def _row(candidate: Candidate, timing: _Timing | None) -> Row | Unplotted:
+    card = candidate.card
+    if candidate.lacks or candidate.score is None:
+        return Unplotted(card.name, candidate.lacks, candidate.url)
     try:
-        report, timed = _counted(model.spec, ONE_VIEW, timing)
+        report, timed = _counted(candidate.spec, ONE_VIEW, timing)
     except FlopcountError as error:
-        return Unplotted(card.name, error.message, row.url)
+        return Unplotted(card.name, error.message, candidate.url)
     return Row(
         name=card.name,
         family=card.family,
-        clip=model.clip,
-        views=f"{row.clips}×{row.crops}" if row.clips and row.crops else str(views),
-        view_count=views,
+        clip=candidate.clip,
+        views=candidate.views,
+        view_count=candidate.view_count,
         macs=report.per_view.macs,
         params=report.params,
-        top1=row.top1,
-        top5=row.top5,
-        pretrain=row.pretrain,
-        source=row.source,
-        url=row.url,
-        locator=row.locator,
-        note=model.note,
+        score=candidate.score,
+        top5=candidate.top5,
+        pretrain=candidate.pretrain,
+        source=candidate.source,
+        url=candidate.url,
+        locator=candidate.locator,
+        label=candidate.label,
+        note=candidate.note,
+        unprinted=candidate.unprinted,
         **timed,
     )
 
 
-def _own(point: Point, classes: int, timing: _Timing | None) -> Row:
+def _own(point: Point, classes: int | None, timing: _Timing | None) -> Row:
     """The user's own model."""
     spec, views = point.model, point.protocol.views
     if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
@@ -340,7 +334,7 @@ def _own(point: Point, classes: int, timing: _Timing | None) -> Row:
         view_count=views.count,
         macs=report.per_view.macs,
         params=report.params,
-        top1=point.top1,
+        score=point.top1,
         top5=None,
         pretrain="",
         source="given with --point",

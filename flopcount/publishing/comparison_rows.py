@@ -9,6 +9,8 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
 from ..core.pricing import Times
 from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
+from ..facts.metrics import TOP1, Metric
+from ..facts.pretraining import Pretraining
 from ..models import require_known
 
 __all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
@@ -20,11 +22,12 @@ OURS = "your own"  # the family of the points that the user adds
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One point: cost and parameters counted by us, accuracy in percent as `source` printed it.
+    """One point: cost and parameters counted by us, accuracy as `source` printed it, in the metric of the data set.
 
-    `views` is the protocol as printed ("10×3"), `view_count` its forward passes per video. `note` says what
-    departs from the source, and `assumed` what the count had to assume. `times` are the seconds of a view on a device,
-    and `untimed` says why there are none, where a device was named.
+    `label` is the network's name in papers, where it has one. `views` is the protocol as printed ("10×3"), `view_count`
+    its forward passes per video. `note` says what departs from the source, `unprinted` which of clip and views it does
+    not print, and `assumed` what the count had to assume. `times` are the seconds of a view on a device, and `untimed`
+    says why there are none, where a device was named.
     """
 
     name: str
@@ -34,16 +37,28 @@ class Row:
     view_count: int
     macs: int
     params: int
-    top1: float
+    score: float
     top5: float | None
     pretrain: str
     source: str
     url: str
     locator: str
+    label: str = ""
     note: str = ""
+    unprinted: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     times: Times | None = None
     untimed: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name in papers, or in the zoo."""
+        return self.label or self.name
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """The kind of its pre-training; None for a model of the user's own, which has no source."""
+        return None if self.family == OURS else Pretraining.of(self.pretrain)
 
     @property
     def flops(self) -> int:
@@ -95,7 +110,7 @@ class Unplotted:
 
 @dataclass(frozen=True, slots=True)
 class ComparedNetworks:
-    """Networks on one data set: `rows` are points, `unplotted` the others with their reasons.
+    """Networks on one data set: `rows` are points, `unplotted` the others with their reasons, `metric` the accuracy's.
 
     `conditions` say what the times are those of, where a device was named, and `basis` what they rest on.
     """
@@ -105,6 +120,15 @@ class ComparedNetworks:
     unplotted: tuple[Unplotted, ...]
     conditions: str = ""
     basis: tuple[str, ...] = ()
+    metric: Metric = TOP1
+
+    def fronts(self, per: str = "view", x: str = "macs") -> dict[Pretraining, tuple[Row, ...]]:
+        """Of each kind of pre-training, if any row is of it, the rows that no other of that kind beats, by cost.
+
+        A model of the user's own is in none, since its pre-training is not known.
+        """
+        of_kinds = {kind: [row for row in self.rows if row.pretraining is kind] for kind in Pretraining}
+        return {kind: pareto(rows, per, x, self.metric) for kind, rows in of_kinds.items() if rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +165,15 @@ class Point:
         return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))
 
 
-def pareto(rows: Iterable[Row], per: str = "view", x: str = "macs") -> tuple[Row, ...]:
+def pareto(rows: Iterable[Row], per: str = "view", x: str = "macs", metric: Metric = TOP1) -> tuple[Row, ...]:
     """The rows that no other beats: none costs as little or less and is as accurate or more, one of them strictly.
 
     Sorted by cost, which is in MACs or time; rows of equal cost and accuracy all stay, those of unknown cost none.
     """
-    costs = [(cost, row) for row in rows if (cost := row.across(per, x)) is not None]
-    front: list[tuple[float, Row]] = []
-    for cost, row in sorted(costs, key=lambda entry: (entry[0], -entry[1].top1)):
-        if not front or row.top1 > front[-1][1].top1 or (cost, row.top1) == (front[-1][0], front[-1][1].top1):
-            front.append((cost, row))
-    return tuple(row for _, row in front)
+    sign = -1 if metric.lower_is_better else 1
+    costs = [(cost, sign * row.score, row) for row in rows if (cost := row.across(per, x)) is not None]
+    front: list[tuple[float, float, Row]] = []
+    for cost, score, row in sorted(costs, key=lambda entry: (entry[0], -entry[1])):
+        if not front or score > front[-1][1] or (cost, score) == front[-1][:2]:
+            front.append((cost, score, row))
+    return tuple(row for _, _, row in front)

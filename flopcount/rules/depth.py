@@ -268,3 +268,10 @@ def _register_recurrent(name: str, step: int) -> None:
 
 for _name, _step in _FUSED.items():
     _register_recurrent(_name, _step)
+
+
+@depths("flopcount.selective_scan")
+def selective_scan_depth(u: TensorSpec, A: TensorSpec, *, out: object) -> int:
+    """Δ·A, exp; a scan of pairs, which is associative, in a tree over tokens up and down; C·h, and the sum with D·u."""
+    tree = 2 * (reduction(u.shape[1]) - 1)
+    return 2 + 2 * tree + reduction(A.shape[1]) + 1

@@ -1,13 +1,15 @@
-"""Printed numbers against counts: the published rows, one claim, and the lecture's slide."""
+"""Printed numbers against counts: published rows, one claim, the lecture's slide, and how much a verdict is worth."""
 
 from __future__ import annotations
 
 from .claims import ClaimReading, ClaimVerdict, verify_claim
 from .lecture import LectureRow, lecture_table, verify_lecture
+from .placebo import Placebo, placebo, placebo_table
 from .readings import Counted, Reading
 from .systems import LectureSystem, count_systems, lecture_page, systems_table
+from .verdict import Finding, RowVerdict, Verdict
 from .verdict_tables import published_report, verdicts_table
-from .verdicts import Finding, RowVerdict, Verdict, judge, verify_published
+from .verdicts import judge, only, verify_published
 
 __all__ = [
     "ClaimReading",
@@ -16,6 +18,7 @@ __all__ = [
     "Finding",
     "LectureRow",
     "LectureSystem",
+    "Placebo",
     "Reading",
     "RowVerdict",
     "Verdict",
@@ -23,6 +26,9 @@ __all__ = [
     "judge",
     "lecture_page",
     "lecture_table",
+    "only",
+    "placebo",
+    "placebo_table",
     "published_report",
     "systems_table",
     "verdicts_table",

@@ -2,14 +2,14 @@
 
 What enters is a name and printed numbers; what leaves are the readings with the fewest changes to the network's own
 clip, one view and plain MACs. Readings with more than three changes are not looked at: among so many numbers some
-always fit.
+always fit. Where none fits, the nearest are named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
+from itertools import product
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
@@ -18,7 +18,9 @@ from ..core.table import Column, Table
 from ..core.units import decimals, exact, si
 from ..facts import Printed, dataset_classes
 from ..models import CARDS
-from .readings import EVAL_NORM, OTHER, PLAIN, TRAIN_NORM, Counted, Reading, count
+from .counter_registry import all_counters
+from .odds import by_accident, odds_text
+from .readings import PLAIN, Counted, Reading, count
 
 __all__ = ["ClaimReading", "ClaimVerdict", "verify_claim"]
 
@@ -26,9 +28,8 @@ FRAMES = (4, 8, 13, 16, 25, 32, 64)
 CROPS = (112, 128, 160, 182, 224, 256, 312, 320, 356)
 VIEWS = (1, 3, 4, 5, 10, 12, 15, 30)
 PER_MAC = (1, 2)
-TERMS = (PLAIN, EVAL_NORM, TRAIN_NORM, OTHER)
 MAX_CHANGES = 3
-_NEAR = Fraction(1, 10)  # readings within 10 % show how crowded the numbers are around the claim
+_NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class ClaimReading:
 class ClaimVerdict:
     """What a claim can mean. `readings` are those with the fewest changes; there are none where nothing fits.
 
-    `tried` readings were compared, `near` of them lay within 10 % of the claim; `refused` clips do not fit the network.
+    `tried` readings were compared; `by_accident` is the share of numbers around the claim, of as many digits, that one
+    of them would have met. `nearest` are those that come closest, and `refused` clips do not fit the network.
     """
 
     name: str
@@ -54,20 +56,14 @@ class ClaimVerdict:
     params: Printed | None
     readings: tuple[ClaimReading, ...]
     tried: int
-    near: int
+    by_accident: float
+    nearest: tuple[Reading, ...]
     refused: int
 
     @property
     def holds(self) -> bool:
         """Whether some reading gives what was printed."""
         return bool(self.readings)
-
-    @property
-    def by_accident(self) -> float:
-        """How many of the readings tried would match an arbitrary number of these digits and this size."""
-        if not self.printed.value:
-            return 0.0
-        return float(self.near * self.printed.step / (2 * _NEAR * self.printed.value))
 
     def table(self) -> Table:
         """One row per reading; the notes say what was tried."""
@@ -96,13 +92,21 @@ class ClaimVerdict:
             verdict,
             f"{self.name} itself on {self.own}: {decimals(own.macs, 'MACs', places=3)}, "
             f"{decimals(2 * own.macs, 'FLOPs', places=3)}, {decimals(own.params, places=3)} parameters",
-            f"readings tried: {self.tried}, within 10 % of the claim: {self.near}; "
-            f"expected to match its digits by chance: {self.by_accident:.2g}",
-            "a change: FLOPs instead of MACs, other frames, another crop, more views, or an added term",
+            f"readings tried: {self.tried}; numbers of these digits within 10 % of the claim that one of them would "
+            f"meet by accident: {odds_text(self.by_accident)}",
+            "a change: FLOPs instead of MACs, other frames, another crop, more views, or the rules of a named counter",
         ]
+        if not self.holds and self.nearest:
+            lines.insert(1, f"nearest: {'; '.join(map(self._near, self.nearest))}")
         if self.refused:
             lines.append(f"{self.refused} clip{'s' * (self.refused > 1)} left out: the network cannot take them")
         return lines
+
+    def _near(self, reading: Reading) -> str:
+        unit, clip, views, added, value, _ = _cells(ClaimReading(reading, 0, None))
+        how = f"{unit} of {views} view{'s' * (views != '1')} on {clip}" + (f", {added}" if added else "")
+        away = f", {100 * (reading.value / float(self.printed.value) - 1):+.2g} %" if self.printed.value else ""
+        return f"{how}: {value}{away}"
 
 
 def _cells(match: ClaimReading) -> tuple[str, ...]:
@@ -111,7 +115,7 @@ def _cells(match: ClaimReading) -> tuple[str, ...]:
     if match.classes:
         params = f"with {match.classes} classes"
     unit = "FLOPs" if reading.per_mac == 2 else "MACs"
-    return unit, str(reading.clip), str(reading.views), reading.term.text, exact(reading.value), params
+    return unit, str(reading.clip), str(reading.views), reading.counter.text, exact(reading.value), params
 
 
 def verify_claim(
@@ -160,8 +164,10 @@ def verify_claim(
         if matches:
             break
     attempts = [reading for reading in readings if _changes(reading, own) <= changes]
-    near = sum(abs(reading.value - printed.value) <= _NEAR * printed.value for reading in attempts)
-    return ClaimVerdict(name, own, plain, printed, params, tuple(matches), len(attempts), near, refused)
+    odds = by_accident((reading.value for reading in attempts), printed)
+    nearest = sorted(attempts, key=lambda reading: (abs(reading.value - printed.value), _changes(reading, own)))
+    few = tuple(nearest[:_NEAREST])
+    return ClaimVerdict(name, own, plain, printed, params, tuple(matches), len(attempts), odds, few, refused)
 
 
 def _clips(own: Clip) -> list[Clip]:
@@ -172,15 +178,17 @@ def _clips(own: Clip) -> list[Clip]:
 
 
 def _readings(clip: Clip, counted: Counted) -> list[Reading]:
-    terms = [term for term in TERMS if term is PLAIN or counted.added.get(term)]
-    return [Reading(counted, clip, per_mac, term, views) for per_mac in PER_MAC for term in terms for views in VIEWS]
+    counters = [PLAIN, *(counter for counter in all_counters() if counted.added.get(counter))]
+    every = product(PER_MAC, counters, VIEWS)
+    readings = [Reading(counted, clip, per_mac, counter, views) for per_mac, counter, views in every]
+    return [reading for reading in readings if reading.per_mac >= reading.counter.per_mac]
 
 
 def _changes(reading: Reading, own: Clip) -> int:
     return sum(
         (
-            reading.per_mac != 1,
-            reading.term is not PLAIN,
+            reading.per_mac != reading.counter.per_mac,
+            reading.counter is not PLAIN,
             reading.views != 1,
             _moved(reading.clip, own),
         )

@@ -2,6 +2,8 @@
 
 Each number is compared with a count. Where it does not hold, a few plain slips are tried (twice per MAC, the kernel of
 the convolutions, one factor per frame, one layer left out), and the one that gives the printed digits is shown, if any.
+A slip that several numbers of the slide share is one that its author made; one that only a single number shows merely
+fits, and is doubted with its odds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from ..core.units import decimals, exact
 from ..count import count_named
 from ..facts import SCALES, LectureFact, Printed, lecture
 from ..models import CARDS
+from .odds import by_accident, odds_text
 
 __all__ = ["LectureRow", "lecture_table", "verify_lecture"]
 
@@ -101,15 +104,20 @@ def _image(fact: LectureFact, report: Result | None) -> LectureRow:
         return LectureRow(fact, _giga(macs), True, working)
     if fact.printed.matches(2 * macs):
         return LectureRow(fact, _giga(macs), False, f"{working}; ·2 = {exact(2 * macs)}", "twice, as FLOPs")
-    missing: dict[int, list[str]] = {}
+    layers: dict[int, list[str]] = {}
     for row in report.modules:
-        if row.own.macs and fact.printed.matches(macs - row.own.macs):
-            missing.setdefault(row.own.macs, []).append(row.path)
+        if row.own.macs:
+            layers.setdefault(row.own.macs, []).append(row.path)
+    missing = [cost for cost in layers if fact.printed.matches(macs - cost)]
     if not missing:
         return LectureRow(fact, _giga(macs), False, working)
-    cost, paths = next(iter(missing.items()))
+    cost = missing[0]
     working += f" − {exact(cost)} = {exact(macs - cost)}"
-    reading = f"without one convolution of {_giga(cost)}; {len(paths)} layers cost that, the slide does not say which"
+    odds = by_accident((macs, 2 * macs, *(macs - other for other in layers)), fact.printed)
+    reading = (
+        f"fits without one convolution of {_giga(cost)}, which {len(layers[cost])} layers cost; the slide does not say "
+        f"so, no second source prints it, and {odds_text(odds)} such numbers would fit by accident"
+    )
     return LectureRow(fact, _giga(macs), False, working, reading)
 
 

@@ -1,17 +1,22 @@
-"""Verdicts on published rows as a table with its notes, and as the page reports/published.md."""
+"""Verdicts on published rows as a table with its summary, and as the page reports/published.md."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ..core.made_by import made_by
 from ..core.table import Column, Table
 from ..core.units import exact
 from ..facts import ZooModel
-from .verdicts import Finding, RowVerdict, Verdict
+from .odds import odds_text
+from .placebo import Placebo, placebo_table
+from .verdict import Finding, RowVerdict, Verdict
 
-__all__ = ["published_report", "verdicts_table"]
+__all__ = ["published_report", "summary", "verdicts_table"]
+
+_UNSURE = (Finding.CAUSE, Finding.FITS, Finding.UNDECIDED)
 
 
 def verdicts_table(verdicts: Sequence[RowVerdict]) -> Table:
@@ -19,19 +24,22 @@ def verdicts_table(verdicts: Sequence[RowVerdict]) -> Table:
     columns = (
         Column("model", "text"),
         Column("data", "text", drop=3),
-        Column("clip", "text", drop=6),
-        Column("zoo", "text", drop=7),
+        Column("clip", "text", drop=8),
+        Column("zoo", "text", drop=9),
         Column("printed", "text"),
-        Column("MACs", "text", drop=8, tone="strong"),
+        Column("MACs", "text", drop=10, tone="strong"),
         Column("cost", "text"),
-        Column("because", "prose", drop=9),
-        Column("printed params", "text", drop=4),
-        Column("params", "text", drop=5),
-        Column("params are", "text", drop=2),
+        Column("because", "prose", drop=11),
+        Column("by accident", "text", drop=4),
+        Column("printed params", "text", drop=6),
+        Column("params", "text", drop=7),
+        Column("params are", "text", drop=5),
         Column("because they", "prose", drop=1),
-        Column("source", "text", drop=10, tone="quiet"),
+        Column("they by accident", "text", drop=2),
+        Column("source", "text", drop=12, tone="quiet"),
     )
-    return Table("published numbers against our counts", columns, tuple(map(_cells, verdicts)), None, _notes(verdicts))
+    rows = tuple(map(_cells, verdicts))
+    return Table("published numbers against our counts", columns, rows, None, summary(verdicts))
 
 
 def _cells(verdict: RowVerdict) -> tuple[str, ...]:
@@ -44,41 +52,77 @@ def _cells(verdict: RowVerdict) -> tuple[str, ...]:
         zoo,
         str(row.cost) if row.cost else "",
         exact(counted.macs) if counted else "",
-        str(verdict.cost) if verdict.cost else "",
-        verdict.cost.why if verdict.cost else "",
+        *_words(verdict.cost),
         str(row.params) if row.params else "",
         exact(counted.params) if counted else "",
-        str(verdict.params) if verdict.params else "",
-        verdict.params.why if verdict.params else "",
+        *_words(verdict.params),
         row.source,
     )
 
 
-def _notes(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
-    costs = [verdict.cost for verdict in verdicts if verdict.cost]
-    params = [verdict.params for verdict in verdicts if verdict.params]
+def _words(verdict: Verdict | None) -> tuple[str, str, str]:
+    """The verdict, why, and its odds where it is one that an accident could have made."""
+    if verdict is None:
+        return "", "", ""
+    shown = verdict.odds is not None and verdict.kind in _UNSURE
+    return str(verdict), verdict.why, odds_text(verdict.odds or 0.0) if shown else ""
+
+
+def summary(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
+    """Rows, distinct figures, verdicts and expected accidents, of costs and of parameters; then what the words mean."""
     return (
-        f"cost: {_summary(costs)}",
-        *(f"cause of {times}: {why}" for why, times in _causes(costs)),
-        f"parameters: {_summary(params)}",
-        *(f"cause of {times}: {why}" for why, times in _causes(params)),
-        "match: our count rounds to the printed digits; cause: a formula over the trace closes the gap to them",
-        "printed costs are MACs per view unless the cause says otherwise",
+        *_summary("cost", verdicts),
+        *_summary("params", verdicts),
+        "match: our count in the source's own units rounds to the printed digits; cause: it does by a counter that the "
+        "source is cited to use; fits: one reading gives the digits, and nothing says that the source did so; "
+        "undecided: several do",
+        "by accident: how often a number of as many digits within 10 % would be met by some reading as simple",
+        "printed costs are MACs per view unless the reason says otherwise; a figure is a printed number of a network",
     )
 
 
-def _summary(verdicts: Sequence[Verdict]) -> str:
-    tally = Counter(verdict.kind for verdict in verdicts)
-    return f"{len(verdicts)} rows: " + ", ".join(f"{tally[kind]} {kind.value}" for kind in Finding)
+_TITLES = {"cost": "cost", "params": "parameters"}
 
 
-def _causes(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
-    """Causes, most frequent first; those of one kind with different numbers count separately."""
-    tally = Counter(verdict.reasons for verdict in verdicts if verdict.kind is Finding.CAUSE)
-    return [("; ".join(map(str, reasons)), times) for reasons, times in tally.most_common()]
+def _summary(number: str, verdicts: Sequence[RowVerdict]) -> Iterator[str]:
+    judged = [(verdict, found) for verdict in verdicts if (found := getattr(verdict, number)) is not None]
+    figures = {kind: {_figure(row, number) for row, found in judged if found.kind is kind} for kind in Finding}
+    rows = Counter(found.kind for _, found in judged)
+    parts = [
+        f"{rows[kind]} {kind.value}" + (f" ({len(figures[kind])})" if rows[kind] else "")
+        for kind in Finding
+        if rows[kind] or kind is not Finding.UNDECIDED
+    ]
+    every = len({_figure(row, number) for row, _ in judged})
+    yield f"{_TITLES[number]}: {len(judged)} rows ({every} figures): {', '.join(parts)}"
+    odds = {_figure(row, number): found.odds for row, found in judged if found.odds is not None}
+    if odds:
+        yield (
+            f"{_TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to "
+            "meet a reading by accident"
+        )
+    for kind in (Finding.CAUSE, Finding.FITS):
+        tally = Counter(found.reasons for _, found in judged if found.kind is kind)
+        for reasons, times in tally.most_common():
+            named = {_figure(row, number) for row, found in judged if found.kind is kind and found.reasons == reasons}
+            yield f"{_WORDS[kind]} {times} ({len(named)}): {'; '.join(map(str, reasons))}"
 
 
-def published_report(verdicts: Sequence[RowVerdict]) -> str:
-    """The page reports/published.md: how it was made, the summary, and the table."""
+_WORDS = {Finding.CAUSE: "cause of", Finding.FITS: "what fits"}
+
+
+def _figure(verdict: RowVerdict, number: str) -> tuple[str, str]:
+    """A number of a network, however many rows and sources print it."""
+    name = verdict.model.name if isinstance(verdict.model, ZooModel) else verdict.row.model
+    return name, str(getattr(verdict.row, number))
+
+
+def published_report(verdicts: Sequence[RowVerdict], parts: Sequence[Placebo] = ()) -> str:
+    """The page reports/published.md: how it was made, the summary, the placebo test if given, and the table."""
     origin = made_by("flopcount verify published --write FILE")
-    return f"# Published numbers against our counts\n\n{origin}\n\n{verdicts_table(verdicts).to_markdown()}\n"
+    sums = "\n".join(f"- {line}" for line in summary(verdicts))
+    sections = [f"# Published numbers against our counts\n\n{origin}", f"## Summary\n\n{sums}"]
+    if parts:
+        sections.append(f"## By accident\n\n{placebo_table(parts).to_markdown()}")
+    table = replace(verdicts_table(verdicts), notes=())
+    return "\n\n".join((*sections, f"## Rows\n\n{table.to_markdown()}")) + "\n"

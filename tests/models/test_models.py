@@ -26,7 +26,7 @@ def card(request):
     card = CARDS[request.param]
     if card.requires:
         pytest.importorskip(card.requires)
-    if card.name.startswith("videomae"):
+    if card.name.startswith(("videomae", "umt")):
         request.getfixturevalue("quick_sines")
     return card
 
@@ -38,10 +38,12 @@ def test_every_model_runs_forward_and_backward_at_its_smallest_clip(card):
     given = [torch.randn(2, *shape) for shape in model.recipe.inputs]
     scores = model(*given)
     weights = [p for p in model.parameters() if p.requires_grad]
-    if not weights:  # optical flow: an algorithm, not a network
+    if not weights:  # TV-L1: an algorithm, not a network
         assert torch.isfinite(scores).all()
         return
-    assert (scores.shape[0], scores.shape[-1]) == (2, 5)  # a detector scores every box of a clip
+    frames, high, wide = card.smallest.sizes
+    flow = card.family == "optical flow"
+    assert (scores.shape[0], *scores.shape[1 if flow else -1 :]) == ((2, 2, frames - 1, high, wide) if flow else (2, 5))
     scores.square().sum().backward()
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 

@@ -37,6 +37,8 @@ PAIRS = [
     ("x3d_s", "pytorchvideo:x3d_s", None),
     ("x3d_m", "pytorchvideo:x3d_m", None),
     ("x3d_l", "pytorchvideo:x3d_l", None),
+    ("ir_csn_101", "pytorchvideo:csn_r101", "32x256x256"),
+    ("r2plus1d_r50", "pytorchvideo:r2plus1d_r50", None),
 ]
 
 

@@ -27,8 +27,8 @@ def test_pareto_front_is_what_nothing_beats(points, per):
     rows = [made_up(str(i), macs, float(top1), views) for i, (macs, top1, views) in enumerate(points)]
 
     def beaten(row):
-        mine = (row.cost(per), -row.top1)
-        others = [(other.cost(per), -other.top1) for other in rows]
+        mine = (row.cost(per), -row.score)
+        others = [(other.cost(per), -other.score) for other in rows]
         return any(cost <= mine[0] and loss <= mine[1] and (cost, loss) != mine for cost, loss in others)
 
     assert set(pareto(rows, per)) == {row for row in rows if not beaten(row)}
@@ -37,7 +37,7 @@ def test_pareto_front_is_what_nothing_beats(points, per):
 
 def test_a_network_is_counted_at_the_clip_crop_and_views_of_its_own_accuracy():
     (row,) = compare(["x3d_s"]).rows
-    (fact,) = (f for f in published() if (f.model, f.url, f.top1) == ("x3d_s_13x6", row.url, row.top1))
+    (fact,) = (f for f in published() if (f.model, f.url, f.top1) == ("x3d_s_13x6", row.url, row.score))
     assert row.clip == Clip(fact.frames, fact.height, fact.width) != Clip(13, 160, 160)  # not the zoo's own clip
     report = count_model("x3d_s", clip=row.clip, views=Views(fact.clips, fact.crops))
     assert (row.macs, row.macs_per_video, row.params) == (report.macs, report.per_video.macs, report.params)
@@ -67,7 +67,7 @@ def test_rows_without_views_and_networks_without_accuracy_are_listed_not_plotted
         "early_fusion": "no accuracy on kinetics400 is known",
     }
     notes = "\n".join(comparison.table().notes)
-    assert "not plotted: i3d: the source does not say how many views (https://arxiv.org/abs/1812.03982)" in notes
+    assert "not plotted: I3D: the source does not say how many views (https://arxiv.org/abs/1812.03982)" in notes
     (missing,) = compare(["x3d_xs"], source="Video-Swin").unplotted
     assert missing.why.startswith("no accuracy from Video-Swin, only from facebookresearch/pytorchvideo")
 
@@ -87,7 +87,7 @@ def test_a_point_of_the_users_own_is_counted_here(tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     point = Point.parse(f"Ours={tmp_path}/own.py:Net@78.9@4x6x7@10x3")
     row = next(row for row in compare(["x3d_xs"], points=[point]).rows if row.family == OURS)
-    assert (row.name, row.top1, row.views) == ("Ours", 78.9, "10×3")
+    assert (row.name, row.score, row.views) == ("Ours", 78.9, "10×3")
     assert row.macs == 3 * 5 * 4 * 6 * 7
     assert (row.macs_per_video, row.params) == (30 * row.macs, 15)
 

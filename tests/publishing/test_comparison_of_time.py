@@ -130,7 +130,7 @@ def test_the_chart_of_time_has_every_known_time_with_its_range(dark):
 def test_an_unknown_time_is_listed_and_nothing_is_drawn_at_zero():
     notes = COMPARISON.table().notes
     assert "time unknown: unknown: its time is not known" in notes
-    assert COMPARISON.table().to_csv().splitlines()[4].split(",")[7] == "unknown"
+    assert COMPARISON.table().to_csv().splitlines()[4].split(",")[8] == "unknown"
     none = Comparison("kinetics400", ROWS[3:], (), "t4, fp32, eager, nchw")
     with pytest.raises(InputError, match="nothing to plot on kinetics400"):
         none.plot(x="time")
@@ -158,7 +158,9 @@ def test_the_data_of_the_page_with_scripts():
     seconds = [point["seconds"] for point in data["points"]]
     assert seconds[0] == pytest.approx([0.027, 0.0216, 0.0405])
     assert seconds[3] is None
-    assert [data["points"][index]["name"] for index in data["fronts"]["time"]] == ["fast", "good"]
+    (front,) = data["fronts"]["time"]
+    assert front["name"] == "from scratch"
+    assert [data["points"][index]["name"] for index in front["points"]] == ["fast", "good"]
     assert "time" not in chart_data(Comparison("kinetics400", ROWS[3:], ()), [])["fronts"]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
@@ -7,6 +9,8 @@ from made_up_rows import made_up
 
 from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.core.protocol import Clip
+from flopcount.facts.metrics import EPE
+from flopcount.facts.pretraining import Pretraining
 from flopcount.models import CARDS
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.comparison_rows import OURS
@@ -85,11 +89,61 @@ def test_axes_say_what_they_are_and_the_upper_one_is_twice_the_lower():
 @pytest.mark.parametrize("per", ["view", "video"])
 def test_points_are_the_rows(per):
     ax = COMPARISON.plot(per)
-    drawn = [tuple(spot) for points in ax.collections for spot in points.get_offsets()]
-    assert drawn == [(row.cost(per) / 10**9, row.top1) for row in ROWS]
-    areas = [points.get_sizes()[0] for points in ax.collections]
+    points = [dots for dots in ax.collections if str(dots.get_gid()).startswith("point ")]
+    drawn = [tuple(spot) for dots in points for spot in dots.get_offsets()]
+    assert drawn == [(row.cost(per) / 10**9, row.score) for row in ROWS]
+    areas = [dots.get_sizes()[0] for dots in points]
     assert areas == sorted(areas)  # parameters grow along ROWS
     assert len(set(areas)) == len(ROWS)
+
+
+def test_a_name_without_room_is_said_below_the_chart():
+    crowd = tuple(made_up(f"network_{i:03}", 10**9, 70.0, params=10**6) for i in range(300))
+    ax = Comparison("kinetics400", crowd, ()).plot()
+    named = {text.get_text() for text in ax.texts if str(text.get_gid()).startswith("label ")}
+    (below,) = (text.get_text() for text in ax.texts if text.get_gid() == "unnamed")
+    assert below.startswith("no room for the names of: network_")
+    unnamed = set(below.partition(": ")[2].replace("\n", " ").split(", "))
+    assert named | unnamed == {row.name for row in crowd}
+    assert not named & unnamed
+    figure = ax.get_figure()
+    figure.canvas.draw()
+    (caption,) = (text for text in ax.texts if text.get_gid() == "unnamed")
+    assert caption.get_window_extent().y0 >= 0  # the chart made room for it
+
+
+KINDS = (
+    replace(made_up("scratch", 10**9, 60.0), pretrain="none"),
+    replace(made_up("cheap", 2 * 10**9, 70.0), pretrain="imagenet1k"),
+    replace(made_up("good", 4 * 10**9, 75.0), pretrain="imagenet21k"),
+    replace(made_up("beaten", 5 * 10**9, 72.0), pretrain="imagenet1k"),
+    replace(made_up("more", 10**9, 80.0), pretrain="jft300m"),
+)
+
+
+def test_each_kind_of_pretraining_has_a_mark_and_a_front():
+    ax = Comparison("kinetics400", KINDS, ()).plot()
+    lines = {line.get_linestyle(): list(line.get_xdata()) for line in ax.lines if not line.get_gid()}
+    assert lines == {":": [1.0], "--": [2.0, 4.0], "-": [1.0]}
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    for kind in ("from scratch", "ImageNet", "more data or self-supervised"):
+        assert f"pre-training: {kind}" in words
+        assert f"front: {kind}" in words
+    hollow, half, full = (
+        next(dots for dots in ax.collections if dots.get_gid() == f"point {name}")
+        for name in ("scratch", "good", "more")
+    )
+    assert tuple(hollow.get_facecolor()[0][:3]) == tuple(half.get_facecolor()[0][:3]) == (1, 1, 1)
+    assert tuple(full.get_facecolor()[0][:3]) != (1, 1, 1)
+
+
+def test_less_is_better_on_a_turned_axis():
+    rows = (made_up("rough", 10**9, 5.0), made_up("fine", 2 * 10**9, 2.0), made_up("worse", 3 * 10**9, 3.0))
+    comparison = Comparison("sintel_final", rows, (), metric=EPE)
+    assert [row.name for row in comparison.fronts()[Pretraining.SCRATCH]] == ["rough", "fine"]
+    ax = comparison.plot()
+    assert ax.yaxis_inverted()
+    assert ax.get_ylabel() == "end-point error on sintel_final (px), as printed"
 
 
 def test_ax_is_used_and_per_checked():

@@ -138,7 +138,7 @@ def test_a_page_says_everything_without_its_scripts(costs, text):
         assert all(f">{row.path}<" in shown for row in report.modules if row.own.macs)
     assert "agreement" in shown  # C3D's cross-check
     assert "not requested" in shown  # SlowFast's
-    assert "not plotted: i3d: the source does not say how many views" in shown
+    assert "not plotted: I3D: the source does not say how many views" in shown
     assert COMMAND in shown
 
 
@@ -678,5 +678,5 @@ def test_a_page_of_a_comparison_alone_and_of_one_without_points(opened, costs):
         assert tab.locator("path.point").count() == len(ROWS)
     none = Comparison("charades", (), (Unplotted("i3d", "no accuracy"),))
     with opened(page(costs[:1], none, COMMAND), charts=False) as tab:
-        assert "not plotted: i3d: no accuracy" in tab.locator(".comparison").inner_text()
+        assert "not plotted: I3D: no accuracy" in tab.locator(".comparison").inner_text()
         assert not tab.locator(".scatter").count()

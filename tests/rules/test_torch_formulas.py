@@ -13,7 +13,7 @@ def test_contractions_are_those_torch_counts(name, request):
     """At its own clip on meta tensors; torch leaves out recurrent layers, so their count is that of flopcount."""
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
-    if name.startswith("videomae"):
+    if name.startswith(("videomae", "umt")):
         request.getfixturevalue("quick_sines")
     model = weightless(create_model, name).eval()
     shapes = tuple((1, *shape) for shape in model.recipe.inputs)

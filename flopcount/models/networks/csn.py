@@ -18,7 +18,7 @@ from ...core.protocol import Clip
 from .resnet3d import POOLED, STAGE_DEPTHS, Head, ResStage, Sizes, Stem, head_pool
 from .sized_network import SizedNetwork
 
-__all__ = ["CSN", "ip_csn_152", "ir_csn_152"]
+__all__ = ["CSN", "ip_csn_50", "ip_csn_101", "ip_csn_152", "ir_csn_50", "ir_csn_101", "ir_csn_152"]
 
 
 def depthwise(channels: int, stride: int) -> nn.Module:
@@ -61,16 +61,36 @@ class CSN(nn.Module):
         return x
 
 
-def _csn_152(clip: Clip, num_classes: int, middle: Callable[[int, int], nn.Module]) -> SizedNetwork:
+def _csn(clip: Clip, num_classes: int, depth: int, middle: Callable[[int, int], nn.Module]) -> SizedNetwork:
     pool, departures = head_pool(-(-clip.frames // 8), clip, (4, POOLED, POOLED))  # res3 to res5 halve the frames
-    return SizedNetwork(CSN(num_classes, pool, depth=152, middle=middle), departures)
+    return SizedNetwork(CSN(num_classes, pool, depth=depth, middle=middle), departures)
+
+
+def ir_csn_50(clip: Clip, num_classes: int) -> SizedNetwork:
+    """Interaction-reduced, 50 layers."""
+    return _csn(clip, num_classes, 50, depthwise)
+
+
+def ir_csn_101(clip: Clip, num_classes: int) -> SizedNetwork:
+    """Interaction-reduced, 101 layers: pytorchvideo's csn_r101."""
+    return _csn(clip, num_classes, 101, depthwise)
 
 
 def ir_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
     """Interaction-reduced: only the 1×1×1 convolutions mix channels."""
-    return _csn_152(clip, num_classes, depthwise)
+    return _csn(clip, num_classes, 152, depthwise)
+
+
+def ip_csn_50(clip: Clip, num_classes: int) -> SizedNetwork:
+    """Interaction-preserved, 50 layers."""
+    return _csn(clip, num_classes, 50, preserved)
+
+
+def ip_csn_101(clip: Clip, num_classes: int) -> SizedNetwork:
+    """Interaction-preserved, 101 layers."""
+    return _csn(clip, num_classes, 101, preserved)
 
 
 def ip_csn_152(clip: Clip, num_classes: int) -> SizedNetwork:
     """Interaction-preserved: one more 1×1×1 convolution in each block."""
-    return _csn_152(clip, num_classes, preserved)
+    return _csn(clip, num_classes, 152, preserved)

@@ -14,11 +14,11 @@ from torch.nn import functional
 from ...core.errors import UnknownNameError
 from ...core.protocol import Clip
 from ...core.units import times
+from .averaged_streams import STREAMS, AveragedStreams
 from .sized_network import SizedNetwork
 
-__all__ = ["InceptionI3d", "TwoStreamI3d", "i3d", "two_stream_i3d"]
+__all__ = ["InceptionI3d", "Logits", "MaxPool3dSame", "head_pool", "i3d", "pad_same", "two_stream_i3d"]
 
-STREAMS = {"rgb": 3, "flow": 2}
 RELEASED_POOL = (2, 7, 7)  # of the 8×7×7 that 64×224×224 leaves
 _Sizes = tuple[int, int, int]
 
@@ -131,24 +131,8 @@ class InceptionI3d(nn.Sequential):
         self.Logits = Logits(num_classes, pool)
 
 
-class TwoStreamI3d(nn.Module):
-    """Clip (B, 3, T, H, W) and its optical flow (B, 2, T, H, W) -> scores (B, num_classes), averaged over the streams.
-
-    The streams are trained separately; see `i3d` for one of them alone.
-    """
-
-    def __init__(self, num_classes: int, pool: _Sizes = RELEASED_POOL) -> None:
-        super().__init__()
-        self.rgb = InceptionI3d(num_classes, STREAMS["rgb"], pool)
-        self.flow = InceptionI3d(num_classes, STREAMS["flow"], pool)
-
-    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """Scores (B, num_classes) before the softmax."""
-        scores: Tensor = (self.rgb(rgb) + self.flow(flow)) / 2
-        return scores
-
-
-def _pool(clip: Clip) -> tuple[_Sizes, tuple[str, ...]]:
+def head_pool(clip: Clip) -> tuple[_Sizes, tuple[str, ...]]:
+    """The window that is averaged before the classifier, 2×7×7 or what a smaller clip leaves, and the departure."""
     sizes = -(-clip.frames // 8), -(-clip.height // 32), -(-clip.width // 32)
     pool = (min(sizes[0], RELEASED_POOL[0]), min(sizes[1], RELEASED_POOL[1]), min(sizes[2], RELEASED_POOL[2]))
     if pool == RELEASED_POOL:
@@ -160,13 +144,14 @@ def i3d(clip: Clip, num_classes: int, *, stream: str = "rgb") -> SizedNetwork:
     """One stream: "rgb", or "flow" on two channels of optical flow."""
     if stream not in STREAMS:
         raise UnknownNameError("stream of i3d", stream, STREAMS, "choose rgb or flow")
-    pool, departures = _pool(clip)
+    pool, departures = head_pool(clip)
     channels = STREAMS[stream]
     return SizedNetwork(InceptionI3d(num_classes, channels, pool), departures, ((channels, *clip.sizes),))
 
 
 def two_stream_i3d(clip: Clip, num_classes: int) -> SizedNetwork:
     """Both streams; the cost of the flow itself is that of optical_flow_tvl1."""
-    pool, departures = _pool(clip)
+    pool, departures = head_pool(clip)
+    model = AveragedStreams(*(InceptionI3d(num_classes, channels, pool) for channels in STREAMS.values()))
     inputs = tuple((channels, *clip.sizes) for channels in STREAMS.values())
-    return SizedNetwork(TwoStreamI3d(num_classes, pool), departures, inputs, streams=tuple(STREAMS))
+    return SizedNetwork(model, departures, inputs, streams=tuple(STREAMS))

@@ -15,10 +15,12 @@ class SizedNetwork:
 
     `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the
     batch, if it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
-    `streams` are the submodules that the paper trains separately, each with a loss of its own.
+    `streams` are the submodules that the paper trains separately, each with a loss of its own. Where inputs are not
+    `in_pixels` (skeletons, heatmaps), the clip is what they stand for.
     """
 
     module: nn.Module
     departures: tuple[str, ...] = ()
     inputs: tuple[tuple[int, ...], ...] | None = None
     streams: tuple[str, ...] = ()
+    in_pixels: bool = True

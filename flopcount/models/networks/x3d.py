@@ -4,8 +4,8 @@ Paper: https://arxiv.org/abs/2004.04730 (tables 1 and 3). Code followed, names o
 dicts load: https://github.com/facebookresearch/pytorchvideo, models/x3d.py.
 
 A ResNet of inverted bottlenecks: 1×1×1 up, 3×3×3 on each channel, 1×1×1 down, every second block with squeeze and
-excitation. The sizes differ only in clip and depth. On test crops larger than the training crops, the head pools the
-window of training.
+excitation. The sizes differ in clip and depth, and X3D-XL, of which no weights are released, in width. On test crops
+larger than the training crops, the head pools the window of training.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from ...core.protocol import Clip
 from ...core.units import times
 from .sized_network import SizedNetwork
 
-__all__ = ["X3D", "x3d_l", "x3d_m", "x3d_s", "x3d_xs"]
+__all__ = ["X3D", "x3d_l", "x3d_m", "x3d_s", "x3d_xl", "x3d_xs"]
 
-STEM_CHANNELS = 24
-STAGE_CHANNELS = (24, 48, 96, 192)
+STAGE_CHANNELS = (12, 24, 48, 96)  # before the width factor; those of the stem are the first
 STAGE_DEPTHS = (1, 2, 5, 3)  # before the depth factor
 EXPANSION = 2.25  # ratio of the channels inside a block to those outside
 HEAD_CHANNELS = 2048
@@ -31,26 +30,24 @@ _Sizes = tuple[int, int, int]
 class Conv2plus1d(nn.Module):
     """1×3×3, then 5×1×1 on each channel; the released code calls the spatial one conv_t, the temporal one conv_xy."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv_t = nn.Conv3d(3, STEM_CHANNELS, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False)
-        self.conv_xy = nn.Conv3d(
-            STEM_CHANNELS, STEM_CHANNELS, (5, 1, 1), padding=(2, 0, 0), groups=STEM_CHANNELS, bias=False
-        )
+        self.conv_t = nn.Conv3d(3, channels, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False)
+        self.conv_xy = nn.Conv3d(channels, channels, (5, 1, 1), padding=(2, 0, 0), groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Feature maps (B, 24, T, H/2, W/2)."""
+        """Feature maps (B, C, T, H/2, W/2)."""
         maps: Tensor = self.conv_xy(self.conv_t(x))
         return maps
 
 
 class Stem(nn.Module):
-    """Clip (B, 3, T, H, W) -> (B, 24, T, H/2, W/2)."""
+    """Clip (B, 3, T, H, W) -> (B, C, T, H/2, W/2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = Conv2plus1d()
-        self.norm = nn.BatchNorm3d(STEM_CHANNELS)
+        self.conv = Conv2plus1d(channels)
+        self.norm = nn.BatchNorm3d(channels)
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -190,13 +187,15 @@ class X3D(nn.Module):
         num_classes: 400 (Kinetics) in the paper.
         pool: what the head pools over.
         depth_factor: multiplies the blocks of each stage.
+        width_factor: multiplies the channels of stem and stages, which are rounded to multiples of 8.
     """
 
-    def __init__(self, num_classes: int, pool: _Sizes, *, depth_factor: float) -> None:
+    def __init__(self, num_classes: int, pool: _Sizes, *, depth_factor: float, width_factor: float) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList([Stem()])
-        dim_in = STEM_CHANNELS
-        for depth, channels in zip(STAGE_DEPTHS, STAGE_CHANNELS, strict=True):
+        widths = [_to_eights(width_factor * channels) for channels in STAGE_CHANNELS]
+        dim_in = widths[0]
+        self.blocks = nn.ModuleList([Stem(dim_in)])
+        for depth, channels in zip(STAGE_DEPTHS, widths, strict=True):
             self.blocks.append(Stage(ceil(depth * depth_factor), dim_in, channels))
             dim_in = channels
         self.blocks.append(Head(dim_in, num_classes, pool))
@@ -208,12 +207,14 @@ class X3D(nn.Module):
         return x
 
 
-def _x3d(clip: Clip, num_classes: int, *, trained: Clip, depth_factor: float = 2.2) -> SizedNetwork:
+def _x3d(
+    clip: Clip, num_classes: int, *, trained: Clip, depth_factor: float = 2.2, width_factor: float = 2.0
+) -> SizedNetwork:
     """A size of X3D; its head pools all frames of `clip` and the training crop, or a smaller one."""
     released = (trained.frames, -(-trained.height // 32), -(-trained.width // 32))
     pool = (clip.frames, min(released[1], -(-clip.height // 32)), min(released[2], -(-clip.width // 32)))
     departure = f"head pools {times(pool)} of {clip}, released with {times(released)}"
-    model = X3D(num_classes, pool, depth_factor=depth_factor)
+    model = X3D(num_classes, pool, depth_factor=depth_factor, width_factor=width_factor)
     return SizedNetwork(model, () if pool == released else (departure,))
 
 
@@ -235,3 +236,8 @@ def x3d_m(clip: Clip, num_classes: int) -> SizedNetwork:
 def x3d_l(clip: Clip, num_classes: int) -> SizedNetwork:
     """16 frames of 312×312, and more than twice as deep."""
     return _x3d(clip, num_classes, trained=Clip(16, 312, 312), depth_factor=5.0)
+
+
+def x3d_xl(clip: Clip, num_classes: int) -> SizedNetwork:
+    """X3D-L with 32, 72, 136 and 280 channels instead of 24, 48, 96 and 192 (table 3c)."""
+    return _x3d(clip, num_classes, trained=Clip(16, 312, 312), depth_factor=5.0, width_factor=2.9)

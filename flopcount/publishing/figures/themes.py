@@ -23,6 +23,8 @@ STYLES = {
     "CNN and attention": ("#7F7F7F", "#A6A6A6", "h"),
     "transformer": ("#D55E00", "#F0813A", "v"),
     "optical flow": ("#999999", "#BBBBBB", "<"),
+    "MLP": ("#882255", "#C9648F", ">"),
+    "skeleton": ("#332288", "#8F83D6", "d"),
     "image": ("#E69F00", "#E69F00", "p"),
     "your own": ("#000000", "#FFFFFF", "*"),
 }

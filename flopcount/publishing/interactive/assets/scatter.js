@@ -1,4 +1,5 @@
-// Cost against accuracy: families by colour and marker, the Pareto front, details and source of a point on demand.
+// Cost against accuracy: families by colour and marker, kinds of pre-training by how far it is filled, each with its
+// Pareto front; details and source of a point on demand.
 
 import { CONFIG, font, hoverLabel, ink, roving } from "./drawing.js";
 import { exact, measured, si } from "./exact.js";
@@ -42,27 +43,35 @@ export class Scatter {
 
   draw(width = this.chart.clientWidth) {
     if (!this.plotly || !width) return;
-    const { points, families, fronts, dataset, conditions } = this.data;
+    const { points, families, fronts, dataset, metric, conditions } = this.data;
     const narrow = width < 620, height = narrow ? 460 : 560;
-    const front = fronts[this.per.value].map((index) => points[index]);
+    const lines = fronts[this.per.value].map(({ points: indices, ...line }) => ({
+      ...line, points: indices.map((index) => points[index]),
+    }));
+    const front = [...new Set(lines.flatMap((line) => line.points))];
     this.traces = families.map((family) => {
       const own = this.shown().filter((point) => point.family === family.name).sort((a, b) => a.reported - b.reported);
       return {
-        type: "scatter", mode: "markers", name: family.name, x: own.map((p) => this.cost(p)), y: own.map((p) => p.top1),
+        type: "scatter", mode: "markers", name: family.name,
+        x: own.map((p) => this.cost(p)), y: own.map((p) => p.score),
         customdata: own, hovertemplate: own.map((p) => `${this.details(p)}<extra></extra>`),
         marker: {
-          symbol: family.symbol, color: isDark() ? family.dark : family.light, opacity: 0.88,
+          symbol: own.map((p) => family.symbol + p.filled), color: isDark() ? family.dark : family.light, opacity: 0.88,
           size: own.map((p) => 1.25 * Math.sqrt(22 + 1.6 * Number(p.params) / 1e6)),
-          line: { color: ink("ink"), width: own.map((p) => (p.reported ? 2.4 : 0.7)) },
+          line: {
+            color: own.map((p) => (p.filled ? (isDark() ? family.dark : family.light) : ink("ink"))),
+            width: own.map((p) => (p.reported ? 2.6 : p.filled ? 1.4 : 0.7)),
+          },
         },
         ...this.ranges(own),
       };
     });
-    const line = {
-      type: "scatter", mode: "lines", name: "Pareto front",
-      x: front.map((p) => this.cost(p)), y: front.map((p) => p.top1),
-      line: { color: ink("faded"), width: 1.3, dash: "dash" }, hoverinfo: "skip",
-    };
+    const drawn = lines.map((line) => ({
+      type: "scatter", mode: "lines", name: `front: ${line.name}`,
+      x: line.points.map((p) => this.cost(p)), y: line.points.map((p) => p.score),
+      line: { color: ink("faded"), width: 1.3, dash: line.dash }, hoverinfo: "skip",
+    }));
+    this.before = drawn.length;
     const layout = {
       width, height,
       margin: { l: 52, r: narrow ? 8 : 150, t: 14, b: narrow ? 150 : 56 },
@@ -73,9 +82,10 @@ export class Scatter {
       xaxis: this.axis(
         this.timed ? `ms per video, estimated on ${conditions}` : `GMACs per ${this.per.value} (papers’ GFLOPs)`,
         { type: "log", dtick: "D2", tickformat: ",~r", ...this.reaches(narrow) }),
-      yaxis: this.axis(`top-1 on ${dataset} (%), as printed`, {}),
+      yaxis: this.axis(
+        `${metric.name} on ${dataset} (${metric.unit}), as printed`, metric.lower ? { autorange: "reversed" } : {}),
     };
-    this.plotly.react(this.chart, [line, ...this.traces], layout, CONFIG).then(() => {
+    this.plotly.react(this.chart, [...drawn, ...this.traces], layout, CONFIG).then(() => {
       this.name(front);
       this.reach();
     });
@@ -99,19 +109,24 @@ export class Scatter {
     };
   }
 
+  accuracy(point) {
+    return `${point.score} ${this.data.metric.unit} ${this.data.metric.name}`;
+  }
+
   details(point) {
-    const accuracy = `${point.top1} % top-1${point.top5 === null ? "" : `, ${point.top5} % top-5`}`;
+    const accuracy = `${this.accuracy(point)}${point.top5 === null ? "" : `, ${point.top5} % top-5`}`;
     const cost = `${si(BigInt(point.macs.view))}MACs per view, ${si(BigInt(point.macs.video))}MACs per video`;
     const time = point.seconds ? [spoken(point.seconds)] : [];
     return [`<b>${safeText(point.name)}</b> · ${safeText(point.family)}`, accuracy, cost, ...time,
-      safeText(`${point.clip}, ${point.views}; ${point.params_si} params`), safeText(point.source)].join("<br>");
+      safeText(`${point.clip}, ${point.views}; ${point.params_si} params`),
+      ...(point.pretrain ? [safeText(`pre-training: ${point.pretrain}`)] : []), safeText(point.source)].join("<br>");
   }
 
   pick(point) {
     if (!point) return;
     const strong = document.createElement("b");
     strong.textContent = point.name;
-    const parts = [strong, `: ${point.top1} % top-1 at ${exact(BigInt(point.macs.view))} MACs per view, `
+    const parts = [strong, `: ${this.accuracy(point)} at ${exact(BigInt(point.macs.view))} MACs per view, `
       + `${exact(BigInt(point.macs.video))} per video (${point.clip}, ${point.views})`];
     if (point.seconds) parts.push(`; ${spoken(point.seconds)}`);
     if (point.note) parts.push(`; ${point.note}`);
@@ -129,7 +144,7 @@ export class Scatter {
   // Names of this page's models, then of the front, wherever there is room
   name(front) {
     const { xaxis, yaxis } = this.chart._fullLayout;
-    const at = (point) => [xaxis.l2p(Math.log10(this.cost(point))), yaxis.l2p(point.top1)];
+    const at = (point) => [xaxis.l2p(Math.log10(this.cost(point))), yaxis.l2p(point.score)];
     const taken = this.shown().map((point) => {
       const [x, y] = at(point);
       return { left: x - 5, right: x + 5, top: y - 5, bottom: y + 5 };
@@ -153,7 +168,7 @@ export class Scatter {
       if (!spot) continue;
       taken.push(box(spot));
       notes.push({
-        x: Math.log10(this.cost(point)), y: point.top1, ax: spot[0], ay: spot[1], text: safeText(point.name),
+        x: Math.log10(this.cost(point)), y: point.score, ax: spot[0], ay: spot[1], text: safeText(point.name),
         showarrow: true, arrowhead: 0, arrowwidth: 0.6,
         arrowcolor: Math.abs(spot[1]) > 20 ? ink("faded") : "rgba(0,0,0,0)",
         standoff: 4, borderpad: 0, font: { ...font(11.5), weight: point.reported ? 700 : 400 }, captureevents: false,
@@ -164,13 +179,15 @@ export class Scatter {
 
   reach() {
     const marks = this.traces.flatMap((trace, t) => {
-      const paths = this.chart.querySelectorAll(".scatterlayer .trace")[t + 1]?.querySelectorAll("path.point") ?? [];
-      return [...paths].map((element, i) => ({ element, point: trace.customdata[i], curve: t + 1, i }));
+      const drawn = this.chart.querySelectorAll(".scatterlayer .trace")[t + this.before];
+      const paths = drawn?.querySelectorAll("path.point") ?? [];
+      return [...paths].map((element, i) => ({ element, point: trace.customdata[i], curve: t + this.before, i }));
     });
     marks.sort((a, b) => this.cost(a.point) - this.cost(b.point));
     roving(marks, {
-      label: ({ point }) => `${point.name}, ${point.top1} % top-1, `
-        + (this.timed ? spoken(point.seconds) : `${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`),
+      label: ({ point }) => `${point.name}, ${this.accuracy(point)}, `
+        + (this.timed
+          ? spoken(point.seconds) : `${si(BigInt(point.macs[this.per.value]))}MACs per ${this.per.value}`),
       step: (mark, way) => marks[marks.indexOf(mark) + (way === "Right" || way === "Up" ? 1 : -1)],
       enter: ({ point }) => this.pick(point),
       seen: ({ curve, i }) => this.plotly.Fx.hover(this.chart, [{ curveNumber: curve, pointNumber: i }]),

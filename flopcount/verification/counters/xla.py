@@ -7,11 +7,11 @@ elementwise or reducing operation, but none for exp, tanh and the like, which it
 
 from __future__ import annotations
 
-from math import prod
+from ...core.ops import CostedOp, Kind
+from ...core.result import Result
+from ..counter import Counter, out_of, scores
 
-from ..core.ops import CostedOp, Kind, tensors_in
-
-__all__ = ["xla_elementwise"]
+__all__ = ["COUNTERS", "xla_elementwise"]
 
 LAYER_NORM = 7  # flax's: square, two sums, less the mean, times the scale, times the input, plus the bias
 SOFTMAX = 4  # maximum, its subtraction, sum, division by the sum
@@ -22,22 +22,31 @@ def xla_elementwise(costed: CostedOp) -> int:
     """FLOPs of one operation besides its contractions."""
     signature = costed.op.signature
     if costed.kind in (Kind.LINEAR, Kind.CONV):
-        return _elements(costed) if signature.arguments.get("bias") is not None else 0
+        return out_of(costed) if signature.arguments.get("bias") is not None else 0
     if costed.kind is Kind.ELEMENTWISE:
-        return _elements(costed)
+        return out_of(costed)
     if costed.kind is Kind.SOFTMAX:
-        return SOFTMAX * _elements(costed)
+        return SOFTMAX * out_of(costed)
     if costed.name == "aten.layer_norm":
-        return LAYER_NORM * _elements(costed)
+        return LAYER_NORM * out_of(costed)
     if costed.name == "aten.gelu":
-        return GELU * _elements(costed)
-    if costed.kind is Kind.ATTENTION:
-        query, key = signature.inputs[:2]
-        scores: int = prod(query.shape[:-1]) * key.shape[-2]
-        return query.numel + SOFTMAX * scores  # flax divides the query by the root of its channels
+        return GELU * out_of(costed)
+    if costed.kind is Kind.ATTENTION:  # flax divides the query by the root of its channels
+        return costed.times * signature.inputs[0].numel + SOFTMAX * scores(costed)
     return 0
 
 
-def _elements(costed: CostedOp) -> int:
-    """Elements of the operation's outputs."""
-    return sum(tensor.numel for tensor in tensors_in(costed.op.signature.outputs))
+def _half(report: Result) -> int:
+    return sum(map(xla_elementwise, report.ops)) // 2
+
+
+COUNTERS = (
+    Counter(
+        "xla",
+        "xla",
+        "half of XLA's count, which adds every element of elementwise operations",
+        _half,
+        "https://github.com/google-research/scenic/blob/4a38d475ee89cb821078c0e2bf2065ee030e1535/scenic/common_lib/debug_utils.py",
+        "compute_flops, with fuse_multiply_add",
+    ),
+)

@@ -1,0 +1,107 @@
+"""The verdict on a printed cost, from the readings that give its digits.
+
+A match needs no change. A reading by a counter that the source is cited to use is a cause. What else gives the digits
+fits, and where several do the number is undecided. Two changes at once are allowed only where the digits are worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from ..core.reason import Reason
+from ..facts import Printed, ZooModel
+from .candidates import Candidate, Candidates
+from .odds import IN_FULL, by_accident
+from .verdict import Finding, Verdict, signed_gap
+
+__all__ = ["allowed_changes", "cost_verdict", "find_readings"]
+
+_TWO_CHANGES = Fraction(1, 500)
+"""Two changes at once are tried where a step of the last digit is at most 0.2 % of the number."""
+
+_CUT_OFF = Reason("digits cut off, not rounded")
+_UNKNOWN_VIEWS = Reason("printed for all views, and the source does not say how many")
+_NEAREST = 3
+
+
+def allowed_changes(printed: Printed) -> int:
+    """How many changes a reading of this number may make."""
+    return 2 if printed.step <= _TWO_CHANGES * printed.value else 1
+
+
+def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tuple[Candidate, ...]]:
+    """What becomes of a number, and the readings that say so: those that fit, or the nearest where none does."""
+    fitting = [one for one in candidates.plain if printed.matches(one.value)]
+    if fitting and len(candidates.plain) == 1:
+        return Finding.MATCH, tuple(fitting)
+    allowed = allowed_changes(printed)
+    tried = [one for one in candidates.all if one.changes <= allowed]
+    fitting = [one for one in tried if printed.matches(one.value)]
+    views = [one for one in fitting if candidates.is_views_only(one)]
+    if views:
+        return Finding.MATCH, tuple(views)
+    cited = [one for one in fitting if one.cited]
+    if cited:
+        fewest = min(one.changes for one in cited)
+        return Finding.CAUSE, tuple(one for one in cited if one.changes == fewest)
+    fitting += [_cut_off(one) for one in candidates.plain if one not in fitting and printed.cut_from(one.value)]
+    if fitting:
+        return Finding.FITS if len(fitting) == 1 else Finding.UNDECIDED, tuple(fitting)
+    return Finding.UNEXPLAINED, tuple(
+        sorted(tried, key=lambda one: (abs(one.value - printed.value), one.text))[:_NEAREST]
+    )
+
+
+def _cut_off(plain: Candidate) -> Candidate:
+    return Candidate(plain.reading, plain.changes + 1, (*plain.reasons, _CUT_OFF), cited=False)
+
+
+def cost_verdict(printed: Printed, candidates: Candidates) -> Verdict:
+    """The verdict with its reasons; those of several readings are listed in one."""
+    row = candidates.row
+    if row.scope == "video" and row.views is None:
+        return Verdict(Finding.NOT_CHECKABLE, (_UNKNOWN_VIEWS,))
+    kind, found = find_readings(printed, candidates)
+    assumed = _assumed(candidates.model, row.assumed)
+    if kind is Finding.MATCH:
+        return Verdict(kind, (*found[0].reasons, *assumed))
+    if kind is Finding.UNEXPLAINED:
+        gap = round(printed.value) - candidates.plain[0].value
+        reasons = (*_nearest(printed, found), *_too_few_digits(printed, candidates), *assumed)
+        return Verdict(kind, reasons, gap, _odds(printed, candidates, found))
+    shown = found[0].reasons if len(found) == 1 else (_either(found),)
+    return Verdict(kind, (*shown, *assumed), odds=_odds(printed, candidates, found))
+
+
+def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) -> float | None:
+    """Of the readings that make as many changes as those found; every reading of the plain clip is among them."""
+    if printed.step <= IN_FULL * printed.value:
+        return None
+    changes = max(one.changes for one in found)
+    return by_accident((one.value for one in candidates.all if one.changes <= changes), printed)
+
+
+def _either(found: Iterable[Candidate]) -> Reason:
+    """Several readings, in an order of their own: that of the words."""
+    return Reason("either {}", (", or else ".join(sorted(one.text for one in found)),))
+
+
+def _nearest(printed: Printed, found: Iterable[Candidate]) -> tuple[Reason, ...]:
+    gaps = [f"{one.short}: {signed_gap(round(printed.value) - one.value)}" for one in found]
+    return (Reason("nearest: {}", ("; ".join(gaps),)),)
+
+
+def _too_few_digits(printed: Printed, candidates: Candidates) -> Iterator[Reason]:
+    """What two changes would give, where the number has too few digits to tell that from an accident."""
+    fitting = sorted(one.short for one in candidates.all if printed.matches(one.value))
+    if fitting:
+        yield Reason("two changes would give it ({}), which its digits are too few for", (" or ".join(fitting),))
+
+
+def _assumed(model: ZooModel, columns: Sequence[str]) -> tuple[Reason, ...]:
+    """What the mapping assumes in words, and the columns of the facts that the source does not print."""
+    reasons = [Reason.in_words(model.note)] if model.note else []
+    if columns:
+        reasons.append(Reason("the source does not print {}", (" and ".join(columns),)))
+    return tuple(reasons)
