@@ -1,7 +1,8 @@
 """Which counter a source used for its printed costs, each with the place that says so.
 
-A line of counters.csv fits a row whose url has `source` in it and whose model begins with `model`; either may be empty.
-A row may have several, as repositories change their tools. Where no line fits, nothing is known.
+A line of counters.csv fits a row if `source` is a part of its url or its data set ("tsn/metafile.yml ssv1" is one of
+both), and if its model begins with `model`; either may be empty. A row may have several, as repositories change their
+tools. Where no line fits, nothing is known.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class CounterUse:
 
     def fits(self, row: Published) -> bool:
         """Whether it speaks of this row."""
-        return self.source in row.url and row.model.startswith(self.model)
+        return self.source in f"{row.url} {row.dataset}" and row.model.startswith(self.model)
 
 
 def counter_uses(row: Published | None = None) -> tuple[CounterUse, ...]:

@@ -1,7 +1,8 @@
 """Which network of the zoo a published row describes, with its options, classes and clip.
 
 The first line of mapping.csv that fits a row decides: its `model` is the row's, and its `source` (if any) is a part of
-the row's url or of its data set. A line without a name says why there is nothing to count.
+the row's url or of its data set ("tsn/metafile.yml ssv1" is one of both). A line without a name says why there is
+nothing to count.
 """
 
 from __future__ import annotations

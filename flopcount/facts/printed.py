@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 
 from ..core.errors import InputError
 
@@ -77,6 +78,21 @@ class Printed:
     def cut_from(self, count: Fraction | int) -> bool:
         """Whether `count` gives the printed number when digits are cut off instead of rounded."""
         return self.value <= count < self.value + self.step
+
+    def rounded_twice_from(self, count: Fraction | int) -> bool:
+        """Whether `count` gives the printed number when it is rounded to one digit more, and then that half up."""
+        finer = self.step / 10
+        return self.low <= finer * floor(Fraction(count) / finer + Fraction(1, 2)) < self.high
+
+    def divided_by(self, parts: int) -> Printed | None:
+        """The number of as many decimals of which this one is `parts` times; None where it is no multiple."""
+        whole, _, decimals = self.text.replace(",", "").partition(".")
+        steps, rest = divmod(int(whole + decimals), parts)
+        if rest or not steps:
+            return None
+        digits = str(steps).rjust(len(decimals) + 1, "0")
+        cut = len(digits) - len(decimals)
+        return Printed(digits[:cut] + ("." + digits[cut:] if decimals else ""), self.scale)
 
     def __str__(self) -> str:
         return f"{self.text} {self.scale}".rstrip()

@@ -2,11 +2,15 @@
 
 A match needs no change. A reading by a counter that the source is cited to use is a cause. What else gives the digits
 fits, and where several do the number is undecided. Two changes at once are allowed only where the digits are worth it.
+
+A number that is printed for all views may be the figure of one view, rounded to its last digit and then multiplied.
+Where it is a multiple of the views it is read in that way too, and its digits are worth no more than those of one view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ..core.reason import Reason
@@ -21,6 +25,8 @@ _TWO_CHANGES = Fraction(1, 500)
 """Two changes at once are tried where a step of the last digit is at most 0.2 % of the number."""
 
 _CUT_OFF = Reason("digits cut off, not rounded")
+_TWICE = Reason("rounded to one digit more, and then once more")
+_ONE_VIEW_FIRST = Reason("the figure of one view was rounded before")
 _UNKNOWN_VIEWS = Reason("printed for all views, and the source does not say how many")
 _NEAREST = 3
 
@@ -32,12 +38,12 @@ def allowed_changes(printed: Printed) -> int:
 
 def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tuple[Candidate, ...]]:
     """What becomes of a number, and the readings that say so: those that fit, or the nearest where none does."""
-    fitting = [one for one in candidates.plain if printed.matches(one.value)]
+    fitting = _fitting(printed, candidates.plain, candidates)
     if fitting and len(candidates.plain) == 1:
         return Finding.MATCH, tuple(fitting)
     allowed = allowed_changes(printed)
     tried = [one for one in candidates.all if one.changes <= allowed]
-    fitting = [one for one in tried if printed.matches(one.value)]
+    fitting = _fitting(printed, tried, candidates)
     views = [one for one in fitting if candidates.is_views_only(one)]
     if views:
         return Finding.MATCH, tuple(views)
@@ -45,7 +51,8 @@ def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tu
     if cited:
         fewest = min(one.changes for one in cited)
         return Finding.CAUSE, tuple(one for one in cited if one.changes == fewest)
-    fitting += [_cut_off(one) for one in candidates.plain if one not in fitting and printed.cut_from(one.value)]
+    known = [one.reading for one in fitting]
+    fitting += [one for one in _rounded_otherwise(printed, candidates) if one.reading not in known]
     if fitting:
         return Finding.FITS if len(fitting) == 1 else Finding.UNDECIDED, tuple(fitting)
     return Finding.UNEXPLAINED, tuple(
@@ -53,8 +60,38 @@ def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tu
     )
 
 
-def _cut_off(plain: Candidate) -> Candidate:
-    return Candidate(plain.reading, plain.changes + 1, (*plain.reasons, _CUT_OFF), cited=False)
+def _fitting(printed: Printed, tried: Sequence[Candidate], candidates: Candidates) -> list[Candidate]:
+    """Those that give the digits; if there are none, those that do where one view was rounded before."""
+    single = _one_view(printed, candidates)
+    fitting = [one for one in tried if printed.matches(one.value)]
+    if fitting or single is None:
+        return fitting
+    allowed = allowed_changes(single)
+    fitting = [one for one in tried if one.changes <= allowed and single.matches(_of_one_view(one, candidates))]
+    return [replace(one, reasons=(*one.reasons, _ONE_VIEW_FIRST)) for one in fitting]
+
+
+def _one_view(printed: Printed, candidates: Candidates) -> Printed | None:
+    """The figure of one view that may have been multiplied, where the source prints all views and it is a multiple."""
+    return printed.divided_by(candidates.views) if candidates.views > 1 else None
+
+
+def _of_one_view(one: Candidate, candidates: Candidates) -> Fraction:
+    return Fraction(one.value, candidates.views)
+
+
+def _rounded_otherwise(printed: Printed, candidates: Candidates) -> Iterator[Candidate]:
+    """Our count with its digits cut off; and rounded twice, that or what a counter of the source gives."""
+    for one in candidates.plain:
+        if printed.cut_from(one.value) and not printed.matches(one.value):
+            yield _changed(one, _CUT_OFF)
+    for one in (*candidates.plain, *(one for one in candidates.all if one.cited and one.changes == 1)):
+        if printed.rounded_twice_from(one.value) and not printed.matches(one.value):
+            yield _changed(one, _TWICE)
+
+
+def _changed(one: Candidate, why: Reason) -> Candidate:
+    return Candidate(one.reading, one.changes + 1, (*one.reasons, why), cited=False)
 
 
 def cost_verdict(printed: Printed, candidates: Candidates) -> Verdict:
@@ -79,7 +116,11 @@ def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) 
     if printed.step <= IN_FULL * printed.value:
         return None
     changes = max(one.changes for one in found)
-    return by_accident((one.value for one in candidates.all if one.changes <= changes), printed)
+    tried = [one for one in candidates.all if one.changes <= changes]
+    single = _one_view(printed, candidates)
+    if single is not None:
+        return by_accident((_of_one_view(one, candidates) for one in tried), single)
+    return by_accident((one.value for one in tried), printed)
 
 
 def _either(found: Iterable[Candidate]) -> Reason:

@@ -5,7 +5,7 @@ A reading is a formula over the trace (readings.py); a row that none gives to it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..core.errors import FlopcountError, UnknownNameError
@@ -15,6 +15,7 @@ from ..models import CARDS
 from .candidates import Candidates, Count
 from .cost_verdicts import cost_verdict
 from .lecture import verify_lecture
+from .other_figures import as_printed_elsewhere
 from .params_verdicts import params_verdict
 from .readings import Counted, count
 from .verdict import Finding, RowVerdict, Verdict
@@ -53,29 +54,6 @@ def _refused(row: Published, model: ZooModel | Unmapped, why: Reason) -> RowVerd
     return RowVerdict(row, model, None, verdict if row.cost else None, verdict if row.params else None)
 
 
-_EQUAL = "equals the figure printed of {}, which that network gives"
-
-
-def _equal_figure(verdict: RowVerdict, others: Sequence[RowVerdict]) -> RowVerdict:
-    """An unexplained number may be that of another network, of which the same page prints it and which gives it."""
-    row = verdict.row
-
-    def source_of(number: str) -> Verdict | None:
-        mine: Verdict | None = getattr(verdict, number)
-        printed = getattr(row, number)
-        if mine is None or mine.kind is not Finding.UNEXPLAINED:
-            return mine
-        for other in others:
-            theirs = getattr(other, number)
-            same = (other.row.url, getattr(other.row, number)) == (row.url, printed) and other.row.family == row.family
-            fits = theirs is not None and theirs.kind in (Finding.MATCH, Finding.CAUSE, Finding.FITS)
-            if same and fits and other.row.model != row.model:
-                return Verdict(Finding.FITS, (Reason(_EQUAL, (other.row.model,)),), odds=theirs.odds)
-        return mine
-
-    return replace(verdict, cost=source_of("cost"), params=source_of("params"))
-
-
 def printing_rows(family: str | None = None, network: str | None = None) -> list[Published]:
     """Published rows that print a cost or parameters, of one family or of one network of the zoo.
 
@@ -111,7 +89,7 @@ def verify_published(
     for number, row in enumerate(rows, 1):
         progress(f"{number} of {len(rows)}: {row.model}")
         verdicts.append(judge(row, zoo_model(row)))
-    return tuple(_equal_figure(_recomputed(verdict), verdicts) for verdict in verdicts)
+    return tuple(as_printed_elsewhere(_recomputed(verdict), verdicts) for verdict in verdicts)
 
 
 def only(verdicts: Iterable[RowVerdict], kinds: Iterable[str]) -> tuple[RowVerdict, ...]:

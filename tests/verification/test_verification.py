@@ -25,8 +25,8 @@ from flopcount.verification import (
     verify_lecture,
     verify_published,
 )
+from flopcount.verification.other_figures import as_printed_elsewhere
 from flopcount.verification.readings import EVAL_NORM, LAYERS, MMCV, TRAIN_NORM, XLA, Reading, count
-from flopcount.verification.verdicts import _equal_figure
 
 MADE_UP = replace(
     published()[0],
@@ -149,8 +149,8 @@ def test_the_cost_is_of_the_network_whose_parameters_are_printed():
 def test_a_number_may_be_that_of_another_network():
     mine = judge(replace(MADE_UP, cost=Printed("11.0", "G")), MODEL, _count)
     other = replace(mine, row=replace(mine.row, model="other"), cost=Verdict(Finding.MATCH))
-    assert _equal_figure(mine, [mine]) == mine
-    found = _equal_figure(mine, [mine, other]).cost
+    assert as_printed_elsewhere(mine, [mine]) == mine
+    found = as_printed_elsewhere(mine, [mine, other]).cost
     assert told(found) == (Finding.FITS, "equals the figure printed of other, which that network gives", 0)
 
 

@@ -2,6 +2,10 @@
 
 Before 9 March 2021 it charged contractions alone, which is our count. Its charges for adaptive average pools in two
 dimensions and for interpolations are left out: our networks write these otherwise than the official code.
+
+A custom autograd function is one node `prim::PythonOp` of its trace, without a handle: nothing inside of it counts.
+VideoMamba's blocks call `mamba_inner_fn_no_out_proj` in both directions, which holds the convolution, the projections
+of x and Δ, and the scan. Its norms are LayerNorms while it is counted: a comment there asks for `rms_norm=False`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from ..counter import Counter, into
 
 __all__ = ["COUNTERS", "norms"]
 
+_LAYER_NORM = 5
 _CODE = "https://github.com/facebookresearch/fvcore/blob/{}/fvcore/nn/jit_handles.py"
 
 
@@ -29,6 +34,21 @@ def norms(report: Result, *, training: bool = False, batch_norm: bool = True) ->
 
 def _charge(costed: CostedOp, training: bool) -> int:
     return into(costed) * norm_charge(costed.name, costed.op.signature, training=training)
+
+
+_IN_MAMBAS_FUNCTION = ("conv1d", "conv1d_b", "x_proj", "x_proj_b", "dt_proj", "dt_proj_b")
+"""Modules whose weights mamba_inner_fn_no_out_proj takes, forward and backward in time."""
+
+
+def _blind_to_mambas_function(report: Result) -> int:
+    """What fvcore adds and misses in a network with scans; networks without one are left as they are."""
+    scans = [costed for costed in report.ops if costed.name == "flopcount.selective_scan"]
+    if not scans:
+        return 0
+    inside = (c for c in report.ops if c.op.module.rpartition(".")[2] in _IN_MAMBAS_FUNCTION)
+    unseen = sum(costed.work.macs for costed in (*scans, *inside))
+    layer_norms = sum(into(costed) for costed in report.ops if costed.name == "aten.rms_norm")
+    return norms(report) + _LAYER_NORM * layer_norms - unseen
 
 
 COUNTERS = (
@@ -57,5 +77,14 @@ COUNTERS = (
         partial(norms, batch_norm=False),
         _CODE.format("3378afe0d71dc2aa95e358bc78dc9b67cb48825a"),
         "norm_flop_counter; the caller sets _DEFAULT_SUPPORTED_OPS['aten::batch_norm'] = None",
+    ),
+    Counter(
+        "fvcore blind to mamba's function",
+        "fvcore blind to mamba's function",
+        "fvcore adds 5 per LayerNorm element and sees nothing of a custom autograd function: neither the convolution, "
+        "the projections of x and Δ nor the scan",
+        _blind_to_mambas_function,
+        "https://github.com/OpenGVLab/VideoMamba/blob/f3427e42cb8453a523aec3a6f86d57b5bc1de5c3/mamba/mamba_ssm/modules/mamba_simple.py",
+        "lines 185-210: both calls of mamba_inner_fn_no_out_proj",
     ),
 )
