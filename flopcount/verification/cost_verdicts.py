@@ -102,13 +102,13 @@ def cost_verdict(printed: Printed, candidates: Candidates) -> Verdict:
     kind, found = find_readings(printed, candidates)
     assumed = _assumed(candidates.model, row.assumed)
     if kind is Finding.MATCH:
-        return Verdict(kind, (*found[0].reasons, *assumed))
+        return Verdict(kind, found[0].reasons, assumed=assumed)
     if kind is Finding.UNEXPLAINED:
         gap = round(printed.value) - candidates.plain[0].value
-        reasons = (*_nearest(printed, found), *_too_few_digits(printed, candidates), *assumed)
-        return Verdict(kind, reasons, gap, _odds(printed, candidates, found))
-    shown = found[0].reasons if len(found) == 1 else (_either(found),)
-    return Verdict(kind, (*shown, *assumed), odds=_odds(printed, candidates, found))
+        reasons = (*_nearest(printed, found), *_too_few_digits(printed, candidates))
+        return Verdict(kind, reasons, gap, _odds(printed, candidates, found), assumed)
+    shown = found[0].reasons if len(found) == 1 else tuple(_either(found))
+    return Verdict(kind, shown, odds=_odds(printed, candidates, found), assumed=assumed)
 
 
 def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) -> float | None:
@@ -123,9 +123,12 @@ def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) 
     return by_accident((one.value for one in tried), printed)
 
 
-def _either(found: Iterable[Candidate]) -> Reason:
-    """Several readings, in an order of their own: that of the words."""
-    return Reason("either {}", (", or else ".join(sorted(one.text for one in found)),))
+def _either(found: Sequence[Candidate]) -> Iterator[Reason]:
+    """What all readings say, and then what each of them adds, in an order of its own: that of the words."""
+    common = [reason for reason in found[0].reasons if all(reason in one.reasons for one in found)]
+    yield from common
+    rest = [[str(reason) for reason in one.reasons if reason not in common] for one in found]
+    yield Reason("either {}", (", or else ".join(sorted("; ".join(one) or "as counted" for one in rest)),))
 
 
 def _nearest(printed: Printed, found: Iterable[Candidate]) -> tuple[Reason, ...]:

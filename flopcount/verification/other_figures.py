@@ -47,9 +47,9 @@ def _equal(verdict: RowVerdict, others: Sequence[RowVerdict], number: str) -> Ve
         if not same or other.row.family != row.family or theirs is None or not _is_given(theirs):
             continue
         if other.row.model != row.model:
-            return Verdict(Finding.FITS, (Reason(_EQUAL, (other.row.model,)),), odds=theirs.odds)
+            return Verdict(Finding.FITS, (Reason(_EQUAL, (other.row.model,)),), 0, theirs.odds, mine.assumed)
         if other.row.dataset != row.dataset:
-            return Verdict(Finding.FITS, (Reason(_OTHER_DATA, (other.row.dataset,)),), odds=theirs.odds)
+            return Verdict(Finding.FITS, (Reason(_OTHER_DATA, (other.row.dataset,)),), 0, theirs.odds, mine.assumed)
     return mine
 
 
@@ -63,7 +63,8 @@ def _multiple(verdict: RowVerdict, others: Sequence[RowVerdict]) -> Verdict | No
         if printed.matches(value):
             odds = by_accident((value for value, _, _ in found), printed)
             why = Reason(_MULTIPLE, (str(times), other.row.cost, other.row.model))
-            return Verdict(Finding.FITS, (why,), odds=odds + (other.cost.odds or 0.0 if other.cost else 0.0))
+            odds += other.cost.odds or 0.0 if other.cost else 0.0
+            return Verdict(Finding.FITS, (why,), odds=odds, assumed=verdict.cost.assumed)
     return None
 
 

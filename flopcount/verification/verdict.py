@@ -33,6 +33,7 @@ class Finding(StrEnum):
 class Verdict:
     """A verdict with its reasons; `gap` is printed less counted where nothing explains it.
 
+    `assumed` is what the comparison rests on besides: columns that the source leaves out, and gaps that were filled.
     `odds` are the chance that some reading as simple would meet another number of these digits; None where that says
     nothing: a match, a number printed in full, one that was not checked.
     """
@@ -41,11 +42,12 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
     gap: int = 0
     odds: float | None = None
+    assumed: tuple[Reason, ...] = ()
 
     @property
     def why(self) -> str:
-        """The reasons in words."""
-        return "; ".join(map(str, self.reasons))
+        """The reasons in words, and what is assumed."""
+        return "; ".join(map(str, (*self.reasons, *self.assumed)))
 
     def __str__(self) -> str:
         if self.kind is not Finding.UNEXPLAINED:

@@ -101,6 +101,9 @@ def _summary(number: str, verdicts: Sequence[RowVerdict]) -> Iterator[str]:
             f"{_TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to "
             "meet a reading by accident"
         )
+    resting = sum(bool(found.assumed) for _, found in judged if found.kind is not Finding.NOT_CHECKABLE)
+    if resting:
+        yield f"{_TITLES[number]}: {resting} rows rest on what the source does not print, which each of them names"
     for kind in (Finding.CAUSE, Finding.FITS):
         tally = Counter(found.reasons for _, found in judged if found.kind is kind)
         for reasons, times in tally.most_common():

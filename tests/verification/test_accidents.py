@@ -99,7 +99,7 @@ def test_mmcvs_hooks_give_all_digits_of_mmaction2s_metafiles(network, clip, prin
     assert counted.macs + counted.added[MMCV] == printed
 
 
-def test_mmengine_leaves_the_last_layer_out_and_prints_three_decimals():
+def test_mmengine_leaves_the_head_out_and_prints_three_decimals():
     """TSM on 8 frames: 32.704 G, and 2 per BatchNorm element, less 8 · 2048 · 400; mmaction2 prints 32.88."""
     (mmengine,) = (counter for counter in all_counters() if counter.name == "mmengine")
     spec = ModelSpec("tsm_r50", Clip(8, 224, 224), 400)
@@ -171,7 +171,7 @@ def test_several_readings_leave_it_undecided():
     assert (found.kind, found.why) == (Finding.FITS, LAYERS.text)
     wide = _cost(Printed("10", "G"), url="https://a.b", convention="unknown")
     assert wide.kind is Finding.UNDECIDED
-    assert wide.why.startswith("either a multiply-add counts once, or else a multiply-add counts once; fvcore")
+    assert wide.why.startswith("a multiply-add counts once; either as counted, or else fvcore in eval mode")
 
 
 def test_a_counter_that_nobody_cites_only_fits():

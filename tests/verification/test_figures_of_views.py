@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flopcount.core.model_spec import ModelSpec
@@ -75,13 +75,12 @@ def test_one_view_is_never_read_so(macs, added, views):
     assert BEFORE not in _cost(text, macs, {EVAL_NORM: added}, scope="view", views=views).why
 
 
-@given(st.integers(2, 30), st.integers(50, 400), st.integers(10**7, 10**9))
+@given(st.integers(2, 30), st.integers(50, 400), st.integers(6 * 10**8, 9 * 10**8))
 def test_its_odds_are_those_of_one_view(views, whole, added):
     """A number that is a multiple is met as often by chance as the number of one view with its digits."""
     macs = whole * 10**9 - added
     many = _cost(str(whole * views), macs, {EVAL_NORM: added}, views=views)
     one = _cost(str(whole), macs, {EVAL_NORM: added}, views=1)
-    assume(Finding.CAUSE in (many.kind, one.kind))
     assert (many.kind, one.kind) == (Finding.CAUSE, Finding.CAUSE)
     assert many.odds == pytest.approx(one.odds)
 
@@ -180,3 +179,10 @@ def test_videomambas_figures_but_one():
     (odd,) = (verdict for verdict in found if verdict.row.model == "videomamba_s_64f")
     value = Reading(odd.counted, odd.model.clip, counter=find_counter("fvcore blind to mamba's function")).value
     assert Printed("795", "G").matches(value)
+
+
+def test_a_head_of_two_layers_is_left_out():
+    """mmaction2 prints 42.94 G of TRN at 256×256, whose head has two linear layers for each tuple of frames."""
+    spec = ModelSpec("trn_r50", Clip(8, 256, 256), 174)
+    value = Reading(count(spec), spec.clip, counter=find_counter("mmengine")).value
+    assert Printed("42.94", "G").matches(value)
