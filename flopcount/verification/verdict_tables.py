@@ -11,11 +11,13 @@ from ..core.table import Column, Table
 from ..core.units import exact
 from ..facts import ZooModel
 from .odds import odds_text
+from .overview import MEANINGS, TITLES, accidents, figure, judged, overview_table, reasons, reasons_table, resting
 from .placebo import Placebo, placebo_table
 from .verdict import Finding, RowVerdict, Verdict
 
 __all__ = ["published_report", "summary", "verdicts_table"]
 
+_BY_ACCIDENT = "by accident: how often a number of as many digits within 10 % would be met by some reading as simple"
 _UNSURE = (Finding.CAUSE, Finding.FITS, Finding.UNDECIDED)
 
 
@@ -70,62 +72,45 @@ def _words(verdict: Verdict | None) -> tuple[str, str, str]:
 
 def summary(verdicts: Sequence[RowVerdict]) -> tuple[str, ...]:
     """Rows, distinct figures, verdicts and expected accidents, of costs and of parameters; then what the words mean."""
+    words = (Finding.MATCH, Finding.CAUSE, Finding.FITS, Finding.UNDECIDED)
     return (
         *_summary("cost", verdicts),
         *_summary("params", verdicts),
-        "match: our count in the source's own units rounds to the printed digits; cause: it does by a counter that the "
-        "source is cited to use; fits: one reading gives the digits, and nothing says that the source did so; "
-        "undecided: several do",
-        "by accident: how often a number of as many digits within 10 % would be met by some reading as simple",
+        "; ".join(f"{kind.value}: {MEANINGS[kind]}" for kind in words),
+        _BY_ACCIDENT,
         "printed costs are MACs per view unless the reason says otherwise; a figure is a printed number of a network",
     )
 
 
-_TITLES = {"cost": "cost", "params": "parameters"}
-
-
 def _summary(number: str, verdicts: Sequence[RowVerdict]) -> Iterator[str]:
-    judged = [(verdict, found) for verdict in verdicts if (found := getattr(verdict, number)) is not None]
-    figures = {kind: {_figure(row, number) for row, found in judged if found.kind is kind} for kind in Finding}
-    rows = Counter(found.kind for _, found in judged)
+    found = judged(verdicts, number)
+    figures = {kind: {figure(row, number) for row, verdict in found if verdict.kind is kind} for kind in Finding}
+    rows = Counter(verdict.kind for _, verdict in found)
     parts = [
         f"{rows[kind]} {kind.value}" + (f" ({len(figures[kind])})" if rows[kind] else "")
         for kind in Finding
         if rows[kind] or kind is not Finding.UNDECIDED
     ]
-    every = len({_figure(row, number) for row, _ in judged})
-    yield f"{_TITLES[number]}: {len(judged)} rows ({every} figures): {', '.join(parts)}"
-    odds = {_figure(row, number): found.odds for row, found in judged if found.odds is not None}
-    if odds:
-        yield (
-            f"{_TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to "
-            "meet a reading by accident"
-        )
-    resting = sum(bool(found.assumed) for _, found in judged if found.kind is not Finding.NOT_CHECKABLE)
-    if resting:
-        yield f"{_TITLES[number]}: {resting} rows rest on what the source does not print, which each of them names"
-    for kind in (Finding.CAUSE, Finding.FITS):
-        tally = Counter(found.reasons for _, found in judged if found.kind is kind)
-        for reasons, times in tally.most_common():
-            named = {_figure(row, number) for row, found in judged if found.kind is kind and found.reasons == reasons}
-            yield f"{_WORDS[kind]} {times} ({len(named)}): {'; '.join(map(str, reasons))}"
+    every = len({figure(row, number) for row, _ in found})
+    yield f"{TITLES[number]}: {len(found)} rows ({every} figures): {', '.join(parts)}"
+    yield from accidents(verdicts, number)
+    yield from resting(verdicts, number)
+    for kind, times, named, why in reasons(verdicts, number):
+        yield f"{_WORDS[kind]} {times} ({named}): {'; '.join(map(str, why))}"
 
 
 _WORDS = {Finding.CAUSE: "cause of", Finding.FITS: "what fits"}
 
 
-def _figure(verdict: RowVerdict, number: str) -> tuple[str, str]:
-    """A number of a network, however many rows and sources print it."""
-    name = verdict.model.name if isinstance(verdict.model, ZooModel) else verdict.row.model
-    return name, str(getattr(verdict.row, number))
-
-
 def published_report(verdicts: Sequence[RowVerdict], parts: Sequence[Placebo] = ()) -> str:
-    """The page reports/published.md: how it was made, the summary, the placebo test if given, and the table."""
+    """The page reports/published.md: how it was made, the sums, what explains them, the placebo test if given, rows."""
     origin = made_by("flopcount verify published --write FILE")
-    sums = "\n".join(f"- {line}" for line in summary(verdicts))
-    sections = [f"# Published numbers against our counts\n\n{origin}", f"## Summary\n\n{sums}"]
+    sections = [
+        f"# Published numbers against our counts\n\n{origin}",
+        f"## Summary\n\n{overview_table(verdicts).to_markdown()}",
+        f"## What explains them\n\n{reasons_table(verdicts).to_markdown()}",
+    ]
     if parts:
         sections.append(f"## By accident\n\n{placebo_table(parts).to_markdown()}")
-    table = replace(verdicts_table(verdicts), notes=())
+    table = replace(verdicts_table(verdicts), notes=(_BY_ACCIDENT,))
     return "\n\n".join((*sections, f"## Rows\n\n{table.to_markdown()}")) + "\n"

@@ -26,6 +26,7 @@ from flopcount.verification import (
     verify_published,
 )
 from flopcount.verification.other_figures import as_printed_elsewhere
+from flopcount.verification.overview import overview_table, reasons_table
 from flopcount.verification.readings import EVAL_NORM, LAYERS, MMCV, TRAIN_NORM, XLA, Reading, count
 
 MADE_UP = replace(
@@ -178,6 +179,13 @@ def test_published_rows_of_c3d_and_alexnet():
     assert (
         table.notes[0] == "cost: 6 rows (3 figures): 4 match (1), 2 cause (2), 0 fits, 0 unexplained, 0 not checkable"
     )
+    overview = overview_table(verdicts)
+    assert [row[:5] for row in (*overview.rows[:2], overview.total)] == [
+        ("match", 4, 1, 2, 1),
+        ("cause", 2, 2, 0, 0),
+        ("all", 6, 3, 3, 2),
+    ]
+    assert [row[:4] for row in reasons_table(verdicts).rows] == [("cost", "cause", 1, 1)] * 2
     page = published_report(verdicts)
     assert page.startswith("# Published numbers against our counts\n\nMade by `flopcount verify published")
     assert page.endswith("\n")

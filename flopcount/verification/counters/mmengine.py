@@ -2,8 +2,8 @@
 
 `tools/analysis_tools/get_flops.py` of mmaction2 sets `forward = extract_feat`, so that the head, which gives the class
 scores, is not traced: the linear layers behind the last normalisation (TRN's and X3D's heads have two), or where there
-are none, the last contraction. Parameters are those of the whole model. It prints `flops_str`, which has three decimals of
-G between 100 M and 100 G; a table may round that on, 32.875G to 32.88.
+are none, the last contraction. Parameters are those of the whole model. It prints `flops_str`, which has three decimals
+of G between 100 M and 100 G; a table may round that on, 32.875G to 32.88.
 """
 
 from __future__ import annotations
