@@ -49,8 +49,8 @@ def test_the_papers_row_is_the_default_and_source_picks_another():
     (paper,) = compare(["slowfast_r50_4x16"]).rows
     (other,) = compare(["slowfast_r50_4x16"], source="open-mmlab/mmaction2").rows
     assert (paper.source, str(paper.clip)) == ("arXiv 1812.03982", "32×256×256")
-    assert (other.source, str(other.clip)) == ("open-mmlab/mmaction2", "32×224×224")
-    assert paper.macs > other.macs
+    assert (other.source, str(other.clip)) == ("open-mmlab/mmaction2", "32×256×256")  # its crop in tests
+    assert paper.params - other.params == 2 * (16 + 64 + 128 + 256)  # mmaction2's lateral convolutions have no norm
 
 
 def test_an_accuracy_at_more_frames_than_the_printed_cost_is_counted_at_its_own():

@@ -181,11 +181,14 @@ def test_published_rows_of_c3d_and_alexnet():
     )
     overview = overview_table(verdicts)
     assert [row[:5] for row in (*overview.rows[:2], overview.total)] == [
-        ("match", 4, 1, 2, 1),
+        ("match", 4, 1, 2, 2),
         ("cause", 2, 2, 0, 0),
-        ("all", 6, 3, 3, 2),
+        ("all", 6, 3, 6, 4),
     ]
-    assert [row[:4] for row in reasons_table(verdicts).rows] == [("cost", "cause", 1, 1)] * 2
+    assert [row[:4] for row in reasons_table(verdicts).rows] == [
+        *[("cost", "cause", 1, 1)] * 2,
+        ("parameters", "fits", 3, 1),
+    ]
     page = published_report(verdicts)
     assert page.startswith("# Published numbers against our counts\n\nMade by `flopcount verify published")
     assert page.endswith("\n")
