@@ -26,8 +26,8 @@ _HEAD = """# Facts and their sources
 
 What papers and model zoos print, as the package holds it. A row without a URL and a place there is refused. Costs are
 copied digit by digit, under the source's own word for their unit; whether they are right is another question, which
-[the verdicts](../../reports/published.md) answer. "Not there" names what the cited place does not print, and what follows
-from another text. Devices and prices have a source each; what was not read is unknown,
+[the verdicts](../../reports/published.md) answer. "Not there" names what the cited place does not print, and what
+follows from another text. Devices and prices have a source each; what was not read is unknown,
 and `flopcount devices NAME` shows the notes of a device.
 """
 
