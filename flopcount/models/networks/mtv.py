@@ -13,6 +13,7 @@ configuration, whatever its width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ class Fusion(nn.Module):
         sizes = [view.size for view in views]
         self.norms = nn.ModuleList(nn.LayerNorm(size.dim, eps=EPS) for size in sizes)
         self.looks = nn.ModuleList(
-            LookAtLarger(size, larger.dim) for size, larger in zip(sizes[:-1], sizes[1:], strict=True)
+            LookAtLarger(size, larger.dim) for size, larger in pairwise(sizes)
         )
 
     def forward(self, tokens: list[Tensor]) -> list[Tensor]:

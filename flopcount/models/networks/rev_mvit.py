@@ -134,7 +134,7 @@ class RevMViT(nn.Module):
         self.spatial_pos = new_parameter(sizes[1] * sizes[2], dim)
         self.blocks = nn.ModuleList()
         for stage, (depth, width) in enumerate(STAGES):
-            stride_kv = 8 >> stage  # every stage has as many keys as the last one has tokens
+            stride_kv = 8 >> stage  # all blocks have as many keys as the last one, transitions four times as many
             if stage > 0:
                 self.blocks.append(Transition(dim, width, sizes, stride_kv))
                 dim, sizes = width, strided(sizes, (1, 2, 2))

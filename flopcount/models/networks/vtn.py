@@ -56,7 +56,7 @@ class Window:
 
 
 class SlidingAttention(nn.Module):
-    """Tokens (B, N, dim) -> the same: the first attends to all with layers of its own, others to it and their neighbours.
+    """Tokens (B, N, dim) -> the same: the first attends to all, by layers of its own; others to it and near ones.
 
     Arguments:
         dim: channels.
