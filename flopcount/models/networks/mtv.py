@@ -95,9 +95,7 @@ class Fusion(nn.Module):
         super().__init__()
         sizes = [view.size for view in views]
         self.norms = nn.ModuleList(nn.LayerNorm(size.dim, eps=EPS) for size in sizes)
-        self.looks = nn.ModuleList(
-            LookAtLarger(size, larger.dim) for size, larger in pairwise(sizes)
-        )
+        self.looks = nn.ModuleList(LookAtLarger(size, larger.dim) for size, larger in pairwise(sizes))
 
     def forward(self, tokens: list[Tensor]) -> list[Tensor]:
         """Tokens of the same sizes."""
