@@ -8,7 +8,7 @@ import torch
 from torch.nn import init
 
 from flopcount.models import CARDS
-from flopcount.models.cards import ARCHITECTURES, recorded_costs
+from flopcount.models.cards import ARCHITECTURES
 
 # One of each kind that are built and counted in no time; with the others such a test takes minutes.
 QUICK = {
@@ -21,6 +21,9 @@ SIBLINGS = {
     *("c2d_r50", "i3d_r50", "c2d_nl_r50", "slow_r50_8x8", "two_stream_i3d", "swin3d_s", "swin3d_b"),
     *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
     *("slowfast_r101_16x8_nl", "x3d_xs", "x3d_s", "x3d_l", "ip_csn_152", "mvit_b_16x4", "mc3_18"),
+    *("c2d_r50_32x2", "i3d_r50_32x2", "i3d_nl_r50_32x2", "slow_nl_r50_8x8", "fast_only_r50", "slowfast_r101_r50_4x16"),
+    *("tsm_nl_r50", "trn_r50", "tdn_en_r101", "tpn_tsm_r50"),
+    *("slowfast_r50_4x16_ava", "slowfast_r50_8x8_ava", "slowfast_r101_8x8_nl_ava"),
     *("stgcnpp", "agcn", "posec3d_r50", "tada2d_r50", "tadaformer_b16"),
     *("movinet_a0_stream",),
     *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
@@ -29,8 +32,8 @@ SIBLINGS = {
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
-# Gigabytes of weights, and the code of another network here; what runs them for real is an audit.
-LARGE = {name for name, card in CARDS.items() if card.size_of and recorded_costs().get(name, (0, 0))[0] > 150_000_000}
+# Other sizes of a network here, whose code runs there: what runs them for real is an audit.
+SIZES = {name for name, card in CARDS.items() if card.size_of}
 
 
 def every(names: Iterable[str], *, slow: Collection[str] = (), audits: Collection[str] = ()) -> list:

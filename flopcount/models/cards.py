@@ -32,6 +32,7 @@ FILES = (
     "skeletons",
     "state_space",
     "optical_flow",
+    "detection",
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 

@@ -91,14 +91,19 @@ def candidates_on(dataset: str) -> Networks:
 
 
 def of_each_pretraining(candidates: Sequence[Candidate]) -> Iterable[Candidate]:
-    """The preferred one, and of every other kind of pre-training the preferred one of the same network and clip."""
-    chosen: dict[Pretraining, Candidate] = {}
+    """The preferred one, and of every other kind of pre-training the preferred one of the same network and clip.
+
+    Networks of different labels are different networks.
+    """
+    chosen: dict[tuple[str, Pretraining], Candidate] = {}
+    labels: set[str] = set()
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
-        kind = Pretraining.of(candidate.pretrain)
+        label, kind = candidate.label, Pretraining.of(candidate.pretrain)
         spec, own = candidate.spec, candidate.card.clip
         same = not spec.options and candidate.clip.frames == own.frames and not candidate.lacks
-        if not chosen or (same and kind is not Pretraining.UNSAID):
-            chosen.setdefault(kind, candidate)
+        if label not in labels or (same and kind is not Pretraining.UNSAID):
+            labels.add(label)
+            chosen.setdefault((label, kind), candidate)
     return chosen.values()
 
 

@@ -48,16 +48,16 @@ class Comparison(ComparedNetworks):
     def table(self) -> Table:
         """One row per point, by cost; the notes list what has no point."""
         spans = _SPANS if self.conditions else ()
-        metric = self.metric
+        metric, flow = self.metric, self.dataset in FLOW_BENCHMARKS
         columns = (
             Column("network", "text"),
             Column("name", "text", drop=1, tone="quiet", minor=True),
             Column("family", "text", drop=2),
             Column("clip", "text", drop=6),
-            Column("views", "text", drop=7),
-            Column("MACs per view"),
-            Column("FLOPs per view", drop=4),
-            Column("MACs per video", drop=3 if spans else 8),
+            *([Column("views", "text", drop=7)] if not flow else ()),
+            Column(f"MACs per {self.view}", key="MACs per view"),
+            Column(f"FLOPs per {self.view}", drop=4, key="FLOPs per view"),
+            *([Column("MACs per video", drop=3 if spans else 8)] if not flow else ()),
             *spans,
             Column("params", drop=5),
             Column(metric.name, "text"),
@@ -67,7 +67,10 @@ class Comparison(ComparedNetworks):
         )
         cells = tuple(
             (
-                *(row.title, row.name, row.family, str(row.clip), row.views, row.macs, row.flops, row.macs_per_video),
+                *(row.title, row.name, row.family, str(row.clip)),
+                *([row.views] if not flow else ()),
+                *(row.macs, row.flops),
+                *([row.macs_per_video] if not flow else ()),
                 *(_span(row) if spans else ()),
                 row.params,
                 f"{row.score:g}",
@@ -253,12 +256,13 @@ def compare(
             else:
                 unplotted.append(outcome)
     classes = dataset_classes().get(dataset)
+    view = "pair of frames" if dataset in FLOW_BENCHMARKS else "view"
     for point in points:
         progress(f"counting {point.model.name}")
         rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
     words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
-    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric)
+    return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric, view)
 
 
 class _Timing:

@@ -112,6 +112,8 @@ class Unplotted:
 class ComparedNetworks:
     """Networks on one data set: `rows` are points, `unplotted` the others with their reasons, `metric` the accuracy's.
 
+    `view` says what a view is.
+
     `conditions` say what the times are those of, where a device was named, and `basis` what they rest on.
     """
 
@@ -121,6 +123,11 @@ class ComparedNetworks:
     conditions: str = ""
     basis: tuple[str, ...] = ()
     metric: Metric = TOP1
+    view: str = "view"
+
+    def unit(self, per: str) -> str:
+        """What a cost is of, in words: a view is a pair of frames where it is one of optical flow."""
+        return self.view if per == "view" else per
 
     def fronts(self, per: str = "view", x: str = "macs") -> dict[Pretraining, tuple[Row, ...]]:
         """Of each kind of pre-training, if any row is of it, the rows that no other of that kind beats, by cost.

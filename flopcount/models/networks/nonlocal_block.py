@@ -33,6 +33,9 @@ class NonLocal(nn.Module):
         pool_keys: halve H and W of the keys ("subsampling" in the paper); all positions stay queries.
         pool_after: pool after φ and g instead of before them, which makes these cost four times as much.
         inner_channels: of θ, φ and g; half of C in the paper.
+        pool_frames: halve T of the keys too.
+        out_bias: the last convolution has a bias, as in both codes followed; in mmcv's it has none.
+        group_frames: positions see only those of their group of frames, as many as this; all frames if there are fewer.
     """
 
     def __init__(
@@ -44,6 +47,9 @@ class NonLocal(nn.Module):
         pool_keys: bool = True,
         pool_after: bool = False,
         inner_channels: int | None = None,
+        pool_frames: bool = False,
+        out_bias: bool = True,
+        group_frames: int | None = None,
     ) -> None:
         super().__init__()
         if pairwise not in PAIRWISE:
@@ -52,6 +58,7 @@ class NonLocal(nn.Module):
         inner = inner_channels or channels // 2
         self.pairwise = pairwise
         self.pool_after = pool_after
+        self.group_frames = group_frames
         self.conv_theta = self.conv_phi = None
         if pairwise != "gaussian":  # a Gaussian compares the features themselves
             self.conv_theta = conv(channels, inner, 1)
@@ -61,13 +68,22 @@ class NonLocal(nn.Module):
             self.weight_theta = nn.Linear(inner, 1, bias=False)
             self.weight_phi = nn.Linear(inner, 1, bias=False)
         self.conv_g = conv(channels, inner, 1)
-        self.conv_out = conv(inner, channels, 1)
-        self.pool = pool((1, 2, 2)[3 - dimensions :]) if pool_keys else nn.Identity()
+        self.conv_out = conv(inner, channels, 1, bias=out_bias)
+        self.pool = pool((2 if pool_frames else 1, 2, 2)[3 - dimensions :]) if pool_keys else nn.Identity()
         self.norm = norm(channels)
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, C, *S)."""
+        group = self.group_frames
+        if group is None or x.shape[2] <= group:
+            return self._added_to(x)
+        batch = x.shape[0]
+        grouped = x.unflatten(2, (-1, group)).transpose(1, 2).flatten(0, 1)  # (B·T/group, C, group, H, W)
+        maps: Tensor = self._added_to(grouped).unflatten(0, (batch, -1))  # (B, T/group, C, group, H, W)
+        return maps.transpose(1, 2).flatten(2, 3)
+
+    def _added_to(self, x: Tensor) -> Tensor:
         keys = x if self.pool_after else self.pool(x)
         theta = x if self.conv_theta is None else self.conv_theta(x)
         phi = keys if self.conv_phi is None else self.conv_phi(keys)
@@ -101,6 +117,9 @@ def insert_nonlocal(
     pairwise: str = "embedded_gaussian",
     pool_keys: bool = True,
     pool_after: bool = False,
+    pool_frames: bool = False,
+    out_bias: bool = True,
+    group_frames: int | None = None,
 ) -> None:
     """Add a non-local block after each named submodule, whose output has the given number of channels; in place.
 
@@ -111,6 +130,15 @@ def insert_nonlocal(
         owner = model.get_submodule(parent)
         sequence = nn.Sequential()
         sequence.add_module("block", owner.get_submodule(name))
-        block = NonLocal(channels, dimensions=dimensions, pairwise=pairwise, pool_keys=pool_keys, pool_after=pool_after)
+        block = NonLocal(
+            channels,
+            dimensions=dimensions,
+            pairwise=pairwise,
+            pool_keys=pool_keys,
+            pool_after=pool_after,
+            pool_frames=pool_frames,
+            out_bias=out_bias,
+            group_frames=group_frames,
+        )
         sequence.add_module("nonlocal", block)
         owner.add_module(name, sequence)

@@ -1,4 +1,4 @@
-"""ResNet-50 (He et al. 2015, "Deep Residual Learning for Image Recognition").
+"""ResNets with bottleneck blocks (He et al. 2015, "Deep Residual Learning for Image Recognition").
 
 Paper: https://arxiv.org/abs/1512.03385 (table 1). Code followed:
 https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py, which is "v1.5": a block that shrinks the
@@ -13,9 +13,9 @@ from ...core.protocol import Clip
 from .sized_network import SizedNetwork
 from .sizing import one_frame
 
-__all__ = ["Bottleneck", "ResNet50", "resnet50"]
+__all__ = ["BLOCKS", "Bottleneck", "ResNet", "ResNet50", "resnet50"]
 
-BLOCKS = (3, 4, 6, 3)
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 EXPANSION = 4
 
 
@@ -46,21 +46,27 @@ class Bottleneck(nn.Module):
         return maps
 
 
-class ResNet50(nn.Module):
-    """Images (B, 3, H, W) -> class scores (B, num_classes); any size."""
+class ResNet(nn.Module):
+    """Images (B, 3, H, W) -> class scores (B, num_classes); any size.
+
+    Arguments:
+        num_classes: 1,000 (ImageNet) in the paper.
+        depth: 50, 101 or 152.
+    """
 
     features = EXPANSION * 512
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, depth: int = 50) -> None:
         super().__init__()
+        blocks = BLOCKS[depth]
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = self._stage(64, 64, BLOCKS[0], stride=1)
-        self.layer2 = self._stage(256, 128, BLOCKS[1], stride=2)
-        self.layer3 = self._stage(512, 256, BLOCKS[2], stride=2)
-        self.layer4 = self._stage(1024, 512, BLOCKS[3], stride=2)
+        self.layer1 = self._stage(64, 64, blocks[0], stride=1)
+        self.layer2 = self._stage(256, 128, blocks[1], stride=2)
+        self.layer3 = self._stage(512, 256, blocks[2], stride=2)
+        self.layer4 = self._stage(1024, 512, blocks[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc: nn.Module = nn.Linear(self.features, num_classes)
 
@@ -75,6 +81,13 @@ class ResNet50(nn.Module):
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         scores: Tensor = self.fc(self.avgpool(x).flatten(1))
         return scores
+
+
+class ResNet50(ResNet):
+    """ResNet of 50 layers."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, 50)
 
 
 def resnet50(clip: Clip, num_classes: int) -> SizedNetwork:

@@ -1,8 +1,11 @@
-"""Temporal shift module in ResNet-50 (Lin et al. 2019, "TSM: Temporal Shift Module for Efficient Video Understanding").
+"""Temporal shift module in ResNets (Lin et al. 2019, "TSM: Temporal Shift Module for Efficient Video Understanding").
 
 Paper: https://arxiv.org/abs/1811.08383 (section 3). Code followed:
 https://github.com/mit-han-lab/temporal-shift-module, ops/temporal_shift.py ("blockres", 1/8 of the channels each way)
-and ops/models.py: every block shifts the input of its first convolution, each segment is scored, scores are averaged.
+and ops/models.py: every block (of ResNet-101, every second one of a stage) shifts the input of its first convolution,
+each segment is scored, scores are averaged. Non-local blocks, which see all segments, are placed and built as in
+https://github.com/open-mmlab/mmaction2, mmaction/models/backbones/resnet_tsm.py: keys are pooled behind φ and g, and
+the convolution before the last norm has no bias.
 Online (section 4), channels come only from the previous frame, and a stream keeps C/8 of every block's last frame.
 """
 
@@ -16,14 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...core.errors import InputError
 from ...core.protocol import Clip
-from .resnet import Bottleneck, ResNet50
+from .nonlocal_block import NonLocal
+from .resnet import Bottleneck, ResNet
 from .sized_network import SizedNetwork
 from .streamable import ALL, latest
 
-__all__ = ["TSM", "OnlineShift", "OnlineTSM", "TemporalShift", "tsm_r50"]
+__all__ = ["TSM", "OnlineShift", "OnlineTSM", "TemporalShift", "tsm_nl_r50", "tsm_r50", "tsm_r101"]
 
 SHIFT_DIV = 8
+NONLOCAL_PLACES = {"layer2": (0, 2), "layer3": (0, 2, 4)}
 
 
 class TemporalShift(nn.Module):
@@ -82,13 +88,15 @@ class TSM(nn.Module):
 
     shift: type[TemporalShift] | type[OnlineShift] = TemporalShift
 
-    def __init__(self, segments: int, num_classes: int) -> None:
+    def __init__(self, segments: int, num_classes: int, depth: int = 50) -> None:
         super().__init__()
         self.segments = segments
-        self.base_model = ResNet50(num_classes)
-        for block in self.base_model.modules():
-            if isinstance(block, Bottleneck):
-                block.conv1 = self.shift(block.conv1, segments)
+        self.base_model = ResNet(num_classes, depth)
+        for stage in self.base_model.children():
+            if isinstance(stage, nn.Sequential):
+                for block in list(stage)[:: 1 if depth == 50 else 2]:
+                    assert isinstance(block, Bottleneck)
+                    block.conv1 = self.shift(block.conv1, segments)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
@@ -99,6 +107,22 @@ class TSM(nn.Module):
         scores: Tensor = self.base_model(x.transpose(1, 2).flatten(0, 1))
         of_frames: Tensor = scores.unflatten(0, (x.shape[0], x.shape[2]))
         return of_frames
+
+
+class NonLocalOfSegments(nn.Module):
+    """Maps (B·T, C, H, W) -> those of `block`, then a non-local block over all T segments."""
+
+    def __init__(self, block: nn.Module, channels: int, segments: int, pairwise: str) -> None:
+        super().__init__()
+        self.block = block
+        self.non_local_block = NonLocal(channels, pairwise=pairwise, pool_after=True, out_bias=False)
+        self.segments = segments
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B·T, C, H, W)."""
+        maps = self.block(x).unflatten(0, (-1, self.segments)).transpose(1, 2)  # (B, C, T, H, W)
+        summed: Tensor = self.non_local_block(maps).transpose(1, 2).flatten(0, 1)
+        return summed
 
 
 class OnlineTSM(TSM):
@@ -136,3 +160,26 @@ def tsm_r50(clip: Clip, num_classes: int, *, online: bool = False) -> SizedNetwo
         departure = "online: channels come only from the previous frame"
         return SizedNetwork(OnlineTSM(clip.frames, num_classes), (departure,))
     return SizedNetwork(TSM(clip.frames, num_classes))
+
+
+def tsm_r101(clip: Clip, num_classes: int) -> SizedNetwork:
+    """TSM with ResNet-101, in which every second block shifts."""
+    return SizedNetwork(TSM(clip.frames, num_classes, 101))
+
+
+def tsm_nl_r50(clip: Clip, num_classes: int, *, pairwise: str = "dot_product") -> SizedNetwork:
+    """TSM with five non-local blocks, in the second and third stage (mmaction2's tsm_imagenet-pretrained-r50-nl-*)."""
+    if min(clip.height, clip.width) <= 16:
+        fix = "give larger frames, or choose tsm_r50"
+        raise InputError(
+            f"clip {clip} leaves 1 row or column in layer3, where non-local blocks pool 2×2", [("fix", fix)]
+        )
+    model = TSM(clip.frames, num_classes)
+    for name, blocks in NONLOCAL_PLACES.items():
+        stage = model.base_model.get_submodule(name)
+        assert isinstance(stage, nn.Sequential)
+        for index in blocks:
+            channels = 512 if name == "layer2" else 1024
+            stage[index] = NonLocalOfSegments(stage[index], channels, clip.frames, pairwise)
+    departures = () if pairwise == "dot_product" else (f"pairwise function {pairwise}, released with dot_product too",)
+    return SizedNetwork(model, departures)

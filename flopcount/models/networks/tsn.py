@@ -1,4 +1,4 @@
-"""Temporal segment network with ResNet-50 (Wang et al. 2016, "Temporal Segment Networks").
+"""Temporal segment networks with a ResNet (Wang et al. 2016, "Temporal Segment Networks").
 
 Paper: https://arxiv.org/abs/1608.00859. Code followed: https://github.com/open-mmlab/mmaction2,
 configs/recognition/tsn and mmaction/models/heads/tsn_head.py: the features of the segments' frames are averaged, then
@@ -10,11 +10,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...core.protocol import Clip
-from .resnet import ResNet50
+from .resnet import ResNet
 from .sized_network import SizedNetwork
 from .streamable import WINDOW, latest
 
-__all__ = ["TSN", "tsn_r50"]
+__all__ = ["TSN", "tsn_r50", "tsn_r101"]
 
 
 class TSN(nn.Module):
@@ -22,10 +22,10 @@ class TSN(nn.Module):
 
     step_sees = WINDOW
 
-    def __init__(self, segments: int, num_classes: int) -> None:
+    def __init__(self, segments: int, num_classes: int, depth: int = 50) -> None:
         super().__init__()
         self.segments = segments
-        self.backbone = ResNet50(num_classes)
+        self.backbone = ResNet(num_classes, depth)
         self.backbone.fc = nn.Identity()  # the head has its own
         self.dropout = nn.Dropout(0.4)
         self.fc_cls = nn.Linear(self.backbone.features, num_classes)
@@ -50,3 +50,8 @@ class TSN(nn.Module):
 def tsn_r50(clip: Clip, num_classes: int) -> SizedNetwork:
     """One frame of each of `clip.frames` segments."""
     return SizedNetwork(TSN(clip.frames, num_classes))
+
+
+def tsn_r101(clip: Clip, num_classes: int) -> SizedNetwork:
+    """The same with ResNet-101 (mmaction2's tsn_imagenet-pretrained-r101_8xb32-1x1x8-100e_kinetics400-rgb)."""
+    return SizedNetwork(TSN(clip.frames, num_classes, 101))

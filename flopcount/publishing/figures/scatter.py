@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ...core.errors import InputError
 from ...facts.pretraining import Pretraining
@@ -35,7 +35,8 @@ GIGA = 10**9
 MILLI = 1e-3
 _AREA_PER_M = 1.6  # points² of bubble per million parameters
 _LEAST_AREA = 22.0
-_LEGEND_PARAMS_M = (4, 30, 120)
+_MOST_PARAMS_M = 300  # larger bubbles would hide their neighbours
+_LEGEND_PARAMS_M = {4: "4 M params", 30: "30 M params", 120: "120 M params", _MOST_PARAMS_M: "300 M params or more"}
 
 
 def scatter(
@@ -135,23 +136,30 @@ def _halved(flops: Any) -> Any:
 
 
 def _area(params: int) -> float:
-    return _LEAST_AREA + _AREA_PER_M * params / 10**6
+    return _LEAST_AREA + _AREA_PER_M * min(params / 10**6, _MOST_PARAMS_M)
 
 
 def _frame(ax: Axes, comparison: ComparedNetworks, per: str, theme: Theme, x: str) -> None:
     ax.set_xscale("log")
     ax.grid(visible=True, which="major", color=theme.faint, lw=0.7)
     ax.set_axisbelow(True)
-    label = f"ms per {per}, estimated on {comparison.conditions}" if x == "time" else _GMACS.format(per=per)
+    label = (
+        f"ms per {comparison.unit(per)}, estimated on {comparison.conditions}"
+        if x == "time"
+        else _GMACS.format(per=comparison.unit(per))
+    )
     ax.set_xlabel(label, fontsize=9)
     metric = comparison.metric
     ax.set_ylabel(f"{metric.name} on {comparison.dataset} ({metric.unit}), as printed", fontsize=9)
+    costs = [cost for row in comparison.rows if (cost := row.across(per, x))]
+    narrow = max(costs) < _NARROW * min(costs)
     axes: list[Axes | SecondaryAxis] = [ax]
     if x == "macs":
         twice = ax.secondary_xaxis("top", functions=(_doubled, _halved))
-        twice.set_xlabel(f"GFLOPs per {per} = 2 × GMACs", fontsize=9)
+        twice.set_xlabel(f"GFLOPs per {comparison.unit(per)} = 2 × GMACs", fontsize=9)
         axes.append(twice)
     for axis in axes:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
         dress(axis, theme)
@@ -176,8 +184,8 @@ def _legend(
     if ranges:
         handles.append(Line2D([], [], color=theme.ink, lw=1.1, marker="|", ms=5, label="range: 8 of 10"))
     handles += [
-        Line2D([], [], marker="o", mfc="none", ms=_area(size * 10**6) ** 0.5, label=f"{size} M params", **look)
-        for size in _LEGEND_PARAMS_M
+        Line2D([], [], marker="o", mfc="none", ms=_area(size * 10**6) ** 0.5, label=label, **look)
+        for size, label in _LEGEND_PARAMS_M.items()
     ]
     legend = ax.legend(
         handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7.5, frameon=False, labelspacing=0.9
@@ -216,6 +224,7 @@ def _named(
 
 
 _TURNS = 4
+_NARROW = 50  # where costs are this close, powers of ten alone would leave an axis almost without numbers
 _CAPTION_LETTERS = 190
 
 

@@ -22,6 +22,8 @@ STYLES = {
     "two pathways": ("#009E73", "#2CC79B", "^"),
     "CNN and attention": ("#7F7F7F", "#A6A6A6", "h"),
     "transformer": ("#D55E00", "#F0813A", "v"),
+    "image and language": ("#AA4499", "#CC7ABC", "8"),
+    "state space": ("#117733", "#4DB36B", "H"),
     "optical flow": ("#999999", "#BBBBBB", "<"),
     "MLP": ("#882255", "#C9648F", ">"),
     "skeleton": ("#332288", "#8F83D6", "d"),

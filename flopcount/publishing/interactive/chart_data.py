@@ -25,6 +25,10 @@ _SYMBOLS = {
     "h": "hexagon",
     "<": "triangle-left",
     "p": "pentagon",
+    "8": "octagon",
+    "H": "hexagon2",
+    ">": "triangle-right",
+    "d": "diamond-tall",
     "*": "star",
 }
 """Matplotlib's markers as plotly calls them."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 
 from ...core.made_by import made_by
+from ..candidates import FLOW_BENCHMARKS
 from ..comparison import Comparison
 from ..comparison_rows import PER
 from ..figures.files import picture_links, picture_markup, themed_pictures
@@ -57,6 +58,8 @@ class _Chart(NamedTuple):
 
 def _charts(comparison: Comparison, pers: Sequence[str]) -> list[_Chart]:
     """Those of MACs, and one of time where one is known: per video, as it is asked of a network, if at all."""
+    if comparison.dataset in FLOW_BENCHMARKS:
+        pers = ("view",)  # flow has no views of a video
     charts = [_Chart(per, "macs") for per in pers]
     if pers and any(row.times is not None for row in comparison.rows):
         charts.append(_Chart("video" if "video" in pers else pers[0], "time"))
@@ -75,13 +78,18 @@ def _drawn(comparison: Comparison, chart: _Chart, dark: bool) -> Axes:
     return scatter(comparison, chart.per, x=chart.x, dark=dark)
 
 
+def _described(comparison: Comparison, chart: _Chart) -> str:
+    return f"{comparison.metric.name} on {comparison.dataset} against {chart.unit} per {comparison.unit(chart.per)}"
+
+
 def comparison_page(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> str:
     """The page in markdown: how it was made, the charts, the table with its notes."""
     parts = [f"# Cost against accuracy on {comparison.dataset}", made_by(command)]
     for chart in _charts(comparison, pers):
         stem = f"{comparison.dataset}/{chart.stem}"
-        parts.append(picture_markup(stem, f"top-1 on {comparison.dataset} against {chart.unit} per {chart.per}"))
-        name = f"per {chart.per}" if chart.x == "macs" else f"of time per {chart.per}"
+        parts.append(picture_markup(stem, _described(comparison, chart)))
+        unit = comparison.unit(chart.per)
+        name = f"per {unit}" if chart.x == "macs" else f"of time per {unit}"
         parts.append(f"The chart {name}: {picture_links(stem)}; its data: [CSV]({stem}.csv).")
     parts.append(comparison.table().to_markdown())
     return "\n\n".join(parts) + "\n"

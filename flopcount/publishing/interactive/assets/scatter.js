@@ -57,7 +57,7 @@ export class Scatter {
         customdata: own, hovertemplate: own.map((p) => `${this.details(p)}<extra></extra>`),
         marker: {
           symbol: own.map((p) => family.symbol + p.filled), color: isDark() ? family.dark : family.light, opacity: 0.88,
-          size: own.map((p) => 1.25 * Math.sqrt(22 + 1.6 * Number(p.params) / 1e6)),
+          size: own.map((p) => 1.25 * Math.sqrt(22 + 1.6 * Math.min(Number(p.params) / 1e6, 300))),
           line: {
             color: own.map((p) => (p.filled ? (isDark() ? family.dark : family.light) : ink("ink"))),
             width: own.map((p) => (p.reported ? 2.6 : p.filled ? 1.4 : 0.7)),
