@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,8 @@ class ViewTokens(nn.Module):
         """Tokens with positions, which all steps share."""
         x = self.patch_embed(x).flatten(3).permute(0, 2, 3, 1)  # (B, T/frames, places, dim)
         x = torch.cat([self.class_tokens.expand(x.shape[0], -1, -1, -1), x], 2) + self.positions
-        return x.unflatten(1, (self.steps, -1)).flatten(2, 3).flatten(0, 1)
+        in_steps: Tensor = x.unflatten(1, (self.steps, -1)).flatten(2, 3).flatten(0, 1)
+        return in_steps
 
 
 class LookAtLarger(nn.Module):
@@ -141,12 +143,13 @@ class MTV(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, num_classes) before the softmax."""
         views = [tokens(x) for tokens in self.tokens]
+        encoders: list[Any] = list(self.encoders)
         for layer in range(self.layers):
             if str(layer) in self.fusions:
                 views = self.fusions[str(layer)](views)
             views = [
                 blocks[layer](tokens) if layer < len(blocks) else tokens
-                for blocks, tokens in zip(self.encoders, views, strict=True)
+                for blocks, tokens in zip(encoders, views, strict=True)
             ]
         moments = torch.cat([self._moments(x.shape[0], *view) for view in zip(views, self.steps, strict=True)], 2)
         scores: Tensor = self.head(self.norm(self.global_encoder(self.places(moments))[:, 0]))
@@ -155,7 +158,8 @@ class MTV(nn.Module):
     def _moments(self, batch: int, tokens: Tensor, steps: int) -> Tensor:
         """Class tokens of a view (B, T/frames, dim), again and again until there are as many as of the largest."""
         of_steps = tokens.unflatten(0, (batch, -1)).flatten(1, 2).unflatten(1, (steps, -1))[:, :, 0]
-        return of_steps.repeat(1, self.steps[-1] // steps, 1)
+        again: Tensor = of_steps.repeat(1, self.steps[-1] // steps, 1)
+        return again
 
 
 def mtv_b(clip: Clip, num_classes: int) -> SizedNetwork:

@@ -46,12 +46,14 @@ class HeadPool(nn.Module):
         """Pooled tokens."""
         maps = x.flatten(0, 1).transpose(1, 2).unflatten(2, self.sizes)  # (B·heads, C, T, H, W)
         pooled: Tensor = self.norm(self.conv(maps).flatten(2).transpose(1, 2))
-        return pooled.unflatten(0, x.shape[:2])
+        tokens: Tensor = pooled.unflatten(0, x.shape[:2])
+        return tokens
 
 
 def in_heads(x: Tensor) -> Tensor:
     """(B, N, dim) -> (B, heads, N, C)."""
-    return x.unflatten(-1, (-1, HEAD_CHANNELS)).transpose(1, 2)
+    heads: Tensor = x.unflatten(-1, (-1, HEAD_CHANNELS)).transpose(1, 2)
+    return heads
 
 
 class PooledAttention(nn.Module):

@@ -87,13 +87,15 @@ class SlidingAttention(nn.Module):
         return attended.transpose(1, 2).flatten(2)
 
     def _in_heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C)
+        heads: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C)
+        return heads
 
     def _of_first(self, x: Tensor) -> Tensor:
         q = self._in_heads(self.query_global(x[:, :1])) * self.scale
         k, v = self._in_heads(self.key_global(x)), self._in_heads(self.value_global(x))
         scores = (q @ k.transpose(-2, -1)).masked_fill(self.filling, float("-inf"))
-        return scores.softmax(-1) @ v
+        attended: Tensor = scores.softmax(-1) @ v
+        return attended
 
     def _of_frames(self, x: Tensor) -> Tensor:
         q, k, v = (self._in_heads(layer(x)) for layer in (self.query, self.key, self.value))
