@@ -1,10 +1,11 @@
-"""Rev-MViT, V-JEPA, VTN and MTV: hand counts, printed costs, and how they are alike with the released code.
+"""Rev-MViT, MeMViT, V-JEPA, VTN and MTV: hand counts, printed costs, and how they are alike with the released code.
 
 Compared once with the released code, built beside ours: all contractions layer by layer, all parameters, and with the
 same weights the same scores (to 1e-6 of the largest, at a small clip). The commits: facebookresearch/SlowFast 287ec00
-(the reversible part, by the configuration REV_MVIT_B_16x4_CONV without its class token), facebookresearch/jepa 51c59d5
-(less a layer of the probe that nothing calls), transformers 5.23 for the Longformer of bomri/SlowFast 00a6820, which
-runs on real tensors alone. MTV is written in JAX, and was read, not run: google-research/scenic 4a38d47.
+(the reversible part, by the configuration REV_MVIT_B_16x4_CONV without its class token), facebookresearch/MeMViT
+20a24f0 (its steady state, with 400 classes and no boxes, and what it remembers of six clips), facebookresearch/jepa
+51c59d5 (less a layer of the probe that nothing calls), transformers 5.23 for the Longformer of bomri/SlowFast 00a6820,
+which runs on real tensors alone. MTV is written in JAX, and was read, not run: google-research/scenic 4a38d47.
 """
 
 import importlib.util
@@ -22,7 +23,7 @@ from flopcount.models.networks.rev_mvit import ReversibleBlock
 from flopcount.models.networks.vjepa import sines_of_axes
 from flopcount.models.networks.vtn import Longformer
 from flopcount.verification import readings
-from flopcount.verification.readings import LAYERS
+from flopcount.verification.readings import EVAL_NORM, LAYERS
 
 
 def count(name, clip=None):
@@ -61,6 +62,47 @@ def test_a_reversible_block_can_be_run_backwards():
         after_first, after_second = block(first, second)
         torch.testing.assert_close(after_second - block.mlp(after_first), second)
         torch.testing.assert_close(after_first - block.attn(second), first)
+
+
+def test_memories_by_hand():
+    """A step compresses 8×7×7 or 8×14×14 keys to 2×4×4 or 2×7×7; every other layer reads two of these."""
+    first = 57_180_214_464 + 768 * 320  # the code's first clip, which has no memories, with 400 classes instead of 80
+    stages = [(96, 96, 8 * 56 * 56, True, 7), (96, 192, 8 * 28 * 28, False, 14), (192, 192, 8 * 28 * 28, True, 7)]
+    stages += [(192, 384, 8 * 14 * 14, False, 14), *[(384, 384, 8 * 14 * 14, index % 2 == 0, 7) for index in range(10)]]
+    stages += [(384, 768, 8 * 7 * 7, True, 14), (768, 768, 8 * 7 * 7, False, 7)]
+    added = 0
+    for dim, dim_out, queries, reads, side in stages:
+        compressed = -(-side // 2)
+        added += 2 * 2 * compressed**2 * dim * 7 * 3 * 3
+        if reads:
+            memories, steps = 2 * (2 * compressed**2 + 1), 2 * 2
+            added += 2 * memories * dim * dim_out + (2 * queries + 2) * memories * dim_out
+            added += queries * dim_out * (steps + 2 * compressed)  # distances
+    assert count("memvit_16_16x4").macs == first + added
+
+
+def test_printed_costs_of_memvit():
+    """Its README; fvcore adds 5 per element of a norm. The larger one prints 211.7 G, which is not known why."""
+    small, large = count("memvit_16_16x4"), count("memvit_24_32x3")
+    assert Printed("58.7", "G").matches(small.macs + small.added[EVAL_NORM])
+    assert Printed("35.4", "M").matches(small.params)
+    assert Printed("52.6", "M").matches(large.params)
+    assert (small.macs, large.macs) == (58_507_665_600, 212_478_544_512)  # of the released code, step 8
+
+
+def test_what_is_remembered_changes_the_scores():
+    torch.manual_seed(0)
+    model = create_model("memvit_16_16x4", clip="3x32x32", num_classes=3).eval()
+    x = torch.randn(1, 3, 3, 32, 32)
+    with torch.no_grad():
+        empty = model(x)
+        for block in model.blocks:
+            block.attn.memory.normal_()
+        assert not torch.allclose(model(x), empty)
+        for block in model.blocks:
+            block.attn.memory.zero_()
+            block.attn.previous.normal_()  # is only compressed, for a later step
+        torch.testing.assert_close(model(x), empty)
 
 
 def test_vjepa_by_hand():

@@ -51,14 +51,15 @@ class Distances(nn.Module):
         keys: T'×H'×W' of one memory, or of the clip.
         memories: how many there are.
         step: frames of the queries from a key to the next.
-        table: length of the table of distances in time.
+        table: length of the table of distances in time, in the code; other clips may need a longer one.
     """
 
     def __init__(self, queries: Sizes, keys: Sizes, memories: int, step: int, table: int) -> None:
         super().__init__()
         self.queries, self.memories = queries, memories
         (_, *sides), (_, *key_sides) = queries, keys
-        self.rel_pos_t = new_parameter(table, HEAD_CHANNELS)
+        longest = queries[0] - 1 + (memories * keys[0] - 1) * step
+        self.rel_pos_t = new_parameter(max(table, 1 + longest), HEAD_CHANNELS)
         later = torch.arange(queries[0])[:, None] - torch.arange(memories * keys[0]) * step
         self.register_buffer("distances_t", later - later[0, -1], persistent=False)
         for axis, side, key_side in zip("hw", sides, key_sides, strict=True):
