@@ -36,8 +36,8 @@ COMPRESSION = (4, 2, 2)
 
 def pooled(channels: int, sizes: Sizes, stride: Sizes, kernel: Sizes = (3, 3, 3)) -> Pool:
     """A convolution of each channel over tokens, then a norm; the class token is not pooled."""
-    padding = tuple(side // 2 for side in kernel)
-    conv = nn.Conv3d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+    t, h, w = (side // 2 for side in kernel)
+    conv = nn.Conv3d(channels, channels, kernel, stride, (t, h, w), groups=channels, bias=False)
     return Pool(conv, sizes, nn.LayerNorm(channels, eps=EPS))
 
 
