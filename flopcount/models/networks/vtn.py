@@ -76,9 +76,9 @@ class SlidingAttention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
         self.query_global, self.key_global, self.value_global = (nn.Linear(dim, dim) for _ in range(3))
         window = Window(tokens, padded)
-        self.register_buffer("scores", window.scores, persistent=False)
+        self.register_buffer("scores", window.scores.flatten(), persistent=False)
         self.register_buffer("unseen", window.unseen, persistent=False)
-        self.register_buffer("weights", window.weights, persistent=False)
+        self.register_buffer("weights", window.weights.flatten(), persistent=False)
         self.register_buffer("filling", torch.arange(padded) >= tokens, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,9 +102,10 @@ class SlidingAttention(nn.Module):
         q = q * self.scale
         chunks_q, chunks_k = (part.unfold(2, 2 * SIDE, SIDE) for part in (q, k))  # (B, heads, chunks, C, 2·SIDE)
         products = chunks_q.transpose(-2, -1) @ chunks_k
-        near = products.flatten(2)[:, :, self.scores].masked_fill(self.unseen, float("-inf"))
+        near = products.flatten(2)[:, :, self.scores].unflatten(2, self.unseen.shape)
+        near = near.masked_fill(self.unseen, float("-inf"))
         weights = torch.cat([q @ k[:, :, :1].transpose(-2, -1), near], -1).softmax(-1)
-        placed = F.pad(weights[..., 1:], (0, 1)).flatten(2)[:, :, self.weights]
+        placed = F.pad(weights[..., 1:], (0, 1)).flatten(2)[:, :, self.weights].unflatten(2, (-1, SIDE, 3 * SIDE))
         chunks_v = F.pad(v, (0, 0, SIDE, SIDE)).unfold(2, 3 * SIDE, SIDE)
         attended = (placed @ chunks_v.transpose(-2, -1)).flatten(2, 3)
         return attended + weights[..., :1] @ v[:, :, :1]
