@@ -58,10 +58,15 @@ def published(say: Say) -> Written:
     return Written({"published.md": published_report(verdicts, placebo(verdicts, progress=say))})
 
 
-def kinetics400(say: Say) -> Written:
-    comparison = compare(progress=say)
-    texts = comparison_texts(comparison, "flopcount compare --dataset kinetics400 --out DIR")
-    return Written(texts, lambda: comparison_pictures(comparison))
+def accuracy(dataset: str) -> Callable[[Say], Written]:
+    """Cost against accuracy on a data set, or against error on a benchmark of optical flow."""
+
+    def report(say: Say) -> Written:
+        comparison = compare(dataset=dataset, progress=say)
+        texts = comparison_texts(comparison, f"flopcount compare --dataset {dataset} --out DIR")
+        return Written(texts, lambda: comparison_pictures(comparison))
+
+    return report
 
 
 def c3d(say: Say) -> Written:
@@ -70,7 +75,13 @@ def c3d(say: Say) -> Written:
     return Written(texts, lambda: report_pictures(costs))
 
 
-REPORTS = {"rules": rules, "lecture": lecture, "published": published, "kinetics400": kinetics400, "c3d": c3d}
+REPORTS = {
+    "rules": rules,
+    "lecture": lecture,
+    "published": published,
+    **{dataset: accuracy(dataset) for dataset in ("kinetics400", "kinetics600", "kinetics700", "ssv2", "sintel_final")},
+    "c3d": c3d,
+}
 
 
 def stale(written: Written) -> list[str]:

@@ -10,12 +10,10 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from flopcount.models.libraries.transformers import transformers_library
 from flopcount.rules import registry
 from flopcount.tracing.layout import layout_of
 from flopcount.tracing.meta import Argument, MetaMode
@@ -101,25 +99,6 @@ def compared(monkeypatch):
 
     monkeypatch.setattr(MetaMode, "_first_time", both)
     return seen
-
-
-@pytest.fixture
-def quick_sines(monkeypatch):
-    """VideoMAE's positions, which transformers works out number by number for seconds, from one row of divisors."""
-    pytest.importorskip("transformers")
-    transformers_library()
-    from transformers.models.videomae import modeling_videomae
-
-    def table(n_position, d_hid):
-        divisors = [np.power(10000, 2 * (column // 2) / d_hid) for column in range(d_hid)]
-        angles = np.arange(n_position)[:, None] / np.array(divisors)
-        angles[:, 0::2] = np.sin(angles[:, 0::2])
-        angles[:, 1::2] = np.cos(angles[:, 1::2])
-        return torch.FloatTensor(angles).unsqueeze(0)
-
-    slow = modeling_videomae.get_sinusoid_encoding_table
-    assert torch.equal(table(5, 96), slow(5, 96))  # bit by bit: tests see the network that users have
-    monkeypatch.setattr(modeling_videomae, "get_sinusoid_encoding_table", table)
 
 
 @pytest.fixture

@@ -1,10 +1,16 @@
 """The repository's own reports: their texts and data are what is counted today, versions and pictures aside."""
 
+import csv
+import importlib.util
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from flopcount.core.units import si
+from flopcount.models.cards import recorded_costs
+from flopcount.models.library_registry import find_library
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -12,18 +18,52 @@ sys.path.insert(0, str(REPORTS))  # as `python reports/write.py` does
 
 import write  # noqa: E402
 
-ZOO_WIDE = ("published", "kinetics400")
+ZOO_WIDE = tuple(set(write.REPORTS) - {"rules", "lecture", "c3d"})
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name != "rules" else []) for name in write.REPORTS]
 )
-def test_a_report_is_fresh(name, request):
+def test_a_report_is_fresh(name):
     if name in ZOO_WIDE:
         pytest.importorskip("transformers")
-        request.getfixturevalue("quick_sines")
     written = write.REPORTS[name](lambda text: None)
     assert write.stale(written) == [], "look at what differs, then run python reports/write.py"
+
+
+SURVEY = list(csv.DictReader((REPORTS / "survey.csv").read_text().splitlines()))
+SURVEYED = ("zoo", "torchvision", "pytorchvideo", "timm", "transformers", "diffusers")
+
+
+def surveyed(library):
+    """The names of a library's models in the committed survey."""
+    return [row["model"] for row in SURVEY if (row["model"].rpartition(":")[0] or "zoo") == library]
+
+
+def test_the_survey_has_the_zoo_as_it_is():
+    costs = {row["model"]: (row["params"], row["MACs"]) for row in SURVEY if ":" not in row["model"]}
+    recorded = {name: (str(params), str(macs)) for name, (params, macs) in recorded_costs().items()}
+    assert costs == recorded, "count the zoo again: reports/README.md has the command of the survey"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", SURVEYED[1:])
+def test_the_survey_has_every_model_of_a_library(library):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    names = [f"{library}:{name}" for name in sorted(find_library(library).model_names())]
+    assert surveyed(library) == names, "survey the library again: reports/README.md has the command"
+
+
+def test_the_page_of_the_survey_is_that_of_its_rows():
+    page = (REPORTS / "survey.md").read_text()
+    assert f"`flopcount survey {' '.join(SURVEYED)}`" in page
+    for library in SURVEYED:
+        names = set(surveyed(library))
+        rows = [row for row in SURVEY if row["model"] in names]
+        failed = sum(bool(row["problem"]) for row in rows)
+        cells = [library, *(si(count) if count else "" for count in (len(rows), len(rows) - failed, failed))]
+        assert f"| {' | '.join(cells)} |" in page
 
 
 def test_what_is_stale_is_told(tmp_path, monkeypatch):

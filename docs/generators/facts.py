@@ -16,6 +16,7 @@ from flopcount.facts import (
     published,
     throughput_rows,
 )
+from flopcount.facts.optical_flow import OpticalFlowFact, optical_flow_facts
 
 from .markdown import table
 
@@ -25,7 +26,8 @@ _HEAD = """# Facts and their sources
 
 What papers and model zoos print, as the package holds it. A row without a URL and a place there is refused. Costs are
 copied digit by digit, under the source's own word for their unit; whether they are right is another question, which
-[the verdicts](../../reports/published.md) answer. Devices and prices have a source each; what was not read is unknown,
+[the verdicts](../../reports/published.md) answer. "Not there" names what the cited place does not print, and what
+follows from another text. Devices and prices have a source each; what was not read is unknown,
 and `flopcount devices NAME` shows the notes of a device.
 """
 
@@ -42,8 +44,35 @@ def facts_page() -> str:
             table(("item", "printed", "place"), ((f.item, f.printed, f"[{f.locator}]({f.url})") for f in lecture())),
             "## Published costs and accuracies\n",
             table(
-                ("model", "data set", "clip", "cost", "unit", "of a", "views", "params", "top-1, %", "place"),
+                (
+                    "model",
+                    "data set",
+                    "clip",
+                    "not there",
+                    "cost",
+                    "unit",
+                    "of a",
+                    "views",
+                    "params",
+                    "top-1, %",
+                    "mAP",
+                    "place",
+                ),
                 map(_row, rows),
+            ),
+            "## Optical flow\n",
+            table(
+                (
+                    "network",
+                    "trained on",
+                    "Sintel clean, px",
+                    "final, px",
+                    "KITTI 2015, px",
+                    "outliers, %",
+                    "cost",
+                    "place",
+                ),
+                map(_flow, optical_flow_facts()),
             ),
             "## Devices\n",
             table(
@@ -83,13 +112,24 @@ def _row(row: Published) -> tuple[str, ...]:
         row.model,
         row.dataset,
         clip,
+        ", ".join(row.assumed),
         _text(row.cost),
         row.unit,
         row.scope if row.cost else "",
         _text(row.views),
         _text(row.params),
         _text(row.top1),
+        _text(row.mean_ap),
         f"[{row.locator}]({row.url})",
+    )
+
+
+def _flow(fact: OpticalFlowFact) -> tuple[str, ...]:
+    return (
+        fact.name,
+        fact.training,
+        *map(_text, (fact.sintel_clean, fact.sintel_final, fact.kitti15_epe, fact.kitti15_fl, fact.cost)),
+        f"[{fact.locator}]({fact.url})",
     )
 
 

@@ -9,7 +9,10 @@ from .markdown import ROOT, relinked
 
 __all__ = ["placed", "repository_files"]
 
-_REPORTS = ("audit", "c3d", "kinetics400", "lecture", "published", "speed", "survey", "time")
+_REPORTS = (
+    *("audit", "c3d", "kinetics400", "kinetics600", "kinetics700", "lecture", "published", "sintel_final", "speed"),
+    *("ssv2", "survey", "time"),
+)
 
 _PAGES = {
     "CHANGELOG.md": "project/changes.md",

@@ -27,7 +27,7 @@ VERDICTS = ("match", "cause", "fits", "undecided", "unexplained", "not checkable
     epilog="[bold]Examples[/]\n\n"
     "flopcount verify slow_r50_8x8 --printed 27.6 --params 32.5M\n\n"
     "flopcount verify c3d --printed 77.1 --clip 16x112x112\n\n"
-    "flopcount verify lecture --write reports/lecture.md\n\n"
+    "flopcount verify lecture --write slide.md\n\n"
     "flopcount verify published --family x3d --only unexplained\n\n"
     "flopcount verify published --placebo --within 5%\n\n"
     "flopcount verify published --write reports/published.md"
@@ -134,7 +134,7 @@ def _printed_page(what: str, family: str | None, kinds: Sequence[str]) -> str:
         from ..verification import lecture_page, only, placebo, published_report, verify_published
 
         if what == "lecture":
-            return lecture_page(progress=say)
+            return lecture_page()
         verdicts = verify_published(family, progress=say)
         parts = () if family or kinds else placebo(verdicts, progress=say)
         return published_report(only(verdicts, kinds) if kinds else verdicts, parts)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from .claims import ClaimReading, ClaimVerdict, verify_claim
-from .lecture import LectureRow, lecture_table, verify_lecture
+from .lecture import LectureRow, lecture_page, lecture_table, verify_lecture
 from .placebo import Placebo, placebo, placebo_table
 from .readings import Counted, Reading
-from .systems import LectureSystem, count_systems, lecture_page, systems_table
 from .verdict import Finding, RowVerdict, Verdict
 from .verdict_tables import published_report, verdicts_table
 from .verdicts import judge, only, verify_published
@@ -17,12 +16,10 @@ __all__ = [
     "Counted",
     "Finding",
     "LectureRow",
-    "LectureSystem",
     "Placebo",
     "Reading",
     "RowVerdict",
     "Verdict",
-    "count_systems",
     "judge",
     "lecture_page",
     "lecture_table",
@@ -30,7 +27,6 @@ __all__ = [
     "placebo",
     "placebo_table",
     "published_report",
-    "systems_table",
     "verdicts_table",
     "verify_claim",
     "verify_lecture",

@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import prod
 
 from ..analysis.explanation import explain
+from ..core.made_by import made_by
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..core.result import Result
@@ -24,7 +25,7 @@ from ..facts import SCALES, LectureFact, Printed, lecture
 from ..models import CARDS
 from .odds import by_accident, odds_text
 
-__all__ = ["LectureRow", "lecture_table", "verify_lecture"]
+__all__ = ["LectureRow", "lecture_page", "lecture_table", "verify_lecture"]
 
 CLIP = Clip(16, 112, 112)
 CLASSES = 487  # Sports-1M; the slide writes C
@@ -185,3 +186,9 @@ def _notes(rows: tuple[LectureRow, ...]) -> Iterator[str]:
     yield f"{len(right)} hold: {', '.join(right)}"
     yield "counted: MACs; the slide's numbers are MACs too, whatever its heading says"
     yield f"the slide: {rows[0].fact.url}, {rows[0].fact.locator}"
+
+
+def lecture_page() -> str:
+    """The slide's numbers as a page of markdown; reports/lecture.md has them beside the lecture's systems."""
+    table = lecture_table(verify_lecture()).to_markdown()
+    return f"# The lecture's slide\n\n{made_by('flopcount verify lecture --write FILE')}\n\n{table}\n"

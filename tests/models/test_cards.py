@@ -89,3 +89,9 @@ def test_every_card_is_built_by_the_function_of_its_name():
 def test_every_file_of_cards_is_read():
     folder = Path(cards.__file__).with_name("zoo_cards")
     assert sorted(FILES) == sorted(file.stem for file in folder.iterdir())
+
+
+def test_no_two_networks_share_a_name_in_papers():
+    labels = [card.label for card in CARDS.values()]
+    assert sorted(set(labels)) == sorted(labels)
+    assert not {card.name for card in CARDS.values() if card.label in (card.name, "")}

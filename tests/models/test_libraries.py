@@ -311,7 +311,7 @@ class TestTransformers:
             ("timesformer_vit_l", None, 8353, 430),
         ],
     )
-    def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params, quick_sines):
+    def test_videomaes_tables_count_5_per_normalised_element(self, name, clip, printed, params):
         counted = count(ModelSpec.of(name, clip=clip))
         rounded = {round(cost / 1e9) for cost in (counted.macs, counted.macs + counted.added[EVAL_NORM])}
         assert printed in rounded

@@ -26,8 +26,6 @@ def card(request):
     card = CARDS[request.param]
     if card.requires:
         pytest.importorskip(card.requires)
-    if card.name.startswith(("videomae", "umt")):
-        request.getfixturevalue("quick_sines")
     return card
 
 

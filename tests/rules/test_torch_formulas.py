@@ -9,12 +9,10 @@ from flopcount.models import CARDS
 
 
 @pytest.mark.parametrize("name", every(CARDS))
-def test_contractions_are_those_torch_counts(name, request):
+def test_contractions_are_those_torch_counts(name):
     """At its own clip on meta tensors; torch leaves out recurrent layers, so their count is that of flopcount."""
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
-    if name.startswith(("videomae", "umt")):
-        request.getfixturevalue("quick_sines")
     model = weightless(create_model, name).eval()
     shapes = tuple((1, *shape) for shape in model.recipe.inputs)
     report = count_flops(model, shapes, strict=True)

@@ -299,15 +299,13 @@ MANY_CLIPS = {"slowfast_r50_4x16", "r2plus1d_18", "x3d_xs", "mvit_b_16x4", "cnn_
 
 
 @pytest.mark.parametrize("name", every(UNLIKE, slow=MANY_CLIPS))
-def test_forms_of_the_zoo_say_what_is_counted_anywhere(name, request):
+def test_forms_of_the_zoo_say_what_is_counted_anywhere(name):
     """Built anew for each clip, at clips that the form is not made from; MACs always have a form.
 
     Width is as height, and takes as long again: some networks of each kind are looked at along both.
     """
     if CARDS[name].requires:
         pytest.importorskip(CARDS[name].requires)
-    if name == "videomae_b":
-        request.getfixturevalue("quick_sines")
     options, begin = FEWER_STEPS.get(name), CARDS[name].clip
     all_axes = name in QUICK or begin.frames == 1 or CARDS[name].requires  # some of transformers' want squares
     axes = "T" if name == "optical_flow_tvl1" else None if all_axes else "TH"  # its levels shrink by 0.8, no staircase

@@ -42,7 +42,7 @@ _MODEL_ENDINGS = ("Model", "Backbone", "Decoder", "LMHead")
 _TASKS = (
     *("IMAGE_CLASSIFICATION", "VIDEO_CLASSIFICATION", "SEMANTIC_SEGMENTATION", "DEPTH_ESTIMATION", "BACKBONE"),
     *("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION"),
-    *("CTC", "AUDIO_CLASSIFICATION", "SPEECH_SEQ_2_SEQ"),
+    *("CTC", "AUDIO_CLASSIFICATION", "SPEECH_SEQ_2_SEQ", "IMAGE_TEXT_TO_TEXT"),
 )
 
 
@@ -178,7 +178,8 @@ def _image_text_names() -> list[str]:
     """Models of images and text, whatever their authors call them."""
     mappings = importlib.import_module("transformers.models.auto.modeling_auto")
     names: Mapping[str, str] = mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    return [name for name in names.values() if hasattr(transformers_library(), name)]
+    available = set(dir(transformers_library()))  # hasattr would import every model
+    return [name for name in names.values() if name in available]
 
 
 def _model_names() -> Iterable[str]:
@@ -188,7 +189,8 @@ def _model_names() -> Iterable[str]:
     for task in _TASKS:
         for names in getattr(mappings, f"MODEL_FOR_{task}_MAPPING_NAMES").values():
             class_names |= dict.fromkeys([names] if isinstance(names, str) else names)
-    return [name for name in class_names if hasattr(transformers, name)]
+    available = set(dir(transformers))  # hasattr would import every model
+    return [name for name in class_names if name in available]
 
 
 def _options_to_try(name: str) -> tuple[dict[str, Any], ...]:
