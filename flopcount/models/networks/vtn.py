@@ -108,7 +108,8 @@ class SlidingAttention(nn.Module):
         placed = F.pad(weights[..., 1:], (0, 1)).flatten(2)[:, :, self.weights].unflatten(2, (-1, SIDE, 3 * SIDE))
         chunks_v = F.pad(v, (0, 0, SIDE, SIDE)).unfold(2, 3 * SIDE, SIDE)
         attended = (placed @ chunks_v.transpose(-2, -1)).flatten(2, 3)
-        return attended + weights[..., :1] @ v[:, :, :1]
+        both: Tensor = attended + weights[..., :1] @ v[:, :, :1]
+        return both
 
 
 class LongformerLayer(nn.Module):
