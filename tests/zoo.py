@@ -27,7 +27,7 @@ SIBLINGS = {
     *("stgcnpp", "agcn", "posec3d_r50", "tada2d_r50", "tadaformer_b16"),
     *("movinet_a0_stream",),
     *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
-    "r2plus1d_r50",
+    *("r2plus1d_r50", "vjepa_vit_l16", "mtv_b", "memvit_16_16x4"),
 }
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 

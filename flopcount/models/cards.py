@@ -46,6 +46,7 @@ class Card:
     and `num_classes` are the paper's own. `smallest` is the smallest clip that the network can take, on which tests run
     it for real. `requires` is the optional library that it wraps, if any. `size_of` is the network from which it
     differs only in sizes: laws that need a real run are tested on that one. `lecture`: the lecture presents it.
+    `clip_axes` are the letters of the three sizes of its clip, which for a skeleton are frames, joints and persons.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Card:
     requires: str | None = None
     size_of: str | None = None
     lecture: bool = False
+    clip_axes: str = "THW"
 
 
 _KINDS: dict[str, tuple[type, str]] = {

@@ -100,7 +100,16 @@ def build_network(spec: ModelSpec) -> nn.Module:
     if classes != card.num_classes:
         departures += (f"{classes} classes, the paper's network has {card.num_classes}",)
     inputs = network.inputs if network.inputs is not None else ((3, *built_for.sizes),)
-    recipe = Recipe(name, built_for, card.stride, departures, inputs, network.streams, in_pixels=network.in_pixels)
+    recipe = Recipe(
+        name,
+        built_for,
+        card.stride,
+        departures,
+        inputs,
+        network.streams,
+        in_pixels=network.in_pixels,
+        layouts=network.layouts,
+    )
     network.module.recipe = recipe  # type: ignore[assignment]
     return network.module
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from inspect import signature
 from typing import Any, TypeAlias
+
+from torch import nn
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
@@ -15,6 +18,7 @@ from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import with_model
 from ..tracing import module_of
+from ..tracing.arguments import arguments_of
 from ..tracing.torch_private import class_name
 from .axes import layouts_of
 from .derivation import derived
@@ -79,10 +83,16 @@ def closed_form(
     """
     module = module_of(module, input)
     recipe = recipe_of(module)
-    if layout is None and recipe is not None and recipe.layouts and isinstance(input, Mapping):
-        layout = layouts_of(input, recipe.layouts)
+    if layout is None and recipe is not None and recipe.layouts:
+        layout = layouts_of(_named(module, input), recipe.layouts)
     name = recipe.name if recipe else class_name(module)
     return _form(name, lambda names: Sampler(of_module(module, input, names, layout), progress), axes, rebuilt=False)
+
+
+def _named(module: nn.Module, input: Any) -> dict[str, Any]:
+    """The arguments of a module by the names that its `forward` gives them."""
+    args, kwargs = arguments_of(input, module)
+    return dict(zip(signature(module.forward).parameters, args, strict=False)) | kwargs
 
 
 def closed_form_of(

@@ -15,6 +15,7 @@ from ..core.ops import CostedOp, Kind, Signature, TensorSpec
 from ..core.protocol import Clip as VideoClip
 from ..core.quantity import TABLE, Quantity, counted
 from ..core.result import ModuleInfo
+from ..models import CARDS
 from ..models.by_name import input_of
 from ..models.loading import find_model
 from ..rules.costing import cost, costed_anew
@@ -111,12 +112,20 @@ def of_module(module: nn.Module, inputs: Any, names: Any, layout: Any) -> Observ
 
 
 def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence[str] | None) -> Observation:
-    """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S."""
-    whole = dict(zip("THWBS", (*clip.sizes, batch, clip.height), strict=True))
-    axes = tuple(dict.fromkeys("THW" if names is None else names))
+    """A model by name, built anew for each clip; its axes are T, H, W and B, and S where H = W = S.
+
+    A card may give the sizes of a clip other letters.
+    """
+    of_clip = CARDS[spec.name].clip_axes if spec.name in CARDS else "THW"
+    whole = dict(zip(of_clip, clip.sizes, strict=True)) | {"B": batch}
+    fix = f"name some of {', '.join(whole)}"
+    if {"H", "W"} <= whole.keys():
+        whole[SQUARE] = clip.height
+        fix += f", or {SQUARE} for a square"
+    axes = tuple(dict.fromkeys(of_clip if names is None else names))
     for axis in axes:
         if axis not in whole:
-            raise UnknownNameError("axis", axis, list(whole), "name some of T, H, W, B, or S for a square")
+            raise UnknownNameError("axis", axis, list(whole), fix)
     if SQUARE in axes and clip.height != clip.width:
         raise InputError(f"clip {clip} is not square", [("fix", "name the axes H and W")])
     assumed: dict[str, None] = {}
@@ -126,7 +135,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
         if SQUARE in axes:
             at["H"] = at["W"] = at[SQUARE]
         try:
-            rebuilt = replace(spec, clip=VideoClip(at["T"], at["H"], at["W"]))
+            rebuilt = replace(spec, clip=VideoClip(*(at[letter] for letter in of_clip)))
             return lightest(find_model(rebuilt), partial(_entries, spec=rebuilt, batch=at["B"], assumed=assumed))
         except FlopcountError as error:
             return _refused(error)
@@ -135,7 +144,7 @@ def of_model(spec: ModelSpec, clip: VideoClip, batch: int, names: str | Sequence
     if SQUARE in axes:
         sizes["H"] = sizes["W"] = SQUARE
     clips = f"{sizes['B']} clips " if "B" in axes or batch > 1 else "clip "
-    text = clips + "×".join(sizes[axis] for axis in "THW")
+    text = clips + "×".join(sizes[axis] for axis in of_clip)
     return Observation(observe, axes, tuple(whole[axis] for axis in axes), text, assumed)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .sized_network import SizedNetwork
-from .skeleton_graph import JointNorm, by_direction, skeleton_input, skeleton_of
+from .skeleton_graph import SKELETON_LAYOUT, JointNorm, by_direction, skeleton_input, skeleton_of
 from .stgcn import CHANNELS, Block, SkeletonHead, TemporalConv, plan
 
 __all__ = ["AGCN", "agcn"]
@@ -89,4 +89,4 @@ def agcn(clip: Clip, num_classes: int) -> SizedNetwork:
     """One stream, of joints or of bones; the first normalisation is sized to the persons of the clip."""
     model = AGCN(clip, num_classes, by_direction(skeleton_of(clip)))
     departures = () if clip.width == 2 else (f"normalisation sized for {clip.width} persons, the source's for 2",)
-    return SizedNetwork(model, departures, skeleton_input(clip), in_pixels=False)
+    return SizedNetwork(model, departures, skeleton_input(clip), in_pixels=False, layouts=SKELETON_LAYOUT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -16,7 +17,8 @@ class SizedNetwork:
     `departures` states each difference from the paper's network. `inputs` are the shapes of its arguments without the
     batch, if it does not take one clip (3, T, H, W): an image network takes (3, H, W), a flow stream (2L, H, W).
     `streams` are the submodules that the paper trains separately, each with a loss of its own. Where inputs are not
-    `in_pixels` (skeletons, heatmaps), the clip is what they stand for.
+    `in_pixels` (skeletons, heatmaps), the clip is what they stand for. `layouts` name the axes of an input, by its name
+    in `forward`, that are not in the usual order, such as those of a skeleton.
     """
 
     module: nn.Module
@@ -24,3 +26,4 @@ class SizedNetwork:
     inputs: tuple[tuple[int, ...], ...] | None = None
     streams: tuple[str, ...] = ()
     in_pixels: bool = True
+    layouts: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -10,6 +10,7 @@ place in each: (persons, frames, joints, 3).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,16 @@ from torch import Tensor, nn
 from ...core.errors import InputError
 from ...core.protocol import Clip
 
-__all__ = ["COORDINATES", "JointNorm", "Skeleton", "by_direction", "by_distance", "skeleton_input", "skeleton_of"]
+__all__ = [
+    "COORDINATES",
+    "SKELETON_LAYOUT",
+    "JointNorm",
+    "Skeleton",
+    "by_direction",
+    "by_distance",
+    "skeleton_input",
+    "skeleton_of",
+]
 
 COORDINATES = 3  # x, y and z of a joint; x, y and a score where it is found in a picture
 
@@ -86,6 +96,10 @@ def skeleton_of(clip: Clip) -> Skeleton:
             ],
         )
     return SKELETONS[joints]
+
+
+SKELETON_LAYOUT: Mapping[str, str] = {"x": "BMTVC"}
+"""The axes of the only input: videos, persons, frames, joints, coordinates."""
 
 
 def skeleton_input(clip: Clip) -> tuple[tuple[int, int, int, int]]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ...core.protocol import Clip
 from .sized_network import SizedNetwork
-from .skeleton_graph import JointNorm, by_direction, by_distance, skeleton_input, skeleton_of
+from .skeleton_graph import SKELETON_LAYOUT, JointNorm, by_direction, by_distance, skeleton_input, skeleton_of
 
 __all__ = ["STGCN", "SkeletonHead", "TemporalConv", "plan", "stgcn", "stgcnpp"]
 
@@ -192,7 +192,7 @@ class STGCN(nn.Module):
 
 
 def _sized(clip: Clip, model: Any) -> SizedNetwork:
-    return SizedNetwork(model, inputs=skeleton_input(clip), in_pixels=False)
+    return SizedNetwork(model, inputs=skeleton_input(clip), in_pixels=False, layouts=SKELETON_LAYOUT)
 
 
 def stgcn(clip: Clip, num_classes: int) -> SizedNetwork:
