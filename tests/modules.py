@@ -39,7 +39,7 @@ class OfParameters(nn.Module):
 
 def flops_by_torch(module, shapes):
     """FLOPs of a copy on meta tensors by torch's own counter, attention in its decomposed form."""
-    bare = copy.deepcopy(module).to("meta")
+    bare = copy.deepcopy(module).to("meta").requires_grad_(False)  # torch's counter hooks views of a weight, and fails
     for part in bare.modules():
         for name, value in vars(part).items():
             if isinstance(value, torch.Tensor):

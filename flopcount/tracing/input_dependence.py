@@ -178,20 +178,21 @@ class DependenceMode(TorchDispatchMode):
         """What each result sees."""
         none: tuple[State, ...] = (None,) * len(results)
         name = str(getattr(func, "overloadpacket", func))
-        if _NEW.match(name):
+        if _NEW.match(name) or all(0 in result.shape for result in results):
             return none
         states = [state for tensor in tensors_of(args, kwargs) if (state := self.state(tensor)) is not None]
         if not states:
             return none
         lost = next((state for state in states if isinstance(state, Lost)), None) or Lost(name, self.path.path)
         rule = self._rule(func)
-        if rule is None or any(isinstance(state, Lost) for state in states) or _beyond(func, args, results):
+        if rule is None or any(isinstance(state, Lost) for state in states) or _beyond(func):
             return (lost,) * len(results)
         columns = [self._along(axis, rule, func, args, kwargs, results) for axis in range(len(self.axes))]
         if any(column is None for column in columns):
             return (lost,) * len(results)
         rows = zip(*(column for column in columns if column is not None), strict=True)
-        return [InputDependence(tuple(r for r in row if r is not None)) if any(row) else None for row in rows]
+        seen = [InputDependence(tuple(r for r in row if r is not None)) if any(row) else None for row in rows]
+        return [None if 0 in result.shape else state for result, state in zip(results, seen, strict=True)]
 
     def _along(
         self, axis: int, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any], results: tuple[Tensor, ...]
@@ -255,9 +256,9 @@ def _plain(result: Any) -> Any:
     return dict(result) if isinstance(result, dict) else result
 
 
-def _beyond(func: Any, args: Any, results: tuple[Tensor, ...]) -> bool:
-    """Whether no dependence handles a call: it has `out=`, changes a shape in place, or has an empty tensor."""
-    if not isinstance(func, OpOverload) or any(0 in r.shape for r in (*results, *tensors_of(args))):
+def _beyond(func: Any) -> bool:
+    """Whether no dependence handles a call: it has `out=`, or changes a shape in place."""
+    if not isinstance(func, OpOverload):
         return True
     in_place_view = torch.Tag.inplace_view in func.tags and str(func.overloadpacket) != "aten.detach_"
     out = any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)

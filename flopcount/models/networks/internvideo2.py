@@ -82,7 +82,9 @@ class NormalisedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Attended tokens."""
         q, k, v = self.qkv(x).chunk(3, -1)
-        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (self.q_norm(q), self.k_norm(k), v))
+        precise = self.q_norm.weight.dtype  # under autocast the norms stay in it, as in the official code
+        q, k = self.q_norm(q.to(precise)), self.k_norm(k.to(precise))
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
         attended: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return attended
 

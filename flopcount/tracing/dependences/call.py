@@ -61,10 +61,10 @@ RULES: dict[str, Rule] = {}
 
 
 def dependence(*names: str) -> Callable[[Rule], Rule]:
-    """Register a function for canonical operators of aten; it also handles their aliases."""
+    """Register a function for canonical operators, of aten if no namespace is said; it also handles their aliases."""
 
     def register(function: Rule) -> Rule:
-        RULES.update({f"aten.{name}": function for name in names})
+        RULES.update({name if "." in name else f"aten.{name}": function for name in names})
         return function
 
     return register

@@ -116,6 +116,21 @@ def recurrent(call: Call) -> Answer:
     return [steps, *[last] * (len(call.results) - 1)]
 
 
+@dependence("flopcount.selective_scan")
+def scan(call: Call) -> Answer:
+    """A token's channel reads its own state, which the tokens up to it wrote: their u and Δ of the channel, all of B.
+
+    A and D are weights; where they depend on the clip, the dependence is lost.
+    """
+    parts = []
+    for name in ("u", "delta", "B", "C"):
+        reach = call.reach(name)
+        if reach is not None:
+            of_token = reduced(reach, [-1]) if name in ("B", "C") else reach
+            parts.append(of_token if name == "C" else running(of_token, 1))
+    return joined(parts, len(call.out)) if parts else None
+
+
 @dependence("_fft_c2c", "_fft_r2c", "_fft_c2r")
 def fourier(call: Call) -> Answer:
     """Each frequency sees every position along its axes."""

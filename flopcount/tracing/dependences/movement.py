@@ -133,7 +133,8 @@ def _has_values(tensor: Tensor) -> bool:
 def index(call: Call) -> Answer:
     """Elements picked along one axis: certain ones, or any of them if the clip decides which.
 
-    `index` has a list of indices and `index_select` one for an axis; the other operators here pick single elements.
+    `index` has a list of indices and `index_select` one for an axis; the other operators here pick single elements,
+    and only what `gather` picks is known.
     """
     reach, x = call.reach("self"), call["self"]
     places, indices = call.given.get("index"), call.given.get("indices")
@@ -145,7 +146,7 @@ def index(call: Call) -> Answer:
             return None
         axis, places = axes[0], indices[axes[0]]
     else:
-        return None
+        return _gathered(call) if "sparse_grad" in call.given else None
     if reach is None:
         return None
     chosen = call.see(places)
@@ -157,6 +158,26 @@ def index(call: Call) -> Answer:
     middle = len(picks) // 2
     step = picks[middle] - picks[middle - 1] if len(picks) > 1 else max(x.shape[axis], 1)
     return picked(reach, axis, picks, None, reach.jumps[axis].strided(abs(step)))
+
+
+def _gathered(call: Call) -> Answer:
+    """Each element sees any element along the axis, if the clip decides which, and what decides its own place.
+
+    Places that are known before the clip are not read here: each element may have another.
+    """
+    reach, chosen, axis = call.reach("self"), call.reach("index"), call["dim"]
+    if chosen is None:
+        return None
+    if reach is None:
+        return chosen
+    others = list(enumerate(call.out))  # fewer than the source may have, from its first on
+
+    def begin(x: Tensor) -> Tensor:
+        for d, size in others:
+            x = x.narrow(d, 0, min(size, x.shape[d]))
+        return x
+
+    return joined([reduced(reach, [axis]).map(begin), chosen], len(call.out))
 
 
 @dependence("grid_sampler")

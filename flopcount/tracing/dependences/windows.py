@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
-from ..intervals import mixed_channels, padded, picked, reduced, windowed
+from torch import Tensor
+
+from ..intervals import Intervals, joined, mixed_channels, padded, picked, reduced, reshaped, viewed, windowed
+from ..jump import NOWHERE
 from .call import Answer, Call, Rule, dependence, sizes_of
 
 __all__: list[str] = []
@@ -14,12 +18,17 @@ __all__: list[str] = []
 
 @dependence("convolution")
 def convolution(call: Call) -> Answer:
-    """Each output sees the taps of its window, padding included, in all channels of its group."""
+    """Each output sees the taps of its window, padding included, in all channels of its group.
+
+    Where the clip decides the weights or the bias, it also sees what those of its channel do.
+    """
     reach, weight = call.reach("input"), call["weight"]
-    if reach is None:
-        return None
     if call.given.get("transposed"):
         return transposed(call)
+    given = [reached for name in ("weight", "bias") if (reached := call.reach(name)) is not None]
+    own = [_of_channel(reached, len(call.out), weight.ndim - 2) for reached in given]
+    if reach is None:
+        return joined(own, len(call.out)) if own else None
     axes = weight.ndim - 2
     stride, dilation = (sizes_of(call[name], axes) for name in ("stride", "dilation"))
     padding = call["padding"]
@@ -33,7 +42,47 @@ def convolution(call: Call) -> Answer:
             before = sizes_of(padding, axes)[k]
         size, out = call["input"].shape[axis], call.out[axis]
         result = windowed(result, axis, size, out, kernel, stride[k], before, dilation[k])
-    return result
+    return joined([result, *own], len(call.out)) if own else result
+
+
+def _of_channel(weights: Intervals, ndim: int, spatial: int) -> Intervals:
+    """Weights (outputs, ...) -> what all of one output see, along the channels of a result of `ndim` axes."""
+    whole = reduced(weights, range(1, len(weights.shape)))
+    ahead = (NOWHERE,) * (ndim - spatial - 1)
+    shape = [1] * len(ahead) + [-1] + [1] * spatial
+    return whole.map(lambda x: x.reshape(shape), (*ahead, whole.jumps[0], *[NOWHERE] * spatial))
+
+
+_LIMIT = 1 << 26  # elements; beyond it every tap of a window is taken to see the whole window
+
+
+@dependence("im2col")
+def patches(call: Call) -> Answer:
+    """(..., C, H, W) -> (..., C·taps, windows): each element sees the one tap of its window, padding included."""
+    reach, x = call.reach("self"), call["self"]
+    if reach is None or x.ndim != 4:
+        return None
+    names = ("kernel_size", "dilation", "padding", "stride")
+    kernel, dilation, padding, stride = (sizes_of(call[name], 2) for name in names)
+    spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    longer = list(x.shape)
+    for axis, pad in zip((2, 3), padding, strict=True):
+        reach = padded(reach, axis, x.shape[axis], pad, pad)
+        longer[axis] += 2 * pad
+
+    def taps(array: Tensor) -> Tensor:
+        rows = array.unfold(2, spans[0], stride[0])[..., :: dilation[0]]
+        both = rows.unfold(3, spans[1], stride[1])[..., :: dilation[1]]
+        return both.permute(0, 1, 4, 5, 2, 3)
+
+    result = viewed(reach, longer, taps)
+    result = replace(result, jumps=(*result.jumps[:2], NOWHERE, NOWHERE, *result.jumps[4:]))
+    if call.results[0].numel() > _LIMIT:
+        result = reduced(result, [2, 3])
+    windows = [(n - span) // step + 1 for n, span, step in zip(longer[2:], spans, stride, strict=True)]
+    merged = reshaped(result, [*x.shape[:2], *kernel, *windows], call.out)
+    channels = merged.jumps[1] if reach.jumps[1] else NOWHERE  # taps are channels now
+    return replace(merged, jumps=(merged.jumps[0], channels, merged.jumps[2]))
 
 
 @dependence("conv_transpose1d")
