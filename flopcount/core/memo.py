@@ -6,8 +6,9 @@ their types) and on torch's default dtype; all of these are the key, so an answe
 on its rule, which the memo keeps beside the cost and compares. The memo keeps shapes and integers, never a tensor or a
 module.
 
-Operators that are not torch's own are run anew in each count, since their authors may change them. The memo keeps no
-failures. Within `anew`, which `count_flops(..., fast=False)` enters, nothing of it is read or written.
+Operators that are neither torch's nor flopcount's own are run anew in each count, since their authors may change them.
+The memo keeps no failures. Within `anew`, which `count_flops(..., fast=False)` enters, nothing of it is read or
+written.
 
 Other state outlives a count too, and lives in other rooms: the registered rules, and caches of torch's operator schemas
 (tracing), of the tables of facts, of candidates for a fit (symbolic) and of counts that several claims are compared

@@ -20,6 +20,8 @@ from .signatures import call_key, make_signature
 __all__ = ["KNOWN_LIMIT", "AnswersMode"]
 
 KNOWN_LIMIT = 16_384  # elements; index and mask arithmetic is smaller, feature maps are larger
+_UNCHANGING = {"aten", "flopcount"}
+"""Namespaces whose operators do the same in every count; others are their authors', who may define them anew."""
 
 
 class AnswersMode(DatalessMode):
@@ -30,7 +32,7 @@ class AnswersMode(DatalessMode):
     ) -> None:
         super().__init__(path, known_limit, keeper)
         self.fast = calls is not None
-        self.aten_calls: dict[Any, Any] = calls if calls is not None else {}
+        self.kept_calls: dict[Any, Any] = calls if calls is not None else {}
         self.other_calls: dict[Any, Any] = {}
 
     def _functional(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -51,7 +53,11 @@ class AnswersMode(DatalessMode):
         key = call_key(func, args, kwargs, self.used)
         if not self.fast:
             return {}, None
-        return self.aten_calls if func.namespace == "aten" else self.other_calls, key
+        return self._kept(func), key
+
+    def _kept(self, func: Any) -> dict[Any, Known]:
+        """The answers to calls of such operators: to keep, or for this count."""
+        return self.kept_calls if getattr(func, "namespace", "") in _UNCHANGING else self.other_calls
 
     def _compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Small index and mask arithmetic, for real."""
@@ -89,7 +95,7 @@ class AnswersMode(DatalessMode):
         self, func: Any, args: Any, kwargs: Any, result: Any, *, is_view: bool = False, pairs: int | None = None
     ) -> None:
         """Record a call with its result and `pairs`, which are part of the key, since values may determine them."""
-        calls = self.aten_calls if getattr(func, "namespace", "") == "aten" else self.other_calls
+        calls = self._kept(func)
         key = call_key(func, args, kwargs, self.used), is_view, pairs, sizes(result)
         answer = calls.get(key)
         if answer is None:

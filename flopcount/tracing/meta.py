@@ -97,7 +97,7 @@ class MetaMode(AnswersMode):
         if not self._shapes_decide(func, args, kwargs):
             return self._take_apart(func, args, kwargs)
         key = Parts, call_key(func, args, kwargs, self.used)
-        answer = self.aten_calls.get(key)
+        answer = self.kept_calls.get(key)
         if answer is not None:
             for signature in answer.signatures:
                 self.record(signature)
@@ -106,7 +106,7 @@ class MetaMode(AnswersMode):
         result = self._take_apart(func, args, kwargs)
         if _is_new(result, args, kwargs) and self.assumptions == assumptions:  # which the memo would not note again
             signatures = tuple(op.signature for op in self.ops[begun:])
-            self.aten_calls[key] = Parts(signatures, map_tensors(layout_of, result))
+            self.kept_calls[key] = Parts(signatures, map_tensors(layout_of, result))
         return result
 
     def _take_apart(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -20,6 +20,8 @@ from flopcount import InputError, count_flops, create_model, receptive_field
 from flopcount.analysis.receptive_field import InputDependence, follow, middle
 from flopcount.cli import app
 from flopcount.models import CARDS
+from flopcount.models.networks.selective_scan import selective_scan
+from flopcount.tracing.dependences import windows
 
 
 def fields(module, shape):
@@ -194,8 +196,87 @@ def test_lost_is_named_and_never_guessed():
 
 
 def test_weights_that_depend_on_the_clip_are_not_overlooked():
-    net = Apply(lambda x: F.conv2d(x, x[:, :, :3, :3]))
-    assert fields(net, (1, 3, 8, 8)) == {"": "unknown"}
+    def of_corner(x):
+        return F.conv2d(x, x[:, :, :3, :3])  # the middle one of 6 outputs: positions 3 to 5, and 0 to 2 for its weights
+
+    assert fields(Apply(of_corner), (1, 3, 8, 8)) == {"": "6×6"}
+    assert_as_measured(Apply(of_corner), (1, 3, 8, 8), at_least=2)
+    turned = Apply(lambda x: F.conv_transpose2d(x, x[:, :, :3, :3].transpose(0, 1)))
+    assert fields(turned, (1, 3, 8, 8)) == {"": "unknown"}
+
+
+def test_each_frame_by_a_kernel_and_a_bias_of_its_own():
+    """As in TAdaConv: frames in the channels, so that each group of the convolution is a frame."""
+
+    def convolved(x, of_weights, of_biases):
+        maps = x.transpose(1, 2).flatten(1, 2)  # (1, T·C, H, W)
+        weight = maps[:, :, :3, :3].transpose(0, 1) if of_weights else torch.ones(8, 1, 3, 3)
+        bias = maps[0, :, -1, -1] if of_biases else None
+        return F.conv2d(maps, weight, bias, padding=1, groups=8).unflatten(1, (4, 2)).transpose(1, 2)
+
+    for which, expected in (((0, 0), "1×3×3"), ((1, 0), "1×6×6"), ((0, 1), "1×5×5"), ((1, 1), "1×8×8")):
+        net = Apply(lambda x, which=which: convolved(x, *which))
+        assert fields(net, (1, 2, 4, 8, 8)) == {"": expected}
+        assert_as_measured(net, (1, 2, 4, 8, 8), at_least=3)
+
+
+def test_tokens_in_the_order_that_the_clip_decides():
+    """Any of them may come to any place; each token is one frame, of which all pixels are seen."""
+
+    def ordered(x, count):
+        tokens = x.mean((3, 4)).transpose(1, 2)  # (B, T, C)
+        places = tokens.sum(2).argsort(1)[:, :count]
+        return tokens, tokens.gather(1, places.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
+
+    for count in (6, 2):
+        tokens, picked = follow(Apply(lambda x, count=count: ordered(x, count)), (1, 4, 6, 8, 8)).outputs[-1].states
+        assert spans(tokens)[0] == (3, 3)
+        assert spans(picked)[0] != (3, 3)
+        assert all(int(reach.low.max()) < 0 for reach in picked.reaches)
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"dilation": 2, "padding": 2}, {"stride": 2}])
+def test_patches_see_their_tap(options):
+    def patches(x, tap):
+        windows = F.unfold(x, 3, **options)  # (B, C·9, windows)
+        side = round(windows.shape[-1] ** 0.5)
+        return windows[:, tap].unflatten(-1, (side, side))
+
+    whole = Apply(lambda x: patches(x, slice(None)))
+    size = 5 if "dilation" in options else 3
+    assert fields(whole, (1, 2, 9, 9)) == {"": f"{size}×{size}"}
+    assert_as_measured(whole, (1, 2, 9, 9), at_least=2, gapless=False)
+    for tap in (0, 5):
+        one = Apply(lambda x, tap=tap: patches(x, slice(tap, None, 9)))
+        assert fields(one, (1, 2, 9, 9)) == {"": "1×1"}
+        assert_as_measured(one, (1, 2, 9, 9), at_least=2)
+
+
+def test_large_patches_see_their_window(monkeypatch):
+    monkeypatch.setattr(windows, "_LIMIT", 0)
+    assert fields(Apply(lambda x: F.unfold(x, 3)[:, :1].unflatten(2, (7, 7))), (1, 2, 9, 9)) == {"": "3×3"}
+
+
+def test_a_scan_sees_what_came_before():
+    """A token per frame, which writes by u and reads by C; u, Δ, B and C in turn depend on the clip."""
+    for role in range(4):
+
+        def scanned(x, role=role):
+            of_clip = x.mean((3, 4)).transpose(1, 2)  # (B, T, C)
+            parts = [of_clip if one == role else torch.ones_like(of_clip) for one in range(4)]
+            return selective_scan(*parts[:2], -torch.ones(2, 2), *parts[2:], torch.ones(2))
+
+        assert_as_measured(Apply(scanned), (1, 2, 6, 3, 3), at_least=3)
+        state = follow(Apply(scanned), (1, 2, 6, 3, 3)).outputs[-1].states[0]
+        assert spans(state)[0] == ((3, 3) if role == 3 else (0, 3))
+
+
+def test_what_is_empty_sees_nothing_and_hides_nothing():
+    net = Apply(
+        lambda x: torch.cat([x[:, :0], F.conv2d(x, torch.ones(1, 3, 3, 3), padding=1), x.split([0, 3], 1)[0]], 1)
+    )
+    assert fields(net, (1, 3, 8, 8)) == {"": "3×3"}
+    assert fields(Apply(lambda x: x[:, :0]), (1, 3, 8, 8)) == {}
 
 
 def test_indices_without_values_are_not_guessed():

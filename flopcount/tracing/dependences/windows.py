@@ -58,7 +58,7 @@ _LIMIT = 1 << 26  # elements; beyond it every tap of a window is taken to see th
 
 @dependence("im2col")
 def patches(call: Call) -> Answer:
-    """(..., C, H, W) -> (..., C·taps, windows): each element sees the one tap of its window, padding included."""
+    """(B, C, H, W) -> (B, C·taps, windows): each element sees the one tap of its window, padding included."""
     reach, x = call.reach("self"), call["self"]
     if reach is None or x.ndim != 4:
         return None
