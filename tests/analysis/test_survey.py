@@ -320,7 +320,7 @@ def test_a_library_is_renewed_in_a_file_and_the_others_stay(tmp_path):
         assert result.exit_code == 2
         assert message in result.stderr
     for text in ("a,b\n1,2\n", f"{heading}\nc3d,in,many,2,3,meta,\n"):
-        with pytest.raises(InputError, match="it (is no survey|has a malformed row)"):
+        with pytest.raises(InputError, match=r"it (is no survey|has a malformed row)"):
             survey_of_csv(text, "it")
     assert file.read_text() == before
 
