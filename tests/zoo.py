@@ -16,7 +16,7 @@ QUICK = {
     *("x3d_xs", "vit_b_8f", "cnn_attention", "tsm_r50", "alexnet"),
 }
 
-# Deeper, wider or less divided than another network here; their blocks are the same.
+# Deeper, wider or less divided than another network here, or made of its blocks and few others.
 SIBLINGS = {
     *("c2d_r50", "i3d_r50", "c2d_nl_r50", "slow_r50_8x8", "two_stream_i3d", "swin3d_s", "swin3d_b"),
     *("slowfast_r50_4x16", "slowfast_r101_8x8", "slowfast_r101_50_50_8x8", "slowfast_r101_50_50_16x8"),
@@ -28,11 +28,13 @@ SIBLINGS = {
     *("movinet_a0_stream",),
     *("actionclip_b32", "st_adapter_b16_12x384", "evl_b16", "vidtr_s"),
     *("r2plus1d_r50", "vjepa_vit_l16", "mtv_b", "memvit_16_16x4"),
+    *("vjepa2_vit_l", "aim_b16", "xclip_b32", "uniformerv2_b16_ssv2", "uniformer_xxs", "s3d_g", "tpn_slow_r50_8x8"),
 }
 UNLIKE = {name: card for name, card in ARCHITECTURES.items() if name not in SIBLINGS}
 
 
-# Other sizes of a network here, whose code runs there: what runs them for real is an audit.
+# What runs these for real beside other counters is an audit; SIZES are those whose code runs in another network.
+ALIKE = set(CARDS) - set(UNLIKE)
 SIZES = {name for name, card in CARDS.items() if card.size_of}
 
 

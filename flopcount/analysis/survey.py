@@ -7,6 +7,7 @@ reason why there is none.
 from __future__ import annotations
 
 import contextlib
+import csv
 import fnmatch
 import io
 import re
@@ -27,7 +28,7 @@ from ..count import count_named
 from ..models import CARDS
 from ..models.library_registry import find_library
 
-__all__ = ["Survey", "SurveyRow", "named_models", "survey"]
+__all__ = ["Survey", "SurveyRow", "named_models", "renewed", "survey", "survey_of_csv"]
 
 ZOO = "zoo"
 LARGEST = 750_000_000  # parameters at most that are allocated for a model that cannot run without them: 3 GB
@@ -120,6 +121,40 @@ class Survey:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
         for reason, count in reasons.most_common():
             yield f"{count} × {reason}"
+
+
+_HEADINGS = ["model", "input", "params", "MACs", "other", "engine", "problem"]
+
+
+def survey_of_csv(text: str, file: str) -> tuple[SurveyRow, ...]:
+    """The rows of an earlier survey, as its table is written with `--format csv`.
+
+    Raises:
+        InputError: the text is no such table; the message names the line.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    if reader.fieldnames != _HEADINGS:
+        fix = [("seen", ",".join(reader.fieldnames or ())), ("fix", "name a file written with --format csv --write")]
+        raise InputError(f"{file} is no survey", fix)
+    rows = []
+    for row in reader:
+        counts = [row[heading] for heading in _HEADINGS[2:5]]
+        if not row["model"] or not all(count == "" or count.isdecimal() for count in counts):
+            raise InputError(f"{file} has a malformed row", [("in", f"line {reader.line_num}")])
+        params, macs, other = (int(count) if count else None for count in counts)
+        rows.append(SurveyRow(row["model"], row["input"], params, macs, other, row["engine"], problem=row["problem"]))
+    return tuple(rows)
+
+
+def renewed(earlier: Sequence[SurveyRow], survey: Survey) -> Survey:
+    """An earlier survey with every row of the libraries of `survey` replaced; those of other libraries stay."""
+    again = {row.library for row in survey.rows}
+    libraries: dict[str, list[SurveyRow]] = {}
+    for row in (*(row for row in earlier if row.library not in again), *survey.rows):
+        libraries.setdefault(row.library, []).append(row)
+    order = [library for library in (ZOO, *PREFIXES) if library in libraries]
+    rows = [row for library in order for row in libraries[library]]
+    return Survey(", ".join(order), tuple(rows))
 
 
 def _tally(rows: Sequence[SurveyRow]) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from modules import flops_by_torch
 from typer.testing import CliRunner
 
 from flopcount import InputError, UnknownNameError, count_flops
-from flopcount.analysis.survey import Survey, SurveyRow, named_models, survey
+from flopcount.analysis.survey import Survey, SurveyRow, named_models, renewed, survey, survey_of_csv
 from flopcount.cli import app
 from flopcount.core.model_spec import ModelSpec
 from flopcount.models.libraries.transformers import transformers_library
@@ -295,6 +295,34 @@ def test_with_past_keys_a_token_costs_a_token():
     one = {"input_ids": torch.zeros(1, 1, dtype=torch.int64), "past_key_values": past}
     linear = 2 * (4 * 64 * 64 + 3 * 64 * 96) + 64 * 50
     assert count_flops(module, one, strict=True).macs == linear + 2 * 2 * (9 + 1) * 64
+
+
+def test_a_library_is_renewed_in_a_file_and_the_others_stay(tmp_path):
+    file, page = tmp_path / "survey.csv", tmp_path / "survey.md"
+    heading = "model,input,params,MACs,other,engine,problem"
+    file.write_text(
+        f"{heading}\nc3d,old,1,2,3,meta,\ngone,old,1,2,3,meta,\ntimm:net_a,old,4,5,6,meta,\ntimm:b,,,,,,no\n"
+    )
+    rows = survey_of_csv(file.read_text(), "it")
+    assert [row.name for row in rows] == ["c3d", "gone", "timm:net_a", "timm:b"]
+    assert (rows[3].macs, rows[3].counted, rows[2].macs) == (None, False, 5)
+    whole = renewed(rows, Survey("zoo", (SurveyRow("x3d_s", "new", 7, 8, 9, "meta"),)))
+    assert [(row.name, row.macs) for row in whole.rows] == [("x3d_s", 8), ("timm:net_a", 5), ("timm:b", None)]
+    assert whole.what == "zoo, timm"
+    assert survey_of_csv(whole.table().to_csv() + "\n", "it") == whole.rows
+    before = file.read_text()
+    for words, message in (
+        (["zoo", "--into", str(file), "--write", str(page)], "--into and --write both name the file"),
+        (["zoo:c3d", "--into", str(file)], "zoo:c3d is part of a library"),
+        (["zoo", "--into", str(tmp_path / "none.csv")], "cannot be read"),
+    ):
+        result = run(app, ["survey", *words])
+        assert result.exit_code == 2
+        assert message in result.stderr
+    for text in ("a,b\n1,2\n", f"{heading}\nc3d,in,many,2,3,meta,\n"):
+        with pytest.raises(InputError, match=r"it (is no survey|has a malformed row)"):
+            survey_of_csv(text, "it")
+    assert file.read_text() == before
 
 
 COMMITTED = Path(__file__).parent.parent.parent / "reports" / "survey.csv"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from zoo import SIZES, every, undrawn
+from zoo import ALIKE, SIZES, every, undrawn
 
 import flopcount
 from flopcount import InputError, UnknownNameError, count_flops, count_model, create_model, list_models, weightless
@@ -58,7 +58,7 @@ def test_every_model_is_counted_strictly_at_its_own_clip_without_weights(card, u
     assert report.departures == ()
 
 
-@pytest.mark.parametrize("card", every(CARDS, audits=SIZES), indirect=True)
+@pytest.mark.parametrize("card", every(CARDS, audits=ALIKE), indirect=True)
 def test_every_model_agrees_with_fvcore_and_torch_or_says_why_not(card):
     with undrawn():
         result = check_model(ModelSpec(card.name, card.smallest, 5))
