@@ -13,17 +13,17 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.protocol import Clip
 from ..core.registries import PREFIXES
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.units import times
-from ..core.wording import assumed_lines
 from ..count import count_named
 from ..models import CARDS
 from ..models.library_registry import find_library
@@ -31,6 +31,7 @@ from ..models.library_registry import find_library
 __all__ = ["Survey", "SurveyRow", "named_models", "renewed", "survey", "survey_of_csv"]
 
 ZOO = "zoo"
+VIDEO = Clip(17, 256, 256)  # what models of a video work on where they do not say: it gives all of them whole patches
 LARGEST = 750_000_000  # parameters at most that are allocated for a model that cannot run without them: 3 GB
 
 
@@ -86,6 +87,7 @@ class Survey:
             Column("other", drop=4, tone="quiet"),
             Column("engine", "text", drop=1),
             Column("problem", "prose"),
+            Column("assumed", "prose", drop=5, minor=True),
         )
         rows = tuple(
             (
@@ -96,6 +98,7 @@ class Survey:
                 "" if row.other_flops is None else row.other_flops,
                 row.engine,
                 row.why,
+                "; ".join(row.assumed),
             )
             for row in self.rows
         )
@@ -115,7 +118,8 @@ class Survey:
         yield f"attempted {attempted}, counted {counted}, failed {failed}"
         yield from self._reasons()
         for row in self.rows:
-            yield from (f"{line} ({row.name})" for line in assumed_lines(row.assumed))
+            if row.assumed:
+                yield f"{row.name} assumes {'; '.join(row.assumed)}"
 
     def _reasons(self) -> Iterator[str]:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
@@ -123,7 +127,7 @@ class Survey:
             yield f"{count} × {reason}"
 
 
-_HEADINGS = ["model", "input", "params", "MACs", "other", "engine", "problem"]
+_HEADINGS = ["model", "input", "params", "MACs", "other", "engine", "problem", "assumed"]
 
 
 def survey_of_csv(text: str, file: str) -> tuple[SurveyRow, ...]:
@@ -142,7 +146,10 @@ def survey_of_csv(text: str, file: str) -> tuple[SurveyRow, ...]:
         if not row["model"] or not all(count == "" or count.isdecimal() for count in counts):
             raise InputError(f"{file} has a malformed row", [("in", f"line {reader.line_num}")])
         params, macs, other = (int(count) if count else None for count in counts)
-        rows.append(SurveyRow(row["model"], row["input"], params, macs, other, row["engine"], problem=row["problem"]))
+        assumed = (row["assumed"],) if row["assumed"] else ()
+        rows.append(
+            SurveyRow(row["model"], row["input"], params, macs, other, row["engine"], (), row["problem"], assumed)
+        )
     return tuple(rows)
 
 
@@ -188,7 +195,11 @@ def named_models(what: str) -> list[tuple[ModelSpec, ...]]:
     if library == ZOO:
         return [(ModelSpec(name),) for name in matching]
     tries = {f"{library}:{name}": find_library(library).options_to_try(name) for name in matching}
-    return [tuple(ModelSpec(name, options=options) for options in several) for name, several in tries.items()]
+    videos = (None, VIDEO) if find_library(library).takes_video else (None,)
+    return [
+        tuple(ModelSpec(name, options=options, video=video) for video in videos for options in several)
+        for name, several in tries.items()
+    ]
 
 
 def survey(
@@ -226,7 +237,7 @@ def _row(spec: ModelSpec) -> SurveyRow:
         return SurveyRow(name, problem=f"{type(error).__name__}: {error}".splitlines()[0])
     return SurveyRow(
         name=name,
-        input=_input_text(report, spec.options),
+        input=_input_text(report, spec),
         params=report.params,
         macs=report.macs,
         other_flops=report.other_flops,
@@ -236,9 +247,10 @@ def _row(spec: ModelSpec) -> SurveyRow:
     )
 
 
-def _input_text(report: Result, options: Mapping[str, Any]) -> str:
+def _input_text(report: Result, spec: ModelSpec) -> str:
     shapes = ", ".join(times(shape) for shape in report.input.shapes)
-    return shapes + "".join(f", {key}={_short(value)}" for key, value in options.items())
+    video = f", of a video of {spec.video}" if spec.video else ""
+    return shapes + video + "".join(f", {key}={_short(value)}" for key, value in spec.options.items())
 
 
 def _short(value: Any) -> str:

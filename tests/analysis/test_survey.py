@@ -299,9 +299,9 @@ def test_with_past_keys_a_token_costs_a_token():
 
 def test_a_library_is_renewed_in_a_file_and_the_others_stay(tmp_path):
     file, page = tmp_path / "survey.csv", tmp_path / "survey.md"
-    heading = "model,input,params,MACs,other,engine,problem"
+    heading = "model,input,params,MACs,other,engine,problem,assumed"
     file.write_text(
-        f"{heading}\nc3d,old,1,2,3,meta,\ngone,old,1,2,3,meta,\ntimm:net_a,old,4,5,6,meta,\ntimm:b,,,,,,no\n"
+        f"{heading}\nc3d,old,1,2,3,meta,,\ngone,old,1,2,3,meta,,\ntimm:net_a,old,4,5,6,meta,,a guess\ntimm:b,,,,,,no,\n"
     )
     rows = survey_of_csv(file.read_text(), "it")
     assert [row.name for row in rows] == ["c3d", "gone", "timm:net_a", "timm:b"]
@@ -319,7 +319,7 @@ def test_a_library_is_renewed_in_a_file_and_the_others_stay(tmp_path):
         result = run(app, ["survey", *words])
         assert result.exit_code == 2
         assert message in result.stderr
-    for text in ("a,b\n1,2\n", f"{heading}\nc3d,in,many,2,3,meta,\n"):
+    for text in ("a,b\n1,2\n", f"{heading}\nc3d,in,many,2,3,meta,,\n"):
         with pytest.raises(InputError, match=r"it (is no survey|has a malformed row)"):
             survey_of_csv(text, "it")
     assert file.read_text() == before
