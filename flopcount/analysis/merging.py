@@ -74,20 +74,19 @@ class Merging:
         return tuple(points)
 
     def __str__(self) -> str:
-        """In words: "from conv1 (3 frames) on, all at conv3b"."""
+        """In words: "from conv1 (3 frames) on, as long as the clip at pool3"; "all at fc" takes in every frame.
+
+        A window that is as long as the clip reaches beyond it, except in the middle.
+        """
         if self.lost:
             return f"unknown behind {self.lost}"
         if self.timeless:
             return "frames come as channels of its inputs, without an axis of time"
         complete = self.complete
         partial = [merge for merge in self.merges if complete is None or merge.before < complete.before]
-        ending = (
-            f"all at {_part(complete.layer)}"
-            if complete
-            else "all behind the last layer"
-            if self.at_the_end
-            else "never all"
-        )
+        ending = "all behind the last layer" if self.at_the_end else "never all"
+        if complete:
+            ending = f"{'all' if complete.whole else 'as long as the clip'} at {_part(complete.layer)}"
         if not partial:
             return ending
         first, last = partial[0], partial[-1]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.errors import InputError
 from ..output.atomic_files import write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
@@ -81,11 +82,16 @@ def compare(
             files = comparison_files(
                 comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
             )
+    if not comparison.rows:
+        reasons = [("not plotted", f"{row.name}: {row.why}") for row in comparison.unplotted]
+        raise InputError(f"nothing can be compared on {dataset}", reasons or [("fix", "name networks, or add a point")])
     if out is None and format == "json":
         write(comparison.to_json())
         return
     if out is None:
         show(comparison.table(), format)
+        for row in comparison.unplotted if format == "csv" else ():
+            typer.echo(f"not plotted: {row.name}: {row.why}", err=True)
         return
     write_files({out / path: content for path, content in files.items()}, folders=True)
     typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)

@@ -13,7 +13,10 @@ from functools import cache
 from .published import Published
 from .rows import filled, read, sourced
 
-__all__ = ["CounterUse", "counter_uses"]
+__all__ = ["OTHER_FRAMEWORKS", "CounterUse", "counter_uses"]
+
+OTHER_FRAMEWORKS = ("TensorFlow", "JAX")
+"""What stands for a counter where a source is written without PyTorch, whose tools cannot have seen it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ __all__ = [
 FLOW_BENCHMARKS = {"sintel_clean": "sintel_clean", "sintel_final": "sintel_final", "kitti15": "kitti15_epe"}
 """Benchmark of optical flow -> the field of optical_flow.csv with its end-point error."""
 
+_FRAMES = {"sintel_clean": (436, 1024), "sintel_final": (436, 1024), "kitti15": (375, 1242)}
+"""Height and width of a benchmark's frames: http://sintel.is.tue.mpg.de and
+https://www.cvlibs.net/datasets/kitti/eval_scene_flow.php (most of its frames)."""
+
+_STEPS = {"pwc_net": 64, "raft": 8, "raft_small": 8}
+"""Frames are padded, or enlarged, to multiples: script_pwc.py of NVlabs/PWC-Net, core/utils/utils.py of RAFT."""
+
 _UNTUNED = "FlyingChairs, FlyingThings3D"  # what all networks are compared after; further training sees the benchmark
 
 
@@ -173,16 +180,19 @@ def _of_flow(benchmark: str) -> Iterable[Candidate]:
         error: float | None = getattr(fact, FLOW_BENCHMARKS[benchmark])
         split = fact.kitti15_split if benchmark == "kitti15" else fact.sintel_split
         if fact.network and error is not None and (split, fact.training) == ("train", _UNTUNED):
-            yield _flow_candidate(fact, error)
+            yield _flow_candidate(fact, error, _FRAMES[benchmark])
 
 
-def _flow_candidate(fact: OpticalFlowFact, error: float) -> Candidate:
+def _flow_candidate(fact: OpticalFlowFact, error: float, frame: tuple[int, int]) -> Candidate:
     card, options = CARDS[fact.network], dict(fact.options)
+    step = _STEPS[card.name]
+    height, width = (-(-side // step) * step for side in frame)
+    clip = Clip(2, height, width)
     words = ", ".join(f"{value} {key}" for key, value in options.items())
     return Candidate(
         card=card,
-        spec=ModelSpec(card.name, card.clip, None, options),
-        clip=card.clip,
+        spec=ModelSpec(card.name, clip, None, options),
+        clip=clip,
         label=f"{card.label} ({words})" if words else card.label,
         score=error,
         top5=None,

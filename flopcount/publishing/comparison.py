@@ -62,7 +62,7 @@ class Comparison(ComparedNetworks):
             Column("params", drop=5),
             Column(metric.name, "text"),
             *([Column("top-5", "text", drop=3)] if metric is TOP1 else ()),
-            Column("pre-training", "text", drop=2),
+            Column("pre-training", "text", drop=6),
             Column("source of the accuracy", "text", drop=1),
         )
         cells = tuple(
@@ -85,21 +85,26 @@ class Comparison(ComparedNetworks):
 
     def _notes(self) -> Iterable[str]:
         if self.dataset in FLOW_BENCHMARKS:
-            yield "each network is counted on a pair of frames, and its error is after FlyingChairs and FlyingThings3D"
+            yield "each network is counted on a pair of the benchmark's frames, padded to the multiples that it takes"
+            yield "printed errors are after training on FlyingChairs and FlyingThings3D, not on the benchmark"
         else:
             yield "each network is counted at the clip, crop and views of its own accuracy"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
-        for field in dict.fromkeys(field for row in self.rows for field in row.unprinted):
-            titles = dict.fromkeys(row.title for row in self.rows if field in row.unprinted)
-            yield f"{field} not on the page of the accuracy, assumed from paper or code: {', '.join(titles)}"
+        unprinted: dict[tuple[str, ...], dict[str, None]] = {}
+        for row in self.rows:
+            if row.unprinted:
+                unprinted.setdefault(row.unprinted, {})[row.title] = None
+        for fields, titles in unprinted.items():
+            words = " and ".join(fields)
+            yield f"{words} not on the page of the accuracy, assumed from paper or code: {', '.join(titles)}"
         yield from (f"{line} ({row.title})" for row in self.rows for line in assumed_lines(row.assumed))
         if self.conditions:
             yield f"time of all views of a video, one after another, as estimated on {self.conditions}; {LOW_TO_HIGH}"
             yield from self.basis
             yield from (f"time unknown: {row.title}: {row.untimed}" for row in self.rows if row.times is None)
-        for row in self.unplotted:
-            yield f"not plotted: {_title(row.name)}: {row.why}" + (f" ({row.url})" if row.url else "")
+        for left in self.unplotted:
+            yield f"not plotted: {_title(left.name)}: {left.why}" + (f" ({left.url})" if left.url else "")
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row per point, exact, with the unit in every column's name.

@@ -87,7 +87,7 @@ def _fields(spec: ModelSpec) -> Fields:
 def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) -> Table:
     """One row per system; the notes say which were counted at another clip, or built otherwise than in their paper."""
     columns = (
-        Column("system", "text"),
+        Column("system", "prose"),
         Column("network", "text", drop=1, tone="quiet"),
         Column("family", "text", drop=3),
         Column("clip", "text", drop=2),
@@ -101,7 +101,13 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
     )
     rows = tuple(
         (
-            *(system.card.label, system.name, system.card.family, str(system.result.input.clip), system.result.params),
+            *(
+                system.card.label + " *" * bool(system.refused),
+                system.name,
+                system.card.family,
+                str(system.result.input.clip),
+                system.result.params,
+            ),
             *(system.result.macs, system.result.flops, system.result.other_flops, system.span.span),
             *(system.merging.seen if not system.merging.timeless else "", str(system.merging)),
         )
@@ -111,17 +117,28 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
         "papers' GFLOPs are GMACs; FLOPs = 2 × MACs; other: every floating-point operation outside contractions",
         "span: arithmetic on the longest chain of dependent operations",
         "window: frames that a unit sees through kernels before attention, recurrence, global pooling or a fully "
-        "connected layer takes in the whole clip; more than the clip has where kernels reach beyond it",
+        "connected layer takes in the whole clip; frames between sampled ones count, and at the border kernels reach "
+        "beyond the clip, so that it may be more than the clip has",
     ]
     notes += [
         f"{system.card.label}: followed through time on {system.followed_on}, counted on {system.result.input.clip}"
         for system in systems
         if system.followed_on
     ]
+    notes += _twins(systems)
     notes += [f"{system.card.label} at its own clip: {system.refused}" for system in systems if system.refused]
     notes += [
         f"{system.card.label} departs from its paper: {text}" for system in systems for text in system.result.departures
     ]
-    return Table(
-        f"the lecture's systems, one clip of {clip}, the classes of each paper", columns, rows, None, tuple(notes)
-    )
+    own = "; * at its own clip" if any(system.refused for system in systems) else ""
+    title = f"the lecture's systems, one clip of {clip}{own}, the classes of each paper"
+    return Table(title, columns, rows, None, tuple(notes))
+
+
+def _twins(systems: tuple[LectureSystem, ...]) -> list[str]:
+    """Systems that differ in the clip of their papers alone, and are one network on this one."""
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for system in systems:
+        result = system.result
+        alike.setdefault((result.params, result.macs, result.other_flops), []).append(system.card.label)
+    return [f"{' and '.join(labels)} are one network on this clip" for labels in alike.values() if len(labels) > 1]

@@ -16,7 +16,7 @@ from fractions import Fraction
 from ..core.reason import Reason
 from ..facts import Printed, ZooModel
 from .candidates import Candidate, Candidates
-from .odds import IN_FULL, by_accident
+from .odds import IN_FULL, WORTHLESS, by_accident
 from .verdict import Finding, Verdict, signed_gap
 
 __all__ = ["allowed_changes", "cost_verdict", "find_readings"]
@@ -28,6 +28,7 @@ _CUT_OFF = Reason("digits cut off, not rounded")
 _TWICE = Reason("rounded to one digit more, and then once more")
 _ONE_VIEW_FIRST = Reason("the figure of one view was rounded before")
 _UNKNOWN_VIEWS = Reason("printed for all views, and the source does not say how many")
+_TOO_LIKELY = "too likely an accident to say anything: {}"
 _NEAREST = 3
 
 
@@ -47,7 +48,7 @@ def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tu
     views = [one for one in fitting if candidates.is_views_only(one)]
     if views:
         return Finding.MATCH, tuple(views)
-    cited = [one for one in fitting if one.cited]
+    cited = [one for one in fitting if one.cited and _stated(printed, one, candidates)]
     if cited:
         fewest = min(one.changes for one in cited)
         return Finding.CAUSE, tuple(one for one in cited if one.changes == fewest)
@@ -58,6 +59,11 @@ def find_readings(printed: Printed, candidates: Candidates) -> tuple[Finding, tu
     return Finding.UNEXPLAINED, tuple(
         sorted(tried, key=lambda one: (abs(one.value - printed.value), one.text))[:_NEAREST]
     )
+
+
+def _stated(printed: Printed, one: Candidate, candidates: Candidates) -> bool:
+    """Whether a reading is at the size that the row has: another crop is a guess, unless all digits follow from it."""
+    return one.reading.clip == candidates.model.clip or printed.step <= IN_FULL * printed.value
 
 
 def _fitting(printed: Printed, tried: Sequence[Candidate], candidates: Candidates) -> list[Candidate]:
@@ -107,8 +113,11 @@ def cost_verdict(printed: Printed, candidates: Candidates) -> Verdict:
         gap = round(printed.value) - candidates.plain[0].value
         reasons = (*_nearest(printed, found), *_too_few_digits(printed, candidates))
         return Verdict(kind, reasons, gap, _odds(printed, candidates, found), assumed)
-    shown = found[0].reasons if len(found) == 1 else tuple(_either(found))
-    return Verdict(kind, shown, odds=_odds(printed, candidates, found), assumed=assumed)
+    shown, odds = found[0].reasons if len(found) == 1 else tuple(_either(found)), _odds(printed, candidates, found)
+    if kind is Finding.FITS and (odds or 0.0) > WORTHLESS:
+        gap = round(printed.value) - candidates.plain[0].value
+        return Verdict(Finding.UNEXPLAINED, (Reason(_TOO_LIKELY, ("; ".join(map(str, shown)),)),), gap, odds, assumed)
+    return Verdict(kind, shown, odds=odds, assumed=assumed)
 
 
 def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) -> float | None:
@@ -120,7 +129,9 @@ def _odds(printed: Printed, candidates: Candidates, found: Sequence[Candidate]) 
     single = _one_view(printed, candidates)
     if single is not None:
         return by_accident((_of_one_view(one, candidates) for one in tried), single)
-    return by_accident((one.value for one in tried), printed)
+    # digits that are cut off come from up to a whole step above, and rounding from half a step on either side
+    cut = [one.value - printed.step / 2 for one in candidates.plain if any(_CUT_OFF in each.reasons for each in found)]
+    return by_accident([*(one.value for one in tried), *cut], printed)
 
 
 def _either(found: Sequence[Candidate]) -> Iterator[Reason]:

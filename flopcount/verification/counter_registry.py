@@ -8,6 +8,7 @@ from importlib import import_module
 
 from ..core.registries import COUNTERS
 from ..facts import Published, counter_uses
+from ..facts.counters import OTHER_FRAMEWORKS
 from .counter import Counter
 
 __all__ = ["CountersOf", "all_counters", "counters_of", "find_counter"]
@@ -37,6 +38,7 @@ def counters_of(row: Published) -> CountersOf:
     cited: dict[str, bool] = {}
     for use in counter_uses(row):
         cited[use.counter] = cited.get(use.counter, False) or use.cited
-    tried = (counter for counter in all_counters() if counter.everywhere or counter.tool in cited)
+    elsewhere = not cited.keys() & set(OTHER_FRAMEWORKS)  # PyTorch's tools cannot have seen what is written without it
+    tried = (counter for counter in all_counters() if (counter.everywhere and elsewhere) or counter.tool in cited)
     names = (counter.name for counter in all_counters() if cited.get(counter.tool))
     return CountersOf(tuple(tried), frozenset(names))

@@ -10,10 +10,13 @@ from fractions import Fraction
 
 from ..facts import Printed
 
-__all__ = ["IN_FULL", "WINDOW", "by_accident", "odds_text"]
+__all__ = ["IN_FULL", "WINDOW", "WORTHLESS", "by_accident", "odds_text"]
 
 WINDOW = 0.1
 """Accidents are looked for among all numbers within 10 % of the printed one."""
+
+WORTHLESS = 1 / 4
+"""A fit that so many other numbers would have as well explains nothing."""
 
 IN_FULL = Fraction(1, 10**6)
 """A number whose last digit is worth less than this share of it is printed in full, and met by no accident."""

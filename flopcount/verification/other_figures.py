@@ -19,7 +19,7 @@ __all__ = ["as_printed_elsewhere"]
 
 _EQUAL = "equals the figure printed of {}, which that network gives"
 _OTHER_DATA = "equals the figure printed for {}, which its classes give"
-_MULTIPLE = "{} times the {} that are printed of {}"
+_MULTIPLE = "the {} printed of {}, at {}"
 _FIRM = 1 / 20
 """A figure that only fits is one that its network gives where the odds of an accident are at most these."""
 
@@ -62,13 +62,13 @@ def _multiple(verdict: RowVerdict, others: Sequence[RowVerdict]) -> Verdict | No
     for value, times, other in found:
         if printed.matches(value):
             odds = by_accident((value for value, _, _ in found), printed)
-            why = Reason(_MULTIPLE, (str(times), other.row.cost, other.row.model))
+            why = Reason(_MULTIPLE, (other.row.cost, other.row.model, times))
             odds += other.cost.odds or 0.0 if other.cost else 0.0
             return Verdict(Finding.FITS, (why,), odds=odds, assumed=verdict.cost.assumed)
     return None
 
 
-def _multiples(verdict: RowVerdict, others: Sequence[RowVerdict]) -> Iterator[tuple[Fraction, Fraction, RowVerdict]]:
+def _multiples(verdict: RowVerdict, others: Sequence[RowVerdict]) -> Iterator[tuple[Fraction, str, RowVerdict]]:
     """What the figures of shorter clips come to at the frames and views of this row."""
     row, model = verdict.row, verdict.model
     for other in others:
@@ -79,7 +79,14 @@ def _multiples(verdict: RowVerdict, others: Sequence[RowVerdict]) -> Iterator[tu
             continue
         frames, views = Fraction(model.clip.frames, theirs.clip.frames), Fraction(_views(row), _views(other.row))
         if frames.denominator == 1 and frames * views != 1 and _is_given(other.cost):
-            yield other.row.cost.value * frames * views, frames * views, other
+            times = " and ".join(filter(None, (_times(frames, "frames"), _times(views, "views"))))
+            yield other.row.cost.value * frames * views, times, other
+
+
+def _times(ratio: Fraction, what: str) -> str:
+    if ratio == 1:
+        return ""
+    return f"{ratio} times the {what}" if ratio.denominator == 1 else f"{ratio} of the {what}"
 
 
 def _is_given(verdict: Verdict | None) -> bool:

@@ -47,7 +47,7 @@ def test_slow_fusion_sees_ten_frames():
     """The paper: the first layers of slow fusion have temporal extents 4, 2, 2 and strides 2, 2: 4, 6, 10 frames."""
     slow = merging("slow_fusion")
     assert [(merge.frames, merge.whole) for merge in slow.merges] == [(4, False), (6, False), (10, False), (10, True)]
-    assert str(slow).startswith("from features.conv1 (4 frames) on, all at features.conv3")
+    assert str(slow).startswith("from features.conv1 (4 frames) on, as long as the clip at features.conv3")
 
 
 def test_inputs_without_time():
@@ -85,7 +85,7 @@ def test_never_all():
     ("merges", "text"),
     [
         ((), "never all"),
-        ((Merge("a.b.c", 3, 0), Merge("d", 9, 5)), "from a.b (3 frames) on, all at d"),
+        ((Merge("a.b.c", 3, 0), Merge("d", 9, 5)), "from a.b (3 frames) on, as long as the clip at d"),
         ((Merge("d", 8, 5, whole=True),), "all at d"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_figure_of_more_frames_may_be_a_multiple():
     long = _aim("2428", 32, 811_141_000_000, views=3)
     assert (short.cost.kind, long.cost.kind) == (Finding.MATCH, Finding.UNEXPLAINED)
     found = as_printed_elsewhere(long, [long, short]).cost
-    assert (found.kind, found.why) == (Finding.FITS, "2 times the 1214 G that are printed of aim_16f")
+    assert (found.kind, found.why) == (Finding.FITS, "the 1214 G printed of aim_16f, at 2 times the frames")
     assert found.odds == pytest.approx(1 / (0.2 * 2428))
     for ratio, text, changes in (("6", "7284", {"views": 9}), ("2/3", "809", {"scope": "view"})):
         other = _aim(text, 32, 811_141_000_000, **changes)

@@ -74,7 +74,7 @@ VERDICTS = {
     "301.1": (Finding.MATCH, "multiplied by 30 views", 0),
     "10.051": (Finding.CAUSE, EVAL_NORM.text, 0),
     "10.075": (Finding.CAUSE, TRAIN_NORM.text, 0),
-    "13.128": (Finding.CAUSE, f"counted at 256×256, not 224×224; {EVAL_NORM.text}", 0),
+    "13.128": (Finding.FITS, f"counted at 256×256, not 224×224; {EVAL_NORM.text}", 0),
     "20.07": (Finding.FITS, "a multiply-add counts twice", 0),
     "13.1": (Finding.FITS, "counted at 256×256, not 224×224", 0),
     "10.03": (Finding.FITS, "digits cut off, not rounded", 0),
@@ -92,7 +92,7 @@ def test_what_the_source_says_is_not_a_change():
     assert told(_verdict("301.1", scope="video")) == (Finding.MATCH, "multiplied by 30 views", 0)
     assert told(_verdict("20.07", convention="2mac")) == (Finding.MATCH, "a multiply-add counts twice", 0)
     why = f"multiplied by 30 views; counted at 256×256, not 224×224; {TRAIN_NORM.text}"
-    assert told(_verdict("394.79", scope="video")) == (Finding.CAUSE, why, 0)
+    assert told(_verdict("394.79", scope="video")) == (Finding.FITS, why, 0)  # no source says 256×256
 
 
 def test_unexplained_says_by_how_much():
