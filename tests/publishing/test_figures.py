@@ -98,7 +98,7 @@ def test_points_are_the_rows(per):
 
 
 def test_a_name_without_room_is_said_below_the_chart():
-    crowd = tuple(made_up(f"network_{i:03}", 10**9, 70.0, params=10**6) for i in range(300))
+    crowd = tuple(made_up(f"network_{i:03}", 10**9, 70.0, params=10**6) for i in range(90))
     ax = Comparison("kinetics400", crowd, ()).plot()
     named = {text.get_text() for text in ax.texts if str(text.get_gid()).startswith("label ")}
     (below,) = (text.get_text() for text in ax.texts if text.get_gid() == "unnamed")

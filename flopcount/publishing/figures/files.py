@@ -6,7 +6,8 @@ A page shows a picture twice, light and dark, and links the light one in every f
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -40,15 +41,24 @@ def picture(draw: Callable[[], Axes], form: str) -> bytes:
     """
     if form not in FORMATS:
         raise UnknownNameError("picture format", form, FORMATS, f"choose {', '.join(FORMATS)}")
+    return _pictures(draw, (form,))[form]
+
+
+def _pictures(draw: Callable[[], Axes], forms: Iterable[str]) -> dict[str, bytes]:
+    """The same drawing in several formats; drawing is what takes long."""
+    files = {}
     with rc_context(_SETTINGS):
         figure = draw().get_figure(root=True)
         assert figure is not None
         try:
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=form, dpi=200, facecolor=figure.get_facecolor(), metadata=_NO_DATE[form])
+            for form in forms:
+                buffer = io.BytesIO()
+                ground = figure.get_facecolor()
+                figure.savefig(buffer, format=form, dpi=200, facecolor=ground, metadata=_NO_DATE[form])
+                files[form] = buffer.getvalue()
         finally:
             plt.close(figure)
-    return buffer.getvalue()
+    return files
 
 
 _THEMES = (("light", False), ("dark", True))
@@ -57,9 +67,9 @@ _THEMES = (("light", False), ("dark", True))
 def themed_pictures(draw: Callable[[bool], Axes], stem: str) -> dict[str, bytes]:
     """Path -> file, light and dark in every format; `draw` gets whether it is dark."""
     return {
-        f"{stem}_{theme}.{form}": picture(lambda: draw(dark), form)  # noqa: B023  (called before the next turn)
+        f"{stem}_{theme}.{form}": content
         for theme, dark in _THEMES
-        for form in FORMATS
+        for form, content in _pictures(partial(draw, dark), FORMATS).items()
     }
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, hypot, pi, sin
+from typing import Any, TypeAlias
+
+import numpy
 
 __all__ = ["Box", "Spot", "leader", "place", "trail"]
 
@@ -32,6 +35,7 @@ _FAR = 7  # pixels between a rim and a label from which on a line joins them
 _STEP = 3
 
 Spot = tuple[float, float]
+_Sides: TypeAlias = "numpy.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,11 @@ def place(
     boxes: list[Box | None] = []
     for index, (point, radius, size) in enumerate(zip(points, radii, sizes, strict=True)):
         near = [box for ring in _RINGS for box in _around(point, radius + ring, size)]
-        free = [box for box in near if box.within(bounds) and not any(map(box.overlaps, obstacles))]
+        inside = [box for box in near if box.within(bounds)]
+        free = [box for box, hit in zip(inside, _hit(inside, _sides(obstacles)), strict=True) if not hit]
         others = [*bubbles[:index], *bubbles[index + 1 :]]
         # a line to the label may pass behind another point where there is no better way, but never behind a label
-        best, enough = [*labels, *others, *taken], labels
+        best, enough = _sides([*labels, *others, *taken]), _sides(labels)
         clear = (box for barriers in (best, enough) for box in free if not _passes(point, radius, box, barriers))
         choice = next(clear, None)
         boxes.append(choice)
@@ -95,10 +100,24 @@ def place(
     return boxes
 
 
-def _passes(point: Spot, radius: float, box: Box, others: Sequence[Box]) -> bool:
+def _hit(boxes: Sequence[Box], others: _Sides) -> list[bool]:
+    """Whether each box shares an area with one of the others; all pairs at once, since there are very many."""
+    left, bottom, right, top = (side[:, None] for side in _sides(boxes))
+    their_left, their_bottom, their_right, their_top = others
+    shared = (left < their_right) & (their_left < right) & (bottom < their_top) & (their_bottom < top)
+    hits: list[bool] = shared.any(axis=1).tolist()
+    return hits
+
+
+def _sides(boxes: Sequence[Box]) -> _Sides:
+    """Left, bottom, right and top of all boxes."""
+    return numpy.array([(box.left, box.bottom, box.right, box.top) for box in boxes]).reshape(-1, 4).T
+
+
+def _passes(point: Spot, radius: float, box: Box, others: _Sides) -> bool:
     """Whether the line from the point to its label goes through one of the others."""
     line = leader(point, radius, box)
-    return line is not None and any(dot.overlaps(other) for dot in trail(*line) for other in others)
+    return line is not None and any(_hit(trail(*line), others))
 
 
 def leader(point: Spot, radius: float, box: Box) -> tuple[Spot, Spot] | None:
