@@ -47,6 +47,7 @@ def test_the_survey_has_the_zoo_as_it_is():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the libraries, which use much that torch deprecates
 @pytest.mark.parametrize("library", SURVEYED[1:])
 def test_the_survey_has_every_model_of_a_library(library):
     if importlib.util.find_spec(library) is None:
