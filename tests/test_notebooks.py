@@ -118,7 +118,7 @@ def test_choosing_a_video_model():
         },
     )
     rows = compare(found["networks"]).rows
-    assert len(rows) == len(found["networks"])
+    assert {row.name for row in rows} == set(found["networks"])  # some have a row for each kind of pre-training
     affordable = [row for row in rows if row.macs_per_video <= found["budget"] and row.pretrain == "none"]
     assert 2 <= len(affordable) < len(rows)
     assert found["best"] == max(affordable, key=lambda row: row.score).name
