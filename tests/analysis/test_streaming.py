@@ -17,7 +17,7 @@ from flopcount.models.networks.streamable import ALL, WINDOW, Streamable
 CLIPS = {
     **dict.fromkeys(("single_frame", "late_fusion_fc", "late_fusion_pool"), "3x23x23"),
     **{"toy_late_fusion": "3x8x8", "tsn_r50": "3x33x33", "cnn_attention": "3x32x32"},
-    **{"cnn_lstm": "3x49x49", "recurrent_cnn": "3x32x32", "tsm_r50": "3x33x33"},
+    **{"cnn_lstm": "3x49x49", "recurrent_cnn": "3x32x32", "tsm_r50": "3x33x33", "movinet_a0_stream": "3x32x32"},
 }
 OPTIONS = {
     "late_fusion_fc": [{}, {"two_frames": True}],
