@@ -193,7 +193,8 @@ def test_check_against_tools_by_name(run):
 
 @pytest.mark.slow
 def test_list_and_rules(run):
-    assert all(name in run("list").stdout for name in list_models())
+    listed = run("list").stdout
+    assert all(name in listed for name in list_models())
     assert "aten.convolution" in run("rules", "--format", "markdown").stdout
     assert run("--version").stdout.startswith("flopcount ")
 

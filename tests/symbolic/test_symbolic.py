@@ -302,7 +302,14 @@ STAIRCASES = {"optical_flow_tvl1": "T", "morphmlp_s": "H"}
 MANY_CLIPS = {"slowfast_r50_4x16", "r2plus1d_18", "x3d_xs", "mvit_b_16x4", "cnn_attention", "tsm_r50"}
 
 
-@pytest.mark.parametrize("name", every(UNLIKE, slow=MANY_CLIPS))
+# Many layers of kinds that the others have too.
+AUDITED = {
+    *("tdn_r50", "tadaconvnextv2_t", "morphmlp_s", "tanet_r50", "raft_small", "i3d_nl_r50", "vtn_vit_b_250f"),
+    *("pwc_net", "vidtr_compact_s", "rev_mvit_b_16x4", "ir_csn_152", "motionformer"),
+}
+
+
+@pytest.mark.parametrize("name", every(UNLIKE, slow=MANY_CLIPS, audits=AUDITED))
 def test_forms_of_the_zoo_say_what_is_counted_anywhere(name):
     """Built anew for each clip, at clips that the form is not made from; MACs always have a form.
 
