@@ -117,7 +117,8 @@ def test_a_point_of_a_comparison_says_what_it_assumes(nets):
     comparison = compare(["x3d_m"], points=[Point.parse(f"Ours={nets}@70@4x8x8")])
     (row,) = [row for row in comparison.rows if row.name == "Ours"]
     assert (row.macs, row.note) == (TWICE, "")
-    assert [note for note in comparison.table().notes if note.startswith("assumed")] == [f"assumed: {row.assumed[0]} (Ours)"]
+    notes = [note for note in comparison.table().notes if note.startswith("assumed")]
+    assert notes == [f"assumed: {row.assumed[0]} (Ours)"]
     frame = comparison.to_pandas()
     assert frame.set_index("network")["assumed"].to_dict() == {"Ours": row.assumed[0], "x3d_m": ""}
 

@@ -780,7 +780,8 @@ ELSEWHERE |= {  # beside the products of packed weights, and the tangents
     *("aten._convert_weight_to_int4pack", "aten._convert_weight_to_int4pack_for_cpu"),
     *("aten._dyn_quant_pack_4bit_weight", "aten._new_zeros_with_same_feature_meta"),
 }
-TESTED_APART = ("foreach", "attention_packed", "matmul_packed", "state_space")  # rule files whose operators have a test file each
+# rule files whose operators have a test file each
+TESTED_APART = ("foreach", "attention_packed", "matmul_packed", "state_space")
 ELSEWHERE |= {
     entry.name for entry in RULES.values() if entry.formula.function.__module__.rpartition(".")[2] in TESTED_APART
 }
