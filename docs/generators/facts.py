@@ -7,9 +7,13 @@ from collections import Counter
 from flopcount.core.units import si
 from flopcount.facts import (
     PEAK_DTYPES,
+    DecodeRate,
+    DecodeShare,
     Device,
     Printed,
     Published,
+    decode_rates,
+    decode_shares,
     devices,
     lecture,
     prices,
@@ -95,6 +99,16 @@ def facts_page() -> str:
                     for p in prices()
                 ),
             ),
+            "## Video decoding\n",
+            table(
+                ("decoder", "codec", "bits", "frame", "on", "threads", "program", "frames/s", "pixels/s", "place"),
+                map(_decoding, decode_rates()),
+            ),
+            "## From the file to the network, and the network\n",
+            table(
+                ("network", "backbone", "network on", "file to network, ms", "network, ms", "first share", "place"),
+                map(_share, decode_shares()),
+            ),
             "## Measured throughput\n",
             table(("file", "rows"), Counter(row.source for row in throughput_rows()).most_common()),
         ]
@@ -138,6 +152,26 @@ def _device(device: Device) -> tuple[str, ...]:
     amounts = (*peaks, (device.memory, "B"), (device.bandwidth, "B/s"), (device.tdp, "W"))
     numbers = ("unknown" if value is None else si(value, unit) for value, unit in amounts)
     return (device.name, device.kind, *numbers, device.source)
+
+
+def _decoding(rate: DecodeRate) -> tuple[str, ...]:
+    return (
+        rate.decoder,
+        rate.codec,
+        _text(rate.bit_depth),
+        f"{rate.height}×{rate.width}",
+        rate.device,
+        _text(rate.threads),
+        rate.program,
+        f"{rate.frames_per_s:.5g}",
+        si(rate.pixels_per_s, "px/s"),
+        f"[{rate.locator}]({rate.url})",
+    )
+
+
+def _share(share: DecodeShare) -> tuple[str, ...]:
+    numbers = (f"{share.preprocess_ms:g}", f"{share.inference_ms:g}", f"{share.share:.1%}")
+    return (share.network, share.backbone, share.device, *numbers, f"[{share.locator}]({share.url})")
 
 
 def _text(value: Printed | float | None) -> str:

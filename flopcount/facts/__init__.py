@@ -6,6 +6,17 @@ Nothing here imports torch. Reading a row without a source is an error.
 from __future__ import annotations
 
 from .counters import CounterUse, counter_uses
+from .decode_rates import (
+    CODECS,
+    DECODERS,
+    DecodeRate,
+    DecodeShare,
+    decode_rate_row,
+    decode_rates,
+    decode_share_row,
+    decode_shares,
+    published_rates,
+)
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
 from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of, zoo_model
@@ -20,10 +31,14 @@ from .throughput import MeasuredThroughput, throughput_row, throughput_rows
 
 __all__ = [
     "CALLER",
+    "CODECS",
+    "DECODERS",
     "DEVICE_KINDS",
     "PEAK_DTYPES",
     "SCALES",
     "CounterUse",
+    "DecodeRate",
+    "DecodeShare",
     "Device",
     "LectureFact",
     "MeasuredPart",
@@ -42,6 +57,10 @@ __all__ = [
     "classes_of",
     "counter_uses",
     "dataset_classes",
+    "decode_rate_row",
+    "decode_rates",
+    "decode_share_row",
+    "decode_shares",
     "device_row",
     "devices",
     "find_device",
@@ -59,6 +78,7 @@ __all__ = [
     "price_row",
     "prices",
     "published",
+    "published_rates",
     "published_row",
     "read_prices",
     "throughput_row",
