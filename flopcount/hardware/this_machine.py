@@ -13,7 +13,7 @@ import torch
 from ..core.errors import InputError, UnknownNameError
 from .machine import Machine
 
-__all__ = ["DEVICE_TYPES", "device_here", "machine_of", "threads_set"]
+__all__ = ["DEVICE_TYPES", "cpu_name", "device_here", "machine_of", "threads_set"]
 
 DEVICE_TYPES = ("cpu", "cuda")
 
@@ -21,11 +21,11 @@ DEVICE_TYPES = ("cpu", "cuda")
 def machine_of(device: torch.device) -> Machine:
     """The machine as it is now."""
     kind = "gpu" if device.type == "cuda" else "cpu"
-    name = torch.cuda.get_device_name(device) if kind == "gpu" else _cpu_name()
+    name = torch.cuda.get_device_name(device) if kind == "gpu" else cpu_name()
     return Machine(name, kind, torch.__version__, torch.get_num_threads(), date.today().isoformat())
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """The CPU's own name; Linux has it in /proc/cpuinfo, where Python does not look."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -61,7 +61,7 @@ def unit_lines(pipeline: StagedJob) -> Iterator[str]:
         if row.count == 1 and not row.unit.stage:
             yield f"this is one {row.words}"
             continue
-        count = "" if row.count == 1 else f" ({_number(row.count)} of them)"
+        count = "" if row.count <= 1 else f" ({_number(row.count)} of them)"
         yield f"per {row.words}{count}: {cost_text(row.total)}"
     one_each = any(row.count == pipeline.batch and not row.unit.stage for row in pipeline.per_units)
     if pipeline.batch is not None and pipeline.batch != 1 and not one_each:

@@ -1,0 +1,46 @@
+"""How a network was tested where its accuracy was printed: clips of a video, and crops of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .mapping import ZooModel, zoo_model
+from .published import Published, published
+
+__all__ = ["TestedViews", "tested_views"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestedViews:
+    """The views of an accuracy, and who printed them; `dataset` is what it was measured on."""
+
+    clips: int
+    crops: int
+    dataset: str
+    source: str
+    url: str
+    locator: str
+
+    @property
+    def words(self) -> str:
+        """For a note: "10×3, those of its accuracy on kinetics400 (facebookresearch/SlowFast)"."""
+        return f"{self.clips}×{self.crops}, those of its accuracy on {self.dataset} ({self.source})"
+
+
+def tested_views(network: str) -> TestedViews | None:
+    """The views with which a network of the zoo was tested; None where nobody printed clips and crops.
+
+    Of several sources, one that was read first hand, and one that prints the cost too.
+    """
+    found = [(row, model) for row in published() if isinstance(model := zoo_model(row), ZooModel)]
+    rows = [row for row, model in found if model.name == network and not model.options and row.clips and row.crops]
+    if not rows:
+        return None
+    row = min(rows, key=_rank)
+    assert row.clips is not None
+    assert row.crops is not None
+    return TestedViews(row.clips, row.crops, row.dataset, row.source, row.url, row.locator)
+
+
+def _rank(row: Published) -> tuple[bool, bool, bool]:
+    return "clips" in row.assumed or "crops" in row.assumed, row.secondary, row.cost is None

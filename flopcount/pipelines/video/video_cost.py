@@ -1,0 +1,100 @@
+"""A video job on a device: decoding on a CPU, then the stages, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ...core.quantity import PICO
+from ...core.table import Table
+from ...core.units import duration, money
+from ..job_cost import JobCost
+from .decode_time import DecodeTime
+from .video_job import VideoJob
+
+__all__ = ["VideoCost"]
+
+
+@dataclass(frozen=True)
+class VideoCost:
+    """What one video takes: the time of its decoding, None where nobody measured it, and the cost of its stages."""
+
+    job: VideoJob
+    stages: JobCost
+    decode: DecodeTime | None
+
+    @property
+    def seconds(self) -> float:
+        """Of everything, one stage after another; without the decoding where its time is unknown."""
+        return self.stages.estimate + (self.decode.seconds if self.decode else 0)
+
+    @property
+    def decode_share(self) -> float | None:
+        """The share of the time that is decoding."""
+        return None if self.decode is None else self.decode.seconds / self.seconds
+
+    @property
+    def speed(self) -> float:
+        """Seconds of video per second: above 1 is faster than real time."""
+        return float(self.job.plan.video.duration) / self.seconds
+
+    @property
+    def paid(self) -> float | None:
+        """Money for all of the time, in the currency of the stages: the device waits while frames are decoded."""
+        price = self.stages.money
+        return None if price is None else price.amount * self.seconds / self.stages.estimate
+
+    def table(self) -> Table:
+        """One row per stage, the decoding first; its share is of the whole time."""
+        table = self.stages.table()
+        names = [column.key or column.name for column in table.columns]
+        decoding = self.job.plan.decoding
+        spent = None if self.decode is None else round(self.decode.seconds * PICO)
+        own = {"stage": "decode", "type": self.job.plan.video.codec, "times": f"{decoding.frames:,}"}
+        own |= {"limit": "CPU", "time": "unknown" if spent is None else spent}
+        at, share = names.index("time"), names.index("time_share")
+        whole = (table.total[at] if table.total else 0) + (spent or 0)
+
+        def shared(row: tuple[object, ...], time: object) -> tuple[object, ...]:
+            return (*row[:share], (time, whole), *row[share + 1 :])
+
+        first = tuple(own.get(name, "") for name in names)
+        rows = [shared(first, spent) if spent is not None else first, *(shared(row, row[at]) for row in table.rows)]
+        total = None
+        if table.total is not None:
+            total = shared((*table.total[:at], whole, *table.total[at + 1 :]), whole)
+        return replace(table, rows=tuple(rows), total=total, notes=(*self.lines(), *table.notes))
+
+    def lines(self) -> Iterator[str]:
+        """Time with its decoding, real time, and money."""
+        video = self.job.plan.video
+        if self.decode is None:
+            yield f"decode: nobody published how fast {video.codec} is decoded; --measure-decode measures it here"
+            return
+        share = 100 * (self.decode_share or 0)
+        yield f"decode: {self.decode.text}, {share:.0f}% of the time; {self.decode.words}"
+        yield (
+            f"time: {duration(self.seconds)} for {duration(float(video.duration))} of video, one stage after another: "
+            f"{self.speed:.3g}× real time"
+        )
+        price = self.stages.money
+        if price is not None and self.paid is not None:
+            hourly = money(self.paid * 3600 / float(video.duration), price.currency)
+            whole = money(self.paid, price.currency)
+            yield f"money: {whole} per video, {hourly} per hour of video, if the device waits while frames are decoded"
+
+    def data(self) -> dict[str, object]:
+        """For JSON: seconds and money of the whole, and the decoding."""
+        decode = self.decode
+        return {
+            "device": self.stages.conditions.device.name,
+            "decode": None
+            if decode is None
+            else {"seconds": decode.seconds, "low": decode.low, "high": decode.high, "source": decode.words},
+            "stages_seconds": self.stages.estimate,
+            "seconds": None if decode is None else self.seconds,
+            "decode_share": self.decode_share,
+            "real_time": None if decode is None else self.speed,
+            "money": None if decode is None else self.paid,
+            "currency": self.stages.money.currency if self.stages.money else None,
+        }

@@ -1,0 +1,168 @@
+"""A plan -> the whole job as a pipeline: preprocessing, optical flow, and the network on every view.
+
+Decoding is no FLOP: it is frames, pixels and bytes, which the plan has, and time, which `decode_time` has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from ...core.errors import FlopcountError, InputError, UnknownNameError
+from ...core.model_spec import ModelSpec
+from ...core.ops import TensorSpec
+from ...core.protocol import Clip, Protocol
+from ...core.result import Result
+from ...core.units import times
+from ...count import count, count_named
+from ..pipeline import Pipeline
+from ..stage import Stage
+from ..unit import Unit
+from .needs import Needs, needs_of
+from .plan import Plan
+from .preprocessing import Preprocess
+
+__all__ = ["FLOWS", "Counts", "VideoJob", "find_flow"]
+
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """A network of optical flow, and the multiple to which its frames are padded."""
+
+    network: str
+    multiple: int = 1
+
+
+FLOWS = {
+    "tvl1": _Flow("optical_flow_tvl1"),
+    "raft": _Flow("raft", 8),
+    "raft_small": _Flow("raft_small", 8),
+    "pwc_net": _Flow("pwc_net", 64),
+}
+"""Ways to compute optical flow. RAFT pads frames to multiples of 8 (core/utils/utils.py), PWC-Net of 64
+(script_pwc.py)."""
+
+
+def find_flow(name: str) -> str:
+    """The name itself, if it is that of a way to compute flow.
+
+    Raises:
+        UnknownNameError: it is not.
+    """
+    if name not in FLOWS:
+        raise UnknownNameError("flow", name, FLOWS, f"choose {', '.join(FLOWS)}")
+    return name
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video and what a network makes of it: the plan, and the pipeline without the decoding."""
+
+    plan: Plan
+    pipeline: Pipeline
+
+
+@dataclass
+class Counts:
+    """What the stages of jobs cost, counted once for each batch and size of frames."""
+
+    spec: ModelSpec
+    protocol: Protocol
+    dataflow: bool = False
+    progress: Callable[[str], None] = lambda what: None
+    known: dict[object, Result] = field(default_factory=dict)
+
+    def network(self, batch: int) -> Result:
+        """The network on so many clips at once.
+
+        Raises:
+            FlopcountError: it cannot be counted.
+        """
+
+        def counted() -> Result:
+            self.progress(f"counting {self.spec.name}")
+            return count_named(self.spec, replace(self.protocol, batch=batch), dataflow=self.dataflow, saving=False)
+
+        return self._once(("network", batch), counted)
+
+    def preprocessing(self, frame: tuple[int, int], size: tuple[int, int]) -> Result:
+        """One frame (height, width), resized to a size and normalised."""
+        module = Preprocess(None if frame == size else size)
+        return self._once(
+            ("resize", frame, size),
+            lambda: count(module, TensorSpec((1, 3, *frame), "uint8"), dataflow=self.dataflow, saving=False),
+        )
+
+    def flow(self, name: str, size: tuple[int, int]) -> Result:
+        """Optical flow between two frames of a size (height, width)."""
+        way = FLOWS[name]
+        clip = Clip(2, *(-(-side // way.multiple) * way.multiple for side in size))
+
+        def counted() -> Result:
+            self.progress(f"counting {way.network}")
+            spec = ModelSpec(way.network, clip)
+            try:
+                return count_named(spec, Protocol(batch=1), dataflow=self.dataflow, saving=False)
+            except FlopcountError as error:
+                raise InputError(error.message, [("in", f"flow of frames {times(size)}"), *error.details]) from error
+
+        return self._once(("flow", name, clip), counted)
+
+    def _once(self, key: object, counted: Callable[[], Result]) -> Result:
+        if key not in self.known:
+            self.known[key] = counted()
+        return self.known[key]
+
+    @property
+    def needs(self) -> Needs:
+        """What the network takes of a video."""
+        return needs_of(self.network(1))
+
+    def job(self, plan: Plan, flow: str | None, batch: int = 1) -> VideoJob:
+        """The whole job of a plan; views run `batch` at a time, and those that are left in one smaller batch.
+
+        Raises:
+            FlopcountError: a stage cannot be counted.
+        """
+        stages = [Stage("resize", self.preprocessing(plan.frame, plan.size), len(plan.decoding.wanted))]
+        if plan.needs.flows and flow is not None:
+            stages.append(Stage("flow", self.flow(flow, plan.size), plan.pairs))
+        whole, rest = divmod(plan.views.count, batch)
+        if whole:
+            stages.append(Stage("network", self.network(batch), whole, weights="network"))
+        if rest:
+            name = "last batch" if whole else "network"
+            stages.append(Stage(name, self.network(rest), 1, weights="network"))
+        length = Fraction(plan.video.duration)
+        units = (
+            Unit("video", 1),
+            Unit("second of video", _text(length)),
+            Unit("hour of video", _text(length / _HOUR)),
+            Unit("view", plan.views.count),
+        )
+        pipeline = Pipeline(
+            stages,
+            name=f"{self.spec.name} on {plan.video.path}",
+            units=units,
+            notes=(*plan.lines(), *self.notes(plan, flow)),
+            facts=plan.data(),
+        )
+        return VideoJob(plan, pipeline)
+
+    def notes(self, plan: Plan, flow: str | None) -> list[str]:
+        """What the stages are."""
+        height, width = plan.size
+        sizes = f"{times(plan.frame)} to {height}×{width}" if plan.frame != plan.size else times(plan.frame)
+        crop = times((plan.needs.height, plan.needs.width))
+        lines = [f"resize: {len(plan.decoding.wanted)} frames, {sizes}, normalised; crops of {crop} cost nothing"]
+        if plan.needs.flows and flow is not None:
+            how = f"between neighbouring frames of {height}×{width}, each once"
+            lines.append(f"flow: {flow}, {plan.pairs} fields {how}")
+        return lines
+
+
+def _text(value: Fraction) -> str:
+    return f"{value.numerator} / {value.denominator}"

@@ -1,0 +1,178 @@
+"""Video files and jobs -> tables: what is in a file, one job by stage, and many files with a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...core.amount import summed
+from ...core.quantity import PICO, TABLE, quantity_column
+from ...core.result import CONVENTION
+from ...core.table import Column, Measured, Table
+from ...core.units import duration, money, si, times
+from ...core.wording import assumed_lines, cost_text, missing_lines
+from ..pipeline_tables import by_stage
+from .video_cost import VideoCost
+from .video_file import VideoFile
+from .video_job import VideoJob
+
+__all__ = ["FileRow", "files_table", "job_table", "stored_table"]
+
+_HOUR = 3600
+
+
+def stored_table(video: VideoFile) -> Table:
+    """What is in one file."""
+    rate = "frames per second, on average" if video.varies else "frames per second"
+    gaps = [later - sooner for sooner, later in zip(video.keys, (*video.keys[1:], video.frames), strict=True)]
+    rows: list[tuple[str, Any]] = [
+        ("container and codec", f"{video.container}, {video.codec} ({video.pixel_format})"),
+        ("frame, width × height", times((video.width, video.height))),
+        ("frames", video.frames),
+        (rate, Measured(_short(float(video.fps)))),
+        ("length", Measured(float(video.duration), "s")),
+        ("key frames", len(video.keys)),
+        ("longest way from a key frame to the next", f"{max(gaps)} frames"),
+        ("file", Measured(video.nbytes, "B")),
+        ("the same as uint8, three colours", Measured(video.raw_bytes, "B")),
+    ]
+    if video.rotation:
+        rows.insert(2, ("rotation by players", f"{video.rotation}°"))
+    columns = (Column("what", "text"), Column("amount"))
+    return Table(f"{video.path}: what is in it", columns, tuple(rows), None, video.notes)
+
+
+def _short(value: float) -> float | int:
+    return int(value) if value.is_integer() else value
+
+
+def job_table(job: VideoJob) -> Table:
+    """One row per stage, the decoding first, which is no FLOP and has no cost here."""
+    table, plan = by_stage(job.pipeline), job.plan
+    names = [column.key or column.name for column in table.columns]
+    own = {"stage": "decode", "model": plan.video.codec, "times": f"{plan.decoding.frames:,}"}
+    return replace(
+        table,
+        title=job_title(job),
+        rows=(tuple(own.get(name, "") for name in names), *table.rows),
+        notes=(*table.notes, *_bytes(job)),
+    )
+
+
+def job_title(job: VideoJob) -> str:
+    """The network, the video, and how it is looked at."""
+    plan, video = job.plan, job.plan.video
+    of = f"{times((video.width, video.height))}, {float(video.fps):.4g} fps, {duration(float(video.duration))}"
+    frames = f"{plan.needs.frames} frame{'s' * (plan.needs.frames > 1)}"
+    return f"{job.pipeline.name} ({of}), {plan.views} views of {frames}"
+
+
+def _bytes(job: VideoJob) -> Iterator[str]:
+    plan = job.plan
+    seconds = f"{duration(float(plan.sampling.seconds(plan.video)))} of video"
+    sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
+    yield f"clip: {plan.needs.frames} frames from {seconds if plan.dense else 'all of the video'}; {sizes}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One file of several: its job, with its cost on a device where one is named, or why there is none."""
+
+    path: str
+    job: VideoJob | None = None
+    cost: VideoCost | None = None
+    problem: str = ""
+
+
+def files_table(rows: Sequence[FileRow], model: str) -> Table:
+    """A row for each file, and a total over those that could be read."""
+    done = [row.job for row in rows if row.job is not None]
+    timed = [row.cost for row in rows if row.cost is not None]
+    columns = [
+        Column("file", "text"),
+        Column("size", "text", drop=2, tone="quiet"),
+        Column("length", unit="s", pico=True, drop=1),
+        Column("frames", drop=4),
+        Column("views", drop=3),
+        Column("decoded", drop=5),
+        quantity_column(TABLE["macs"], always=True),
+        quantity_column(TABLE["other_flops"]),
+    ]
+    if timed:
+        columns += [
+            replace(quantity_column(TABLE["time"]), name="decode", key="decode_time", drop=6),
+            replace(quantity_column(TABLE["time"]), name="stages", key="stages_time", drop=0),
+        ]
+    if any(row.problem for row in rows):
+        columns.append(Column("problem", "prose"))
+    body = tuple(tuple(_cells(row).get(column.key or column.name, "") for column in columns) for row in rows)
+    total = tuple(_totals(columns, body))
+    return Table(f"{model} on {len(rows)} files", tuple(columns), body, total, tuple(_file_notes(rows, done, timed)))
+
+
+def _cells(row: FileRow) -> dict[str, Any]:
+    cells: dict[str, Any] = {"file": row.path, "problem": row.problem}
+    if row.job is None:
+        return cells
+    plan, whole = row.job.plan, row.job.pipeline.total
+    cells |= {
+        "size": times((plan.video.width, plan.video.height)),
+        "length": round(plan.video.duration * PICO),
+        "frames": plan.video.frames,
+        "views": plan.views.count,
+        "decoded": plan.decoding.frames,
+        "macs": whole.macs,
+        "other_flops": whole.other_flops,
+    }
+    if row.cost is not None:
+        decode = row.cost.decode
+        cells["decode_time"] = "" if decode is None else round(decode.seconds * PICO)
+        cells["stages_time"] = round(row.cost.stages.estimate * PICO)
+    return cells
+
+
+def _totals(columns: Sequence[Column], body: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    for at, column in enumerate(columns):
+        if at == 0:
+            yield "total"
+        elif column.kind in ("text", "prose"):
+            yield ""
+        else:
+            yield sum(row[at] for row in body if row[at] != "")
+
+
+def _file_notes(rows: Sequence[FileRow], done: Sequence[VideoJob], timed: Sequence[VideoCost]) -> Iterator[str]:
+    bad = len(rows) - len(done)
+    if bad:
+        yield f"{bad} of {len(rows)} files could not be counted, and are in no sum"
+    if done:
+        first = done[0].pipeline.result
+        yield from missing_lines(first) if hasattr(first, "ops") else assumed_lines(first.assumed)
+        whole = summed(job.pipeline.total for job in done)
+        length = sum(job.plan.video.duration for job in done)
+        yield f"total: {cost_text(whole)}; {duration(float(length))} of video"
+        yield f"per hour of video: {cost_text(whole * (_HOUR * length.denominator) // length.numerator)}"
+    for job in done:
+        yield from (line for line in job.plan.lines() if line.startswith(job.plan.video.path))
+    yield from _time_notes(timed)
+    yield f"convention: {CONVENTION}"
+
+
+def _time_notes(costs: Sequence[VideoCost]) -> Iterator[str]:
+    if not costs:
+        return
+    first = costs[0].stages
+    yield f"stages: {first.conditions}; {first.basis_words}"
+    decodes = [cost.decode for cost in costs if cost.decode is not None]
+    yield from dict.fromkeys(f"decode: {decode.words}" for decode in decodes)
+    if len(decodes) < len(costs):
+        yield "decode: of some files nobody published how fast they are decoded; --measure-decode measures it here"
+        return
+    spent, decoding = sum(cost.seconds for cost in costs), sum(decode.seconds for decode in decodes)
+    length = sum(float(cost.job.plan.video.duration) for cost in costs)
+    yield f"time: {duration(spent)}, {length / spent:.3g}× real time; {100 * decoding / spent:.0f}% of it is decoding"
+    if first.money is not None and all(cost.paid is not None for cost in costs):
+        paid = sum(cost.paid or 0 for cost in costs)
+        whole, hourly = money(paid, first.money.currency), money(paid * _HOUR / length, first.money.currency)
+        yield f"money: {whole}, {hourly} per hour of video, if the device waits while frames are decoded"
