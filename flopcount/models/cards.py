@@ -19,7 +19,7 @@ from typing import Any
 from ..core.errors import InputError, UnknownNameError
 from ..core.protocol import Clip
 
-__all__ = ["ARCHITECTURES", "CARDS", "FILES", "Card", "read_cards", "recorded_costs"]
+__all__ = ["ARCHITECTURES", "CARDS", "FILES", "SAMPLINGS", "Card", "read_cards", "recorded_costs"]
 
 FILES = (
     "lecture",
@@ -36,6 +36,10 @@ FILES = (
 )
 """The files of zoo_cards/, in the order of `flopcount list`."""
 
+SAMPLINGS = ("dense", "segments")
+"""How a clip takes frames of a video: dense is every stride-th frame, from a start that moves from clip to clip;
+segments is a frame, or a few neighbours, of each of as many equal parts of the video, so that one clip spans it all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -47,6 +51,9 @@ class Card:
     it for real. `requires` is the optional library that it wraps, if any. `size_of` is the network from which it
     differs only in sizes: laws that need a real run are tested on that one. `lecture`: the lecture presents it.
     `clip_axes` are the letters of the three sizes of its clip, which for a skeleton are frames, joints and persons.
+    `sampling`, one of SAMPLINGS, says which frames of a video a clip takes when its authors test the network. Where
+    that depends on the data set, it is that of the network's accuracy on Kinetics, or else on the first data set of its
+    paper.
     """
 
     name: str
@@ -65,6 +72,7 @@ class Card:
     size_of: str | None = None
     lecture: bool = False
     clip_axes: str = "THW"
+    sampling: str = "dense"
 
 
 _KINDS: dict[str, tuple[type, str]] = {
@@ -73,6 +81,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "int": (int, "whole number"),
     "bool": (bool, "truth value"),
 }
+_CHOICES = {"sampling": SAMPLINGS}
 _FIELDS = {field.name: field for field in fields(Card) if field.name != "name"}
 _NETWORKS = "networks"
 
@@ -81,7 +90,8 @@ def read_cards(text: str, file: str = "cards.toml") -> tuple[Card, ...]:
     """Every card of one file, in its order.
 
     Raises:
-        InputError: the file is not TOML, lacks a key, has a value of a wrong type, or has two networks of one name.
+        InputError: the file is not TOML, lacks a key, has a value of a wrong type or that is no choice, or has two
+            networks of one name.
         UnknownNameError: no card has the key; the message offers near names.
     """
     try:
@@ -127,6 +137,8 @@ def _values(table: Any, place: str) -> dict[str, Any]:
         kind, noun = _KINDS[field_type]
         if type(value) is not kind:
             raise InputError(f"{place}: {key} is {value!r}", [("fix", f"write a {noun}")])
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise InputError(f"{place}: {key} is {value!r}", [("fix", f"write {' or '.join(_CHOICES[key])}")])
         try:
             values[key] = Clip.parse(str(value)) if field_type == "Clip" else value
         except InputError as error:
