@@ -9,7 +9,7 @@ import sys
 import threading
 
 # isort: off
-from .commands import count, cost, generate, pipeline, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
+from .commands import count, cost, generate, pipeline, video, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
 from .commands import report, check, verify, lecture, compare, survey, clip, tokens, devices  # noqa: F401
 from .commands import measure, calibrate, catalogue  # noqa: F401
 from .commands.application import app

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from ..core.amount import Amount
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
-from ..core.ops import TensorSpec
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -26,12 +25,13 @@ from ..core.wording import assumed_lines
 from ..count import count
 from ..models.by_name import with_model
 from ..models.networks.streamable import ALL, WINDOW, Streamable
-from ..tracing import TURN, module_of, trace
+from ..tracing import module_of
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost
-from ..tracing.inputs import map_tensors, specs_of, tensor_spec
+from ..tracing.inputs import specs_of
 from ..tracing.intervals import FAR
 from .receptive_field import follow
+from .steps import state_after, steady_step
 
 __all__ = ["Streaming", "stream_model", "streaming", "streaming_table"]
 
@@ -143,13 +143,12 @@ def streaming(module: Callable[..., Any], input: Input, *, stride: int = 1, batc
         why = f"{report.model} steps through one clip, B×C×T×H×W, but its input is {shapes}"
         raise InputError(why, [("fix", "give --clip, or one input of that kind")])
     first = specs[0]
-    batch, channels, frames, height, width = first.shape
+    batch, _, frames, *_ = first.shape
     if stride > frames:
         fix = f"choose a stride up to {frames}: clips further apart do not overlap"
         raise InputError(f"stride {stride} is longer than the clip, {frames} frames", [("fix", fix)])
-    state = _state_after(module, first)
-    new = TensorSpec((batch, channels, stride, height, width), first.dtype)
-    step = count(_Step(module), (new, state), Protocol(batch=batch))
+    state = state_after(module, first)
+    step = steady_step(module, first, state, stride)
     nbytes = sum(spec.nbytes for spec in specs_of(state)) // batch
     return _stepped(base, step.per_view, nbytes, getattr(module, "step_sees", ""))
 
@@ -164,34 +163,6 @@ def _prevented(base: Streaming, reason: Prevented) -> Streaming:
 
 def _is_image_network(report: Result) -> bool:
     return [len(shape) for shape in report.input.shapes] == [4] and report.input.shapes[0][1] == 3
-
-
-class _Step(nn.Module):
-    """One step as a forward pass."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, frames: Tensor, state: Any) -> Any:
-        """The result of the step, of which only shapes are read."""
-        step: Any = self.model.step
-        return step(frames, state)
-
-
-def _state_after(module: nn.Module, clip: TensorSpec) -> Any:
-    """The specs of what a network keeps once it has seen a clip; nothing is computed."""
-    states: list[Any] = []
-
-    class FirstStep(_Step):
-        def forward(self, frames: Tensor, state: Any) -> Any:
-            output, after = super().forward(frames, state)
-            states.append(map_tensors(tensor_spec, after))
-            return output
-
-    with TURN:
-        trace(FirstStep(module), (clip, None))
-    return states[-1]  # those of the engine that succeeded
 
 
 # What prevents it

@@ -119,7 +119,7 @@ class Survey:
         yield from self._reasons()
         for row in self.rows:
             if row.assumed:
-                yield f"assumed: {'; '.join(row.assumed)} ({row.name})"
+                yield f"{row.name} assumes {'; '.join(row.assumed)}"
 
     def _reasons(self) -> Iterator[str]:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)

@@ -53,7 +53,7 @@ class Card:
     `clip_axes` are the letters of the three sizes of its clip, which for a skeleton are frames, joints and persons.
     `sampling`, one of SAMPLINGS, says which frames of a video a clip takes when its authors test the network. Where
     that depends on the data set, it is that of the network's accuracy on Kinetics, or else on the first data set of its
-    paper.
+    paper. `segment_frames` is how many neighbouring frames of each segment are taken.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Card:
     lecture: bool = False
     clip_axes: str = "THW"
     sampling: str = "dense"
+    segment_frames: int = 1
 
 
 _KINDS: dict[str, tuple[type, str]] = {

@@ -69,4 +69,5 @@ def summed_times(times: Iterable[DecodeTime | None]) -> DecodeTime | None:
     if not parts:
         return None
     words = "; ".join(dict.fromkeys(time.words for time in parts))
-    return DecodeTime(*(sum(getattr(time, name) for time in parts) for name in ("seconds", "low", "high")), words)
+    seconds, low, high = (sum(getattr(time, name) for time in parts) for name in ("seconds", "low", "high"))
+    return DecodeTime(seconds, low, high, words)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from .decoding import Decoding, Stretch
+from .decoding import Decoding, Stretch, decoding
 from .reading import opened, video_stream
 from .video_file import VideoFile
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-__all__ = ["decoded", "seconds_to_decode"]
+__all__ = ["decoded", "seconds_to_decode", "sheet_frames"]
 
 
 def decoded(video: VideoFile, taken: Decoding) -> Iterator[tuple[int, VideoFrame]]:
@@ -89,7 +89,7 @@ def _decoded(video: VideoFile, taken: Decoding, run: _Run) -> Iterator[list[tupl
                 stretch = None
 
 
-def _fed(decoder: VideoCodecContext, packet: CodedPacket, place: int, run: _Run) -> list[tuple[int, VideoFrame]]:
+def _fed(decoder: VideoCodecContext, packet: CodedPacket[Any], place: int, run: _Run) -> list[tuple[int, VideoFrame]]:
     import av
 
     packet.pts = packet.dts = place  # the decoder hands it on, and so says which packet a frame is of
@@ -103,3 +103,21 @@ def _emptied(decoder: VideoCodecContext, stretch: Stretch, run: _Run) -> list[tu
     frames = [(frame.pts, frame) for frame in run(lambda: decoder.decode(None))]
     decoder.flush_buffers()
     return frames
+
+
+def sheet_frames(video: VideoFile, taken: Decoding, most: int = 48) -> list[tuple[int, Any]]:
+    """Up to `most` of the wanted frames, evenly chosen, as arrays (H, W, 3) of bytes, each with its number.
+
+    Raises:
+        InputError: as for `decoded`.
+    """
+    step = -(-len(taken.wanted) // most)
+    chosen = decoding(video, taken.wanted[::step])
+    turned = dict(decoded(video, chosen))
+    return [(frame, _upright(turned[frame], video.rotation)) for frame in sorted(turned)]
+
+
+def _upright(picture: VideoFrame, rotation: int) -> Any:
+    import numpy as np
+
+    return np.rot90(picture.to_ndarray(format="rgb24"), rotation // 90)

@@ -13,7 +13,8 @@ from ...models import CARDS
 __all__ = ["Needs", "needs_of"]
 
 _RGB, _FLOW = 3, 2
-_PICTURE, _CLIP = 4, 5
+_PICTURE, _CLIP = 4, 5  # axes
+_BOXES, _CORNERS = 3, 4  # (B, boxes, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Needs:
         width: of a frame.
         flows: fields of optical flow; 0 for a network that takes none.
         beside: fields between neighbouring frames that are stacked beside each of `frames`.
+        boxes: boxes whose content a detector classifies, in each clip.
     """
 
     frames: int
@@ -33,6 +35,7 @@ class Needs:
     width: int
     flows: int = 0
     beside: int = 0
+    boxes: int = 0
 
     @property
     def colours(self) -> int:
@@ -58,7 +61,8 @@ def needs_of(result: Result) -> Needs:
         return flow
     clip = result.input.clip
     if clip is not None:
-        return Needs(clip.frames, clip.height, clip.width)
+        boxes = next((shape[-2] for shape in shapes if len(shape) == _BOXES and shape[-1] == _CORNERS), 0)
+        return Needs(clip.frames, clip.height, clip.width, boxes=boxes)
     picture = next((shape for shape in shapes if len(shape) == _PICTURE and shape[1] == _RGB), None)
     if picture is None:
         seen = ", ".join(times(shape) for shape in shapes) or "no tensor"

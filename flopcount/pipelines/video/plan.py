@@ -9,7 +9,7 @@ from typing import Any
 from ...core.protocol import Views
 from .decoding import Decoding, decoding
 from .needs import Needs
-from .preprocessing import Resize
+from .resize import Resize
 from .sampling import DENSE, Sampling
 from .video_file import VideoFile
 
@@ -109,7 +109,7 @@ def plan(video: VideoFile, needs: Needs, sampling: Sampling, crops: int, resize:
     wanted = {frame for clip in clips for frame in clip}
     pairs: set[tuple[int, int]] = set()
     if needs.flows:
-        pairs = sampling.pairs_of(video, tuple(sorted(wanted)))
+        pairs = sampling.pairs_of(video)
         wanted |= {frame for pair in pairs for frame in pair}
     size = resize.size((video.height, video.width), (needs.height, needs.width), video.path)
     return Plan(video, needs, sampling, crops, clips, len(pairs), decoding(video, wanted), size)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -232,7 +233,7 @@ def _lasting(raw: list[_Raw], packets: tuple[Packet, ...], base: Fraction, rate:
     """How long the last frame is shown: as it says, or as long as the others, or by the rate."""
     last = max((place for place, p in enumerate(packets) if p.shown), key=lambda place: packets[place].time)
     times = sorted(packet.time for packet in packets if packet.shown)
-    gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False) if later > sooner]
+    gaps = [later - sooner for sooner, later in pairwise(times) if later > sooner]
     usual = median(gaps) if gaps else 0
     own = raw[last].duration
     return own or round(usual) or max(round(1 / (rate * base)), 1)

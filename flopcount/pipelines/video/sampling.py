@@ -6,7 +6,8 @@ The ways are those of test protocols:
   one clip stands in the middle (PySlowFast, slowfast/datasets/decoder.py, get_start_end_idx with use_offset);
 - segments: the video is cut into T equal parts, and of each the middle frame is taken, so that a clip spans the video;
   of K clips the k-th takes the frame at (2k + 1) / 2K of each part (TSN, https://arxiv.org/abs/1608.00859; TSM's
-  ops/dataset.py, _get_test_indices);
+  ops/dataset.py, _get_test_indices); where a network takes neighbours too, they follow that frame (TDN's
+  ops/dataset.py);
 - hop: a clip begins after every so many frames, as long as one fits.
 
 A video with too few frames repeats its last one, as PySlowFast does.
@@ -39,6 +40,7 @@ class Sampling:
         way: "dense" or "segments".
         fps: frames per second to which the video is resampled first, by showing at each time the frame that is on; None
             takes its own frames as they are.
+        neighbours: frames that are taken together of each segment, one after another.
         after: frames beside each frame of a clip, at the next places, between which flow is computed.
 
     Raises:
@@ -51,6 +53,7 @@ class Sampling:
     hop: int | None = None
     way: str = DENSE
     fps: Fraction | None = None
+    neighbours: int = 1
     after: int = 0
 
     def __post_init__(self) -> None:
@@ -69,8 +72,8 @@ class Sampling:
 
     @property
     def span(self) -> int:
-        """Frames of the video, from the first of a dense clip to its last."""
-        return (self.frames - 1) * self.stride + 1 + self.after
+        """Frames of the video, from the first of a dense clip to its last, without those beside it."""
+        return (self.frames - 1) * self.stride + 1
 
     def length(self, video: VideoFile) -> int:
         """Frames of the video, after it was resampled."""
@@ -78,7 +81,7 @@ class Sampling:
 
     def begins(self, video: VideoFile) -> tuple[int, ...]:
         """Where each dense clip begins, in frames of the resampled video."""
-        room = max(self.length(video) - self.span, 0)
+        room = max(self.length(video) - self.span - self.after, 0)
         if self.hop is not None:
             return tuple(range(0, room + 1, self.hop))
         assert self.clips is not None
@@ -86,13 +89,21 @@ class Sampling:
             return (room // 2,)
         return tuple(room * clip // (self.clips - 1) for clip in range(self.clips))
 
+    def _places(self, video: VideoFile) -> list[list[int]]:
+        """The places of each clip in the resampled video, which may lie beyond its end."""
+        if self.way == SEGMENTS:
+            return [self._of_segments(clip, self.length(video)) for clip in range(self.clips or 1)]
+        return [[begin + self.stride * i for i in range(self.frames)] for begin in self.begins(video)]
+
     def clips_of(self, video: VideoFile) -> tuple[tuple[int, ...], ...]:
         """The frames of each clip, as the video shows them: 0 is its first."""
-        if self.way == SEGMENTS:
-            places = [self._of_segments(clip, self.length(video)) for clip in range(self.clips or 1)]
-        else:
-            places = [[begin + self.stride * i for i in range(self.frames)] for begin in self.begins(video)]
-        return tuple(tuple(self.frame(video, place) for place in clip) for clip in places)
+        return tuple(tuple(self.frame(video, place) for place in clip) for clip in self._places(video))
+
+    def pairs_of(self, video: VideoFile) -> set[tuple[int, int]]:
+        """The pairs of neighbouring frames beside those of all clips, between which flow is computed; none twice."""
+        starts = {place for clip in self._places(video) for place in clip}
+        beside = {(start + step, start + step + 1) for start in starts for step in range(self.after)}
+        return {(self.frame(video, first), self.frame(video, second)) for first, second in beside}
 
     def frame(self, video: VideoFile, place: int) -> int:
         """The frame at a place of the resampled video; beyond its end, the last."""
@@ -101,27 +112,21 @@ class Sampling:
 
     def _of_segments(self, clip: int, length: int) -> list[int]:
         assert self.clips is not None
-        part = Fraction(length, self.frames)
+        segments = max(self.frames // self.neighbours, 1)
+        part = Fraction(max(length - self.neighbours + 1, 1), segments)
         within = part * Fraction(2 * clip + 1, 2 * self.clips)
-        return [int(part * segment + within) for segment in range(self.frames)]
-
-    def pairs_of(self, video: VideoFile, starts: tuple[int, ...]) -> set[tuple[int, int]]:
-        """The pairs of neighbouring frames beside some frames, between which flow is computed; none twice."""
-        found = set()
-        for start in starts:
-            beside = [min(start + step, video.frames - 1) for step in range(self.after + 1)]
-            found |= set(zip(beside, beside[1:], strict=False))
-        return found
+        begins = [int(part * segment + within) for segment in range(segments)]
+        return [begin + step for begin in begins for step in range(self.neighbours)]
 
     def repeats(self, video: VideoFile) -> bool:
         """Whether the video is shorter than a clip, so that frames are taken again."""
-        return self.length(video) < (self.frames if self.way == SEGMENTS else self.span)
+        return self.length(video) < (self.frames if self.way == SEGMENTS else self.span + self.after)
 
     def unused(self, video: VideoFile) -> int:
         """Frames at the end in which no clip of a hop reaches."""
         if self.hop is None or self.repeats(video):
             return 0
-        return self.length(video) - self.begins(video)[-1] - self.span
+        return self.length(video) - self.begins(video)[-1] - self.span - self.after
 
     def seconds(self, video: VideoFile) -> Fraction:
         """Seconds of video that a dense clip spans: each of its frames stands for `stride` frames."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...core.quantity import PICO
 from ...core.table import Table
 from ...core.units import duration, money
+from ...hardware.device_comparison import device_comparison
+from ...hardware.setting import Setting
 from ..job_cost import JobCost
-from .decode_time import DecodeTime
+from .decode_time import DecodeTime, measured_time, published_time
 from .video_job import VideoJob
 
-__all__ = ["VideoCost"]
+__all__ = ["VideoCost", "costs_of", "video_devices_table"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class VideoCost:
         names = [column.key or column.name for column in table.columns]
         decoding = self.job.plan.decoding
         spent = None if self.decode is None else round(self.decode.seconds * PICO)
-        own = {"stage": "decode", "type": self.job.plan.video.codec, "times": f"{decoding.frames:,}"}
-        own |= {"limit": "CPU", "time": "unknown" if spent is None else spent}
+        own: dict[str, object] = {"stage": "decode", "type": self.job.plan.video.codec, "limit": "CPU"}
+        own |= {"times": f"{decoding.frames:,}", "time": "" if spent is None else spent}
         at, share = names.index("time"), names.index("time_share")
         whole = (table.total[at] if table.total else 0) + (spent or 0)
 
@@ -98,3 +100,22 @@ class VideoCost:
             "money": None if decode is None else self.paid,
             "currency": self.stages.money.currency if self.stages.money else None,
         }
+
+
+def costs_of(job: VideoJob, settings: Sequence[Setting], *, measure: bool = False) -> tuple[VideoCost, ...]:
+    """The cost of a job on each device; the decoding is measured here, or taken from published rates.
+
+    Raises:
+        InputError: a frame cannot be decoded, or the job was counted without its dataflow.
+    """
+    if not settings:
+        return ()
+    decode = measured_time(job.plan) if measure else published_time(job.plan)
+    return tuple(VideoCost(job, job.pipeline.cost_under(setting), decode) for setting in settings)
+
+
+def video_devices_table(costs: Sequence[VideoCost], *, exact: bool = False) -> Table:
+    """One row per device, of the stages; what decoding takes beside them is below."""
+    table = device_comparison([cost.stages for cost in costs], exact=exact)
+    lines = dict.fromkeys(f"{cost.stages.conditions.device.name}: {line}" for cost in costs for line in cost.lines())
+    return replace(table, notes=(*lines, *table.notes))

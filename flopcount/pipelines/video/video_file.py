@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 __all__ = ["Packet", "VideoFile"]
@@ -98,7 +99,7 @@ class VideoFile:
     @cached_property
     def varies(self) -> bool:
         """Whether frames are shown for different times; a container's units are too coarse for one unit to tell."""
-        gaps = [later - sooner for sooner, later in zip(self.times, self.times[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(self.times)]
         return bool(gaps) and max(gaps) - min(gaps) > 2 * self.time_base and max(gaps) > Fraction(51, 50) * min(gaps)
 
     @cached_property

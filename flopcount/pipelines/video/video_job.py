@@ -5,11 +5,11 @@ Decoding is no FLOP: it is frames, pixels and bytes, which the plan has, and tim
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ...core.errors import FlopcountError, InputError, UnknownNameError
+from ...core.errors import FlopcountError, InputError
 from ...core.model_spec import ModelSpec
 from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
@@ -19,42 +19,15 @@ from ...count import count, count_named
 from ..pipeline import Pipeline
 from ..stage import Stage
 from ..unit import Unit
+from .flow_ways import FLOWS
 from .needs import Needs, needs_of
+from .online import Steps, count_steps
 from .plan import Plan
 from .preprocessing import Preprocess
 
-__all__ = ["FLOWS", "Counts", "VideoJob", "find_flow"]
+__all__ = ["Counts", "VideoJob", "units_of"]
 
 _HOUR = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """A network of optical flow, and the multiple to which its frames are padded."""
-
-    network: str
-    multiple: int = 1
-
-
-FLOWS = {
-    "tvl1": _Flow("optical_flow_tvl1"),
-    "raft": _Flow("raft", 8),
-    "raft_small": _Flow("raft_small", 8),
-    "pwc_net": _Flow("pwc_net", 64),
-}
-"""Ways to compute optical flow. RAFT pads frames to multiples of 8 (core/utils/utils.py), PWC-Net of 64
-(script_pwc.py)."""
-
-
-def find_flow(name: str) -> str:
-    """The name itself, if it is that of a way to compute flow.
-
-    Raises:
-        UnknownNameError: it is not.
-    """
-    if name not in FLOWS:
-        raise UnknownNameError("flow", name, FLOWS, f"choose {', '.join(FLOWS)}")
-    return name
 
 
 @dataclass(frozen=True)
@@ -74,6 +47,7 @@ class Counts:
     dataflow: bool = False
     progress: Callable[[str], None] = lambda what: None
     known: dict[object, Result] = field(default_factory=dict)
+    known_steps: Steps | None = None
 
     def network(self, batch: int) -> Result:
         """The network on so many clips at once.
@@ -87,6 +61,20 @@ class Counts:
             return count_named(self.spec, replace(self.protocol, batch=batch), dataflow=self.dataflow, saving=False)
 
         return self._once(("network", batch), counted)
+
+    def steps(self) -> Steps:
+        """The network as a streaming one.
+
+        Raises:
+            FlopcountError: it has no step, or cannot be counted.
+        """
+        if self.known_steps is None:
+            self.progress(f"counting steps of {self.spec.name}")
+            self.known_steps = count_steps(self.spec, dataflow=self.dataflow)
+        if self.known_steps is None:
+            fix = f"leave out --online; flopcount streaming {self.spec.name} says what prevents a step"
+            raise InputError(f"{self.spec.name} has no step for new frames", [("fix", fix)])
+        return self.known_steps
 
     def preprocessing(self, frame: tuple[int, int], size: tuple[int, int]) -> Result:
         """One frame (height, width), resized to a size and normalised."""
@@ -121,8 +109,22 @@ class Counts:
         """What the network takes of a video."""
         return needs_of(self.network(1))
 
-    def job(self, plan: Plan, flow: str | None, batch: int = 1) -> VideoJob:
-        """The whole job of a plan; views run `batch` at a time, and those that are left in one smaller batch.
+    def network_stages(self, views: int, batch: int = 1) -> list[Stage]:
+        """The network on so many views, `batch` at a time, and those that are left in one smaller batch.
+
+        Raises:
+            FlopcountError: it cannot be counted.
+        """
+        whole, rest = divmod(views, batch)
+        stages = [Stage("network", self.network(batch), whole, weights="network")] if whole else []
+        if rest:
+            stages.append(Stage("last batch" if whole else "network", self.network(rest), 1, weights="network"))
+        return stages
+
+    def job(self, plan: Plan, flow: str | None, network: Sequence[Stage], notes: Sequence[str] = ()) -> VideoJob:
+        """The whole job of a plan, whose last stages are those of the network.
+
+        `notes` say what else a reader has to know.
 
         Raises:
             FlopcountError: a stage cannot be counted.
@@ -130,24 +132,11 @@ class Counts:
         stages = [Stage("resize", self.preprocessing(plan.frame, plan.size), len(plan.decoding.wanted))]
         if plan.needs.flows and flow is not None:
             stages.append(Stage("flow", self.flow(flow, plan.size), plan.pairs))
-        whole, rest = divmod(plan.views.count, batch)
-        if whole:
-            stages.append(Stage("network", self.network(batch), whole, weights="network"))
-        if rest:
-            name = "last batch" if whole else "network"
-            stages.append(Stage(name, self.network(rest), 1, weights="network"))
-        length = Fraction(plan.video.duration)
-        units = (
-            Unit("video", 1),
-            Unit("second of video", _text(length)),
-            Unit("hour of video", _text(length / _HOUR)),
-            Unit("view", plan.views.count),
-        )
         pipeline = Pipeline(
-            stages,
+            [*stages, *network],
             name=f"{self.spec.name} on {plan.video.path}",
-            units=units,
-            notes=(*plan.lines(), *self.notes(plan, flow)),
+            units=units_of(plan.video.duration, plan.views.count),
+            notes=(*notes, *plan.lines(), *self.notes(plan, flow)),
             facts=plan.data(),
         )
         return VideoJob(plan, pipeline)
@@ -164,5 +153,12 @@ class Counts:
         return lines
 
 
-def _text(value: Fraction) -> str:
-    return f"{value.numerator} / {value.denominator}"
+def units_of(length: Fraction, views: int) -> tuple[Unit, ...]:
+    """What a job over so many seconds of video, in so many views, is paid by."""
+    hours = length / _HOUR
+    return (
+        Unit("video", 1),
+        Unit("second of video", f"{length.numerator} / {length.denominator}"),
+        Unit("hour of video", f"{hours.numerator} / {hours.denominator}"),
+        Unit("view", views),
+    )

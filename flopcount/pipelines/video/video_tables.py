@@ -8,16 +8,18 @@ from typing import Any
 
 from ...core.amount import summed
 from ...core.quantity import PICO, TABLE, quantity_column
-from ...core.result import CONVENTION
+from ...core.result import CONVENTION, Result
 from ...core.table import Column, Measured, Table
 from ...core.units import duration, money, si, times
 from ...core.wording import assumed_lines, cost_text, missing_lines
+from ...output.report_json import amount_data
+from ..pipeline_json import pipeline_data
 from ..pipeline_tables import by_stage
 from .video_cost import VideoCost
 from .video_file import VideoFile
 from .video_job import VideoJob
 
-__all__ = ["FileRow", "files_table", "job_table", "stored_table"]
+__all__ = ["FileRow", "files_data", "files_table", "job_table", "stored_files_table", "stored_table"]
 
 _HOUR = 3600
 
@@ -41,6 +43,38 @@ def stored_table(video: VideoFile) -> Table:
         rows.insert(2, ("rotation by players", f"{video.rotation}°"))
     columns = (Column("what", "text"), Column("amount"))
     return Table(f"{video.path}: what is in it", columns, tuple(rows), None, video.notes)
+
+
+def stored_files_table(found: Sequence[tuple[str, VideoFile | str]]) -> Table:
+    """What is in several files, a row each; of a file that cannot be read, why."""
+    columns = [
+        Column("file", "text"),
+        Column("codec", "text", drop=4, tone="quiet"),
+        Column("size", "text", drop=1),
+        Column("fps", "text", drop=3),
+        Column("length", unit="s", pico=True),
+        Column("frames"),
+        Column("key frames", drop=5),
+        Column("bytes", unit="B", drop=6),
+        Column("as uint8", unit="B", drop=2, key="raw_bytes"),
+    ]
+    if any(isinstance(video, str) for _, video in found):
+        columns.append(Column("problem", "prose"))
+    rows: list[tuple[Any, ...]] = []
+    for path, video in found:
+        if isinstance(video, str):
+            rows.append((path, *([""] * (len(columns) - 2)), video))
+            continue
+        size = times((video.width, video.height))
+        about = "about " * video.varies
+        cells = (path, video.codec, size, f"{about}{float(video.fps):.4g}", round(video.duration * PICO))
+        counts = (video.frames, len(video.keys), video.nbytes, video.raw_bytes)
+        rows.append((*cells, *counts, *([""] * (len(columns) - 9))))
+    bad = sum(isinstance(video, str) for _, video in found)
+    notes = [f"{bad} of {len(found)} files could not be read, and are in no sum"] if bad else []
+    notes += [f"{path}: {note}" for path, video in found if not isinstance(video, str) for note in video.notes]
+    total = tuple(_totals(columns, rows))
+    return Table(f"{len(found)} video files", tuple(columns), tuple(rows), total, tuple(notes))
 
 
 def _short(value: float) -> float | int:
@@ -81,8 +115,13 @@ class FileRow:
 
     path: str
     job: VideoJob | None = None
-    cost: VideoCost | None = None
+    costs: tuple[VideoCost, ...] = ()
     problem: str = ""
+
+    @property
+    def cost(self) -> VideoCost | None:
+        """On the only device, if there is one."""
+        return self.costs[0] if self.costs else None
 
 
 def files_table(rows: Sequence[FileRow], model: str) -> Table:
@@ -148,7 +187,7 @@ def _file_notes(rows: Sequence[FileRow], done: Sequence[VideoJob], timed: Sequen
         yield f"{bad} of {len(rows)} files could not be counted, and are in no sum"
     if done:
         first = done[0].pipeline.result
-        yield from missing_lines(first) if hasattr(first, "ops") else assumed_lines(first.assumed)
+        yield from missing_lines(first) if isinstance(first, Result) else assumed_lines(first.assumed)
         whole = summed(job.pipeline.total for job in done)
         length = sum(job.plan.video.duration for job in done)
         yield f"total: {cost_text(whole)}; {duration(float(length))} of video"
@@ -176,3 +215,31 @@ def _time_notes(costs: Sequence[VideoCost]) -> Iterator[str]:
         paid = sum(cost.paid or 0 for cost in costs)
         whole, hourly = money(paid, first.money.currency), money(paid * _HOUR / length, first.money.currency)
         yield f"money: {whole}, {hourly} per hour of video, if the device waits while frames are decoded"
+
+
+def files_data(rows: Sequence[FileRow], model: str) -> dict[str, Any]:
+    """For JSON: each file with its job, and what they are together."""
+    done = [row for row in rows if row.job is not None]
+    whole = summed(row.job.pipeline.total for row in done if row.job is not None)
+    return {
+        "schema": "flopcount/video/1",
+        "model": model,
+        "files": [_file_data(row) for row in rows],
+        "total": {
+            "files": len(done),
+            "seconds": float(sum(row.job.plan.video.duration for row in done if row.job is not None)),
+            **(amount_data(whole) if done else {}),
+        },
+    }
+
+
+def _file_data(row: FileRow) -> dict[str, Any]:
+    if row.job is None:
+        return {"file": row.path, "problem": row.problem}
+    stages = [cost.stages for cost in row.costs]
+    return {
+        "file": row.path,
+        **row.job.plan.data(),
+        "job": pipeline_data(row.job.pipeline, stages),
+        "cost": [cost.data() for cost in row.costs],
+    }

@@ -1,0 +1,69 @@
+"""Names of files and folders -> the video files to read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...core.errors import InputError
+
+__all__ = ["SUFFIXES", "video_paths"]
+
+SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    ]
+)
+"""Of the files of a folder that are read; a file that is named is read whatever it is called."""
+
+
+def video_paths(names: Iterable[str | Path]) -> list[Path]:
+    """Each file, and the video files of each folder and the folders in it, in order of their names.
+
+    Raises:
+        InputError: a folder holds none, or cannot be read.
+    """
+    paths: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        found = sorted(_files(path))
+        if not found:
+            seen = f"no file called {' '.join(sorted(SUFFIXES)[:4])} or the like"
+            raise InputError(f"{path} has no video files", [("seen", seen), ("fix", "name the files themselves")])
+        paths.extend(found)
+    return list(dict.fromkeys(paths))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"{error.filename} cannot be read: {error.strerror}", [("fix", f"chmod u+rx {error.filename}")]
+        )
+
+    for base, _, names in os.walk(folder, onerror=refuse):
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES:
+                yield Path(base, name)
