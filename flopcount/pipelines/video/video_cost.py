@@ -16,6 +16,8 @@ from .video_job import VideoJob
 
 __all__ = ["VideoCost", "costs_of", "video_devices_table"]
 
+_NO_SHARE = (0, 0)
+
 
 @dataclass(frozen=True)
 class VideoCost:
@@ -50,18 +52,19 @@ class VideoCost:
         """One row per stage, the decoding first; its share is of the whole time."""
         table = self.stages.table()
         names = [column.key or column.name for column in table.columns]
+        time = next(column.key or column.name for column in table.columns if column.pico and column.unit == "s")
         decoding = self.job.plan.decoding
         spent = None if self.decode is None else round(self.decode.seconds * PICO)
         own: dict[str, object] = {"stage": "decode", "type": self.job.plan.video.codec, "limit": "CPU"}
-        own |= {"times": f"{decoding.frames:,}", "time": "" if spent is None else spent}
-        at, share = names.index("time"), names.index("time_share")
+        own |= {"times": f"{decoding.frames:,}", time: "" if spent is None else spent, "macs_share": _NO_SHARE}
+        at, share = names.index(time), names.index("time_share")
         whole = (table.total[at] if table.total else 0) + (spent or 0)
 
-        def shared(row: tuple[object, ...], time: object) -> tuple[object, ...]:
-            return (*row[:share], (time, whole), *row[share + 1 :])
+        def shared(row: tuple[object, ...], time: int | None) -> tuple[object, ...]:
+            return (*row[:share], (time, whole) if time is not None else _NO_SHARE, *row[share + 1 :])
 
         first = tuple(own.get(name, "") for name in names)
-        rows = [shared(first, spent) if spent is not None else first, *(shared(row, row[at]) for row in table.rows)]
+        rows = [shared(first, spent), *(shared(row, row[at]) for row in table.rows)]
         total = None
         if table.total is not None:
             total = shared((*table.total[:at], whole, *table.total[at + 1 :]), whole)

@@ -85,7 +85,8 @@ def job_table(job: VideoJob) -> Table:
     """One row per stage, the decoding first, which is no FLOP and has no cost here."""
     table, plan = by_stage(job.pipeline), job.plan
     names = [column.key or column.name for column in table.columns]
-    own = {"stage": "decode", "model": plan.video.codec, "times": f"{plan.decoding.frames:,}"}
+    own: dict[str, Any] = {"stage": "decode", "model": plan.video.codec, "times": f"{plan.decoding.frames:,}"}
+    own["share"] = (0, 0)  # of an amount that has no such part
     return replace(
         table,
         title=job_title(job),
