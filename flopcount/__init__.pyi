@@ -36,6 +36,8 @@ from .pipelines.pipeline import Pipeline as Pipeline
 from .pipelines.pipeline_file import read_pipeline as read_pipeline
 from .pipelines.stage import Stage as Stage
 from .pipelines.unit import Unit as Unit
+from .pipelines.video.count_video import count_video as count_video
+from .pipelines.video.reading import read_video as read_video
 from .publishing.budget import Budget as Budget
 from .publishing.budget import check_budgets as check_budgets
 from .publishing.budget_file import read_budgets as read_budgets

@@ -17,7 +17,7 @@ from ..tracing.inputs import map_tensors, tensor_spec
 __all__ = ["first_clip", "state_after", "steady_step"]
 
 
-class _Step(nn.Module):
+class Step(nn.Module):
     """One step as a forward pass."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -34,7 +34,7 @@ def state_after(module: nn.Module, clip: TensorSpec) -> Any:
     """The specs of what a network keeps once it has seen a clip; nothing is computed."""
     states: list[Any] = []
 
-    class FirstStep(_Step):
+    class FirstStep(Step):
         def forward(self, frames: Tensor, state: Any) -> Any:
             output, after = super().forward(frames, state)
             states.append(map_tensors(tensor_spec, after))
@@ -47,14 +47,14 @@ def state_after(module: nn.Module, clip: TensorSpec) -> Any:
 
 def first_clip(module: nn.Module, clip: TensorSpec, *, dataflow: bool = False) -> Result:
     """The cost of a whole clip (B, C, T, H, W) before which nothing was seen."""
-    return _named(count(_Step(module), (clip, None), _batch(clip), dataflow=dataflow, saving=False), module)
+    return _named(count(Step(module), (clip, None), _batch(clip), dataflow=dataflow, saving=False), module)
 
 
 def steady_step(module: nn.Module, clip: TensorSpec, state: Any, stride: int, *, dataflow: bool = False) -> Result:
     """The cost of `stride` new frames after a clip (B, C, T, H, W) that left `state` behind."""
     batch, channels, _, height, width = clip.shape
     new = TensorSpec((batch, channels, stride, height, width), clip.dtype)
-    return _named(count(_Step(module), (new, state), _batch(clip), dataflow=dataflow, saving=False), module)
+    return _named(count(Step(module), (new, state), _batch(clip), dataflow=dataflow, saving=False), module)
 
 
 def _batch(clip: TensorSpec) -> Protocol:

@@ -231,7 +231,7 @@ def _row(
         return FileRow(path, problem=video)
     try:
         job = lookout.look_at(video)
-        return FileRow(path, job, costs_of(job, settings, measure=measure))
+        return FileRow(path, job, costs_of(job.plan, job.pipeline, settings, measure=measure))
     except FlopcountError as error:
         if alone:
             raise
@@ -239,7 +239,7 @@ def _row(
 
 
 def _show_rows(rows: Sequence[FileRow], model: str, format: str) -> None:
-    from ..pipelines.video.video_tables import files_data, files_table, job_table
+    from ..pipelines.video.video_tables import files_data, files_table
 
     first = rows[0]
     if format == "json":
@@ -247,7 +247,7 @@ def _show_rows(rows: Sequence[FileRow], model: str, format: str) -> None:
     elif len(rows) > 1 or first.job is None:
         show(files_table(rows, model), format)
     elif not first.costs:
-        show(job_table(first.job), format)
+        show(first.job.table(), format)
     elif len(first.costs) == 1:
         show(first.costs[0].table(), format)
     else:

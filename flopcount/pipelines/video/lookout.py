@@ -72,9 +72,11 @@ class Lookout:
 
     def _follow(self, video: VideoFile) -> VideoJob:
         """A streaming network on every stride-th frame: its first clip at once, then a step for each new frame."""
-        steps, stride, rate = self.counts.steps(), self._stride, self._rate
+        stride, rate = self._stride, self._rate
         resampled = Sampling(1, fps=rate).length(video)
-        frames = max(-(-resampled // stride), steps.frames)
+        frames = -(-resampled // stride)
+        steps = self.counts.steps(frames)
+        frames = max(frames, steps.frames)
         sampling = Sampling(frames, stride, None, resampled, fps=rate)
         planned = plan(video, self.needs, sampling, 1, self.request.resize)
         network = [Stage("first clip", steps.first, 1, weights="network")]

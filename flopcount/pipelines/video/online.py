@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...analysis.steps import first_clip, state_after, steady_step
@@ -11,7 +11,7 @@ from ...core.ops import TensorSpec
 from ...core.protocol import ONE_VIEW, Protocol
 from ...core.result import Result
 from ...models.by_name import with_model
-from ...models.networks.streamable import Streamable
+from ...models.networks.streamable import ALL, Streamable
 from ...tracing.arguments import Input, arguments_of
 from ...tracing.inputs import specs_of
 
@@ -20,15 +20,19 @@ __all__ = ["Steps", "count_steps"]
 _CLIP = 5  # axes
 
 
+@dataclass(frozen=True, slots=True)
 class Steps:
-    """What a streaming network costs: its first clip of `frames` frames, and each step of one new frame."""
+    """What a streaming network costs: its first clip of `frames` frames, and each step of one new frame after it."""
 
-    def __init__(self, first: Result, step: Result, frames: int) -> None:
-        self.first, self.step, self.frames = first, step, frames
+    first: Result
+    step: Result
+    frames: int
 
 
-def count_steps(spec: ModelSpec, *, dataflow: bool = False) -> Steps | None:
+def count_steps(spec: ModelSpec, most: int | None = None, *, dataflow: bool = False) -> Steps | None:
     """Count a streaming network by name, one clip at a time; None for one that has no step through a clip.
+
+    Where there are at most `most` frames, the first clip of a network that looks back at all of them has no more.
 
     Raises:
         FlopcountError: it cannot be counted.
@@ -40,6 +44,9 @@ def count_steps(spec: ModelSpec, *, dataflow: bool = False) -> Steps | None:
         if not can_step or [len(tensor.shape) for tensor in specs] != [_CLIP]:
             return None
         clip: TensorSpec = specs[0]
+        if most is not None and getattr(module, "step_sees", "") == ALL:
+            frames = min(most, clip.shape[2])
+            clip = TensorSpec((*clip.shape[:2], frames, *clip.shape[3:]), clip.dtype)
         first = first_clip(module, clip, dataflow=dataflow)
         step = steady_step(module, clip, state_after(module, clip), 1, dataflow=dataflow)
         return Steps(_with_clip(first, clip), step, clip.shape[2])

@@ -11,8 +11,9 @@ from ...core.units import duration, money
 from ...hardware.device_comparison import device_comparison
 from ...hardware.setting import Setting
 from ..job_cost import JobCost
+from ..pipeline import Pipeline
 from .decode_time import DecodeTime, measured_time, published_time
-from .video_job import VideoJob
+from .plan import Plan
 
 __all__ = ["VideoCost", "costs_of", "video_devices_table"]
 
@@ -23,7 +24,7 @@ _NO_SHARE = (0, 0)
 class VideoCost:
     """What one video takes: the time of its decoding, None where nobody measured it, and the cost of its stages."""
 
-    job: VideoJob
+    plan: Plan
     stages: JobCost
     decode: DecodeTime | None
 
@@ -40,7 +41,7 @@ class VideoCost:
     @property
     def speed(self) -> float:
         """Seconds of video per second: above 1 is faster than real time."""
-        return float(self.job.plan.video.duration) / self.seconds
+        return float(self.plan.video.duration) / self.seconds
 
     @property
     def paid(self) -> float | None:
@@ -53,9 +54,9 @@ class VideoCost:
         table = self.stages.table()
         names = [column.key or column.name for column in table.columns]
         time = next(column.key or column.name for column in table.columns if column.pico and column.unit == "s")
-        decoding = self.job.plan.decoding
+        decoding = self.plan.decoding
         spent = None if self.decode is None else round(self.decode.seconds * PICO)
-        own: dict[str, object] = {"stage": "decode", "type": self.job.plan.video.codec, "limit": "CPU"}
+        own: dict[str, object] = {"stage": "decode", "type": self.plan.video.codec, "limit": "CPU"}
         own |= {"times": f"{decoding.frames:,}", time: "" if spent is None else spent, "macs_share": _NO_SHARE}
         at, share = names.index(time), names.index("time_share")
         whole = (table.total[at] if table.total else 0) + (spent or 0)
@@ -72,7 +73,7 @@ class VideoCost:
 
     def lines(self) -> Iterator[str]:
         """Time with its decoding, real time, and money."""
-        video = self.job.plan.video
+        video = self.plan.video
         if self.decode is None:
             yield f"decode: nobody published how fast {video.codec} is decoded; --measure-decode measures it here"
             return
@@ -105,16 +106,18 @@ class VideoCost:
         }
 
 
-def costs_of(job: VideoJob, settings: Sequence[Setting], *, measure: bool = False) -> tuple[VideoCost, ...]:
-    """The cost of a job on each device; the decoding is measured here, or taken from published rates.
+def costs_of(
+    plan: Plan, pipeline: Pipeline, settings: Sequence[Setting], *, measure: bool = False
+) -> tuple[VideoCost, ...]:
+    """The cost of the job of a plan on each device; the decoding is measured here, or taken from published rates.
 
     Raises:
         InputError: a frame cannot be decoded, or the job was counted without its dataflow.
     """
     if not settings:
         return ()
-    decode = measured_time(job.plan) if measure else published_time(job.plan)
-    return tuple(VideoCost(job, job.pipeline.cost_under(setting), decode) for setting in settings)
+    decode = measured_time(plan) if measure else published_time(plan)
+    return tuple(VideoCost(plan, pipeline.cost_under(setting), decode) for setting in settings)
 
 
 def video_devices_table(costs: Sequence[VideoCost], *, exact: bool = False) -> Table:

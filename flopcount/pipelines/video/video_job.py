@@ -14,28 +14,81 @@ from ...core.model_spec import ModelSpec
 from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
 from ...core.result import Result
+from ...core.table import Table
 from ...core.units import times
 from ...count import count, count_named
+from ...facts.devices import Device
+from ...facts.prices import Price
+from ...hardware.setting import Setting
 from ..pipeline import Pipeline
+from ..pipeline_json import pipeline_json
 from ..stage import Stage
 from ..unit import Unit
 from .flow_ways import FLOWS
+from .job_table import job_table
 from .needs import Needs, needs_of
 from .online import Steps, count_steps
 from .plan import Plan
 from .preprocessing import Preprocess
+from .video_cost import VideoCost, costs_of
 
 __all__ = ["Counts", "VideoJob", "units_of"]
 
 _HOUR = 3600
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VideoJob:
     """One video and what a network makes of it: the plan, and the pipeline without the decoding."""
 
     plan: Plan
     pipeline: Pipeline
+
+    @property
+    def macs(self) -> int:
+        """Of all stages together."""
+        return self.pipeline.macs
+
+    def table(self) -> Table:
+        """One row per stage, the decoding first."""
+        return job_table(self.plan, self.pipeline)
+
+    def cost(
+        self,
+        on: str | Device,
+        *,
+        dtype: str | None = None,
+        compile: bool = False,
+        layout: str = "nchw",
+        price: float | str | Price | None = None,
+        utilisation: float = 1.0,
+        measure_decode: bool = False,
+    ) -> VideoCost:
+        """Time and money of the video on a device, decoding included; it has to be counted with `dataflow=True`.
+
+        Arguments as `Report.cost`; `measure_decode` decodes what is needed here and now, else published rates are used.
+
+        Raises:
+            InputError: it was counted without its dataflow, or a frame cannot be decoded.
+            UnknownNameError: no such device or precision.
+        """
+        setting = Setting.named(on, dtype, compile, layout, price=price, utilisation=utilisation)
+        (found,) = costs_of(self.plan, self.pipeline, (setting,), measure=measure_decode)
+        return found
+
+    def to_json(self) -> str:
+        """The job of schema flopcount/1, with the plan among its facts."""
+        return pipeline_json(self.pipeline)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        views, decoded = self.plan.views.count, self.plan.decoding.frames
+        return f"<VideoJob {self.pipeline.name}: {self.macs:,} MACs, {views} views, {decoded} frames decoded>"
 
 
 @dataclass
@@ -47,7 +100,7 @@ class Counts:
     dataflow: bool = False
     progress: Callable[[str], None] = lambda what: None
     known: dict[object, Result] = field(default_factory=dict)
-    known_steps: Steps | None = None
+    known_steps: dict[int, Steps | None] = field(default_factory=dict)
 
     def network(self, batch: int) -> Result:
         """The network on so many clips at once.
@@ -62,19 +115,21 @@ class Counts:
 
         return self._once(("network", batch), counted)
 
-    def steps(self) -> Steps:
-        """The network as a streaming one.
+    def steps(self, most: int) -> Steps:
+        """The network as a streaming one, for a video of at most so many frames.
 
         Raises:
             FlopcountError: it has no step, or cannot be counted.
         """
-        if self.known_steps is None:
+        short = min(most, self.needs.frames)
+        if short not in self.known_steps:
             self.progress(f"counting steps of {self.spec.name}")
-            self.known_steps = count_steps(self.spec, dataflow=self.dataflow)
-        if self.known_steps is None:
+            self.known_steps[short] = count_steps(self.spec, short, dataflow=self.dataflow)
+        steps = self.known_steps[short]
+        if steps is None:
             fix = f"leave out --online; flopcount streaming {self.spec.name} says what prevents a step"
             raise InputError(f"{self.spec.name} has no step for new frames", [("fix", fix)])
-        return self.known_steps
+        return steps
 
     def preprocessing(self, frame: tuple[int, int], size: tuple[int, int]) -> Result:
         """One frame (height, width), resized to a size and normalised."""

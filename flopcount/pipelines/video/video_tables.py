@@ -10,16 +10,15 @@ from ...core.amount import summed
 from ...core.quantity import PICO, TABLE, quantity_column
 from ...core.result import CONVENTION, Result
 from ...core.table import Column, Measured, Table
-from ...core.units import duration, money, si, times
+from ...core.units import duration, money, times
 from ...core.wording import assumed_lines, cost_text, missing_lines
 from ...output.report_json import amount_data
 from ..pipeline_json import pipeline_data
-from ..pipeline_tables import by_stage
 from .video_cost import VideoCost
 from .video_file import VideoFile
 from .video_job import VideoJob
 
-__all__ = ["FileRow", "files_data", "files_table", "job_table", "stored_files_table", "stored_table"]
+__all__ = ["FileRow", "files_data", "files_table", "stored_files_table", "stored_table"]
 
 _HOUR = 3600
 
@@ -79,35 +78,6 @@ def stored_files_table(found: Sequence[tuple[str, VideoFile | str]]) -> Table:
 
 def _short(value: float) -> float | int:
     return int(value) if value.is_integer() else value
-
-
-def job_table(job: VideoJob) -> Table:
-    """One row per stage, the decoding first, which is no FLOP and has no cost here."""
-    table, plan = by_stage(job.pipeline), job.plan
-    names = [column.key or column.name for column in table.columns]
-    own: dict[str, Any] = {"stage": "decode", "model": plan.video.codec, "times": f"{plan.decoding.frames:,}"}
-    own["share"] = (0, 0)  # of an amount that has no such part
-    return replace(
-        table,
-        title=job_title(job),
-        rows=(tuple(own.get(name, "") for name in names), *table.rows),
-        notes=(*table.notes, *_bytes(job)),
-    )
-
-
-def job_title(job: VideoJob) -> str:
-    """The network, the video, and how it is looked at."""
-    plan, video = job.plan, job.plan.video
-    of = f"{times((video.width, video.height))}, {float(video.fps):.4g} fps, {duration(float(video.duration))}"
-    frames = f"{plan.needs.frames} frame{'s' * (plan.needs.frames > 1)}"
-    return f"{job.pipeline.name} ({of}), {plan.views} views of {frames}"
-
-
-def _bytes(job: VideoJob) -> Iterator[str]:
-    plan = job.plan
-    seconds = f"{duration(float(plan.sampling.seconds(plan.video)))} of video"
-    sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
-    yield f"clip: {plan.needs.frames} frames from {seconds if plan.dense else 'all of the video'}; {sizes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +180,7 @@ def _time_notes(costs: Sequence[VideoCost]) -> Iterator[str]:
         yield "decode: of some files nobody published how fast they are decoded; --measure-decode measures it here"
         return
     spent, decoding = sum(cost.seconds for cost in costs), sum(decode.seconds for decode in decodes)
-    length = sum(float(cost.job.plan.video.duration) for cost in costs)
+    length = sum(float(cost.plan.video.duration) for cost in costs)
     yield f"time: {duration(spent)}, {length / spent:.3g}× real time; {100 * decoding / spent:.0f}% of it is decoding"
     if first.money is not None and all(cost.paid is not None for cost in costs):
         paid = sum(cost.paid or 0 for cost in costs)
