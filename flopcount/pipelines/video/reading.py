@@ -113,7 +113,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
 
 def _read(path: str, container: InputContainer) -> VideoFile:
     stream = video_stream(container, path)
-    order = shown_order(stream.codec_context.name)
+    order = shown_order(stream.codec_context.codec.canonical_name)
     raw = [_Raw(packet, order) for packet in container.demux(stream) if packet.size]
     if not raw:
         raise InputError(f"{path} has a video without frames", [("fix", "name a file with moving pictures")])
@@ -140,7 +140,7 @@ def _read(path: str, container: InputContainer) -> VideoFile:
     return VideoFile(
         path=path,
         container=_container_name(container.format.name, path),
-        codec=codec.name,
+        codec=codec.codec.canonical_name,  # that of the format; of the decoder, it may be libdav1d's
         width=shown_size[0],
         height=shown_size[1],
         rotation=rotation,
