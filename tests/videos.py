@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flopcount.pipelines.video.video_file import Packet, VideoFile
+
 av = pytest.importorskip("av")
 np = pytest.importorskip("numpy")
 
@@ -20,6 +22,7 @@ __all__ = [
     "audio",
     "decoded_in_full",
     "example",
+    "listed",
     "make",
     "picture",
     "pixels_of",
@@ -136,6 +139,17 @@ def make(folder, kind, **more):
 def example(path, frames, *, rate=25, size=SIZE):
     """A plain video of so many frames, with a key frame every ten."""
     return write_video(path, frames, rate=rate, size=size, options=KEY_EVERY_10)
+
+
+def listed(times, *, keys=(0,), stored=None, unit=Fraction(1, 25), size=SIZE, lasting=1, codec="h264"):
+    """A video that no file holds: times of its frames, in units of `unit` seconds, in the order of `stored`.
+
+    Packet k of frame k takes 100 + k bytes.
+    """
+    order = range(len(times)) if stored is None else stored
+    packets = tuple(Packet(times[frame], frame in keys, 100 + frame) for frame in order)
+    told = {"width": size[0], "height": size[1], "rotation": 0, "pixel_format": "yuv420p", "alpha": False}
+    return VideoFile("made up", "mp4", codec, **told, time_base=unit, packets=packets, lasting=lasting, nbytes=10**6)
 
 
 def audio(path, codec="aac"):
