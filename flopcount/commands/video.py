@@ -110,9 +110,11 @@ def _paths(files: Sequence[str]) -> list[Path]:
 
 def _require_shown(files: Sequence[str], settings: Settings, plot: Path | None, format: str) -> None:
     """Refuse what cannot be shown, before anything is read."""
+    from ..pipelines.video.folder import is_folder
+
     if plot is not None:
         require_picture(plot)
-    several = len(files) > 1 or any(Path(file).is_dir() for file in files)
+    several = len(files) > 1 or any(is_folder(Path(file)) for file in files)
     if several and plot is not None:
         raise InputError("--plot is of one video, and several are named", [("fix", "name one file")])
     if several and len(settings) > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.errors import InputError
 
-__all__ = ["SUFFIXES", "video_paths"]
+__all__ = ["SUFFIXES", "is_folder", "video_paths"]
 
 SUFFIXES = frozenset(
     [
@@ -46,7 +46,7 @@ def video_paths(names: Iterable[str | Path]) -> list[Path]:
     paths: list[Path] = []
     for name in names:
         path = Path(name)
-        if not path.is_dir():
+        if not is_folder(path):
             paths.append(path)
             continue
         found = sorted(_files(path))
@@ -55,6 +55,14 @@ def video_paths(names: Iterable[str | Path]) -> list[Path]:
             raise InputError(f"{path} has no video files", [("seen", seen), ("fix", "name the files themselves")])
         paths.extend(found)
     return list(dict.fromkeys(paths))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is one; of what cannot be looked at, whoever reads it as a file says why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _files(folder: Path) -> Iterable[Path]:
