@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import quantiles
 
 from ...core.units import duration, exact, si
 from ...facts.decode_rates import published_rates
@@ -52,9 +53,9 @@ def published_time(plan: Plan) -> DecodeTime | None:
     rates = [rate.pixels_per_s for rate in published_rates(plan.video.codec)]
     if not rates:
         return None
-    pixels, last = plan.decoding.pixels, len(rates) - 1
-    slow, middle, fast = (rates[round(last * part)] for part in (0.25, 0.5, 0.75))
-    many = f"the median of {exact(len(rates))} published rates" if last else "the only published rate"
+    pixels, several = plan.decoding.pixels, len(rates) > 1
+    slow, middle, fast = quantiles(rates, n=4, method="inclusive") if several else rates * 3
+    many = f"the median of {exact(len(rates))} published rates" if several else "the only published rate"
     words = f"{many} of {plan.video.codec} on CPUs, {si(middle)} pixels/s; --measure-decode measures it here"
     return DecodeTime(pixels / middle, pixels / fast, pixels / slow, words)
 

@@ -108,6 +108,9 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
         others = sorted({stream.type for stream in container.streams})
         seen = f"{container.format.name} with {' and '.join(others) or 'nothing in it'}"
         raise InputError(f"{path} has no video", [("seen", seen), ("fix", "name a file with moving pictures")])
+    if videos[0].codec_context is None:
+        fix = "convert it to another codec, such as h264"
+        raise InputError(f"{path} has a video of a codec that PyAV cannot decode", [("fix", fix)])
     return videos[0]
 
 

@@ -25,6 +25,11 @@ def written(path, data):
     return path
 
 
+def of_no_codec(path):
+    """Its pictures are said to be of a codec that there is not."""
+    return written(path, path.read_bytes().replace(b"avc1", b"zzzz"))
+
+
 BAD = {
     "missing": (lambda d: d / "none.mp4", "none.mp4 does not exist"),
     "zero_bytes": (lambda d: written(d / "zero.mp4", b""), "zero.mp4 is empty: it has 0 bytes"),
@@ -40,6 +45,7 @@ BAD = {
     "audio_with_a_cover": (lambda d: with_cover(d / "song.m4a"), "song.m4a has no video"),
     "index_cut_off": (lambda d: cut(make(d, "plain.mp4"), 0.6), "plain.mp4 cannot be read as a video"),
     "no_whole_frame": (lambda d: cut(make(d, "intra.avi"), 0.3), "intra.avi cannot be decoded"),
+    "no_codec": (lambda d: of_no_codec(make(d, "plain.mp4")), "a video of a codec that PyAV cannot decode"),
     "long_name": (lambda d: d / ("x" * 300), "cannot be read: File name too long"),
     "a_device": (lambda d: type(d)("/dev/null"), "/dev/null is no file"),
 }
