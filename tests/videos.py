@@ -20,6 +20,7 @@ __all__ = [
     "KINDS",
     "OnlyWrites",
     "audio",
+    "copied",
     "decoded_in_full",
     "example",
     "listed",
@@ -157,6 +158,25 @@ def audio(path, codec="aac"):
     with av.open(str(path), "w") as container:
         _tone(container, container.add_stream(codec, rate=16000, layout="mono"))
     return path
+
+
+def copied(source, target, *, skip=0, earlier=0, change=None, options=None):
+    """The frames of a video in another file: without the first `skip` stored ones, shown so many `earlier`.
+
+    `change` gets the number and the bytes of each stored frame, and gives those to store.
+    """
+    with av.open(str(source)) as whole, av.open(str(target), "w", options=options or {}) as other:
+        stream = whole.streams.video[0]
+        copy = other.add_stream_from_template(stream)
+        for number, packet in enumerate(whole.demux(stream)):
+            if number < skip or not packet.size:
+                continue
+            stored = packet if change is None else av.Packet(change(number, bytes(packet)))
+            moved = round(earlier / (25 * packet.time_base))
+            stored.time_base, stored.is_keyframe, stored.stream = packet.time_base, packet.is_keyframe, copy
+            stored.pts, stored.dts = packet.pts - moved, packet.dts - moved
+            other.mux(stored)
+    return target
 
 
 def with_cover(path):

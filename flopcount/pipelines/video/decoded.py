@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from .decoding import Decoding, Stretch, decoding
-from .reading import opened, video_stream
+from .reading import opened, stored_packets, video_stream
 from .video_file import VideoFile
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def _decoded(video: VideoFile, taken: Decoding, run: _Run) -> Iterator[list[tupl
     with opened(video.path) as container:
         stream = video_stream(container, video.path)
         decoder, stretch, place = stream.codec_context, None, -1
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
+        for packet in stored_packets(container, stream, video.path):
             place += 1
             stretch = begins.get(place, stretch)
             if stretch is None:

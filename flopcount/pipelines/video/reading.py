@@ -17,9 +17,11 @@ from .video_file import Packet, VideoFile
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet as CodedPacket
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["opened", "read_video", "require_pyav", "video_stream"]
+__all__ = ["opened", "read_video", "require_pyav", "stored_packets", "video_stream"]
 
 _NO_VIDEO = ("tty", "ffmetadata", "srt", "ass", "webvtt")
 """Formats that ffmpeg calls video, or opens, and that are texts."""
@@ -114,10 +116,24 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     return videos[0]
 
 
+def stored_packets(container: InputContainer, stream: VideoStream, path: str | Path) -> Iterator[CodedPacket[Any]]:
+    """The compressed frames of a stream, in the order in which they are stored.
+
+    Raises:
+        InputError: another stream begins in the middle of the file, which PyAV cannot follow.
+    """
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except IndexError:
+        seen = "a stream that begins in the middle of the file"
+        fix = "keep the pictures alone: ffmpeg -i IN -map 0:v:0 -c copy OUT.mkv"
+        raise InputError(f"{path} cannot be read as a video", [("seen", seen), ("fix", fix)]) from None
+
+
 def _read(path: str, container: InputContainer) -> VideoFile:
     stream = video_stream(container, path)
     order = shown_order(stream.codec_context.codec.canonical_name)
-    raw = [_Raw(packet, order) for packet in container.demux(stream) if packet.size]
+    raw = [_Raw(packet, order) for packet in stored_packets(container, stream, path)]
     if not raw:
         raise InputError(f"{path} has a video without frames", [("fix", "name a file with moving pictures")])
     if not any(packet.key for packet in raw):
@@ -126,16 +142,17 @@ def _read(path: str, container: InputContainer) -> VideoFile:
     rate = Fraction(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
     notes = list(_notes(stream, raw))
     base, times = _times(stream, raw, rate, notes)
-    packets = tuple(_packets(raw, times))
-    lost = next(place for place, packet in enumerate(raw) if packet.key)
+    first = _first_frame(path)
+    lost = _lost(raw, times, first.pts)
+    packets = tuple(_packets(raw, times, lost))
     if lost:
-        notes.append(f"{lost} frames stand before the first key frame, and cannot be decoded")
-    if (hidden := len(packets) - lost - sum(packet.shown for packet in packets)) > 0:
+        notes.append(f"{len(lost)} frames stand before the first key frame, and cannot be decoded")
+    if (hidden := len(packets) - len(lost) - sum(packet.shown for packet in packets)) > 0:
         notes.append(f"{hidden} frames are decoded and never shown")
     if not any(packet.shown for packet in packets):
         raise InputError(f"{path} shows no frame", [("fix", "name a whole video file")])
     codec = stream.codec_context
-    rotation = _rotation(path)
+    rotation = round(first.rotation / 90) * 90 % 360
     width, height = codec.width, codec.height
     if not (width and height):
         raise InputError(f"{path} does not say how large its frames are", [("fix", "name a whole video file")])
@@ -224,11 +241,24 @@ def _reordered(times: list[int], raw: list[_Raw]) -> list[int]:
     return shown
 
 
-def _packets(raw: list[_Raw], times: Iterable[int]) -> Iterator[Packet]:
-    begun = False
-    for packet, time in zip(raw, times, strict=True):
-        begun = begun or packet.key
-        shown = begun and not packet.discarded and packet.kind != "hidden"
+def _lost(raw: list[_Raw], times: list[int], shown_first: int | None) -> frozenset[int]:
+    """The places of the packets whose frames need others that the file does not have.
+
+    They are stored before the first key frame, or right after it and shown before it; a decoder shows some of the
+    latter, and the first frame that it shows tells.
+    """
+    key = next(place for place, packet in enumerate(raw) if packet.key)
+    end = key + 1
+    if shown_first is not None:
+        begin = min(times[key], shown_first)
+        while end < len(raw) and times[end] < begin:
+            end += 1
+    return frozenset([*range(key), *range(key + 1, end)])
+
+
+def _packets(raw: list[_Raw], times: Iterable[int], lost: frozenset[int]) -> Iterator[Packet]:
+    for place, (packet, time) in enumerate(zip(raw, times, strict=True)):
+        shown = place not in lost and not packet.discarded and packet.kind != "hidden"
         yield Packet(time, packet.key, packet.nbytes, shown)
 
 
@@ -242,22 +272,26 @@ def _lasting(raw: list[_Raw], packets: tuple[Packet, ...], base: Fraction, rate:
     return own or round(usual) or max(round(1 / (rate * base)), 1)
 
 
-def _rotation(path: str) -> int:
-    """Of the first frame; PyAV has no other way to it. 0 where it cannot be decoded, which decoding will say."""
+def _first_frame(path: str) -> VideoFrame:
+    """The first that a decoder shows; nothing else tells how it is turned.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
     import av
 
+    said = "no frame comes out"
     with opened(path) as container:
-        stream = video_stream(container, path)
-        try:
-            frame = next(container.decode(stream), None)
-        except av.error.FFmpegError as error:
-            why = f"{path} cannot be decoded"
-            fix = "give a whole video file: one that a player plays"
-            raise InputError(why, [("seen", str(error.strerror)), ("fix", fix)]) from None
-        if frame is None:
-            fix = "give a whole video file: one that a player plays"
-            raise InputError(f"{path} cannot be decoded", [("seen", "no frame comes out"), ("fix", fix)])
-        return round(frame.rotation / 90) * 90 % 360
+        for packet in container.demux(video_stream(container, path)):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError as error:  # a broadcast that was joined late begins with such packets
+                said = str(error.strerror)
+                continue
+            if frames:
+                return frames[0]
+    fix = "give a whole video file: one that a player plays"
+    raise InputError(f"{path} cannot be decoded", [("seen", said), ("fix", fix)])
 
 
 def _has_alpha(stream: VideoStream) -> bool:

@@ -12,7 +12,16 @@ from flopcount.pipelines.video.decoded import decoded, seconds_to_decode, sheet_
 from flopcount.pipelines.video.decoding import Decoding, Stretch, decoding
 from flopcount.pipelines.video.reading import read_video
 
-QUICK = ("plain.mp4", "b_frames.ts", "pyramid.mp4", "open_gop.mp4", "mpeg4.avi", "vp9.webm", "hevc_open.mkv", "raw.h264")
+QUICK = (
+    "plain.mp4",
+    "b_frames.ts",
+    "pyramid.mp4",
+    "open_gop.mp4",
+    "mpeg4.avi",
+    "vp9.webm",
+    "hevc_open.mkv",
+    "raw.h264",
+)
 OTHERS = sorted({*KINDS} - {*QUICK, "raw_b_frames.h264", "one.mp4", "one.mkv"})
 
 

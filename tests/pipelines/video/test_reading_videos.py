@@ -4,8 +4,10 @@ from fractions import Fraction
 
 import av
 import pytest
-from videos import KINDS, OnlyWrites, decoded_in_full, example, listed, make, write_video
+from videos import KINDS, OnlyWrites, copied, decoded_in_full, example, listed, make, pixels_of, write_video
 
+from flopcount.pipelines.video.decoded import decoded
+from flopcount.pipelines.video.decoding import Stretch, decoding
 from flopcount.pipelines.video.reading import read_video
 from flopcount.pipelines.video.stored_order import shown_order
 
@@ -143,22 +145,52 @@ def test_avi_with_b_frames_is_sorted_by_the_kinds_of_its_frames(tmp_path):
 
 def test_frames_that_are_never_shown_are_decoded_and_no_frames_of_the_video(tmp_path):
     """VP8 keeps whether a frame is shown in bit 4 of its first byte; here frame 15 is made a hidden one."""
-    source = make(tmp_path, "vp8.webm")
-    with av.open(str(source)) as whole, av.open(str(tmp_path / "hidden.webm"), "w") as other:
-        copy = other.add_stream_from_template(whole.streams.video[0])
-        for number, packet in enumerate(whole.demux(whole.streams.video[0])):
-            if packet.size:
-                data = bytearray(bytes(packet))
-                data[0] &= 0xEF if number == 15 else 0xFF
-                changed = av.Packet(bytes(data))
-                changed.pts, changed.dts, changed.time_base = packet.pts, packet.dts, packet.time_base
-                changed.is_keyframe, changed.stream = packet.is_keyframe, copy
-                other.mux(changed)
+
+    def hide(number, data):
+        return bytes([data[0] & 0xEF]) + data[1:] if number == 15 else data
+
+    copied(make(tmp_path, "vp8.webm"), tmp_path / "hidden.webm", change=hide)
     video = read_video(tmp_path / "hidden.webm")
     assert len(video.packets) == 30
     assert video.places == (*range(15), *range(16, 30))
     assert video.notes == ("1 frames are decoded and never shown",)
     assert len(decoded_in_full(tmp_path / "hidden.webm")) == 29
+
+
+def test_frames_that_an_edit_cuts_away_are_decoded_and_not_shown(tmp_path):
+    """The first five of thirty; the others begin at 0 s, and the first key frame of them is the sixth."""
+    options = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
+    path = copied(make(tmp_path, "plain.mp4"), tmp_path / "edited.mp4", earlier=5, options=options)
+    video = read_video(path)
+    assert video.frames == len(decoded_in_full(path)) == 25
+    assert len(video.packets) == 30
+    assert (video.times[0], video.duration, video.keys) == (0, 1, (5, 15))
+    assert video.notes == ("5 frames are decoded and never shown",)
+    assert decoding(video, [0]).stretches == (Stretch(0, 5),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("open_gop.mp4", "mp4"), ("open_gop.mkv", "mkv"), ("hevc_open.mkv", "mkv")]
+)
+def test_frames_that_lead_the_first_key_frame_cannot_be_decoded(tmp_path, kind, suffix):
+    """A copy from frame 11 in the order of the file on: it begins within an open group."""
+    path = copied(make(tmp_path, kind), tmp_path / f"late.{suffix}", skip=11)
+    video, shown = read_video(path), decoded_in_full(path)
+    assert video.frames == len(shown) == 10
+    assert video.keys == (0,)
+    assert video.notes == ("9 frames stand before the first key frame, and cannot be decoded",)
+    assert [pixels_of(frame) for _, frame in sorted(decoded(video, decoding(video, [0, 9])))] == [
+        pixels_of(shown[0]),
+        pixels_of(shown[9]),
+    ]
+
+
+def test_mpeg2_that_begins_with_an_open_group_has_no_leading_frames(tmp_path):
+    """A broadcast from its tenth frame on: two of the order I B B before it stand before the key frame."""
+    path = copied(make(tmp_path, "mpeg2.ts"), tmp_path / "late.ts", skip=10)
+    video = read_video(path)
+    assert video.frames == len(decoded_in_full(path)) == len(video.packets) - 2
+    assert any("2 frames stand before the first key frame" in note for note in video.notes)
 
 
 def test_what_pictures_say_of_their_order():

@@ -1,6 +1,7 @@
 """Which frames clips take, by hand and by laws."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -158,7 +159,7 @@ def test_spread_clips_begin_at_both_ends_and_never_leave_the_video(frames, strid
     for clip in sampling.clips_of(video):
         assert len(clip) == frames
         assert 0 <= clip[0] <= clip[-1] < length
-        gaps = {later - sooner for sooner, later in zip(clip, clip[1:], strict=False)}
+        gaps = {later - sooner for sooner, later in pairwise(clip)}
         assert sampling.repeats(video) or gaps <= {stride}
 
 

@@ -10,7 +10,7 @@ from flopcount.cli import app
 from flopcount.core.errors import InputError
 from flopcount.pipelines.video.decoded import decoded
 from flopcount.pipelines.video.decoding import decoding
-from flopcount.pipelines.video.reading import read_video
+from flopcount.pipelines.video.reading import read_video, stored_packets
 
 
 def cut(path, share):
@@ -130,7 +130,7 @@ def test_a_frame_that_cannot_be_decoded_is_named(tmp_path):
     path = write_video(tmp_path / "web.mp4", options={"g": "10"}, container_options={"movflags": "faststart"})
     video = read_video(cut(path, 0.6))
     last = video.frames - 1
-    with pytest.raises(InputError, match="1 frames of .* cannot be decoded") as caught:
+    with pytest.raises(InputError, match=r"1 frames of .* cannot be decoded") as caught:
         list(decoded(video, decoding(video, [0, last])))
     assert dict(caught.value.details)["seen"] == f"frame {last}"
 
@@ -144,6 +144,29 @@ def test_frames_before_the_first_key_frame_are_no_frames_of_the_video(tmp_path):
     assert video.frames == len(shown) == 20
     assert video.keys == (0, 10)
     assert any("stand before the first key frame, and cannot be decoded" in note for note in video.notes)
+
+
+def test_packets_before_a_header_that_a_decoder_refuses_are_skipped(tmp_path):
+    """H.264 in a transport stream that was joined late: what its frames mean comes with the next key frame."""
+    path = make(tmp_path, "open_gop.ts")
+    path.write_bytes(path.read_bytes()[188 * 20 :])
+    video, shown = read_video(path), decoded_in_full(path)
+    assert 0 < video.frames == len(shown) < 30
+    assert video.keys[0] == 0
+    assert len(list(decoded(video, decoding(video, range(video.frames))))) == video.frames
+
+
+def test_a_stream_that_begins_within_the_file_is_refused_with_a_way_out():
+    """PyAV looks for it among those that it saw first."""
+
+    class Container:
+        def demux(self, stream):
+            yield type("Packet", (), {"size": 1})
+            raise IndexError("list index out of range")
+
+    with pytest.raises(InputError, match=r"broadcast\.ts cannot be read as a video") as caught:
+        list(stored_packets(Container(), None, "broadcast.ts"))
+    assert "-map 0:v:0" in dict(caught.value.details)["fix"]
 
 
 def test_without_pyav_one_is_told_how_to_get_it(tmp_path, monkeypatch):

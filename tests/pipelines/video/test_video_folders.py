@@ -151,7 +151,9 @@ def test_a_network_is_counted_once_for_all_files(good, monkeypatch):
     from flopcount.pipelines.video import video_job
 
     counted, count = [], video_job.count_named
-    monkeypatch.setattr(video_job, "count_named", lambda spec, *a, **k: counted.append(spec.name) or count(spec, *a, **k))
+    monkeypatch.setattr(
+        video_job, "count_named", lambda spec, *a, **k: counted.append(spec.name) or count(spec, *a, **k)
+    )
     run(*good, "--model", "c3d", "--views", "2x1")
     assert counted == ["c3d"]
 

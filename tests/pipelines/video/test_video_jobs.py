@@ -1,4 +1,4 @@
-"""The whole job of a video: every stage as often as it runs, for classifiers, detectors, flow and streaming networks."""
+"""The whole job of a video: every stage as often as it runs, for classifiers, detectors, flow and streams."""
 
 import json
 
@@ -121,7 +121,9 @@ def test_a_video_shorter_than_a_clip_says_so(tmp_path):
     job = count_video(example(tmp_path / "short.mp4", 5), "c3d", views=1)
     assert job.plan.clips == ((0, 1, 2, 3, 4, *[4] * 11),)
     assert job.pipeline.times["resize"] == 5
-    assert any("5 frames are fewer than a clip spans; its last frame is repeated" in note for note in job.pipeline.notes)
+    assert any(
+        "5 frames are fewer than a clip spans; its last frame is repeated" in note for note in job.pipeline.notes
+    )
 
 
 def test_frames_after_the_last_clip_are_named(forty):
@@ -262,7 +264,9 @@ def test_what_excludes_each_other_or_does_not_fit_is_refused(forty, asked, messa
     assert dict(caught.value.details)["fix"]
 
 
-@pytest.mark.parametrize("asked", [{"model": "c3"}, {"model": "c3d", "flow": "lk"}, {"model": "c3d", "sampling": "all"}])
+@pytest.mark.parametrize(
+    "asked", [{"model": "c3"}, {"model": "c3d", "flow": "lk"}, {"model": "c3d", "sampling": "all"}]
+)
 def test_unknown_names_are_refused(forty, asked):
     with pytest.raises(UnknownNameError):
         count_video(forty, **asked)
