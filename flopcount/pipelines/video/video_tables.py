@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from ...core.amount import summed
@@ -26,7 +27,8 @@ _HOUR = 3600
 def stored_table(video: VideoFile) -> Table:
     """What is in one file."""
     rate = "frames per second, on average" if video.varies else "frames per second"
-    gaps = [later - sooner for sooner, later in zip(video.keys, (*video.keys[1:], video.frames), strict=True)]
+    keys = [place for place, packet in enumerate(video.packets) if packet.key]  # also those that are not shown
+    gaps = [later - sooner for sooner, later in pairwise([*keys, len(video.packets)])]
     rows: list[tuple[str, Any]] = [
         ("container and codec", f"{video.container}, {video.codec} ({video.pixel_format})"),
         ("frame, width × height", times((video.width, video.height))),

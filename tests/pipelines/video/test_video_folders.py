@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from typer.testing import CliRunner
-from videos import example, make
+from videos import copied, example, make
 
 from flopcount.cli import app
 from flopcount.core.errors import InputError
@@ -87,6 +87,17 @@ def test_one_file_is_told_in_full(good):
     assert found["longest way from a key frame to the next"] == "10 frames"
     assert found["file"] == str(good[0].stat().st_size)
     assert found["the same as uint8, three colours"] == str(20 * 3 * 48 * 64)
+
+
+def test_a_video_whose_only_key_frame_was_cut_away_still_has_a_way_to_it(tmp_path):
+    """An edit leaves 25 of 30 frames; what they need from the key frame on is stored before them."""
+    options = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
+    path = copied(make(tmp_path, "long_gop.mp4"), tmp_path / "edited.mp4", earlier=5, options=options)
+    found = {row["what"]: row["amount"] for row in rows(path)}
+    assert (found["frames"], found["key frames"]) == ("25", "0")
+    assert found["longest way from a key frame to the next"] == "30 frames"
+    words = ("--model", "toy_3d_cnn", "--clip", "4x16x16", "--plot", tmp_path / "frames.png")
+    assert run(path, *words).exit_code == 0
 
 
 def test_files_are_a_row_each_and_sum(good):
