@@ -75,9 +75,14 @@ def foreign(names):
     return {canonical(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
 
 
+def waits(node):
+    """Whether what is in it does not run when its file is imported: a function, or what only types need."""
+    return isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+
+
 def imported(tree):
-    """Modules that a file imports, each with whether it does so only when a function is called."""
-    later = {id(node) for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
+    """Modules that a file imports, each with whether it does so only when a function is called, or never."""
+    later = {id(node) for outer in ast.walk(tree) if waits(outer) for node in ast.walk(outer)}
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -109,6 +114,7 @@ def test_a_library_that_is_not_declared_is_found():
     at_once, later = "import numpy.linalg\nfrom torch import nn\nimport json", "def f():\n    import numpy"
     assert undeclared(at_once, {"torch"}, {"numpy"}) == {"numpy"}
     assert undeclared(later, {"torch"}, {"numpy"}) == set()
+    assert undeclared("if TYPE_CHECKING:\n    import numpy", {"torch"}, {"numpy"}) == set()
     assert undeclared(later, {"torch"}, set()) == {"numpy"}
     assert undeclared("import lazy_loader, yaml", {"lazy-loader"}, set()) == {"pyyaml"}
 

@@ -1,1 +1,3 @@
 """Video files: what is in them, which frames a network needs, what must be decoded for that, and the whole job."""
+
+__all__: list[str] = []

@@ -1,6 +1,7 @@
 """What is in a video file, by hand, for every kind of file; and frames in the order in which they are shown."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -8,7 +9,7 @@ from videos import KINDS, OnlyWrites, copied, decoded_in_full, example, listed, 
 
 from flopcount.pipelines.video.decoded import decoded
 from flopcount.pipelines.video.decoding import Stretch, decoding
-from flopcount.pipelines.video.reading import read_video
+from flopcount.pipelines.video.reading import _reordered, read_video
 from flopcount.pipelines.video.stored_order import shown_order
 
 EVERY_10, EVERY = (0, 10, 20), tuple(range(30))
@@ -141,6 +142,13 @@ def test_avi_with_b_frames_is_sorted_by_the_kinds_of_its_frames(tmp_path):
         read_video(write_video(tmp_path / f"b.{suffix}", codec="mpeg4", options=options)) for suffix in ("avi", "mp4")
     )
     assert avi.places == mp4.places != tuple(range(30))
+
+
+def test_frames_whose_times_only_count_them_are_sorted_by_their_kinds():
+    """Stored I0 P3 B1 B2 P6 B4 B5: each I or P is shown once the B-frames after it are through."""
+    raw = [SimpleNamespace(kind=kind) for kind in "IPBBPBB"]
+    assert _reordered([0, 1, 2, 3, 4, 5, 6], raw) == [0, 3, 1, 2, 6, 4, 5]
+    assert _reordered([7, 8], [SimpleNamespace(kind="I"), SimpleNamespace(kind="P")]) == [7, 8]
 
 
 def test_frames_that_are_never_shown_are_decoded_and_no_frames_of_the_video(tmp_path):

@@ -135,6 +135,8 @@ def test_csv_of_jobs_has_exact_numbers(folder, good):
     for row, frames in ((first, 20), (second, 30)):
         assert (int(row["MACs"]), int(row["views"]), int(row["frames"])) == (2 * C3D, 2, frames)
         assert int(row["decoded"]) == frames
+    middle, _, _ = rows(folder, "--model", "c3d", "--views", "1x1")
+    assert middle["decoded"] == "18"  # 2 to 17, and the two before them from the key frame on
     assert "is empty" in bad["problem"]
     assert bad["MACs"] == ""
 
