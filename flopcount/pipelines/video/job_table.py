@@ -40,4 +40,5 @@ def job_title(plan: Plan, pipeline: Pipeline) -> str:
 def _bytes(plan: Plan) -> Iterator[str]:
     seconds = f"{duration(float(plan.sampling.seconds(plan.video)))} of video"
     sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
-    yield f"clip: {plan.needs.frames} frames from {seconds if plan.dense else 'all of the video'}; {sizes}"
+    frames = f"{plan.needs.frames} frame{'s' * (plan.needs.frames > 1)}"
+    yield f"clip: {frames} from {seconds if plan.dense else 'all of the video'}; {sizes}"
