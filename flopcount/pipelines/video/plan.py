@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.protocol import Views
+from ...core.units import counted
 from .decoding import Decoding, decoding
 from .needs import Needs
 from .resize import Resize
@@ -71,12 +72,18 @@ class Plan:
         yield from (f"{video.path}: {note}" for note in video.notes)
         if video.alpha:
             yield f"{video.path}: its alpha channel is decoded and not used"
+        at = "" if sampling.fps is None else f" at {float(sampling.fps):g} fps"
         if sampling.repeats(video):
-            yield f"{video.path}: {video.frames} frames are fewer than a clip spans; its last frame is repeated"
+            frames = counted(sampling.length(video), "frame")
+            yield f"{video.path}: {frames}{at}, fewer than a clip spans; its last frame is repeated"
         if unused := sampling.unused(video):
-            yield f"{video.path}: its last {unused} frames are in no clip"
-        share = f"{taken.frames} of {video.frames} frames are decoded, since"
-        yield f"decode: {share} {len(taken.wanted)} are needed, and what is before them from a key frame on"
+            lying = "lies" if unused == 1 else "lie"
+            yield f"{video.path}: its last {counted(unused, 'frame')}{at} {lying} in no clip"
+        stored = len(video.packets)
+        of = f"{video.frames} frames" if stored == video.frames else f"{stored} stored frames"
+        are, them = ("are", "them") if len(taken.wanted) > 1 else ("is", "it")
+        share = f"{taken.frames} of {of} {'are' if taken.frames > 1 else 'is'} decoded"
+        yield f"decode: {share}, since {len(taken.wanted)} {are} needed, and what is before {them} from a key frame on"
 
     def data(self) -> dict[str, Any]:
         """For JSON."""

@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ...core.units import counted
 from .stored_order import shown_order
 from .video_file import Packet, VideoFile
 
@@ -121,14 +122,15 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         seen = f"{len(raw)} frames, none of which is a key frame"
         raise InputError(f"{path} cannot be decoded", [("seen", seen), ("fix", "name a whole video file")])
     rate = Fraction(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
-    notes = list(_notes(stream, raw))
+    notes = list(_notes(container, stream, raw))
     base, times = _times(stream, raw, rate, notes)
     packets = tuple(_packets(raw, times))
     lost = next(place for place, packet in enumerate(raw) if packet.key)
     if lost:
-        notes.append(f"{lost} frames stand before the first key frame, and cannot be decoded")
+        stand = "stands" if lost == 1 else "stand"
+        notes.append(f"{counted(lost, 'frame')} {stand} before the first key frame, and cannot be decoded")
     if (hidden := len(packets) - lost - sum(packet.shown for packet in packets)) > 0:
-        notes.append(f"{hidden} frames are decoded and never shown")
+        notes.append(f"{counted(hidden, 'frame')} {'is' if hidden == 1 else 'are'} decoded and never shown")
     if not any(packet.shown for packet in packets):
         raise InputError(f"{path} shows no frame", [("fix", "name a whole video file")])
     codec = stream.codec_context
@@ -170,12 +172,31 @@ class _Raw:
         self.kind: str = order(bytes(packet)) if order else ""  # "B", "hidden", or anything else
 
 
-def _notes(stream: VideoStream, raw: list[_Raw]) -> Iterator[str]:
+def _notes(container: InputContainer, stream: VideoStream, raw: list[_Raw]) -> Iterator[str]:
     said, found = stream.frames, len(raw)
-    if said > found:
+    if said > found and any(packet.discarded for packet in raw):  # so that it has an edit list
+        yield f"its header has {said} frames, of which {found} are read: its edit list leaves out the others"
+    elif said > found:
         yield f"its header has {said} frames, the file only {found}: it was cut"
+    elif (short := _missing_seconds(container, raw)) is not None:
+        yield f"its header is {short[0]:.3g} s long, its frames only {short[1]:.3g} s: it was cut"
     if any(packet.corrupt for packet in raw):
         yield "its last frame is incomplete: the file was cut"
+    if container.format.name.endswith("_pipe") or container.format.name == "image2":
+        yield "it is a picture and has no times: 25 frames per second are taken for it"
+
+
+def _missing_seconds(container: InputContainer, raw: list[_Raw]) -> tuple[float, float] | None:
+    """Seconds that a Matroska header says, and where the frames end, if that is over a second sooner.
+
+    Its header does not count frames. It says the length of the longest stream, and so nothing of one of several.
+    """
+    said, only = container.duration, container.streams.video[0]
+    if said is None or len(container.streams) > 1 or "matroska" not in container.format.name or not only.time_base:
+        return None
+    ends = [packet.pts + packet.duration for packet in raw if packet.pts is not None]
+    end = float(max(ends) * only.time_base) if ends else 0.0
+    return (said / 1e6, end) if end + 1 < said / 1e6 else None
 
 
 def _times(stream: VideoStream, raw: list[_Raw], rate: Fraction, notes: list[str]) -> tuple[Fraction, list[int]]:
