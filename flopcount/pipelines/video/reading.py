@@ -102,14 +102,18 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     Raises:
         InputError: there is none.
     """
-    from av.stream import Disposition
-
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    videos = _videos(container)
     if not videos or container.format.name in _NO_VIDEO:
         others = sorted({stream.type for stream in container.streams})
         seen = f"{container.format.name} with {' and '.join(others) or 'nothing in it'}"
         raise InputError(f"{path} has no video", [("seen", seen), ("fix", "name a file with moving pictures")])
     return videos[0]
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    from av.stream import Disposition
+
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
 
 
 def _read(path: str, container: InputContainer) -> VideoFile:
@@ -180,8 +184,17 @@ def _notes(container: InputContainer, stream: VideoStream, raw: list[_Raw]) -> I
         yield f"its header has {said} frames, the file only {found}: it was cut"
     elif (short := _missing_seconds(container, raw)) is not None:
         yield f"its header is {short[0]:.3g} s long, its frames only {short[1]:.3g} s: it was cut"
-    if any(packet.corrupt for packet in raw):
+    damaged = [place for place, packet in enumerate(raw) if packet.corrupt]
+    if damaged == [len(raw) - 1]:
         yield "its last frame is incomplete: the file was cut"
+    elif damaged:
+        yield f"{counted(len(damaged), 'frame')} {'is' if len(damaged) == 1 else 'are'} damaged"
+    stored = [packet.dts for packet in raw if packet.dts is not None]
+    if back := sum(later < sooner for sooner, later in pairwise(stored)):
+        places = counted(back, "place")
+        yield f"its times go back at {places}, as where files were joined: frames are taken in the order of their times"
+    if (videos := len(_videos(container))) > 1:
+        yield f"it has {videos} videos: the first is read"
     if container.format.name.endswith("_pipe") or container.format.name == "image2":
         yield "it is a picture and has no times: 25 frames per second are taken for it"
 
