@@ -42,4 +42,6 @@ def _bytes(plan: Plan) -> Iterator[str]:
     clip = replace(plan.sampling, frames=plan.needs.frames)
     seconds = f"{duration(float(clip.seconds(plan.video)))} of video"
     sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
+    if plan.needs.flows:
+        sizes += f", and {si(plan.flow_bytes, 'B')} of flow as float32"
     yield f"clip: {counted(plan.needs.frames, 'frame')} from {seconds if plan.dense else 'all of the video'}; {sizes}"

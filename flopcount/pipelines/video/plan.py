@@ -62,6 +62,11 @@ class Plan:
         return 4 * self.needs.colours
 
     @property
+    def flow_bytes(self) -> int:
+        """Bytes of the fields of optical flow of one clip as float32, as the network gets them beside its frames."""
+        return 4 * 2 * self.needs.flows * self.needs.height * self.needs.width
+
+    @property
     def dense(self) -> bool:
         """Whether a clip is a stretch of the video, not a sample of all of it."""
         return self.sampling.way == DENSE
@@ -102,7 +107,11 @@ class Plan:
             },
             "flow_pairs": self.pairs,
             "resized": list(self.size),
-            "clip_bytes": {"uint8": self.clip_bytes, "float32": self.input_bytes},
+            "clip_bytes": {
+                "uint8": self.clip_bytes,
+                "float32": self.input_bytes,
+                **({"flow_float32": self.flow_bytes} if self.needs.flows else {}),
+            },
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator
@@ -83,7 +84,8 @@ class opened:
 def _require_file(path: Path) -> None:
     try:
         if not path.exists():
-            raise InputError(f"{path} does not exist", [("fix", "name a video file, or a folder of them")])
+            fix = ("fix", "name a video file, or a folder of them")
+            raise InputError(f"{path} does not exist", [*_near(path), fix])
         if path.is_dir():
             raise InputError(f"{path} is a folder", [("fix", "name a video file")])
         if not path.is_file():
@@ -108,6 +110,16 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
         seen = f"{container.format.name} with {' and '.join(others) or 'nothing in it'}"
         raise InputError(f"{path} has no video", [("seen", seen), ("fix", "name a file with moving pictures")])
     return videos[0]
+
+
+def _near(path: Path) -> Iterator[tuple[str, str]]:
+    """Files beside one that does not exist whose names are like its."""
+    try:
+        beside = os.listdir(path.parent)
+    except OSError:
+        return
+    if near := difflib.get_close_matches(path.name, beside):
+        yield "near", ", ".join(str(path.with_name(name)) for name in near)
 
 
 def _videos(container: InputContainer) -> list[VideoStream]:
