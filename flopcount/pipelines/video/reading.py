@@ -83,6 +83,9 @@ class opened:
 
 def _require_file(path: Path) -> None:
     try:
+        if path.is_symlink() and not path.exists():
+            why = f"{path} is a link to {path.readlink()}, which does not exist"
+            raise InputError(why, [("fix", "name a video file, or a folder of them")])
         if not path.exists():
             fix = ("fix", "name a video file, or a folder of them")
             raise InputError(f"{path} does not exist", [*_near(path), fix])
@@ -115,7 +118,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
 def _near(path: Path) -> Iterator[tuple[str, str]]:
     """Files beside one that does not exist whose names are like its."""
     try:
-        beside = os.listdir(path.parent)
+        beside = [each.name for each in path.parent.iterdir()]
     except OSError:
         return
     if near := difflib.get_close_matches(path.name, beside):
