@@ -61,7 +61,7 @@ def video_paths(names: Iterable[str | Path]) -> list[Path]:
 def _require_name(name: str) -> None:
     if not name:  # as a path it would be the folder where we are
         raise InputError("a video file has an empty name", [("fix", "name a video file, or a folder of them")])
-    if "://" in name and not Path(name).exists():
+    if "://" in name:
         fix = "fetch it first, and name the file"
         raise InputError(f"{name} is an address, and nothing is downloaded", [("fix", fix)])
 
