@@ -79,16 +79,15 @@ class Plan:
             yield f"{video.path}: its alpha channel is decoded and not used"
         at = "" if sampling.fps is None else f" at {float(sampling.fps):g} fps"
         if sampling.repeats(video):
-            frames = counted(sampling.length(video), "frame")
-            yield f"{video.path}: {frames}{at}, fewer than a clip spans; its last frame is repeated"
+            frames = f"{counted(length := sampling.length(video), 'frame')}{at} {_are(length)} fewer than a clip spans"
+            yield f"{video.path}: {frames}; its last frame is repeated"
         if unused := sampling.unused(video):
-            lying = "lies" if unused == 1 else "lie"
-            yield f"{video.path}: its last {counted(unused, 'frame')}{at} {lying} in no clip"
+            yield f"{video.path}: its last {counted(unused, 'frame')}{at} {_are(unused)} in no clip"
         stored = len(video.packets)
         of = f"{video.frames} frames" if stored == video.frames else f"{stored} stored frames"
-        are, them = ("are", "them") if len(taken.wanted) > 1 else ("is", "it")
-        share = f"{taken.frames} of {of} {'are' if taken.frames > 1 else 'is'} decoded"
-        yield f"decode: {share}, since {len(taken.wanted)} {are} needed, and what is before {them} from a key frame on"
+        wanted = len(taken.wanted)
+        before = f"{wanted} {_are(wanted)} needed, and what is before {'it' if wanted == 1 else 'them'}"
+        yield f"decode: {taken.frames} of {of} {_are(taken.frames)} decoded, since {before} from a key frame on"
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
@@ -113,6 +112,10 @@ class Plan:
                 **({"flow_float32": self.flow_bytes} if self.needs.flows else {}),
             },
         }
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def plan(video: VideoFile, needs: Needs, sampling: Sampling, crops: int, resize: Resize) -> Plan:
