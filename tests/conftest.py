@@ -48,6 +48,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
+    gc.set_threshold(200_000)  # as the command does (flopcount/cli.py)
     gc.freeze()  # what has been imported by now stays; looking through it for garbage takes a tenth of the time
 
 

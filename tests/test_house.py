@@ -75,19 +75,19 @@ def foreign(names):
     return {canonical(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
 
 
-def waits(node):
-    """Whether what is in it does not run when its file is imported: a function, or what only types need."""
-    return isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-
-
 def imported(tree):
-    """Modules that a file imports, each with whether it does so only when a function is called, or never."""
-    later = {id(node) for outer in ast.walk(tree) if waits(outer) for node in ast.walk(outer)}
+    """Modules that a file imports, each with whether it does so only in a function that is called, or for types."""
+    waits = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) or for_types(node)]
+    later = {id(node) for outer in waits for node in ast.walk(outer)}
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module]
         yield from ((name, id(node) in later) for name in names)
+
+
+def for_types(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def undeclared(source, always, extras):
@@ -114,8 +114,8 @@ def test_a_library_that_is_not_declared_is_found():
     at_once, later = "import numpy.linalg\nfrom torch import nn\nimport json", "def f():\n    import numpy"
     assert undeclared(at_once, {"torch"}, {"numpy"}) == {"numpy"}
     assert undeclared(later, {"torch"}, {"numpy"}) == set()
-    assert undeclared("if TYPE_CHECKING:\n    import numpy", {"torch"}, {"numpy"}) == set()
     assert undeclared(later, {"torch"}, set()) == {"numpy"}
+    assert undeclared("if TYPE_CHECKING:\n    import numpy", {"torch"}, {"numpy"}) == set()
     assert undeclared("import lazy_loader, yaml", {"lazy-loader"}, set()) == {"pyyaml"}
 
 

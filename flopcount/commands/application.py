@@ -32,9 +32,11 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except FlopcountError as error:
+            from ..output.terminal import plain
+
             console = Console(stderr=True, highlight=False, soft_wrap=True)
             console.print("error: ", style="bold red", end="")
-            console.print(str(error), markup=False, emoji=False)
+            console.print(plain(str(error)), markup=False, emoji=False)
             raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
 
 

@@ -22,19 +22,27 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
     What a user's model prints meanwhile goes to stderr too: stdout is for the answer.
     """
+    from rich.text import Text
+
+    from ..output.terminal import plain
+
     console = Console(stderr=True)
     with redirect_stdout(sys.stderr):
         if not console.is_terminal:
             yield lambda text: None
             return
-        with console.status(f"{what} ...") as status:
-            yield lambda text: status.update(f"{text} ...")
+        # As Text, since a name may hold what rich takes for markup
+        with console.status(Text(plain(f"{what} ..."))) as status:
+            yield lambda text: status.update(Text(plain(f"{text} ...")))
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     """A bar on stderr that names what comes next; nothing where stderr is not a terminal."""
+    from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress
+
+    from ..output.terminal import plain
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -45,7 +53,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         begun = [False]
 
         def step(text: str) -> None:
-            bar.update(task, description=f"{what} {text}", advance=int(begun[0]))
+            bar.update(task, description=escape(plain(f"{what} {text}")), advance=int(begun[0]))
             begun[0] = True
 
         yield step

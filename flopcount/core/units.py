@@ -62,6 +62,11 @@ def exact(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def ordinal(number: int) -> str:
     """A place in an order: "2nd", "11th"."""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

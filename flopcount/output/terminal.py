@@ -8,6 +8,7 @@ share.
 from __future__ import annotations
 
 import io
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.text import Text
 from ..core.table import Column, Table
 from .cells import cells
 
-__all__ = ["PLAIN_WIDTH", "renderable", "terminal"]
+__all__ = ["PLAIN_WIDTH", "plain", "renderable", "terminal"]
 
 PLAIN_WIDTH = 80
 _GAPS = (2, 1)  # blanks between columns; one where two would cost the bar
@@ -46,9 +47,20 @@ def terminal(table: Table, width: int = PLAIN_WIDTH) -> str:
 
 def renderable(table: Table, width: int) -> RenderableType:
     """The table with its title and notes, fitted to `width`."""
-    return Group(
-        Text(table.title, style="bold"), Text(), _grid(_fitted(table, width)), Text(), *map(_note, table.notes)
-    )
+    title = Text(_one_line(table.title), style="bold")
+    return Group(title, Text(), _grid(_fitted(table, width)), Text(), *map(_note, table.notes))
+
+
+def plain(text: str) -> str:
+    """Text that cannot move the cursor or colour the screen: a file's name may hold anything."""
+    if text.isprintable():
+        return text
+    kept = "\n\t"
+    return "".join(repr(one)[1:-1] if unicodedata.category(one) == "Cc" and one not in kept else one for one in text)
+
+
+def _one_line(text: str) -> str:
+    return plain(text).replace("\n", r"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ def _fitted(table: Table, width: int) -> _Fitted:
             columns = [column for column in columns if not column.minor]
     while True:
         places = [table.columns.index(column) for column in columns]
-        rows = [_pick(cells(table.columns, row), places) for row in table.rows]
+        rows = [_pick(_texts(table, row), places) for row in table.rows]
         total = _pick(cells(table.columns, table.total), places) if table.total is not None else None
         gap, spare = _spacing(columns, [*rows, *([total] if total else [])], width)
         path = max((len(row[0]) for row in rows), default=0)
@@ -111,8 +123,15 @@ def _grid(fitted: _Fitted) -> RichTable:
     if fitted.bar:
         grid.add_column("", style="cyan", no_wrap=True, min_width=fitted.bar)
     for position, row in enumerate(fitted.rows):
-        grid.add_row(*row, *([_bar(fitted.shares[position], fitted.bar)] if fitted.bar else []))
+        bar = [_bar(fitted.shares[position], fitted.bar)] if fitted.bar else []
+        grid.add_row(*map(Text, row), *bar)  # as Text, since a name may hold what rich takes for markup: [id], :cat:
     return grid
+
+
+def _texts(table: Table, row: tuple[Any, ...]) -> Row:
+    """The cells of a row, where only prose may have several lines."""
+    texts = zip(table.columns, cells(table.columns, row), strict=True)
+    return [plain(text) if column.kind == "prose" else _one_line(text) for column, text in texts]
 
 
 def _pick(row: Row, places: list[int]) -> Row:
@@ -157,6 +176,6 @@ def _bar(share: tuple[int, int], width: int) -> str:
 
 
 def _note(note: str) -> Text:
-    label, colon, rest = note.partition(": ")
+    label, colon, rest = plain(note).partition(": ")
     style = next((style for start, style in _LOUD.items() if label.startswith(start)), "dim")
     return Text.assemble((label + colon, style), rest, overflow="fold")

@@ -43,6 +43,7 @@ number = 3
 def run(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "nets", raising=False)  # that of another test
     monkeypatch.delenv("COLUMNS", raising=False)
     runner = CliRunner()
 

@@ -17,7 +17,19 @@ from flopcount.commands.settings import PRECISION_NAMES
 from flopcount.hardware.execution_setup import RUNNABLE
 
 OPTIONS = ("--clip", "--batch", "--dtype", "--input", "--num-classes", "--set")
-TAKE_NO_MODEL = {"clip", "survey", "list", "lecture", "rules", "devices", "calibrate", "pipeline", "generate", "tokens"}
+TAKE_NO_MODEL = {
+    "clip",
+    "survey",
+    "list",
+    "lecture",
+    "rules",
+    "devices",
+    "calibrate",
+    "pipeline",
+    "generate",
+    "tokens",
+    "video",
+}
 ALL = {name: command.params for name, command in typer.main.get_command(app).commands.items()}
 COMMANDS = sorted(set(ALL) - TAKE_NO_MODEL)
 MOSTLY_SLOW = [pytest.param(name, marks=[] if name in ("model", "diff") else pytest.mark.slow) for name in COMMANDS]

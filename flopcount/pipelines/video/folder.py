@@ -38,13 +38,14 @@ SUFFIXES = frozenset(
 
 
 def video_paths(names: Iterable[str | Path]) -> list[Path]:
-    """Each file, and the video files of each folder and the folders in it, in order of their names.
+    """Each file, and the video files of each folder and the folders in it, in order of their names, but hidden files.
 
     Raises:
-        InputError: a folder holds none, or cannot be read.
+        InputError: a folder holds none, or cannot be read; a name is empty, or an address.
     """
     paths: list[Path] = []
     for name in names:
+        _require_name(str(name))
         path = Path(name)
         if not is_folder(path):
             paths.append(path)
@@ -65,6 +66,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def _require_name(name: str) -> None:
+    if not name:  # as a path it would be the folder where we are
+        raise InputError("a video file has an empty name", [("fix", "name a video file, or a folder of them")])
+    if "://" in name:
+        fix = "fetch it first, and name the file"
+        raise InputError(f"{name} is an address, and nothing is downloaded", [("fix", fix)])
+
+
 def _files(folder: Path) -> Iterable[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(
@@ -73,5 +82,5 @@ def _files(folder: Path) -> Iterable[Path]:
 
     for base, _, names in os.walk(folder, onerror=refuse):
         for name in names:
-            if Path(name).suffix.lower() in SUFFIXES:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):  # ._clip.mp4 is no video on a Mac
                 yield Path(base, name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.table import Table
-from ...core.units import duration, si, times
+from ...core.units import counted, duration, si, times
 from ..pipeline import Pipeline
 from ..pipeline_tables import by_stage
 from .plan import Plan
@@ -33,11 +33,15 @@ def job_title(plan: Plan, pipeline: Pipeline) -> str:
     """The network, the video, and how it is looked at."""
     video = plan.video
     of = f"{times((video.width, video.height))}, {float(video.fps):.4g} fps, {duration(float(video.duration))}"
-    frames = f"{plan.needs.frames} frame{'s' * (plan.needs.frames > 1)}"
+    frames = counted(plan.needs.frames, "frame")
     return f"{pipeline.name} ({of}), {plan.views} views of {frames}"
 
 
 def _bytes(plan: Plan) -> Iterator[str]:
-    seconds = f"{duration(float(plan.sampling.seconds(plan.video)))} of video"
+    # of one clip, also where a streaming network goes on after it
+    clip = replace(plan.sampling, frames=plan.needs.frames)
+    seconds = f"{duration(float(clip.seconds(plan.video)))} of video"
     sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
-    yield f"clip: {plan.needs.frames} frames from {seconds if plan.dense else 'all of the video'}; {sizes}"
+    if plan.needs.flows:
+        sizes += f", and {si(plan.flow_bytes, 'B')} of flow as float32"
+    yield f"clip: {counted(plan.needs.frames, 'frame')} from {seconds if plan.dense else 'all of the video'}; {sizes}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.table import Table
-from ...core.units import money, si
+from ...core.units import counted, money, si
 from ..job_cost import JobCost
 from ..pipeline import Pipeline
 from ..pipeline_json import pipeline_data
@@ -62,7 +62,7 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
     by default when all of its frames are new.
 
     Raises:
-        InputError: the network takes flow, or the hop is below 1.
+        InputError: the network takes flow, the hop is below 1, or the batch above it.
         FlopcountError: it cannot be counted.
     """
     needs, protocol = counts.needs, counts.protocol
@@ -71,6 +71,9 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
         raise InputError(f"{counts.spec.name} takes optical flow, which is not counted for a stream", [("fix", fix)])
     if hop is not None and hop < 1:
         raise InputError(f"hop is {hop}", [("fix", "give a hop above 0, a whole number of frames")])
+    if (protocol.batch or 1) > 1:
+        why = f"a live stream has one clip at a time, and --batch {protocol.batch} takes several"
+        raise InputError(why, [("fix", "leave out --batch")])
     stride = protocol.stride or (counts.network(1).input.stride if needs.frames > 1 else 1)
     steps = None if hop is not None or needs.frames == 1 else count_steps(counts.spec, dataflow=counts.dataflow)
     if steps is not None:
@@ -80,7 +83,7 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
         moved = hop or needs.frames * stride
         period, stages = moved, [Stage("network", counts.network(1), 1)]
         seen = f"a window of {needs.frames} frames, {stride} apart" if needs.frames > 1 else "one frame"
-        how = f"{seen}, computed again after every {moved} frames"
+        how = f"{seen}, computed again after every {counted(moved, 'frame')}"
     seconds = Fraction(period) / fps
     whole = seconds.denominator
     stages = [Stage(stage.name, stage.report, whole) for stage in stages]

@@ -45,6 +45,9 @@ class Lookout:
         self.counts = Counts(spec, protocol, dataflow, progress)
         self.request, self.batch = request, protocol.batch or 1
         self.needs = self.counts.needs
+        if request.online and self.batch > 1:
+            why = f"a network that runs online sees one frame after another, and --batch {self.batch} is of clips"
+            raise InputError(why, [("fix", "leave out --online or --batch")])
         if request.flow is not None and not self.needs.flows:
             takers = "two_stream, two_stream_i3d"
             fix = f"leave out --flow, or choose a network that takes flow: {takers}"
@@ -106,6 +109,9 @@ class Lookout:
         if needs.frames % neighbours:
             neighbours = 1
         stride = self._stride
+        if way == SEGMENTS and self.counts.protocol.stride is not None:
+            why = f"{self._spec.name} takes frames of segments of the video, and --stride is of dense clips"
+            raise InputError(why, [("fix", "leave out --stride, or give --sampling dense")])
         if way == SEGMENTS:
             parts = needs.frames // neighbours
             notes.append(

@@ -60,6 +60,10 @@ def needs_of(result: Result) -> Needs:
     if flow is not None:
         return flow
     clip = result.input.clip
+    if clip is not None and _latents(shapes, (clip.height, clip.width)):
+        seen = ", ".join(map(times, shapes))
+        fix = f"choose a network of frames, or count what it makes: flopcount generate {result.model.partition('/')[0]}"
+        raise InputError(f"{result.model} takes latents, not frames of a video", [("seen", seen), ("fix", fix)])
     if clip is not None:
         boxes = next((shape[-2] for shape in shapes if len(shape) == _BOXES and shape[-1] == _CORNERS), 0)
         return Needs(clip.frames, clip.height, clip.width, boxes=boxes)
@@ -71,6 +75,12 @@ def needs_of(result: Result) -> Needs:
             [("seen", seen), ("fix", "choose a network of frames; flopcount list has them")],
         )
     return Needs(1, picture[2], picture[3])
+
+
+def _latents(shapes: Sequence[Sequence[int]], size: tuple[int, int]) -> bool:
+    """Whether a network takes clips, and none with frames as large as those of the clip that it is counted for."""
+    large = any(tuple(shape[at : at + 2]) == size for shape in shapes for at in range(len(shape) - 1))
+    return not large and any(len(shape) == _CLIP for shape in shapes)
 
 
 def _flow(shape: Sequence[int]) -> Needs | None:

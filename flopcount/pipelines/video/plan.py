@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.protocol import Views
+from ...core.units import counted
 from .decoding import Decoding, decoding
 from .needs import Needs
 from .resize import Resize
@@ -61,6 +62,11 @@ class Plan:
         return 4 * self.needs.colours
 
     @property
+    def flow_bytes(self) -> int:
+        """Bytes of the fields of optical flow of one clip as float32, as the network gets them beside its frames."""
+        return 4 * 2 * self.needs.flows * self.needs.height * self.needs.width
+
+    @property
     def dense(self) -> bool:
         """Whether a clip is a stretch of the video, not a sample of all of it."""
         return self.sampling.way == DENSE
@@ -71,12 +77,17 @@ class Plan:
         yield from (f"{video.path}: {note}" for note in video.notes)
         if video.alpha:
             yield f"{video.path}: its alpha channel is decoded and not used"
+        at = "" if sampling.fps is None else f" at {float(sampling.fps):g} fps"
         if sampling.repeats(video):
-            yield f"{video.path}: {video.frames} frames are fewer than a clip spans; its last frame is repeated"
+            frames = f"{counted(length := sampling.length(video), 'frame')}{at} {_are(length)} fewer than a clip spans"
+            yield f"{video.path}: {frames}; its last frame is repeated"
         if unused := sampling.unused(video):
-            yield f"{video.path}: its last {unused} frames are in no clip"
-        share = f"{taken.frames} of {video.frames} frames are decoded, since"
-        yield f"decode: {share} {len(taken.wanted)} are needed, and what is before them from a key frame on"
+            yield f"{video.path}: its last {counted(unused, 'frame')}{at} {_are(unused)} in no clip"
+        stored = len(video.packets)
+        of = f"{video.frames} frames" if stored == video.frames else f"{stored} stored frames"
+        wanted = len(taken.wanted)
+        before = f"{wanted} {_are(wanted)} needed, and what is before {'it' if wanted == 1 else 'them'}"
+        yield f"decode: {taken.frames} of {of} {_are(taken.frames)} decoded, since {before} from a key frame on"
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
@@ -95,8 +106,16 @@ class Plan:
             },
             "flow_pairs": self.pairs,
             "resized": list(self.size),
-            "clip_bytes": {"uint8": self.clip_bytes, "float32": self.input_bytes},
+            "clip_bytes": {
+                "uint8": self.clip_bytes,
+                "float32": self.input_bytes,
+                **({"flow_float32": self.flow_bytes} if self.needs.flows else {}),
+            },
         }
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def plan(video: VideoFile, needs: Needs, sampling: Sampling, crops: int, resize: Resize) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ...core.units import counted
 from .stored_order import shown_order
 from .video_file import Packet, VideoFile
 
@@ -83,8 +85,12 @@ class opened:
 
 def _require_file(path: Path) -> None:
     try:
+        if path.is_symlink() and not path.exists():
+            why = f"{path} is a link to {path.readlink()}, which does not exist"
+            raise InputError(why, [("fix", "name a video file, or a folder of them")])
         if not path.exists():
-            raise InputError(f"{path} does not exist", [("fix", "name a video file, or a folder of them")])
+            fix = ("fix", "name a video file, or a folder of them")
+            raise InputError(f"{path} does not exist", [*_near(path), fix])
         if path.is_dir():
             raise InputError(f"{path} is a folder", [("fix", "name a video file")])
         if not path.is_file():
@@ -103,9 +109,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     Raises:
         InputError: there is none.
     """
-    from av.stream import Disposition
-
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    videos = _videos(container)
     if not videos or container.format.name in _NO_VIDEO:
         others = sorted({stream.type for stream in container.streams})
         seen = f"{container.format.name} with {' and '.join(others) or 'nothing in it'}"
@@ -130,6 +134,22 @@ def stored_packets(container: InputContainer, stream: VideoStream, path: str | P
         raise InputError(f"{path} cannot be read as a video", [("seen", seen), ("fix", fix)]) from None
 
 
+def _near(path: Path) -> Iterator[tuple[str, str]]:
+    """Files beside one that does not exist whose names are like its."""
+    try:
+        beside = [each.name for each in path.parent.iterdir()]
+    except OSError:
+        return
+    if near := difflib.get_close_matches(path.name, beside):
+        yield "near", ", ".join(str(path.with_name(name)) for name in near)
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    from av.stream import Disposition
+
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
 def _read(path: str, container: InputContainer) -> VideoFile:
     stream = video_stream(container, path)
     order = shown_order(stream.codec_context.codec.canonical_name)
@@ -140,15 +160,16 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         seen = f"{len(raw)} frames, none of which is a key frame"
         raise InputError(f"{path} cannot be decoded", [("seen", seen), ("fix", "name a whole video file")])
     rate = Fraction(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
-    notes = list(_notes(stream, raw))
+    notes = list(_notes(container, stream, raw))
     base, times = _times(stream, raw, rate, notes)
     first = _first_frame(path)
     lost = _lost(raw, times, first.pts)
     packets = tuple(_packets(raw, times, lost))
     if lost:
-        notes.append(f"{len(lost)} frames stand before the first key frame, and cannot be decoded")
+        stand = "stands" if len(lost) == 1 else "stand"
+        notes.append(f"{counted(len(lost), 'frame')} {stand} before the first key frame, and cannot be decoded")
     if (hidden := len(packets) - len(lost) - sum(packet.shown for packet in packets)) > 0:
-        notes.append(f"{hidden} frames are decoded and never shown")
+        notes.append(f"{counted(hidden, 'frame')} {'is' if hidden == 1 else 'are'} decoded and never shown")
     if not any(packet.shown for packet in packets):
         raise InputError(f"{path} shows no frame", [("fix", "name a whole video file")])
     codec = stream.codec_context
@@ -190,12 +211,40 @@ class _Raw:
         self.kind: str = order(bytes(packet)) if order else ""  # "B", "hidden", or anything else
 
 
-def _notes(stream: VideoStream, raw: list[_Raw]) -> Iterator[str]:
+def _notes(container: InputContainer, stream: VideoStream, raw: list[_Raw]) -> Iterator[str]:
     said, found = stream.frames, len(raw)
-    if said > found:
+    if said > found and any(packet.discarded for packet in raw):  # so that it has an edit list
+        yield f"its header has {said} frames, of which {found} are read: its edit list leaves out the others"
+    elif said > found:
         yield f"its header has {said} frames, the file only {found}: it was cut"
-    if any(packet.corrupt for packet in raw):
+    elif (short := _missing_seconds(container, raw)) is not None:
+        yield f"its header is {short[0]:.3g} s long, its frames only {short[1]:.3g} s: it was cut"
+    damaged = [place for place, packet in enumerate(raw) if packet.corrupt]
+    if damaged == [len(raw) - 1]:
         yield "its last frame is incomplete: the file was cut"
+    elif damaged:
+        yield f"{counted(len(damaged), 'frame')} {'is' if len(damaged) == 1 else 'are'} damaged"
+    stored = [packet.dts for packet in raw if packet.dts is not None]
+    if back := sum(later < sooner for sooner, later in pairwise(stored)):
+        places = counted(back, "place")
+        yield f"its times go back at {places}, as where files were joined: frames are taken in the order of their times"
+    if (videos := len(_videos(container))) > 1:
+        yield f"it has {videos} videos: the first is read"
+    if container.format.name.endswith("_pipe") or container.format.name == "image2":
+        yield "it is a picture and has no times: 25 frames per second are taken for it"
+
+
+def _missing_seconds(container: InputContainer, raw: list[_Raw]) -> tuple[float, float] | None:
+    """Seconds that a Matroska header says, and where the frames end, if that is over a second sooner.
+
+    Its header does not count frames. It says the length of the longest stream, and so nothing of one of several.
+    """
+    said, only = container.duration, container.streams.video[0]
+    if said is None or len(container.streams) > 1 or "matroska" not in container.format.name or not only.time_base:
+        return None
+    ends = [packet.pts + packet.duration for packet in raw if packet.pts is not None]
+    end = float(max(ends) * only.time_base) if ends else 0.0
+    return (said / 1e6, end) if end + 1 < said / 1e6 else None
 
 
 def _times(stream: VideoStream, raw: list[_Raw], rate: Fraction, notes: list[str]) -> tuple[Fraction, list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...core.quantity import PICO
@@ -69,7 +69,7 @@ class VideoCost:
         total = None
         if table.total is not None:
             total = shared((*table.total[:at], whole, *table.total[at + 1 :]), whole)
-        return replace(table, rows=tuple(rows), total=total, notes=(*self.lines(), *table.notes))
+        return replace(table, rows=tuple(rows), total=total, notes=(*self.lines(), *self.of_stages(table.notes)))
 
     def lines(self) -> Iterator[str]:
         """Time with its decoding, real time, and money."""
@@ -88,6 +88,13 @@ class VideoCost:
             hourly = money(self.paid * 3600 / float(video.duration), price.currency)
             whole = money(self.paid, price.currency)
             yield f"money: {whole} per video, {hourly} per hour of video, if the device waits while frames are decoded"
+
+    def of_stages(self, notes: Iterable[str]) -> Iterator[str]:
+        """Notes of the stages, those of time marked as theirs alone where the decoding has a time too."""
+        for note in notes:
+            label, colon, rest = note.partition(": ")
+            timed = colon and (label in ("estimate", "range") or label.startswith(("per ", "bound, estimate")))
+            yield f"{label}, stages alone: {rest}" if timed and self.decode is not None else note
 
     def data(self) -> dict[str, object]:
         """For JSON: seconds and money of the whole, and the decoding."""
@@ -124,4 +131,4 @@ def video_devices_table(costs: Sequence[VideoCost], *, exact: bool = False) -> T
     """One row per device, of the stages; what decoding takes beside them is below."""
     table = device_comparison([cost.stages for cost in costs], exact=exact)
     lines = dict.fromkeys(f"{cost.stages.conditions.device.name}: {line}" for cost in costs for line in cost.lines())
-    return replace(table, notes=(*lines, *table.notes))
+    return replace(table, notes=(*lines, *(costs[0].of_stages(table.notes) if costs else table.notes)))

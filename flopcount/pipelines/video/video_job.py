@@ -15,7 +15,7 @@ from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
 from ...core.result import Result
 from ...core.table import Table
-from ...core.units import times
+from ...core.units import counted, times
 from ...count import count, count_named
 from ...facts.devices import Device
 from ...facts.prices import Price
@@ -201,10 +201,12 @@ class Counts:
         height, width = plan.size
         sizes = f"{times(plan.frame)} to {height}×{width}" if plan.frame != plan.size else times(plan.frame)
         crop = times((plan.needs.height, plan.needs.width))
-        lines = [f"resize: {len(plan.decoding.wanted)} frames, {sizes}, normalised; crops of {crop} cost nothing"]
+        lines = [
+            f"resize: {counted(len(plan.decoding.wanted), 'frame')}, {sizes}, normalised; crops of {crop} cost nothing"
+        ]
         if plan.needs.flows and flow is not None:
             how = f"between neighbouring frames of {height}×{width}, each once"
-            lines.append(f"flow: {flow}, {plan.pairs} fields {how}")
+            lines.append(f"flow: {flow}, {counted(plan.pairs, 'field')} {how}")
         return lines
 
 

@@ -11,7 +11,7 @@ from ...core.amount import summed
 from ...core.quantity import PICO, TABLE, quantity_column
 from ...core.result import CONVENTION, Result
 from ...core.table import Column, Measured, Table
-from ...core.units import duration, money, times
+from ...core.units import counted, duration, money, times
 from ...core.wording import assumed_lines, cost_text, missing_lines
 from ...output.report_json import amount_data
 from ..pipeline_json import pipeline_data
@@ -36,7 +36,7 @@ def stored_table(video: VideoFile) -> Table:
         (rate, Measured(_short(float(video.fps)))),
         ("length", Measured(float(video.duration), "s")),
         ("key frames", len(video.keys)),
-        ("longest way from a key frame to the next", f"{max(gaps)} frames"),
+        ("longest way from a key frame to the next", counted(max(gaps), "frame")),
         ("file", Measured(video.nbytes, "B")),
         ("the same as uint8, three colours", Measured(video.raw_bytes, "B")),
     ]

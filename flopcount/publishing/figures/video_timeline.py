@@ -29,7 +29,7 @@ def draw_timeline(job: VideoJob, frames: Sequence[tuple[int, Any]]) -> Axes:
     figure = plt.figure(figsize=(_WIDTH, high + rows * tall + 0.2), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=[high, max(rows * tall, 0.01)])
     axes = figure.add_subplot(grid[0])
-    _timeline(axes, job)
+    _timeline(axes, job, len(frames))
     sheet = grid[1].subgridspec(max(rows, 1), _ACROSS)
     for place, (number, pixels) in enumerate(frames):
         cell = figure.add_subplot(sheet[place // _ACROSS, place % _ACROSS])
@@ -39,7 +39,7 @@ def draw_timeline(job: VideoJob, frames: Sequence[tuple[int, Any]]) -> Axes:
     return axes
 
 
-def _timeline(axes: Axes, job: VideoJob) -> None:
+def _timeline(axes: Axes, job: VideoJob, shown_frames: int) -> None:
     plan, video = job.plan, job.plan.video
     seconds = [float(time) for time in video.times]
     shown = plan.clips[:_MOST_ROWS]
@@ -57,12 +57,15 @@ def _timeline(axes: Axes, job: VideoJob) -> None:
     axes.broken_barh(bars, (decoded - 0.3, 0.6), color=_DECODED)
     axes.plot([seconds[key] for key in video.keys], [keys] * len(video.keys), "|", color=_KEY, markersize=9)
     axes.set_yticks(range(keys + 1), [*names, "decoded", "key frames"], fontsize=7)
-    axes.set_xlim(0, float(video.duration))
+    margin = float(video.duration) / 200
+    axes.set_xlim(-margin, float(video.duration) + margin)
     axes.set_ylim(keys + 0.7, -0.7)
     axes.tick_params(axis="x", labelsize=7)
     axes.set_xlabel("seconds of video", fontsize=8)
+    wanted = len(plan.decoding.wanted)
+    pictures = f"; {shown_frames} of these below" if shown_frames < wanted else ""
     left = f", the first {len(shown)} of {len(plan.clips)} clips" if len(plan.clips) > len(shown) else ""
-    frames = f"{plan.decoding.frames} of {video.frames} frames decoded for {len(plan.decoding.wanted)}"
-    axes.set_title(f"{job.pipeline.name}: {frames}{left}", fontsize=8, loc="left")
+    frames = f"{plan.decoding.frames} of {video.frames} frames decoded for {wanted}"
+    axes.set_title(f"{job.pipeline.name}: {frames}{left}{pictures}", fontsize=8, loc="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

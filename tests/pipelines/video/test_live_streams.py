@@ -100,6 +100,11 @@ def test_what_cannot_be_followed_is_refused(name, hop, message):
         stream(name, hop=hop)
 
 
+def test_a_stream_has_one_clip_at_a_time():
+    with pytest.raises(InputError, match="--batch 2 takes several"):
+        stream("c3d", batch=2)
+
+
 def test_real_time_is_the_stream_over_the_time_of_its_passes():
     found = stream("c3d", hop=8, dataflow=True)
     one = count_model("c3d").cost("t4", price=0.35)

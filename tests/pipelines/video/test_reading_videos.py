@@ -161,7 +161,7 @@ def test_frames_that_are_never_shown_are_decoded_and_no_frames_of_the_video(tmp_
     video = read_video(tmp_path / "hidden.webm")
     assert len(video.packets) == 30
     assert video.places == (*range(15), *range(16, 30))
-    assert video.notes == ("1 frames are decoded and never shown",)
+    assert video.notes == ("1 frame is decoded and never shown",)
     assert len(decoded_in_full(tmp_path / "hidden.webm")) == 29
 
 

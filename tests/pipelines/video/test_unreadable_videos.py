@@ -97,9 +97,27 @@ def test_the_system_too_refuses_a_file_without_permission(tmp_path):
         read_video(path)
 
 
-def test_a_url_is_the_name_of_a_file_that_is_not_there():
-    with pytest.raises(InputError, match="does not exist"):
-        read_video("http://localhost:1/clip.mp4")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("http://localhost:1/clip.mp4", "is an address, and nothing is downloaded"),
+        ("", "a video file has an empty name"),
+    ],
+)
+def test_names_of_no_file(name, message):
+    result = CliRunner().invoke(app, ["video", name], env={"COLUMNS": "1000"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_link_to_nothing_and_a_name_like_another_are_told(tmp_path):
+    make(tmp_path, "one.mp4")
+    (tmp_path / "link.mkv").symlink_to(tmp_path / "gone.mkv")
+    with pytest.raises(InputError, match=r"is a link to .*gone\.mkv, which does not exist"):
+        read_video(tmp_path / "link.mkv")
+    with pytest.raises(InputError) as caught:
+        read_video(tmp_path / "onw.mp4")
+    assert dict(caught.value.details)["near"] == str(tmp_path / "one.mp4")
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -49,6 +49,7 @@ def test_a_folder_is_walked_in_the_order_of_its_names(folder):
 def test_names_of_videos_may_be_capitals(tmp_path):
     (tmp_path / "CLIP.MP4").write_bytes(b"")
     (tmp_path / "clip.txt").write_bytes(b"")
+    (tmp_path / "._CLIP.MP4").write_bytes(b"")  # what a Mac leaves beside it
     assert video_paths([tmp_path]) == [tmp_path / "CLIP.MP4"]
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUFFIXES)
 

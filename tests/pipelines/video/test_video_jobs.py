@@ -256,6 +256,8 @@ def test_a_shorter_video_ends_within_the_first_clip(tmp_path):
         ({"model": "cnn_lstm", "online": True, "sampling": "dense"}, "and --sampling says where clips are"),
         ({"model": "c3d", "resize": "short=100"}, "is resized to too little"),
         ({"model": "c3d", "resize": "small"}, "is no size"),
+        ({"model": "cnn_lstm", "online": True, "batch": 2}, "and --batch 2 is of clips"),
+        ({"model": "tsm_r101", "stride": 2}, "and --stride is of dense clips"),
     ],
 )
 def test_what_excludes_each_other_or_does_not_fit_is_refused(forty, asked, message):
