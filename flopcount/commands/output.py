@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ..core.errors import InputError
+
 if TYPE_CHECKING:
     from ..core.table import Table
 
@@ -75,5 +77,16 @@ def show(table: Table, form: str) -> None:
 
 
 def write(text: str) -> None:
-    """Print a text to stdout, unchanged."""
-    sys.stdout.write(text + "\n")
+    """Print a text to stdout, unchanged.
+
+    Raises:
+        InputError: it cannot be written there, as on a disk that is full.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads any more
+        raise
+    except OSError as error:
+        fix = "write to another place"
+        raise InputError("the output cannot be written", [("seen", str(error.strerror)), ("fix", fix)]) from None

@@ -151,7 +151,12 @@ def _read(paths: Sequence[Path]) -> Iterator[tuple[str, VideoFile | str]]:
             except FlopcountError as error:
                 if len(paths) == 1:
                     raise
-                yield str(path), error.message
+                yield str(path), _said(error)
+
+
+def _said(error: FlopcountError) -> str:
+    """An error in one line, for the row of its file."""
+    return "; ".join([error.message, *(text for _, text in error.details)])
 
 
 def _leave(problems: int) -> None:
@@ -237,7 +242,7 @@ def _row(
     except FlopcountError as error:
         if alone:
             raise
-        return FileRow(path, problem=error.message)
+        return FileRow(path, problem=_said(error))
 
 
 def _show_rows(rows: Sequence[FileRow], model: str, format: str) -> None:

@@ -191,13 +191,13 @@ def _time_notes(costs: Sequence[VideoCost]) -> Iterator[str]:
 
 
 def files_data(rows: Sequence[FileRow], model: str) -> dict[str, Any]:
-    """For JSON: each file with its job, and what they are together."""
+    """For JSON: each file with its job, and what they are together; of several files without the layers."""
     done = [row for row in rows if row.job is not None]
     whole = summed(row.job.pipeline.total for row in done if row.job is not None)
     return {
         "schema": "flopcount/video/1",
         "model": model,
-        "files": [_file_data(row) for row in rows],
+        "files": [_file_data(row, whole=len(rows) == 1) for row in rows],
         "total": {
             "files": len(done),
             "seconds": float(sum(row.job.plan.video.duration for row in done if row.job is not None)),
@@ -206,13 +206,17 @@ def files_data(rows: Sequence[FileRow], model: str) -> dict[str, Any]:
     }
 
 
-def _file_data(row: FileRow) -> dict[str, Any]:
+_OF_LAYERS = ("modules", "operators")
+
+
+def _file_data(row: FileRow, *, whole: bool) -> dict[str, Any]:
     if row.job is None:
         return {"file": row.path, "problem": row.problem}
     stages = [cost.stages for cost in row.costs]
+    job = pipeline_data(row.job.pipeline, stages)
     return {
         "file": row.path,
         **row.job.plan.data(),
-        "job": pipeline_data(row.job.pipeline, stages),
+        "job": {key: value for key, value in job.items() if whole or key not in _OF_LAYERS},
         "cost": [cost.data() for cost in row.costs],
     }
