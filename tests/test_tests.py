@@ -27,11 +27,12 @@ def test_no_file_imports_a_file_of_tests():
 
 
 def test_tests_stand_in_the_rooms_of_the_package():
-    """A folder of tests is a room; a test of several rooms, or of none, is beside the folders."""
-    rooms = {path.name for path in Path(flopcount.__file__).parent.iterdir() if (path / "__init__.py").is_file()}
-    folders = {path.parent.name for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
+    """A folder of tests is a room, or a room within one; a test of several rooms, or of none, is beside the folders."""
+    house = Path(flopcount.__file__).parent
+    rooms = {path.parent.relative_to(house) for path in house.glob("**/__init__.py")}
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
     assert folders <= rooms
-    assert rooms - folders == set()
+    assert {room.parts[0] for room in rooms if room.parts} == {folder.parts[0] for folder in folders}
 
 
 def test_audits_run_where_they_are_asked_for(request):

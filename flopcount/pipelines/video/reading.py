@@ -6,12 +6,14 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from .header_order import HeaderOrder
+from .shown import Shown
 from .stored_order import shown_order
 from .video_file import Packet, VideoFile
 
@@ -24,6 +26,8 @@ __all__ = ["opened", "read_video", "require_pyav", "video_stream"]
 _NO_VIDEO = ("tty", "ffmetadata", "srt", "ass", "webvtt")
 """Formats that ffmpeg calls video, or opens, and that are texts."""
 _UNTIMED = "its frames have no times: they are taken in the order in which they are stored, at {} frames per second"
+_PACED = "its frames have no times: they are taken in the order that they tell, at {} frames per second"
+_GUESSED = "an {} does not say when frames are shown, and this one has B-frames: their order is a guess of ffmpeg's"
 _REORDERED = "an {} does not say when frames are shown, and this one has B-frames: they are taken as they are stored"
 
 
@@ -113,8 +117,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
 
 def _read(path: str, container: InputContainer) -> VideoFile:
     stream = video_stream(container, path)
-    order = shown_order(stream.codec_context.name)
-    raw = [_Raw(packet, order) for packet in container.demux(stream) if packet.size]
+    raw, order = _demuxed(container, stream)
     if not raw:
         raise InputError(f"{path} has a video without frames", [("fix", "name a file with moving pictures")])
     if not any(packet.key for packet in raw):
@@ -122,7 +125,7 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         raise InputError(f"{path} cannot be decoded", [("seen", seen), ("fix", "name a whole video file")])
     rate = Fraction(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
     notes = list(_notes(stream, raw))
-    base, times = _times(stream, raw, rate, notes)
+    base, times = _times_in_order(stream, raw, rate, order, notes) if order else _times(stream, raw, rate, notes)
     packets = tuple(_packets(raw, times))
     lost = next(place for place, packet in enumerate(raw) if packet.key)
     if lost:
@@ -152,6 +155,24 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         nbytes=Path(path).stat().st_size,
         notes=tuple(notes),
     )
+
+
+def _demuxed(container: InputContainer, stream: VideoStream) -> tuple[list[_Raw], list[Shown] | None]:
+    """The packets, and when each is shown, if the container does not say it and their headers do."""
+    kind = shown_order(stream.codec_context.name)
+    if not _stores_no_times(stream):
+        return [_Raw(packet, kind) for packet in container.demux(stream) if packet.size], None
+    headers = HeaderOrder(stream.codec_context.name, bytes(stream.codec_context.extradata or b""))
+    raw = []
+    for packet in container.demux(stream):
+        if packet.size:
+            raw.append(_Raw(packet, kind))
+            headers.add(bytes(packet))
+    order = headers.found(next((place for place, packet in enumerate(raw) if packet.key), len(raw)))
+    for one, shown in zip(raw, order or [], strict=False):
+        one.kind = "" if shown.visible else "hidden"
+        one.key = one.key and not shown.no_start  # a recovery point, from which on frames become right only slowly
+    return raw, order
 
 
 class _Raw:
@@ -185,16 +206,34 @@ def _times(stream: VideoStream, raw: list[_Raw], rate: Fraction, notes: list[str
     if all(packet.pts is not None for packet in raw):
         times = [packet.pts for packet in raw if packet.pts is not None]
         if not (reordered and times == sorted(times)):
+            if reordered and _stores_no_times(stream):
+                notes.append(_GUESSED.format(_container_name(stream.container.format.name, "")))
             return base, times
     elif all(packet.dts is not None for packet in raw):
         times = [packet.dts for packet in raw if packet.dts is not None]
     else:
         base, times = 1 / rate, list(range(len(raw)))
         notes.append(_UNTIMED.format(f"{float(rate):g}"))
-    if reordered and any(packet.kind for packet in raw):
-        return base, _reordered(times, raw)
-    if reordered and any(gap.kind == "" for gap in raw) and _stores_no_times(stream):
+    if reordered and _stores_no_times(stream):
         notes.append(_REORDERED.format(_container_name(stream.container.format.name, "")))
+    elif reordered and any(packet.kind for packet in raw):
+        return base, _reordered(times, raw)
+    return base, times
+
+
+def _times_in_order(
+    stream: VideoStream, raw: list[_Raw], rate: Fraction, order: list[Shown], notes: list[str]
+) -> tuple[Fraction, list[int]]:
+    """As `_times`, given the order from the headers: packets' places in the file say how long frames are shown."""
+    ranked = sorted(range(len(raw)), key=lambda place: order[place][:2])
+    if stream.time_base and all(packet.dts is not None for packet in raw):
+        base, slots = stream.time_base, sorted(packet.dts for packet in raw if packet.dts is not None)
+    else:
+        base, slots = 1 / rate, list(accumulate((order[place].visible for place in ranked[:-1]), initial=0))
+        notes.append(_PACED.format(f"{float(rate):g}"))
+    times = [0] * len(raw)
+    for slot, place in zip(slots, ranked, strict=True):
+        times[place] = slot
     return base, times
 
 
