@@ -7,13 +7,15 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ...core.units import counted
+from .header_order import HeaderOrder
+from .shown import Shown
 from .stored_order import shown_order
 from .video_file import Packet, VideoFile
 
@@ -28,6 +30,8 @@ __all__ = ["opened", "read_video", "require_pyav", "stored_packets", "video_stre
 _NO_VIDEO = ("tty", "ffmetadata", "srt", "ass", "webvtt")
 """Formats that ffmpeg calls video, or opens, and that are texts."""
 _UNTIMED = "its frames have no times: they are taken in the order in which they are stored, at {} frames per second"
+_PACED = "its frames have no times: they are taken in the order that they tell, at {} frames per second"
+_GUESSED = "an {} does not say when frames are shown, and this one has B-frames: their order is a guess of ffmpeg's"
 _REORDERED = "an {} does not say when frames are shown, and this one has B-frames: they are taken as they are stored"
 
 
@@ -152,8 +156,7 @@ def _videos(container: InputContainer) -> list[VideoStream]:
 
 def _read(path: str, container: InputContainer) -> VideoFile:
     stream = video_stream(container, path)
-    order = shown_order(stream.codec_context.codec.canonical_name)
-    raw = [_Raw(packet, order) for packet in stored_packets(container, stream, path)]
+    raw, order = _demuxed(container, stream, path)
     if not raw:
         raise InputError(f"{path} has a video without frames", [("fix", "name a file with moving pictures")])
     if not any(packet.key for packet in raw):
@@ -161,9 +164,9 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         raise InputError(f"{path} cannot be decoded", [("seen", seen), ("fix", "name a whole video file")])
     rate = Fraction(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
     notes = list(_notes(container, stream, raw))
-    base, times = _times(stream, raw, rate, notes)
+    base, times = _times_in_order(stream, raw, rate, order, notes) if order else _times(stream, raw, rate, notes)
     first = _first_frame(path)
-    lost = _lost(raw, times, first.pts)
+    lost = _before_keys(raw) if order else _lost(raw, times, first.pts)
     packets = tuple(_packets(raw, times, lost))
     if lost:
         stand = "stands" if len(lost) == 1 else "stand"
@@ -193,6 +196,25 @@ def _read(path: str, container: InputContainer) -> VideoFile:
         nbytes=Path(path).stat().st_size,
         notes=tuple(notes),
     )
+
+
+def _demuxed(container: InputContainer, stream: VideoStream, path: str) -> tuple[list[_Raw], list[Shown] | None]:
+    """The packets, and when each is shown, if the container does not say it and their headers do."""
+    codec = stream.codec_context.codec.canonical_name
+    kind = shown_order(codec)
+    stored = stored_packets(container, stream, path)
+    if not _stores_no_times(stream):
+        return [_Raw(packet, kind) for packet in stored], None
+    headers = HeaderOrder(codec, bytes(stream.codec_context.extradata or b""))
+    raw = []
+    for packet in stored:
+        raw.append(_Raw(packet, kind))
+        headers.add(bytes(packet))
+    order = headers.found(next((place for place, packet in enumerate(raw) if packet.key), len(raw)))
+    for one, shown in zip(raw, order or [], strict=False):
+        one.kind = "" if shown.visible else "hidden"
+        one.key = one.key and not shown.no_start  # a recovery point, from which on frames become right only slowly
+    return raw, order
 
 
 class _Raw:
@@ -254,16 +276,34 @@ def _times(stream: VideoStream, raw: list[_Raw], rate: Fraction, notes: list[str
     if all(packet.pts is not None for packet in raw):
         times = [packet.pts for packet in raw if packet.pts is not None]
         if not (reordered and times == sorted(times)):
+            if reordered and _stores_no_times(stream):
+                notes.append(_GUESSED.format(_container_name(stream.container.format.name, "")))
             return base, times
     elif all(packet.dts is not None for packet in raw):
         times = [packet.dts for packet in raw if packet.dts is not None]
     else:
         base, times = 1 / rate, list(range(len(raw)))
         notes.append(_UNTIMED.format(f"{float(rate):g}"))
-    if reordered and any(packet.kind for packet in raw):
-        return base, _reordered(times, raw)
-    if reordered and any(gap.kind == "" for gap in raw) and _stores_no_times(stream):
+    if reordered and _stores_no_times(stream):
         notes.append(_REORDERED.format(_container_name(stream.container.format.name, "")))
+    elif reordered and any(packet.kind for packet in raw):
+        return base, _reordered(times, raw)
+    return base, times
+
+
+def _times_in_order(
+    stream: VideoStream, raw: list[_Raw], rate: Fraction, order: list[Shown], notes: list[str]
+) -> tuple[Fraction, list[int]]:
+    """As `_times`, given the order from the headers: packets' places in the file say how long frames are shown."""
+    ranked = sorted(range(len(raw)), key=lambda place: order[place][:2])
+    if stream.time_base and all(packet.dts is not None for packet in raw):
+        base, slots = stream.time_base, sorted(packet.dts for packet in raw if packet.dts is not None)
+    else:
+        base, slots = 1 / rate, list(accumulate((order[place].visible for place in ranked[:-1]), initial=0))
+        notes.append(_PACED.format(f"{float(rate):g}"))
+    times = [0] * len(raw)
+    for slot, place in zip(slots, ranked, strict=True):
+        times[place] = slot
     return base, times
 
 
@@ -288,6 +328,11 @@ def _reordered(times: list[int], raw: list[_Raw]) -> list[int]:
     for time, place in zip(sorted(times), order, strict=True):
         shown[place] = time
     return shown
+
+
+def _before_keys(raw: list[_Raw]) -> frozenset[int]:
+    """The places of the packets before the first key frame."""
+    return frozenset(range(next(place for place, packet in enumerate(raw) if packet.key)))
 
 
 def _lost(raw: list[_Raw], times: list[int], shown_first: int | None) -> frozenset[int]:
