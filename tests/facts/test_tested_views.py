@@ -12,7 +12,7 @@ from flopcount.models import CARDS
     [
         ("slowfast_r50_8x8", 10, 3, "kinetics400"),  # arXiv 1812.03982: ten clips, three crops of 256
         ("x3d_m", 10, 3, "kinetics400"),
-        ("tdn_r50", 1, 1, "ssv1"),
+        ("tdn_r50", 10, 3, "kinetics400"),
         ("movinet_a0_stream", 1, 1, "kinetics600"),
     ],
 )
