@@ -99,8 +99,8 @@ def _paths(files: Sequence[str]) -> list[Path]:
     Raises:
         InputError: none is named, a folder holds none, or PyAV is not installed.
     """
+    from ..pipelines.video.container import require_pyav
     from ..pipelines.video.folder import video_paths
-    from ..pipelines.video.reading import require_pyav
 
     if not files:
         raise InputError("no video file is named", [("fix", "name files or folders, or a live stream: --stream 30fps")])

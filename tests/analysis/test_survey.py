@@ -331,12 +331,12 @@ COMMITTED = Path(__file__).parent.parent.parent / "reports" / "survey.csv"
 
 
 def committed_rows():
-    """A model of every fifth of each library, as the committed survey has it."""
+    """A model of every third of each library, as the committed survey has it."""
     libraries = defaultdict(list)
     for row in csv.DictReader(COMMITTED.read_text().splitlines()):
         if not row["problem"]:
             libraries[row["model"].rpartition(":")[0]].append(row)
-    return [rows[len(rows) * part // 5] for rows in libraries.values() for part in range(5)]
+    return [rows[len(rows) * part // 3] for rows in libraries.values() for part in range(3)]
 
 
 @needs("torchvision", "pytorchvideo", "timm", "transformers")

@@ -46,6 +46,7 @@ def test_one_answer_on_every_engine_and_nothing_left_behind(built, request):
         ], engine
 
 
+@pytest.mark.parametrize("built", every(UNLIKE), indirect=True)
 def test_one_answer_in_every_mode_and_dtype(built):
     model, shapes = built
     macs = count_flops(model, shapes).macs

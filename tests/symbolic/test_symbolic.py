@@ -306,6 +306,8 @@ MANY_CLIPS = {"slowfast_r50_4x16", "r2plus1d_18", "x3d_xs", "mvit_b_16x4", "cnn_
 AUDITED = {
     *("tdn_r50", "tadaconvnextv2_t", "morphmlp_s", "tanet_r50", "raft_small", "i3d_nl_r50", "vtn_vit_b_250f"),
     *("pwc_net", "vidtr_compact_s", "rev_mvit_b_16x4", "ir_csn_152", "motionformer"),
+    *("videomae_b", "s3d", "timesformer_b", "uniformer_s", "vivit_b_16x2", "vivit_b_16x2_fe", "stam_16", "resnet50"),
+    *("tsm_mobilenetv2", "hiera_b"),
 }
 
 

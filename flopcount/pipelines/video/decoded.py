@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from .container import opened, stored_packets, video_stream
 from .decoding import Decoding, Stretch, decoding
-from .reading import opened, stored_packets, video_stream
 from .video_file import VideoFile
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from videos import audio, decoded_in_full, make, with_cover, write_video
 
 from flopcount.cli import app
 from flopcount.core.errors import InputError
+from flopcount.pipelines.video.container import stored_packets
 from flopcount.pipelines.video.decoded import decoded
 from flopcount.pipelines.video.decoding import decoding
-from flopcount.pipelines.video.reading import read_video, stored_packets
+from flopcount.pipelines.video.reading import read_video
 
 
 def cut(path, share):
