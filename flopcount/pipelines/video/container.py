@@ -29,7 +29,7 @@ def require_pyav() -> None:
         InputError: it is not installed.
     """
     if importlib.util.find_spec("av") is None:
-        fix = "pip install 'flopcount[video]', or pip install av"
+        fix = "pip install 'av>=18.0', or flopcount with its extra [video]"
         raise InputError("video files are read by PyAV, which is not installed", [("fix", fix)])
 
 
