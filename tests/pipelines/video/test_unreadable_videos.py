@@ -192,4 +192,4 @@ def test_without_pyav_one_is_told_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="PyAV, which is not installed") as caught:
         read_video(tmp_path / "any.mp4")
-    assert "flopcount[video]" in dict(caught.value.details)["fix"]
+    assert "extra [video]" in dict(caught.value.details)["fix"]
