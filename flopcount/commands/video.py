@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from .pictures import PlotOpt, require_picture, write_picture
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..pipelines.video.lookout import Lookout
     from ..pipelines.video.video_file import VideoFile
     from ..pipelines.video.video_tables import FileRow
     from ..pipelines.video.view_request import ViewRequest
@@ -127,7 +128,8 @@ def _show_stored(files: Sequence[str], format: str) -> None:
     from ..pipelines.video.video_tables import stored_files_table, stored_table
 
     paths = _paths(files)
-    found = list(_read(paths))
+    with progress("reading", len(paths)) as say:
+        found = [(str(path), _read(path, say, alone=len(paths) == 1)) for path in paths]
     good = [video for _, video in found if not isinstance(video, str)]
     if format == "json":
         rows = [{"file": path, **({"problem": v} if isinstance(v, str) else {"video": v.data()})} for path, v in found]
@@ -139,19 +141,17 @@ def _show_stored(files: Sequence[str], format: str) -> None:
     _leave(len(found) - len(good))
 
 
-def _read(paths: Sequence[Path]) -> Iterator[tuple[str, VideoFile | str]]:
-    """Each file, or why it cannot be read; a single one that cannot be read is an error."""
+def _read(path: Path, say: Callable[[str], None], *, alone: bool) -> VideoFile | str:
+    """What is in a file, or why it cannot be read; of a single one that is an error."""
     from ..pipelines.video.reading import read_video
 
-    with progress("reading", len(paths)) as say:
-        for path in paths:
-            say(str(path))
-            try:
-                yield str(path), read_video(path)
-            except FlopcountError as error:
-                if len(paths) == 1:
-                    raise
-                yield str(path), _said(error)
+    say(str(path))
+    try:
+        return read_video(path)
+    except FlopcountError as error:
+        if alone:
+            raise
+        return _said(error)
 
 
 def _said(error: FlopcountError) -> str:
@@ -207,13 +207,22 @@ def _show_jobs(
     plot: Path | None,
     format: str,
 ) -> None:
-    spec = options.named(model)
-    videos = list(_read(_paths(files)))
-    with working(f"counting {model}") as say:
-        from ..pipelines.video.lookout import Lookout
+    from ..pipelines.video.video_tables import FileRow
 
-        lookout = Lookout(spec, options.protocol, request, dataflow=bool(settings), progress=say)
-        rows = [_row(path, video, lookout, settings, measure, alone=len(videos) == 1) for path, video in videos]
+    spec, paths = options.named(model), _paths(files)
+    lookout: Lookout | None = None
+    rows: list[FileRow] = []
+    with progress("counting", len(paths)) as say:
+        for path in paths:
+            video = _read(path, say, alone=len(paths) == 1)
+            if isinstance(video, str):
+                rows.append(FileRow(str(path), problem=video))
+                continue
+            if lookout is None:  # after one file was read, and before the others: what the network refuses, all do
+                from ..pipelines.video.lookout import Lookout
+
+                lookout = Lookout(spec, options.protocol, request, dataflow=bool(settings))
+            rows.append(_row(str(path), video, lookout, settings, measure, alone=len(paths) == 1))
     if plot is not None and rows[0].job is not None:
         from ..pipelines.video.decoded import sheet_frames
         from ..publishing.figures.video_timeline import draw_timeline
@@ -226,16 +235,10 @@ def _show_jobs(
     _leave(sum(bool(row.problem) for row in rows))
 
 
-def _row(
-    path: str, video: VideoFile | str, lookout: object, settings: Settings, measure: bool, *, alone: bool
-) -> FileRow:
-    from ..pipelines.video.lookout import Lookout
+def _row(path: str, video: VideoFile, lookout: Lookout, settings: Settings, measure: bool, *, alone: bool) -> FileRow:
     from ..pipelines.video.video_cost import costs_of
     from ..pipelines.video.video_tables import FileRow
 
-    assert isinstance(lookout, Lookout)
-    if isinstance(video, str):
-        return FileRow(path, problem=video)
     try:
         job = lookout.look_at(video)
         return FileRow(path, job, costs_of(job.plan, job.pipeline, settings, measure=measure))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from .mapping import ZooModel, zoo_model
 from .published import Published, published
@@ -27,6 +28,7 @@ class TestedViews:
         return f"{self.clips}×{self.crops}, those of its accuracy on {self.dataset} ({self.source})"
 
 
+@cache
 def tested_views(network: str) -> TestedViews | None:
     """The views with which a network of the zoo was tested; None where nobody printed clips and crops.
 

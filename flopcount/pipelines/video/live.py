@@ -13,18 +13,16 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.table import Table
-from ...core.units import counted, money, si
+from ...core.units import counted, money, ordinal, si
 from ..job_cost import JobCost
 from ..pipeline import Pipeline
 from ..pipeline_json import pipeline_data
 from ..stage import Stage
 from ..unit import Unit
 from .online import count_steps
-from .video_job import Counts
+from .video_job import Counts, time_units
 
 __all__ = ["Live", "live", "live_data", "live_table", "parse_rate"]
-
-_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,8 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
     steps = None if hop is not None or needs.frames == 1 else count_steps(counts.spec, dataflow=counts.dataflow)
     if steps is not None:
         period, stages = stride, [Stage("step", steps.step, 1)]
-        how = f"a step for every frame, {stride} apart: it keeps what it knows of earlier ones"
+        every = "every frame" if stride == 1 else f"every {ordinal(stride)} frame"
+        how = f"a step for {every}: it keeps what it knows of earlier ones"
     else:
         moved = hop or needs.frames * stride
         period, stages = moved, [Stage("network", counts.network(1), 1)]
@@ -88,15 +87,10 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
     whole = seconds.denominator
     stages = [Stage(stage.name, stage.report, whole) for stage in stages]
     length = seconds * whole
-    hours = length / _HOUR
     pipeline = Pipeline(
         stages,
         name=f"{counts.spec.name} on a stream of {float(fps):g} fps",
-        units=(
-            Unit("second of stream", f"{length.numerator} / {length.denominator}"),
-            Unit("hour of stream", f"{hours.numerator} / {hours.denominator}"),
-            Unit("pass", whole),
-        ),
+        units=(*time_units(length, "stream"), Unit("pass", whole)),
         notes=(how, "frames arrive decoded, and as large as the network takes them"),
         facts={"fps": float(fps), "seconds": float(length), "frames_between_passes": period},
     )

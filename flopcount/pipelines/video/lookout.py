@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from ...core.errors import InputError
@@ -25,13 +24,13 @@ __all__ = ["Lookout"]
 _FLOW = "tvl1"  # that of the papers whose networks take flow
 
 
-@dataclass
 class Lookout:
-    """A network that looks at one video after another in the same way; it is counted once."""
+    """A network that looks at one video after another in the same way; it is counted once.
 
-    counts: Counts
-    request: ViewRequest
-    batch: int = 1
+    Raises:
+        InputError: it takes no frames, or not what is asked for; so before any video is read.
+        FlopcountError: it cannot be counted.
+    """
 
     def __init__(
         self,

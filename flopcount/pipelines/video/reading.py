@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -13,8 +13,8 @@ from ...core.errors import InputError
 from ...core.units import counted
 from .container import opened, stored_packets, video_stream, videos_of
 from .header_order import HeaderOrder
+from .hidden_frames import hides
 from .shown import Shown
-from .stored_order import shown_order
 from .video_file import Packet, VideoFile
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ __all__ = ["read_video"]
 
 _UNTIMED = "its frames have no times: they are taken in the order in which they are stored, at {} frames per second"
 _PACED = "its frames have no times: they are taken in the order that they tell, at {} frames per second"
-_GUESSED = "an {} does not say when frames are shown, and this one has B-frames: their order is a guess of ffmpeg's"
-_REORDERED = "an {} does not say when frames are shown, and this one has B-frames: they are taken as they are stored"
+_GUESSED = "this {} does not say when frames are shown, and it has B-frames: their order is a guess of ffmpeg's"
+_REORDERED = "this {} does not say when frames are shown, and it has B-frames: they are taken as they are stored"
 
 
 def read_video(path: str | Path) -> VideoFile:
@@ -87,18 +87,18 @@ def _read(path: str, container: InputContainer) -> VideoFile:
 def _demuxed(container: InputContainer, stream: VideoStream, path: str) -> tuple[list[_Raw], list[Shown] | None]:
     """The packets, and when each is shown, if the container does not say it and their headers do."""
     codec = stream.codec_context.codec.canonical_name
-    kind = shown_order(codec)
+    hidden = hides(codec)
     stored = stored_packets(container, stream, path)
     if not _stores_no_times(stream):
-        return [_Raw(packet, kind) for packet in stored], None
+        return [_Raw(packet, hidden) for packet in stored], None
     headers = HeaderOrder(codec, bytes(stream.codec_context.extradata or b""))
     raw = []
     for packet in stored:
-        raw.append(_Raw(packet, kind))
+        raw.append(_Raw(packet, hidden))
         headers.add(bytes(packet))
     order = headers.found(next((place for place, packet in enumerate(raw) if packet.key), len(raw)))
     for one, shown in zip(raw, order or [], strict=False):
-        one.kind = "" if shown.visible else "hidden"
+        one.hidden = not shown.visible
         one.key = one.key and not shown.no_start  # a recovery point, from which on frames become right only slowly
     return raw, order
 
@@ -106,9 +106,9 @@ def _demuxed(container: InputContainer, stream: VideoStream, path: str) -> tuple
 class _Raw:
     """What is kept of a packet while a file is read; its data are not."""
 
-    __slots__ = ("corrupt", "discarded", "dts", "duration", "key", "kind", "nbytes", "pts")
+    __slots__ = ("corrupt", "discarded", "dts", "duration", "hidden", "key", "nbytes", "pts")
 
-    def __init__(self, packet: Any, order: Any) -> None:
+    def __init__(self, packet: Any, hides: Callable[[bytes], bool] | None) -> None:
         self.pts: int | None = packet.pts
         self.dts: int | None = packet.dts
         self.key: bool = packet.is_keyframe
@@ -116,7 +116,7 @@ class _Raw:
         self.duration: int = packet.duration or 0
         self.discarded: bool = packet.is_discard
         self.corrupt: bool = packet.is_corrupt
-        self.kind: str = order(bytes(packet)) if order else ""  # "B", "hidden", or anything else
+        self.hidden: bool = hides is not None and hides(bytes(packet))
 
 
 def _notes(container: InputContainer, stream: VideoStream, raw: list[_Raw]) -> Iterator[str]:
@@ -157,23 +157,19 @@ def _missing_seconds(container: InputContainer, raw: list[_Raw]) -> tuple[float,
 
 def _times(stream: VideoStream, raw: list[_Raw], rate: Fraction, notes: list[str]) -> tuple[Fraction, list[int]]:
     """The unit of time in seconds, and when the frame of each packet is shown."""
-    base = stream.time_base or 1 / rate
+    base, name = stream.time_base or 1 / rate, _container_name(stream.container.format.name, "")
     reordered = bool(stream.codec_context.has_b_frames)
-    if all(packet.pts is not None for packet in raw):
-        times = [packet.pts for packet in raw if packet.pts is not None]
-        if not (reordered and times == sorted(times)):
-            if reordered and _stores_no_times(stream):
-                notes.append(_GUESSED.format(_container_name(stream.container.format.name, "")))
-            return base, times
-    elif all(packet.dts is not None for packet in raw):
-        times = [packet.dts for packet in raw if packet.dts is not None]
-    else:
+    times = [packet.pts for packet in raw if packet.pts is not None]
+    if len(times) == len(raw):
+        if reordered and _stores_no_times(stream):
+            notes.append((_REORDERED if times == sorted(times) else _GUESSED).format(name))
+        return base, times
+    times = [packet.dts for packet in raw if packet.dts is not None]
+    if len(times) < len(raw):
         base, times = 1 / rate, list(range(len(raw)))
         notes.append(_UNTIMED.format(f"{float(rate):g}"))
-    if reordered and _stores_no_times(stream):
-        notes.append(_REORDERED.format(_container_name(stream.container.format.name, "")))
-    elif reordered and any(packet.kind for packet in raw):
-        return base, _reordered(times, raw)
+    if reordered:
+        notes.append(_REORDERED.format(name))
     return base, times
 
 
@@ -198,24 +194,6 @@ def _stores_no_times(stream: VideoStream) -> bool:
     return stream.container.format.name in ("avi", "h264", "hevc", "m4v", "mpegvideo", "vc1", "obu", "ivf")
 
 
-def _reordered(times: list[int], raw: list[_Raw]) -> list[int]:
-    """Times of frames that are stored with the others before their B-frames: each such one is shown after them."""
-    order: list[int] = []
-    waiting: int | None = None
-    for place, packet in enumerate(raw):
-        if packet.kind == "B":
-            order.append(place)
-            continue
-        if waiting is not None:
-            order.append(waiting)
-        waiting = place
-    order.extend([] if waiting is None else [waiting])
-    shown = [0] * len(raw)
-    for time, place in zip(sorted(times), order, strict=True):
-        shown[place] = time
-    return shown
-
-
 def _before_keys(raw: list[_Raw]) -> frozenset[int]:
     """The places of the packets before the first key frame."""
     return frozenset(range(next(place for place, packet in enumerate(raw) if packet.key)))
@@ -238,7 +216,7 @@ def _lost(raw: list[_Raw], times: list[int], shown_first: int | None) -> frozens
 
 def _packets(raw: list[_Raw], times: Iterable[int], lost: frozenset[int]) -> Iterator[Packet]:
     for place, (packet, time) in enumerate(zip(raw, times, strict=True)):
-        shown = place not in lost and not packet.discarded and packet.kind != "hidden"
+        shown = place not in lost and not packet.discarded and not packet.hidden
         yield Packet(time, packet.key, packet.nbytes, shown)
 
 

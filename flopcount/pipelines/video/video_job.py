@@ -32,7 +32,7 @@ from .plan import Plan
 from .preprocessing import Preprocess
 from .video_cost import VideoCost, costs_of
 
-__all__ = ["Counts", "VideoJob", "units_of"]
+__all__ = ["Counts", "VideoJob", "time_units"]
 
 _HOUR = 3600
 
@@ -190,7 +190,7 @@ class Counts:
         pipeline = Pipeline(
             [*stages, *network],
             name=f"{self.spec.name} on {plan.video.path}",
-            units=units_of(plan.video.duration, plan.views.count),
+            units=_units(plan.video.duration, plan.views.count),
             notes=(*notes, *plan.lines(), *self.notes(plan, flow)),
             facts=plan.data(),
         )
@@ -210,12 +210,15 @@ class Counts:
         return lines
 
 
-def units_of(length: Fraction, views: int) -> tuple[Unit, ...]:
+def _units(length: Fraction, views: int) -> tuple[Unit, ...]:
     """What a job over so many seconds of video, in so many views, is paid by."""
+    return Unit("video", 1), *time_units(length, "video"), Unit("view", views)
+
+
+def time_units(length: Fraction, what: str) -> tuple[Unit, Unit]:
+    """A second and an hour of so many seconds of what is looked at."""
     hours = length / _HOUR
     return (
-        Unit("video", 1),
-        Unit("second of video", f"{length.numerator} / {length.denominator}"),
-        Unit("hour of video", f"{hours.numerator} / {hours.denominator}"),
-        Unit("view", views),
+        Unit(f"second of {what}", f"{length.numerator} / {length.denominator}"),
+        Unit(f"hour of {what}", f"{hours.numerator} / {hours.denominator}"),
     )

@@ -1,7 +1,6 @@
 """What is in a video file, by hand, for every kind of file; and frames in the order in which they are shown."""
 
 from fractions import Fraction
-from types import SimpleNamespace
 
 import av
 import pytest
@@ -9,8 +8,8 @@ from videos import KINDS, OnlyWrites, copied, decoded_in_full, example, listed, 
 
 from flopcount.pipelines.video.decoded import decoded
 from flopcount.pipelines.video.decoding import Stretch, decoding
-from flopcount.pipelines.video.reading import _reordered, read_video
-from flopcount.pipelines.video.stored_order import shown_order
+from flopcount.pipelines.video.hidden_frames import hides
+from flopcount.pipelines.video.reading import read_video
 
 EVERY_10, EVERY = (0, 10, 20), tuple(range(30))
 FILES = {  # kind -> container, codec, key frames
@@ -147,13 +146,6 @@ def test_avi_with_b_frames_is_sorted_by_the_kinds_of_its_frames(tmp_path):
     assert avi.places == mp4.places != tuple(range(30))
 
 
-def test_frames_whose_times_only_count_them_are_sorted_by_their_kinds():
-    """Stored I0 P3 B1 B2 P6 B4 B5: each I or P is shown once the B-frames after it are through."""
-    raw = [SimpleNamespace(kind=kind) for kind in "IPBBPBB"]
-    assert _reordered([0, 1, 2, 3, 4, 5, 6], raw) == [0, 3, 1, 2, 6, 4, 5]
-    assert _reordered([7, 8], [SimpleNamespace(kind="I"), SimpleNamespace(kind="P")]) == [7, 8]
-
-
 def test_frames_that_are_never_shown_are_decoded_and_no_frames_of_the_video(tmp_path):
     """VP8 keeps whether a frame is shown in bit 4 of its first byte; here frame 15 is made a hidden one."""
 
@@ -204,13 +196,16 @@ def test_mpeg2_that_begins_with_an_open_group_has_no_leading_frames(tmp_path):
     assert any("2 frames stand before the first key frame" in note for note in video.notes)
 
 
-def test_what_pictures_say_of_their_order():
-    mpeg4, vp8 = shown_order("mpeg4"), shown_order("vp8")
-    start = b"\x00\x00\x01\xb6"
-    assert [mpeg4(b"user data" + start + bytes([kind << 6])) for kind in range(4)] == ["I", "P", "B", "S"]
-    assert [mpeg4(data) for data in (b"", start, b"none")] == ["", "", ""]
-    assert [vp8(data) for data in (b"\x10", b"\x00", b"")] == ["", "hidden", ""]
-    assert shown_order("h264") is None
+def test_frames_of_vp8_that_are_only_referred_to_say_so():
+    vp8 = hides("vp8")
+    assert [vp8(data) for data in (b"\x10", b"\x00", b"")] == [False, True, False]
+    assert hides("h264") is None
+
+
+def test_a_matroska_in_which_some_frames_lack_times_says_how_they_are_taken(tmp_path):
+    path = tmp_path / "some.mkv"
+    copied(make(tmp_path, "b_frames.mp4"), path, earlier=5, options={"avoid_negative_ts": "disabled"})
+    assert any("it has B-frames: they are taken as they are stored" in note for note in read_video(path).notes)
 
 
 def test_a_frame_at_a_time_is_the_one_that_is_on():
