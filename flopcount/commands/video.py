@@ -156,7 +156,8 @@ def _read(path: Path, say: Callable[[str], None], *, alone: bool) -> VideoFile |
 
 def _said(error: FlopcountError) -> str:
     """An error in one line, for the row of its file."""
-    return "; ".join([error.message, *(text for _, text in error.details)])
+    details = (f"near: {text}" if label == "near" else text for label, text in error.details)
+    return "; ".join([error.message, *details])
 
 
 def _leave(problems: int) -> None:

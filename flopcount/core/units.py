@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
-    *("decimals", "duration", "exact", "joules", "money", "ordinal", "percent", "seconds", "si", "signed", "times"),
+    *("decimals", "duration", "exact", "joules", "money", "ordinal", "percent", "plural", "seconds", "si"),
+    *("signed", "times"),
 ]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -62,7 +63,7 @@ def exact(value: int) -> str:
     return f"{value:,}"
 
 
-def counted(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     """1 frame, 2 frames."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 

@@ -13,10 +13,12 @@ __all__ = ["TestedViews", "tested_views"]
 
 @dataclass(frozen=True, slots=True)
 class TestedViews:
-    """The views of an accuracy, and who printed them; `dataset` is what it was measured on."""
+    """The views of an accuracy, of crops of height×width, and who printed them; it is on `dataset`."""
 
     clips: int
     crops: int
+    height: int
+    width: int
     dataset: str
     source: str
     url: str
@@ -37,16 +39,17 @@ def tested_views(network: str) -> TestedViews | None:
     """
     found = [(row, model) for row in published() if isinstance(model := zoo_model(row), ZooModel)]
     rows = [
-        (_rank(row, model), place, row)
+        (_rank(row, model), place, row, model)
         for place, (row, model) in enumerate(found)
         if model.name == network and not model.options and row.clips and row.crops
     ]
     if not rows:
         return None
-    row = min(rows)[-1]
+    _, _, row, model = min(rows, key=lambda found: found[:2])
     assert row.clips is not None
     assert row.crops is not None
-    return TestedViews(row.clips, row.crops, row.dataset, row.source, row.url, row.locator)
+    clip = model.clip
+    return TestedViews(row.clips, row.crops, clip.height, clip.width, row.dataset, row.source, row.url, row.locator)
 
 
 def _rank(row: Published, model: ZooModel) -> tuple[bool, ...]:

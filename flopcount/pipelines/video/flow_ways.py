@@ -16,6 +16,10 @@ class FlowWay:
     network: str
     multiple: int = 1
 
+    def padded(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of what the network takes, of frames of a size (height, width)."""
+        return -(-size[0] // self.multiple) * self.multiple, -(-size[1] // self.multiple) * self.multiple
+
 
 FLOWS = {
     "tvl1": FlowWay("optical_flow_tvl1"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.table import Table
-from ...core.units import counted, duration, si, times
+from ...core.units import duration, plural, si, times
 from ..pipeline import Pipeline
 from ..pipeline_tables import by_stage
 from .plan import Plan
@@ -33,7 +33,7 @@ def job_title(plan: Plan, pipeline: Pipeline) -> str:
     """The network, the video, and how it is looked at."""
     video = plan.video
     of = f"{times((video.width, video.height))}, {float(video.fps):.4g} fps, {duration(float(video.duration))}"
-    frames = counted(plan.needs.frames, "frame")
+    frames = plural(plan.needs.frames, "frame")
     return f"{pipeline.name} ({of}), {plan.views} views of {frames}"
 
 
@@ -44,4 +44,4 @@ def _bytes(plan: Plan) -> Iterator[str]:
     sizes = f"{si(plan.clip_bytes, 'B')} as uint8 before the resize, {si(plan.input_bytes, 'B')} as float32 after it"
     if plan.needs.flows:
         sizes += f", and {si(plan.flow_bytes, 'B')} of flow as float32"
-    yield f"clip: {counted(plan.needs.frames, 'frame')} from {seconds if plan.dense else 'all of the video'}; {sizes}"
+    yield f"clip: {plural(plan.needs.frames, 'frame')} from {seconds if plan.dense else 'all of the video'}; {sizes}"

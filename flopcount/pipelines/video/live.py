@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.table import Table
-from ...core.units import counted, money, ordinal, si
+from ...core.units import money, ordinal, plural, si
 from ..job_cost import JobCost
 from ..pipeline import Pipeline
 from ..pipeline_json import pipeline_data
@@ -82,7 +82,7 @@ def live(counts: Counts, fps: Fraction, hop: int | None) -> Live:
         moved = hop or needs.frames * stride
         period, stages = moved, [Stage("network", counts.network(1), 1)]
         seen = f"a window of {needs.frames} frames, {stride} apart" if needs.frames > 1 else "one frame"
-        how = f"{seen}, computed again after every {counted(moved, 'frame')}"
+        how = f"{seen}, computed again after every {plural(moved, 'frame')}"
     seconds = Fraction(period) / fps
     whole = seconds.denominator
     stages = [Stage(stage.name, stage.report, whole) for stage in stages]

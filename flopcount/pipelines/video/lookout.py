@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from ...core.errors import InputError
 from ...core.model_spec import ModelSpec
 from ...core.protocol import Protocol
-from ...core.units import ordinal
+from ...core.units import ordinal, times
 from ...facts.tested_views import tested_views
 from ...models import CARDS
 from ..stage import Stage
@@ -80,7 +81,8 @@ class Lookout:
         steps = self.counts.steps(frames)
         frames = max(frames, steps.frames)
         sampling = Sampling(frames, stride, None, resampled, fps=rate)
-        planned = plan(video, self.needs, sampling, 1, self.request.resize)
+        needs = replace(self.needs, frames=steps.frames)
+        planned = plan(video, needs, sampling, 1, self.request.resize)
         network = [Stage("first clip", steps.first, 1, weights="network")]
         if frames > steps.frames:
             network.append(Stage("step", steps.step, frames - steps.frames, weights="network"))
@@ -140,4 +142,6 @@ class Lookout:
         tested = tested_views(self._spec.name)
         if tested is None:
             return 1, 1, None, ["views: one clip in the middle; give others with --views or --hop"]
-        return tested.clips, tested.crops, None, [f"views: {tested.words}; give others with --views or --hop"]
+        there = (tested.height, tested.width)
+        crop = "" if there == (needs.height, needs.width) else f", there of crops of {times(there)}"
+        return tested.clips, tested.crops, None, [f"views: {tested.words}{crop}; give others with --views or --hop"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.protocol import Views
-from ...core.units import counted
+from ...core.units import plural
 from .decoding import Decoding, decoding
 from .needs import Needs
 from .resize import Resize
@@ -79,10 +79,11 @@ class Plan:
             yield f"{video.path}: its alpha channel is decoded and not used"
         at = "" if sampling.fps is None else f" at {float(sampling.fps):g} fps"
         if sampling.repeats(video):
-            frames = f"{counted(length := sampling.length(video), 'frame')}{at} {_are(length)} fewer than a clip spans"
-            yield f"{video.path}: {frames}; its last frame is repeated"
+            frames = f"{plural(length := sampling.length(video), 'frame')}{at} {_are(length)} fewer than a clip spans"
+            again = "its last frame is repeated" if self.dense else "some are taken again"
+            yield f"{video.path}: {frames}; {again}"
         if unused := sampling.unused(video):
-            yield f"{video.path}: its last {counted(unused, 'frame')}{at} {_are(unused)} in no clip"
+            yield f"{video.path}: its last {plural(unused, 'frame')}{at} {_are(unused)} in no clip"
         stored = len(video.packets)
         of = f"{video.frames} frames" if stored == video.frames else f"{stored} stored frames"
         wanted = len(taken.wanted)
@@ -99,6 +100,7 @@ class Plan:
             "seconds_per_clip": float(self.sampling.seconds(self.video)),
             "decode": {
                 "wanted_frames": len(self.decoding.wanted),
+                "wanted": list(self.decoding.wanted),
                 "frames": self.decoding.frames,
                 "stretches": [[s.begin, s.end] for s in self.decoding.stretches],
                 "pixels": self.decoding.pixels,

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ...core.units import counted
+from ...core.units import plural
 from .container import opened, stored_packets, video_stream, videos_of
 from .header_order import HeaderOrder
 from .hidden_frames import hides
@@ -56,9 +56,9 @@ def _read(path: str, container: InputContainer) -> VideoFile:
     packets = tuple(_packets(raw, times, lost))
     if lost:
         stand = "stands" if len(lost) == 1 else "stand"
-        notes.append(f"{counted(len(lost), 'frame')} {stand} before the first key frame, and cannot be decoded")
+        notes.append(f"{plural(len(lost), 'frame')} {stand} before the first key frame, and cannot be decoded")
     if (hidden := len(packets) - len(lost) - sum(packet.shown for packet in packets)) > 0:
-        notes.append(f"{counted(hidden, 'frame')} {'is' if hidden == 1 else 'are'} decoded and never shown")
+        notes.append(f"{plural(hidden, 'frame')} {'is' if hidden == 1 else 'are'} decoded and never shown")
     if not any(packet.shown for packet in packets):
         raise InputError(f"{path} shows no frame", [("fix", "name a whole video file")])
     codec = stream.codec_context
@@ -131,10 +131,10 @@ def _notes(container: InputContainer, stream: VideoStream, raw: list[_Raw]) -> I
     if damaged == [len(raw) - 1]:
         yield "its last frame is incomplete: the file was cut"
     elif damaged:
-        yield f"{counted(len(damaged), 'frame')} {'is' if len(damaged) == 1 else 'are'} damaged"
+        yield f"{plural(len(damaged), 'frame')} {'is' if len(damaged) == 1 else 'are'} damaged"
     stored = [packet.dts for packet in raw if packet.dts is not None]
     if back := sum(later < sooner for sooner, later in pairwise(stored)):
-        places = counted(back, "place")
+        places = plural(back, "place")
         yield f"its times go back at {places}, as where files were joined: frames are taken in the order of their times"
     if (videos := len(videos_of(container))) > 1:
         yield f"it has {videos} videos: the first is read"

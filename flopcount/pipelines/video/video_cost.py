@@ -93,7 +93,10 @@ class VideoCost:
         """Notes of the stages, those of time marked as theirs alone where the decoding has a time too."""
         for note in notes:
             label, colon, rest = note.partition(": ")
-            timed = colon and (label in ("estimate", "range") or label.startswith(("per ", "bound, estimate")))
+            timed = colon and (
+                label in ("estimate", "range", "most out of proportion")
+                or label.startswith(("per ", "bound, estimate"))
+            )
             yield f"{label}, stages alone: {rest}" if timed and self.decode is not None else note
 
     def data(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
 from ...core.result import Result
 from ...core.table import Table
-from ...core.units import counted, times
+from ...core.units import plural, times
 from ...count import count, count_named
 from ...facts.devices import Device
 from ...facts.prices import Price
@@ -142,7 +142,7 @@ class Counts:
     def flow(self, name: str, size: tuple[int, int]) -> Result:
         """Optical flow between two frames of a size (height, width)."""
         way = FLOWS[name]
-        clip = Clip(2, *(-(-side // way.multiple) * way.multiple for side in size))
+        clip = Clip(2, *way.padded(size))
 
         def counted() -> Result:
             self.progress(f"counting {way.network}")
@@ -202,11 +202,13 @@ class Counts:
         sizes = f"{times(plan.frame)} to {height}×{width}" if plan.frame != plan.size else times(plan.frame)
         crop = times((plan.needs.height, plan.needs.width))
         lines = [
-            f"resize: {counted(len(plan.decoding.wanted), 'frame')}, {sizes}, normalised; crops of {crop} cost nothing"
+            f"resize: {plural(len(plan.decoding.wanted), 'frame')}, {sizes}, normalised; crops of {crop} cost nothing"
         ]
         if plan.needs.flows and flow is not None:
-            how = f"between neighbouring frames of {height}×{width}, each once"
-            lines.append(f"flow: {flow}, {counted(plan.pairs, 'field')} {how}")
+            padded = FLOWS[flow].padded(plan.size)
+            more = "" if padded == plan.size else f" padded to {times(padded)}"
+            how = f"between neighbouring frames of {height}×{width}{more}, each once"
+            lines.append(f"flow: {flow}, {plural(plan.pairs, 'field')} {how}")
         return lines
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from ...core.amount import summed
-from ...core.quantity import PICO, TABLE, quantity_column
+from ...core.amount import Amount, summed
+from ...core.quantity import PICO, TABLE, counted, quantity_column
 from ...core.result import CONVENTION, Result
 from ...core.table import Column, Measured, Table
-from ...core.units import counted, duration, money, times
+from ...core.units import duration, money, plural, times
 from ...core.wording import assumed_lines, cost_text, missing_lines
 from ...output.report_json import amount_data
 from ..pipeline_json import pipeline_data
+from .decode_time import summed_times
 from .video_cost import VideoCost
 from .video_file import VideoFile
 from .video_job import VideoJob
@@ -36,7 +37,7 @@ def stored_table(video: VideoFile) -> Table:
         (rate, Measured(_short(float(video.fps)))),
         ("length", Measured(float(video.duration), "s")),
         ("key frames", len(video.keys)),
-        ("longest way from a key frame to the next", counted(max(gaps), "frame")),
+        ("longest way from a key frame to the next", plural(max(gaps), "frame")),
         ("file", Measured(video.nbytes, "B")),
         ("the same as uint8, three colours", Measured(video.raw_bytes, "B")),
     ]
@@ -116,6 +117,8 @@ def files_table(rows: Sequence[FileRow], model: str) -> Table:
             replace(quantity_column(TABLE["time"]), name="decode", key="decode_time", drop=6),
             replace(quantity_column(TABLE["time"]), name="stages", key="stages_time", drop=0),
         ]
+    if any(cost.stages.money is not None for cost in timed):
+        columns.append(Column("money", "text", drop=7))
     if any(row.problem for row in rows):
         columns.append(Column("problem", "prose"))
     body = tuple(tuple(_cells(row).get(column.key or column.name, "") for column in columns) for row in rows)
@@ -141,6 +144,9 @@ def _cells(row: FileRow) -> dict[str, Any]:
         decode = row.cost.decode
         cells["decode_time"] = "" if decode is None else round(decode.seconds * PICO)
         cells["stages_time"] = round(row.cost.stages.estimate * PICO)
+        price = row.cost.stages.money
+        if price is not None and decode is not None and row.cost.paid is not None:
+            cells["money"] = money(row.cost.paid, price.currency)
     return cells
 
 
@@ -151,7 +157,9 @@ def _totals(columns: Sequence[Column], body: Sequence[tuple[Any, ...]]) -> Itera
         elif column.kind in ("text", "prose"):
             yield ""
         else:
-            yield sum(row[at] for row in body if row[at] != "")
+            known = [row[at] for row in body if row[at] != ""]
+            done = sum(row[-1] == "" or columns[-1].name != "problem" for row in body)
+            yield sum(known) if len(known) == done else ""  # a sum of some would look like that of all
 
 
 def _file_notes(rows: Sequence[FileRow], done: Sequence[VideoJob], timed: Sequence[VideoCost]) -> Iterator[str]:
@@ -176,24 +184,52 @@ def _time_notes(costs: Sequence[VideoCost]) -> Iterator[str]:
         return
     first = costs[0].stages
     yield f"stages: {first.conditions}; {first.basis_words}"
-    decodes = [cost.decode for cost in costs if cost.decode is not None]
-    yield from dict.fromkeys(f"decode: {decode.words}" for decode in decodes)
-    if len(decodes) < len(costs):
-        yield "decode: of some files nobody published how fast they are decoded; --measure-decode measures it here"
-        return
-    spent, decoding = sum(cost.seconds for cost in costs), sum(decode.seconds for decode in decodes)
+    yield from dict.fromkeys(f"decode: {cost.decode.words}" for cost in costs if cost.decode is not None)
+    spent = _spent(costs)
     length = sum(float(cost.plan.video.duration) for cost in costs)
-    yield f"time: {duration(spent)}, {length / spent:.3g}× real time; {100 * decoding / spent:.0f}% of it is decoding"
-    if first.money is not None and all(cost.paid is not None for cost in costs):
-        paid = sum(cost.paid or 0 for cost in costs)
-        whole, hourly = money(paid, first.money.currency), money(paid * _HOUR / length, first.money.currency)
-        yield f"money: {whole}, {hourly} per hour of video, if the device waits while frames are decoded"
+    if spent["decode_seconds"] is None:
+        yield "decode: of some files nobody published how fast they are decoded; --measure-decode measures it here"
+        yield f"time: {duration(spent['stages_seconds'])} of the stages alone, without decoding"
+        waits = "for the stages alone"
+    else:
+        share = 100 * spent["decode_seconds"] / spent["seconds"]
+        speed = f"{length / spent['seconds']:.3g}× real time"
+        yield f"time: {duration(spent['seconds'])}, {speed}; {share:.0f}% of it is decoding"
+        waits = "if the device waits while frames are decoded"
+    if spent["money"] is not None:
+        whole, hourly = (
+            money(amount, spent["currency"]) for amount in (spent["money"], spent["money"] * _HOUR / length)
+        )
+        yield f"money: {whole}, {hourly} per hour of video, {waits}"
+
+
+def _spent(costs: Sequence[VideoCost]) -> dict[str, Any]:
+    """Seconds and money of all files; the decoding is None, and in no sum, if it is unknown of one."""
+    decode = summed_times(cost.decode for cost in costs)
+    stages = sum(cost.stages.estimate for cost in costs)
+    seconds = stages + (decode.seconds if decode else 0)
+    prices = [price for cost in costs if (price := cost.stages.money) is not None]
+    paid = [
+        price.amount * (cost.seconds if decode else cost.stages.estimate) / cost.stages.estimate
+        for cost, price in zip(costs, prices, strict=False)
+    ]
+    return {
+        "decode_seconds": None if decode is None else decode.seconds,
+        "stages_seconds": stages,
+        "seconds": None if decode is None else seconds,
+        "money": sum(paid) if len(paid) == len(costs) else None,
+        "currency": prices[0].currency if prices else None,
+    }
 
 
 def files_data(rows: Sequence[FileRow], model: str) -> dict[str, Any]:
     """For JSON: each file with its job, and what they are together; of several files without the layers."""
     done = [row for row in rows if row.job is not None]
-    whole = summed(row.job.pipeline.total for row in done if row.job is not None)
+    jobs = [row.job.pipeline.total for row in done if row.job is not None]
+    owned = [quantity.name for quantity in counted() if quantity.of_module is not None]
+    once = jobs[0].only(owned).counts if jobs else {}  # all have the same weights
+    whole = Amount({**summed(jobs).counts, **once})
+    costs = [row.cost for row in done if row.cost is not None]
     return {
         "schema": "flopcount/video/1",
         "model": model,
@@ -202,6 +238,7 @@ def files_data(rows: Sequence[FileRow], model: str) -> dict[str, Any]:
             "files": len(done),
             "seconds": float(sum(row.job.plan.video.duration for row in done if row.job is not None)),
             **(amount_data(whole) if done else {}),
+            **({"cost": _spent(costs)} if costs else {}),
         },
     }
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 from videos import copied, example, make
 
+from flopcount import count_model
 from flopcount.cli import app
 from flopcount.core.errors import InputError
 from flopcount.pipelines.video.folder import SUFFIXES, is_folder, video_paths
@@ -218,3 +219,26 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_read(words, mess
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_a_file_without_a_decode_rate_leaves_the_time_and_money_of_the_stages(tmp_path, monkeypatch):
+    """Nobody published how fast MJPEG is decoded: its decoding is in no sum, and the sum says that it is of stages."""
+    monkeypatch.chdir(tmp_path)
+    example(tmp_path / "a.mp4", 30)
+    make(tmp_path, "intra.avi")
+    words = ("video", "a.mp4", "intra.avi", "--model", "c3d", "--views", "1x1", "--on", "t4")
+    table = CliRunner().invoke(app, [*words, "--price", "0.35"]).stdout
+    assert "of the stages alone, without decoding" in table
+    assert "for the stages alone" in table
+    total = json.loads(CliRunner().invoke(app, [*words, "--price", "0.35", "--format", "json"]).stdout)["total"]
+    assert total["cost"]["decode_seconds"] is total["cost"]["seconds"] is None
+    assert total["cost"]["money"] == pytest.approx(total["cost"]["stages_seconds"] / 3600 * 0.35)
+
+
+def test_weights_count_once_for_all_files(tmp_path):
+    paths = [str(example(tmp_path / name, 30)) for name in ("a.mp4", "b.mp4")]
+    words = ("video", *paths, "--model", "c3d", "--views", "1x1", "--format", "json")
+    total = json.loads(CliRunner().invoke(app, words).stdout)["total"]
+    whole = count_model("c3d")
+    assert (total["params"], total["trainable_params"]) == (whole.params, whole.total["trainable_params"])
+    assert total["macs"] == 2 * whole.macs
