@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..core.amount import Amount, summed
-from ..core.cost_table import CostColumn, cost_columns, cost_table, shown_modules
+from ..core.cost_table import CostColumn, cost_columns, cost_table
 from ..core.errors import UnknownNameError
+from ..core.layer_tree import Branch, in_running_order, layer_tree, shown_modules
 from ..core.ops import Kind
 from ..core.protocol import describe_clip
 from ..core.quantity import of_modules, of_operators
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 BY = ("module", "operator", "kind")
+_NAMED = 4  # layers that a note names
 
 
 def table_by(
@@ -56,23 +58,34 @@ def table_by(
 
 
 def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> Table:
-    """One row per module down to `depth` (-1: all levels); a row above that depth holds only its own operators.
+    """Modules down to `depth` (-1: all levels), in the order in which they run.
 
-    Modules with nothing to count are left out; a module that has parameters but was never
-    called says so. Every count column sums to its total row.
+    As text a tree: a module holds what is below it. As data one row per module, where a row above that depth holds only
+    its own operators, so that every count column sums to its total. Modules with nothing to count are left out; those
+    that have parameters and are never called share a line, and a note names them.
     """
     labels = [Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"), Column("output", "text", drop=4)]
     if fields is not None:
         labels.append(Column("field", "text"))
-    rows = [
-        (
-            (_layer(row, result), row.type, output_of(row, result), *([] if fields is None else [_field(row, fields)])),
-            cost,
-        )
-        for row, cost in shown_modules(result.modules, depth)
-        if cost
-    ]
-    return _table(result, labels, rows, cost_columns((*of_modules(), *of_operators())), fields)
+
+    def named(label: str, row: ModuleRow | None) -> tuple[Any, ...]:
+        more = () if fields is None else ("" if row is None else _field(row, fields),)
+        return (label, *(("", "") if row is None else (row.type, output_of(row, result))), *more)
+
+    ordered = in_running_order(result.modules, result.course)
+    rows = [(named(_layer(row, result), row), cost) for row, cost in shown_modules(ordered, depth) if cost]
+    branches = list(layer_tree(ordered, depth, result.course, summed))
+    tree = [(b.level, named(b.label(result.model), b.named), b.cost) for b in branches]
+    columns = cost_columns((*of_modules(), *of_operators()))
+    return _table(result, labels, rows, columns, fields, tree, tuple(_idle_lines(branches)))
+
+
+def _idle_lines(branches: Iterable[Branch[ModuleRow]]) -> Iterator[str]:
+    """What never runs, by name, with what it has."""
+    idle = [row for branch in branches for row in branch.idle]
+    if idle:
+        names = ", ".join(f"{row.path} ({si(row.params)} parameters)" for row in idle[:_NAMED])
+        yield f"never called: {names}" + (f" and {len(idle) - _NAMED} more" if len(idle) > _NAMED else "")
 
 
 def _table(
@@ -81,11 +94,14 @@ def _table(
     rows: Iterable[tuple[tuple[Any, ...], Amount]],
     columns: Sequence[CostColumn[Amount]],
     fields: Fields | None,
+    tree: Iterable[tuple[int, tuple[Any, ...], Amount]] = (),
+    more: tuple[str, ...] = (),
 ) -> Table:
     """The rows with their shares of all MACs, or of all FLOPs where nothing is a contraction."""
     of = "macs" if result.macs else "total_flops"
     share: CostColumn[Amount] = CostColumn(Column("share", "share", drop=7), lambda cost: (cost[of], result.total[of]))
-    return cost_table(title(result), labels, rows, (*columns, share), result.total, notes(result, fields))
+    lines = notes(result, fields, more)
+    return cost_table(title(result), labels, rows, (*columns, share), result.total, lines, tree)
 
 
 def _layer(row: ModuleRow, result: Result) -> str:
@@ -136,9 +152,9 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
     return _table(result, labels, rows, cost_columns(of_operators(), always=True), fields)
 
 
-def notes(result: Result, fields: Fields | None = None) -> tuple[str, ...]:
-    """The notes under every table, the most important first: gaps, assumptions, totals, protocol, clip, convention."""
-    lines = [*missing_lines(result), _total_line(result)]
+def notes(result: Result, fields: Fields | None = None, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The notes under every table, the most important first: gaps, assumptions, totals, `more`, protocol, convention."""
+    lines = [*missing_lines(result), _total_line(result), *more]
     sample = result.per_sample
     if sample is not None and result.input.batch != 1:
         lines.append(f"per sample (batch {result.input.batch}): {cost_text(sample)}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from .amount import Amount, QuantityOf, amount_of
 from .dataflow import Dataflow
 from .errors import UnknownNameError
+from .layer_tree import Course
 from .ops import CostedOp, Kind, ModuleCall, ModuleInfo, Trace
 from .pricing import Pricing
 from .protocol import Clip, Views
@@ -220,6 +221,17 @@ class Result(OfInput):
         """Cost of every module, called or not, in the order the module defines them."""
         known = amount_of(self.ops, on_device=self.pricing is not None)
         return _module_rows(self.tree, self.calls, self.ops, self.used_elsewhere, known)
+
+    @cached_property
+    def course(self) -> Course:
+        """How its modules run: in which order, which are called, and which never run."""
+        first: dict[str, int] = {}
+        for place, path in enumerate([*(costed.op.module for costed in self.ops), *(call.module for call in self.calls)]):
+            while path not in first:
+                first[path] = place
+                path = path.rpartition(".")[0]
+        idle = frozenset(row.path for row in self.modules if row.path not in first and not row.used_elsewhere)
+        return Course(first, frozenset(call.module for call in self.calls), idle)
 
     @cached_property
     def uncosted(self) -> tuple[UncostedRow, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .units import duration, si
 
-__all__ = ["Column", "Formula", "Measured", "Table", "frame_with", "render_with"]
+__all__ = ["Column", "Formula", "Line", "Measured", "Table", "frame_with", "render_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class Column:
     `drop` says in which order columns leave a narrow terminal: 1 first, 0 never. A `minor` column shows only where no
     other column has to leave for it. `unit` is the unit of its numbers, which are whole numbers of 10^-12 of it in a
     `pico` column. `key` is its name in data, by default the
-    heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it.
+    heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it. With a `prefix`
+    ("G") text has all numbers in that multiple of the unit, with `places` decimals; else each has the prefix that suits it.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Column:
     tone: str = ""
     minor: bool = False
     pico: bool = False
+    prefix: str | None = None
+    places: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,31 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A row as a reader sees it in a tree: the lines below it of a higher level are parts of it, and sum to it."""
+
+    level: int
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """Exact values: text, integers, or for shares a pair (part, whole). Count columns sum to their total, if any."""
+    """Exact values: text, integers, or for shares a pair (part, whole). Count columns sum to their total, if any.
+
+    `tree` shows the same as a tree with subtotals: text is written of it, data of the rows, which sum to the total.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     total: tuple[Any, ...] | None
     notes: tuple[str, ...] = ()
+    tree: tuple[Line, ...] = ()
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """What a reader sees: the tree, or else the rows."""
+        return self.tree or tuple(Line(0, row) for row in self.rows)
 
     def to_markdown(self) -> str:
         """GitHub's markdown."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 __all__ = [
-    *("decimals", "duration", "exact", "joules", "money", "ordinal", "percent", "plural", "seconds", "si"),
-    *("signed", "times"),
+    *("PREFIXES", "decimals", "duration", "exact", "in_prefix", "joules", "money", "ordinal", "percent", "plural"),
+    *("seconds", "si", "signed", "times"),
 ]
 
 _PREFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _FRACTIONS = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _WIDTH = 3  # significant digits, as in papers
+PREFIXES = {"": 1, **{prefix: scale for scale, prefix in reversed(_PREFIXES)}, **{p: scale for scale, p in _FRACTIONS}}
+"""SI prefixes and their factors."""
 
 
 def si(value: int | float, unit: str = "", *, digits: int = _WIDTH, blank: bool = False) -> str:
@@ -34,6 +36,16 @@ def _small(value: float, unit: str, digits: int) -> str:
     fits = (entry for entry in _FRACTIONS if abs(value) >= entry[0] * (1 - 0.5 * 10**-digits))
     scale, prefix = next(fits, _FRACTIONS[-1])
     return f"{_significant(value / scale, digits)} {prefix}{unit}"
+
+
+def in_prefix(value: int | float, prefix: str, places: int) -> str:
+    """A value in a fixed multiple of its unit: `in_prefix(1_040_449_536, "G", 2)` is "1.04"; what is too small for these
+    decimals, and not zero, is "<0.01".
+    """
+    scaled = value / PREFIXES[prefix]
+    if value and abs(scaled) < 0.5 * 10**-places:
+        return f"<{10**-places:.{places}f}" if value > 0 else f"−<{10**-places:.{places}f}"
+    return f"{scaled:,.{places}f}".replace("-", "−")
 
 
 def signed(value: int | float, unit: str = "", *, blank: bool = False) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.amount import Amount
-from ..core.cost_table import CostColumn, cost_table, shown_modules
+from ..core.amount import Amount, summed
+from ..core.cost_table import CostColumn, cost_table
 from ..core.errors import UnknownNameError
+from ..core.layer_tree import Part, in_running_order, layer_tree, shown_modules
 from ..core.ops import CostedOp, Kind
 from ..core.pricing import unit_of
 from ..core.quantity import PICO, TABLE, priced, quantity_column
+from ..core.result import ModuleRow
 from ..core.table import Column, Table
 from ..core.wording import PRICE, title
 from .cost_notes import notes
@@ -43,23 +45,38 @@ def cost_table_by(cost: Prediction, by: str, depth: int = 2) -> Table:
 
 
 def _by_module(cost: Prediction, depth: int) -> Table:
-    """One row per module that does anything; a row above `depth` holds only its own operators."""
+    """One row per module that does anything; a row above `depth` holds only its own operators.
+
+    As text a tree, where a module holds what is below it.
+    """
     result = cost.result
     own: dict[str, list[CostedOp]] = {}
     for op in cost.ran:
         own.setdefault(op.op.module, []).append(op)
     paths = {row.path for row in result.modules}
     own[""] = [op for path, ops in own.items() if path == "" or path not in paths for op in ops]
-    rows = []
-    for row, amount in shown_modules(result.modules, depth):
-        ops = own.get(row.path, [])
-        if row.depth == depth:
-            ops = [op for path in own if _within(path, row.path) for op in own[path]]
-        limit = _limit(ops)
-        if amount["time"] or amount["macs"] or limit:
-            rows.append(((row.path or f"({result.model})", row.type), _Spent(amount, limit)))
+
+    def limit(path: str, *, whole: bool) -> str:
+        within = [path] if not whole else [other for other in own if _within(other, path)]
+        return _limit([op for other in within for op in own.get(other, ())])
+
+    def worth(row: ModuleRow, part: Part) -> bool:
+        amount = row.cost if part is Part.WHOLE else row.own
+        return bool(amount["time"] or amount["macs"] or limit(row.path, whole=part is Part.WHOLE))
+
+    ordered = in_running_order(result.modules, result.course)
+    rows = [
+        ((row.path or f"({result.model})", row.type), _Spent(amount, limit(row.path, whole=row.depth == depth)))
+        for row, amount in shown_modules(ordered, depth)
+        if worth(row, Part.WHOLE if row.depth == depth else Part.OWN)
+    ]
+    tree = []
+    for branch in layer_tree(ordered, depth, result.course, summed, worth):
+        kind = "" if branch.named is None else branch.named.type
+        most = limit(branch.row.path, whole=branch.part is Part.WHOLE)
+        tree.append((branch.level, (branch.label(result.model), kind), _Spent(branch.cost, most)))
     labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
-    return _table(cost, labels, rows, result.total, _beside_time())
+    return _table(cost, labels, rows, result.total, _beside_time(), tree)
 
 
 def cost_table_of(cost: Prediction, paths: Sequence[str], more: Sequence[str]) -> Table:
@@ -129,6 +146,7 @@ def _table(
     rows: Iterable[tuple[tuple[Any, ...], _Spent]],
     total: Amount,
     more: Sequence[str],
+    tree: Sequence[tuple[int, tuple[Any, ...], _Spent]] = (),
 ) -> Table:
     """The rows with MACs and their share, time and its share, what limits it, and `more` quantities between."""
 
@@ -147,7 +165,7 @@ def _table(
     mode = replace(cost.conditions, training=False)
     shares = [(names[0], spent.amount["macs"], spent.amount["time"]) for names, spent in rows]
     heading = f"{title(cost.result)}: {'training step' if cost.conditions.training else 'time'} on {mode}"
-    return cost_table(heading, labels, rows, columns, _Spent(total), notes(cost, shares))
+    return cost_table(heading, labels, rows, columns, _Spent(total), notes(cost, shares), tree)
 
 
 def _beside_time() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How one exact value is written for people; every renderer for people uses this."""
+"""The values of a table as text, the same in every format for people."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 
 from ..core.quantity import PICO
 from ..core.table import Column, Measured
-from ..core.units import duration, percent, si, signed
+from ..core.units import duration, in_prefix, percent, si, signed
 
-__all__ = ["cell", "cells"]
+__all__ = ["cell", "cells", "heading"]
+
+
+def heading(column: Column) -> str:
+    """The name of a column, with the unit that all of its numbers are in, if they are in one."""
+    return column.name if column.prefix is None else f"{column.name} ({column.prefix}{column.unit})"
 
 
 def cell(column: Column, value: Any) -> str:
@@ -25,6 +30,9 @@ def cell(column: Column, value: Any) -> str:
         return percent(part, whole) if part else ""
     if column.pico:
         value = value / PICO
+    if column.prefix is not None:
+        sign = "+" if column.kind == "delta" and value > 0 else ""
+        return sign + in_prefix(value, column.prefix, column.places) if value else ""
     if column.kind == "delta":
         return signed(value, column.unit, blank=True)
     if column.unit == "s" and value:

@@ -17,14 +17,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..core.table import Column, Table
-from .cells import cells
+from ..core.table import Column, Line, Table
+from .cells import cells, heading
+from .short_names import shortened
 
 __all__ = ["PLAIN_WIDTH", "plain", "renderable", "terminal"]
 
 PLAIN_WIDTH = 80
 _GAPS = (2, 1)  # blanks between columns; one where two would cost the bar
 _SHORTEST_PATH = 14
+_INDENT = 2  # blanks for each level of a tree
 _NARROWEST_BAR, _WIDEST_BAR = 4, 16
 _NARROWEST_PROSE = 30
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
@@ -76,7 +78,7 @@ class _Fitted:
 
 
 def _fitted(table: Table, width: int) -> _Fitted:
-    columns = list(table.columns)
+    columns, lines = list(table.columns), table.lines
     if any(column.minor for column in columns):
         texts = [cells(table.columns, row) for row in (*table.rows, *([table.total] if table.total else []))]
         gap, spare = _spacing(columns, texts, width)
@@ -84,7 +86,8 @@ def _fitted(table: Table, width: int) -> _Fitted:
             columns = [column for column in columns if not column.minor]
     while True:
         places = [table.columns.index(column) for column in columns]
-        rows = [_pick(_texts(table, row), places) for row in table.rows]
+        lines = _saying(table, columns)
+        rows = [_pick(_texts(table, line), places) for line in lines]
         total = _pick(cells(table.columns, table.total), places) if table.total is not None else None
         gap, spare = _spacing(columns, [*rows, *([total] if total else [])], width)
         path = max((len(row[0]) for row in rows), default=0)
@@ -93,9 +96,8 @@ def _fitted(table: Table, width: int) -> _Fitted:
             break
         columns.remove(leaving)
     if spare < 0:
-        for row in rows:
-            row[0] = _shorten(row[0], max(path + spare, _SHORTEST_PATH))
-    shares = [row[places[-1]] for row in table.rows] if columns[-1].kind == "share" else []
+        _shorten(rows, [line.level for line in lines], max(path + spare, _SHORTEST_PATH))
+    shares = [line.values[places[-1]] for line in lines] if columns[-1].kind == "share" else []
     bar = min(spare - gap, _WIDEST_BAR) if shares and spare >= _NARROWEST_BAR + gap else 0
     return _Fitted(columns, rows, total, shares, bar, gap)
 
@@ -111,7 +113,7 @@ def _grid(fitted: _Fitted) -> RichTable:
     )
     for column, footer in zip(fitted.columns, footers, strict=True):
         grid.add_column(
-            column.name,
+            heading(column),
             footer,
             justify="left" if column.kind in ("text", "prose") else "right",
             style=_STYLES.get(column.tone, ""),
@@ -128,10 +130,21 @@ def _grid(fitted: _Fitted) -> RichTable:
     return grid
 
 
-def _texts(table: Table, row: tuple[Any, ...]) -> Row:
-    """The cells of a row, where only prose may have several lines."""
-    texts = zip(table.columns, cells(table.columns, row), strict=True)
-    return [plain(text) if column.kind == "prose" else _one_line(text) for column, text in texts]
+def _texts(table: Table, line: Line) -> Row:
+    """The cells of a line, where only prose may have several lines; the first is moved in by its level in a tree."""
+    texts = zip(table.columns, cells(table.columns, line.values), strict=True)
+    first, *others = [plain(text) if column.kind == "prose" else _one_line(text) for column, text in texts]
+    return [" " * (_INDENT * line.level) + first, *others]
+
+
+def _saying(table: Table, columns: list[Column]) -> list[Line]:
+    """The lines that say something beside their names in these columns: what has bytes alone may be empty."""
+    after = next((place for place, column in enumerate(table.columns) if column.kind != "text"), 0)
+    kept = [column for column in columns if column in table.columns[after:]]
+    if table.total is None or not kept:
+        return list(table.lines)
+    places = [table.columns.index(column) for column in kept]
+    return [line for line in table.lines if any(_pick(cells(table.columns, line.values), places))]
 
 
 def _pick(row: Row, places: list[int]) -> Row:
@@ -155,15 +168,22 @@ def _needed(columns: list[Column], gap: int) -> int:
 
 def _text_width(column: Column, texts: Row) -> int:
     """Prose wraps, so it needs little; everything else is on one line."""
-    return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (column.name, *texts)))
+    return _NARROWEST_PROSE if column.kind == "prose" else max(map(len, (heading(column), *texts)))
 
 
-def _shorten(path: str, width: int) -> str:
-    """Keep both ends: a path is recognised by its root and its leaf."""
-    if len(path) <= width:
-        return path
-    tail = (width - 1) * 2 // 3
-    return f"{path[: width - 1 - tail]}…{path[-tail:]}"
+def _shorten(rows: list[Row], levels: list[int], width: int) -> None:
+    """Cut the names to a width: in a tree what the parent above says first, and then the middle."""
+    above: list[str] = []
+    names = []
+    for row, level in zip(rows, levels, strict=True):
+        name = row[0].lstrip(" ")
+        parent = above[level - 1] if 0 < level <= len(above) else ""
+        names.append(f"…{name[len(parent) + 1 :]}" if parent and name.startswith(f"{parent}.") else name)
+        above[level:] = [name]
+    indents = [_INDENT * level for level in levels]
+    room = [max(width - indent, _SHORTEST_PATH // 2) for indent in indents]
+    for row, indent, name in zip(rows, indents, shortened(names, room), strict=True):
+        row[0] = " " * indent + name
 
 
 def _bar(share: tuple[int, int], width: int) -> str:

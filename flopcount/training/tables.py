@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from ..core.amount import Amount, summed
-from ..core.cost_table import CostColumn, cost_table, shown_modules
+from ..core.cost_table import CostColumn, cost_table
+from ..core.layer_tree import Part, in_running_order, layer_tree, shown_modules
 from ..core.ops import Kind, Phase
 from ..core.quantity import Quantity, of_operators, quantity_column
 from ..core.result import CONVENTION, Result
@@ -14,7 +15,7 @@ from ..core.table import Column, Table
 from ..core.units import exact, si
 from ..core.wording import cost_text, missing_lines, title
 from ..tracing.phases import LOSS
-from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step, by_phase
+from .step import BACKWARD, OPTIMIZER, PhasedOp, Run, Step, StepRow, by_phase
 
 __all__ = ["by_kind", "by_module", "by_operator", "notes", "training_table"]
 
@@ -41,20 +42,39 @@ def training_table(training: Step, by: str, depth: int) -> Table:
 
 
 def by_module(training: Step, depth: int = 2) -> Table:
-    """One row per module down to `depth` (-1: all levels), then loss and optimizer.
+    """Modules down to `depth` (-1: all levels) in the order in which the forward runs them, then loss and optimizer.
 
-    A row above that depth holds only its own operations; "ratio" is backward over forward.
+    As text a tree with subtotals; as data a row above that depth holds only its own operations. "ratio" is backward
+    over forward.
     """
+    result = training.forward_report
     always = (LOSS, OPTIMIZER)
-    modules = [row for row in training.rows if row.path not in always]
-    others = [(row, row.own) for row in training.rows if row.path in always]
+    modules = in_running_order([row for row in training.rows if row.path not in always], result.course)
+    others = [row for row in training.rows if row.path in always and _costs(row.own)]
+
+    def named(label: str, row: StepRow | None) -> tuple[str, ...]:
+        return label, "" if row is None else row.type
+
     rows = [
-        ((row.path or f"({training.forward_report.model})", row.type), cost)
-        for row, cost in (*shown_modules(modules, depth), *others)
+        (named(row.path or f"({result.model})", row), cost)
+        for row, cost in (*shown_modules(modules, depth), *((row, row.own) for row in others))
         if _costs(cost)
     ]
+    branches = layer_tree(modules, depth, result.course, _together, _worth)
+    tree = [(b.level, named(b.label(result.model), b.named), b.cost) for b in branches]
+    tree += [(0, named(row.path, row), row.own) for row in others]
     labels = (Column("layer", "text"), Column("type", "text", drop=1, tone="quiet"))
-    return _table(training, labels, rows, [CostColumn(Column("ratio", "text", drop=4), ratio)])
+    return _table(training, labels, rows, [CostColumn(Column("ratio", "text", drop=4), ratio)], tree)
+
+
+def _worth(row: StepRow, part: Part) -> bool:
+    return _costs(row.cost if part is Part.WHOLE else row.own)
+
+
+def _together(amounts: Iterable[Amounts]) -> Amounts:
+    """The sum, phase by phase."""
+    parts = list(amounts)
+    return {phase: summed(part[phase] for part in parts) for phase in parts[0]}
 
 
 def by_operator(training: Step) -> Table:
@@ -104,6 +124,7 @@ def _table(
     labels: Sequence[Column],
     rows: Iterable[tuple[tuple[str, ...], Amounts]],
     first: Sequence[CostColumn[Amounts]] = (),
+    tree: Iterable[tuple[int, tuple[str, ...], Amounts]] = (),
 ) -> Table:
     """MACs of each phase, other quantities of all phases together, and the share of all MACs (if 0, of all FLOPs)."""
     total = summed(training.phases.values())
@@ -115,7 +136,7 @@ def _table(
     )
     heading = f"{title(training.forward_report)}: MACs of a training step"
     columns = (*first, *phases, *others, share)
-    return cost_table(heading, labels, rows, columns, training.phases, notes(training))
+    return cost_table(heading, labels, rows, columns, training.phases, notes(training), tree)
 
 
 def _of_phase(phase: Phase) -> CostColumn[Amounts]:

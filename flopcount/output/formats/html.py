@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from ...core.table import Column, Table
-from ..cells import cell
+from ..cells import cell, heading
 from ..format import Format
 
 __all__ = ["FORMAT"]
@@ -17,21 +17,26 @@ _RULE = "border-bottom:1px solid currentColor;"
 
 def _text(table: Table) -> str:
     """A <div> with inline styles only: notebooks strip style sheets."""
-    heading = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
-    rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
+    headings = "".join(_tag("th", column, escape(heading(column)), _RULE) for column in table.columns)
+    rows = "".join(f"<tr>{_row('td', table.columns, line.values, level=line.level)}</tr>" for line in table.lines)
     total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
     notes = "".join(f"<div>{escape(note)}</div>" for note in table.notes)
     return (
         '<div class="flopcount" style="font-variant-numeric:tabular-nums">'
         f"<div><b>{escape(table.title)}</b></div>"
         '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
-        f"<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
+        f"<thead><tr>{headings}</tr></thead><tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
         f'<div style="opacity:.75;font-size:90%">{notes}</div></div>'
     )
 
 
-def _row(tag: str, columns: tuple[Column, ...], row: tuple[Any, ...], style: str = "") -> str:
-    return "".join(_tag(tag, c, _content(c, v, bar=tag == "td"), style) for c, v in zip(columns, row, strict=True))
+def _row(tag: str, columns: tuple[Column, ...], row: tuple[Any, ...], style: str = "", level: int = 0) -> str:
+    """One row, the first cell moved in by its level in a tree."""
+    indents = [f"padding-left:{10 + 16 * level}px;" if level else "", *([""] * (len(columns) - 1))]
+    return "".join(
+        _tag(tag, column, _content(column, value, bar=tag == "td"), style + indent)
+        for column, value, indent in zip(columns, row, indents, strict=True)
+    )
 
 
 def _content(column: Column, value: Any, *, bar: bool) -> str:

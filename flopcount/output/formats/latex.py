@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.table import Formula, Table
-from ..cells import cells
+from ..cells import cells, heading
 from ..format import Format
 
 __all__ = ["FORMAT"]
@@ -21,20 +21,21 @@ _SPECIAL = {
     "Δ": r"$\Delta$",
     "→": r"$\to$",
 }
+_INDENT = r"\quad "  # of a level of a tree
 _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 
 
 def _text(table: Table) -> str:
     r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
     alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
-    body = [_line(_cells(table, row)) for row in table.rows]
+    body = [_INDENT * line.level + _line(_cells(table, line.values)) for line in table.lines]
     total = [r"\midrule", _line(_cells(table, table.total))] if table.total is not None else []
     return "\n".join(
         [
             f"% {table.title}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
-            _line([_escaped(column.name) for column in table.columns]),
+            _line([_escaped(heading(column)) for column in table.columns]),
             r"\midrule",
             *body,
             *total,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from ...core.table import Table
-from ..cells import cells
+from ..cells import cells, heading
 from ..format import Format
 
 __all__ = ["FORMAT", "escaped"]
 
+_INDENT = "&nbsp;&nbsp;"  # of a level of a tree: Markdown drops plain blanks
 _MARKUP = re.compile(
     r"<(?=[A-Za-z/!?])"  # a tag
     r"|(?<![^\W_])_(?=\w.*\w_(?!\w))"  # an emphasis, but not in snake_case
@@ -19,12 +20,15 @@ _MARKUP = re.compile(
 
 def _text(table: Table) -> str:
     """Title, pipe table with a bold total row, notes as a list; a title or notes that are missing leave no gap."""
-    heading = [column.name for column in table.columns]
+    headings = [heading(column) for column in table.columns]
     ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
-    body = [[escaped(text) for text in cells(table.columns, row)] for row in table.rows]
+    body = []
+    for line in table.lines:
+        name, *others = map(escaped, cells(table.columns, line.values))
+        body.append([_INDENT * line.level + name, *others])
     if table.total is not None:
         body.append([f"**{escaped(text)}**" if text else "" for text in cells(table.columns, table.total)])
-    lines = ["| " + " | ".join(map(_celled, row)) + " |" for row in (heading, ruler, *body)]
+    lines = ["| " + " | ".join(map(_celled, row)) + " |" for row in (headings, ruler, *body)]
     top = [f"**{escaped(table.title)}**", ""] if table.title else []
     notes = ["", *(f"- {escaped(note)}" for note in table.notes)] if table.notes else []
     return "\n".join([*top, *lines, *notes])

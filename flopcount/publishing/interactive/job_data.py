@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.amount import Amount
-from ...core.cost_table import shown_modules
+from ...core.layer_tree import shown_modules
 from ...core.quantity import Quantity, counted
 from ...core.result import ModuleRow, Result
 from ...hardware.cost import Cost

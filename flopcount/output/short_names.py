@@ -1,0 +1,69 @@
+"""Names cut to a width, so that those that differ still do: of `blocks.0.attn.qkv` and `blocks.1.attn.qkv` the number
+stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os.path import commonprefix
+
+__all__ = ["shortened"]
+
+_CUT = "…"
+_TAIL = 3  # characters of the end that are kept where the beginning and the end are cut off
+
+
+def shortened(names: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Each name at most as wide as its width; both ends are kept where that tells it from all others.
+
+    Names that differ may still look alike where the widths have no room for the difference.
+    """
+    cut = [_both_ends(name, width) for name, width in zip(names, widths, strict=True)]
+    groups: dict[str, list[int]] = {}
+    for place, text in enumerate(cut):
+        groups.setdefault(text, []).append(place)
+    for places in groups.values():
+        alike = sorted({names[place] for place in places})
+        if len(alike) > 1:
+            start, end = _difference(alike)
+            for place in places:
+                cut[place] = _around(names[place], start, end, widths[place])
+    return cut
+
+
+def _both_ends(name: str, width: int) -> str:
+    """A path is recognised by its root and its leaf."""
+    if len(name) <= width:
+        return name
+    tail = (width - 1) * 2 // 3
+    return f"{name[: width - 1 - tail]}{_CUT}{name[-tail:] if tail else ''}"
+
+
+def _difference(names: Sequence[str]) -> tuple[int, int]:
+    """How many characters at the beginning and at the end all of them share."""
+    start = len(commonprefix(names))
+    end = len(commonprefix([name[::-1] for name in names]))
+    return start, min(end, min(map(len, names)) - start)
+
+
+def _around(name: str, start: int, end: int, width: int) -> str:
+    """The name with what is between `start` and the last `end` characters, and with its tail if that fits."""
+    if len(name) <= width:
+        return name
+    begin = _begin(name, start)
+    if len(name) - begin + 1 <= width:
+        earliest = len(name) - (width - 1)
+        dots = [place + 1 for place in _dots(name) if earliest <= place + 1 <= begin]
+        return _CUT + name[min([*dots, begin]) :]
+    tail = min(end, _TAIL)
+    room = max(width - 2 - tail, 1)
+    return f"{_CUT}{name[start : start + room]}{_CUT}{name[-tail:] if tail else ''}"[:width]
+
+
+def _begin(name: str, start: int) -> int:
+    """The beginning of the part of a path that a place is in."""
+    return max((place + 1 for place in _dots(name) if place < start), default=start)
+
+
+def _dots(name: str) -> Iterable[int]:
+    return (place for place, character in enumerate(name) if character == ".")
