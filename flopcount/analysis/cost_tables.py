@@ -136,7 +136,7 @@ def _field_lines(fields: Fields, of: str) -> Iterable[str]:
 
 def by_operator(result: Result, fields: Fields | None = None) -> Table:
     """One row per operator under its canonical name; views, which cost and move nothing, are left out."""
-    labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls"))
+    labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls", tally=True))
     rows = [((row.op, row.kind.value, row.calls), row.cost) for row in result.operators if row.kind is not Kind.VIEW]
     return _table(result, labels, rows, cost_columns(of_operators(), always=True), fields)
 
@@ -148,12 +148,12 @@ def by_kind(result: Result, fields: Fields | None = None) -> Table:
         same = [row for row in result.operators if row.kind is kind]
         if same and kind is not Kind.VIEW:
             rows.append(((kind.value, sum(row.calls for row in same)), summed(row.cost for row in same)))
-    labels = (Column("kind", "text", tone="quiet"), Column("calls"))
+    labels = (Column("kind", "text", tone="quiet"), Column("calls", tally=True))
     return _table(result, labels, rows, cost_columns(of_operators(), always=True), fields)
 
 
 def notes(result: Result, fields: Fields | None = None, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The notes under every table, the most important first: gaps, assumptions, totals, `more`, protocol, convention."""
+    """The notes under every table, the most important first: gaps, assumptions, totals, `more`, the clip."""
     lines = [*missing_lines(result), _total_line(result), *more]
     sample = result.per_sample
     if sample is not None and result.input.batch != 1:

@@ -72,7 +72,7 @@ class Span:
             (place or f"({self.model})", ops[place], depths[place], (depths[place], self.span)) for place in ops
         )
         total = ("total", len(self.path), self.span, (self.span, self.span))
-        columns = (Column("layer", "text"), Column("ops"), Column("span"), Column("share", "share", drop=1))
+        columns = (Column("layer", "text"), Column("ops", tally=True), Column("span"), Column("share", "share", drop=1))
         return Table(f"{self.title}: the critical path", columns, rows, total, self.notes)
 
     @property
@@ -218,8 +218,8 @@ def spans_table(spans: Iterable[Span]) -> Table:
         Column("clip", "text", drop=2),
         Column("work"),
         Column("span"),
-        Column("chain", drop=1),
-        Column("steps"),
+        Column("chain", drop=1, tally=True),
+        Column("steps", tally=True),
         Column("parallelism"),
     )
     spans = tuple(spans)

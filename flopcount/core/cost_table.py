@@ -40,7 +40,7 @@ def cost_table(
     notes: tuple[str, ...],
     tree: Iterable[tuple[int, tuple[Any, ...], CostT]] = (),
 ) -> Table:
-    """The table; a label column of counts has a total too. `tree` has the same as lines of a tree, each with its level."""
+    """The table; a label column of counts has a total too. `tree` has the same as lines, each with its level."""
 
     def row(names: tuple[Any, ...], cost: CostT) -> tuple[Any, ...]:
         return (*names, *(column.of(cost) for column in columns))

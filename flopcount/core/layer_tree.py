@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
-from .units import plural
-
 __all__ = ["Branch", "CostedModule", "Course", "Part", "in_running_order", "layer_tree", "shown_modules"]
 
 CostT_co = TypeVar("CostT_co", covariant=True)
@@ -23,13 +21,20 @@ class CostedModule(Protocol[CostT_co]):
     """What a table needs of a module: its path and depth, and its cost with and without its children."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The dotted path, empty for the root."""
+
     @property
-    def depth(self) -> int: ...
+    def depth(self) -> int:
+        """0 for the root."""
+
     @property
-    def cost(self) -> CostT_co: ...
+    def cost(self) -> CostT_co:
+        """With its children."""
+
     @property
-    def own(self) -> CostT_co: ...
+    def own(self) -> CostT_co:
+        """Without them."""
 
 
 ModuleT = TypeVar("ModuleT", bound=CostedModule[Any])
@@ -61,7 +66,7 @@ class Branch(Generic[ModuleT]):
     def label(self, model: str) -> str:
         """The path of a module; of a part that has none, in brackets, what it is."""
         if self.part is Part.IDLE:
-            return f"({plural(len(self.idle), 'layer')} never called)"
+            return "(never called)"
         if self.part is Part.OWN and self.row.path:
             return "(own)"
         return self.row.path or f"({model})"

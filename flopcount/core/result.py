@@ -226,7 +226,9 @@ class Result(OfInput):
     def course(self) -> Course:
         """How its modules run: in which order, which are called, and which never run."""
         first: dict[str, int] = {}
-        for place, path in enumerate([*(costed.op.module for costed in self.ops), *(call.module for call in self.calls)]):
+        for place, path in enumerate(
+            [*(costed.op.module for costed in self.ops), *(call.module for call in self.calls)]
+        ):
             while path not in first:
                 first[path] = place
                 path = path.rpartition(".")[0]

@@ -20,6 +20,7 @@ class Column:
     `pico` column. `key` is its name in data, by default the
     heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it. With a `prefix`
     ("G") text has all numbers in that multiple of the unit, with `places` decimals; else each has the prefix that suits it.
+    A `tally` is a number of things, such as calls, which has no unit.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     tone: str = ""
     minor: bool = False
     pico: bool = False
+    tally: bool = False
     prefix: str | None = None
     places: int = 0
 

@@ -75,7 +75,7 @@ def in_units(table: Table, prefixes: dict[str, str]) -> Table:
     """The table with the numbers of each column in one multiple of its unit.
 
     Arguments:
-        table: any; calls and other numbers that are no amount of work stay as they are.
+        table: any; a tally, such as of calls, stays as it is unless it is named.
         prefixes: of `parse_units`.
 
     Raises:
@@ -84,7 +84,7 @@ def in_units(table: Table, prefixes: dict[str, str]) -> Table:
     of_place = {_place(table.columns, name): prefix for name, prefix in prefixes.items() if name}
     columns = []
     for place, column in enumerate(table.columns):
-        prefix = of_place.get(place, prefixes.get("") if column.key != "calls" else None)
+        prefix = of_place.get(place, None if column.tally else prefixes.get(""))
         amounts = [row[place] for row in (*table.rows, *([table.total] if table.total else []))]
         numbers = [value for value in amounts if isinstance(value, (int, float))]
         if prefix is None or column.kind not in _COUNTS or not numbers:

@@ -116,7 +116,11 @@ def _by_operator(cost: Prediction, depth: int) -> Table:
         for row in ran.operators
         if row.cost["time"] or row.cost["macs"] or row.kind is Kind.UNCOSTED
     ]
-    labels = (Column("operator", "text"), Column("kind", "text", drop=1, tone="quiet"), Column("calls", drop=2))
+    labels = (
+        Column("operator", "text"),
+        Column("kind", "text", drop=1, tone="quiet"),
+        Column("calls", drop=2, tally=True),
+    )
     return _table(cost, labels, rows, ran.total, _beside_time())
 
 
@@ -128,7 +132,7 @@ def _by_kind(cost: Prediction, depth: int) -> Table:
         for kind, time in zip(cost.by_kind, times, strict=True)
     ]
     sums = {"macs": sum(kind.macs for kind in cost.by_kind), "bytes": sum(kind.nbytes for kind in cost.by_kind)}
-    labels = (Column("kind", "text", tone="quiet"), Column("kernels", drop=2))
+    labels = (Column("kind", "text", tone="quiet"), Column("kernels", drop=2, tally=True))
     return _table(cost, labels, rows, Amount({**sums, "time": sum(times)}), ("bytes",))
 
 

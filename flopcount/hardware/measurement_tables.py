@@ -91,7 +91,7 @@ def exact_table(
         (_seconds("measured"), _pico(achieved.per_pass)),
         (_seconds("low quartile"), _pico(timing.low) if timing else ""),
         (_seconds("high quartile"), _pico(timing.high) if timing else ""),
-        (Column("repeats"), timing.repeats if timing else ""),
+        (Column("repeats", tally=True), timing.repeats if timing else ""),
         (Column("MACs"), achieved.macs),
         (Column("FLOP/s"), round(achieved.flops_per_second)),
         (Column("on", "text"), cost.conditions.device.name if cost else ""),
@@ -122,7 +122,7 @@ def layers_table(result: Result, times: LayerTimes, predicted: Cost | None = Non
     total = ["total", "", sum(row[2] for row in rows), whole, (whole, whole), sum(row[5] for row in rows)]
     total.append(sum(row[6] for row in rows))
     columns = [
-        *(Column("layer", "text"), Column("type", "text", drop=1), Column("calls", drop=2)),
+        *(Column("layer", "text"), Column("type", "text", drop=1), Column("calls", drop=2, tally=True)),
         *(Column("time", unit="s", tone="strong", pico=True), Column("share", "share")),
         *(Column("MACs"), Column("predicted", unit="s", tone="quiet", pico=True)),
     ]

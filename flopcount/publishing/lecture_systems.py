@@ -96,7 +96,7 @@ def systems_table(systems: tuple[LectureSystem, ...], clip: Clip = COMMON_CLIP) 
         Column("FLOPs", drop=5),
         Column("other", drop=4, tone="quiet"),
         Column("span", drop=7),
-        Column("window", drop=8),
+        Column("window", drop=8, tally=True),
         Column("merges time", "prose", drop=9),
     )
     rows = tuple(

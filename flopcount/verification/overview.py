@@ -103,8 +103,8 @@ def reasons_table(verdicts: Sequence[RowVerdict]) -> Table:
     columns = (
         Column("number", "text"),
         Column("verdict", "text"),
-        Column("rows"),
-        Column("figures"),
+        Column("rows", tally=True),
+        Column("figures", tally=True),
         Column("because", "prose"),
     )
     rows = tuple(

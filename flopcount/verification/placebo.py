@@ -114,7 +114,7 @@ def placebo_table(parts: Sequence[Placebo]) -> Table:
     columns = (
         Column("numbers", "text"),
         Column("digits", "text"),
-        Column("judged"),
+        Column("judged", tally=True),
         *(Column(kind.value) for kind in (*_EXPLAINED, Finding.UNEXPLAINED)),
         Column("not left unexplained", "share", tone="strong"),
     )

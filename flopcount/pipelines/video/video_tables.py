@@ -55,8 +55,8 @@ def stored_files_table(found: Sequence[tuple[str, VideoFile | str]]) -> Table:
         Column("size", "text", drop=1),
         Column("fps", "text", drop=3),
         Column("length", unit="s", pico=True),
-        Column("frames"),
-        Column("key frames", drop=5),
+        Column("frames", tally=True),
+        Column("key frames", drop=5, tally=True),
         Column("bytes", unit="B", drop=6),
         Column("as uint8", unit="B", drop=2, key="raw_bytes"),
     ]
@@ -106,9 +106,9 @@ def files_table(rows: Sequence[FileRow], model: str) -> Table:
         Column("file", "text"),
         Column("size", "text", drop=2, tone="quiet"),
         Column("length", unit="s", pico=True, drop=1),
-        Column("frames", drop=4),
-        Column("views", drop=3),
-        Column("decoded", drop=5),
+        Column("frames", drop=4, tally=True),
+        Column("views", drop=3, tally=True),
+        Column("decoded", drop=5, tally=True),
         quantity_column(TABLE["macs"], always=True),
         quantity_column(TABLE["other_flops"]),
     ]
