@@ -19,7 +19,7 @@ class Column:
     other column has to leave for it. `unit` is the unit of its numbers, which are whole numbers of 10^-12 of it in a
     `pico` column. `key` is its name in data, by default the
     heading. `tone` is "strong" for what a reader looks for first and "quiet" for the figures beside it. With a `prefix`
-    ("G") text has all numbers in that multiple of the unit, with `places` decimals; else each has the prefix that suits it.
+    ("G") text has all numbers in that multiple of the unit, with `places` decimals; else each has its own prefix.
     A `tally` is a number of things, such as calls, which has no unit.
     """
 

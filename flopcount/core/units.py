@@ -39,8 +39,9 @@ def _small(value: float, unit: str, digits: int) -> str:
 
 
 def in_prefix(value: int | float, prefix: str, places: int) -> str:
-    """A value in a fixed multiple of its unit: `in_prefix(1_040_449_536, "G", 2)` is "1.04"; what is too small for these
-    decimals, and not zero, is "<0.01".
+    """A value in a fixed multiple of its unit: `in_prefix(1_040_449_536, "G", 2)` is "1.04".
+
+    What is too small for these decimals, and not zero, is "<0.01".
     """
     scaled = value / PREFIXES[prefix]
     if value and abs(scaled) < 0.5 * 10**-places:

@@ -1,11 +1,9 @@
-"""Names cut to a width, so that those that differ still do: of `blocks.0.attn.qkv` and `blocks.1.attn.qkv` the number
-stays.
-"""
+"""Names cut to a width, so that those that differ still do: of `blocks.0.qkv` and `blocks.1.qkv` the number stays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
 __all__ = ["shortened"]
 
@@ -41,9 +39,14 @@ def _both_ends(name: str, width: int) -> str:
 
 def _difference(names: Sequence[str]) -> tuple[int, int]:
     """How many characters at the beginning and at the end all of them share."""
-    start = len(commonprefix(names))
-    end = len(commonprefix([name[::-1] for name in names]))
+    start = _alike(names)
+    end = _alike([name[::-1] for name in names])
     return start, min(end, min(map(len, names)) - start)
+
+
+def _alike(names: Sequence[str]) -> int:
+    """How many characters at the beginning all of them share."""
+    return len(list(takewhile(lambda several: len(set(several)) == 1, zip(*names, strict=False))))
 
 
 def _around(name: str, start: int, end: int, width: int) -> str:

@@ -78,7 +78,7 @@ class _Fitted:
 
 
 def _fitted(table: Table, width: int) -> _Fitted:
-    columns, lines = list(table.columns), table.lines
+    columns = list(table.columns)
     if any(column.minor for column in columns):
         texts = [cells(table.columns, row) for row in (*table.rows, *([table.total] if table.total else []))]
         gap, spare = _spacing(columns, texts, width)

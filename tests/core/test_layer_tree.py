@@ -8,6 +8,7 @@ import flopcount
 from flopcount.core.amount import summed
 from flopcount.core.layer_tree import Part, in_running_order, layer_tree
 from flopcount.core.table import Table
+from flopcount.output.terminal import terminal
 
 
 class Block(nn.Module):
@@ -163,8 +164,6 @@ def test_text_shows_levels_and_cuts_what_the_parent_says(report):
     assert "\nblocks.0 " in text
     assert "\n  blocks.0.first " in text
     narrow = flopcount.count_flops(Net(), (1, 6)).by_module(-1)
-    from flopcount.output.terminal import terminal
-
     assert "\n  …second " in terminal(narrow, 40)
     assert r"\quad blocks.0.first" in report.by_module(-1).to_latex()
     assert "| &nbsp;&nbsp;blocks.0.first |" in report.by_module(-1).to_markdown()
@@ -182,8 +181,6 @@ def test_a_line_that_has_no_number_to_show_is_not_printed():
             return self.fc(self.copy(x))
 
     table = flopcount.count_flops(Moved(), (1, 2, 4)).by_module()
-    from flopcount.output.terminal import terminal
-
     wide, narrow = terminal(table, 160), terminal(table, 60)
     moved = [line for line in table.rows if line[0] == "copy"]
     assert moved, "it moves bytes"
