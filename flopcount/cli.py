@@ -11,7 +11,7 @@ import threading
 # isort: off
 from .commands import count, cost, generate, pipeline, video, streaming, formula, sweep, resources, difference, budget  # noqa: F401  (imported to register, in the order of --help)
 from .commands import report, check, verify, lecture, compare, survey, clip, tokens, devices  # noqa: F401
-from .commands import measure, calibrate, catalogue  # noqa: F401
+from .commands import measure, calibrate, catalogue, datasets, show  # noqa: F401
 from .commands.application import app
 from .commands.characters import ascii_where_needed
 
@@ -29,7 +29,7 @@ def main() -> None:
     gc.set_threshold(GC_THRESHOLD)
     ascii_where_needed()
     try:
-        app()
+        app(prog_name="flopcount")  # also where python -m runs it: shells complete the one name
     except SystemExit as end:
         leave(end.code)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +11,12 @@ from typer.core import TyperGroup
 
 from .._version import __version__
 from ..core.errors import FlopcountError, UncostedError
+from .panels import arranged, in_order, panel_of
+from .parameters import Command
+from .short_forms import with_json
+from .stopping import EXIT_STOPPED, Stopped
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_CODES", "EXIT_FAILED_CHECK", "EXIT_UNCOSTED", "app"]
+__all__ = ["EXIT_BAD_INPUT", "EXIT_CODES", "EXIT_FAILED_CHECK", "EXIT_STOPPED", "EXIT_UNCOSTED", "app"]
 
 EXIT_FAILED_CHECK = 1
 EXIT_BAD_INPUT = 2
@@ -22,29 +27,57 @@ EXIT_CODES = {
     EXIT_FAILED_CHECK: "a negative answer: a limit exceeded, a claim refuted, a difference unexplained",
     EXIT_BAD_INPUT: "bad input",
     EXIT_UNCOSTED: "operators without a rule, under --strict",
+    EXIT_STOPPED: "stopped by Ctrl-C, before anything was written",
 }
 
 
 class _Group(TyperGroup):
     """Turns our errors into one clear message and an exit code; anything else is a bug and keeps its traceback."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """As --help shows them."""
+        return in_order(super().list_commands(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except FlopcountError as error:
-            from ..output.terminal import plain
-
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print("error: ", style="bold red", end="")
-            console.print(plain(str(error)), markup=False, emoji=False)
+            _say("error: ", str(error))
             raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
+        except KeyboardInterrupt as error:
+            _say("stopped", f": {error.doing}; nothing was written" if isinstance(error, Stopped) else "")
+            raise typer.Exit(EXIT_STOPPED) from None
 
 
-app = typer.Typer(
+def _say(first: str, text: str) -> None:
+    """A message on stderr, its first word in red."""
+    from ..output.terminal import plain
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(first, style="bold red", end="")
+    console.print(plain(text), markup=False, emoji=False)
+
+
+class _Application(typer.Typer):
+    """An application whose commands stand in panels, complete names, and take --json."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Command], Command]:  # type: ignore[override]
+        """Register a command under its name, or that of the function."""
+
+        def register(function: Command) -> Command:
+            called = name or function.__name__
+            place = super(_Application, self).command(called, rich_help_panel=panel_of(called), **settings)
+            place(arranged(with_json(function), called))
+            return function
+
+        return register
+
+
+app = _Application(
     cls=_Group,
     name="flopcount",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tells what a video network costs, exactly and with reasons, before anyone runs it.",

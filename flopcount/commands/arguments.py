@@ -17,6 +17,10 @@ from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip, Protocol, Views
 from ..core.registries import PREFIXES
 from ..output import command_formats
+from .parameters import Command as _Command
+from .parameters import option as _option
+from .parameters import parameter as _parameter
+from .parameters import with_parameters as _with_parameters
 from .settings import PRECISION_NAMES, RUNNABLE_WORDS, Running, dtypes_of, parse_settings_on
 
 __all__ = [
@@ -58,7 +62,8 @@ def format_option(*more: str, help: str = "Format of the output.") -> Any:
             raise UnknownNameError("format", text, names, f"choose {', '.join(names)}")
         return text
 
-    return typer.Option("--format", parser=parse, metavar=f"<{'|'.join(names)}>", help=help)
+    help = f"{help} One of {', '.join(names)}."
+    return typer.Option("--format", parser=parse, metavar="NAME", help=help, autocompletion=lambda: names)
 
 
 TableFormatOpt = Annotated[str, format_option()]
@@ -83,20 +88,9 @@ ThreadsOpt = Annotated[
 ]
 
 
-def _parameter(name: str, kind: Any, info: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, info], default=default)
-
-
-def _option(name: str, kind: Any, metavar: str, text: str) -> inspect.Parameter:
-    return _parameter(name, kind | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text), None)
-
-
 def text_option(key: str, metavar: str, text: str) -> inspect.Parameter:
     """An option --key of a command made with `takes_options`."""
     return _option(key.replace("-", "_"), str, metavar, text)
-
-
-_Command = Callable[..., None]
 
 
 def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callable[[_Command], _Command]:
@@ -111,17 +105,6 @@ def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callab
         return _with_parameters(run, command, {gathered: options})
 
     return decorate
-
-
-def _with_parameters(run: _Command, command: _Command, replaced: Mapping[str, Sequence[inspect.Parameter]]) -> _Command:
-    """`run` with the parameters of `command`, some of them replaced by others."""
-    parameters: dict[str, inspect.Parameter] = {}
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        itself = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-        parameters |= {new.name: new for new in replaced.get(parameter.name, itself)}
-    run.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
-    run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
-    return run
 
 
 _WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."

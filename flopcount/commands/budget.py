@@ -81,7 +81,7 @@ def budget(
             raise InputError("--config does not go with limits of the command line", [("fix", "give one of them")])
         budgets = [_named(name, options, allowed, setting)]
     with working("counting") as say:
-        result = check_budgets(budgets, lambda network: say(f"counting {network}"))
+        result = check_budgets(budgets, say)
     table = result.table()
     show(table, format)
     for note in table.notes if format == "csv" else ():  # csv has no place for notes

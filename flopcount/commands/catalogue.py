@@ -21,11 +21,16 @@ __all__ = ["list_", "rules"]
     "list",
     epilog="[bold]Examples[/]\n\n"
     "flopcount list --format markdown\n\n"
+    "flopcount list slowfast\n\n"
     'flopcount list --family "3D CNN"\n\n'
     "flopcount list --task generation\n\n"
-    "flopcount list --task language --format json",
+    "flopcount list --task language --json",
 )
 def list_(
+    word: Annotated[
+        str | None,
+        typer.Argument(metavar="[WORD]", help="Only what has the word in its name, title or family, or its year."),
+    ] = None,
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only one family of networks.")] = None,
     task: Annotated[str | None, typer.Option(metavar="TASK", help=f"What the models are for: {any_of(TASKS)}.")] = None,
     format: FormatOpt = "table",
@@ -38,16 +43,34 @@ def list_(
     from .catalogue_tables import models_table, recognition_table, sizes_data, sizes_table
 
     if format == "json":
-        write(json.dumps(sizes_data(task, family), indent=2, ensure_ascii=False))
+        write(json.dumps(sizes_data(task, family, word), indent=2, ensure_ascii=False))
     elif task is None:
-        show(models_table(family), format)
+        show(models_table(family, word), format)
     else:
-        show(recognition_table() if task == RECOGNITION else sizes_table(task), format)
+        show(recognition_table(word) if task == RECOGNITION else sizes_table(task, word), format)
 
 
-@app.command(epilog="[bold]Example[/]\n\nflopcount rules --format markdown")
-def rules(format: TableFormatOpt = "table") -> None:
-    """Show the rule of every operator: what it costs, and the source."""
-    from .catalogue_tables import rules_table
+@app.command(
+    epilog="[bold]Examples[/]\n\n"
+    "flopcount rules conv3d\n\n"
+    "flopcount rules nn.MultiheadAttention\n\n"
+    "flopcount rules pool\n\n"
+    "flopcount rules --format markdown"
+)
+def rules(
+    word: Annotated[
+        str | None,
+        typer.Argument(metavar="[WORD]", help="An operator, a module type, a kind such as pool, or part of a name."),
+    ] = None,
+    format: TableFormatOpt = "table",
+) -> None:
+    """Show the rule of every operator, or of those that a word names: what it costs, and the source."""
+    from .catalogue_tables import rule_table, rules_table
 
-    show(rules_table(), format)
+    if word is None:
+        show(rules_table(), format)
+        return
+    from ..rules.lookup import rules_named
+
+    found = rules_named(word)
+    show(rule_table(found[0]) if len(found) == 1 and format != "csv" else rules_table(found), format)

@@ -98,7 +98,7 @@ def generate(
         job = job.running_in(settings[0].dtype)
     require_showable(html, formula=formula, settings=settings)
     with working(f"counting {name}") as say:
-        pipeline = job.count(dataflow=bool(settings), progress=say)
+        pipeline = job.count(dataflow=bool(settings), progress=lambda what: say(f"counting {name}: {what}"))
         require_costed(pipeline, strict=strict)
         costs = [pipeline.cost_under(setting) for setting in settings]
     show_job(pipeline, costs, by=by, depth=depth, formula=formula, html=html, format=format, typed=typed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ..core.errors import InputError
+from .stopping import telling_what_stopped
 
 if TYPE_CHECKING:
     from ..core.table import Table
@@ -22,42 +23,54 @@ __all__ = ["progress", "show", "working", "write"]
 def working(what: str) -> Iterator[Callable[[str], None]]:
     """A spinner on stderr while a person waits, which says how far it is; nothing where stderr is not a terminal.
 
-    What a user's model prints meanwhile goes to stderr too: stdout is for the answer.
+    What a user's model prints meanwhile goes to stderr too: stdout is for the answer. The block writes no file.
+
+    Raises:
+        Stopped: Ctrl-C came; it says what was being done.
     """
     from rich.text import Text
 
     from ..output.terminal import plain
 
-    console = Console(stderr=True)
-    with redirect_stdout(sys.stderr):
+    console, doing = Console(stderr=True), [what]
+
+    def say(text: str) -> None:
+        doing[0] = text
+        if console.is_terminal:  # as Text, since a name may hold what rich takes for markup
+            status.update(Text(plain(f"{text} ...")))
+
+    with redirect_stdout(sys.stderr), telling_what_stopped(lambda: doing[0]):
         if not console.is_terminal:
-            yield lambda text: None
+            yield say
             return
-        # As Text, since a name may hold what rich takes for markup
         with console.status(Text(plain(f"{what} ..."))) as status:
-            yield lambda text: status.update(Text(plain(f"{text} ...")))
+            yield say
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr that names what comes next; nothing where stderr is not a terminal."""
+    """A bar on stderr that names what comes next; nothing where stderr is not a terminal. The block writes no file.
+
+    Raises:
+        Stopped: Ctrl-C came; it says what was being done, and how many of all were begun.
+    """
     from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress
 
     from ..output.terminal import plain
 
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        begun = [False]
+    begun, doing = [0], [what]
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
 
-        def step(text: str) -> None:
-            bar.update(task, description=escape(plain(f"{what} {text}")), advance=int(begun[0]))
-            begun[0] = True
+    def step(text: str) -> None:
+        begun[0] += 1
+        doing[0] = f"{what} {text} ({begun[0]} of {total})".replace("  ", " ")
+        bar.update(task, description=escape(plain(f"{what} {text}")), completed=begun[0] - 1)
 
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(what, total=total)
+    with telling_what_stopped(lambda: doing[0]), bar:
         yield step
 
 

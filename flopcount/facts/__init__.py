@@ -6,6 +6,7 @@ Nothing here imports torch. Reading a row without a source is an error.
 from __future__ import annotations
 
 from .counters import CounterUse, counter_uses
+from .datasets import Dataset, classes_of, dataset_classes, datasets, find_dataset, metric_of
 from .decode_rates import (
     CODECS,
     DECODERS,
@@ -19,7 +20,7 @@ from .decode_rates import (
 )
 from .devices import DEVICE_KINDS, PEAK_DTYPES, Device, device_row, devices, find_device
 from .lecture import LectureFact, lecture
-from .mapping import Unmapped, ZooModel, classes_of, dataset_classes, metric_of, zoo_model
+from .mapping import Unmapped, ZooModel, zoo_model
 from .measured_mapping import MeasuredRun, NotJudged, OtherPart, measured_run, measured_runs
 from .measured_parts import MeasuredPart, measured_part, measured_parts
 from .measured_times import MeasuredTime, measured_time, measured_times
@@ -37,6 +38,7 @@ __all__ = [
     "PEAK_DTYPES",
     "SCALES",
     "CounterUse",
+    "Dataset",
     "DecodeRate",
     "DecodeShare",
     "Device",
@@ -57,12 +59,14 @@ __all__ = [
     "classes_of",
     "counter_uses",
     "dataset_classes",
+    "datasets",
     "decode_rate_row",
     "decode_rates",
     "decode_share_row",
     "decode_shares",
     "device_row",
     "devices",
+    "find_dataset",
     "find_device",
     "lecture",
     "measured_part",

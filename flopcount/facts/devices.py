@@ -6,12 +6,12 @@ multiply-add counts as two. `notes` hold what a row leaves open: conflicts betwe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.spelling import letters_of, spelled
 from .rows import filled, number, read, whole
 
 __all__ = ["DEVICE_KINDS", "PEAK_DTYPES", "Device", "device_row", "devices", "find_device"]
@@ -141,10 +141,11 @@ def find_device(name: str) -> Device:
         InputError: the name fits variants that differ, such as "a100"; the message lists them.
         UnknownNameError: no such device, with near names.
     """
-    wanted = _letters(name)
-    by_letters = {_letters(device.name): device for device in devices()}
-    if wanted in by_letters:
-        return by_letters[wanted]
+    by_name = {device.name: device for device in devices()}
+    found = spelled(name, by_name)
+    if found in by_name:
+        return by_name[found]
+    wanted = letters_of(name)
     variants = [device.name for device in devices() if wanted in _beginnings(device.name)]
     if variants:
         only = "the only one known" if len(variants) == 1 else "which differ"
@@ -152,12 +153,7 @@ def find_device(name: str) -> Device:
             f"device {name!r} does not say which variant it is",
             [("known", f"{', '.join(variants)}, {only}"), ("fix", f"write the whole name, such as {variants[0]}")],
         )
-    names = [device.name for device in devices()]
-    raise UnknownNameError("device", name, names, "see `flopcount devices`")
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[-_\s]+", "", name).lower()
+    raise UnknownNameError("device", name, by_name, "see `flopcount devices`")
 
 
 def _beginnings(name: str) -> set[str]:

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ..core.errors import UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
-from .metrics import METRICS, Metric
+from .datasets import classes_of
 from .published import Published
-from .rows import read, sourced
+from .rows import read
 
-__all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "metric_of", "zoo_model"]
+__all__ = ["Unmapped", "ZooModel", "zoo_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +68,3 @@ def zoo_model(row: Published) -> ZooModel | Unmapped:
 @cache
 def _lines() -> tuple[dict[str, str], ...]:
     return tuple(row for _, row in read("mapping.csv"))
-
-
-@cache
-def dataset_classes() -> dict[str, int]:
-    """Data set -> its classes."""
-    return {row["name"]: int(row["classes"]) for place, row in read("datasets.csv") if sourced(place, row)}
-
-
-def classes_of(dataset: str) -> int:
-    """Classes of a data set.
-
-    Raises:
-        UnknownNameError: datasets.csv does not have it.
-    """
-    if dataset not in dataset_classes():
-        raise UnknownNameError("data set", dataset, dataset_classes(), "add it to datasets.csv with its source")
-    return dataset_classes()[dataset]
-
-
-def metric_of(dataset: str) -> Metric:
-    """What accuracies on a data set are measured in.
-
-    Raises:
-        UnknownNameError: datasets.csv does not have it.
-    """
-    classes_of(dataset)
-    return next(METRICS[row["metric"]] for _, row in read("datasets.csv") if row["name"] == dataset)

@@ -15,6 +15,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from .cards import CARDS
+from .definitions import definitions_in
 from .recipe import Recipe
 from .sized_names import is_sized, sized_names
 
@@ -40,8 +41,27 @@ def _refuse(name: str) -> NoReturn:
     if Path(name).expanduser().is_dir():
         fix = f"say whose: diffusers:{name} or transformers:{name}; flopcount generate {name} counts the whole job"
         raise InputError(f"{name} is a folder, and no library is named", [("fix", fix)])
+    if name.endswith(".py"):
+        _refuse_file(name)
     fix = "see `flopcount list`; your own models are package.module:callable or file.py:callable"
     raise UnknownNameError("model", name, [*CARDS, *sized_names()], fix)
+
+
+def _refuse_file(name: str) -> NoReturn:
+    """A file alone does not say which of its classes and functions is meant: the message has them."""
+    found = definitions_in(name)
+    if not found:
+        fix = "name a file with a class of torch.nn.Module, or a function that builds one"
+        raise InputError(f"nothing in {name} can be counted", [("fix", fix)])
+    shown = [each.name + (each.signature if each.kind != "instance" else "") for each in found[:_SHOWN]]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    fix = f"name one: {name}:{found[0].name}; `flopcount show {name}` says more of them"
+    raise InputError(
+        f"{name} is a file, and what to count in it is not named", [("has", ", ".join(shown) + more), ("fix", fix)]
+    )
+
+
+_SHOWN = 8  # names in an error at most
 
 
 def list_models() -> list[str]:

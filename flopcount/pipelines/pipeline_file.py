@@ -284,7 +284,14 @@ _TOML = {str: "a string", int: "a whole number", dict: "a table", list: "a list 
 
 def _counted(parsed: _ParsedFile, dataflow: bool, progress: Progress, known: list[tuple[Any, ...]]) -> Pipeline:
     """The pipeline; stages of the same model and input are counted once."""
-    return _pipeline(parsed, [_counted_stage(stage, parsed, dataflow, progress, known) for stage in parsed.stages])
+    total = len(parsed.stages)
+
+    def told(number: int) -> Progress:
+        """Says at which of the stages it is."""
+        return lambda what: progress(f"{what} (stage {number} of {total})")
+
+    stages = enumerate(parsed.stages, 1)
+    return _pipeline(parsed, [_counted_stage(stage, parsed, dataflow, told(number), known) for number, stage in stages])
 
 
 def _pipeline(parsed: _ParsedFile, stages: list[Stage]) -> Pipeline:

@@ -246,15 +246,15 @@ def parse_limit(key: str, value: object) -> int:
         raise InputError(f"{key} is {value!r}, not a number", [("fix", "write 40, 38.5, '80M' or '1.5T'")]) from error
 
 
-def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = lambda name: None) -> BudgetCheck:
-    """Count the network of every budget and compare it with its limits; `progress` gets each name.
+def check_budgets(budgets: Sequence[Budget], progress: Callable[[str], None] = lambda text: None) -> BudgetCheck:
+    """Count the network of every budget and compare it with its limits; `progress` gets what is being counted.
 
     Raises:
         FlopcountError: a network cannot be counted; the message names the budget.
     """
     verdicts = []
-    for budget in budgets:
-        progress(budget.name)
+    for number, budget in enumerate(budgets, 1):
+        progress(f"counting {budget.name} ({number} of {len(budgets)})")
         report, cost = _judged(budget)
         verdicts += [LimitVerdict(budget, limit, report, cost) for limit in measures() if limit in budget.limits]
     return BudgetCheck(tuple(verdicts))

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.errors import UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
-from ..facts import Published, ZooModel, dataset_classes, metric_of, published, zoo_model
+from ..facts import Published, ZooModel, dataset_classes, find_dataset, metric_of, published, zoo_model
 from ..facts.metrics import EPE, MAP, Metric
 from ..facts.optical_flow import OpticalFlowFact, optical_flow_facts
 from ..facts.pretraining import Pretraining
@@ -25,6 +24,7 @@ __all__ = [
     "Networks",
     "benchmark_metric",
     "candidates_on",
+    "find_benchmark",
     "networks_on",
     "of_each_pretraining",
 ]
@@ -68,18 +68,18 @@ Networks = dict[str, list[Candidate]]
 """Network of the zoo -> its candidates, in the order of the zoo."""
 
 
-def benchmark_metric(dataset: str) -> Metric:
-    """What accuracies on a data set, or errors on a benchmark of flow, are measured in.
+def find_benchmark(name: str) -> str:
+    """The data set, or the benchmark of flow, that is meant, however it is written.
 
     Raises:
-        UnknownNameError: there is no such data set; the message offers near names, and those that have a network.
+        UnknownNameError: there is none; the message offers near names, and those that have a network.
     """
-    if dataset in FLOW_BENCHMARKS:
-        return EPE
-    if dataset not in dataset_classes():
-        known = [*networks_on(), *FLOW_BENCHMARKS]
-        raise UnknownNameError("data set", dataset, [*dataset_classes(), *known], f"choose {', '.join(known)}")
-    return metric_of(dataset)
+    return find_dataset(name, FLOW_BENCHMARKS, [*networks_on(), *FLOW_BENCHMARKS])
+
+
+def benchmark_metric(dataset: str) -> Metric:
+    """What accuracies on a data set, or errors on a benchmark of flow, are measured in."""
+    return EPE if dataset in FLOW_BENCHMARKS else metric_of(dataset)
 
 
 def networks_on() -> list[str]:

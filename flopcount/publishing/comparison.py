@@ -30,6 +30,7 @@ from .candidates import (
     Candidate,
     benchmark_metric,
     candidates_on,
+    find_benchmark,
     networks_on,
     of_each_pretraining,
 )
@@ -217,7 +218,8 @@ def compare(
 
     Arguments:
         names: networks of the zoo; where empty, every network with an accuracy on the data set.
-        dataset: as in datasets.csv, such as "kinetics400", or a benchmark of optical flow, such as "sintel_final".
+        dataset: as in datasets.csv, such as "kinetics400" or "Kinetics-400", or a benchmark of optical flow, such as
+            "sintel_final".
         source: a part of the URL of the accuracy's source; the paper by default.
         points: the user's own models, counted here.
         on: a device to estimate times on, such as "rtx-4090"; a `Setting` also says how the networks run on it.
@@ -228,6 +230,7 @@ def compare(
         InputError: no network of the zoo has an accuracy on the data set.
         FlopcountError: one of the user's own models cannot be counted.
     """
+    dataset = find_benchmark(dataset)
     metric = benchmark_metric(dataset)
     for name in names:
         if name not in CARDS:
@@ -245,8 +248,13 @@ def compare(
             "source", source, sources, f"choose a part of one of these URLs: {', '.join(sorted(sources))}"
         )
     selected = list(dict.fromkeys(names)) if names else list(accuracies)
-    for number, name in enumerate(selected, 1):
-        progress(f"counting {name}, {number} of {len(selected)}")
+    classes = dataset_classes().get(dataset)
+    total = len(points) + len(selected)
+    for number, point in enumerate(points, 1):  # first, since what is wrong with them stops it all
+        progress(f"counting {point.model.name} ({number} of {total})")
+        rows.append(_own(point, classes, timing))
+    for number, name in enumerate(selected, len(points) + 1):
+        progress(f"counting {name} ({number} of {total})")
         found = accuracies.get(name, [])
         candidates = [one for one in found if source is None or source in one.url]
         if not candidates:
@@ -260,11 +268,7 @@ def compare(
                 rows.append(outcome)
             else:
                 unplotted.append(outcome)
-    classes = dataset_classes().get(dataset)
     view = "pair of frames" if dataset in FLOW_BENCHMARKS else "view"
-    for point in points:
-        progress(f"counting {point.model.name}")
-        rows.append(_own(point, classes, timing))
     rows.sort(key=lambda row: (row.macs, row.name))
     words = ("", ()) if timing is None else (timing.conditions, tuple(timing.basis))
     return Comparison(dataset, tuple(rows), tuple(unplotted), *words, metric, view)

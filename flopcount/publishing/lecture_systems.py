@@ -59,7 +59,7 @@ def count_systems(
     cards = [card for card in CARDS.values() if card.lecture]
     systems = []
     for number, card in enumerate(cards, 1):
-        progress(f"{number} of {len(cards)}: {card.name}")
+        progress(f"counting {card.name} ({number} of {len(cards)})")
         systems.append(_system(card, clip))
     return tuple(systems)
 

@@ -150,7 +150,7 @@ def verify_claim(
     for changes in range(MAX_CHANGES + 1):
         nearer = [candidate for candidate in clips if _moved(candidate, own) == changes]
         for number, candidate in enumerate(nearer, 1):
-            progress(f"{name} on {candidate}, {number} of {len(nearer)}")
+            progress(f"counting {name} on {candidate} ({number} of {len(nearer)})")
             try:
                 readings += _readings(candidate, count(replace(spec, clip=candidate)))
             except FlopcountError:

@@ -67,7 +67,7 @@ def placebo(
     moved: dict[float, list[tuple[Printed, Finding]]] = {width: [] for width in widths}
     checked = [v for v in verdicts if v.row.cost and v.cost and v.cost.kind is not Finding.NOT_CHECKABLE]
     for number, verdict in enumerate(checked, 1):
-        progress(f"{number} of {len(checked)}: {verdict.row.model}")
+        progress(f"judging {verdict.row.model} ({number} of {len(checked)})")
         model, printed = zoo_model(verdict.row), verdict.row.cost
         assert isinstance(model, ZooModel)
         assert printed is not None

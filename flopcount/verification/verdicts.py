@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..core.errors import FlopcountError, UnknownNameError
 from ..core.reason import Reason
+from ..core.spelling import spelled
 from ..facts import Published, Unmapped, ZooModel, published, zoo_model
 from ..models import CARDS
 from .candidates import Candidates, Count
@@ -62,7 +63,8 @@ def printing_rows(family: str | None = None, network: str | None = None) -> list
     """
     rows = [row for row in published() if row.cost or row.params]
     if family is not None:
-        families = dict.fromkeys(row.family for row in rows)
+        families = list(dict.fromkeys(row.family for row in rows))
+        family = spelled(family, families)
         if family not in families:
             raise UnknownNameError("family", family, families, f"choose {', '.join(families)}")
         rows = [row for row in rows if row.family == family]
@@ -77,7 +79,7 @@ def verify_published(
     """Verdicts on every published row that prints a cost or parameters.
 
     Arguments:
-        family: only the rows of one family.
+        family: only the rows of one family, however its name is spelled.
         network: only the rows that speak of this network of the zoo.
         progress: called with what is being counted.
 
@@ -87,7 +89,7 @@ def verify_published(
     rows = printing_rows(family, network)
     verdicts = []
     for number, row in enumerate(rows, 1):
-        progress(f"{number} of {len(rows)}: {row.model}")
+        progress(f"counting {row.model} ({number} of {len(rows)})")
         verdicts.append(judge(row, zoo_model(row)))
     return tuple(as_printed_elsewhere(_recomputed(verdict), verdicts) for verdict in verdicts)
 
