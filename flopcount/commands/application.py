@@ -15,6 +15,7 @@ from .panels import arranged, in_order, panel_of
 from .parameters import Command
 from .short_forms import with_json
 from .stopping import EXIT_STOPPED, Stopped
+from .table_form import with_table_form
 
 __all__ = ["EXIT_BAD_INPUT", "EXIT_CODES", "EXIT_FAILED_CHECK", "EXIT_STOPPED", "EXIT_UNCOSTED", "app"]
 
@@ -59,7 +60,7 @@ def _say(first: str, text: str) -> None:
 
 
 class _Application(typer.Typer):
-    """An application whose commands stand in panels, complete names, and take --json."""
+    """An application whose commands stand in panels, complete names, and take --columns, --unit and --json."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Command], Command]:  # type: ignore[override]
         """Register a command under its name, or that of the function."""
@@ -67,7 +68,7 @@ class _Application(typer.Typer):
         def register(function: Command) -> Command:
             called = name or function.__name__
             place = super(_Application, self).command(called, rich_help_panel=panel_of(called), **settings)
-            place(arranged(with_json(function), called))
+            place(arranged(with_json(with_table_form(function)), called))
             return function
 
         return register

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
 from .stopping import telling_what_stopped
+from .table_form import chosen
 
 if TYPE_CHECKING:
     from ..core.table import Table
@@ -75,7 +76,20 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
 
 def show(table: Table, form: str) -> None:
-    """Print a table: to a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS)."""
+    """Print a table: to a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS).
+
+    Raises:
+        UnknownNameError: a column that was chosen is not in it; the whole table is printed, as the work is done.
+    """
+    try:
+        table = chosen(table, form)
+    except UnknownNameError:
+        _print(table, str(form))
+        raise
+    _print(table, str(form))
+
+
+def _print(table: Table, form: str) -> None:
     from ..output import render
     from ..output.terminal import PLAIN_WIDTH, renderable, terminal
 
