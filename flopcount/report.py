@@ -62,7 +62,7 @@ class Report(Result):
         }  # what readers computed is computed again
 
     def by_module(self, depth: int = 2) -> Table:
-        """One row per module down to `depth` (-1: all); rows sum to the total."""
+        """Modules down to `depth` (-1: all): as text a tree with subtotals, as data rows that sum to the total."""
         from .analysis.cost_tables import by_module
 
         return by_module(self, depth, self.fields)

@@ -172,17 +172,22 @@ def _text_width(column: Column, texts: Row) -> int:
 
 
 def _shorten(rows: list[Row], levels: list[int], width: int) -> None:
-    """Cut the names to a width: in a tree what the parent above says first, and then the middle."""
-    above: list[str] = []
-    names = []
-    for row, level in zip(rows, levels, strict=True):
-        name = row[0].lstrip(" ")
-        parent = above[level - 1] if 0 < level <= len(above) else ""
-        names.append(f"…{name[len(parent) + 1 :]}" if parent and name.startswith(f"{parent}.") else name)
-        above[level:] = [name]
+    """Cut the names to a width: in a tree first what the line above says, of all that are below it, then the middle."""
+    names = [row[0].lstrip(" ") for row in rows]
+    parents: list[int | None] = []
+    above: list[int] = []
+    for place, level in enumerate(levels):
+        parents.append(above[level - 1] if 0 < level <= len(above) else None)
+        above[level:] = [place]
     indents = [_INDENT * level for level in levels]
     room = [max(width - indent, _SHORTEST_PATH // 2) for indent in indents]
-    for row, indent, name in zip(rows, indents, shortened(names, room), strict=True):
+    wide = {parent for parent, name, most in zip(parents, names, room, strict=True) if len(name) > most}
+    said = [f"{names[parent]}." if parent is not None and parent in wide else "" for parent in parents]
+    shorter = [
+        f"…{name.removeprefix(start)}" if start and name.startswith(start) else name
+        for name, start in zip(names, said, strict=True)
+    ]
+    for row, indent, name in zip(rows, indents, shortened(shorter, room), strict=True):
         row[0] = " " * indent + name
 
 

@@ -26,7 +26,7 @@ class Training(Step):
     """What one training step costs, by module, operator or kind; see `Step` for its numbers."""
 
     def by_module(self, depth: int = 2) -> Table:
-        """One row per module down to `depth` (-1: all), a column per phase."""
+        """Modules down to `depth` (-1: all) as `Report.by_module` has them, a column per phase."""
         return by_module(self, depth)
 
     def by_operator(self) -> Table:
