@@ -14,6 +14,7 @@ from .commands import report, check, verify, lecture, compare, survey, clip, tok
 from .commands import measure, calibrate, catalogue, datasets, show  # noqa: F401
 from .commands.application import app
 from .commands.characters import ascii_where_needed
+from .commands.stopping import remember_ctrl_c
 
 # isort: on
 
@@ -28,6 +29,7 @@ def main() -> None:
     # as long as the import itself. A count leaves little to collect, and what it does leave is still collected.
     gc.set_threshold(GC_THRESHOLD)
     ascii_where_needed()
+    remember_ctrl_c()
     try:
         app(prog_name="flopcount")  # also where python -m runs it: shells complete the one name
     except SystemExit as end:

@@ -39,6 +39,13 @@ class _Group(TyperGroup):
         """As --help shows them."""
         return in_order(super().list_commands(ctx))
 
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except KeyboardInterrupt:
+            _say("stopped", "")
+            raise typer.Exit(EXIT_STOPPED) from None
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -46,7 +53,8 @@ class _Group(TyperGroup):
             _say("error: ", str(error))
             raise typer.Exit(EXIT_UNCOSTED if isinstance(error, UncostedError) else EXIT_BAD_INPUT) from None
         except KeyboardInterrupt as error:
-            _say("stopped", f": {error.doing}; nothing was written" if isinstance(error, Stopped) else "")
+            where = f"{error.doing}; nothing was written" if isinstance(error, Stopped) else ctx.invoked_subcommand
+            _say("stopped", f": {where}")
             raise typer.Exit(EXIT_STOPPED) from None
 
 

@@ -199,7 +199,7 @@ class ModelOptions:
             InputError: the name is that of a saved report.
             UnknownNameError: no such network.
         """
-        from ..models import require_known
+        from ..models import require_inputs, require_known
 
         if name.endswith(".json") and name.partition(":")[0] not in PREFIXES:
             raise InputError(
@@ -207,7 +207,9 @@ class ModelOptions:
                 [("fix", "name the model that it is of; `flopcount diff` compares saved reports")],
             )
         require_known(name)
-        return replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
+        spec = replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
+        require_inputs(spec)
+        return spec
 
     def refuse(self, why: str, *only: str) -> None:
         """Refuse options that a command cannot use: those of `only`, or any.

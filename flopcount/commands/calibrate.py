@@ -10,7 +10,7 @@ import typer
 from ..core.errors import InputError
 from .application import app
 from .arguments import TableFormatOpt, ThreadsOpt
-from .output import progress, show
+from .output import progress, show, working
 from .settings import RUNNABLE_WORDS
 
 __all__ = ["calibrate"]
@@ -48,13 +48,14 @@ def calibrate(
     require_writable(out)
     if threads is not None and threads < 1:
         raise InputError(f"--threads is {threads}", [("fix", "give a whole number above 0")])
-    from ..hardware.calibration import calibrate as calibrated
-    from ..hardware.calibration import steps_of
-    from ..hardware.calibration_tables import calibration_table
-    from ..hardware.execution_setup import Execution
-    from ..hardware.this_machine import device_here
+    with working("calibrating"):
+        from ..hardware.calibration import calibrate as calibrated
+        from ..hardware.calibration import steps_of
+        from ..hardware.calibration_tables import calibration_table
+        from ..hardware.execution_setup import Execution
+        from ..hardware.this_machine import device_here
 
-    execution = Execution(device_here(device), dtype, compile, layout)
+        execution = Execution(device_here(device), dtype, compile, layout)
     with progress("calibrating", steps_of(quick)) as step:
         calibration = calibrated(execution, threads=threads, quick=quick, say=step)
     write_files({out: calibration.to_json().encode()})

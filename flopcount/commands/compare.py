@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import InputError
-from ..output.atomic_files import write_files
+from ..output.atomic_files import require_folder, write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
-from .output import show, working, write
+from .output import say_written, show, working, write
 from .settings import Settings, one_setting
+
+if TYPE_CHECKING:
+    from ..publishing.comparison import Comparison
 
 __all__ = ["Per", "compare"]
 
@@ -53,7 +58,7 @@ def compare(
     options: ModelOptions,
     settings: Settings,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
+        Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there too; all or nothing.")
     ] = None,
     format: Annotated[str, format_option("json", help="Format of the table.")] = "table",
 ) -> None:
@@ -68,12 +73,19 @@ def compare(
             options.refuse("is for models of --point, and there is none", *model_words)
     from ..publishing.comparison_rows import PER, Point
 
+    if out is not None:
+        require_folder(out)
     points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
+    from ..publishing.candidates import find_benchmark
+
+    dataset = find_benchmark(dataset)
+    files: dict[str, bytes] = {}
     with working("comparing") as say:
         from ..publishing.comparison import compare as compared
 
         comparison = compared(names or (), dataset=dataset, source=source, points=points, on=setting, progress=say)
-        if out is not None:
+        if out is not None and comparison.rows:
+            say("drawing")
             import matplotlib
 
             matplotlib.use("agg")  # files need no screen, and a broken one must not matter
@@ -85,16 +97,25 @@ def compare(
     if not comparison.rows:
         reasons = [("not plotted", f"{row.name}: {row.why}") for row in comparison.unplotted]
         raise InputError(f"nothing can be compared on {dataset}", reasons or [("fix", "name networks, or add a point")])
-    if out is None and format == "json":
+    if out is not None:
+        write_files({out / path: content for path, content in files.items()}, folders=True)
+    if format == "json":
         write(comparison.to_json())
-        return
-    if out is None:
-        show(comparison.table(), format)
-        for row in comparison.unplotted if format == "csv" else ():
-            typer.echo(f"not plotted: {row.name}: {row.why}", err=True)
-        return
-    write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)
+    else:
+        table = comparison.table()
+        show(table if format == "csv" else replace(table, notes=(*_sources(comparison), *table.notes)), format)
+    for row in comparison.unplotted if format == "csv" else ():
+        typer.echo(f"not plotted: {row.name}: {row.why}", err=True)
+    if out is not None:
+        say_written(out, files)
+
+
+def _sources(comparison: Comparison) -> Iterable[str]:
+    """A line for each source of accuracies with the networks that it is of, since a narrow table has no room for it."""
+    of_source: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        of_source.setdefault(row.source, []).append(row.title)
+    yield from (f"{comparison.metric.name} from {source}: {', '.join(of)}" for source, of in of_source.items())
 
 
 def _compare_command(

@@ -30,11 +30,17 @@ def completing(names: Callable[[str], Names], *, several: bool = False) -> Compl
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         before, comma, part = incomplete.rpartition(",") if several else ("", "", incomplete)
-        return [(f"{before}{comma}{name}", says) for name, says in names(part) if name.startswith(part)]
+        return [(f"{before}{comma}{name}", _short(says)) for name, says in names(part) if name.startswith(part)]
 
     return complete
 
 
+def _short(text: str) -> str:
+    """What a shell has room for beside a name."""
+    return text if len(text) <= _ROOM else f"{text[: _ROOM - 1]}…"
+
+
+_ROOM = 60
 _LISTS = ("on", "against")
 """Options whose values are several names with commas between."""
 

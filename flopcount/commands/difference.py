@@ -54,23 +54,27 @@ def diff(
         options.refuse(f"is for models, and {'neither side is one' if jobs else 'both sides are saved reports'}")
         if setting is not None and not jobs:
             raise InputError("--on is for models, and both sides are saved reports", [("fix", "leave --on out")])
-    with working(f"counting {old} and {new}"):
+    with working(f"counting {old} and {new}") as say:
         from ..analysis.difference import diff as compared
         from ..count import count_named
         from ..output.report_json_reader import read_report
         from ..pipelines.pipeline_file import read_pipeline
 
+        saved = {side: read_report(side) for side in (old, new) if side.endswith(".json")}  # before anything is counted
+
         def counted(side: str) -> Counted:
+            say(f"counting {side}")
             if _is_job(side):
                 job = read_pipeline(side, dataflow=setting is not None)
                 return job.result if setting is None else job.cost_under(setting).result
-            if side not in models:
-                return read_report(side)
+            if side in saved:
+                return saved[side]
             if setting is None:
                 return count_named(models[side], options.protocol)
             return setting.cost(count_named(models[side], options.protocol, dataflow=True, saving=False)).result
 
-        result = compared(counted(old), counted(new))
+        sides = {side: counted(side) for side in sorted({old, new}, key=_is_job, reverse=True)}  # a job is read first
+        result = compared(sides[old], sides[new])
     show(result.table(depth), format)
     if exit_code and result.different:
         raise typer.Exit(EXIT_FAILED_CHECK)

@@ -11,7 +11,7 @@ from ..core.protocol import Clip
 from ..output.atomic_files import require_folder, write_files
 from .application import app
 from .arguments import TableFormatOpt
-from .output import show, working
+from .output import say_written, show, working
 
 __all__ = ["lecture"]
 
@@ -57,4 +57,4 @@ def lecture(
         show(systems_table(systems, common), format)
         return
     write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} files below {out}; the page: {out / 'lecture.md'}", err=True)
+    say_written(out, files)

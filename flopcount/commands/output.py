@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ..core.errors import InputError, UnknownNameError
-from .stopping import telling_what_stopped
+from .stopping import stop_if_pressed, telling_what_stopped
 from .table_form import chosen
 
 if TYPE_CHECKING:
     from ..core.table import Table
 
-__all__ = ["progress", "show", "working", "write"]
+__all__ = ["progress", "say_written", "show", "working", "write"]
 
 
 @contextmanager
@@ -36,6 +37,7 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
     console, doing = Console(stderr=True), [what]
 
     def say(text: str) -> None:
+        stop_if_pressed()
         doing[0] = text
         if console.is_terminal:  # as Text, since a name may hold what rich takes for markup
             status.update(Text(plain(f"{text} ...")))
@@ -65,6 +67,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
 
     def step(text: str) -> None:
+        stop_if_pressed()
         begun[0] += 1
         doing[0] = f"{what} {text} ({begun[0]} of {total})".replace("  ", " ")
         bar.update(task, description=escape(plain(f"{what} {text}")), completed=begun[0] - 1)
@@ -101,6 +104,15 @@ def _print(table: Table, form: str) -> None:
     else:
         columns = os.environ.get("COLUMNS", "")
         write(terminal(table, int(columns) if columns.isdigit() else PLAIN_WIDTH))
+
+
+def say_written(folder: Path, files: Iterable[str]) -> None:
+    """Say on stderr how many files were written below a folder, and which page to open."""
+    files = list(files)
+    pages = [file for file in files if "/" not in file and file.endswith((".html", ".md"))]
+    first = next((page for page in pages if page.partition(".")[0] in ("index", "README")), *pages[:1] or [""])
+    page = f"; the page to open: {folder / first}" if first else ""
+    sys.stderr.write(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {folder}{page}\n")
 
 
 def write(text: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ..core.errors import UnknownNameError
 from ..output.atomic_files import require_writable, write_files
+from .output import working
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,5 +45,7 @@ def write_picture(path: Path, draw: Callable[[], Axes]) -> None:
     matplotlib.use("agg")  # a file needs no screen, and a broken one must not matter
     from ..publishing.figures import picture
 
-    write_files({path: picture(draw, path.suffix.removeprefix("."))})
+    with working(f"drawing {path}"):
+        content = picture(draw, path.suffix.removeprefix("."))
+    write_files({path: content})
     typer.echo(f"wrote {path}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from ..core.protocol import Protocol
 from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import DepthOpt, ModelOptions, takes_model
-from .output import working
+from .output import say_written, working
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
@@ -65,25 +66,38 @@ def report(
     A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
     unexplained) and what papers print about the model, with verdicts.
     """
-    from ..facts import classes_of
+    from ..publishing.candidates import find_benchmark, require_compared
 
     setting = one_setting(settings, "a page is of one")
     specs = list(dict.fromkeys(specs))
     names = [spec.name for spec in specs]
-    classes_of(dataset)
+    dataset = find_benchmark(dataset)
+    if len(names) > 1:
+        require_compared(dataset)
     require_folder(out)
+    if format is PageFormat.html:
+        from ..publishing.interactive import require_page
+
+        require_page()
     command = _command(names, options, depth, dataset, check, format)
     with working(f"counting {names[0]}") as say:
-        costs = [_cost(spec, options.protocol, check, setting, say) for spec in specs]
+        costs = []
+        for number, spec in enumerate(specs, 1):
+            tell = partial(_tell, say, f" ({number} of {len(specs)})" if len(specs) > 1 else "")
+            costs.append(_cost(spec, options.protocol, check, setting, tell))
         comparison = _comparison(names, dataset, setting, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
     write_files({out / path: content for path, content in files.items()}, folders=True)
-    typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)
+    say_written(out, files)
     wrong = [cost.name for cost in costs if cost.check is not None and not cost.check.agrees]
     if wrong:
         typer.echo(f"not every difference from other counters is explained: {', '.join(wrong)}", err=True)
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _tell(say: Callable[[str], None], behind: str, text: str) -> None:
+    say(f"{text}{behind}")
 
 
 def _cost(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
-__all__ = ["EXIT_STOPPED", "Stopped", "telling_what_stopped"]
+__all__ = ["EXIT_STOPPED", "Stopped", "remember_ctrl_c", "stop_if_pressed", "telling_what_stopped"]
 
 EXIT_STOPPED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -18,6 +21,30 @@ class Stopped(KeyboardInterrupt):
         super().__init__(doing)
 
 
+_pressed = threading.Event()
+
+
+def remember_ctrl_c() -> None:
+    """Let no import of a C extension lose a Ctrl-C: what swallows the exception is stopped at its next step."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _on_ctrl_c)
+
+
+def _on_ctrl_c(number: int, frame: FrameType | None) -> None:
+    _pressed.set()
+    raise KeyboardInterrupt
+
+
+def stop_if_pressed() -> None:
+    """Raise again what Ctrl-C raised, where something swallowed it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came.
+    """
+    if _pressed.is_set():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def telling_what_stopped(doing: Callable[[], str]) -> Iterator[None]:
     """A block of long work that writes nothing; `doing` tells what it is at.
@@ -27,6 +54,7 @@ def telling_what_stopped(doing: Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
+        stop_if_pressed()
     except Stopped:
         raise
     except KeyboardInterrupt:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +16,9 @@ from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import progress, show, working
 from .pictures import PlotOpt, require_picture, write_picture
 from .settings import Settings, one_setting
+
+if TYPE_CHECKING:
+    from ..core.result import Result
 
 __all__ = ["fit", "sweep"]
 
@@ -71,8 +73,13 @@ def sweep(
 
         if options.spec.inputs:
             clip_axes(options.spec)  # refused before anything is counted
-        build = partial(build_of_zoo, options.spec, options.protocol, setting is not None)
-        result = count_all(build, grid, on=setting, chunk=1, progress=lambda done, total: step(""))
+
+        def build(**configuration: Any) -> Result:
+            side = configuration["size"]
+            step(f"{configuration['model']} at {configuration['frames']}×{side}×{side}")
+            return build_of_zoo(options.spec, options.protocol, setting is not None, **configuration)
+
+        result = count_all(build, grid, on=setting, chunk=1)
     if plot is not None:
         x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
         write_picture(plot, lambda: result.plot(x, y=y.value))

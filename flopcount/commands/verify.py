@@ -12,6 +12,7 @@ from ..core.errors import InputError, UnknownNameError
 from ..output.atomic_files import require_writable, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, TableFormatOpt, takes_model
+from .completion import completing, some
 from .output import show, working
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ def verify(
     options: ModelOptions,
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Published rows of one family only.")] = None,
     only: Annotated[
-        str | None, typer.Option(metavar="VERDICT,...", help="Published rows with one of these verdicts only.")
+        str | None,
+        typer.Option(
+            metavar="VERDICT,...",
+            help="Published rows with one of these verdicts only.",
+            autocompletion=completing(some(*VERDICTS), several=True),
+        ),
     ] = None,
     placebo: Annotated[
         bool, typer.Option("--placebo", help="Move every printed cost by chance, and show what is judged of that.")

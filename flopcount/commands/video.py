@@ -229,9 +229,9 @@ def _show_jobs(
         from ..publishing.figures.video_timeline import draw_timeline
 
         job = rows[0].job
-        with working(f"drawing {plot}"):
+        with working(f"decoding frames for {plot}"):
             frames = sheet_frames(job.plan.video, job.plan.decoding)
-            write_picture(plot, lambda: draw_timeline(job, frames))
+        write_picture(plot, lambda: draw_timeline(job, frames))
     _show_rows(rows, model, format)
     _leave(sum(bool(row.problem) for row in rows))
 

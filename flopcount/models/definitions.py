@@ -13,8 +13,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.model_spec import ModelSpec
 
-__all__ = ["Definition", "Parameter", "definitions_in", "source_file"]
+__all__ = ["Definition", "Parameter", "definitions_in", "require_inputs", "source_file"]
 
 _NO_MODULE = ("Enum", "StrEnum", "IntEnum", "Flag", "NamedTuple", "TypedDict", "Protocol", "ABC", "Generic", "object")
 """Last names of bases whose classes are no modules."""
@@ -37,6 +38,8 @@ class Parameter:
 class Definition:
     """A class, a function, or a module that is built already ("instance").
 
+    A decorator may put something else in its place: what is said of such a class is what is written.
+
     `parameters` are None where they are those of a base from elsewhere, `base`. `inputs` are the parameters of a
     class's forward(), None where no class of this file has one.
     """
@@ -48,6 +51,7 @@ class Definition:
     base: str = ""
     line: int = 0
     inputs: tuple[Parameter, ...] | None = None
+    decorated: bool = False
 
     @property
     def summary(self) -> str:
@@ -85,6 +89,37 @@ def definitions_in(source: str) -> tuple[Definition, ...]:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}", [("fix", "name a Python file")]) from None
     return tuple(_definitions(tree))
+
+
+def require_inputs(spec: ModelSpec) -> None:
+    """Refuse, before anything is imported, inputs that a class in a file lacks, where the file says what it takes.
+
+    Raises:
+        UnknownNameError: there is no such file.
+        InputError: its forward() has parameters without a default that get no input.
+    """
+    source, _, name = spec.name.rpartition(":")
+    if not source.endswith(".py"):
+        return
+    source_file(source)
+    try:
+        found = {each.name: each for each in definitions_in(source)}
+    except InputError:  # importing it says where and why
+        return
+    of = found.get(name)
+    if of is None or of.inputs is None or of.decorated or not (spec.inputs or spec.clip):
+        return
+    needed = [each.name for each in of.inputs if not each.optional]
+    named = {key for key, _ in spec.inputs if key}
+    missing = [each for each in needed if each not in named] if named else needed[max(len(spec.inputs), 1) :]
+    if not missing:
+        return
+    given = ", ".join(named) or (f"{len(spec.inputs)} without a name" if spec.inputs else f"clip {spec.clip}")
+    fix = " ".join(f"--input {each}:SHAPE" for each in needed)
+    raise InputError(
+        f"{name} takes {' and '.join(needed)}, and there is no {' and no '.join(missing)}",
+        [("in", f"forward() of {spec.name}"), ("given", given), ("fix", f"give each with its shape: {fix}")],
+    )
 
 
 def source_file(source: str) -> Path:
@@ -130,7 +165,8 @@ def _definitions(tree: ast.Module) -> Iterator[Definition]:
             if not node.name.startswith("_"):
                 parameters, base = _of_class(node, classes)
                 doc, inputs = ast.get_docstring(node) or "", _inputs(node, classes)
-                yield Definition(node.name, "class", parameters, doc, base, node.lineno, inputs)
+                decorated = bool(node.decorator_list)
+                yield Definition(node.name, "class", parameters, doc, base, node.lineno, inputs, decorated)
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             doc = ast.get_docstring(node) or ""
             yield Definition(node.name, "function", _parameters(node.args), doc, line=node.lineno)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -54,13 +57,33 @@ def write_files(files: dict[Path, bytes], *, folders: bool = False) -> None:
             if folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
             unfinished[path].write_bytes(content)
-        for path, whole in unfinished.items():
-            whole.replace(path)
-    except OSError as error:
+        with _to_the_end():
+            for path, whole in unfinished.items():
+                whole.replace(path)
+    except BaseException as error:
         for whole in unfinished.values():
             with suppress(OSError):
                 whole.unlink(missing_ok=True)
-        raise _cannot_write(path, error.strerror or type(error).__name__) from None
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error.strerror or type(error).__name__) from None
+        raise
+
+
+@contextmanager
+def _to_the_end() -> Iterator[None]:
+    """A block that Ctrl-C does not break off in its middle; what it asks for follows behind."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:  # no signals come, or not to Python
+        yield
+        return
+    pressed: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _cannot_write(path: Path, why: str) -> InputError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
 from ..facts import Published, ZooModel, dataset_classes, find_dataset, metric_of, published, zoo_model
@@ -27,6 +28,7 @@ __all__ = [
     "find_benchmark",
     "networks_on",
     "of_each_pretraining",
+    "require_compared",
 ]
 
 FLOW_BENCHMARKS = {"sintel_clean": "sintel_clean", "sintel_final": "sintel_final", "kitti15": "kitti15_epe"}
@@ -75,6 +77,17 @@ def find_benchmark(name: str) -> str:
         UnknownNameError: there is none; the message offers near names, and those that have a network.
     """
     return find_dataset(name, FLOW_BENCHMARKS, [*networks_on(), *FLOW_BENCHMARKS])
+
+
+def require_compared(dataset: str) -> None:
+    """Refuse a data set on which no network of the zoo has an accuracy, before anything is counted.
+
+    Raises:
+        InputError: it is one; the message names those that have some.
+    """
+    if not candidates_on(dataset):
+        fix = [("fix", f"choose {', '.join([*networks_on(), *FLOW_BENCHMARKS])}")]
+        raise InputError(f"no network of the zoo has a {benchmark_metric(dataset).name} on {dataset}", fix)
 
 
 def benchmark_metric(dataset: str) -> Metric:

@@ -31,8 +31,8 @@ from .candidates import (
     benchmark_metric,
     candidates_on,
     find_benchmark,
-    networks_on,
     of_each_pretraining,
+    require_compared,
 )
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
@@ -239,9 +239,8 @@ def compare(
     rows: list[Row] = []
     unplotted: list[Unplotted] = []
     accuracies = candidates_on(dataset)
-    if not accuracies and not names and not points:
-        fix = [("fix", f"choose {', '.join([*networks_on(), *FLOW_BENCHMARKS])}")]
-        raise InputError(f"no network of the zoo has a {metric.name} on {dataset}", fix)
+    if not names and not points:
+        require_compared(dataset)
     if source is not None and not any(source in one.url for found in accuracies.values() for one in found):
         sources = {one.source for found in accuracies.values() for one in found}
         raise UnknownNameError(

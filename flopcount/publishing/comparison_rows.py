@@ -11,7 +11,7 @@ from ..core.pricing import Times
 from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
 from ..facts.metrics import TOP1, Metric
 from ..facts.pretraining import Pretraining
-from ..models import require_known
+from ..models import require_inputs, require_known
 
 __all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
@@ -169,6 +169,7 @@ class Point:
             raise InputError(f"accuracy {parts[0]!r} of point {label} is not a percentage", [("fix", "write @78.9")])
         require_known(model)
         spec = replace(options, name=model, clip=Clip.parse(parts[1]) if len(parts) > 1 else options.clip)
+        require_inputs(spec)
         return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))
 
 

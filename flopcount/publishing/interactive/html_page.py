@@ -19,7 +19,17 @@ from .scripts import one_script
 from .sections import comparison_section, model_section
 from .template import asset, filled, library, script_safe
 
-__all__ = ["page"]
+__all__ = ["page", "require_page"]
+
+
+def require_page() -> None:
+    """Refuse, before long work, a page that could not be made.
+
+    Raises:
+        InputError: jinja2 or plotly is not installed.
+    """
+    for name in ("jinja2", "plotly.offline"):
+        library(name)
 
 
 def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str) -> str:
@@ -33,7 +43,7 @@ def page(reports: Sequence[CostReport], comparison: Comparison | None, command: 
     Raises:
         InputError: jinja2 or plotly is not installed.
     """
-    library("jinja2")  # whose absence is told first
+    require_page()
     plotly = library("plotly.offline")
     data = {
         "quantities": quantities_data(),
