@@ -20,7 +20,7 @@ from ..core.table import Column, Table
 from ..core.units import si, signed, times
 from ..core.wording import assumed_lines, uncosted_lines
 
-__all__ = ["Change", "Counted", "Diff", "LayerDiff", "ShownLayer", "TotalDiff", "diff"]
+__all__ = ["LABELS", "Change", "Counted", "Diff", "LayerDiff", "ShownLayer", "TotalDiff", "diff"]
 
 Counted: TypeAlias = Result | SavedReport
 
@@ -45,9 +45,12 @@ class LayerDiff:
     @property
     def row(self) -> ModuleRow:
         """What the new report says of it, or the old one where it was removed."""
-        row = self.new or self.old
-        assert row is not None
-        return row
+        return self.sides[-1]
+
+    @property
+    def sides(self) -> tuple[ModuleRow, ...]:
+        """What those reports say of it that have it, the old one first."""
+        return tuple(row for row in (self.old, self.new) if row is not None)
 
     @property
     def change(self) -> Change:
@@ -154,24 +157,25 @@ class Diff:
         row.
         """
         rows, steps = self.rows(depth), self.steps
-        differing = [row for row in rows if row.change is not Change.UNCHANGED]
+        differing = [row for row in rows if row.differs]
         cells = [row.cells(self.name_of(row.path), steps) for row in differing if row.counts]
         silent = [self.name_of(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
-        same = [row for row in rows if row.change is Change.UNCHANGED and row.counts]
+        same = [row for row in rows if not row.differs and row.counts]
         if same:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
             cells.append((label, "", "", "", *_numbers(same, steps)))
         total = ("total", "", "", "", *_numbers(rows, steps))
-        columns = (
-            *_LABELS,
-            *(column for quantity in steps for column in _columns(quantity, unit_of(quantity, self.new))),
-        )
-        return Table(self._title, columns, tuple(cells), total, tuple(self._notes(silent)))
+        return Table(self._title, self.columns(steps), tuple(cells), total, tuple(self._notes(silent)))
 
     def rows(self, depth: int = -1) -> tuple[ShownLayer, ...]:
         """Every layer down to `depth` (-1: all levels), at that depth with its children, above it without."""
         layers = [layer for layer in self.layers if depth < 0 or layer.row.depth <= depth]
         return tuple(ShownLayer.of(layer, depth, self._inside) for layer in layers)
+
+    def columns(self, quantities: Iterable[Quantity]) -> tuple[Column, ...]:
+        """Those of a table whose rows are `ShownLayer.cells` of these quantities."""
+        numbers = (column for quantity in quantities for column in _columns(quantity, unit_of(quantity, self.new)))
+        return (*LABELS, *numbers)
 
     @property
     def steps(self) -> tuple[Quantity, ...]:
@@ -258,12 +262,13 @@ class Diff:
 
 
 _NAMED = 3
-_LABELS = (
+LABELS = (
     Column("layer", "text"),
     Column("change", "text"),
     Column("type", "text", drop=3, tone="quiet"),
     Column("output", "text", drop=4),
 )
+"""The columns before the numbers."""
 
 
 def _columns(quantity: Quantity, unit: str) -> Iterator[Column]:
@@ -300,10 +305,8 @@ def _merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
 class ShownLayer:
     """A layer as a table shows it: with its children at the last depth shown, else without."""
 
-    path: str
+    layer: LayerDiff
     change: Change
-    old: ModuleRow | None
-    new: ModuleRow | None
     old_cost: Amount
     new_cost: Amount
 
@@ -312,14 +315,13 @@ class ShownLayer:
         """As shown down to `depth`; `inside` are the modules that contain a layer that differs."""
         whole = layer.row.depth == depth
         changed = whole and layer.path in inside and layer.change is Change.UNCHANGED
-        return cls(
-            layer.path,
-            Change.CHANGED if changed else layer.change,
-            layer.old,
-            layer.new,
-            _cost(layer.old, whole),
-            _cost(layer.new, whole),
-        )
+        change = Change.CHANGED if changed else layer.change
+        return cls(layer, change, _cost(layer.old, whole), _cost(layer.new, whole))
+
+    @property
+    def path(self) -> str:
+        """Where the layer is; empty for the outermost."""
+        return self.layer.path
 
     @property
     def counts(self) -> bool:
@@ -327,20 +329,24 @@ class ShownLayer:
         return bool(self.old_cost or self.new_cost)
 
     @property
+    def differs(self) -> bool:
+        """Whether it, or what is shown with it, was added, removed or changed."""
+        return self.change is not Change.UNCHANGED
+
+    @property
     def rebuilt(self) -> bool:
         """Whether the module itself differs, and not only its shapes."""
-        return self.old is None or self.new is None or self.old.type != self.new.type
+        return self.layer.old is None or self.layer.new is None or self.layer.old.type != self.layer.new.type
 
     @property
     def type(self) -> str:
         """Its type, and what that turned into."""
-        return _turned(*(row.type for row in (self.old, self.new) if row is not None))
+        return _turned(*(row.type for row in self.layer.sides))
 
     @property
     def output(self) -> str:
         """Its first output without the batch, and what that turned into."""
-        rows = [row for row in (self.old, self.new) if row is not None]
-        return _shape_turned(*(row.output_shapes[0] if row.output_shapes else () for row in rows))
+        return _shape_turned(*(row.output_shapes[0] if row.output_shapes else () for row in self.layer.sides))
 
     def cells(self, name: str, quantities: Iterable[Quantity]) -> tuple[Any, ...]:
         """Its row of the table."""
