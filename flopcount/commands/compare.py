@@ -14,6 +14,7 @@ from ..output.atomic_files import write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
 from .output import show, working, write
+from .points import PointOpt, parse_points
 from .settings import Settings, one_setting
 
 __all__ = ["Per", "compare"]
@@ -46,10 +47,7 @@ def compare(
     source: Annotated[
         str | None, typer.Option(metavar="URL", help="Part of the URL of the accuracy's source; the paper by default.")
     ] = None,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
-    ] = None,
+    point: PointOpt = None,
     options: ModelOptions,
     settings: Settings,
     out: Annotated[
@@ -62,13 +60,14 @@ def compare(
     With --on their estimated time on a device too, and a chart of accuracy against it.
     """
     setting = one_setting(settings, "a comparison is on one")
-    if not point:
+    from ..publishing.comparison_rows import PER
+
+    points = parse_points(point, options)
+    if all(one.saved for one in points):
         model_words = [name for name, _ in options.words if name != "--dtype" or setting is None]
         if model_words:
-            options.refuse("is for models of --point, and there is none", *model_words)
-    from ..publishing.comparison_rows import PER, Point
-
-    points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
+            what = "each is a saved report" if points else "there is none"
+            options.refuse(f"is for models of --point, and {what}", *model_words)
     with working("comparing") as say:
         from ..publishing.comparison import compare as compared
 
