@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 
 from ..core.amount import Amount, summed
 from ..core.pricing import currency_of, pricing_lines, unit_of
-from ..core.quantity import Quantity, of_layers, of_modules, of_operators, quantity_column
+from ..core.quantity import TABLE, Quantity, of_modules, of_operators, quantity_column
 from ..core.result import ModuleRow, Result, SavedReport
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
 from ..core.wording import assumed_lines, uncosted_lines
 
-__all__ = ["Change", "Counted", "Diff", "LayerDiff", "diff"]
+__all__ = ["LABELS", "Change", "Counted", "Diff", "LayerDiff", "ShownLayer", "TotalDiff", "diff"]
 
 Counted: TypeAlias = Result | SavedReport
 
@@ -43,6 +43,16 @@ class LayerDiff:
     new: ModuleRow | None
 
     @property
+    def row(self) -> ModuleRow:
+        """What the new report says of it, or the old one where it was removed."""
+        return self.sides[-1]
+
+    @property
+    def sides(self) -> tuple[ModuleRow, ...]:
+        """What those reports say of it that have it, the old one first."""
+        return tuple(row for row in (self.old, self.new) if row is not None)
+
+    @property
     def change(self) -> Change:
         """What became of it."""
         if self.old is None or self.new is None:
@@ -54,6 +64,43 @@ class LayerDiff:
 def _says(row: ModuleRow, quantities: Iterable[str]) -> tuple[Any, ...]:
     """All that a report says of a layer itself."""
     return row.type, row.calls, row.input_shapes, row.output_shapes, row.own.only(quantities)
+
+
+@dataclass(frozen=True, slots=True)
+class TotalDiff:
+    """The totals of one quantity, each a number and its unit; None where a report lacks it."""
+
+    quantity: Quantity
+    old: tuple[int | float, str] | None
+    new: tuple[int | float, str] | None
+
+    @property
+    def compares(self) -> bool:
+        """Whether both are known, in one unit: amounts of money in two currencies have no difference."""
+        return self.old is not None and self.new is not None and self.old[1] == self.new[1]
+
+    @property
+    def step(self) -> int | float:
+        """The new one less the old one; only where they compare."""
+        assert self.old is not None
+        assert self.new is not None
+        return self.new[0] - self.old[0]
+
+    @property
+    def relative(self) -> str:
+        """The difference in percent of the old one; empty where that is nothing."""
+        assert self.old is not None
+        return f"{100 * self.step / self.old[0]:+.1f}%".replace("-", "−") if self.old[0] else ""
+
+    def __str__(self) -> str:
+        """Both and their difference: "39.8 M → 27.2 M (−12.6 M, −31.7%)"; only where they compare."""
+        assert self.old is not None
+        assert self.new is not None
+        (old, unit), (new, _) = self.old, self.new
+        if old == new:
+            return f"{si(old, unit)}, the same"
+        step = ", ".join(filter(None, (signed(self.step, unit), self.relative)))
+        return f"{si(old, unit)} → {si(new, unit)} ({step})"
 
 
 @dataclass(frozen=True)
@@ -109,22 +156,70 @@ class Diff:
         without cost and parameters get no row; a note names those that changed. Every count column sums to its total
         row.
         """
-        layers = [layer for layer in self.layers if depth < 0 or _row(layer).depth <= depth]
-        rows = [_Row.of(layer, depth, self._inside) for layer in layers]
-        steps = [quantity for quantity in self.quantities if not quantity.made_of]
-        differing = [row for row in rows if row.change is not Change.UNCHANGED]
-        cells = [row.cells(self._name(row.path), steps) for row in differing if row.counts]
-        silent = [self._name(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
-        same = [row for row in rows if row.change is Change.UNCHANGED and row.counts]
+        rows, steps = self.rows(depth), self.steps
+        differing = [row for row in rows if row.differs]
+        cells = [row.cells(self.name_of(row.path), steps) for row in differing if row.counts]
+        silent = [self.name_of(row.path) for row in differing if not row.counts and (row.rebuilt or not cells)]
+        same = [row for row in rows if not row.differs and row.counts]
         if same:
             label = f"({len(same)} unchanged)" if cells else f"(all {len(same)} unchanged)"
             cells.append((label, "", "", "", *_numbers(same, steps)))
         total = ("total", "", "", "", *_numbers(rows, steps))
-        columns = (
-            *_LABELS,
-            *(column for quantity in steps for column in _columns(quantity, unit_of(quantity, self.new))),
+        return Table(self._title, self.columns(steps), tuple(cells), total, tuple(self._notes(silent)))
+
+    def rows(self, depth: int = -1) -> tuple[ShownLayer, ...]:
+        """Every layer down to `depth` (-1: all levels), at that depth with its children, above it without."""
+        layers = [layer for layer in self.layers if depth < 0 or layer.row.depth <= depth]
+        return tuple(ShownLayer.of(layer, depth, self._inside) for layer in layers)
+
+    def columns(self, quantities: Iterable[Quantity]) -> tuple[Column, ...]:
+        """Those of a table whose rows are `ShownLayer.cells` of these quantities."""
+        numbers = (column for quantity in quantities for column in _columns(quantity, unit_of(quantity, self.new)))
+        return (*LABELS, *numbers)
+
+    @property
+    def steps(self) -> tuple[Quantity, ...]:
+        """The quantities of a row, each with its old, its new and their difference: those that none is made of."""
+        return tuple(quantity for quantity in self.quantities if not quantity.made_of)
+
+    @property
+    def totals(self) -> tuple[TotalDiff, ...]:
+        """The total of every quantity that either report has."""
+        sides = (self.old, self.new)
+        either = [q for q in TABLE.values() if q.of_layers and any(side.total.knows(q) for side in sides)]
+        return tuple(TotalDiff(q, *(_total(q, side) for side in sides)) for q in either)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the totals lack: a line for each operator without a rule, of either report."""
+        return tuple(f"{line} ({side})" for side, report in self._sides for line in uncosted_lines(report.uncosted))
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What either count had to assume, once, and of which it is where that is not both."""
+        texts = dict.fromkeys((*self.old.assumed, *self.new.assumed))
+        having = {text: [side for side, report in self._sides if text in report.assumed] for text in texts}
+        return tuple(
+            line + (f" ({sides[0]})" if len(sides) == 1 else "")
+            for text, sides in having.items()
+            for line in assumed_lines([text])
         )
-        return Table(self._title, columns, tuple(cells), total, tuple(self._notes(silent)))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What differs in how the two were counted, and what their times are those of."""
+        lines = list(pricing_lines(dict(self._sides)))
+        if self.old.views != self.new.views:
+            lines.append(f"views: {self.old.views} → {self.new.views}; the table shows one view")
+        for name in sorted({*self.old.versions, *self.new.versions}):
+            before, after = (report.versions.get(name, "none") for report in (self.old, self.new))
+            if before != after:
+                lines.append(f"counted with {name}: {before} → {after}")
+        return tuple(lines)
+
+    @property
+    def _sides(self) -> tuple[tuple[str, Counted], ...]:
+        return ("old", self.old), ("new", self.new)
 
     @cached_property
     def _inside(self) -> frozenset[str]:
@@ -141,31 +236,20 @@ class Diff:
     def _title(self) -> str:
         return f"{_titled(self.old)} → {_titled(self.new)}"
 
-    def _name(self, path: str) -> str:
+    def name_of(self, path: str) -> str:
+        """What a layer is called: its path, or the model for the outermost."""
         return path or (f"({self.old.model})" if self.old.model == self.new.model else "(the model itself)")
 
     def _notes(self, silent: list[str]) -> Iterator[str]:
-        for side, report in (("old", self.old), ("new", self.new)):
-            yield from (f"{line} ({side})" for line in uncosted_lines(report.uncosted))
-        for text in dict.fromkeys((*self.old.assumed, *self.new.assumed)):
-            sides = [side for side, report in (("old", self.old), ("new", self.new)) if text in report.assumed]
-            yield from (line + (f" ({sides[0]})" if len(sides) == 1 else "") for line in assumed_lines([text]))
+        yield from self.missing
+        yield from self.assumed
         if not self.different:
             yield "no layer differs"
         if silent:
             more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
             yield f"also changed, without cost or parameters: {', '.join(silent[:_NAMED])}{more}"
-        for quantity in of_layers(self.new.total):
-            if all(report.total.knows(quantity) for report in (self.old, self.new)) and self._compares(quantity):
-                old, new = (quantity.exact(report.total[quantity.name]) for report in (self.old, self.new))
-                yield f"{quantity.title}: {_step(old, new, unit_of(quantity, self.new))}"
-        yield from pricing_lines({"old": self.old, "new": self.new})
-        if self.old.views != self.new.views:
-            yield f"views: {self.old.views} → {self.new.views}; the table shows one view"
-        for name in sorted({*self.old.versions, *self.new.versions}):
-            before, after = (report.versions.get(name, "none") for report in (self.old, self.new))
-            if before != after:
-                yield f"counted with {name}: {before} → {after}"
+        yield from (f"{total.quantity.title}: {total}" for total in self.totals if total.compares)
+        yield from self.conditions
 
     def __str__(self) -> str:
         return str(self.table())
@@ -178,12 +262,13 @@ class Diff:
 
 
 _NAMED = 3
-_LABELS = (
+LABELS = (
     Column("layer", "text"),
     Column("change", "text"),
     Column("type", "text", drop=3, tone="quiet"),
     Column("output", "text", drop=4),
 )
+"""The columns before the numbers."""
 
 
 def _columns(quantity: Quantity, unit: str) -> Iterator[Column]:
@@ -217,28 +302,26 @@ def _merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A layer as the table shows it: with its children at the last depth shown, else without."""
+class ShownLayer:
+    """A layer as a table shows it: with its children at the last depth shown, else without."""
 
-    path: str
+    layer: LayerDiff
     change: Change
-    old: ModuleRow | None
-    new: ModuleRow | None
     old_cost: Amount
     new_cost: Amount
 
     @classmethod
-    def of(cls, layer: LayerDiff, depth: int, inside: frozenset[str]) -> _Row:
-        whole = _row(layer).depth == depth
+    def of(cls, layer: LayerDiff, depth: int, inside: frozenset[str]) -> ShownLayer:
+        """As shown down to `depth`; `inside` are the modules that contain a layer that differs."""
+        whole = layer.row.depth == depth
         changed = whole and layer.path in inside and layer.change is Change.UNCHANGED
-        return cls(
-            layer.path,
-            Change.CHANGED if changed else layer.change,
-            layer.old,
-            layer.new,
-            _cost(layer.old, whole),
-            _cost(layer.new, whole),
-        )
+        change = Change.CHANGED if changed else layer.change
+        return cls(layer, change, _cost(layer.old, whole), _cost(layer.new, whole))
+
+    @property
+    def path(self) -> str:
+        """Where the layer is; empty for the outermost."""
+        return self.layer.path
 
     @property
     def counts(self) -> bool:
@@ -246,20 +329,28 @@ class _Row:
         return bool(self.old_cost or self.new_cost)
 
     @property
+    def differs(self) -> bool:
+        """Whether it, or what is shown with it, was added, removed or changed."""
+        return self.change is not Change.UNCHANGED
+
+    @property
     def rebuilt(self) -> bool:
         """Whether the module itself differs, and not only its shapes."""
-        return self.old is None or self.new is None or self.old.type != self.new.type
+        return self.layer.old is None or self.layer.new is None or self.layer.old.type != self.layer.new.type
+
+    @property
+    def type(self) -> str:
+        """Its type, and what that turned into."""
+        return _turned(*(row.type for row in self.layer.sides))
+
+    @property
+    def output(self) -> str:
+        """Its first output without the batch, and what that turned into."""
+        return _shape_turned(*(row.output_shapes[0] if row.output_shapes else () for row in self.layer.sides))
 
     def cells(self, name: str, quantities: Iterable[Quantity]) -> tuple[Any, ...]:
-        types = [row.type for row in (self.old, self.new) if row is not None]
-        outputs = [row.output_shapes[0] if row.output_shapes else () for row in (self.old, self.new) if row is not None]
-        return (name, self.change.value, _turned(*types), _shape_turned(*outputs), *_numbers([self], quantities))
-
-
-def _row(layer: LayerDiff) -> ModuleRow:
-    row = layer.new or layer.old
-    assert row is not None
-    return row
+        """Its row of the table."""
+        return (name, self.change.value, self.type, self.output, *_numbers([self], quantities))
 
 
 def _cost(row: ModuleRow | None, whole: bool) -> Amount:
@@ -268,7 +359,7 @@ def _cost(row: ModuleRow | None, whole: bool) -> Amount:
     return row.cost if whole else row.own
 
 
-def _numbers(rows: Iterable[_Row], quantities: Iterable[Quantity]) -> Iterator[int]:
+def _numbers(rows: Iterable[ShownLayer], quantities: Iterable[Quantity]) -> Iterator[int]:
     """What the columns of each quantity show for all rows together."""
     old, new = summed(row.old_cost for row in rows), summed(row.new_cost for row in rows)
     for quantity in quantities:
@@ -294,8 +385,8 @@ def _titled(report: Counted) -> str:
     return f"{report.model} on {shapes}" if shapes else report.model  # a whole job has no input of its own
 
 
-def _step(old: float, new: float, unit: str) -> str:
-    if old == new:
-        return f"{si(old, unit)}, the same"
-    relative = f", {100 * (new - old) / old:+.1f}%".replace("-", "−") if old else ""
-    return f"{si(old, unit)} → {si(new, unit)} ({signed(new - old, unit)}{relative})"
+def _total(quantity: Quantity, report: Counted) -> tuple[int | float, str] | None:
+    """The total in its unit, or None."""
+    if not report.total.knows(quantity):
+        return None
+    return quantity.exact(report.total[quantity.name]), unit_of(quantity, report)

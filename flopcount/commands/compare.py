@@ -16,6 +16,7 @@ from ..output.atomic_files import require_folder, write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
 from .output import say_written, show, working, write
+from .points import PointOpt, parse_points
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
@@ -51,10 +52,7 @@ def compare(
     source: Annotated[
         str | None, typer.Option(metavar="URL", help="Part of the URL of the accuracy's source; the paper by default.")
     ] = None,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL=MODEL@TOP1[@CLIP[@VIEWS]]", help="A model of your own, counted here; repeatable."),
-    ] = None,
+    point: PointOpt = None,
     options: ModelOptions,
     settings: Settings,
     out: Annotated[
@@ -67,15 +65,16 @@ def compare(
     With --on their estimated time on a device too, and a chart of accuracy against it.
     """
     setting = one_setting(settings, "a comparison is on one")
-    if not point:
+    from ..publishing.comparison_rows import PER
+
+    points = parse_points(point, options)
+    if all(one.saved for one in points):
         model_words = [name for name, _ in options.words if name != "--dtype" or setting is None]
         if model_words:
-            options.refuse("is for models of --point, and there is none", *model_words)
-    from ..publishing.comparison_rows import PER, Point
-
+            what = "each is a saved report" if points else "there is none"
+            options.refuse(f"is for models of --point, and {what}", *model_words)
     if out is not None:
         require_folder(out)
-    points = [Point.parse(text, options.spec, options.protocol.batch) for text in point or ()]
     from ..publishing.candidates import find_benchmark
 
     dataset = find_benchmark(dataset)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +32,7 @@ NewArg = Annotated[str, typer.Argument(metavar="NEW", help="Like OLD.")]
     "flopcount diff x3d_s x3d_m --on rtx-4090 --dtype amp\n\n"
     "flopcount model nets.py:build --clip 16x112x112 --format json > before.json\n\n"
     "flopcount diff before.toml after.toml --depth 1\n\n"
+    "flopcount diff before.json after.json --html difference.html\n\n"
     "flopcount diff before.json nets.py:build --clip 16x112x112 --exit-code"
 )
 @takes_model()
@@ -41,12 +44,19 @@ def diff(
     depth: DepthOpt = -1,
     format: TableFormatOpt = "table",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where a layer differs.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with a picture of where it is too.")
+    ] = None,
 ) -> None:
     """Show layer by layer what changed between two models or saved reports (flopcount model --format json).
 
     Layers are matched by path. The options apply to each side that is a model. With --on, as of reports that were saved
     with it, the difference of time, energy and money is shown too.
     """
+    if html is not None:  # before minutes of counting
+        from ..publishing.interactive.page_file import require_page
+
+        require_page(html)
     setting = one_setting(settings, "a difference is of one")
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:
@@ -75,9 +85,20 @@ def diff(
 
         sides = {side: counted(side) for side in sorted({old, new}, key=_is_job, reverse=True)}  # a job is read first
         result = compared(sides[old], sides[new])
+    if html is not None:
+        from ..publishing.interactive.diff_page import diff_page
+        from ..publishing.interactive.page_file import write_page
+
+        write_page(html, diff_page(result, _command(old, new, options), (old, new)))
     show(result.table(depth), format)
     if exit_code and result.different:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _command(old: str, new: str, options: ModelOptions) -> str:
+    """The command that makes the same page anywhere."""
+    typed = [word for words in (*options.words, *options.device_words) for word in words]
+    return shlex.join(["flopcount", "diff", old, new, *typed, "--html", "FILE"])
 
 
 def _is_file(side: str) -> bool:

@@ -107,9 +107,9 @@ def require_showable(html: Path | None, *, formula: bool, settings: Settings) ->
         fix = "leave out --on, or --formula; the page of --html has both"
         raise InputError("--formula says nothing of a device", [("fix", fix)])
     if html is not None:
-        from ..publishing.interactive.job_page import require_job_page
+        from ..publishing.interactive.page_file import require_page
 
-        require_job_page(html)
+        require_page(html)
 
 
 def require_costed(job: Pipeline, *, strict: bool) -> None:
@@ -140,9 +140,10 @@ def show_job(
 ) -> None:
     """Print a job as it was asked for, and write its page, which shows the command that was `typed`."""
     if html is not None:
-        from ..publishing.interactive.job_page import write_job_page
+        from ..publishing.interactive.job_page import job_page
+        from ..publishing.interactive.page_file import write_page
 
-        write_job_page(job, costs, html, f"{typed} --html FILE")
+        write_page(html, job_page(job, costs, f"{typed} --html FILE"))
     if format == "json":
         from ..pipelines.pipeline_json import pipeline_json
 

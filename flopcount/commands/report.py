@@ -18,11 +18,13 @@ from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import DepthOpt, ModelOptions, takes_model
 from .output import say_written, working
+from .points import PointOpt, parse_points
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
     from ..hardware.setting import Setting
     from ..publishing.comparison import Comparison
+    from ..publishing.comparison_rows import Point
     from ..publishing.cost_report import CostReport
 
 __all__ = ["report"]
@@ -40,6 +42,7 @@ class PageFormat(StrEnum):
     "flopcount report c3d --clip 16x112x112 --views 10x1 --out reports\n\n"
     "flopcount report x3d_m slowfast_r50_8x8 mvit_b_16x4 --out DIR\n\n"
     "flopcount report r2plus1d_18 --clip 32x224x224 --format html --out DIR\n\n"
+    "flopcount report x3d_m mvit_b_16x4 --point 'Ours=my.py:Net@78.9@16x224x224@10x3' --format html --out DIR\n\n"
     "flopcount report x3d_m --on rtx-4090 --dtype amp --format html --out DIR\n\n"
     "flopcount report nets.py:build --clip 16x112x112 --set depth=18 --no-check --out DIR\n\n"
     "flopcount report nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --dtype bfloat16 --out DIR"
@@ -56,12 +59,15 @@ def report(
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Data set of the accuracy that several models are compared by.")
     ] = "kinetics400",
+    point: PointOpt = None,
     check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
     format: Annotated[PageFormat, typer.Option(help="Markdown pages, or one HTML page.")] = PageFormat.markdown,
 ) -> None:
     """Write a self-contained page of what a model costs; for several models also an index and a comparison.
 
-    With --on a page has the estimated time on a device too, which the sliders of the HTML page move.
+    With --point your own models are on the chart of the comparison, beside the networks of the zoo that are named, or
+    beside all with an accuracy where none is. With --on a page has the estimated time on a device too, which the
+    sliders of the HTML page move.
 
     A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
     unexplained) and what papers print about the model, with verdicts.
@@ -79,13 +85,14 @@ def report(
         from ..publishing.interactive import require_page
 
         require_page()
-    command = _command(names, options, depth, dataset, check, format)
+    points = parse_points(point, options)
+    command = _command(names, options, depth, dataset, point or (), check, format)
     with working(f"counting {names[0]}") as say:
         costs = []
         for number, spec in enumerate(specs, 1):
             tell = partial(_tell, say, f" ({number} of {len(specs)})" if len(specs) > 1 else "")
             costs.append(_cost(spec, options.protocol, check, setting, tell))
-        comparison = _comparison(names, dataset, setting, say)
+        comparison = _comparison(names, points, dataset, setting, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
     write_files({out / path: content for path, content in files.items()}, folders=True)
@@ -112,16 +119,19 @@ def _cost(
 
 
 def _comparison(
-    names: Sequence[str], dataset: str, setting: Setting | None, say: Callable[[str], None]
+    names: Sequence[str], points: Sequence[Point], dataset: str, setting: Setting | None, say: Callable[[str], None]
 ) -> Comparison | None:
-    """A comparison of the networks of the zoo, where at least one has an accuracy."""
+    """A comparison of the networks of the zoo and the user's own points, where at least one has an accuracy.
+
+    Points are beside those networks of the zoo that have a page, or beside all where none has.
+    """
     from ..models import CARDS
     from ..publishing.comparison import compare
 
     of_zoo = [name for name in names if name in CARDS]
-    if len(names) < 2 or not of_zoo:
+    if not points and (len(names) < 2 or not of_zoo):
         return None
-    comparison = compare(of_zoo, dataset=dataset, on=setting, progress=say)
+    comparison = compare(of_zoo, dataset=dataset, points=points, on=setting, progress=say)
     return comparison if comparison.rows else None
 
 
@@ -141,13 +151,20 @@ def _files(
 
 
 def _command(
-    names: Sequence[str], options: ModelOptions, depth: int, dataset: str, check: bool, form: PageFormat
+    names: Sequence[str],
+    options: ModelOptions,
+    depth: int,
+    dataset: str,
+    points: Sequence[str],
+    check: bool,
+    form: PageFormat,
 ) -> str:
     """The command that makes the same pages anywhere."""
     typed = (*options.words, *options.device_words)
     words = ["flopcount", "report", *names, *(word for words in typed for word in words)]
     words += ["--depth", str(depth)] if depth != 2 else []
-    words += ["--dataset", dataset] if len(names) > 1 else []
+    words += ["--dataset", dataset] if len(names) > 1 or points else []
+    words += [word for text in points for word in ("--point", text)]
     words += [] if check else ["--no-check"]
     words += ["--format", form.value] if form is not PageFormat.markdown else []
     return shlex.join([*words, "--out", "DIR"])

@@ -17,7 +17,7 @@ from ..core.model_spec import ModelSpec
 from ..core.pricing import LOW_TO_HIGH, TIMES
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.quantity import PICO
-from ..core.result import Result
+from ..core.result import Result, SavedReport
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named
@@ -90,6 +90,9 @@ class Comparison(ComparedNetworks):
             yield "printed errors are after training on FlyingChairs and FlyingThings3D, not on the benchmark"
         else:
             yield "each network is counted at the clip, crop and views of its own accuracy"
+        own = [row.title for row in self.rows if row.family == OURS]
+        if own:
+            yield f"{OURS}, with the accuracy that you measured: {', '.join(own)}"
         yield "papers' GFLOPs are GMACs; FLOPs = 2 × MACs"
         yield from (f"{row.title}: {row.note}" for row in self.rows if row.note)
         unprinted: dict[tuple[str, ...], dict[str, None]] = {}
@@ -291,6 +294,16 @@ class _Timing:
         self.basis |= dict.fromkeys(cost.result.pricing.notes)
         return {"times": cost.times.scaled(1 / (report.input.batch or 1))}
 
+    def of_saved(self, saved: SavedReport) -> dict[str, Any]:
+        """The times of a view that were saved, if they are of the same device and way to run."""
+        pricing = saved.pricing
+        if pricing is None or pricing.times is None:
+            return {"untimed": "its report was saved without a time"}
+        if pricing.conditions != self.conditions:
+            return {"untimed": f"its report was saved with the time on {pricing.conditions}"}
+        self.basis |= dict.fromkeys(pricing.notes)
+        return {"times": pricing.times.scaled(1 / (saved.input.batch or 1))}
+
 
 def _counted(spec: ModelSpec, protocol: Protocol, timing: _Timing | None) -> tuple[Result, dict[str, Any]]:
     """Counted strictly, since a point without all operators would look better than it is; and timed."""
@@ -330,11 +343,16 @@ def _row(candidate: Candidate, timing: _Timing | None) -> Row | Unplotted:
 def _own(point: Point, classes: int | None, timing: _Timing | None) -> Row:
     """The user's own model."""
     spec, views = point.model, point.protocol.views
-    if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
-        spec = replace(spec, num_classes=classes)
-    report, timed = _counted(spec, point.protocol, timing)
+    report: Result | SavedReport
+    if point.saved is not None:
+        report, timed = point.saved, {} if timing is None else timing.of_saved(point.saved)
+    else:
+        if spec.name in CARDS and spec.num_classes is None:  # the user's code knows its own
+            spec = replace(spec, num_classes=classes)
+        report, timed = _counted(spec, point.protocol, timing)
     if report.input.clip is None:
-        raise InputError(f"{spec.name} takes no clip", [("fix", f"write {point.label}=...@{point.top1:g}@16x224x224")])
+        fix = f"write {point.label}=...@{point.top1:g}@16x224x224"
+        raise InputError(f"{spec.name} takes no clip", [("fix", "name a model of clips" if point.saved else fix)])
     if report.input.batch is None:
         why = f"the batch of {spec.name} is unknown, so its cost per view is too"
         raise InputError(why, [("fix", "say how many samples its inputs hold: --batch")])
@@ -349,7 +367,7 @@ def _own(point: Point, classes: int | None, timing: _Timing | None) -> Row:
         score=point.top1,
         top5=None,
         pretrain="",
-        source="given with --point",
+        source="own measurement",
         url="",
         locator=spec.name,
         assumed=report.assumed,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..core.errors import InputError, UnknownNameError
+from ..core.errors import InputError, UncostedError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
 from ..core.pricing import Times
 from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
+from ..core.registries import PREFIXES
+from ..core.result import SavedReport
 from ..facts.metrics import TOP1, Metric
 from ..facts.pretraining import Pretraining
 from ..models import require_inputs, require_known
+from ..output.report_json_reader import read_report
 
 __all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
@@ -140,19 +143,29 @@ class ComparedNetworks:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One of the user's own models: what to count, and the accuracy that the user measured (in percent)."""
+    """One of the user's own models: what to count, and the accuracy that the user measured (in percent).
+
+    `saved` is its report where it was counted before; then nothing is counted, and `model` has the name of the file.
+    """
 
     label: str
     model: ModelSpec
     top1: float
     protocol: Protocol = ONE_VIEW
+    saved: SavedReport | None = None
 
     @classmethod
-    def parse(cls, text: str, options: ModelSpec = NAMELESS, batch: int | None = None) -> Point:
-        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS"; `options` are the model's.
+    def parse(cls, text: str, options: ModelSpec = NAMELESS, protocol: Protocol = ONE_VIEW) -> Point:
+        """Read "LABEL=MODEL@TOP1", "...@TOP1@TxHxW" or "...@TOP1@TxHxW@CLIPSxCROPS"; MODEL may be a saved report.
+
+        Arguments:
+            text: one point.
+            options: those of the model, unless the text says its clip.
+            protocol: the batch, and the views, unless the text or the report says them.
 
         Raises:
-            InputError: the text is none of these, the accuracy is not a percentage, or the model does not exist.
+            InputError: the text is none of these, the accuracy is not a percentage, the model does not exist, or the
+                report cannot be read or is of another clip.
         """
         label, _, rest = text.partition("=")
         model, *parts = rest.split("@")
@@ -167,10 +180,30 @@ class Point:
             top1 = -1.0
         if not 0 <= top1 <= 100:
             raise InputError(f"accuracy {parts[0]!r} of point {label} is not a percentage", [("fix", "write @78.9")])
+        clip = Clip.parse(parts[1]) if len(parts) > 1 else None
+        views = Views.parse(parts[2]) if len(parts) > 2 else None
+        if model.endswith(".json") and model.partition(":")[0] not in PREFIXES:
+            saved = _saved(model, clip)
+            return cls(label, ModelSpec(model), top1, Protocol(views or saved.views), saved)
         require_known(model)
-        spec = replace(options, name=model, clip=Clip.parse(parts[1]) if len(parts) > 1 else options.clip)
+        spec = replace(options, name=model, clip=clip or options.clip)
         require_inputs(spec)
-        return cls(label, spec, top1, Protocol(Views.parse(parts[2] if len(parts) > 2 else None), batch=batch))
+        return cls(label, spec, top1, Protocol(views or protocol.views, batch=protocol.batch))
+
+
+def _saved(path: str, clip: Clip | None) -> SavedReport:
+    """A report that is complete, of this clip where one was said."""
+    saved = read_report(path)
+    if saved.uncosted:
+        names = ", ".join(row.op for row in saved.uncosted)
+        why = f"the report {path} lacks the cost of {names}, so its point would look better than it is"
+        raise UncostedError(why, [("fix", "give a rule, as CONTRIBUTING.md says, and save the report anew")])
+    if clip is not None and clip != saved.input.clip:
+        seen = str(saved.input.clip or "no clip")
+        raise InputError(
+            f"the report {path} is not of the clip {clip}", [("seen", seen), ("fix", "name the model, to count it")]
+        )
+    return saved
 
 
 def pareto(rows: Iterable[Row], per: str = "view", x: str = "macs", metric: Metric = TOP1) -> tuple[Row, ...]:

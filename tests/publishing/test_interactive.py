@@ -246,7 +246,7 @@ def test_scripts_that_cannot_be_put_together_are_told(texts, why):
 
 
 def test_every_script_is_in_a_page(text):
-    script = Tags(text).inside["script", ""] + one_script("job", asset)
+    script = "".join([Tags(text).inside["script", ""], one_script("job", asset), one_script("diff", asset)])
     for path in ASSETS.glob("*.js"):
         assert path.read_text().partition("\n")[0] in script, path  # its title
 

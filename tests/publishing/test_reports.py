@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
+import flopcount.publishing.interactive
 from flopcount import Clip, Views, count_model
 from flopcount.analysis.cost_tables import by_module
 from flopcount.cli import app
@@ -207,6 +208,7 @@ def test_names_that_make_the_same_file_do_not_overwrite_each_other(r3d):
 def test_html_is_one_page(run, tmp_path, monkeypatch):
     heard = []
     fake = ModuleType("flopcount.publishing.interactive")
+    fake.__path__ = flopcount.publishing.interactive.__path__  # whose other files are the real ones
     fake.page = lambda reports, comparison, command: heard.append((reports, comparison, command)) or "<html>×</html>"
     monkeypatch.setitem(sys.modules, "flopcount.publishing.interactive", fake)
     result = run("tiny_nets.py:build --clip 2x4x6 --no-check --format html --out site")

@@ -9,7 +9,7 @@ from ...core.units import si
 from ...core.wording import assumed_lines
 from ...facts.pretraining import Pretraining
 from ..comparison import Comparison
-from ..comparison_rows import PER, Row
+from ..comparison_rows import OURS, PER, Row
 from ..figures.themes import STYLES
 
 __all__ = ["chart_data", "linked"]
@@ -62,7 +62,7 @@ def chart_data(comparison: Comparison, reported: Sequence[str]) -> dict[str, Any
     return {
         "dataset": comparison.dataset,
         "families": [_family(family) for family in families],
-        "points": [_point(row, row.name in reported) for row in comparison.rows],
+        "points": [_point(row, row.name in reported or row.family == OURS) for row in comparison.rows],
         "metric": {
             "name": comparison.metric.name,
             "unit": comparison.metric.unit,
@@ -97,6 +97,7 @@ def _point(row: Row, reported: bool) -> dict[str, Any]:
         "filled": _FILLED[row.pretraining],
         "family": row.family,
         "reported": reported,
+        "own": row.family == OURS,
         "macs": {per: str(row.cost(per)) for per in PER},
         "seconds": None if times is None else [times.estimate, times.low, times.high],
         "params": str(row.params),

@@ -8,38 +8,17 @@ count would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..._version import __version__
 from ...core.result import Result
-from ...output.atomic_files import require_writable, write_files
 from ...pipelines.job_cost import JobCost
 from ...pipelines.pipeline import Pipeline
 from .job_data import job_data
 from .job_sections import job_section
 from .scripts import one_script
-from .template import asset, filled, library, script_safe
+from .template import asset, filled, script_safe
 
-__all__ = ["job_page", "require_job_page", "write_job_page"]
-
-
-def require_job_page(path: Path) -> None:
-    """Refuse, before long work, a page that could not be written.
-
-    Raises:
-        InputError: jinja2 is not installed, or the file is a folder or in one that does not exist or takes no files.
-    """
-    require_writable(path)
-    library("jinja2")
-
-
-def write_job_page(job: Pipeline, costs: Sequence[JobCost], path: Path, command: str) -> None:
-    """Write the page of a job, whole or not at all; arguments and errors as `job_page`.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    write_files({path: job_page(job, costs, command).encode()})
+__all__ = ["job_page"]
 
 
 def job_page(job: Pipeline, costs: Sequence[JobCost], command: str) -> str:

@@ -24,7 +24,7 @@ __all__ = ["report_files", "report_pictures", "report_texts"]
 def report_files(
     costs: Sequence[CostReport], command: str, comparison: Comparison | None = None, *, depth: int = 2
 ) -> dict[str, bytes]:
-    """Path below the folder asked for -> content: a page for each model, and for several an index.
+    """Path below the folder asked for -> content: a page for each model, and an index of several or of a comparison.
 
     Arguments:
         costs: one model or several.
@@ -52,7 +52,7 @@ def report_texts(
             texts[f"{stem}/closed_form.tex"] = cost.form.table().to_latex() + "\n"
     if comparison is not None:
         texts |= comparison_texts(comparison, command)
-    if len(costs) > 1:
+    if len(costs) > 1 or comparison is not None:
         texts[INDEX] = index_page(list(zip(stems, costs, strict=True)), command, comparison)
     return texts
 

@@ -6,6 +6,7 @@ import { exact, measured, si } from "./exact.js";
 import { isDark } from "./theme.js";
 
 const GIGA = 1e9, MILLI = 1e-3;
+const STAR = 1.7; // the reader's own: a star covers less than what is round
 
 export class Scatter {
   constructor(section, data) {
@@ -57,7 +58,7 @@ export class Scatter {
         customdata: own, hovertemplate: own.map((p) => `${this.details(p)}<extra></extra>`),
         marker: {
           symbol: own.map((p) => family.symbol + p.filled), color: isDark() ? family.dark : family.light, opacity: 0.88,
-          size: own.map((p) => 1.25 * Math.sqrt(22 + 1.6 * Math.min(Number(p.params) / 1e6, 300))),
+          size: own.map((p) => (p.own ? STAR : 1) * 1.25 * Math.sqrt(22 + 1.6 * Math.min(Number(p.params) / 1e6, 300))),
           line: {
             color: own.map((p) => (p.filled ? (isDark() ? family.dark : family.light) : ink("ink"))),
             width: own.map((p) => (p.reported ? 2.6 : p.filled ? 1.4 : 0.7)),
