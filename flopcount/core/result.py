@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .amount import Amount, QuantityOf, amount_of
+from .amount import Amount, QuantityOf, amount_of, in_brief
 from .dataflow import Dataflow
 from .errors import UnknownNameError
+from .one_line import OneLine
 from .ops import CostedOp, Kind, ModuleCall, ModuleInfo, Trace
 from .pricing import Pricing
 from .protocol import Clip, Views
 from .quantity import Quantity, counted, priced
+from .units import plural, times
 
 __all__ = [
     "CONVENTION",
@@ -35,7 +37,7 @@ CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
 
 
 @dataclass(frozen=True, slots=True)
-class ResultInput:
+class ResultInput(OneLine):
     """The input of a count: shapes as given (batch included) and how the clip is sampled from the video.
 
     `clip` is None where no input is a clip of video, `batch` where the inputs share none and the caller gives none, and
@@ -50,9 +52,13 @@ class ResultInput:
     dtype: str
     values: tuple[str, ...] = ()
 
+    def _headline(self) -> str:
+        shapes = ", ".join(map(times, self.shapes))
+        return f"{shapes} {self.dtype}" + (f", clip {self.clip}" if self.clip else "")
+
 
 @dataclass(frozen=True, slots=True)
-class ModuleRow:
+class ModuleRow(OneLine):
     """Cost of a module with its children (`cost`, `params`) and without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
@@ -73,9 +79,12 @@ class ModuleRow:
     params = QuantityOf("cost", "Parameters, its children's included.")
     own_params = QuantityOf("own", "Parameters that it owns itself.")
 
+    def _headline(self) -> str:
+        return f"{self.path or 'the model itself'} ({self.type}): {in_brief(self.cost)}"
+
 
 @dataclass(frozen=True, slots=True)
-class OperatorRow:
+class OperatorRow(OneLine):
     """Cost of one operator under its canonical name."""
 
     op: str
@@ -86,9 +95,12 @@ class OperatorRow:
     bytes_read = QuantityOf("cost", "Compulsory reads of all calls.")
     bytes_written = QuantityOf("cost", "Compulsory writes of all calls.")
 
+    def _headline(self) -> str:
+        return f"{self.op}, {plural(self.calls, 'call')}: {in_brief(self.cost)}"
+
 
 @dataclass(frozen=True, slots=True)
-class UncostedRow:
+class UncostedRow(OneLine):
     """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
 
     `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
@@ -102,6 +114,13 @@ class UncostedRow:
     modules: tuple[str, ...]
     elements: int
     upper_macs: int
+
+    def _headline(self) -> str:
+        places = f"{self.modules[0] or 'the model itself'}" + f" and {len(self.modules) - 1} more" * (
+            len(self.modules) > 1
+        )
+        size = f"{self.elements:,} elements, up to {self.upper_macs:,} MACs"
+        return f"{self.op}, {plural(self.calls, 'call')} in {places}: {size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +183,7 @@ class OfInput(Totals):
 
 
 @dataclass(frozen=True, repr=False)
-class Result(OfInput):
+class Result(OfInput, OneLine):
     """What one forward pass of a module costs, with its reasons.
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
@@ -193,9 +212,6 @@ class Result(OfInput):
     assumed: tuple[str, ...] = ()
     used_elsewhere: tuple[str, ...] = ()
     pricing: Pricing | None = None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"
 
     @cached_property
     def total(self) -> Amount:
@@ -256,9 +272,12 @@ class Result(OfInput):
         paths = [row.path for row in self.modules if row.path]
         raise UnknownNameError("layer", path, paths, "name a layer as in `named_modules()`")
 
+    def _headline(self) -> str:
+        return f"{self.model}: {in_brief(self.total)}"
+
 
 @dataclass(frozen=True, slots=True)
-class SavedReport(OfInput):
+class SavedReport(OfInput, OneLine):
     """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators.
 
     Of a report that was priced on one device the layers have their time, energy and money, and `pricing` says on which.
@@ -274,6 +293,9 @@ class SavedReport(OfInput):
     versions: dict[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     pricing: Pricing | None = None
+
+    def _headline(self) -> str:
+        return f"{self.model}: {in_brief(self.total)}"
 
 
 def _module_rows(

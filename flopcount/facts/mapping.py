@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.errors import UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
 from .metrics import METRICS, Metric
@@ -23,7 +24,7 @@ __all__ = ["Unmapped", "ZooModel", "classes_of", "dataset_classes", "metric_of",
 
 
 @dataclass(frozen=True, slots=True)
-class ZooModel:
+class ZooModel(OneLine):
     """What to build for a row. `note` states an assumption that fills a gap of the row."""
 
     name: str

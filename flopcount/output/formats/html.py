@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -13,20 +14,29 @@ __all__ = ["FORMAT"]
 
 _CELL = "padding:2px 10px;border:0;"
 _RULE = "border-bottom:1px solid currentColor;"
+_ADDRESS = re.compile(r"https?://(?:[^\s&]|&amp;)*(?:[^\s&.,;:)]|&amp;)")  # in escaped text
 
 
 def _text(table: Table) -> str:
     """A <div> with inline styles only: notebooks strip style sheets."""
-    heading = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
-    rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
-    total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
-    notes = "".join(f"<div>{escape(note)}</div>" for note in table.notes)
+    notes = "".join(f"<div>{_linked(escape(note))}</div>" for note in table.notes)
     return (
         '<div class="flopcount" style="font-variant-numeric:tabular-nums">'
         f"<div><b>{escape(table.title)}</b></div>"
-        '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
-        f"<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
+        f"{_grid(table) if table.columns else ''}"
         f'<div style="opacity:.75;font-size:90%">{notes}</div></div>'
+    )
+
+
+def _grid(table: Table) -> str:
+    """The <table>; without a row of headings where no column has one."""
+    headings = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
+    head = f"<thead><tr>{headings}</tr></thead>" if any(column.name for column in table.columns) else ""
+    rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
+    total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
+    return (
+        '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
+        f"{head}<tbody>{rows}</tbody><tfoot><tr>{total}</tr></tfoot></table>"
     )
 
 
@@ -36,6 +46,8 @@ def _row(tag: str, columns: tuple[Column, ...], row: tuple[Any, ...], style: str
 
 def _content(column: Column, value: Any, *, bar: bool) -> str:
     text = escape(cell(column, value))
+    if column.kind == "prose":
+        return _linked(text)
     if column.kind != "share" or not text:
         return text
     part, whole = value
@@ -43,6 +55,11 @@ def _content(column: Column, value: Any, *, bar: bool) -> str:
     length = f"width:{100 * part / whole:.1f}px;min-width:1px"
     rectangle = f' <span style="display:inline-block;height:.7em;background:#3987e5;{length}"></span>'
     return number + (rectangle if bar else "")
+
+
+def _linked(text: str) -> str:
+    """Escaped text with its web addresses as links, which need no escaping again."""
+    return _ADDRESS.sub(lambda found: f'<a href="{found[0]}">{found[0]}</a>', text)
 
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:
