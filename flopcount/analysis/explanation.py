@@ -22,6 +22,7 @@ from ..rules.expression import Term, named
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
 
+_LABEL = 8  # of the labels, but for the one that is to be seen
 _WIDTH = 80  # prose wraps here, as all output on a pipe does
 
 
@@ -62,7 +63,10 @@ class ExplainedOp(ShownAsTable):
         """As printed: the call, then one labelled line per fact."""
         yield self._call
         for label, text in self.facts:
-            yield from _wrapped(label, text) if label in ("counts", "source") else [f"  {label:<7} {text}"]
+            if label in ("counts", "source"):
+                yield from _wrapped(label, text)
+            else:
+                yield f"  {label:<7} {text}" if len(label) < _LABEL else f"  {label}  {text}"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -110,7 +110,7 @@ class FieldsByModule(Mapping[str, tuple[Field, ...]], ShownAsTable):
         if self._find is not None:
             return "not computed yet: read a layer, or call it"
         whole = ", ".join(map(str, self._found.get("", ())))
-        return f"of {plural(len(self._found), 'layer')}" + f"; the output sees {whole}" * bool(whole)
+        return f"of {plural(len(self._found), 'layer')}" + f"; output: {whole}" * bool(whole)
 
     def table(self) -> Table:
         """What each layer sees, in the order of the calls; computed now where it was not.

@@ -24,7 +24,7 @@ TASKS = (RECOGNITION, "generation", "language")
 
 
 @dataclass(frozen=True, slots=True)
-class SizesSource:
+class SizesSource(OneLine):
     """Where sizes were read: a repository, a path in it and its commit where they are known, and the place in words."""
 
     repo: str

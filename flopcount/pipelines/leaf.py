@@ -96,7 +96,7 @@ class Leaf(OneLine):
         return self.once * self.runs
 
     def _headline(self) -> str:
-        return f"{self.place}: {self.stage.model}, {self.passes:,} passes, {self.runs:,} times"
+        return f"{self.place}: {self.stage.model}, {self.runs:,} × {self.passes:,} passes"
 
 
 def weights_of(stage: Stage) -> str:

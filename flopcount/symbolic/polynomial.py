@@ -13,6 +13,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from ..core.one_line import OneLine
+from ..core.units import plural
 
 __all__ = ["Monomial", "Polynomial", "Staircase"]
 
@@ -103,7 +104,7 @@ class Polynomial(OneLine):
 
     def _headline(self) -> str:
         axes = dict.fromkeys(stair.axis for monomial in self.terms for stair in monomial)
-        return f"{len(self.terms)} terms" + f" in {', '.join(sorted(axes))}" * bool(axes)
+        return f"{plural(len(self.terms), 'term')}" + f" in {', '.join(sorted(axes))}" * bool(axes)
 
 
 def total(polynomials: Iterable[Polynomial]) -> Polynomial:

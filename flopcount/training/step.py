@@ -199,7 +199,8 @@ class Step(OneLine):
 
     def _headline(self) -> str:
         by = f", {self.optimizer.name}" if self.optimizer else ""
-        return f"{self.forward_report.model}: {in_brief(self.total)} per step of {self.trained_params:,} trained{by}"
+        trained = f"{self.trained_params:,} parameters trained{by}"
+        return f"{self.forward_report.model}: {in_brief(self.total)} per step, {trained}"
 
 
 def by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:

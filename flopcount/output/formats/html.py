@@ -32,7 +32,8 @@ def _grid(table: Table) -> str:
     """The <table>; without a row of headings where no column has one."""
     headings = "".join(_tag("th", column, escape(column.name), _RULE) for column in table.columns)
     head = f"<thead><tr>{headings}</tr></thead>" if any(column.name for column in table.columns) else ""
-    rows = "".join(f"<tr>{_row('td', table.columns, row)}</tr>" for row in table.rows)
+    top = "vertical-align:top;" if any(column.kind == "prose" for column in table.columns) else ""  # beside long text
+    rows = "".join(f"<tr>{_row('td', table.columns, row, top)}</tr>" for row in table.rows)
     total = _row("th", table.columns, table.total, "border-top:1px solid currentColor;") if table.total else ""
     return (
         '<table style="border-collapse:collapse;margin:6px 0;background:none;color:inherit">'
