@@ -59,8 +59,8 @@ def _content(column: Column, value: Any, *, bar: bool) -> str:
 
 
 def _linked(text: str) -> str:
-    """Escaped text with its web addresses as links, which need no escaping again."""
-    return _ADDRESS.sub(lambda found: f'<a href="{found[0]}">{found[0]}</a>', text)
+    """Escaped text with its web addresses as links, in the colour of the text: a browser's blue is lost on black."""
+    return _ADDRESS.sub(lambda found: f'<a href="{found[0]}" style="color:inherit">{found[0]}</a>', text)
 
 
 def _tag(tag: str, column: Column, content: str, style: str) -> str:
