@@ -11,9 +11,11 @@ from torch import nn
 
 from ._version import __version__
 from .core.errors import InputError
+from .core.one_line import ShownAsTables
 from .core.ops import CostedOp
 from .core.protocol import ONE_VIEW
 from .core.result import ResultInput
+from .core.table import Table
 from .report import Report
 from .rules.costing import cost
 from .tracing.block_path import BlockPath
@@ -26,7 +28,7 @@ __all__ = ["Counting", "counting"]
 _NO_INPUT = ResultInput(clip=None, stride=1, fps=None, shapes=(), batch=None, dtype="")
 
 
-class Counting:
+class Counting(ShownAsTables):
     """The count of a block of code, which can be read in the block (so far) and after it.
 
     It has the attributes and methods of a `Report`: `macs`, `flops`, `total`, `by_module()`, `by_operator()`,
@@ -89,14 +91,11 @@ class Counting:
             raise AttributeError(f"{type(self).__name__} has no {name}")
         return getattr(self.report, name)
 
-    def __str__(self) -> str:
-        return str(self.report)
+    def _headline(self) -> str:
+        return f"{self._state}: {self.report.macs:,} MACs"
 
-    def __repr__(self) -> str:
-        return f"<Counting {self._state}: {self.report.macs:,} MACs>"
-
-    def _repr_html_(self) -> str:
-        return self.report._repr_html_()
+    def _tables(self) -> tuple[Table, ...]:
+        return self.report._tables()
 
 
 def counting(model: Callable[..., Any] | None = None, *, models: Mapping[str, nn.Module] | None = None) -> Counting:

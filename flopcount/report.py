@@ -12,6 +12,7 @@ from .core.errors import InputError
 from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.old_keywords import old_keywords
+from .core.one_line import ShownAsTables
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
@@ -43,7 +44,7 @@ __all__ = ["Report", "count_flops", "count_model", "report_of_model"]
 
 
 @dataclass(frozen=True)
-class Report(Result):
+class Report(Result, ShownAsTables):
     """What one forward pass of a module costs, with its reasons; the numbers are those of `Result`.
 
     `training` is the whole step, where it was counted. Everything else is computed on request: `span`, `memory`,
@@ -264,14 +265,11 @@ class Report(Result):
         why = f"{self.model} no longer does what was counted"
         raise InputError(why, [("fix", "count it again, in the same mode and under the same autocast")])
 
-    def __str__(self) -> str:
-        return str(self.table_by())
+    def _tables(self) -> tuple[Table, ...]:
+        return (self.table_by(),)
 
-    def __repr__(self) -> str:
-        return f"<Report {self.model}: {self.sentence()}>"
-
-    def _repr_html_(self) -> str:
-        return self.table_by()._repr_html_()
+    def _headline(self) -> str:
+        return f"{self.model}: {self.sentence()}"
 
 
 def _calls(result: Result) -> list[tuple[Any, ...]]:

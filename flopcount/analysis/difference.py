@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from ..core.amount import Amount, summed
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.pricing import currency_of, pricing_lines, unit_of
 from ..core.quantity import TABLE, Quantity, of_modules, of_operators, quantity_column
 from ..core.result import ModuleRow, Result, SavedReport
@@ -35,7 +36,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LayerDiff:
+class LayerDiff(OneLine):
     """One layer in both reports; None where a report lacks it. It changed if anything but its children did."""
 
     path: str
@@ -59,6 +60,9 @@ class LayerDiff:
             return Change.ADDED if self.old is None else Change.REMOVED
         both = self.old.own.counts.keys() & self.new.own.counts.keys()  # an older version saved fewer quantities
         return Change.UNCHANGED if _says(self.old, both) == _says(self.new, both) else Change.CHANGED
+
+    def _headline(self) -> str:
+        return f"{self.path or 'the model itself'}: {self.change.value}"
 
 
 def _says(row: ModuleRow, quantities: Iterable[str]) -> tuple[Any, ...]:
@@ -104,7 +108,7 @@ class TotalDiff:
 
 
 @dataclass(frozen=True)
-class Diff:
+class Diff(ShownAsTable):
     """Every layer of either report, in the new one's order; a removed layer follows the one that it followed before."""
 
     old: Counted
@@ -251,14 +255,8 @@ class Diff:
         yield from (f"{total.quantity.title}: {total}" for total in self.totals if total.compares)
         yield from self.conditions
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __repr__(self) -> str:
-        return f"<Diff {self._title}: {signed(self.macs, 'MACs')}, {signed(self.params)} parameters>"
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        return f"{self._title}: {signed(self.macs, 'MACs')}, {signed(self.params)} parameters"
 
 
 _NAMED = 3

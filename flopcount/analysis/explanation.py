@@ -9,9 +9,12 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ..core.amount import in_brief
+from ..core.one_line import ShownAsTable, ShownAsTables
 from ..core.ops import CostedOp, Kind, Signature, Workload
 from ..core.result import ModuleRow, Result
-from ..core.units import exact
+from ..core.table import Column, Table
+from ..core.units import exact, plural
 from ..core.wording import assumed_lines
 from ..rules import find_rule
 from ..rules.costing import costed_anew
@@ -19,11 +22,12 @@ from ..rules.expression import Term, named
 
 __all__ = ["ExplainedOp", "Explanation", "explain"]
 
+_LABEL = 8  # of the labels, but for the one that is to be seen
 _WIDTH = 80  # prose wraps here, as all output on a pipe does
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainedOp:
+class ExplainedOp(ShownAsTable):
     """One operator call of a layer (and how often it recurs), in words and numbers."""
 
     signature: Signature
@@ -37,23 +41,45 @@ class ExplainedOp:
     other_flops: str
     source: str
 
-    def lines(self) -> Iterable[str]:
-        """As printed: the call, then one labelled line per fact."""
-        times = f"  ({self.calls} identical calls)" if self.calls > 1 else ""
-        yield f"{self.signature}{times}"
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What is known of it, each with its label: what the rule counts, the equations, the source."""
         if self.kind is Kind.UNCOSTED:
-            yield "  UNCOSTED  no rule knows this operator; it is in no total"
-            return
-        for label, text in (
+            return (("UNCOSTED", "no rule knows this operator; it is in no total"),)
+        labelled = (
             ("counts", self.counts),
             ("MACs", self.macs),
             ("FLOPs", self.flops),
             ("other", self.other_flops),
             ("source", self.source),
-        ):
-            if text:
-                prose = label in ("counts", "source")
-                yield from _wrapped(label, text) if prose else [f"  {label:<7} {text}"]
+        )
+        return tuple((label, text) for label, text in labelled if text)
+
+    @property
+    def _call(self) -> str:
+        return f"{self.signature}{f'  ({self.calls} identical calls)' if self.calls > 1 else ''}"
+
+    def lines(self) -> Iterable[str]:
+        """As printed: the call, then one labelled line per fact."""
+        yield self._call
+        for label, text in self.facts:
+            if label in ("counts", "source"):
+                yield from _wrapped(label, text)
+            else:
+                yield f"  {label:<7} {text}" if len(label) < _LABEL else f"  {label}  {text}"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def table(self) -> Table:
+        """The same as a table under the call, one row per fact."""
+        rows = (("in", self.module or "the model itself"), *self.facts)
+        return Table(self._call, (Column("", "text", tone="quiet"), Column("", "prose")), rows, None)
+
+    def _headline(self) -> str:
+        return (
+            f"{self.name} in {self.module or 'the model itself'}, {plural(self.calls, 'call')}: MACs {self.macs or 0}"
+        )
 
 
 def _wrapped(label: str, text: str) -> list[str]:
@@ -62,18 +88,35 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(ShownAsTables):
     """All operators of one layer, its children included; `str()` is what the command prints."""
 
     row: ModuleRow
     ops: tuple[ExplainedOp, ...]
     assumed: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """The layer, and how often it is called."""
         row = self.row
         never = "used elsewhere, not called itself" if row.used_elsewhere else "never called"
         calls = {0: never, 1: "called once"}.get(row.calls, f"called {row.calls} times")
-        lines = [f"{row.path or 'the model'} ({row.type}), {calls}"]
+        return f"{row.path or 'the model'} ({row.type}), {calls}"
+
+    @property
+    def _together(self) -> tuple[str, str]:
+        cost = self.row.cost
+        together = f"together {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs"
+        return together, f"and {exact(cost.other_flops)} other FLOPs"
+
+    def _tables(self) -> tuple[Table, ...]:
+        """The layer with what its operators cost together, and a table of each of them."""
+        notes = (*(self._together if len(self.ops) > 1 else ()), *assumed_lines(self.assumed))
+        return (Table(self.title, (), (), None, notes), *(op.table() for op in self.ops))
+
+    def __str__(self) -> str:
+        row = self.row
+        lines = [self.title]
         module = row.path
         for op in self.ops:
             if op.module != module:
@@ -81,15 +124,13 @@ class Explanation:
                 lines += ["", f"in {module or 'the model itself'}"]
             lines += op.lines()
         if len(self.ops) > 1:
-            cost = row.cost
-            lines += [
-                "",
-                f"together {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs",
-                f"and {exact(cost.other_flops)} other FLOPs",
-            ]
+            lines += ["", *self._together]
         if self.assumed:
             lines += ["", *(line for text in assumed_lines(self.assumed) for line in textwrap.wrap(text, _WIDTH))]
         return "\n".join(lines)
+
+    def _headline(self) -> str:
+        return f"{self.title}: {plural(len(self.ops), 'operator')}, {in_brief(self.row.cost)}"
 
 
 def explain(report: Result, layer: str) -> Explanation:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.units import si
 from .memory import memory_of
 
@@ -23,7 +24,7 @@ _PREFIXES = " kmgtp"
 
 
 @dataclass(frozen=True, slots=True)
-class BatchFit:
+class BatchFit(OneLine):
     """The largest batch that fits, and the bytes that it and the next larger one need (None: unknown, or not tried).
 
     `assumed` names what the counts had to assume.
@@ -48,6 +49,9 @@ class BatchFit:
         needs = "" if self.needs is None else f" ({si(self.needs, 'B', digits=4)}"
         more = "" if self.next_needs is None else f"; {self.batch + 1:,} needs {si(self.next_needs, 'B', digits=4)}"
         return f"{self.batch:,}{needs}{more})" if needs else f"{self.batch:,}"
+
+    def _headline(self) -> str:
+        return f"{self} in {si(self.budget, 'B')}"
 
 
 def parse_bytes(text: str | int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.protocol import Views
 from ..core.quantity import TABLE, Quantity
 from ..core.spending import parse_spending, quantity_of_unit
@@ -27,7 +28,7 @@ SIZES = tuple(range(32, 1025, 16))
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(OneLine):
     """What one video may cost: MACs, or 10^-12 of a second or a joule; `text` as it was written."""
 
     amount: int
@@ -68,9 +69,12 @@ class Allowance:
             raise InputError(f"budget {text!r} has no number", [("fix", "write 25GMACs or 50GFLOPs")]) from None
         return cls(int(amount / (2 if match[3].upper().startswith("FLOP") else 1)), text)
 
+    def _headline(self) -> str:
+        return f"{self.text} of {self.quantity.title}"
+
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(ShownAsTable):
     """Clips (frames, side of the square, MACs of one view) within a budget; no other one is as long and as large."""
 
     model: str
@@ -96,11 +100,8 @@ class Fit:
         views = f" in {self.views} views" if self.views.count > 1 else ""
         return Table(f"{self.model} within {self.budget.text}{views}", columns, tuple(rows), None, self.notes)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        return f"{self.model} within {self.budget.text}: {', '.join(times((t, s, s)) for t, s, _ in self.clips)}"
 
 
 def largest_clips(

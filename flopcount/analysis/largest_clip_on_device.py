@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.pricing import LOW_TO_HIGH, Pricing, Times
 from ..core.protocol import ONE_VIEW, Protocol, Views
 from ..core.quantity import PICO
@@ -31,7 +32,7 @@ FRAMES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True, slots=True)
-class ClipOnDevice:
+class ClipOnDevice(OneLine):
     """A clip, frames × side × side, and what one view of it takes: seconds, and 10^-12 of what the budget is of."""
 
     frames: int
@@ -42,9 +43,12 @@ class ClipOnDevice:
     def __str__(self) -> str:
         return times((self.frames, self.side, self.side))
 
+    def _headline(self) -> str:
+        return f"{self}: {self.times}"
+
 
 @dataclass(frozen=True, slots=True)
-class FitOnDevice:
+class FitOnDevice(ShownAsTable):
     """Clips within a time or an energy; no other one that was tried is as long and as large."""
 
     model: str
@@ -79,11 +83,9 @@ class FitOnDevice:
         title = f"{self.model} within {self.budget.text}{views} on {self.pricing.conditions}"
         return Table(title, columns, tuple(rows), None, self.notes)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        clips = ", ".join(map(str, self.clips))
+        return f"{self.model} within {self.budget.text} on {self.pricing.conditions}: {clips}"
 
 
 def _column(name: str, unit: str, drop: int = 0) -> Column:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core.dataflow import Dataflow, Flow, Role
 from ..core.errors import UnknownNameError
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.ops import Op, Trace
 from ..core.table import Column, Table
+from ..core.units import si
 from ..core.wording import assumed_lines, title
 from ..rules.workspace import attention_kernel, channels_last_workspaces, threads_of, workspaces
 from ..training.optimizers import OPTIMIZERS
@@ -37,7 +39,7 @@ Bytes: TypeAlias = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(OneLine):
     """The op during which most memory is in use: activations alive, and the workspace of its kernel.
 
     `threads` is the number of threads that the workspace is for, where it depends on that.
@@ -54,9 +56,12 @@ class Peak:
         """Activations and workspace."""
         return total(self.activations) + self.workspace
 
+    def _headline(self) -> str:
+        return f"{si(self.nbytes, 'B')} in {_place(self.module)}, {self.op}"
+
 
 @dataclass(frozen=True, slots=True)
-class TrainingMemory:
+class TrainingMemory(OneLine):
     """The activations of a training step.
 
     `saved` is what lives when the forward pass ends: the outputs, and what autograd holds on to. `on_top` is what the
@@ -77,9 +82,12 @@ class TrainingMemory:
         """All activations and their gradients."""
         return total(self.saved) + self.on_top
 
+    def _headline(self) -> str:
+        return f"{si(self.nbytes, 'B')} in {_place(self.module)}, {self.op}; loss {self.loss}"
+
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(ShownAsTable):
     """Memory of one forward pass and of one training step, in bytes.
 
     `gradients` are those of trainable parameters, `peak` is the worst moment of inference, `training` that of a
@@ -169,11 +177,10 @@ class Memory:
         whose = "torch's CPU kernels" if self.kernels == "cpu" else "left out"
         return (*lines, f"workspace: {whose}; what an allocator rounds up or caches is not counted")
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        step = self.step()
+        training = "training unknown" if step is None else f"{si(step, 'B')} in training with adamw"
+        return f"{self.model}: {si(self.inference, 'B')} in inference, {training}"
 
 
 def memory_of(result: Result, *, kernels: str = "cpu") -> Memory:

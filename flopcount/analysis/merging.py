@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..core.one_line import OneLine
 from ..core.ops import Kind
 from ..core.result import Result
 from .receptive_field import Field, Fields
@@ -34,7 +35,7 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
-class Merging:
+class Merging(OneLine):
     """How the frames of a clip come together.
 
     `clip` is the clip's frames, `work` all floating-point operations of the pass. `at_the_end`: layers have not taken
@@ -94,6 +95,9 @@ class Merging:
         if complete is None and last is not first:
             return f"{beginning} to {_part(last.layer)} ({last.frames}), {ending}"
         return f"{beginning} on, {ending}"
+
+    def _headline(self) -> str:
+        return f"of {self.clip} frames: {self}"
 
 
 def _part(layer: str) -> str:

@@ -16,7 +16,9 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.units import times
+from ..core.one_line import ShownAsTable
+from ..core.table import Column, Table
+from ..core.units import plural, times
 from ..tracing import TURN, module_of, trace
 from ..tracing.arguments import Input, arguments_of
 from ..tracing.input_dependence import AXES, DependenceMode, InputDependence, Lost, Seen
@@ -65,7 +67,7 @@ Fields: TypeAlias = Mapping[str, tuple[Field, ...]]
 """The distinct fields of each module's output by its path ("" is the root)."""
 
 
-class FieldsByModule(Mapping[str, tuple[Field, ...]]):
+class FieldsByModule(Mapping[str, tuple[Field, ...]], ShownAsTable):
     """The distinct receptive fields of each module's outputs by its path, computed when they are first read.
 
     `report.receptive_field` was a mapping before it was a method, and serves as both.
@@ -104,8 +106,20 @@ class FieldsByModule(Mapping[str, tuple[Field, ...]]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
-        return repr(dict(self._fields))
+    def _headline(self) -> str:
+        if self._find is not None:
+            return "not computed yet: read a layer, or call it"
+        whole = ", ".join(map(str, self._found.get("", ())))
+        return f"of {plural(len(self._found), 'layer')}" + f"; output: {whole}" * bool(whole)
+
+    def table(self) -> Table:
+        """What each layer sees, in the order of the calls; computed now where it was not.
+
+        Raises:
+            InputError: as for a call.
+        """
+        rows = tuple((path or "(the model itself)", " and ".join(map(str, seen))) for path, seen in self.items())
+        return Table("receptive fields", (Column("layer", "text"), Column("sees", "text")), rows, None)
 
     def __reduce__(self) -> Any:
         return _fields_found, (dict(self._fields),)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.dataflow import Access, Dataflow, Role
 from ..core.errors import InputError
+from ..core.one_line import ShownAsTable
 from ..core.ops import CostedOp
 from ..core.table import Column, Table
 from ..core.units import si
@@ -36,7 +37,7 @@ class PathStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Span(ShownAsTable):
     """How parallel a forward pass is.
 
     `work` is all floating-point operations (`total_flops`), `span` the arithmetic on the deepest chain of dependent ops
@@ -86,11 +87,8 @@ class Span:
             CONVENTION,
         )
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        return f"{self.model}: {si(self.work, 'FLOPs')} of work, span {self.span:,}, parallelism {si(self.parallelism)}"
 
 
 CONVENTION = "span: 1 per elementwise op, 1 + ⌈log2 K⌉ per reduction of length K, data movement 0"

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from ..core.amount import Amount
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import ShownAsTable
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..core.table import Column, Table
-from ..core.units import times
+from ..core.units import plural, times
 from ..core.wording import assumed_lines
 from ..count import count
 from ..models.by_name import with_model
@@ -66,7 +67,7 @@ class Prevented:
 
 
 @dataclass(frozen=True, slots=True)
-class Streaming:
+class Streaming(ShownAsTable):
     """One network on a stream. Where it cannot stream `step` is None and `prevented` says what prevents it.
 
     `window` is one clip, `step` is `stride` new frames in steady state, both per sample; `state_bytes` is what is kept
@@ -92,6 +93,10 @@ class Streaming:
         whole, part = (self.window.macs, self.step.macs) if self.step.macs else _operations(self.window, self.step)
         return Fraction(whole, part) if part else None
 
+    def table(self) -> Table:
+        """The cost of a step and of the clip that it saves recomputing, in one row."""
+        return streaming_table([self], self.stride)
+
     def data(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -104,6 +109,12 @@ class Streaming:
             "step_sees": self.sees or None,
             "prevented": asdict(self.prevented) if self.prevented else None,
         }
+
+    def _headline(self) -> str:
+        if self.step is None:
+            return f"{self.model} on {self.clip}: cannot stream, {self.prevented}"
+        new = plural(self.stride, "new frame")
+        return f"{self.model} on {self.clip}: {self.step.macs:,} MACs for {new}, {self.window.macs:,} for a clip"
 
 
 def _operations(window: Amount, step: Amount) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.protocol import Clip
 from ..core.registries import PREFIXES
 from ..core.result import Result
@@ -36,7 +37,7 @@ LARGEST = 750_000_000  # parameters at most that are allocated for a model that 
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyRow:
+class SurveyRow(OneLine):
     """One model: what it was counted with and what it costs, or why it could not be counted."""
 
     name: str
@@ -66,7 +67,7 @@ class SurveyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(ShownAsTable):
     """All models asked for."""
 
     what: str
@@ -125,6 +126,9 @@ class Survey:
         reasons = Counter(_kind_of(row) for row in self.rows if not row.counted)
         for reason, count in reasons.most_common():
             yield f"{count} × {reason}"
+
+    def _headline(self) -> str:
+        return f"{self.what}: {sum(row.counted for row in self.rows)} of {len(self.rows)} counted"
 
 
 _HEADINGS = ["model", "input", "params", "MACs", "other", "engine", "problem", "assumed"]

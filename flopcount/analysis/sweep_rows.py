@@ -15,15 +15,16 @@ from functools import partial
 from itertools import islice, product
 from typing import Any, TypeAlias
 
-from ..core.amount import Amount
+from ..core.amount import Amount, in_brief
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.pricing import LOW_TO_HIGH, Pricing, Times, unit_of
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.quantity import PICO, Quantity, of_layers, quantity_column
 from ..core.result import Result
 from ..core.table import Column, Table
-from ..core.units import times
+from ..core.units import plural, times
 from ..count import count, count_named
 from ..hardware.setting import Setting
 from ..symbolic.axes import Axes
@@ -40,7 +41,7 @@ _ATTEMPTS = 3  # of a chunk whose worker dies; what kills three workers is repor
 
 
 @dataclass(frozen=True, slots=True)
-class SweepRow:
+class SweepRow(OneLine):
     """One configuration: its cost, or the error; `assumed` names the values that its count had to invent.
 
     On a device the cost knows time, energy and money, and `pricing` has the range of the time and what it rests on.
@@ -78,9 +79,13 @@ class SweepRow:
         """Why its cost is missing or incomplete; empty where it is complete."""
         return self.error or (f"uncosted: {', '.join(self.uncosted)}" if self.uncosted else "")
 
+    def _headline(self) -> str:
+        values = ", ".join(f"{name}={value}" for name, value in self.configuration.items())
+        return f"{values}: {self.error or (in_brief(self.cost) if self.cost is not None else 'not counted')}"
+
 
 @dataclass(frozen=True, slots=True)
-class SweepRows:
+class SweepRows(ShownAsTable):
     """All configurations, in the order given."""
 
     rows: tuple[SweepRow, ...]
@@ -141,11 +146,9 @@ class SweepRows:
         for text, number in times.items():
             yield f"assumed: {text}" + (f" ({number} of {len(self.rows)} configurations)" * (number < len(self.rows)))
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        failed = sum(bool(row.problem) for row in self.rows)
+        return f"of {', '.join(self.names)}: {plural(len(self.rows), 'configuration')}, {failed} failed"
 
 
 _SPAN = (

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .one_line import OneLine
 from .ops import CostedOp
 from .quantity import TABLE, Quantity, counted, priced
 
-__all__ = ["Amount", "QuantityOf", "amount_of", "summed"]
+__all__ = ["Amount", "QuantityOf", "amount_of", "in_brief", "summed"]
 
 
 class _Nothing(dict[str, int]):
@@ -17,7 +18,7 @@ class _Nothing(dict[str, int]):
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(OneLine):
     """How much of each counted quantity, by name; attributes also give derived quantities: `flops` is 2 * `macs`.
 
     A quantity that it lacks is unknown, and reading it is an error. `Amount()` is zero of every quantity: adding it
@@ -93,6 +94,9 @@ class Amount:
         counts = {name: change(count) if TABLE[name].grows_with else count for name, count in self.counts.items()}
         return Amount(counts)
 
+    def _headline(self) -> str:
+        return in_brief(self)
+
 
 class QuantityOf:
     """An attribute named like a quantity, whose value it reads from an Amount of the same object."""
@@ -124,6 +128,14 @@ def _spent(ops: Sequence[CostedOp]) -> dict[str, int]:
         return {}
     amounts = {q.name: list(map(q.of_operator, ops)) for q in priced() if q.of_operator is not None}
     return {name: sum(of_ops) for name, of_ops in amounts.items() if None not in of_ops}
+
+
+def in_brief(amount: Amount) -> str:
+    """MACs and parameters, those that are known and more than none; other FLOPs where there are no MACs."""
+    work = "macs" if amount.counts.get("macs") else "other_flops"
+    words = {work: TABLE[work].title, "params": "parameters"}
+    known = [f"{amount[name]:,} {word}" for name, word in words.items() if amount.counts.get(name)]
+    return ", ".join(known) or "nothing"
 
 
 def summed(amounts: Iterable[Amount]) -> Amount:

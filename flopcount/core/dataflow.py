@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
+from .one_line import OneLine
+
 __all__ = ["Access", "Dataflow", "Flow", "Role", "Storage", "region"]
 
 
@@ -109,7 +111,7 @@ def region(
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(OneLine):
     """The data of one op: what it reads, and what it writes, new or in place. A view neither reads nor writes.
 
     `copied` are the bytes of its inputs that torch's CPU kernel copies first, because their strides do not suit it;
@@ -129,7 +131,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataflow:
+class Dataflow(OneLine):
     """The data of one forward pass: a Flow per op, in the order of the trace's ops, and every storage by its number.
 
     Of a whole training step, `forward` is the number of ops before the loss.
@@ -138,3 +140,6 @@ class Dataflow:
     flows: tuple[Flow, ...]
     storages: tuple[Storage, ...]
     forward: int | None = None
+
+    def _headline(self) -> str:
+        return f"{len(self.flows):,} operations on {len(self.storages):,} storages"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .one_line import OneLine
 from .protocol import Clip, layout_of, shared_batch
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["NAMELESS", "ModelSpec"]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSpec:
+class ModelSpec(OneLine):
     """A model by name, and all that decides how it is built.
 
     The model is built for `clip` and takes it; None is the model's own clip. Its builder takes `options` and
@@ -106,6 +107,13 @@ class ModelSpec:
             why = f"batch {batch} is given beside inputs, whose shapes include the batch"
             fix = "write the batch into the shapes, or give --clip instead of --input"
             raise InputError(why, [("seen", f"a batch of {shared}"), ("fix", fix)])
+
+    def _headline(self) -> str:
+        at = self.clip or self.video
+        taken = [str(at)] if at else [f"{name} {spec}".strip() for name, spec in self.inputs]
+        more = [f"{name}={value!r}" for name, value in (("num_classes", self.num_classes), *self.options.items())]
+        how = [*(text for text in more if not text.endswith("=None")), *([self.dtype] if self.dtype else [])]
+        return f"{self.name}" + f" on {', '.join(taken)}" * bool(taken) + f": {', '.join(how)}" * bool(how)
 
 
 _SEQUENCE = 3

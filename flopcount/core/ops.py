@@ -18,6 +18,7 @@ from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 from .dataflow import Dataflow
+from .one_line import OneLine, one_line
 from .spec_values import Values, checked_values
 
 __all__ = [
@@ -160,7 +161,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Signature:
+class Signature(OneLine):
     """One operator called with certain shapes; identical calls of a trace share one object.
 
     `op` is torch's name without overload ("aten.conv3d"). The keys of `arguments` are the names of the operator's
@@ -182,6 +183,9 @@ class Signature:
         tensors = ", ".join(f"{name} {_text(value)}" for name, value in self.arguments.items() if tensors_in(value))
         return f"{self.op}({tensors}) -> {_text(self.outputs[0] if len(self.outputs) == 1 else self.outputs)}"
 
+    def _headline(self) -> str:
+        return str(self)
+
 
 def _text(value: Any) -> str:
     return "(" + ", ".join(map(_text, value)) + ")" if isinstance(value, tuple) else str(value)
@@ -192,6 +196,9 @@ class Op(NamedTuple):
 
     signature: Signature
     module: str
+
+    def __repr__(self) -> str:
+        return one_line(self, f"in {self.module or 'the model itself'}: {self.signature}")
 
 
 class ModuleCall(NamedTuple):
@@ -218,7 +225,7 @@ class ModuleInfo(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(OneLine):
     """All operations of one forward pass, in order, and the engine that ran it ("meta", "fake" or "real").
 
     `settled` has the number of elements of each lazy parameter, by name, that this input leads to. `dataflow` says
@@ -239,6 +246,9 @@ class Trace:
     made: tuple[ModuleInfo, ...] = ()
     used: tuple[str, ...] = ()
     loss: str = ""
+
+    def _headline(self) -> str:
+        return f"{len(self.ops):,} operations on {', '.join(map(str, self.inputs))}, engine {self.engine}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,10 @@ class CostedOp(NamedTuple):
     spending: Spending | None = None
     times: int = 1
     elements: tuple[int, int] | None = None
+
+    def __repr__(self) -> str:
+        work = f"{self.work.macs:,} MACs, {self.work.other_flops:,} other FLOPs"
+        return one_line(self, f"{self.name} in {self.op.module or 'the model itself'}, {self.kind.value}: {work}")
 
     @property
     def elements_read(self) -> Dim:

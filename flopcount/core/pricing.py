@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Protocol
 
+from .one_line import OneLine
 from .quantity import Quantity
 from .units import si
 
@@ -42,7 +43,7 @@ LOW_TO_HIGH = "low to high: what 8 of 10 networks lie between"
 
 
 @dataclass(frozen=True, slots=True)
-class Pricing:
+class Pricing(OneLine):
     """The conditions in words, such as "rtx-4090, amp, eager, nchw", the currency, and notes for any number of it.
 
     `times` are those of the whole input as counted.
@@ -52,6 +53,9 @@ class Pricing:
     currency: str = ""
     notes: tuple[str, ...] = ()
     times: Times | None = None
+
+    def _headline(self) -> str:
+        return f"on {self.conditions}" + (f": {self.times}" if self.times else "")
 
 
 class Priced(Protocol):

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from .errors import InputError, UnknownNameError
+from .one_line import OneLine
 from .ops import CostedOp
 from .table import Column
 
@@ -35,7 +36,7 @@ PICO = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(OneLine):
     """One quantity; a result has an attribute of the same name.
 
     Exactly one of three fields gives its amount. `of_operator` takes a costed operator, whose sizes may be symbols, so
@@ -98,6 +99,9 @@ class Quantity:
                 f"quantity {self.name} needs exactly one of of_operator, of_module and made_of",
                 [("fix", "give its amount for an operator or for a module, or the quantities that it is a sum of")],
             )
+
+    def _headline(self) -> str:
+        return f"{self.name}: {self.title}" + (f", in {self.unit}" if self.unit else "")
 
 
 TABLE: dict[str, Quantity] = {

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .amount import Amount, QuantityOf, amount_of
+from .amount import Amount, QuantityOf, amount_of, in_brief
 from .dataflow import Dataflow
 from .errors import UnknownNameError
 from .layer_tree import Course
+from .one_line import OneLine
 from .ops import CostedOp, Kind, ModuleCall, ModuleInfo, Trace
 from .pricing import Pricing
 from .protocol import Clip, Views
 from .quantity import Quantity, counted, priced
+from .units import plural, times
 
 __all__ = [
     "CONVENTION",
@@ -36,7 +38,7 @@ CONVENTION = "1 MAC = 2 FLOPs; flops = 2 * macs; other_flops apart"
 
 
 @dataclass(frozen=True, slots=True)
-class ResultInput:
+class ResultInput(OneLine):
     """The input of a count: shapes as given (batch included) and how the clip is sampled from the video.
 
     `clip` is None where no input is a clip of video, `batch` where the inputs share none and the caller gives none, and
@@ -51,9 +53,13 @@ class ResultInput:
     dtype: str
     values: tuple[str, ...] = ()
 
+    def _headline(self) -> str:
+        shapes = ", ".join(map(times, self.shapes))
+        return f"{shapes} {self.dtype}" + (f", clip {self.clip}" if self.clip else "")
+
 
 @dataclass(frozen=True, slots=True)
-class ModuleRow:
+class ModuleRow(OneLine):
     """Cost of a module with its children (`cost`, `params`) and without them (`own`, `own_params`).
 
     `input_shapes` and `output_shapes` list the distinct shapes of all its calls, in order of appearance.
@@ -74,9 +80,12 @@ class ModuleRow:
     params = QuantityOf("cost", "Parameters, its children's included.")
     own_params = QuantityOf("own", "Parameters that it owns itself.")
 
+    def _headline(self) -> str:
+        return f"{self.path or 'the model itself'} ({self.type}): {in_brief(self.cost)}"
+
 
 @dataclass(frozen=True, slots=True)
-class OperatorRow:
+class OperatorRow(OneLine):
     """Cost of one operator under its canonical name."""
 
     op: str
@@ -87,9 +96,12 @@ class OperatorRow:
     bytes_read = QuantityOf("cost", "Compulsory reads of all calls.")
     bytes_written = QuantityOf("cost", "Compulsory writes of all calls.")
 
+    def _headline(self) -> str:
+        return f"{self.op}, {plural(self.calls, 'call')}: {in_brief(self.cost)}"
+
 
 @dataclass(frozen=True, slots=True)
-class UncostedRow:
+class UncostedRow(OneLine):
     """An operator without a rule: how often, where, how many elements it read and wrote, and what it may cost.
 
     `upper_macs` is the full contraction of each call: every element written is a sum over every element read, one
@@ -103,6 +115,13 @@ class UncostedRow:
     modules: tuple[str, ...]
     elements: int
     upper_macs: int
+
+    def _headline(self) -> str:
+        places = f"{self.modules[0] or 'the model itself'}" + f" and {len(self.modules) - 1} more" * (
+            len(self.modules) > 1
+        )
+        size = f"{self.elements:,} elements, up to {self.upper_macs:,} MACs"
+        return f"{self.op}, {plural(self.calls, 'call')} in {places}: {size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +184,7 @@ class OfInput(Totals):
 
 
 @dataclass(frozen=True, repr=False)
-class Result(OfInput):
+class Result(OfInput, OneLine):
     """What one forward pass of a module costs, with its reasons.
 
     `total` has every quantity of the table; `macs`, `flops`, `other_flops`, `total_flops`, `params`,
@@ -194,9 +213,6 @@ class Result(OfInput):
     assumed: tuple[str, ...] = ()
     used_elsewhere: tuple[str, ...] = ()
     pricing: Pricing | None = None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model}: {self.macs:,} MACs, {self.params:,} parameters>"
 
     @cached_property
     def total(self) -> Amount:
@@ -270,9 +286,12 @@ class Result(OfInput):
         paths = [row.path for row in self.modules if row.path]
         raise UnknownNameError("layer", path, paths, "name a layer as in `named_modules()`")
 
+    def _headline(self) -> str:
+        return f"{self.model}: {in_brief(self.total)}"
+
 
 @dataclass(frozen=True, slots=True)
-class SavedReport(OfInput):
+class SavedReport(OfInput, OneLine):
     """A result that was saved as JSON, with the attributes of `Result`. The JSON has no shapes of operators.
 
     Of a report that was priced on one device the layers have their time, energy and money, and `pricing` says on which.
@@ -288,6 +307,9 @@ class SavedReport(OfInput):
     versions: dict[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     pricing: Pricing | None = None
+
+    def _headline(self) -> str:
+        return f"{self.model}: {in_brief(self.total)}"
 
 
 def _module_rows(

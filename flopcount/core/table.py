@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .units import duration, si
+from .one_line import OneLine
+from .units import duration, plural, si
 
 __all__ = ["Column", "Formula", "Line", "Measured", "Table", "frame_with", "render_with"]
 
@@ -70,7 +71,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(OneLine):
     """Exact values: text, integers, or for shares a pair (part, whole). Count columns sum to their total, if any.
 
     `tree` shows the same as a tree with subtotals: text is written of it, data of the rows, which sum to the total.
@@ -112,6 +113,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self._render("html")
+
+    def _headline(self) -> str:
+        return f"{self.title}: {plural(len(self.rows), 'row')}, {plural(len(self.columns), 'column')}"
 
 
 _renderers: list[Callable[[Table, str], str]] = []

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.reason import Reason
 from ..core.registries import DEFAULT_TOOLS
 from ..core.result import Result
@@ -38,7 +39,7 @@ __all__ = ["Check", "CheckRow", "check", "check_model"]
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRow:
+class CheckRow(OneLine):
     """One module's own operators: our MACs, each tool's count in MACs, the causes, and what they leave over."""
 
     path: str
@@ -52,9 +53,13 @@ class CheckRow:
             return 0
         return self.counts[tool] - self.macs - sum(cause.amount for cause in self.causes if cause.tool == tool)
 
+    def _headline(self) -> str:
+        counts = ", ".join(f"{tool} {macs:,}" for tool, macs in self.counts.items())
+        return f"{self.path or 'the model itself'}: {self.macs:,} MACs, {counts}"
+
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(ShownAsTable):
     """What the counters say of one real forward pass each."""
 
     report: Result
@@ -97,12 +102,6 @@ class Check:
         title = f"{self.report.model}: MACs by flopcount, {', '.join(tools)}, on {self.device}"
         return Table(title, columns, rows, ("total", self.report.macs, *counts, ""), tuple(self._notes()))
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
     def _notes(self) -> Iterator[str]:
         for peer in self.peers:
             if peer.failure is not None:
@@ -128,6 +127,10 @@ class Check:
             if peer.failure is None:
                 yield f"{peer.tool}: {_printed(peer)}{_ratio(peer, self.report.macs)}"
         yield f"versions: {', '.join(f'{peer.tool} {peer.version}' for peer in self.peers)}"
+
+    def _headline(self) -> str:
+        tools = ", ".join(peer.tool for peer in self.peers)
+        return f"of {self.report.model} against {tools}: {'all explained' if self.agrees else 'not all explained'}"
 
 
 def _printed(peer: PeerCount) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp, ModuleCall
 from ..core.reason import Reason
 from ..tracing.torch_private import ConvNd, ConvTransposeNd
@@ -40,7 +41,7 @@ Extras = tuple[tuple[Reason, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(OneLine):
     """One call of a formula: `covers` our products or not, of the whole module or of the operator `at` an index.
 
     `products` is their number by the formula of a function; it counts twice where the module has a claim too.

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..core.installation import Installation
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp, Signature
 from ..core.reason import Reason
 from ..core.result import Result
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class PeerCount:
+class PeerCount(OneLine):
     """One tool's own account in MACs: what each module adds itself, or why there is none.
 
     `printed` is the total as the tool prints it, in its own `unit`, of which `per_mac` make one MAC.
@@ -54,6 +55,12 @@ class PeerCount:
     per_mac: int = 1
     remark: str = ""
 
+    def _headline(self) -> str:
+        if self.failure is not None:
+            return f"{self.tool} {self.version}: failed, {self.failure}"
+        counted = sum(self.by_module.values())
+        return f"{self.tool} {self.version}: {counted:,} MACs, printed as {self.printed:,} {self.unit}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -68,7 +75,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class RealOperator:
+class RealOperator(OneLine):
     """One operator of the real forward pass, with our cost.
 
     `part_of` is the composite call that it came out of (one object per call), where that call has no rule of ours;
@@ -82,7 +89,7 @@ class RealOperator:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(OneLine):
     """What every tool is given: the module with its arguments, and our own report of it."""
 
     module: nn.Module
@@ -105,7 +112,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(OneLine):
     """What a tool counted and why that differs from ours."""
 
     count: PeerCount

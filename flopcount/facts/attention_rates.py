@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..core.one_line import OneLine
 from .devices import Device, find_device
 from .rows import filled, number, read, whole
 
@@ -22,7 +23,7 @@ _SAME_CHIP = {"h100-sxm": ("h100-", "h200-", "gh200"), "a100-80gb-sxm": ("a100-"
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionRate:
+class AttentionRate(OneLine):
     """One measured rate.
 
     Arguments:

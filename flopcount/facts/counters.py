@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..core.one_line import OneLine
 from .published import Published
 from .rows import filled, read, sourced
 
@@ -20,7 +21,7 @@ OTHER_FRAMEWORKS = ("TensorFlow", "JAX")
 
 
 @dataclass(frozen=True, slots=True)
-class CounterUse:
+class CounterUse(OneLine):
     """`counter` is the name of a tool; `url` and `locator` are the place that says that the source uses it.
 
     Where nothing says so (`cited` is False) the tool is only worth a try, and `why` says for what reason.

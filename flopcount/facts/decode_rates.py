@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from .rows import number, read, sourced, whole
 
 __all__ = [
@@ -39,7 +40,7 @@ _SHARE = (
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeRate:
+class DecodeRate(OneLine):
     """How fast a video was decoded.
 
     Arguments:
@@ -79,7 +80,7 @@ class DecodeRate:
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeShare:
+class DecodeShare(OneLine):
     """Where the time of classifying a video went. Means over the same videos.
 
     Arguments:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.spelling import letters_of, spelled
+from ..core.units import si
 from .rows import filled, number, read, whole
 
 __all__ = ["DEVICE_KINDS", "PEAK_DTYPES", "Device", "device_row", "devices", "find_device"]
@@ -25,7 +27,7 @@ _FLAGS = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Device(OneLine):
     """One device. What its source does not say is None.
 
     Arguments:
@@ -95,6 +97,11 @@ class Device:
         """The notes, and which ratio is unusual but right."""
         unusual = f"unusual but right: {self.unusual}" if self.unusual else ""
         return "; ".join(filter(None, (self.notes, unusual)))
+
+    def _headline(self) -> str:
+        peaks = [f"{si(peak, 'FLOP/s')} {dtype}" for dtype, peak in self.peaks.items()]
+        memory = [] if self.bandwidth is None else [si(self.bandwidth, "B/s")]
+        return f"{self.name}, {self.maker} {self.year}: {', '.join(memory + peaks)}"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..core.one_line import OneLine
 from .printed import Printed
 from .rows import read, sourced
 
@@ -12,7 +13,7 @@ __all__ = ["LectureFact", "lecture"]
 
 
 @dataclass(frozen=True, slots=True)
-class LectureFact:
+class LectureFact(OneLine):
     """One number of the slide; `layer` is the layer of c3d, or the network, that it describes."""
 
     item: str

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
 from .datasets import classes_of
@@ -22,7 +23,7 @@ __all__ = ["Unmapped", "ZooModel", "zoo_model"]
 
 
 @dataclass(frozen=True, slots=True)
-class ZooModel:
+class ZooModel(OneLine):
     """What to build for a row. `note` states an assumption that fills a gap of the row."""
 
     name: str

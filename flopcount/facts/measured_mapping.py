@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.parsing import parse_settings
 from ..core.protocol import Clip
 from .rows import filled, read, whole
@@ -42,7 +43,7 @@ class OtherPart:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredRun:
+class MeasuredRun(OneLine):
     """What runs in a measured time: `times` forwards of a model on a batch.
 
     `model` is a name of the zoo, of a library ("torchvision:raft_large"), or a part of measured_parts.json
@@ -72,7 +73,7 @@ class MeasuredRun:
 
 
 @dataclass(frozen=True, slots=True)
-class NotJudged:
+class NotJudged(OneLine):
     """Why nothing is counted for a row, in words."""
 
     key: str

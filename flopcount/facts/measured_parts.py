@@ -13,13 +13,14 @@ from importlib.resources import files
 from typing import Any
 
 from ..core.errors import UnknownNameError
+from ..core.one_line import OneLine
 from .rows import sourced
 
 __all__ = ["MeasuredPart", "measured_part", "measured_parts"]
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredPart:
+class MeasuredPart(OneLine):
     """A part of a model: the class of a library, and what it is built with.
 
     `method` is what runs instead of the forward ("decode" of a VAE), or "". `latent` is (temporal, spatial): the pixels

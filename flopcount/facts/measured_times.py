@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from .rows import filled, number, read
 
 __all__ = ["MeasuredTime", "measured_time", "measured_time_row", "measured_times"]
@@ -24,7 +25,7 @@ KINDS = ("generation", "recognition", "flow", "vlm")
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredTime:
+class MeasuredTime(OneLine):
     """One published measurement, in the words of its source.
 
     `key` is the row's name in this project. `batch` is text, since some sources print an average or "not printed".

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.one_line import OneLine
+
 __all__ = ["EPE", "MAP", "METRICS", "TOP1", "Metric"]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(OneLine):
     """A metric: its name, its unit, its name in data (with the unit), and whether less of it is better."""
 
     name: str

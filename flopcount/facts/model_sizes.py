@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 
 __all__ = ["RECOGNITION", "TASKS", "Defaults", "ModelPart", "ModelSizes", "SizesSource", "find_sizes", "model_sizes"]
 
@@ -23,7 +24,7 @@ TASKS = (RECOGNITION, "generation", "language")
 
 
 @dataclass(frozen=True, slots=True)
-class SizesSource:
+class SizesSource(OneLine):
     """Where sizes were read: a repository, a path in it and its commit where they are known, and the place in words."""
 
     repo: str
@@ -41,7 +42,7 @@ class SizesSource:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPart:
+class ModelPart(OneLine):
     """A part of a model: the class of a library, and what it is built with.
 
     Arguments:
@@ -74,7 +75,7 @@ class ModelPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(OneLine):
     """What a model does where the caller says nothing; None where no source says it."""
 
     frames: int | None = None
@@ -87,7 +88,7 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSizes:
+class ModelSizes(OneLine):
     """A model: its parts by role, its defaults, and what its sources say of how it runs.
 
     Arguments:

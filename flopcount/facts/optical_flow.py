@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.parsing import parse_settings
 from .printed import Printed
 from .published import CONVENTIONS
@@ -24,7 +25,7 @@ SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class OpticalFlowFact:
+class OpticalFlowFact(OneLine):
     """One row. A value that the source does not give is None (text: "").
 
     `network` of the zoo with `options` is what had these errors; it is "" where the zoo has none, or where the source

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from .devices import find_device
 from .rows import filled, number, read
 
@@ -29,7 +30,7 @@ _FIX = "leave the row out, or give all of it: a price without date, region and s
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class Price(OneLine):
     """The price of one device for an hour. Only a price that the caller gave may lack a region or a date.
 
     Arguments:

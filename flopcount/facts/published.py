@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from .printed import Printed
 from .rows import read, sourced
 
@@ -25,7 +26,7 @@ ASSUMABLE = ("frames", "stride", "height", "width", "clips", "crops", "views")
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Published(OneLine):
     """One row of a published table. A value that the source does not give is None (text: "").
 
     `unit` is the source's own word for the cost. `convention` is what the number really is: "mac" counts a multiply-add

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..core.one_line import OneLine
 from .mapping import ZooModel, zoo_model
 from .published import Published, published
 
@@ -12,7 +13,7 @@ __all__ = ["TestedViews", "tested_views"]
 
 
 @dataclass(frozen=True, slots=True)
-class TestedViews:
+class TestedViews(OneLine):
     """The views of an accuracy, of crops of height×width, and who printed them; it is on `dataset`."""
 
     clips: int

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from .rows import filled, number, read, whole
 
 __all__ = ["MeasuredThroughput", "throughput_row", "throughput_rows"]
@@ -23,7 +24,7 @@ _NEEDED = (
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredThroughput:
+class MeasuredThroughput(OneLine):
     """One measured row.
 
     Arguments:

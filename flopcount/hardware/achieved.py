@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..core.one_line import OneLine
+from ..core.units import duration, si
 from .cost import Cost
 
 __all__ = ["Achieved"]
 
 
 @dataclass(frozen=True, slots=True)
-class Achieved:
+class Achieved(OneLine):
     """So many MACs in so many seconds, and what a device was predicted to take for them, if one is named.
 
     Arguments:
@@ -56,3 +58,6 @@ class Achieved:
         if self.per_pass < low:
             return "faster than the range"
         return "within the range" if self.per_pass <= high else "slower than the range"
+
+    def _headline(self) -> str:
+        return f"{self.macs:,} MACs in {duration(self.per_pass)}: {si(self.flops_per_second, 'FLOP/s')}"

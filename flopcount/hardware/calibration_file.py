@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from .._version import __version__
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..facts.devices import PEAK_DTYPES, Device
 from .conditions import LAYOUTS, way_to_run
 from .constants import Basis, ConstantSet, Errors, Table, constants_table
@@ -33,7 +34,7 @@ _FIX = ("fix", "run `flopcount calibrate` again")
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkRow:
+class BenchmarkRow(OneLine):
     """A micro-benchmark: seconds of one pass, its FLOPs (2 per MAC), and the bytes that it moves."""
 
     name: str
@@ -43,7 +44,7 @@ class BenchmarkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkRow:
+class NetworkRow(OneLine):
     """A network: seconds of one pass (median and quartiles), and those predicted by constants without its family."""
 
     name: str
@@ -70,7 +71,7 @@ class CalibratedSet(ConstantSet):
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(OneLine):
     """What a machine reaches, and the constants that predict its times as fractions of that.
 
     Arguments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..facts.devices import Device, find_device
 from .precision import Precision, peaks_of, precision_of
 
@@ -34,7 +35,7 @@ def way_to_run(dtype: str, compiled: bool, layout: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(OneLine):
     """A device and a way to run on it.
 
     Arguments:
@@ -89,3 +90,6 @@ class Conditions:
     def __str__(self) -> str:
         way = way_to_run(self.precision.name, self.compiled, self.layout)
         return f"{self.device.name}, {way}" + ", training" * self.training
+
+    def _headline(self) -> str:
+        return str(self)

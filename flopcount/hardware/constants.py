@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..core.one_line import OneLine
 from ..facts.attention_rates import chip_of, sustained_attention
 from .conditions import Conditions, mode_word
 from .kernels import Family
@@ -49,7 +50,7 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantSet:
+class ConstantSet(OneLine):
     """Constants of one device and one way to run, and the rows that they were made of."""
 
     device: str
@@ -75,7 +76,7 @@ class ConstantSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class Pooled(OneLine):
     """Constants as fractions of the datasheet, medians over devices; errors of a device that is left out."""
 
     kind: str
@@ -111,7 +112,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(OneLine):
     """All that was fitted.
 
     `roofline` is the one constant on the datasheet, `transfers` how much wider (in logarithms) a range is if constants
@@ -128,7 +129,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(OneLine):
     """Constants for certain conditions, on which basis, and the logarithms that the range lies between."""
 
     constants: Constants

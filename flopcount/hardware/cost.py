@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.dataflow import Dataflow
 from ..core.errors import InputError
+from ..core.one_line import ShownAsTable
 from ..core.ops import CostedOp, Spending
 from ..core.pricing import Pricing, Times
 from ..core.quantity import PICO
@@ -35,7 +36,7 @@ from .time_model import Kernels, bound_of, parts_of
 __all__ = ["Cost", "cost_on"]
 
 
-class Cost(Prediction):
+class Cost(Prediction, ShownAsTable):
     """What a result costs on a device, with its tables; see `Prediction` for its numbers."""
 
     def table(self, by: str = "module", depth: int = 2) -> Table:
@@ -61,15 +62,6 @@ class Cost(Prediction):
     def to_csv(self, by: str = "module", depth: int = -1) -> str:
         """The table in exact numbers."""
         return self.table(by, depth).to_csv()
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __repr__(self) -> str:
-        return f"<Cost of {self.result.model} on {self.conditions}: {self.range_text}>"
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 def cost_on(

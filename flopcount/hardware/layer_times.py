@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.one_line import OneLine
+from ..core.units import duration, plural
 from .timing import clock_of
 
 __all__ = ["LayerTime", "LayerTimes", "timed_layers"]
@@ -26,7 +28,7 @@ class LayerTime:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerTimes:
+class LayerTimes(OneLine):
     """Layers in the order in which they first run, and the pass that they are part of.
 
     All are means of the same passes, the faster half of those that ran: so they add up, and what disturbs one pass
@@ -43,6 +45,9 @@ class LayerTimes:
     def rest(self) -> float:
         """Seconds of the whole that are no layer's."""
         return self.whole - sum(layer.seconds for layer in self.layers)
+
+    def _headline(self) -> str:
+        return f"{plural(len(self.layers), 'layer')} of a pass of {duration(self.whole)}"
 
 
 class _Stopwatch:

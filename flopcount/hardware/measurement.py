@@ -11,9 +11,11 @@ from torch import nn
 
 from ..core.errors import InputError, TraceError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import ShownAsTable
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.result import Result
 from ..core.table import Table
+from ..core.units import duration
 from ..count import count
 from ..models.by_name import input_of, with_model
 from ..models.loading import find_model
@@ -39,7 +41,7 @@ _LAYERED = 5  # passes with clocks around the layers
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(ShownAsTable):
     """A forward pass as it ran, per pass of the input as given (batch included).
 
     Arguments:
@@ -142,11 +144,9 @@ class Measurement:
             raise InputError(f"the layers of {self.result.model} were not timed", [("fix", "measure with layers=True")])
         return layers_table(self.result, self.layers, self.predicted)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        spread = f"{duration(self.low)} to {duration(self.high)}"
+        return f"of {self.result.model} on {self.machine.name}, {self.conditions}: {duration(self.median)} ({spread})"
 
 
 def measure(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
+from ..core.units import money
 from ..facts.prices import CALLER, Price
 
 __all__ = ["Money", "money_of", "parse_price", "price_of_caller", "require_utilisation"]
@@ -18,7 +20,7 @@ _CURRENCY = "USD"
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class Money(OneLine):
     """An amount, and the price that it is made of. Only a price of the caller may lack a region or a date.
 
     Arguments:
@@ -38,6 +40,10 @@ class Money:
     date: str | None
     source: str
     note: str = ""
+
+    def _headline(self) -> str:
+        where = ", ".join(filter(None, (self.region, self.date, self.source)))
+        return f"{money(self.amount, self.currency)} at {self.per_hour:g} {self.currency} per hour ({where})"
 
 
 def money_of(seconds: float, price: Price, utilisation: float = 1.0) -> Money:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp
 from ..core.pricing import Times
 from ..core.protocol import Views
@@ -44,7 +45,7 @@ class KindTime:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitCost:
+class UnitCost(OneLine):
     """What so many passes cost: seconds, joules and money, as `Prediction` has them of one.
 
     `unit` says what the passes are for, such as "video", and `words` describes it further.
@@ -70,9 +71,12 @@ class UnitCost:
         """The estimate and its range in words."""
         return f"{duration(self.estimate)} ({duration(self.low)} to {duration(self.high)})"
 
+    def _headline(self) -> str:
+        return f"{self.unit}: {self.range_text}" + (f"; {self.words}" if self.words else "")
+
 
 @dataclass(frozen=True, repr=False)
-class Prediction:
+class Prediction(OneLine):
     """What a result costs on a device, per forward pass of the input as counted (of a training result: per step).
 
     Arguments:
@@ -227,3 +231,6 @@ class Prediction:
         if each is not None and not self.conditions.training:
             noun = "video" if video is not None else "clip" if self.result.input.clip is not None else "sample"
             yield self.over(_MANY * each.passes, f"million {noun}s")
+
+    def _headline(self) -> str:
+        return f"of {self.result.model} on {self.conditions}: {self.range_text}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.result import Result
 from ..facts.devices import Device
 from ..facts.prices import Price
@@ -20,7 +21,7 @@ __all__ = ["Setting"]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(OneLine):
     """A device and a way to run on it, and the price of an hour of it; `dtype` None is that of the count.
 
     `table` has the constants: the committed ones, or those of a calibration.
@@ -116,3 +117,6 @@ class Setting:
                 ],
             )
         return choice
+
+    def _headline(self) -> str:
+        return f"{self.device.name}, {way_to_run(self.dtype or 'dtype of the count', self.compile, self.layout)}"

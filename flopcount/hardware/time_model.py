@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..facts.devices import Device
 from .kernels import Family, Kernel
 from .precision import Precision, peaks_of
@@ -83,7 +84,7 @@ _TO_TRAFFIC = np.array([len(_COMPUTE_NAMES) + _TRAFFIC_NAMES.index(TRAFFIC[famil
 
 
 @dataclass(frozen=True, slots=True)
-class Constants:
+class Constants(OneLine):
     """A factor on the datasheet for each family's arithmetic and traffic, and seconds per launch, as in `CONSTANTS`."""
 
     values: tuple[float, ...]

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import torch
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
+from ..core.units import duration
 
 __all__ = ["Timing", "clock_of", "is_thread_clock", "timed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(OneLine):
     """Seconds of each repeat, in their order, after so many calls that do not count.
 
     `wall` are the same repeats by the wall clock, and `own` says whether the seconds are by the clock of one thread.
@@ -65,6 +67,9 @@ class Timing:
         if len(self.seconds) < 2:
             return list(self.seconds) * 3
         return statistics.quantiles(self.seconds, n=4, method="inclusive")
+
+    def _headline(self) -> str:
+        return f"median {duration(self.median)} of {self.repeats} repeats after {self.warmup}"
 
 
 def is_thread_clock(device: torch.device) -> bool:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 
 __all__ = ["ARCHITECTURES", "CARDS", "FILES", "SAMPLINGS", "Card", "read_cards", "recorded_costs"]
@@ -42,7 +43,7 @@ segments is a frame, or a few neighbours, of each of as many equal parts of the 
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Card(OneLine):
     """A network as in its paper.
 
     `label` is its name in papers, as charts have it; no two networks share one.

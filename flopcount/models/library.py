@@ -19,6 +19,7 @@ from torch import nn
 from ..core.errors import InputError, UnknownNameError
 from ..core.installation import Installation
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 from ..facts.model_sizes import ModelPart, ModelSizes
 from .torchvision_operators import ready_torchvision
@@ -35,7 +36,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryModel:
+class LibraryModel(OneLine):
     """A library's model: how to build it, its input without the batch, and what neither the caller nor a paper said.
 
     `departures` are where the model differs from its class by default, `assumed` what the count takes for granted.

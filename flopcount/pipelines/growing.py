@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from ..core.amount import Amount
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp, ModuleCall, Workload
 from ..core.quantity import counted
 from ..core.result import Result
@@ -24,7 +25,7 @@ Works: TypeAlias = tuple[Workload, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(OneLine):
     """Passes from `start` on, `count` of them, whose operators' work is a polynomial; `first` is the first of them."""
 
     start: int
@@ -53,8 +54,11 @@ class Piece:
             *work, read, written = (value_at(each, k) for each in of_op)
             yield op._replace(work=Workload(*work), elements=(read, written))
 
+    def _headline(self) -> str:
+        return f"passes {self.start:,} to {self.start + self.count - 1:,} of {self.first.model}"
 
-class Growing:
+
+class Growing(OneLine):
     """Passes of a loop whose cost grows; `count(k)` counts pass k, from 0, and is called for few of them.
 
     The sum is exact where an operator's work grows steadily, however often it bends or jumps on the way: caches,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.pricing import Times
 from ..core.result import CONVENTION, Result
 from ..core.table import Table
@@ -38,13 +39,16 @@ class _FollowsItself(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StageCost:
+class StageCost(OneLine):
     """What all passes of a stage cost together."""
 
     leaf: Leaf
     times: Times
     energy: Energy | None
     money: Money | None
+
+    def _headline(self) -> str:
+        return f"{self.leaf.place}: {self.times}"
 
 
 @dataclass(frozen=True, repr=False)

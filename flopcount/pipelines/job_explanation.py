@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from ..analysis.explanation import Explanation, explain
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import ShownAsTables
 from ..core.result import Result
+from ..core.table import Table
 from ..core.units import exact
 from .growing import Growing
 from .staged_job import StagedJob
@@ -15,7 +17,7 @@ __all__ = ["JobExplanation", "explain_layer"]
 
 
 @dataclass(frozen=True, slots=True)
-class JobExplanation:
+class JobExplanation(ShownAsTables):
     """A layer of one pass; `grows` says that later passes cost more."""
 
     stage: str
@@ -23,9 +25,18 @@ class JobExplanation:
     grows: bool
     one_pass: Explanation
 
+    @property
+    def _title(self) -> str:
+        return f"{'the first pass' if self.grows else 'one pass'} of {self.stage}, of {exact(self.times)}:"
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (Table(self._title, (), (), None), *self.one_pass._tables())
+
     def __str__(self) -> str:
-        first = "the first pass" if self.grows else "one pass"
-        return f"{first} of {self.stage}, of {exact(self.times)}:\n\n{self.one_pass}"
+        return f"{self._title}\n\n{self.one_pass}"
+
+    def _headline(self) -> str:
+        return f"{exact(self.times)} passes of {self.stage}: {self.one_pass.title}"
 
 
 def explain_layer(job: StagedJob, layer: str) -> JobExplanation:

@@ -8,7 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine, ShownAsTables
 from ..core.quantity import TABLE, counted, of_layers
+from ..core.table import Column, Formula, Table
+from ..core.units import plural
 from .differences import Differences, sum_of
 from .expression import Expression, Value
 from .leaf import Leaf
@@ -18,7 +21,7 @@ __all__ = ["JobFormula", "Term", "job_formula"]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Term(OneLine):
     """A stage: forward differences of its amount at the first pass, how many passes, and how often they all run."""
 
     place: str
@@ -26,9 +29,12 @@ class Term:
     passes: Expression
     around: tuple[Expression, ...]
 
+    def _headline(self) -> str:
+        return f"{self.place}: {self.passes} passes"
+
 
 @dataclass(frozen=True)
-class JobFormula:
+class JobFormula(ShownAsTables):
     """A quantity of a whole job as a function of its parameters, exact wherever each repeat is a whole number."""
 
     quantity: str
@@ -85,8 +91,21 @@ class JobFormula:
             whole += amount
         return whole
 
+    @property
+    def _title(self) -> str:
+        return f"{self.quantity} as a function of {', '.join(self.parameters) or 'nothing'}"
+
+    def _tables(self) -> tuple[Table, ...]:
+        at = ", ".join(f"{name} = {value}" for name, value in self.parameters.items())
+        row = (TABLE[self.quantity].title, Formula(self.text, self.latex), self.at())
+        columns = (Column("quantity", "text"), Column("formula", "prose"), Column(f"at {at}" if at else "amount"))
+        return (Table(self._title, columns, (row,), None),)
+
     def __str__(self) -> str:
         return self.text
+
+    def _headline(self) -> str:
+        return f"{self._title}, {plural(len(self.terms), 'stage')}"
 
 
 def job_formula(pipeline: StagedJob, quantity: str) -> JobFormula:

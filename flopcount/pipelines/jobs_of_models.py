@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.parsing import parse_dtype
 from ..core.protocol import Clip
 from ..facts.model_sizes import ModelSizes, find_sizes, model_sizes
@@ -27,7 +28,7 @@ _KINDS = {"generation": "a generator", "language": "a video-language model"}
 
 
 @dataclass(frozen=True, slots=True)
-class ModelJob:
+class ModelJob(OneLine):
     """A model and what is asked of it, checked before anything is counted."""
 
     sizes: ModelSizes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ..core.amount import Amount
+from ..core.one_line import OneLine
 from ..core.result import Result, SavedReport
 from .expression import Expression
 from .growing import Growing
@@ -29,7 +30,7 @@ class _OfModule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(OneLine):
     """A stage that holds no other, at its dotted place, with how often it runs in the whole job.
 
     Arguments:
@@ -93,6 +94,9 @@ class Leaf:
     def total(self) -> Amount:
         """What it costs in the whole job, with its own parameters."""
         return self.once * self.runs
+
+    def _headline(self) -> str:
+        return f"{self.place}: {self.stage.model}, {self.runs:,} × {self.passes:,} passes"
 
 
 def weights_of(stage: Stage) -> str:

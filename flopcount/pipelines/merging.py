@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.amount import Amount, summed
+from ..core.amount import Amount, in_brief, summed
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp, ModuleCall, ModuleInfo, Spending, Workload
 from ..core.protocol import Views
 from ..core.quantity import counted
 from ..core.result import ModuleRow, Result, ResultInput, SavedReport, UncostedRow
+from ..core.units import plural
 from .growing import Growing
 from .leaf import Leaf
 from .saved_stage import SavedStage
@@ -21,7 +23,7 @@ __all__ = ["Job", "merged", "repeated"]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(OneLine):
     """A pipeline as its merging takes it: leaves, and the parameters of distinct weights by the place that has them."""
 
     name: str
@@ -31,6 +33,9 @@ class Job:
     assumed: tuple[str, ...]
     batch: int | None
     views: Views
+
+    def _headline(self) -> str:
+        return f"{self.name}: {plural(len(self.leaves), 'stage')}, {in_brief(self.total)}"
 
 
 def merged(job: Job, priced: Sequence[Sequence[Result]] | None = None) -> Result | SavedReport:

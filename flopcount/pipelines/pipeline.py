@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.one_line import ShownAsTables
 from ..core.table import Table
 from ..facts.devices import Device
 from ..facts.prices import Price
@@ -22,7 +23,7 @@ from .staged_job import StagedJob
 __all__ = ["Pipeline"]
 
 
-class Pipeline(StagedJob):
+class Pipeline(StagedJob, ShownAsTables):
     """Named stages times repeats.
 
         >>> Pipeline([Stage("text", text, times=2), Stage("denoise", denoiser, times="2 * steps")], steps=50)
@@ -118,11 +119,5 @@ class Pipeline(StagedJob):
         """The whole job: schema flopcount/1, with its stages, parameters and units."""
         return pipeline_json(self)
 
-    def __str__(self) -> str:
-        return str(self.by_stage())
-
-    def _repr_html_(self) -> str:
-        return self.by_stage()._repr_html_()
-
-    def __repr__(self) -> str:
-        return f"<Pipeline {self.name}: {self.macs:,} MACs, {self.params:,} parameters, {len(self.stages)} stages>"
+    def _tables(self) -> tuple[Table, ...]:
+        return (self.by_stage(),)

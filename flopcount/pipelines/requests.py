@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 
 __all__ = ["AnswerRequest", "VideoRequest"]
@@ -16,7 +17,7 @@ _SLOWEST, _FASTEST = 1e-9, 1e12
 
 
 @dataclass(frozen=True, slots=True)
-class VideoRequest:
+class VideoRequest(OneLine):
     """A video to generate.
 
     Arguments:
@@ -52,7 +53,7 @@ class VideoRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRequest:
+class AnswerRequest(OneLine):
     """A question about a video.
 
     Arguments:

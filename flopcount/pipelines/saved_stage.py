@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.amount import Amount
+from ..core.amount import Amount, in_brief
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.result import Totals, UncostedRow
 from .differences import Differences, sum_of
 
@@ -14,7 +15,7 @@ __all__ = ["SavedPiece", "SavedStage"]
 
 
 @dataclass(frozen=True, slots=True)
-class SavedPiece:
+class SavedPiece(OneLine):
     """Passes from `start` on, `count` of them, with forward differences of each quantity at the first."""
 
     start: int
@@ -27,7 +28,7 @@ class SavedPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedStage(Totals):
+class SavedStage(Totals, OneLine):
     """One pass of a stage; `pieces` are there where passes grow, and `key` says whose weights it has."""
 
     model: str
@@ -55,3 +56,6 @@ class SavedStage(Totals):
             amount = piece.amount(max(0, min(piece.count, count - piece.start)))
             sums = {name: sums[name] + amount[name] for name in sums}
         return Amount({**(self.total * 1).counts, **sums})
+
+    def _headline(self) -> str:
+        return f"{self.model}: {in_brief(self.total)} per pass"

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..core.amount import Amount
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.result import Totals
 from .expression import Expression
 from .growing import Growing
@@ -31,7 +32,7 @@ _NAME = re.compile(r"[^\W\d][\w -]*")
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(OneLine):
     """A named part of a job, and how often it runs.
 
     Arguments:
@@ -68,3 +69,6 @@ class Stage:
     def model(self) -> str:
         """The name of what runs."""
         return self.report.model
+
+    def _headline(self) -> str:
+        return f"{self.name}: {self.model}, {self.times} times"

@@ -12,11 +12,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
-from ..core.amount import Amount, summed
+from ..core.amount import Amount, in_brief, summed
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.protocol import ONE_VIEW, Views
 from ..core.quantity import counted
 from ..core.result import Result, SavedReport, Totals
+from ..core.units import plural
 from .expression import Expression, Value, parse_value, require_runs
 from .leaf import Leaf, weights_of
 from .merging import Job, merged
@@ -27,7 +29,7 @@ __all__ = ["StagedJob"]
 
 
 @dataclass(frozen=True, repr=False)
-class StagedJob(Totals):
+class StagedJob(Totals, OneLine):
     """Named stages times repeats; `Pipeline` describes its fields, and has its readers."""
 
     stages: tuple[Stage, ...]
@@ -232,6 +234,9 @@ class StagedJob(Totals):
         return Job(
             self.name, self.leaves, dict(self.distinct_weights), self.total, self.all_assumed, self.batch, self.views
         )
+
+    def _headline(self) -> str:
+        return f"{self.name}: {in_brief(self.total)}, {plural(len(self.stages), 'stage')}"
 
 
 def _changed(stage: Stage, values: Mapping[str, object] | None) -> Stage:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..core.amount import Amount
+from ..core.amount import Amount, in_brief
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from .expression import Expression, Value
 
 __all__ = ["PerUnit", "Unit", "per_unit"]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(OneLine):
     """A unit and how many of them a job makes: `Unit("second", "frames / fps")`; of one stage where it is named.
 
     A unit of a stage counts that stage alone: `Unit("step", "steps", "denoise")`.
@@ -43,9 +44,12 @@ class Unit:
             fix = "give more than 0"
             raise InputError(f"there are {count} {self.name}s", [("seen", str(self.count)), ("fix", fix)])
 
+    def _headline(self) -> str:
+        return f"{self.name}" + f" of {self.stage}" * bool(self.stage) + f": {self.count}"
+
 
 @dataclass(frozen=True, slots=True)
-class PerUnit:
+class PerUnit(OneLine):
     """What one of so many units costs, rounded down to whole numbers."""
 
     unit: Unit
@@ -56,6 +60,9 @@ class PerUnit:
     def words(self) -> str:
         """The unit, and the stage that it is of: "step of denoise"."""
         return f"{self.unit.name} of {self.unit.stage}" if self.unit.stage else self.unit.name
+
+    def _headline(self) -> str:
+        return f"{self.words}: {in_brief(self.total)}"
 
 
 def per_unit(unit: Unit, count: Value, whole: Amount) -> PerUnit:

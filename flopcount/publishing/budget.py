@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from ..analysis.difference import Counted
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.spending import parse_spending
 from ..core.table import Column, Measured, Table
-from ..core.units import percent, si
+from ..core.units import percent, plural, si
 from ..core.wording import assumed_lines, uncosted_lines
 from ..facts import Printed
 from ..hardware.energy import ENERGY_SCOPE
@@ -33,7 +34,7 @@ __all__ = ["Budget", "BudgetCheck", "LimitVerdict", "check_budgets", "parse_limi
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(OneLine):
     """A network or a whole job, how it is tested, and `limits` by key of `measures`: what it may cost at most.
 
     `setting` is what it runs on, which limits on time, energy and money need.
@@ -77,9 +78,14 @@ class Budget:
                 why = f"{key} of budget {self.name}: the power limit of {device.name} is not known"
                 raise InputError(why, [("fix", "limit the time instead, or choose another device")])
 
+    def _headline(self) -> str:
+        return (
+            f"{self.name}: {', '.join(f'{measures()[key].what} up to {limit:,}' for key, limit in self.limits.items())}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class LimitVerdict:
+class LimitVerdict(OneLine):
     """One limit of one budget, what was counted, and its cost on a device where the budget names one."""
 
     budget: Budget
@@ -155,9 +161,12 @@ class LimitVerdict:
             return f", though the range begins at {Measured(low, unit)}" if low <= allowed else ""
         return f", but the range reaches {Measured(high, unit)}" if high > allowed else ""
 
+    def _headline(self) -> str:
+        return f"{self.budget.name}: {self.measure.what}, {' of '.join(map(str, self.amounts))}, {self}"
+
 
 @dataclass(frozen=True, slots=True)
-class BudgetCheck:
+class BudgetCheck(ShownAsTable):
     """The verdicts of all budgets."""
 
     verdicts: tuple[LimitVerdict, ...]
@@ -200,11 +209,8 @@ class BudgetCheck:
         holds = sum(verdict.holds for verdict in self.verdicts)
         yield f"limits: {holds} of {len(self.verdicts)} hold"
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _headline(self) -> str:
+        return f"{sum(verdict.holds for verdict in self.verdicts)} of {plural(len(self.verdicts), 'limit')} hold"
 
 
 _LAYERS = 4

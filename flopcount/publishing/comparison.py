@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import ShownAsTable
 from ..core.pricing import LOW_TO_HIGH, TIMES
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.quantity import PICO
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare"]
 
 
-class Comparison(ComparedNetworks):
+class Comparison(ComparedNetworks, ShownAsTable):
     """Networks on one data set, as a table, a DataFrame and a chart."""
 
     def table(self) -> Table:
@@ -165,12 +166,6 @@ class Comparison(ComparedNetworks):
             columns["on"] = [self.conditions] * len(self.rows)
             columns["time_unknown_because"] = [row.untimed or None for row in self.rows]
         return columns
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
     def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
         """Cost (log) against accuracy; a new figure where `ax` is None.

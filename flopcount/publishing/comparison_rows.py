@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from ..core.errors import InputError, UncostedError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
+from ..core.one_line import OneLine
 from ..core.pricing import Times
 from ..core.protocol import ONE_VIEW, Clip, Protocol, Views
 from ..core.registries import PREFIXES
 from ..core.result import SavedReport
+from ..core.units import plural
 from ..facts.metrics import TOP1, Metric
 from ..facts.pretraining import Pretraining
 from ..models import require_inputs, require_known
@@ -24,7 +26,7 @@ OURS = "your own"  # the family of the points that the user adds
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(OneLine):
     """One point: cost and parameters counted by us, accuracy as `source` printed it, in the metric of the data set.
 
     `label` is the network's name in papers, where it has one. `views` is the protocol as printed ("10×3"), `view_count`
@@ -101,9 +103,13 @@ class Row:
         times = self.times_per(per)
         return cost if x == "macs" else None if times is None else times.estimate
 
+    def _headline(self) -> str:
+        cost = f"{self.macs:,} MACs per view"
+        return f"{self.title} on {self.clip}, {self.views} views: {cost}, {self.score:g} in {self.source}"
+
 
 @dataclass(frozen=True, slots=True)
-class Unplotted:
+class Unplotted(OneLine):
     """A network that has no point, and why."""
 
     name: str
@@ -112,7 +118,7 @@ class Unplotted:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedNetworks:
+class ComparedNetworks(OneLine):
     """Networks on one data set: `rows` are points, `unplotted` the others with their reasons, `metric` the accuracy's.
 
     `view` says what a view is.
@@ -140,9 +146,12 @@ class ComparedNetworks:
         of_kinds = {kind: [row for row in self.rows if row.pretraining is kind] for kind in Pretraining}
         return {kind: pareto(rows, per, x, self.metric) for kind, rows in of_kinds.items() if rows}
 
+    def _headline(self) -> str:
+        return f"on {self.dataset}: {plural(len(self.rows), 'point')}, {len(self.unplotted)} networks without one"
+
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Point(OneLine):
     """One of the user's own models: what to count, and the accuracy that the user measured (in percent).
 
     `saved` is its report where it was counted before; then nothing is counted, and `model` has the name of the file.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
 from ..count import count_named
@@ -26,7 +27,7 @@ __all__ = ["CostReport", "cost_report"]
 
 
 @dataclass(frozen=True, slots=True)
-class CostReport:
+class CostReport(OneLine):
     """One model.
 
     `form` is of the model built anew for each clip, or of one module where it takes inputs; `check` is at the clip it
@@ -43,6 +44,9 @@ class CostReport:
     missing: dict[str, str]
     cost: Cost | None = None
     grid: TimeGrid | None = None
+
+    def _headline(self) -> str:
+        return self.report._headline()
 
 
 def cost_report(

@@ -18,6 +18,7 @@ import numpy as np
 from ..core.amount import Amount
 from ..core.errors import FlopcountError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.pricing import TIMES, Times
 from ..core.protocol import Clip, Protocol
 from ..count import count_named
@@ -37,7 +38,7 @@ _FEATURES = (("macs",), ("bytes_read", "bytes_written"))
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(OneLine):
     """One of the numbers of a time at every clip: weights of the fit, and logarithms of the ratios to it, by point."""
 
     weights: tuple[float, ...]
@@ -45,7 +46,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeGrid:
+class TimeGrid(OneLine):
     """The times of a model's clips; `curves` has bound, estimate, low and high by name.
 
     Arguments:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import ShownAsTable
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip as VideoClip
 from ..core.protocol import Protocol
@@ -33,7 +34,7 @@ __all__ = ["ClosedForm", "closed_form", "closed_form_of", "form_of_model"]
 Progress: TypeAlias = Callable[[str], None]
 
 
-class ClosedForm(Form):
+class ClosedForm(Form, ShownAsTable):
     """Cost of a model as exact polynomials of its clip, with tables; see `Form` for its attributes."""
 
     def table(self) -> Table:
@@ -47,15 +48,6 @@ class ClosedForm(Form):
     def to_json(self) -> str:
         """Every polynomial, term by term, schema flopcount/form/1."""
         return to_json(self)
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.model} on {self.input}>"
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 def closed_form(

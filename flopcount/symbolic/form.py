@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..core.quantity import TABLE, require_quantity
 from .notation import latex as in_latex
 from .notation import sympified
@@ -49,7 +50,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Form(OneLine):
     """Cost of a model as polynomials in staircases ⌊(n + shift) / step⌋ of the axes of its clip.
 
     `input` is the model's input, such as "1×3×T×H×W" or "clip T×112×112".
@@ -165,6 +166,10 @@ class Form:
     def sympy(self, quantity: str = "macs", module: str = "") -> Any:
         """A sympy expression."""
         return sympified(self.polynomial(quantity, module))
+
+    def _headline(self) -> str:
+        macs = f"MACs = {self.text()}" if "macs" in self.parts else "no closed form of the MACs"
+        return f"{self.model} on {self.input}: {macs}"
 
 
 def _whole(name: str, size: Any) -> Any:

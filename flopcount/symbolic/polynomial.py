@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
 
+from ..core.one_line import OneLine
+from ..core.units import plural
+
 __all__ = ["Monomial", "Polynomial", "Staircase"]
 
 
@@ -34,7 +37,7 @@ Monomial: TypeAlias = tuple[Staircase, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Polynomial:
+class Polynomial(OneLine):
     """A sum of products of staircases with whole coefficients, none of them 0."""
 
     terms: Mapping[Monomial, int]
@@ -98,6 +101,10 @@ class Polynomial:
                 return None
             terms[tuple(rest)] = coefficient // number
         return Polynomial(terms)
+
+    def _headline(self) -> str:
+        axes = dict.fromkeys(stair.axis for monomial in self.terms for stair in monomial)
+        return f"{plural(len(self.terms), 'term')}" + f" in {', '.join(sorted(axes))}" * bool(axes)
 
 
 def total(polynomials: Iterable[Polynomial]) -> Polynomial:

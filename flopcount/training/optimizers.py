@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownNameError
+from ..core.one_line import OneLine
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +16,7 @@ __all__ = ["OPTIMIZERS", "Optimizer", "find_optimizer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(OneLine):
     """An optimizer: name, title, how torch builds it for a list of parameters, and the numbers it keeps of each."""
 
     name: str

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..core.errors import InputError, UnknownNameError
+from ..core.one_line import OneLine
 from ..tracing.guard.preserve import preserved
 from ..tracing.losses import Asked
 from ..tracing.walk import named_modules
@@ -23,7 +24,7 @@ MODES = ("forward", "train")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(OneLine):
     """What is trained, by what.
 
     Parameters frozen by globs of their names or of their layers', the optimizer (None: its step is left out), and the

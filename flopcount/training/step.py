@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NoReturn, Self
 
-from ..core.amount import Amount, amount_of, summed
+from ..core.amount import Amount, amount_of, in_brief, summed
 from ..core.errors import InputError
+from ..core.one_line import OneLine
 from ..core.ops import CostedOp, Phase
 from ..core.result import Result
 from ..core.units import times
@@ -26,15 +27,19 @@ _PETA = 10**15
 
 
 @dataclass(frozen=True, slots=True)
-class PhasedOp:
+class PhasedOp(OneLine):
     """A costed operation and its phase in the step."""
 
     costed: CostedOp
     phase: Phase
 
+    def _headline(self) -> str:
+        costed = self.costed
+        return f"{costed.name} in {costed.op.module}, {self.phase.value}: {costed.work.macs:,} MACs"
+
 
 @dataclass(frozen=True, slots=True)
-class StepRow:
+class StepRow(OneLine):
     """Cost of a module by phase, with its children (`cost`) and of its own operations (`own`)."""
 
     path: str
@@ -43,9 +48,13 @@ class StepRow:
     cost: Mapping[Phase, Amount]
     own: Mapping[Phase, Amount]
 
+    def _headline(self) -> str:
+        of = f" ({self.type})" if self.type else ""
+        return f"{self.path or 'the model itself'}{of}: {in_brief(summed(self.cost.values()))} per step"
+
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(OneLine):
     """A whole run: `steps` are optimizer steps; the last batch of an epoch may be smaller."""
 
     epochs: int
@@ -58,9 +67,12 @@ class Run:
         """Days at 10^15 FLOPs per second, of contractions alone."""
         return self.cost.flops / (_PETA * _SECONDS_PER_DAY)
 
+    def _headline(self) -> str:
+        return f"{self.epochs:,} epochs of {self.samples:,} samples, {self.steps:,} steps: {in_brief(self.cost)}"
+
 
 @dataclass(frozen=True)
-class Step:
+class Step(OneLine):
     """What one training step on the input of a count costs, batch included.
 
     `ops` are the operations of all phases in order; those of the forward are the count's own. `losses` says what is
@@ -184,6 +196,11 @@ class Step:
             ("fix", "say how many samples they hold: batch= or --batch"),
         ]
         raise InputError(why, details)
+
+    def _headline(self) -> str:
+        by = f", {self.optimizer.name}" if self.optimizer else ""
+        trained = f"{self.trained_params:,} parameters trained{by}"
+        return f"{self.forward_report.model}: {in_brief(self.total)} per step, {trained}"
 
 
 def by_phase(ops: Iterable[PhasedOp]) -> dict[Phase, Amount]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from ..core.one_line import ShownAsTables
 from ..core.ops import CostedOp, Op, Phase, Signature, Workload
 from ..core.result import Result
 from ..core.table import Table
@@ -22,7 +23,7 @@ from .tables import by_kind, by_module, by_operator
 __all__ = ["Training", "count_training", "training_of"]
 
 
-class Training(Step):
+class Training(Step, ShownAsTables):
     """What one training step costs, by module, operator or kind; see `Step` for its numbers."""
 
     def by_module(self, depth: int = 2) -> Table:
@@ -37,11 +38,8 @@ class Training(Step):
         """One row per kind of operator, a column per phase."""
         return by_kind(self)
 
-    def __str__(self) -> str:
-        return str(self.by_module())
-
-    def _repr_html_(self) -> str:
-        return self.by_module()._repr_html_()
+    def _tables(self) -> tuple[Table, ...]:
+        return (self.by_module(),)
 
 
 def count_training(result: Result, module: nn.Module, input: Input, engine: str, plan: Plan) -> Training:

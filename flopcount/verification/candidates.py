@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import product
 
 from ..core.errors import FlopcountError
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 from ..core.reason import Reason
 from ..facts import Published, ZooModel
@@ -32,7 +33,7 @@ _CROPS = {112: 128, 128: 112, 160: 182, 182: 160, 224: 256, 256: 224, 312: 356, 
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(OneLine):
     """A reading, how many changes it makes, and what it says; `cited`: the source is cited to use its counter."""
 
     reading: Reading

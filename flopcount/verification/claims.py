@@ -13,6 +13,7 @@ from itertools import product
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine, ShownAsTable
 from ..core.protocol import Clip
 from ..core.table import Column, Table
 from ..core.units import decimals, exact, si
@@ -33,7 +34,7 @@ _NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimReading:
+class ClaimReading(OneLine):
     """A reading that gives the printed cost, and the classes that give the printed parameters (None: not asked)."""
 
     reading: Reading
@@ -42,7 +43,7 @@ class ClaimReading:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimVerdict:
+class ClaimVerdict(ShownAsTable):
     """What a claim can mean. `readings` are those with the fewest changes; there are none where nothing fits.
 
     `tried` readings were compared; `by_accident` is the share of numbers around the claim, of as many digits, that one
@@ -107,6 +108,9 @@ class ClaimVerdict:
         how = f"{unit} of {views} view{'s' * (views != '1')} on {clip}" + (f", {added}" if added else "")
         away = f", {100 * (reading.value / float(self.printed.value) - 1):+.2g} %" if self.printed.value else ""
         return f"{how}: {value}{away}"
+
+    def _headline(self) -> str:
+        return f"{self.name}: {self.printed} is given by {len(self.readings)} of {self.tried} readings"
 
 
 def _cells(match: ClaimReading) -> tuple[str, ...]:

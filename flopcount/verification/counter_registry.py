@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
+from ..core.one_line import OneLine
 from ..core.registries import COUNTERS
 from ..facts import Published, counter_uses
 from ..facts.counters import OTHER_FRAMEWORKS
@@ -26,7 +27,7 @@ def find_counter(name: str) -> Counter:
 
 
 @dataclass(frozen=True, slots=True)
-class CountersOf:
+class CountersOf(OneLine):
     """Which counters a row is read by, in the order of the registry, and the names of those that its source uses."""
 
     tried: tuple[Counter, ...]

@@ -16,6 +16,7 @@ from math import prod
 from ..analysis.explanation import explain
 from ..core.made_by import made_by
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -33,7 +34,7 @@ KERNEL = (3, 3, 3)  # of every convolution on the slide
 
 
 @dataclass(frozen=True, slots=True)
-class LectureRow:
+class LectureRow(OneLine):
     """One number of the slide. `counted` is what we count, `arithmetic` how, and what gives the printed number.
 
     `holds` is None where there is nothing to compare with; `reading` names the slip that gives the number, if any.
@@ -44,6 +45,10 @@ class LectureRow:
     holds: bool | None
     arithmetic: str
     reading: str = ""
+
+    def _headline(self) -> str:
+        holds = {None: "nothing to compare", True: "holds", False: "does not hold"}[self.holds]
+        return f"{self.fact.item}: printed {self.fact.printed}, counted {self.counted}; {holds}"
 
 
 def verify_lecture() -> tuple[LectureRow, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.ops import Kind
 from ..core.protocol import Clip
 from ..core.result import Result
@@ -30,7 +31,7 @@ XLA = find_counter("xla")
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(OneLine):
     """One trace in a few numbers: MACs, parameters, those of normalisation layers, and what each counter adds.
 
     `added` is beside as many times the MACs as the counter counts a multiply-add.
@@ -51,7 +52,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(OneLine):
     """One meaning of a printed cost; `value` is the number it gives."""
 
     counted: Counted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..core.one_line import OneLine
 from ..core.reason import Reason
 from ..core.units import si
 from ..facts import Published, Unmapped, ZooModel
@@ -30,7 +31,7 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(OneLine):
     """A verdict with its reasons; `gap` is printed less counted where nothing explains it.
 
     `assumed` is what the comparison rests on besides: columns that the source leaves out, and gaps that were filled.
@@ -56,7 +57,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class RowVerdict:
+class RowVerdict(OneLine):
     """A published row, the network of the zoo it was compared with, what was counted, and both verdicts.
 
     A verdict is None where the source prints no such number.
@@ -67,6 +68,10 @@ class RowVerdict:
     counted: Counted | None
     cost: Verdict | None
     params: Verdict | None
+
+    def _headline(self) -> str:
+        cost, params = (str(verdict or "not printed") for verdict in (self.cost, self.params))
+        return f"{self.row.model} on {self.row.dataset}: cost {cost}, parameters {params}"
 
 
 def signed_gap(gap: int) -> str:

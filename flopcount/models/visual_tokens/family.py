@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from ...core.one_line import OneLine
 from ...core.protocol import Clip
 from ...core.table import Column, Table
 from ...core.units import times
@@ -16,7 +17,7 @@ __all__ = ["Family", "VisualTokens", "resized"]
 
 
 @dataclass(frozen=True, slots=True)
-class VisualTokens:
+class VisualTokens(OneLine):
     """The visual tokens of one video, with their arithmetic.
 
     Arguments:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ...core.errors import UnknownNameError
+from ...core.one_line import OneLine
 
 __all__ = ["KVCache", "bits_of", "cache_of", "filled"]
 
@@ -35,7 +36,7 @@ def bits_of(dtype: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class KVCache:
+class KVCache(OneLine):
     """What a model keeps of each sequence.
 
     Arguments:

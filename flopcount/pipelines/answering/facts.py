@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ...core.one_line import OneLine
 from ...core.result import Result
 from ...core.units import si
 from ...facts.model_sizes import ModelSizes
@@ -20,7 +21,7 @@ __all__ = ["Facts", "parameters_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(OneLine):
     """What a question and its answer come to.
 
     Arguments:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from ...core.errors import InputError
+from ...core.one_line import OneLine
 from ...core.protocol import Clip
 from ...facts.model_sizes import ModelSizes
 from ...models.generator_inputs import (
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(OneLine):
     """What one generation does, with nothing left open.
 
     Arguments:

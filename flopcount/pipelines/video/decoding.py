@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...core.one_line import OneLine
 from .video_file import VideoFile
 
 __all__ = ["Decoding", "Stretch", "decoding"]
@@ -28,7 +29,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
+class Decoding(OneLine):
     """What is decoded of a video to get some of its frames.
 
     Arguments:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.one_line import OneLine
 from ...core.table import Table
 from ...core.units import money, ordinal, plural, si
 from ..job_cost import JobCost
@@ -26,7 +27,7 @@ __all__ = ["Live", "live", "live_data", "live_table", "parse_rate"]
 
 
 @dataclass(frozen=True)
-class Live:
+class Live(OneLine):
     """A live stream: frames per second, seconds of it that the pipeline is for, and whether the network steps."""
 
     pipeline: Pipeline

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.errors import InputError
+from ...core.one_line import OneLine
 from ...core.result import Result
 from ...core.units import times
 from ...models import CARDS
@@ -18,7 +19,7 @@ _BOXES, _CORNERS = 3, 4  # (B, boxes, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(OneLine):
     """One clip of a network.
 
     Arguments:

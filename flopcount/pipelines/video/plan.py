@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.one_line import OneLine
 from ...core.protocol import Views
 from ...core.units import plural
 from .decoding import Decoding, decoding
@@ -18,7 +19,7 @@ __all__ = ["Plan", "plan"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(OneLine):
     """One video and a network that looks at it.
 
     Arguments:
@@ -114,6 +115,10 @@ class Plan:
                 **({"flow_float32": self.flow_bytes} if self.needs.flows else {}),
             },
         }
+
+    def _headline(self) -> str:
+        decoded = f"{self.decoding.frames} frames decoded"
+        return f"{self.video.path}: {self.views} views of {self.needs.frames} frames, {decoded}"
 
 
 def _are(number: int) -> str:

@@ -20,6 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.one_line import OneLine
 from .video_file import VideoFile
 
 __all__ = ["DENSE", "SEGMENTS", "Sampling"]
@@ -29,7 +30,7 @@ SEGMENTS = "segments"
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(OneLine):
     """How clips are taken from a video.
 
     Arguments:

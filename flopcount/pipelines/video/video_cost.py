@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ...core.one_line import ShownAsTable
 from ...core.quantity import PICO
 from ...core.table import Table
 from ...core.units import duration, money
@@ -21,7 +22,7 @@ _NO_SHARE = (0, 0)
 
 
 @dataclass(frozen=True)
-class VideoCost:
+class VideoCost(ShownAsTable):
     """What one video takes: the time of its decoding, None where nobody measured it, and the cost of its stages."""
 
     plan: Plan
@@ -114,6 +115,10 @@ class VideoCost:
             "money": None if decode is None else self.paid,
             "currency": self.stages.money.currency if self.stages.money else None,
         }
+
+    def _headline(self) -> str:
+        spent = f"{duration(self.seconds)}, {self.speed:.3g}× real time"
+        return f"of {self.plan.video.path} on {self.stages.conditions}: {spent}"
 
 
 def costs_of(

@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from ...core.one_line import OneLine
+
 __all__ = ["Packet", "VideoFile"]
 
 _COLOURS = 3
@@ -36,7 +38,7 @@ class Packet(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VideoFile:
+class VideoFile(OneLine):
     """The video of one file; nothing of it is decoded but one frame, for its rotation.
 
     Arguments:
@@ -160,3 +162,6 @@ class VideoFile:
             "raw_bytes": self.raw_bytes,
             "notes": list(self.notes),
         }
+
+    def _headline(self) -> str:
+        return f"{self.path}: {self.frames:,} frames of {self.height}×{self.width}, {self.codec}"

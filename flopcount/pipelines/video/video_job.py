@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from ...core.errors import FlopcountError, InputError
 from ...core.model_spec import ModelSpec
+from ...core.one_line import ShownAsTable
 from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
 from ...core.result import Result
@@ -38,7 +39,7 @@ _HOUR = 3600
 
 
 @dataclass(frozen=True, repr=False)
-class VideoJob:
+class VideoJob(ShownAsTable):
     """One video and what a network makes of it: the plan, and the pipeline without the decoding."""
 
     plan: Plan
@@ -80,15 +81,9 @@ class VideoJob:
         """The job of schema flopcount/1, with the plan among its facts."""
         return pipeline_json(self.pipeline)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
         views, decoded = self.plan.views.count, self.plan.decoding.frames
-        return f"<VideoJob {self.pipeline.name}: {self.macs:,} MACs, {views} views, {decoded} frames decoded>"
+        return f"{self.pipeline.name}: {self.macs:,} MACs, {views} views, {decoded} frames decoded"
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...core.errors import InputError, UnknownNameError
+from ...core.one_line import OneLine
 from ...core.protocol import Views
 from ...models.cards import SAMPLINGS
 from .flow_ways import find_flow
@@ -15,7 +16,7 @@ __all__ = ["ViewRequest"]
 
 
 @dataclass(frozen=True, slots=True)
-class ViewRequest:
+class ViewRequest(OneLine):
     """How a network is to look at videos; what is None follows from the network, and a note says what it became.
 
     Arguments:
