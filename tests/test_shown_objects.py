@@ -11,7 +11,8 @@ from torch import nn
 
 import flopcount
 from flopcount import Budget, ModelSpec, Pipeline, Stage, Unit, count_flops
-from flopcount.core.one_line import LONGEST, OneLine, ShownAsTables
+from flopcount.core.one_line import LONGEST, OneLine
+from flopcount.core.shown_as_tables import ShownAsTables
 from flopcount.facts import devices, measured_times, prices, published
 from flopcount.models import CARDS
 from flopcount.tracing import climbing

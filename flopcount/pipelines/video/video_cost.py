@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ...core.one_line import ShownAsTable
 from ...core.quantity import PICO
+from ...core.shown_as_tables import ShownAsTable
 from ...core.table import Table
 from ...core.units import duration, money
 from ...hardware.device_comparison import device_comparison
