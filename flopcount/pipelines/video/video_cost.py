@@ -118,7 +118,7 @@ class VideoCost(ShownAsTable):
 
     def _headline(self) -> str:
         spent = f"{duration(self.seconds)}, {self.speed:.3g}× real time"
-        return f"of {self.plan.video.path} on {self.stages.conditions}: {spent}"
+        return f"of {self.plan.video.name} on {self.stages.conditions}: {spent}"
 
 
 def costs_of(
