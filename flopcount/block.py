@@ -11,10 +11,10 @@ from torch import nn
 
 from ._version import __version__
 from .core.errors import InputError
-from .core.one_line import ShownAsTables
 from .core.ops import CostedOp
 from .core.protocol import ONE_VIEW
 from .core.result import ResultInput
+from .core.shown_as_tables import ShownAsTables
 from .core.table import Table
 from .report import Report
 from .rules.costing import cost

@@ -12,10 +12,10 @@ from .core.errors import InputError
 from .core.memo import anew
 from .core.model_spec import ModelSpec
 from .core.old_keywords import old_keywords
-from .core.one_line import ShownAsTables
 from .core.ops import TensorSpec
 from .core.protocol import Clip, Protocol, Views
 from .core.result import Result
+from .core.shown_as_tables import ShownAsTables
 from .core.wording import sentence
 from .count import count, refuse_uncosted
 from .counted import Counted

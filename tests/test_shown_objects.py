@@ -11,9 +11,11 @@ from torch import nn
 
 import flopcount
 from flopcount import Budget, ModelSpec, Pipeline, Stage, Unit, count_flops
-from flopcount.core.one_line import LONGEST, OneLine, ShownAsTables
+from flopcount.core.one_line import LONGEST, OneLine
+from flopcount.core.shown_as_tables import ShownAsTable, ShownAsTables
 from flopcount.facts import devices, measured_times, prices, published
 from flopcount.models import CARDS
+from flopcount.pipelines.growing import Growing
 from flopcount.tracing import climbing
 from flopcount.verification import verify_lecture, verify_published
 
@@ -85,6 +87,7 @@ def plain(shown, tmp_path_factory):
         "saved": flopcount.read_report(path),
         "released": report.released(),
         "batch": flopcount.largest_batch(lambda n: count_flops(nn.Linear(4, 4), (n, 4)).with_dataflow(), "1MB"),
+        "growing": Growing(lambda k: count_flops(nn.Linear(4, 4), (k + 1, 4))),
         "trace": flopcount.trace(nn.Linear(4, 4), (torch.zeros(2, 4),)),
         "facts": (*devices()[:3], prices()[0], published()[0], measured_times()[0], CARDS["c3d"]),
         "verdicts": (*verify_lecture()[:2], *verify_published(network="toy_3d_cnn")),
@@ -138,6 +141,19 @@ def test_whatever_is_reached_has_a_repr_of_one_line(shown, plain, monkeypatch):
         assert type(value).__name__ in text, (path, text)
 
 
+def kinds_of(kind):
+    return [kind, *(further for below in kind.__subclasses__() for further in kinds_of(below))]
+
+
+def test_every_kind_that_is_loaded_has_a_headline(shown, plain):
+    """A dataclass has that of its fields; and none goes another way than the rest."""
+    kinds = [kind for kind in kinds_of(OneLine) if kind not in (OneLine, ShownAsTables, ShownAsTable)]
+    assert len(kinds) > 100
+    for kind in kinds:
+        assert is_dataclass(kind) or kind._headline is not OneLine._headline, kind
+        assert kind.__repr__ is OneLine.__repr__, kind
+
+
 def test_a_repr_says_what_it_is_of_and_its_number(shown, plain):
     report, macs = shown["report"], f"{shown['report'].macs:,}"
     assert repr(report) == f"<Report <b>Net</b>: {report.sentence()}>"
@@ -151,6 +167,8 @@ def test_a_repr_says_what_it_is_of_and_its_number(shown, plain):
         == f"<Pipeline {HOSTILE}: {12 * report.macs:,} MACs, {report.params:,} parameters, 2 stages>"
     )
     assert repr(plain["model"]) == "<ModelSpec c3d on 16×112×112: pool5_padding=False>"
+    assert repr(plain["growing"]) == "<Growing passes, 0 of them counted>"
+    assert repr(report.calls[0]) == "<ModuleCall conv: 2×3×4×16×16 -> 2×8×4×16×16>"
     assert "rtx-4090, fp32, eager, nchw: " in repr(shown["cost"])
 
 

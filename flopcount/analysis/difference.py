@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from ..core.amount import Amount, summed
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.pricing import currency_of, pricing_lines, unit_of
 from ..core.quantity import TABLE, Quantity, of_modules, of_operators, quantity_column
 from ..core.result import ModuleRow, Result, SavedReport
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import si, signed, times
 from ..core.wording import assumed_lines, uncosted_lines

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..core.amount import in_brief
-from ..core.one_line import ShownAsTable, ShownAsTables
 from ..core.ops import CostedOp, Kind, Signature, Workload
 from ..core.result import ModuleRow, Result
+from ..core.shown_as_tables import ShownAsTable, ShownAsTables
 from ..core.table import Column, Table
 from ..core.units import exact, plural
 from ..core.wording import assumed_lines

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.protocol import Views
 from ..core.quantity import TABLE, Quantity
+from ..core.shown_as_tables import ShownAsTable
 from ..core.spending import parse_spending, quantity_of_unit
 from ..core.table import Column, Table
 from ..core.units import si, times

@@ -13,10 +13,11 @@ from fractions import Fraction
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.pricing import LOW_TO_HIGH, Pricing, Times
 from ..core.protocol import ONE_VIEW, Protocol, Views
 from ..core.quantity import PICO
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import si, times
 from ..core.wording import assumed_lines

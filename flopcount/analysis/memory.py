@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..core.dataflow import Dataflow, Flow, Role
 from ..core.errors import UnknownNameError
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.ops import Op, Trace
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import si
 from ..core.wording import assumed_lines, title

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.one_line import ShownAsTable
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import plural, times
 from ..tracing import TURN, module_of, trace

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..core.dataflow import Access, Dataflow, Role
 from ..core.errors import InputError
-from ..core.one_line import ShownAsTable
 from ..core.ops import CostedOp
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import si
 from ..core.wording import missing_lines, title

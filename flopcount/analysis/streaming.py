@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from ..core.amount import Amount
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import ShownAsTable
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import plural, times
 from ..core.wording import assumed_lines

@@ -19,10 +19,11 @@ from typing import Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
 from ..core.registries import PREFIXES
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import times
 from ..count import count_named

@@ -18,11 +18,12 @@ from typing import Any, TypeAlias
 from ..core.amount import Amount, in_brief
 from ..core.errors import FlopcountError, InputError, TraceError, UnknownNameError
 from ..core.model_spec import NAMELESS, ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.pricing import LOW_TO_HIGH, Pricing, Times, unit_of
 from ..core.protocol import ONE_VIEW, Clip, Protocol
 from ..core.quantity import PICO, Quantity, of_layers, quantity_column
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import plural, times
 from ..count import count, count_named

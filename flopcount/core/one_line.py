@@ -1,4 +1,4 @@
-"""How objects show themselves: one line where Python asks for a `repr`, their tables where a notebook asks for HTML.
+"""How objects show themselves at a prompt: in one line, which says what they are of and their main number.
 
 A result holds thousands of operators, and what is made of it holds the result: written out as dataclasses are, one
 would fill the screen. Here each says what it is of and its main number.
@@ -6,15 +6,12 @@ would fill the screen. Here each says what it is of and its main number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .table import Table
-
-__all__ = ["LONGEST", "OneLine", "ShownAsTable", "ShownAsTables", "one_line"]
+__all__ = ["LONGEST", "OneLine", "one_line"]
 
 LONGEST = 160
 """Characters of a `repr` at most."""
@@ -22,7 +19,8 @@ LONGEST = 160
 
 def one_line(shown: object, headline: str) -> str:
     """The `repr` of an object in one line: its class, and what is said of it, cut where it gets too long."""
-    text = " ".join(f"<{type(shown).__name__} {headline}".split())
+    words = " ".join(f"<{type(shown).__name__} {headline}".split())
+    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in words)  # a name may hold anything
     return f"{text}>" if len(text) < LONGEST else f"{text[: LONGEST - 2]}…>"
 
 
@@ -56,35 +54,7 @@ def _field_text(entry: Field[Any], value: Any) -> str:
         return "" if value in ("", entry.default) else f"{entry.name}={value!r}"
     if isinstance(value, (tuple, list, Mapping)):
         return f"{len(value)} {entry.name}" if value else ""
+    if isinstance(value, OneLine):  # whose `str` may be a whole table
+        return f"{entry.name}={value!r}"
     kind: Any = type(value)
     return f"{entry.name}={value}" if kind.__str__ is not object.__str__ else ""
-
-
-class ShownAsTables(OneLine):
-    """What is read as tables: `str` has them as text, and a notebook as HTML, light or dark."""
-
-    __slots__ = ()
-
-    def _tables(self) -> Iterable[Table]:
-        """The tables that show it, in their order."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        return "\n\n".join(map(str, self._tables()))
-
-    def _repr_html_(self) -> str:
-        return "".join(table._repr_html_() for table in self._tables())
-
-
-class ShownAsTable(ShownAsTables):
-    """What is read as the one table that its `table()` gives."""
-
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        def table(self) -> Table:
-            """Which every such class has."""
-
-    def _tables(self) -> Iterable[Table]:
-        return (self.table(),)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 from .dataflow import Dataflow
 from .one_line import OneLine, one_line
 from .spec_values import Values, checked_values
+from .units import times
 
 __all__ = [
     "CostedOp",
@@ -208,6 +209,12 @@ class ModuleCall(NamedTuple):
     inputs: tuple[tuple[int, ...], ...]
     outputs: tuple[tuple[int, ...], ...]
     times: int = 1
+
+    def __repr__(self) -> str:
+        given, made = (", ".join(map(times, shapes)) for shapes in (self.inputs, self.outputs))
+        return one_line(
+            self, f"{self.module or 'the model itself'}: {given} -> {made}" + f", {self.times} times" * (self.times > 1)
+        )
 
 
 class ModuleInfo(NamedTuple):

@@ -16,10 +16,11 @@ from torch import nn
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.reason import Reason
 from ..core.registries import DEFAULT_TOOLS
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import exact, si
 from ..core.wording import assumed_lines

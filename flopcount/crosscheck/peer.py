@@ -63,7 +63,7 @@ class PeerCount(OneLine):
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(OneLine):
     """Why a tool's count differs: `amount` MACs that it adds to (or leaves out of) ours, in `calls` calls."""
 
     tool: str

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..core.dataflow import Dataflow
 from ..core.errors import InputError
-from ..core.one_line import ShownAsTable
 from ..core.ops import CostedOp, Spending
 from ..core.pricing import Pricing, Times
 from ..core.quantity import PICO
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Table
 from ..facts.prices import Price
 from .conditions import Conditions

@@ -11,9 +11,9 @@ from torch import nn
 
 from ..core.errors import InputError, TraceError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import ShownAsTable
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Table
 from ..core.units import duration
 from ..count import count

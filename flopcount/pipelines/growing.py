@@ -71,6 +71,10 @@ class Growing(OneLine):
         self._passes: dict[int, Result] = {}
         self._pieces: dict[int, tuple[Piece, ...]] = {}
 
+    def _headline(self) -> str:
+        of = f" of {self._passes[0].model}" if 0 in self._passes else ""
+        return f"passes{of}, {len(self._passes)} of them counted"
+
     def at(self, k: int) -> Result:
         """The result of pass k."""
         if k not in self._passes:

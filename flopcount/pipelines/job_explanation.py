@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..analysis.explanation import Explanation, explain
 from ..core.errors import InputError, UnknownNameError
-from ..core.one_line import ShownAsTables
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTables
 from ..core.table import Table
 from ..core.units import exact
 from .growing import Growing

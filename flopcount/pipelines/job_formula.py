@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
-from ..core.one_line import OneLine, ShownAsTables
+from ..core.one_line import OneLine
 from ..core.quantity import TABLE, counted, of_layers
+from ..core.shown_as_tables import ShownAsTables
 from ..core.table import Column, Formula, Table
 from ..core.units import plural
 from .differences import Differences, sum_of

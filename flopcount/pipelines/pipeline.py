@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.one_line import ShownAsTables
+from ..core.shown_as_tables import ShownAsTables
 from ..core.table import Table
 from ..facts.devices import Device
 from ..facts.prices import Price

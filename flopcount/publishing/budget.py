@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from ..analysis.difference import Counted
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.protocol import ONE_VIEW, Protocol
+from ..core.shown_as_tables import ShownAsTable
 from ..core.spending import parse_spending
 from ..core.table import Column, Measured, Table
 from ..core.units import percent, plural, si

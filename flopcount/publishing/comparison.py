@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FlopcountError, InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import ShownAsTable
 from ..core.pricing import LOW_TO_HIGH, TIMES
 from ..core.protocol import ONE_VIEW, Protocol
 from ..core.quantity import PICO
 from ..core.result import Result, SavedReport
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.wording import assumed_lines
 from ..count import count_named

@@ -14,6 +14,7 @@ from ..analysis.receptive_field import Fields, receptive_field
 from ..analysis.span import Span, span_of
 from ..core.errors import FlopcountError
 from ..core.model_spec import ModelSpec
+from ..core.one_line import OneLine
 from ..core.protocol import ONE_VIEW, Clip
 from ..core.result import Result
 from ..core.table import Column, Table
@@ -28,7 +29,7 @@ COMMON_CLIP = Clip(16, 224, 224)
 
 
 @dataclass(frozen=True, slots=True)
-class LectureSystem:
+class LectureSystem(OneLine):
     """One system: its card, its count, its span, and when it merges time.
 
     `refused` says why it was not counted at the common clip. `followed_on` is the clip on which its layers were

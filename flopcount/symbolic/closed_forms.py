@@ -11,10 +11,10 @@ from torch import nn
 
 from ..core.errors import InputError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import ShownAsTable
 from ..core.ops import TensorSpec
 from ..core.protocol import Clip as VideoClip
 from ..core.protocol import Protocol
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Table
 from ..models import CARDS, recipe_of
 from ..models.by_name import with_model

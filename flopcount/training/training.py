@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from torch import nn
 
-from ..core.one_line import ShownAsTables
 from ..core.ops import CostedOp, Op, Phase, Signature, Workload
 from ..core.result import Result
+from ..core.shown_as_tables import ShownAsTables
 from ..core.table import Table
 from ..models import recipe_of
 from ..rules.costing import cost

@@ -13,8 +13,9 @@ from itertools import product
 
 from ..core.errors import FlopcountError, InputError
 from ..core.model_spec import ModelSpec
-from ..core.one_line import OneLine, ShownAsTable
+from ..core.one_line import OneLine
 from ..core.protocol import Clip
+from ..core.shown_as_tables import ShownAsTable
 from ..core.table import Column, Table
 from ..core.units import decimals, exact, si
 from ..facts import Printed, dataset_classes

@@ -40,6 +40,9 @@ class Live(OneLine):
         """MACs per second of the stream."""
         return self.pipeline.total.macs / self.seconds
 
+    def _headline(self) -> str:
+        return f"{self.pipeline.name}: {si(float(self.per_second), 'MACs')} per second"
+
 
 def parse_rate(text: str) -> Fraction:
     """Frames per second of "30fps", "30" or "29.97 fps".

@@ -118,7 +118,7 @@ class Plan(OneLine):
 
     def _headline(self) -> str:
         decoded = f"{self.decoding.frames} frames decoded"
-        return f"{self.video.path}: {self.views} views of {self.needs.frames} frames, {decoded}"
+        return f"{self.video.name}: {self.views} views of {self.needs.frames} frames, {decoded}"
 
 
 def _are(number: int) -> str:

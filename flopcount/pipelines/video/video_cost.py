@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ...core.one_line import ShownAsTable
 from ...core.quantity import PICO
+from ...core.shown_as_tables import ShownAsTable
 from ...core.table import Table
 from ...core.units import duration, money
 from ...hardware.device_comparison import device_comparison
@@ -118,7 +118,7 @@ class VideoCost(ShownAsTable):
 
     def _headline(self) -> str:
         spent = f"{duration(self.seconds)}, {self.speed:.3g}× real time"
-        return f"of {self.plan.video.path} on {self.stages.conditions}: {spent}"
+        return f"of {self.plan.video.name} on {self.stages.conditions}: {spent}"
 
 
 def costs_of(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...core.one_line import OneLine
@@ -70,6 +71,11 @@ class VideoFile(OneLine):
     lasting: int
     nbytes: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the file, without its folders."""
+        return Path(self.path).name
 
     @cached_property
     def places(self) -> tuple[int, ...]:
@@ -164,4 +170,4 @@ class VideoFile(OneLine):
         }
 
     def _headline(self) -> str:
-        return f"{self.path}: {self.frames:,} frames of {self.height}×{self.width}, {self.codec}"
+        return f"{self.name}: {self.frames:,} frames of {self.height}×{self.width}, {self.codec}"

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from ...core.errors import FlopcountError, InputError
 from ...core.model_spec import ModelSpec
-from ...core.one_line import ShownAsTable
 from ...core.ops import TensorSpec
 from ...core.protocol import Clip, Protocol
 from ...core.result import Result
+from ...core.shown_as_tables import ShownAsTable
 from ...core.table import Table
 from ...core.units import plural, times
 from ...count import count, count_named

@@ -12,6 +12,7 @@ from videos import example, make
 from flopcount import count_model, count_video
 from flopcount.cli import app
 from flopcount.core.errors import InputError
+from flopcount.core.units import duration
 from flopcount.facts import published_rates
 from flopcount.hardware.this_machine import cpu_name
 from flopcount.pipelines.video.decode_time import DecodeTime, published_time, summed_times
@@ -115,6 +116,15 @@ def test_the_device_is_paid_while_frames_are_decoded(on_t4):
     assert on_t4.data()["currency"] == "USD"
     (line,) = [line for line in on_t4.lines() if line.startswith("money:")]
     assert f"{on_t4.paid * 3600 / 1.6:.3g} USD per hour of video" in line
+
+
+def test_it_shows_itself(on_t4, job):
+    """In one line, as text and as HTML, with the decoding in all three."""
+    assert repr(on_t4).startswith(f"<VideoCost of forty.mp4 on t4, fp32, eager, nchw: {duration(on_t4.seconds)}, ")
+    assert str(on_t4) == str(on_t4.table())
+    assert on_t4._repr_html_() == on_t4.table()._repr_html_()
+    assert repr(job.plan.video) == "<VideoFile forty.mp4: 40 frames of 48×64, h264>"
+    assert repr(job.plan) == "<Plan forty.mp4: 1×3 views of 16 frames, 18 frames decoded>"
 
 
 def test_rows_of_the_table_sum_and_so_do_their_shares(on_t4):
