@@ -61,7 +61,11 @@ def diff(
     models = {side: options.named(*_clip_apart(side)) for side in (old, new) if not _is_file(side)}
     if not models:
         jobs = any(map(_is_job, (old, new)))
-        options.refuse(f"is for models, and {'neither side is one' if jobs else 'both sides are saved reports'}")
+        priced = jobs and setting is not None  # then --dtype says how a job runs
+        words = [name for name, _ in options.words if name != "--dtype" or not priced]
+        if words:
+            what = "neither side is one" if jobs else "both sides are saved reports"
+            options.refuse(f"is for models, and {what}", *words)
         if setting is not None and not jobs:
             raise InputError("--on is for models, and both sides are saved reports", [("fix", "leave --on out")])
     with working(f"counting {old} and {new}") as say:

@@ -16,7 +16,6 @@ from ..core.units import plural
 from ..facts.metrics import TOP1, Metric
 from ..facts.pretraining import Pretraining
 from ..models import require_inputs, require_known
-from ..output.report_json_reader import read_report
 
 __all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
@@ -202,6 +201,8 @@ class Point(OneLine):
 
 def _saved(path: str, clip: Clip | None) -> SavedReport:
     """A report that is complete, of this clip where one was said."""
+    from ..output.report_json_reader import read_report  # here, since torch comes with it
+
     saved = read_report(path)
     if saved.uncosted:
         names = ", ".join(row.op for row in saved.uncosted)

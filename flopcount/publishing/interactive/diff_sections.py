@@ -70,7 +70,7 @@ def _sides(difference: Diff) -> Iterator[tuple[str, str, str]]:
         ("model", lambda side: side.model),
         ("input", _input),
         ("clip", lambda side: str(side.input.clip or "")),
-        ("views", lambda side: f"{side.views} = {side.views.count}" if side.views.count > 1 else str(side.views)),
+        ("views", _views),
         ("counted with", lambda side: ", ".join(f"{name} {version}" for name, version in side.versions.items())),
         ("counted on", lambda side: f"{side.engine} tensors" if side.engine else ""),
         ("priced on", lambda side: side.pricing.conditions if side.pricing else ""),
@@ -78,6 +78,13 @@ def _sides(difference: Diff) -> Iterator[tuple[str, str, str]]:
         old, new = of(difference.old), of(difference.new)
         if old or new:
             yield name, old or "none", new or "none"
+
+
+def _views(side: Counted) -> str:
+    """A whole job has none: they are among its repeats."""
+    if not side.input.shapes:
+        return ""
+    return f"{side.views} = {side.views.count}" if side.views.count > 1 else str(side.views)
 
 
 def _input(side: Counted) -> str:
@@ -144,12 +151,13 @@ def _basis(quantities: Sequence[Quantity], rows: Sequence[ShownLayer]) -> Quanti
 
 
 def _level(difference: Diff, quantity: Quantity, deepest: int) -> int:
-    """The deepest level that the picture has room for, at which it is of everything that differs; else -1, for all."""
+    """The deepest level at which the bars that there is room for hold most of what differs; -1 for all levels."""
 
-    def bars(depth: int) -> int:
-        return sum(1 for row in difference.rows(depth) if step_of(row, quantity))
+    def tells(depth: int) -> bool:
+        steps = sorted((abs(step_of(row, quantity)) for row in difference.rows(depth)), reverse=True)
+        return 2 * sum(steps[:MOST_BARS]) >= sum(steps)
 
-    return next((depth for depth in (-1, *range(deepest - 1, 0, -1)) if bars(depth) <= MOST_BARS), -1)
+    return next((depth for depth in (-1, *range(deepest - 1, 0, -1)) if tells(depth)), -1)
 
 
 def _bars(difference: Diff, shown: Sequence[ShownLayer], quantity: Quantity) -> dict[str, Any]:
