@@ -26,13 +26,11 @@ def run(encoding, *words):
     )
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_commands_print_to_every_encoding(encoding):
-    plain, wide = run(encoding, "model", "toy_3d_cnn"), run("utf-8", "model", "toy_3d_cnn")
+def test_a_count_is_printed_to_ascii():
+    plain, wide = run("ascii", "model", "toy_3d_cnn"), run("utf-8", "model", "toy_3d_cnn")
     assert (plain.returncode, plain.stderr) == (0, "")
-    times = "x" if encoding == "ascii" else "×"
-    assert plain.stdout.replace("×", "x") == wide.stdout.translate(str.maketrans("×─█▉▊▋▌▍▎▏", "x-#####   "))
-    assert times in plain.stdout.splitlines()[0]
+    assert plain.stdout == wide.stdout.translate(str.maketrans("×─█▉▊▋▌▍▎▏", "x-#####   "))
+    assert "x" in plain.stdout.splitlines()[0]
 
 
 LINES = [
@@ -73,7 +71,7 @@ def test_help_tables_and_errors_of_commands_in_every_encoding(encoding, tmp_path
     (tmp_path / "lines.py").write_text(code, encoding="utf-8")
     unset = ("LC_ALL", "LANG", "PYTHONIOENCODING", "PYTHONUTF8")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
-    here = {"PYTHONPATH": os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))}
+    here = {"PYTHONPATH": os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))}
     done = subprocess.run(
         [sys.executable, "lines.py"],
         env=environment | here | ENCODINGS[encoding],
