@@ -16,6 +16,11 @@ _ASCII = {
     "─": "-",
     **dict.fromkeys("│├└", "|"),
     "→": ">",
+    "↑": "^",
+    "±": "+-",
+    "≈": "~",
+    "°": " degrees",
+    "ᵢ": "_i",
     "…": "~",
     "Δ": "d",
     "█": "#",
@@ -32,13 +37,14 @@ _ASCII = {
     "√": "sqrt ",
     "∏": "prod ",
     "Σ": "sum ",
-    "µ": "u",
+    **dict.fromkeys("µμ", "u"),
     **dict(zip("αβεθλπσφ", ("alpha", "beta", "eps", "theta", "lambda", "pi", "sigma", "phi"), strict=True)),
     **{digit: str(value) for value, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     "ᵀ": "^T",
     "‘": "'",
     "’": "'",
     **dict.fromkeys("“”", '"'),
+    **dict(zip("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\|/-\\|/", strict=True)),  # what turns while a person waits
 }
 """Tables stay aligned: all that stands in their cells is one character for one."""
 _HANDLER = "flopcount.ascii"

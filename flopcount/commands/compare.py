@@ -95,7 +95,8 @@ def compare(
             )
     if not comparison.rows:
         reasons = [("not plotted", f"{row.name}: {row.why}") for row in comparison.unplotted]
-        raise InputError(f"nothing can be compared on {dataset}", reasons or [("fix", "name networks, or add a point")])
+        fix = f"see `flopcount datasets {dataset}` for the networks on it, and `flopcount datasets` for others"
+        raise InputError(f"nothing can be compared on {dataset}", [*reasons, ("fix", fix)])
     if out is not None:
         write_files({out / path: content for path, content in files.items()}, folders=True)
     if format == "json":
@@ -113,6 +114,8 @@ def _sources(comparison: Comparison) -> Iterable[str]:
     """A line for each source of accuracies with the networks that it is of, since a narrow table has no room for it."""
     of_source: dict[str, list[str]] = {}
     for row in comparison.rows:
+        if not row.url:  # the user's own, which stands under its label
+            continue
         of_source.setdefault(row.source, []).append(row.title)
     yield from (f"{comparison.metric.name} from {source}: {', '.join(of)}" for source, of in of_source.items())
 

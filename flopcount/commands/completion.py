@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..core.errors import FlopcountError
 from ..core.registries import PREFIXES, TOOLS
 from .settings import PRECISION_NAMES
 
@@ -30,7 +31,10 @@ def completing(names: Callable[[str], Names], *, several: bool = False) -> Compl
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         before, comma, part = incomplete.rpartition(",") if several else ("", "", incomplete)
-        return [(f"{before}{comma}{name}", _short(says)) for name, says in names(part) if name.startswith(part)]
+        try:
+            return [(f"{before}{comma}{name}", _short(says)) for name, says in names(part) if name.startswith(part)]
+        except FlopcountError:  # a file that is not there, or no Python: the command says so, and the shell nothing
+            return []
 
     return complete
 

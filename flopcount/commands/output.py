@@ -52,7 +52,9 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr that names what comes next; nothing where stderr is not a terminal. The block writes no file.
+    """A bar on stderr that names what comes next; nothing where stderr is not a terminal.
+
+    What a model prints goes to stderr too. The block writes no file.
 
     Raises:
         Stopped: Ctrl-C came; it says what was being done, and how many of all were begun.
@@ -74,7 +76,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
 
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task(what, total=total)
-    with telling_what_stopped(lambda: doing[0]), bar:
+    with redirect_stdout(sys.stderr), telling_what_stopped(lambda: doing[0]), bar:
         yield step
 
 

@@ -27,7 +27,8 @@ def rules_named(word: str) -> tuple[Rule, ...]:
     """The rules that a word means, each once; capitals, dashes and "nn." before it do not matter.
 
     The first of these that there are: operators of this name ("conv3d", "aten.conv3d"), those of a module of this type
-    ("BatchNorm3d", "nn.MultiheadAttention"), the rules of a kind ("pool"), names with the word in them ("softmax").
+    ("nn.MultiheadAttention"), the rules of a kind ("pool"), names with the word in them ("bilinear2d"), operators of
+    this name without its dimensions ("BatchNorm3d").
 
     Raises:
         UnknownNameError: no operator and no kind is like it; the message offers near names.
@@ -41,7 +42,7 @@ def rules_named(word: str) -> tuple[Rule, ...]:
     of_kind = [rule for rule in RULES.values() if rule.kind.value == wanted]
     with_word = [rule for name, rules in by_letters.items() if wanted and wanted in name for rule in rules]
     of_type = [RULES[operator] for operator in _OPERATORS.get(wanted, ()) if operator in RULES]
-    for rules in (by_letters.get(wanted), of_type, by_letters.get(short), of_kind, with_word):
+    for rules in (by_letters.get(wanted), of_type, of_kind, with_word, by_letters.get(short)):
         if rules:
             return tuple({id(rule): rule for rule in rules}.values())
     names = [*dict.fromkeys(operator.rpartition(".")[2] for operator in RULES), *(kind.value for kind in Kind)]

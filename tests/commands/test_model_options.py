@@ -21,6 +21,8 @@ TAKE_NO_MODEL = {
     "clip",
     "survey",
     "list",
+    "show",
+    "datasets",
     "lecture",
     "rules",
     "devices",
