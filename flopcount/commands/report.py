@@ -63,7 +63,8 @@ def report(
     With --on a page has the estimated time on a device too, which the sliders of the HTML page move.
 
     A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
-    unexplained) and what papers print about the model, with verdicts.
+    unexplained) and what papers print about the model, with verdicts. The HTML page also has time, training, memory,
+    span and receptive field of each model, and begins with the comparison where there are several.
     """
     from ..facts import classes_of
 
@@ -74,7 +75,8 @@ def report(
     require_folder(out)
     command = _command(names, options, depth, dataset, check, format)
     with working(f"counting {names[0]}") as say:
-        costs = [_cost(spec, options.protocol, check, setting, say) for spec in specs]
+        parts = {"with_check": check, "with_readings": format is PageFormat.html}
+        costs = [_cost(spec, options.protocol, parts, setting, say) for spec in specs]
         comparison = _comparison(names, dataset, setting, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
@@ -87,12 +89,12 @@ def report(
 
 
 def _cost(
-    spec: ModelSpec, protocol: Protocol, check: bool, setting: Setting | None, say: Callable[[str], None]
+    spec: ModelSpec, protocol: Protocol, parts: dict[str, bool], setting: Setting | None, say: Callable[[str], None]
 ) -> CostReport:
     from ..publishing.cost_report import cost_report
 
     try:
-        return cost_report(spec, protocol, with_check=check, on=setting, progress=say)
+        return cost_report(spec, protocol, **parts, on=setting, progress=say)
     except FlopcountError as error:  # says which of several
         raise InputError(f"{spec.name}: {error.message}", error.details) from error
 
@@ -117,7 +119,7 @@ def _files(
     if form is PageFormat.html:
         from ..publishing.interactive import page
 
-        return {"index.html": page(costs, comparison, command).encode()}
+        return {"index.html": page(costs, comparison, command, depth=depth).encode()}
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
