@@ -25,6 +25,8 @@ __all__ = [
     "by_kind",
     "by_module",
     "by_operator",
+    "field_lines",
+    "field_of",
     "output_of",
     "table_by",
 ]
@@ -69,7 +71,7 @@ def by_module(result: Result, depth: int = 2, fields: Fields | None = None) -> T
         labels.append(Column("field", "text"))
 
     def named(label: str, row: ModuleRow | None) -> tuple[Any, ...]:
-        more = () if fields is None else ("" if row is None else _field(row, fields),)
+        more = () if fields is None else ("" if row is None else field_of(row, fields),)
         return (label, *(("", "") if row is None else (row.type, output_of(row, result))), *more)
 
     ordered = in_running_order(result.modules, result.course)
@@ -122,13 +124,14 @@ def output_of(row: ModuleRow, result: Result) -> str:
     return times(first if result.input.batch is None else first[1:] or first) + (f" +{len(others)}" if others else "")
 
 
-def _field(row: ModuleRow, fields: Fields) -> str:
+def field_of(row: ModuleRow, fields: Fields) -> str:
     """T×H×W that a unit of the first output sees; "+1" for each further field."""
     first, *others = fields.get(row.path, ()) or ("",)
     return f"{first}" + (f" +{len(others)}" if others else "")
 
 
-def _field_lines(fields: Fields, of: str) -> Iterable[str]:
+def field_lines(fields: Fields, of: str) -> Iterable[str]:
+    """What a field is, of an input or clip, and why it is unknown where it is."""
     yield f"field: positions of the {of} that the unit in the middle of an output sees; global means all of them"
     for cause in dict.fromkeys(field.lost for of_module in fields.values() for field in of_module if field.lost):
         yield f"field unknown: from {cause} on, whose dependences are not known"
@@ -168,7 +171,7 @@ def notes(result: Result, fields: Fields | None = None, more: tuple[str, ...] = 
             span = clip.frames * result.input.stride / result.input.fps
             rate = f"{si(sample.macs / span, 'MACs')} = {si(sample.flops / span, 'FLOPs')}"
             lines.append(f"per second of video, clips end to end: {rate}")
-    lines += _field_lines(fields, "input" if clip is None else "clip") if fields is not None else ()
+    lines += field_lines(fields, "input" if clip is None else "clip") if fields is not None else ()
     if result.input.values:
         lines.append(f"values as given: {'; '.join(result.input.values)}")
     lines += [f"departs from the paper: {departure}" for departure in result.departures]

@@ -70,7 +70,8 @@ def report(
     sliders of the HTML page move.
 
     A page has layers, closed form, videos, charts, the cross-check of the real model (exit code 1 if a difference is
-    unexplained) and what papers print about the model, with verdicts.
+    unexplained) and what papers print about the model, with verdicts. The HTML page also has time, training, memory,
+    span and receptive field of each model, and begins with the comparison where there are several.
     """
     from ..publishing.candidates import find_benchmark, require_compared
 
@@ -88,10 +89,11 @@ def report(
     points = parse_points(point, options)
     command = _command(names, options, depth, dataset, point or (), check, format)
     with working(f"counting {names[0]}") as say:
+        parts = {"with_check": check, "with_readings": format is PageFormat.html}
         costs = []
         for number, spec in enumerate(specs, 1):
             tell = partial(_tell, say, f" ({number} of {len(specs)})" if len(specs) > 1 else "")
-            costs.append(_cost(spec, options.protocol, check, setting, tell))
+            costs.append(_cost(spec, options.protocol, parts, setting, tell))
         comparison = _comparison(names, points, dataset, setting, say)
         say("drawing")
         files = _files(costs, comparison, command, depth, format)
@@ -108,12 +110,12 @@ def _tell(say: Callable[[str], None], behind: str, text: str) -> None:
 
 
 def _cost(
-    spec: ModelSpec, protocol: Protocol, check: bool, setting: Setting | None, say: Callable[[str], None]
+    spec: ModelSpec, protocol: Protocol, parts: dict[str, bool], setting: Setting | None, say: Callable[[str], None]
 ) -> CostReport:
     from ..publishing.cost_report import cost_report
 
     try:
-        return cost_report(spec, protocol, with_check=check, on=setting, progress=say)
+        return cost_report(spec, protocol, **parts, on=setting, progress=say)
     except FlopcountError as error:  # says which of several
         raise InputError(f"{spec.name}: {error.message}", error.details) from error
 
@@ -141,7 +143,7 @@ def _files(
     if form is PageFormat.html:
         from ..publishing.interactive import page
 
-        return {"index.html": page(costs, comparison, command).encode()}
+        return {"index.html": page(costs, comparison, command, depth=depth).encode()}
     import matplotlib
 
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter

@@ -21,6 +21,7 @@ from ..hardware.setting import Setting
 from ..models import CARDS
 from ..symbolic import ClosedForm, form_of_model
 from ..verification import RowVerdict, verify_published
+from .readings import Readings, readings_of
 from .time_grid import TimeGrid, time_grid
 
 __all__ = ["CostReport", "cost_report"]
@@ -33,6 +34,7 @@ class CostReport(OneLine):
     `form` is of the model built anew for each clip, or of one module where it takes inputs; `check` is at the clip it
     names, since it runs the model. A part that could not be made is None, and `missing` says why, by its name.
     Where a device was named, `cost` is the report's on it, the report is priced, and `grid` has its time at others.
+    `readings` are there if they were asked for.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CostReport(OneLine):
     missing: dict[str, str]
     cost: Cost | None = None
     grid: TimeGrid | None = None
+    readings: Readings | None = None
 
     def _headline(self) -> str:
         return self.report._headline()
@@ -54,6 +57,7 @@ def cost_report(
     protocol: Protocol = ONE_VIEW,
     *,
     with_check: bool = True,
+    with_readings: bool = False,
     on: Setting | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> CostReport:
@@ -63,6 +67,7 @@ def cost_report(
         spec: what is counted; the closed form of a model that takes inputs is that of one module, as it was built.
         protocol: the testing protocol, and the batch.
         with_check: run the model for real, at its smallest clip where the zoo knows one, under other counters.
+        with_readings: count a training step too, and find memory, span and receptive field.
         on: what its time is estimated on, at its clip and over the closed form's.
         progress: called with what is being done.
 
@@ -97,7 +102,8 @@ def cost_report(
     else:
         missing["check"] = "not requested"
     clip = smallest.clip if check and not spec.inputs else None
-    return CostReport(name, report, form, check, clip, verify_published(network=name), missing, cost, grid)
+    readings = readings_of(spec, protocol, progress) if with_readings else None
+    return CostReport(name, report, form, check, clip, verify_published(network=name), missing, cost, grid, readings)
 
 
 def _form(spec: ModelSpec, batch: int | None, progress: Callable[[str], None]) -> ClosedForm:

@@ -2,16 +2,14 @@
 
 import base64
 import json
-import os
 import random
 import re
-import shutil
 import sys
 import tomllib
-from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -37,6 +35,7 @@ from flopcount.report import count_flops, count_model
 
 ASSETS = Path(flopcount.publishing.interactive.__file__).parent / "assets"
 COMMAND = "flopcount report c3d slowfast_r50_4x16 --format html --out DIR"
+PAGES = 6  # of a network on paper, at most
 EVIL = "</script><img src=x onerror=alert(1)>&amp;\u2028"
 ROWS = (
     replace(made_up("x3d_m", 6 * 10**9, 76.0, views=30), family="3D CNN", url="https://example.org/x3d", source="X"),
@@ -52,8 +51,9 @@ COMPARISON = Comparison("kinetics400", ROWS, (Unplotted("i3d", "the source does 
 @pytest.fixture(scope="module")
 def costs():
     """Parts sized to the clip, rebuilt for each; and T in steps of the slow pathway's."""
-    c3d = cost_report(ModelSpec("c3d", Clip(16, 16, 16)), Protocol(Views(10, 1)))
-    slowfast = cost_report(ModelSpec("slowfast_r50_4x16", Clip(32, 256, 256)), Protocol(Views(10, 3)), with_check=False)
+    c3d = cost_report(ModelSpec("c3d", Clip(16, 16, 16)), Protocol(Views(10, 1)), with_readings=True)
+    spec, views = ModelSpec("slowfast_r50_4x16", Clip(32, 256, 256)), Views(10, 3)
+    slowfast = cost_report(spec, Protocol(views), with_check=False, with_readings=True)
     return c3d, slowfast
 
 
@@ -254,52 +254,6 @@ def test_every_script_is_in_a_page(text):
 # The page in a browser
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's; CI promises that it is there."""
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("FLOPCOUNT_ALL_LIBRARIES") == "1":
-            pytest.fail("chromium is missing, and FLOPCOUNT_ALL_LIBRARIES promises it")
-        pytest.skip("no chromium")
-    from playwright.sync_api import sync_playwright
-
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # which root cannot have
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=sandbox)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium, tmp_path):
-    """Opens a page; what it logs, asks for or throws fails the test."""
-
-    @contextmanager
-    def open_(text, charts=True, **options):
-        path = tmp_path / "page.html"
-        path.write_text(text, encoding="utf-8")
-        context = chromium.new_context(
-            **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | options
-        )
-        wrong = []
-        context.on("request", lambda request: request.url == path.as_uri() or wrong.append(request.url))
-        context.on("console", lambda message: wrong.append(message.text))
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        tab = context.new_page()
-        tab.set_default_timeout(120_000)  # met only by what never comes, however busy the machine
-        if not charts:  # as in a browser that cannot unpack them, which is faster
-            tab.add_init_script("delete window.DecompressionStream")
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("html[data-drawn=yes]" if charts else "html[data-drawn=no]")
-        yield tab
-        context.close()
-        assert wrong == []
-
-    return open_
-
-
 def totals(panel):
     """Name -> the exact integers per view and per video."""
     found = {}
@@ -351,7 +305,7 @@ def assert_counts(panel, name):
 
 
 def test_sliders_say_what_a_count_says_of_parts_sized_to_the_clip(opened, text):
-    with opened(text, charts=False) as tab:
+    with opened(text, charts=False, at="#tab=c3d") as tab:
         panel = tab.locator("#model-0")
         assert panel.locator(".how").inner_text() == "as counted"
         clips = {assert_counts(panel, "c3d")}
@@ -461,7 +415,7 @@ def test_the_scripts_leave_nothing_on_the_window(opened, text, charts):
     bare = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     with opened(bare.replace("<html ", f"<html data-drawn={'yes' if charts else 'no'} "), charts) as tab:
         before = tab.evaluate(keys)
-    with opened(text, charts) as tab:
+    with opened(text, charts, at="#tab=c3d") as tab:
         move(tab.locator("#model-0"), "T", "ArrowRight")
         assert tab.evaluate(keys) == before
         # nor in the scope of constants and classes that all scripts of a page share
@@ -470,7 +424,7 @@ def test_the_scripts_leave_nothing_on_the_window(opened, text, charts):
 
 def test_layers_sort_and_filter(opened, costs, text):
     report = costs[0].report
-    with opened(text, charts=False) as tab:
+    with opened(text, charts=False, at="#tab=c3d") as tab:
         panel = tab.locator("#model-0")
         names = panel.locator(".layers tbody tr:visible > :first-child")
         given = names.all_inner_texts()
@@ -517,9 +471,9 @@ def test_depth_keeps_the_sum(opened, costs, text):
 
 @pytest.mark.slow
 def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, costs, text):
-    with opened(text) as tab:
+    with opened(text, at="#tab=c3d") as tab:
         move(tab.locator("#model-0"), "T", "End")
-        label = f"{si(count_model('c3d', clip=Clip(64, 16, 16)).macs)} MACs, 100.0%"
+        label = f"{si(count_model('c3d', clip=Clip(64, 16, 16)).macs)} · 100.0% of MACs"
         tab.wait_for_function(
             "label => document.querySelector('#model-0 .icicle g.slice').getAttribute('aria-label').includes(label)",
             arg=label,
@@ -534,7 +488,7 @@ def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, 
         tab.keyboard.press("ArrowRight")
         where = tab.evaluate("document.activeElement.getAttribute('aria-label')")
         row = max((row for row in costs[1].report.modules if row.depth == 1), key=lambda row: row.cost.macs)
-        assert where.startswith(f"{row.path}, {si(row.cost.macs)} MACs, ")
+        assert where.startswith(f"{row.path}  {si(row.cost.macs)} · ")
         tab.keyboard.press("Enter")
         assert crumbs.all_inner_texts() == ["slowfast_r50_4x16", row.path]
         assert tab.evaluate("document.activeElement.classList.contains('slice')")
@@ -545,7 +499,7 @@ def test_the_icicle_follows_the_sliders_and_opens_by_mouse_and_keyboard(opened, 
         crumbs.first.press("Enter")
         assert crumbs.count() == 1
         panel.locator("select.measure").select_option("params")
-        assert f"{si(costs[1].report.params)} params" in focusable.get_attribute("aria-label")
+        assert f"{si(costs[1].report.params)} · 100.0% of params" in focusable.get_attribute("aria-label")
 
 
 @pytest.mark.slow
@@ -570,7 +524,7 @@ def test_the_comparison_tells_each_point_and_its_source(opened, text):
         section.locator("select.per").select_option("video")
         assert "180 GMACs per video" in points.first.get_attribute("aria-label")
         section.locator("input.filter").fill("transformer")
-        assert section.locator("tbody tr:visible").count() == 1
+        assert section.locator("#comparison-table tbody tr:visible").count() == 1
         assert section.locator(".found").inner_text() == "1 of 4 networks"
 
 
@@ -602,8 +556,8 @@ def test_light_and_dark_as_the_system_is_until_the_reader_chooses(opened, text):
 
 
 @pytest.mark.slow
-def test_paper_has_every_model_in_full_and_light(opened, text):
-    with opened(text, color_scheme="dark") as tab:
+def test_paper_has_every_model_in_full_and_light(opened, costs, text):
+    with opened(text, at="#tab=c3d", color_scheme="dark") as tab:
         move(tab.locator("#model-0"), "T", "ArrowRight")
         tab.locator("#model-0 input.filter").fill("conv1")
         tab.emulate_media(media="print", color_scheme="dark")
@@ -615,18 +569,29 @@ def test_paper_has_every_model_in_full_and_light(opened, text):
         assert tab.locator(".layers tbody tr:visible").count() == tab.locator(".layers tbody tr").count() - away
         assert tab.locator(".icicle svg.main-svg:visible").count() >= 2
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert tab.pdf().startswith(b"%PDF")
+        assert tab.locator("[role=tabpanel].part:visible").count() == 2 * 6
+        # rows of layers go down to depth 2, and still sum to the total
+        keys = tab.locator("#model-1 .layers tbody tr:visible").evaluate_all(
+            "rows => rows.map((row) => [row.cells[0].textContent.trim().split('.').length, row.cells[4].dataset.key])"
+        )
+        assert max(depth for depth, _ in keys) == 2
+        assert sum(int(macs) for _, macs in keys) == costs[1].report.macs
+        assert tab.evaluate("getComputedStyle(document.querySelector('.layers tbody tr')).breakInside") == "avoid"
+        paper = tab.pdf(format="A4")
+        pages = re.findall(rb"/Type /Page$", paper, re.MULTILINE)
+        assert 3 <= len(pages) <= 2 + 2 * PAGES
+        assert paper.startswith(b"%PDF")
 
 
 @pytest.mark.slow
 def test_a_narrow_screen_needs_no_sideways_scrolling(opened, text):
-    with opened(text, viewport={"width": 390, "height": 800}) as tab:
+    with opened(text, at="#tab=c3d", viewport={"width": 390, "height": 800}) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.slow
 def test_everything_is_reached_by_tab_and_has_a_name(opened, text):
-    with opened(text) as tab:
+    with opened(text, at="#tab=c3d") as tab:
         nameless = tab.evaluate(
             "[...document.querySelectorAll('button, input, select, a, [tabindex]')]"
             ".filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map((e) => e.outerHTML)"
@@ -644,9 +609,9 @@ def test_everything_is_reached_by_tab_and_has_a_name(opened, text):
 
 
 def test_what_is_not_counted_and_has_no_form_is_said(opened):
-    with opened(page([uncounted()], COMPARISON, COMMAND), charts=False) as tab:
-        assert tab.locator("h1").first.inner_text() == EVIL
-        assert "UNCOSTED aten.linalg_qr: 1 call" in tab.locator(".callout").inner_text()
+    with opened(page([uncounted()], COMPARISON, COMMAND), charts=False, at="#tab=" + quote(EVIL)) as tab:
+        assert tab.locator("h1:visible").inner_text() == EVIL
+        assert "UNCOSTED aten.linalg_qr: 1 call" in tab.locator(".callout:visible").inner_text()
         assert "no closed form: it takes <no> clip" in tab.locator(".controls").inner_text()
         assert totals(tab.locator("#model-0"))["macs"] == []  # 64 has no comma
         move(tab.locator("#model-0"), "clips", "ArrowRight")

@@ -17,6 +17,7 @@ from .chart_data import chart_data
 from .model_data import columns, measures, model_data, quantities_data
 from .scripts import one_script
 from .sections import comparison_section, model_section
+from .side_by_side import side_by_side
 from .template import asset, filled, library, script_safe
 
 __all__ = ["page", "require_page"]
@@ -32,13 +33,14 @@ def require_page() -> None:
         library(name)
 
 
-def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str) -> str:
-    """One self-contained page: a tab for each model, and the chart of a comparison where there is one.
+def page(reports: Sequence[CostReport], comparison: Comparison | None, command: str, *, depth: int = 2) -> str:
+    """One self-contained page: a comparison first where there is one, then a tab for each model.
 
     Arguments:
         reports: one or several; names may be anything, they are escaped.
         comparison: cost against accuracy, or None.
         command: what made the page, to be shown on it.
+        depth: how many levels of modules the tables by layer have (-1: all); that of the cost has all, to choose from.
 
     Raises:
         InputError: jinja2 or plotly is not installed.
@@ -52,14 +54,15 @@ def page(reports: Sequence[CostReport], comparison: Comparison | None, command: 
     }
     return filled(
         "page.html.j2",
-        models=[model_section(cost) for cost in reports],
+        models=[model_section(cost, depth) for cost in reports],
         columns=columns(),
         measures=measures(),
+        beside=side_by_side(reports),
         comparison=comparison_section(comparison) if comparison else None,
         command=command,
         versions={"flopcount": __version__, **reports[0].report.versions} if reports else {"flopcount": __version__},
         data=script_safe(data),
-        style=asset("page.css"),
+        style=asset("page.css") + asset("report.css"),
         script=one_script("page", asset),
         plotly=_packed(plotly.get_plotlyjs()),
     )

@@ -24,7 +24,8 @@ from ...pipelines.unit import PerUnit
 from .job_data import is_the_job, known_quantities, layer_rows, shown_columns
 from .job_parameters import number_text, parameter_sliders, value_text
 from .model_data import SHARES, columns, measures
-from .sections import sum_text, table_of
+from .page_table import table_of
+from .sections import sum_text
 
 __all__ = ["job_section"]
 

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...analysis.cost_tables import by_operator, output_of
 from ...core.quantity import TABLE, of_layers
 from ...core.result import ModuleRow, Result
-from ...core.table import Column, Table
 from ...core.units import exact, percent, si, times
 from ...core.wording import assumed_lines, missing_lines, sentence
 from ...hardware.cost import Cost
 from ...hardware.cost_notes import spent_lines
-from ...output.cells import cell
 from ...symbolic import ClosedForm
 from ...verification import verdicts_table
 from ..axis_range import axis_range
 from ..comparison import Comparison
 from ..cost_report import CostReport
-from .chart_data import linked
 from .model_data import columns, layers_of
+from .page_table import Shown, page_table, table_of
+from .papers import paper_tables
+from .tabs import tabs_of
 
-__all__ = ["Slider", "comparison_section", "model_section", "sum_text", "table_of"]
+__all__ = ["Slider", "comparison_section", "model_section", "sum_text"]
 
 _WHAT = {"T": "frames", "H": "height", "W": "width", "S": "side, H = W", "B": "batch"}
 _ASIDES = {"macs": "papers’ “FLOPs”"}
 _MOST_CLIPS, _MOST_CROPS = 30, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell: its text, what it sorts by, and where it leads, if anywhere."""
-
-    text: str
-    key: str
-    url: str = ""
+_SMALL = {
+    "network": ("name", "{name}"),
+    "clip": ("views", "{views} views"),
+    "MACs per view": ("FLOPs per view", "{FLOPs per view}FLOPs"),
+    "time_s_per_video": ("time_low_s_per_video", "{time_low_s_per_video} to {time_high_s_per_video}"),
+    "top-1": ("top-5", "{top-5} top-5"),
+}
+"""Columns of a comparison that stand small below others: the first of them, and how they are written there."""
+_WITHIN = ("name", "views", "FLOPs per view", "time_low_s_per_video", "time_high_s_per_video", "top-5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,13 @@ class Slider:
     fixed: str = ""
 
 
-def model_section(cost: CostReport) -> dict[str, Any]:
-    """One model's panel."""
+def model_section(cost: CostReport, depth: int) -> dict[str, Any]:
+    """One model's panel; tables by layer besides that of its cost go down to `depth` (-1: all levels)."""
     report, form = cost.report, cost.form
     assumed = tuple(assumed_lines(report.assumed))
     warnings = tuple(line for line in missing_lines(report) if line not in assumed)
     operators = by_operator(report)
+    sliders = [] if form is None else _sliders(form)
     return {
         "name": cost.name,
         "model": report.model,
@@ -68,7 +69,8 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "assumed": assumed,
         "departures": report.departures,
         "notes": [note for note in operators.notes if note not in (*warnings, *assumed)],
-        "sliders": [] if form is None else _sliders(form),
+        "sliders": sliders,
+        "lock": _can_lock(sliders),
         "views": _views(report),
         "per": _per(report),
         "totals": list(_totals(report, form)),
@@ -79,56 +81,29 @@ def model_section(cost: CostReport) -> dict[str, Any]:
         "layers": [_layer(row, report) for row in layers_of(cost)],
         "depths": range(1, max((row.depth for row in layers_of(cost)), default=0)),
         "operators": table_of(operators),
-        "verdicts": _verdicts(cost),
-        "check": None if cost.check is None else table_of(cost.check.table()),
-        "check_agrees": cost.check is not None and cost.check.agrees,
-        "check_at": str(cost.check_clip or ""),
-        "check_missing": cost.missing.get("check", ""),
+        "papers": paper_tables(cost.verdicts),
+        "papers_notes": () if not cost.verdicts else verdicts_table(cost.verdicts).notes,
+        "check": _check(cost),
+        "check_words": _check_words(cost),
+        "tabs": tabs_of(cost, depth),
     }
 
 
 def comparison_section(comparison: Comparison) -> dict[str, Any]:
     """The table behind the chart, each source a link."""
     table = comparison.table()
+    keys = [column.key or column.name for column in table.columns]
+    shown = [
+        Shown(key, aside=_SMALL[key][1] if key in _SMALL and _SMALL[key][0] in keys else "")
+        for key in keys
+        if key not in _WITHIN
+    ]
     return {
         "dataset": comparison.dataset,
         "points": len(comparison.rows),
         "conditions": comparison.conditions if any(row.times for row in comparison.rows) else "",
-        "table": table_of(table, [row.url for row in comparison.rows]),
+        "table": page_table(table, shown, [row.url for row in comparison.rows]),
     }
-
-
-def table_of(table: Table, urls: Sequence[str] = ()) -> dict[str, Any]:
-    """Columns, rows of Cells and the total; `urls` are those of the last cells of the rows.
-
-    A column with nothing in it is left out.
-    """
-    rows = [[_cell(column, value) for column, value in zip(table.columns, row, strict=True)] for row in table.rows]
-    for row, url in zip(rows, urls or [""] * len(rows), strict=True):
-        row[-1] = Cell(row[-1].text, row[-1].key, linked(url))
-    indices = [index for index in range(len(table.columns)) if any(row[index].text for row in rows)]
-    total = None if table.total is None else [_cell(table.columns[i], table.total[i]).text for i in indices]
-    return {
-        "title": table.title,
-        "columns": [(table.columns[i].name, table.columns[i].kind) for i in indices],
-        "rows": [[row[i] for i in indices] for row in rows],
-        "total": total,
-        "notes": table.notes,
-    }
-
-
-def _cell(column: Column, value: Any) -> Cell:
-    if column.kind == "share":
-        part, whole = value
-        return Cell(cell(column, value), str(part / whole if whole else 0))
-    key = _number(value) if isinstance(value, str) else str(value)
-    return Cell(cell(column, value), key)
-
-
-def _number(text: str) -> str:
-    """What a text sorts by: the number it is, where it is one."""
-    bare = text.replace(",", "")
-    return bare if bare.replace(".", "", 1).isdigit() else text
 
 
 def _sliders(form: ClosedForm) -> list[Slider]:
@@ -138,6 +113,12 @@ def _sliders(form: ClosedForm) -> list[Slider]:
         what = _WHAT.get(domain.axis, "size")
         sliders.append(Slider(domain.axis, what, domain.base, least, most, domain.step, domain.pinned))
     return sliders
+
+
+def _can_lock(sliders: Sequence[Slider]) -> bool:
+    """Whether height and width can move as one: both move, from the same size over the same sizes."""
+    sides = [replace(slider, name="", what="") for slider in sliders if slider.name in ("H", "W") and not slider.fixed]
+    return len(sides) == 2 and sides[0] == sides[1]
 
 
 def _per(report: Result) -> tuple[str, str]:
@@ -216,7 +197,30 @@ def _layer(row: ModuleRow, report: Result) -> dict[str, Any]:
     }
 
 
-def _verdicts(cost: CostReport) -> dict[str, Any] | None:
-    if not cost.verdicts:
+def _check(cost: CostReport) -> dict[str, Any] | None:
+    """The table of the cross-check, each count under the name of its counter."""
+    if cost.check is None:
         return None
-    return table_of(verdicts_table(cost.verdicts), [verdict.row.url for verdict in cost.verdicts])
+    table = cost.check.table()
+    tools = [peer.tool for peer in cost.check.peers]
+    counts = [Shown("ours", "MACs by flopcount"), *(Shown(tool, f"MACs by {tool}") for tool in tools)]
+    return page_table(table, [Shown("layer"), *counts, Shown("verdict", "verdict on the difference")])
+
+
+def _check_words(cost: CostReport) -> str:
+    """At which clip the cross-check ran, why there, and what came of it."""
+    if cost.check is None:
+        return f"No cross-check: {cost.missing.get('check') or 'none was made'}."
+    agrees = "Every difference is explained." if cost.check.agrees else "NOT every difference is explained."
+    clip, ours = cost.check_clip, cost.report.input.clip
+    if clip is None:
+        where = "on the input above"
+    elif clip == ours:
+        where = f"on {clip}, the clip of this page"
+    else:
+        where = (
+            f"on {clip} and not on {ours}: other counters run the network for real, arithmetic included, so the "
+            f"smallest clip that it takes is used ({si(cost.check.report.macs, 'MACs')} instead of "
+            f"{si(cost.report.macs, 'MACs')})"
+        )
+    return f"The real model ran under each counter {where}. {agrees}"

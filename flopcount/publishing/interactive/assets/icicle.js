@@ -19,6 +19,7 @@ export class Icicle {
     this.layers = layers;
     this.amounts = amounts;
     this.level = 0;
+    this.heightOnPaper = 250; // px
     this.plotly = null; // until it is unpacked
     this.measure.addEventListener("change", () => { this.level = 0; this.draw(); });
     for (const option of [...this.measure.options]) {
@@ -44,7 +45,7 @@ export class Icicle {
     this.layers[index].children.forEach((child) => this.paint(child, colour, fainter, found));
   }
 
-  draw(width = this.chart.clientWidth) {
+  draw(width = this.chart.clientWidth, height = width < 800 ? 360 : 460) {
     if (!this.plotly || !width) return;
     const measure = this.measure.value;
     const { whole, own } = this.amounts(measure);
@@ -54,7 +55,7 @@ export class Icicle {
     const pen = document.createElement("canvas").getContext("2d");
     pen.font = `${TEXT}px ${font(TEXT).family}`;
     const fits = (line) => pen.measureText(line).width < width / columns - 8;
-    const text = (index) => `${si(whole[index])} · ${percent(whole[index], whole[0])}`;
+    const text = (index) => said(whole, index);
     const layers = used.map((index) => this.layers[index]);
     const trace = {
       type: "icicle",
@@ -80,7 +81,7 @@ export class Icicle {
     };
     const layout = {
       width,
-      height: width < 800 ? 360 : 460,
+      height,
       margin: { l: 0, r: 0, t: 0, b: 0 },
       paper_bgcolor: "rgba(0,0,0,0)",
       font: font(TEXT),
@@ -128,8 +129,9 @@ export class Icicle {
     const focused = this.focus;
     this.focus = undefined;
     roving(marks, {
-      label: ({ index }) => `${this.layers[index].path || this.layers[index].label}, ${si(whole[index])} ${unit}, `
-        + `${percent(whole[index], whole[0])}${this.layers[index].children.length ? ", opens" : ""}`,
+      // has the text on the bar, as those who speak to a page expect
+      label: ({ index }) => `${this.layers[index].path || this.layers[index].label}  ${said(whole, index)} of ${unit}`
+        + `${this.layers[index].children.length ? ", opens" : ""}`,
       step: (mark, way) => {
         if (way === "Left") return by.get(this.layers[mark.index].parent);
         if (way === "Right") return this.layers[mark.index].children.map((child) => by.get(child)).find(Boolean);
@@ -141,4 +143,8 @@ export class Icicle {
     });
     if (focused !== undefined) (by.get(focused) ?? marks[0])?.element.focus();
   }
+}
+
+function said(whole, index) {
+  return `${si(whole[index])} · ${percent(whole[index], whole[0])}`;
 }

@@ -1,5 +1,6 @@
 // The page of a job: sliders -> the job at those values -> totals, stages, formulas and devices; layers as counted.
 
+import { Address } from "./address.js";
 import { Device } from "./devices.js";
 import { exact, si } from "./exact.js";
 import { JobCount } from "./job_count.js";
@@ -7,21 +8,22 @@ import { Stages } from "./job_stages.js";
 import { Layers } from "./layers.js";
 import { Quantities } from "./quantities.js";
 import { written } from "./rational.js";
-import { onSliders, placed } from "./sliders.js";
+import { Sliders } from "./sliders.js";
 import { sorted } from "./tables.js";
 import { themed } from "./theme.js";
 
 const NONE = "–"; // where nobody knows
 const data = JSON.parse(document.getElementById("data").textContent);
 const quantities = new Quantities(data.quantities);
-const form = document.querySelector(".controls");
 const stages = new Stages(document.querySelector(".where"), quantities, data.columns);
 const details = [...document.querySelectorAll("[data-spent]")];
 const devices = [...document.querySelectorAll("[data-device]")].map(
   (summary, at) => new Device(data.devices[at], summary, details[at]));
 
+const address = new Address();
+const sliders = new Sliders(document.querySelector(".controls"), () => { show(); address.write(); });
 function show() {
-  const count = new JobCount(data, quantities, placed(form));
+  const count = new JobCount(data, quantities, sliders.values());
   const texts = Object.entries(count.values).map(([key, value]) => `${key} = ${written(value)}`);
   document.querySelector(".now .values").textContent = texts.join(", ") || "no parameters";
   document.querySelector(".now .how").textContent = count.atBase ? "as counted" : "at the sliders";
@@ -89,8 +91,12 @@ function showLayers({ paths, amounts, totals }) {
   sorted(document.getElementById("operators-table"));
 }
 
-onSliders(form, show);
-show();
+address.serve(() => sliders.changed(), (pairs) => {
+  sliders.restart();
+  const wrong = pairs.map(([key, text]) => sliders.ask(key, text)).filter(Boolean);
+  show();
+  return wrong;
+});
 if (data.layers) showLayers(data.layers);
 themed(() => {});
 document.documentElement.dataset.drawn = "yes";

@@ -3,6 +3,7 @@
 import { exact, percent, si } from "./exact.js";
 import { filtered, put, sorted } from "./tables.js";
 
+const PAPER = 2; // levels of modules
 const FIRST = 3; // cells of a layer before its quantities: name, type and output
 
 export class Layers {
@@ -18,6 +19,7 @@ export class Layers {
     this.filter = filtered(this.table, panel.querySelector(".filter"), (shown, rows) => this.tell(shown, rows));
     this.depth = panel.querySelector(".depth");
     this.exact = panel.querySelector(".exact");
+    this.onPaper = false;
     this.depth.addEventListener("change", () => this.draw());
     this.exact.addEventListener("change", () => this.draw());
   }
@@ -36,9 +38,21 @@ export class Layers {
     this.draw();
   }
 
+  // Paper has few levels, whatever the screen shows
+  paper(on) {
+    this.onPaper = on;
+    this.draw();
+  }
+
+  // The deepest level of the rows; -1: all
+  level() {
+    const chosen = Number(this.depth.value);
+    return this.onPaper && (chosen < 0 || chosen > PAPER) ? PAPER : chosen;
+  }
+
   draw() {
     const { columns } = this.quantities, last = FIRST + columns.length;
-    const depth = Number(this.depth.value);
+    const depth = this.level();
     this.rows.forEach((row, index) => this.showLayer(row, index, depth));
     const shares = this.rows.map((row) => row.cells[last]);
     const there = shares.filter((_, index) => !("away" in this.rows[index].dataset));

@@ -3,18 +3,19 @@
 import { evaluate, exact, measured, si, stairsAt } from "./exact.js";
 import { Icicle } from "./icicle.js";
 import { Layers } from "./layers.js";
-import { onSliders, placed } from "./sliders.js";
+import { Sliders } from "./sliders.js";
 import { Timing } from "./timing.js";
 
 export class Model {
-  constructor(panel, data, quantities) {
+  // told: called when a slider was moved
+  constructor(panel, data, quantities, told) {
     this.panel = panel;
     this.data = data;
     this.quantities = quantities;
-    this.form = panel.querySelector(".controls");
+    this.told = told;
     this.layers = new Layers(panel, data.layers.paths, data.name, quantities);
     this.timing = data.timing && new Timing(data.timing);
-    onSliders(this.form, () => this.moved());
+    this.sliders = new Sliders(panel.querySelector(".controls"), () => { this.moved(); this.told(); });
     this.count();
     this.icicle = new Icicle(panel, this.layers.tree, this.layers.types,
       (measure) => this.amounts[measure] ?? this.counted(measure));
@@ -28,8 +29,17 @@ export class Model {
     this.later = setTimeout(() => this.icicle.draw(), 60); // a chart is slower than a slider
   }
 
+  // Sliders as a link has them, by name; the answer says what is wrong with that
+  restore(asked) {
+    this.sliders.restart();
+    const wrong = asked.map(([key, text]) => this.sliders.ask(key, text)).filter(Boolean);
+    this.sliders.unlockIfApart();
+    this.moved();
+    return wrong;
+  }
+
   sizes() {
-    const moved = Object.entries(placed(this.form)).map(([axis, text]) => [axis, Number(text)]);
+    const moved = Object.entries(this.sliders.values()).map(([axis, text]) => [axis, Number(text)]);
     return { ...this.data.base, ...Object.fromEntries(moved) };
   }
 

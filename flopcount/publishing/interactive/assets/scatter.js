@@ -14,6 +14,7 @@ export class Scatter {
     this.per = section.querySelector(".per");
     this.picked = section.querySelector(".picked");
     this.data = data;
+    this.heightOnPaper = 400; // px
     this.plotly = null; // until it is unpacked
     this.per.addEventListener("change", () => this.draw());
   }
@@ -42,10 +43,10 @@ export class Scatter {
     };
   }
 
-  draw(width = this.chart.clientWidth) {
+  draw(width = this.chart.clientWidth, height = width < 620 ? 460 : 560) {
     if (!this.plotly || !width) return;
     const { points, families, fronts, dataset, metric, conditions } = this.data;
-    const narrow = width < 620, height = narrow ? 460 : 560;
+    const narrow = width < 620;
     const lines = fronts[this.per.value].map(({ points: indices, ...line }) => ({
       ...line, points: indices.map((index) => points[index]),
     }));

@@ -54,6 +54,17 @@ export function filtered(table, input, tell) {
   return show;
 }
 
+// Bars in the columns of shares, the largest of which fills its own
+export function barred(table) {
+  const cells = [...table.tBodies[0].querySelectorAll("td.share")];
+  const columns = new Map();
+  for (const cell of cells) columns.set(cell.cellIndex, [...(columns.get(cell.cellIndex) ?? []), cell]);
+  for (const column of columns.values()) {
+    const largest = Math.max(...column.map((cell) => Number(keyOf(cell))));
+    for (const cell of column) cell.style.setProperty("--share", largest ? Number(keyOf(cell)) / largest : 0);
+  }
+}
+
 // A text that is there already is left alone, and needs no new layout
 export function put(cell, text, key) {
   if (cell.textContent !== text) cell.textContent = text;
