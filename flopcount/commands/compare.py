@@ -14,6 +14,7 @@ from ..output.atomic_files import write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
 from .output import show, working, write
+from .pictures import Width, WidthOpt, width_of_files
 from .settings import Settings, one_setting
 
 __all__ = ["Per", "compare"]
@@ -55,6 +56,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there; all or nothing.")
     ] = None,
+    width: WidthOpt = None,
     format: Annotated[str, format_option("json", help="Format of the table.")] = "table",
 ) -> None:
     """Compare networks: their published accuracy, and their cost at its clip and views.
@@ -62,6 +64,7 @@ def compare(
     With --on their estimated time on a device too, and a chart of accuracy against it.
     """
     setting = one_setting(settings, "a comparison is on one")
+    chart_width = width_of_files(width, out)
     if not point:
         model_words = [name for name, _ in options.words if name != "--dtype" or setting is None]
         if model_words:
@@ -79,9 +82,8 @@ def compare(
             matplotlib.use("agg")  # files need no screen, and a broken one must not matter
             from ..publishing.pages.comparison import comparison_files
 
-            files = comparison_files(
-                comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
-            )
+            command = _compare_command(names, dataset, per, source, point, options, width)
+            files = comparison_files(comparison, command, [per.value] if per else PER, width=chart_width)
     if not comparison.rows:
         reasons = [("not plotted", f"{row.name}: {row.why}") for row in comparison.unplotted]
         raise InputError(f"nothing can be compared on {dataset}", reasons or [("fix", "name networks, or add a point")])
@@ -104,6 +106,7 @@ def _compare_command(
     source: str | None,
     points: list[str] | None,
     options: ModelOptions,
+    width: Width | None,
 ) -> str:
     """The command that makes the same page anywhere."""
     words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
@@ -111,4 +114,5 @@ def _compare_command(
     words += ["--source", source] if source else []
     words += [word for text in points or () for word in ("--point", text)]
     words += [word for words in (*options.words, *options.device_words) for word in words]
+    words += ["--width", width.value] if width else []
     return shlex.join([*words, "--out", "DIR"])

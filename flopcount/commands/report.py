@@ -17,6 +17,7 @@ from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import DepthOpt, ModelOptions, takes_model
 from .output import working
+from .pictures import Width, WidthOpt
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def report(
         str, typer.Option(metavar="NAME", help="Data set of the accuracy that several models are compared by.")
     ] = "kinetics400",
     check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
+    width: WidthOpt = None,
     format: Annotated[PageFormat, typer.Option(help="Markdown pages, or one HTML page.")] = PageFormat.markdown,
 ) -> None:
     """Write a self-contained page of what a model costs; for several models also an index and a comparison.
@@ -68,16 +70,18 @@ def report(
     from ..facts import classes_of
 
     setting = one_setting(settings, "a page is of one")
+    if width is not None and format is PageFormat.html:
+        raise InputError("--width is of the charts of markdown pages", [("fix", "leave --width or --format html out")])
     specs = list(dict.fromkeys(specs))
     names = [spec.name for spec in specs]
     classes_of(dataset)
     require_folder(out)
-    command = _command(names, options, depth, dataset, check, format)
+    command = _command(names, options, depth, dataset, check, format, width)
     with working(f"counting {names[0]}") as say:
         costs = [_cost(spec, options.protocol, check, setting, say) for spec in specs]
         comparison = _comparison(names, dataset, setting, say)
         say("drawing")
-        files = _files(costs, comparison, command, depth, format)
+        files = _files(costs, comparison, command, depth, format, width)
     write_files({out / path: content for path, content in files.items()}, folders=True)
     typer.echo(f"wrote {len(files)} file{'s' * (len(files) != 1)} below {out}", err=True)
     wrong = [cost.name for cost in costs if cost.check is not None and not cost.check.agrees]
@@ -112,7 +116,12 @@ def _comparison(
 
 
 def _files(
-    costs: Sequence[CostReport], comparison: Comparison | None, command: str, depth: int, form: PageFormat
+    costs: Sequence[CostReport],
+    comparison: Comparison | None,
+    command: str,
+    depth: int,
+    form: PageFormat,
+    width: Width | None,
 ) -> dict[str, bytes]:
     if form is PageFormat.html:
         from ..publishing.interactive import page
@@ -123,11 +132,17 @@ def _files(
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
     from ..publishing.pages import report_files
 
-    return report_files(costs, command, comparison, depth=depth)
+    return report_files(costs, command, comparison, depth=depth, width=None if width is None else width.value)
 
 
 def _command(
-    names: Sequence[str], options: ModelOptions, depth: int, dataset: str, check: bool, form: PageFormat
+    names: Sequence[str],
+    options: ModelOptions,
+    depth: int,
+    dataset: str,
+    check: bool,
+    form: PageFormat,
+    width: Width | None,
 ) -> str:
     """The command that makes the same pages anywhere."""
     typed = (*options.words, *options.device_words)
@@ -136,4 +151,5 @@ def _command(
     words += ["--dataset", dataset] if len(names) > 1 else []
     words += [] if check else ["--no-check"]
     words += ["--format", form.value] if form is not PageFormat.markdown else []
+    words += ["--width", width.value] if width is not None else []
     return shlex.join([*words, "--out", "DIR"])

@@ -33,6 +33,7 @@ from .candidates import (
     networks_on,
     of_each_pretraining,
 )
+from .chart_size import PAGE
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
 if TYPE_CHECKING:
@@ -168,7 +169,15 @@ class Comparison(ComparedNetworks):
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
+    def plot(
+        self,
+        per: str = "view",
+        ax: Axes | None = None,
+        *,
+        x: str = "macs",
+        dark: bool = False,
+        width: str = PAGE.name,
+    ) -> Axes:
         """Cost (log) against accuracy; a new figure where `ax` is None.
 
         Arguments:
@@ -176,13 +185,14 @@ class Comparison(ComparedNetworks):
             ax: where to draw.
             x: "macs", or the estimated "time" with its range.
             dark: on a dark ground.
+            width: "3.3in" for a column of a paper, "7in" for both, "slide", or "page" for a screen.
 
         Raises:
             InputError: no row has a point.
         """
         from .figures.scatter import scatter
 
-        return scatter(self, per, ax, x=x, dark=dark)
+        return scatter(self, per, ax, x=x, dark=dark, width=width)
 
 
 def _title(name: str) -> str:
