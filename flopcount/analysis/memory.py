@@ -27,7 +27,10 @@ from .span import required_dataflow
 if TYPE_CHECKING:
     from ..core.result import Result
 
-__all__ = ["KERNELS", "STATES", "Bytes", "Memory", "Peak", "TrainingMemory", "memory_of"]
+__all__ = [
+    *("KERNELS", "STATES", "Bytes", "Memory", "Peak", "TrainingMemory"),
+    *("live_bytes", "memory_of", "total", "workspace_of"),
+]
 
 STATES = {"none": 0, **{name: optimizer.state for name, optimizer in OPTIMIZERS.items()}}
 """Numbers kept per trainable parameter: sgd a momentum, adam and adamw two moments, none (or plain sgd) nothing."""
@@ -251,7 +254,7 @@ def live_bytes(flow: Dataflow) -> list[int]:
 
 
 def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
-    needs = [_workspace(op, data) if kernels == "cpu" else 0 for op, data in zip(ops, flow.flows, strict=True)]
+    needs = [workspace_of(op, data) if kernels == "cpu" else 0 for op, data in zip(ops, flow.flows, strict=True)]
     live = live_bytes(flow)
     if not ops:
         return Peak((), 0, "", "")
@@ -261,7 +264,7 @@ def _peak(ops: Sequence[Op], flow: Dataflow, kernels: str) -> Peak:
     return Peak(_by_dtype(flow, alive), needs[at], ops[at].module, ops[at].signature.op, threads)
 
 
-def _workspace(op: Op, data: Flow) -> int:
+def workspace_of(op: Op, data: Flow) -> int:
     """Bytes that the kernel of an op needs besides its inputs and outputs."""
     signature = op.signature
     if signature.is_view:

@@ -16,6 +16,7 @@ from ..output.atomic_files import require_folder, write_files
 from .application import app
 from .arguments import ModelOptions, format_option, takes_model
 from .output import say_written, show, working, write
+from .pictures import Width, WidthOpt, width_of_files
 from .points import PointOpt, parse_points
 from .settings import Settings, one_setting
 
@@ -58,6 +59,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write page, charts, CSV and LaTeX there too; all or nothing.")
     ] = None,
+    width: WidthOpt = None,
     format: Annotated[str, format_option("json", help="Format of the table.")] = "table",
 ) -> None:
     """Compare networks: their published accuracy, and their cost at its clip and views.
@@ -67,6 +69,7 @@ def compare(
     setting = one_setting(settings, "a comparison is on one")
     from ..publishing.comparison_rows import PER
 
+    chart_width = width_of_files(width, out)
     points = parse_points(point, options)
     if all(one.saved for one in points):
         model_words = [name for name, _ in options.words if name != "--dtype" or setting is None]
@@ -90,9 +93,8 @@ def compare(
             matplotlib.use("agg")  # files need no screen, and a broken one must not matter
             from ..publishing.pages.comparison import comparison_files
 
-            files = comparison_files(
-                comparison, _compare_command(names, dataset, per, source, point, options), [per.value] if per else PER
-            )
+            command = _compare_command(names, dataset, per, source, point, options, width)
+            files = comparison_files(comparison, command, [per.value] if per else PER, width=chart_width)
     if not comparison.rows:
         reasons = [("not plotted", f"{row.name}: {row.why}") for row in comparison.unplotted]
         fix = f"see `flopcount datasets {dataset}` for the networks on it, and `flopcount datasets` for others"
@@ -127,6 +129,7 @@ def _compare_command(
     source: str | None,
     points: list[str] | None,
     options: ModelOptions,
+    width: Width | None,
 ) -> str:
     """The command that makes the same page anywhere."""
     words = ["flopcount", "compare", *(names or ()), "--dataset", dataset]
@@ -134,4 +137,5 @@ def _compare_command(
     words += ["--source", source] if source else []
     words += [word for text in points or () for word in ("--point", text)]
     words += [word for words in (*options.words, *options.device_words) for word in words]
+    words += ["--width", width.value] if width else []
     return shlex.join([*words, "--out", "DIR"])

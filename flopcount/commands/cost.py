@@ -26,6 +26,7 @@ from .arguments import (
     training_arguments,
 )
 from .output import show, working, write
+from .pictures import PlotOpt, WidthOpt, requested_picture
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = ["cost"]
     "flopcount cost slowfast_r50_8x8 --on l4 --dtype amp --batch 8 --by kind\n\n"
     "flopcount cost mvitv2_s_16x4 --on h100-sxm --dtype bf16 --price 2.79 --fps 25 --format json\n\n"
     "flopcount cost r3d_18 --on rtx-3090 --dtype amp --batch 32 --train --epochs 45 --samples 240000\n\n"
+    "flopcount cost x3d_m --on rtx-4090 --dtype amp --plot time.pdf --width 3.3in\n\n"
     "flopcount cost nets.py:build --clip 16x112x112 --on t4 --format csv"
 )
 @takes_model("views", "fps", "stride")
@@ -55,6 +57,8 @@ def cost(
         By | None, typer.Option(help="Rows of the table; by default modules, and of several devices one row each.")
     ] = None,
     depth: DepthOpt = 2,
+    plot: PlotOpt = None,
+    width: WidthOpt = None,
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole report.")] = "table",
     strict: StrictOpt = False,
     train: Annotated[bool, typer.Option("--train", help="Of a training step: loss and backward pass too.")] = False,
@@ -68,6 +72,9 @@ def cost(
     training = training_arguments(train, optimizer, freeze, loss, epochs, samples)
     if not settings:
         raise InputError("no device is named", [("fix", "add --on rtx-4090; `flopcount devices` lists them")])
+    picture = requested_picture(plot, width)
+    if picture is not None and len(settings) > 1:
+        raise InputError("--plot is of one device, and --on names several", [("fix", "name one, or leave --plot out")])
     for setting in settings if train else ():
         setting.choice(setting.conditions(training=True))  # no calibration is of a step, which is refused uncounted
     step: Training | None = None
@@ -79,6 +86,12 @@ def cost(
 
             result = count_named(spec, protocol, strict=strict, dataflow=True, saving=False)
             costs = [setting.cost(result) for setting in settings]
+    if picture is not None:
+        from ..publishing.figures import time_bars, time_data
+
+        rows = by.value if by is not None else "module"
+        data = time_data(costs[0], rows, depth)
+        picture.write(lambda: time_bars(costs[0], rows, depth=depth, width=picture.width), data)
     if format == "json":
         from ..output.report_json import to_json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ from .arguments import (
     training_arguments,
 )
 from .output import show, working, write
-from .pictures import PlotOpt, require_picture, write_picture
+from .pictures import PlotOpt, WidthOpt, requested_picture
 
 __all__ = ["explain", "model"]
 
@@ -36,7 +37,7 @@ __all__ = ["explain", "model"]
     "flopcount model c3d --clip 32x112x112 --views 10x1 --fps 25 --stride 2\n\n"
     "flopcount model c3d --by operator --format json\n\n"
     "flopcount model slow_fusion --receptive-field\n\n"
-    "flopcount model slowfast_r50_8x8 --plot layers.pdf\n\n"
+    "flopcount model slowfast_r50_8x8 --plot layers.pdf --width 3.3in\n\n"
     "flopcount model cnn_lstm --train --freeze cnn --optimizer adamw --epochs 10 --samples 9537\n\n"
     "flopcount model nets.py:build --set depth=18 --input video:1x3x8x64x64:float32"
 )
@@ -49,6 +50,7 @@ def model(
     format: Annotated[str, format_option("json", help="Format of the output; json is the whole report.")] = "table",
     strict: StrictOpt = False,
     plot: PlotOpt = None,
+    width: WidthOpt = None,
     train: Annotated[bool, typer.Option("--train", help="Count a training step: loss and backward pass too.")] = False,
     optimizer: OptimizerOpt = None,
     freeze: FreezeOpt = None,
@@ -63,8 +65,7 @@ def model(
     training = training_arguments(train, optimizer, freeze, loss, epochs, samples)
     if receptive_field and (train or by is not By.module):
         raise InputError("a receptive field is shown by layer", [("fix", "leave out --train and --by")])
-    if plot is not None:
-        require_picture(plot)
+    picture = requested_picture(plot, width)
     with working(f"counting {spec.name}"):
         from ..report import report_of_model
 
@@ -72,8 +73,11 @@ def model(
         report = report_of_model(spec, protocol, strict=strict, training=training, readers=readers)
         if report.training and epochs is not None and samples is not None:
             report = replace(report, training=report.training.over(epochs, samples))
-    if plot is not None:
-        write_picture(plot, lambda: report.plot(by.value, depth=depth))
+    if picture is not None:
+        from ..publishing.figures import breakdown_data
+
+        draw = partial(report.plot, by.value, depth=depth, width=picture.width)
+        picture.write(draw, breakdown_data(report, by.value, depth))
     if format == "json":
         write(report.to_json())
         return

@@ -18,6 +18,7 @@ from ..output.atomic_files import require_folder, write_files
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import DepthOpt, ModelOptions, takes_model
 from .output import say_written, working
+from .pictures import Width, WidthOpt
 from .points import PointOpt, parse_points
 from .settings import Settings, one_setting
 
@@ -61,6 +62,7 @@ def report(
     ] = "kinetics400",
     point: PointOpt = None,
     check: Annotated[bool, typer.Option(help="Run each model for real under fvcore's and torch's counters.")] = True,
+    width: WidthOpt = None,
     format: Annotated[PageFormat, typer.Option(help="Markdown pages, or one HTML page.")] = PageFormat.markdown,
 ) -> None:
     """Write a self-contained page of what a model costs; for several models also an index and a comparison.
@@ -76,6 +78,8 @@ def report(
     from ..publishing.candidates import find_benchmark, require_compared
 
     setting = one_setting(settings, "a page is of one")
+    if width is not None and format is PageFormat.html:
+        raise InputError("--width is of the charts of markdown pages", [("fix", "leave --width or --format html out")])
     specs = list(dict.fromkeys(specs))
     names = [spec.name for spec in specs]
     dataset = find_benchmark(dataset)
@@ -87,7 +91,7 @@ def report(
 
         require_page()
     points = parse_points(point, options)
-    command = _command(names, options, depth, dataset, point or (), check, format)
+    command = _command(names, options, depth, dataset, point or (), check, format, width)
     with working(f"counting {names[0]}") as say:
         parts = {"with_check": check, "with_readings": format is PageFormat.html}
         costs = []
@@ -96,7 +100,7 @@ def report(
             costs.append(_cost(spec, options.protocol, parts, setting, tell))
         comparison = _comparison(names, points, dataset, setting, say)
         say("drawing")
-        files = _files(costs, comparison, command, depth, format)
+        files = _files(costs, comparison, command, depth, format, width)
     write_files({out / path: content for path, content in files.items()}, folders=True)
     say_written(out, files)
     wrong = [cost.name for cost in costs if cost.check is not None and not cost.check.agrees]
@@ -138,7 +142,12 @@ def _comparison(
 
 
 def _files(
-    costs: Sequence[CostReport], comparison: Comparison | None, command: str, depth: int, form: PageFormat
+    costs: Sequence[CostReport],
+    comparison: Comparison | None,
+    command: str,
+    depth: int,
+    form: PageFormat,
+    width: Width | None,
 ) -> dict[str, bytes]:
     if form is PageFormat.html:
         from ..publishing.interactive import page
@@ -149,7 +158,7 @@ def _files(
     matplotlib.use("agg")  # files need no screen, and a broken one must not matter
     from ..publishing.pages import report_files
 
-    return report_files(costs, command, comparison, depth=depth)
+    return report_files(costs, command, comparison, depth=depth, width=None if width is None else width.value)
 
 
 def _command(
@@ -160,6 +169,7 @@ def _command(
     points: Sequence[str],
     check: bool,
     form: PageFormat,
+    width: Width | None,
 ) -> str:
     """The command that makes the same pages anywhere."""
     typed = (*options.words, *options.device_words)
@@ -169,4 +179,5 @@ def _command(
     words += [word for text in points for word in ("--point", text)]
     words += [] if check else ["--no-check"]
     words += ["--format", form.value] if form is not PageFormat.markdown else []
+    words += ["--width", width.value] if width is not None else []
     return shlex.join([*words, "--out", "DIR"])

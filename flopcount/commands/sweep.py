@@ -14,7 +14,7 @@ from ..core.protocol import Protocol
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import ModelOptions, TableFormatOpt, takes_model
 from .output import progress, show, working
-from .pictures import PlotOpt, require_picture, write_picture
+from .pictures import PlotOpt, WidthOpt, requested_picture
 from .settings import Settings, one_setting
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _RANGE = "Numbers separated by commas, or FROM:TO:STEP, which includes TO."
     epilog="[bold]Examples[/]\n\n"
     "flopcount sweep x3d_m r3d_18 --frames 8:64:8 --size 112,160,224\n\n"
     "flopcount sweep swin3d_t --frames 16,32 --size 224:448:32 --format csv\n\n"
-    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png\n\n"
+    "flopcount sweep x3d_m slowfast_r50_8x8 --frames 32 --size 128:256:32 --plot sizes.png --width slide\n\n"
     "flopcount sweep x3d_m --frames 8:32:8 --size 112,160 --on t4 --dtype amp --plot times.png --y time\n\n"
     "flopcount sweep nets.py:TwoStream --input rgb:1x3x8x64x64 --input flow:1x2x8x64x64 --frames 8,16 --size 64"
 )
@@ -49,6 +49,7 @@ def sweep(
     options: ModelOptions,
     settings: Settings,
     plot: PlotOpt = None,
+    width: WidthOpt = None,
     y: Annotated[Height, typer.Option("--y", help="What --plot draws; time needs --on.")] = Height.macs,
     format: TableFormatOpt = "table",
 ) -> None:
@@ -65,8 +66,7 @@ def sweep(
     clips = {"frames": numbers_of(frames, "--frames"), "size": numbers_of(size, "--size")}
     grid: dict[str, list[Any]] = {"model": names, **clips}
     grid |= {key: [value] for key, value in options.spec.options.items() if key not in grid}
-    if plot is not None:  # before minutes of counting
-        require_picture(plot)
+    picture = requested_picture(plot, width)  # refused before minutes of counting
     with progress("counting", len(names) * len(clips["frames"]) * len(clips["size"])) as step:
         from ..analysis.sweep_rows import build_of_zoo, clip_axes
         from ..publishing.sweep import sweep as count_all
@@ -80,9 +80,9 @@ def sweep(
             return build_of_zoo(options.spec, options.protocol, setting is not None, **configuration)
 
         result = count_all(build, grid, on=setting, chunk=1)
-    if plot is not None:
+    if picture is not None:
         x = max(("size", "frames"), key=lambda name: len({row.configuration[name] for row in result.rows}))
-        write_picture(plot, lambda: result.plot(x, y=y.value))
+        picture.write(lambda: result.plot(x, y=y.value, width=picture.width), result.table())
     table = result.table()
     elsewhere = {"--set", "--dtype"} if setting is not None else {"--set"}  # in columns and in the words of the device
     alike = " ".join(f"{name} {value}" for name, value in options.words if name not in elsewhere)

@@ -13,7 +13,7 @@ from ..core.errors import FlopcountError, InputError
 from .application import EXIT_FAILED_CHECK, app
 from .arguments import FormatOpt, ModelOptions, takes_model
 from .output import progress, show, working, write
-from .pictures import PlotOpt, require_picture, write_picture
+from .pictures import Picture, PlotOpt, WidthOpt, requested_picture
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def video(
     measure_decode: Annotated[bool, typer.Option("--measure-decode", help="Decode for real, for its time.")] = False,
     settings: Settings,
     plot: PlotOpt = None,
+    width: WidthOpt = None,
     format: FormatOpt = "table",
 ) -> None:
     """Tell what is in video files; with --model what a network needs of them, and with --on what that takes.
@@ -68,7 +69,7 @@ def video(
     for name in ("--video", "--input"):
         options.refuse("says what a model takes, which is here the file", name)
     of_files: dict[str, object] = {"--sampling": sampling, "--resize": resize, "--flow": flow, "--online": online}
-    of_files |= {"--measure-decode": measure_decode, "--plot": plot}
+    of_files |= {"--measure-decode": measure_decode, "--plot": plot, "--width": width}
     if model is None:
         of_model: dict[str, object] = {"--hop": hop, "--stream": stream, "--on": settings or None, **of_files}
         _refuse(of_model, "says how a network looks at a video, and none is named", "add --model, or leave {} out")
@@ -83,8 +84,9 @@ def video(
         return
     if measure_decode and not settings:
         _refuse({"--measure-decode": True}, "takes a time beside that of a device", "add --on rtx-4090")
-    _require_shown(files or [], settings, plot, format)
-    _show_jobs(files or [], options, model, request, settings, measure_decode, plot, format)
+    picture = requested_picture(plot, width)
+    _require_shown(files or [], settings, picture, format)
+    _show_jobs(files or [], options, model, request, settings, measure_decode, picture, format)
 
 
 def _refuse(given: Mapping[str, object], why: str, fix: str) -> None:
@@ -109,14 +111,12 @@ def _paths(files: Sequence[str]) -> list[Path]:
     return video_paths(files)
 
 
-def _require_shown(files: Sequence[str], settings: Settings, plot: Path | None, format: str) -> None:
+def _require_shown(files: Sequence[str], settings: Settings, picture: Picture | None, format: str) -> None:
     """Refuse what cannot be shown, before anything is read."""
     from ..pipelines.video.folder import is_folder
 
-    if plot is not None:
-        require_picture(plot)
     several = len(files) > 1 or any(is_folder(Path(file)) for file in files)
-    if several and plot is not None:
+    if several and picture is not None:
         raise InputError("--plot is of one video, and several are named", [("fix", "name one file")])
     if several and len(settings) > 1:
         fix = "name one device, or one file"
@@ -205,7 +205,7 @@ def _show_jobs(
     request: ViewRequest,
     settings: Settings,
     measure: bool,
-    plot: Path | None,
+    picture: Picture | None,
     format: str,
 ) -> None:
     from ..pipelines.video.video_tables import FileRow
@@ -224,14 +224,14 @@ def _show_jobs(
 
                 lookout = Lookout(spec, options.protocol, request, dataflow=bool(settings))
             rows.append(_row(str(path), video, lookout, settings, measure, alone=len(paths) == 1))
-    if plot is not None and rows[0].job is not None:
+    if picture is not None and rows[0].job is not None:
         from ..pipelines.video.decoded import sheet_frames
-        from ..publishing.figures.video_timeline import draw_timeline
+        from ..publishing.figures.video_timeline import draw_timeline, timeline_data
 
         job = rows[0].job
-        with working(f"decoding frames for {plot}"):
+        with working(f"decoding frames for {picture.path}"):
             frames = sheet_frames(job.plan.video, job.plan.decoding)
-        write_picture(plot, lambda: draw_timeline(job, frames))
+        picture.write(lambda: draw_timeline(job, frames, width=picture.width), timeline_data(job))
     _show_rows(rows, model, format)
     _leave(sum(bool(row.problem) for row in rows))
 

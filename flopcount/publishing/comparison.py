@@ -35,6 +35,7 @@ from .candidates import (
     of_each_pretraining,
     require_compared,
 )
+from .chart_size import PAGE
 from .comparison_rows import OURS, ComparedNetworks, Point, Row, Unplotted
 
 if TYPE_CHECKING:
@@ -167,7 +168,15 @@ class Comparison(ComparedNetworks, ShownAsTable):
             columns["time_unknown_because"] = [row.untimed or None for row in self.rows]
         return columns
 
-    def plot(self, per: str = "view", ax: Axes | None = None, *, x: str = "macs", dark: bool = False) -> Axes:
+    def plot(
+        self,
+        per: str = "view",
+        ax: Axes | None = None,
+        *,
+        x: str = "macs",
+        dark: bool = False,
+        width: str = PAGE.name,
+    ) -> Axes:
         """Cost (log) against accuracy; a new figure where `ax` is None.
 
         Arguments:
@@ -175,13 +184,14 @@ class Comparison(ComparedNetworks, ShownAsTable):
             ax: where to draw.
             x: "macs", or the estimated "time" with its range.
             dark: on a dark ground.
+            width: "3.3in" for a column of a paper, "7in" for both, "slide", or "page" for a screen.
 
         Raises:
             InputError: no row has a point.
         """
         from .figures.scatter import scatter
 
-        return scatter(self, per, ax, x=x, dark=dark)
+        return scatter(self, per, ax, x=x, dark=dark, width=width)
 
 
 def _title(name: str) -> str:

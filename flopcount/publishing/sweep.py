@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..analysis.sweep_rows import CHUNK, Configuration, SweepRows, sweep_rows
 from ..hardware.setting import Setting
+from .chart_size import SPREAD
 
 if TYPE_CHECKING:
     import pandas
@@ -63,11 +64,16 @@ class Sweep(SweepRows):
             "on": column_of(["" if row.pricing is None else row.pricing.conditions for row in self.rows]),
         }
 
-    def plot(self, x: str, ax: Axes | None = None, *, y: str = "macs", dark: bool = False) -> Axes:
-        """MACs, or "time" with its range, against one of the names, a line for each combination of the others."""
+    def plot(
+        self, x: str, ax: Axes | None = None, *, y: str = "macs", dark: bool = False, width: str = SPREAD.name
+    ) -> Axes:
+        """MACs, or "time" with its range, against one of the names, a line for each combination of the others.
+
+        `width` is "3.3in", "7in", "slide" or "page".
+        """
         from .figures import sweep_lines
 
-        return sweep_lines(self, x, ax, y=y, dark=dark)
+        return sweep_lines(self, x, ax, y=y, dark=dark, width=width)
 
 
 def sweep(

@@ -103,7 +103,7 @@ def test_a_name_without_room_is_said_below_the_chart():
     named = {text.get_text() for text in ax.texts if str(text.get_gid()).startswith("label ")}
     (below,) = (text.get_text() for text in ax.texts if text.get_gid() == "unnamed")
     assert below.startswith("no room for the names of: network_")
-    unnamed = set(below.partition(": ")[2].replace("\n", " ").split(", "))
+    unnamed = set(below.partition(": ")[2].replace("\n", " ").split("; "))
     assert named | unnamed == {row.name for row in crowd}
     assert not named & unnamed
     figure = ax.get_figure()
@@ -125,10 +125,12 @@ def test_each_kind_of_pretraining_has_a_mark_and_a_front():
     ax = Comparison("kinetics400", KINDS, ()).plot()
     lines = {line.get_linestyle(): list(line.get_xdata()) for line in ax.lines if not line.get_gid()}
     assert lines == {":": [1.0], "--": [2.0, 4.0], "-": [1.0]}
-    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    words = [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
     for kind in ("from scratch", "ImageNet", "more data or self-supervised"):
         assert f"pre-training: {kind}" in words
-        assert f"front: {kind}" in words
+    handles = {line.get_label().replace("\n", " "): line for line in ax.get_legend().get_lines()}
+    assert [handles[f"pre-training: {kind}"].get_linestyle() for kind in ("from scratch", "ImageNet")] == [":", "--"]
+    assert "line: front of its kind" in words
     hollow, half, full = (
         next(dots for dots in ax.collections if dots.get_gid() == f"point {name}")
         for name in ("scratch", "good", "more")
@@ -184,7 +186,7 @@ def test_breakdown_shows_every_mac():
     own = plt.subplots()[1]
     assert report.plot("kind", own) is own
     assert sum(bar.get_width() for bar in own.patches) == pytest.approx(report.macs / 10**9)
-    assert own.get_title() == "c3d: 38.5 GMACs by kind"
+    assert own.get_title() == "C3D on 16×112×112: 38.5 GMACs by kind"
 
 
 def test_breakdown_of_many_layers_gathers_the_cheapest():
@@ -193,7 +195,8 @@ def test_breakdown_of_many_layers_gathers_the_cheapest():
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert len(names) == BARS + 1
     assert names[-1].endswith(" others")
-    assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(report.macs / 10**9)
+    assert ax.get_xlabel().startswith("MMACs")
+    assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(report.macs / 10**6)
 
 
 def test_breakdown_of_nothing():

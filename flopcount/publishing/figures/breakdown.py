@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from ...analysis.cost_tables import table_by
 from ...core.errors import InputError
 from ...core.result import Result
+from ...core.table import Column, Table
 from ...core.units import percent, si
-from .themes import DARK, LIGHT, STYLES, dress
+from ..chart_size import SPREAD, chart_size
+from .bars import BARS, Bar, bars_height, gathered, name_bars, prefix_of
+from .themes import STYLES, bare_sides, canvas, dress, theme_of
+from .ticks import linear_ticks
+from .words import paper_name, wrapped
 
-__all__ = ["BARS", "breakdown"]
+__all__ = ["BARS", "breakdown", "breakdown_data"]
 
-BARS = 20  # the most expensive rows get a bar each, all the others share one
-_GIGA = 10**9
+_ROW = {"module": "layer", "kind": "kind", "operator": "operator"}
 
 
 def breakdown(
-    report: Result, by: str = "module", ax: Axes | None = None, *, depth: int = 1, dark: bool = False
+    report: Result,
+    by: str = "module",
+    ax: Axes | None = None,
+    *,
+    depth: int = 2,
+    dark: bool = False,
+    width: str = SPREAD.name,
 ) -> Axes:
     """MACs of each row of the table by module, operator or kind, in the table's order from the top.
 
+    A module above `depth` has a bar of its own operators alone, as its row in the table.
+
     Raises:
         InputError: nothing in the model is a contraction, so no row has MACs.
-        UnknownNameError: `by` is not a table.
+        UnknownNameError: `by` is not a table, or no such width.
     """
+    size, theme = chart_size(width), theme_of(dark)
+    bars = _bars(report, by, depth)
+    ax = canvas(ax, theme, size, bars_height(len(bars), size))
+    scale, prefix = prefix_of(max(bar.amount for bar in bars))
+    places = range(len(bars))
+    lengths = [bar.amount / scale for bar in bars]
+    colours = [theme.front if bar.gathers else STYLES["3D CNN"][dark] for bar in bars]
+    container = ax.barh(places, lengths, color=colours, height=0.72)
+    texts = [f"{si(bar.amount)}  {percent(bar.amount, report.macs)}" for bar in bars]
+    ax.bar_label(container, texts, padding=size.small * 0.3, fontsize=size.small, color=theme.ink)
+    inches = name_bars(ax, [bar.name for bar in bars], size)
+    beyond = (max(map(len, texts)) + 1) / size.letters(inches, size.small)
+    ax.set_xlim(0, max(lengths) / (1 - min(beyond, 0.6)))
+    linear_ticks(ax.xaxis, most=4 if size.narrow else 7)
+    room = size.letters(inches, size.text)
+    ax.set_xlabel(wrapped(f"{prefix}MACs per forward pass ({prefix}FLOPs = 2 × {prefix}MACs)", room))
+    clip = f" on {report.input.clip}" if report.input.clip else ""
+    title = f"{paper_name(report.model)}{clip}: {si(report.macs, 'MACs')} by {_ROW[by]}"
+    ax.set_title(wrapped(title, room))
+    bare_sides(ax)
+    dress(ax, theme, size)
+    return ax
+
+
+def breakdown_data(report: Result, by: str = "module", depth: int = 2) -> Table:
+    """The bars of the chart, exact.
+
+    Raises:
+        InputError, UnknownNameError: as `breakdown`.
+    """
+    columns = (Column(_ROW[by], "text"), Column("MACs"), Column("FLOPs"), Column("share of MACs", "share"))
+    bars = _bars(report, by, depth)
+    rows = tuple((bar.name, bar.amount, 2 * bar.amount, (bar.amount, report.macs)) for bar in bars)
+    return Table("", columns, rows, None)
+
+
+def _bars(report: Result, by: str, depth: int) -> list[Bar]:
     table = table_by(report, by, depth)
     column = [heading.name for heading in table.columns].index("MACs")
-    bars = [(str(row[0]), int(row[column])) for row in table.rows if row[column]]
+    bars = [Bar(str(row[0]), int(row[column])) for row in table.rows if row[column]]
     if not bars:
         raise InputError(f"{report.model} has no contraction to draw", [("fix", "see its table by kind")])
-    largest = set(sorted(range(len(bars)), key=lambda index: -bars[index][1])[:BARS])
-    selection = [bar for index, bar in enumerate(bars) if index in largest]
-    if len(selection) < len(bars):
-        rest = [macs for index, (_, macs) in enumerate(bars) if index not in largest]
-        selection.append((f"{len(rest)} others", sum(rest)))
-    theme = DARK if dark else LIGHT
-    if ax is None:
-        ax = plt.subplots(figsize=(7.0, 1.2 + 0.27 * len(selection)), layout="constrained")[1]
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.set_facecolor(theme.ground)
-    names, costs = zip(*selection, strict=True)
-    places = range(len(selection))
-    container = ax.barh(places, [macs / _GIGA for macs in costs], color=STYLES["3D CNN"][dark], height=0.72)
-    texts = [f"{si(macs)}  {percent(macs, report.macs)}" for macs in costs]
-    ax.bar_label(container, texts, padding=3, fontsize=8, color=theme.ink)
-    ax.set_yticks(places, names)
-    ax.invert_yaxis()
-    ax.margins(x=0.22)
-    ax.set_xlim(left=0)
-    ax.set_xlabel("GMACs per forward pass (GFLOPs = 2 × GMACs)", fontsize=9)
-    ax.set_title(f"{report.model}: {si(report.macs, 'MACs')} by {by}", fontsize=10)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    dress(ax, theme)
-    return ax
+    return gathered(bars)

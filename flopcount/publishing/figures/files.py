@@ -16,6 +16,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from ...core.errors import UnknownNameError
+from ..chart_size import PAGE, chart_size
 
 __all__ = ["FORMATS", "picture", "picture_links", "picture_markup", "themed_pictures"]
 
@@ -29,22 +30,24 @@ _NO_DATE = {
 _SETTINGS: Any = {"svg.hashsalt": "flopcount", "pdf.fonttype": 42}
 
 
-def picture(draw: Callable[[], Axes], form: str) -> bytes:
+def picture(draw: Callable[[], Axes], form: str, width: str = PAGE.name) -> bytes:
     """The file that holds what `draw` draws.
 
     Arguments:
         draw: makes a new figure and returns its axes.
         form: "png", "svg" or "pdf".
+        width: of the chart, whose PNG has the dots per inch that it needs.
 
     Raises:
-        UnknownNameError: `form` is another one.
+        UnknownNameError: `form` is another one, or no such width.
     """
+    dpi = chart_size(width).dpi
     if form not in FORMATS:
         raise UnknownNameError("picture format", form, FORMATS, f"choose {', '.join(FORMATS)}")
-    return _pictures(draw, (form,))[form]
+    return _pictures(draw, (form,), dpi)[form]
 
 
-def _pictures(draw: Callable[[], Axes], forms: Iterable[str]) -> dict[str, bytes]:
+def _pictures(draw: Callable[[], Axes], forms: Iterable[str], dpi: int) -> dict[str, bytes]:
     """The same drawing in several formats; drawing is what takes long."""
     files = {}
     with rc_context(_SETTINGS):
@@ -54,7 +57,7 @@ def _pictures(draw: Callable[[], Axes], forms: Iterable[str]) -> dict[str, bytes
             for form in forms:
                 buffer = io.BytesIO()
                 ground = figure.get_facecolor()
-                figure.savefig(buffer, format=form, dpi=200, facecolor=ground, metadata=_NO_DATE[form])
+                figure.savefig(buffer, format=form, dpi=dpi, facecolor=ground, metadata=_NO_DATE[form])
                 files[form] = buffer.getvalue()
         finally:
             plt.close(figure)
@@ -64,12 +67,13 @@ def _pictures(draw: Callable[[], Axes], forms: Iterable[str]) -> dict[str, bytes
 _THEMES = (("light", False), ("dark", True))
 
 
-def themed_pictures(draw: Callable[[bool], Axes], stem: str) -> dict[str, bytes]:
+def themed_pictures(draw: Callable[[bool], Axes], stem: str, width: str = PAGE.name) -> dict[str, bytes]:
     """Path -> file, light and dark in every format; `draw` gets whether it is dark."""
+    dpi = chart_size(width).dpi
     return {
         f"{stem}_{theme}.{form}": content
         for theme, dark in _THEMES
-        for form, content in _pictures(partial(draw, dark), FORMATS).items()
+        for form, content in _pictures(partial(draw, dark), FORMATS, dpi).items()
     }
 
 

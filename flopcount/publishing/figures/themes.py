@@ -1,4 +1,6 @@
-"""Colours and markers: Okabe and Ito's palette, which colour-blind readers can tell apart, and a marker each for print.
+"""Colours, markers and type of all charts: Okabe and Ito's palette, and a marker each for print.
+
+Colour-blind readers can tell the palette apart.
 
 Source: https://jfly.uni-koeln.de/color/
 """
@@ -7,15 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.axes._secondary_axes import SecondaryAxis
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-__all__ = ["DARK", "LIGHT", "STYLES", "Theme", "dress"]
+from ..chart_size import PAGE, ChartSize
 
-# family -> (colour in light, colour in dark, marker); blue and vermilion are lighter on a dark ground
+__all__ = ["DARK", "LIGHT", "PAD", "STYLES", "Theme", "bare_sides", "canvas", "dress", "theme_of"]
+
+# family -> (colour in light, colour in dark, marker); blue and vermilion are lighter on a dark ground. The blues of 2D
+# and of 3D CNNs are as far apart in grey as in colour, on either ground.
 STYLES = {
-    "2D CNN": ("#56B4E9", "#56B4E9", "s"),
-    "3D CNN": ("#0072B2", "#4A9FE0", "o"),
+    "2D CNN": ("#56B4E9", "#A5DBFF", "s"),
+    "3D CNN": ("#0072B2", "#3F8FDC", "o"),
     "two streams": ("#CC79A7", "#E59CC5", "D"),
     "recurrent": ("#8C6D00", "#C9A83A", "P"),
     "non-local": ("#F0E442", "#F0E442", "X"),
@@ -47,13 +54,46 @@ LIGHT = Theme("#FFFFFF", "#1F2328", "#D8DCE0", "#6E7781", dark=False)
 DARK = Theme("#0D1117", "#E6EDF3", "#2A313A", "#8B949E", dark=True)
 
 
-def dress(ax: Axes | SecondaryAxis, theme: Theme) -> None:
-    """Ground, ink and spines of an axes."""
+def theme_of(dark: bool) -> Theme:
+    """The theme of a dark ground, or of a light one."""
+    return DARK if dark else LIGHT
+
+
+def canvas(ax: Axes | None, theme: Theme, size: ChartSize, height: float) -> Axes:
+    """The axes to draw on: those of the caller, or those of a new figure of this size; its ground is the theme's.
+
+    `height` is in inches; a size that fills a frame keeps to its own.
+    """
+    if ax is None:
+        pad = size.text * PAD / 72
+        layout = ConstrainedLayoutEngine(w_pad=pad, h_pad=pad)
+        ax = plt.subplots(figsize=(size.width, size.height or height), layout=layout)[1]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.set_facecolor(theme.ground)
+    return ax
+
+
+def dress(ax: Axes | SecondaryAxis, theme: Theme, size: ChartSize = PAGE) -> None:
+    """Ground, ink, spines and size of type of an axes."""
     ax.set_facecolor(theme.ground)
-    ax.tick_params(which="both", colors=theme.ink, labelsize=8)
-    ax.tick_params(which="minor", length=2)
+    ax.tick_params(which="both", colors=theme.ink, labelsize=size.small)
+    ax.tick_params(which="major", length=size.small * _TICK, width=size.line * _THIN, pad=size.small * _TICK)
+    ax.tick_params(which="minor", length=size.small * _TICK / 2, width=size.line * _THIN)
     for spine in ax.spines.values():
         spine.set_color(theme.front)
-        spine.set_linewidth(0.8)
+        spine.set_linewidth(size.line * _THIN)
     for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
         text.set_color(theme.ink)
+        text.set_fontsize(size.text)
+
+
+PAD = 0.35  # of the size of type, around a chart
+_TICK = 0.4  # of the size of type
+_THIN = 0.6  # of a line
+
+
+def bare_sides(ax: Axes) -> None:
+    """Without the lines above and on the right."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

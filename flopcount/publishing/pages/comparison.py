@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from ...core.made_by import made_by
 from ..candidates import FLOW_BENCHMARKS
+from ..chart_size import PAGE
 from ..comparison import Comparison
 from ..comparison_rows import PER
 from ..figures.files import picture_links, picture_markup, themed_pictures
@@ -18,16 +19,19 @@ from ..figures.scatter import scatter
 __all__ = ["comparison_files", "comparison_page", "comparison_pictures", "comparison_texts"]
 
 
-def comparison_files(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, bytes]:
+def comparison_files(
+    comparison: Comparison, command: str, pers: Sequence[str] = PER, *, width: str = PAGE.name
+) -> dict[str, bytes]:
     """Path below the folder asked for -> content; nothing is written here, so that all can be written or nothing.
 
     Arguments:
         comparison: what to show; with no point at all the page is its table alone.
         command: what made it, for the page.
         pers: charts per "view", per "video", or both.
+        width: of the charts.
     """
     texts = comparison_texts(comparison, command, pers)
-    return {path: text.encode() for path, text in texts.items()} | comparison_pictures(comparison, pers)
+    return {path: text.encode() for path, text in texts.items()} | comparison_pictures(comparison, pers, width=width)
 
 
 def comparison_texts(comparison: Comparison, command: str, pers: Sequence[str] = PER) -> dict[str, str]:
@@ -66,16 +70,18 @@ def _charts(comparison: Comparison, pers: Sequence[str]) -> list[_Chart]:
     return charts
 
 
-def comparison_pictures(comparison: Comparison, pers: Sequence[str] = PER) -> dict[str, bytes]:
+def comparison_pictures(
+    comparison: Comparison, pers: Sequence[str] = PER, *, width: str = PAGE.name
+) -> dict[str, bytes]:
     """The charts."""
     files: dict[str, bytes] = {}
     for chart in _charts(comparison, pers if comparison.rows else ()):
-        files |= themed_pictures(partial(_drawn, comparison, chart), f"{comparison.dataset}/{chart.stem}")
+        files |= themed_pictures(partial(_drawn, comparison, chart, width), f"{comparison.dataset}/{chart.stem}", width)
     return files
 
 
-def _drawn(comparison: Comparison, chart: _Chart, dark: bool) -> Axes:
-    return scatter(comparison, chart.per, x=chart.x, dark=dark)
+def _drawn(comparison: Comparison, chart: _Chart, width: str, dark: bool) -> Axes:
+    return scatter(comparison, chart.per, x=chart.x, dark=dark, width=width)
 
 
 def _described(comparison: Comparison, chart: _Chart) -> str:

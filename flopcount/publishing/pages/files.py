@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from ...analysis.cost_tables import by_module
 from ...core.result import Result
 from ...output.report_json import to_json
+from ..chart_size import PAGE, SPREAD
 from ..comparison import Comparison
 from ..cost_report import CostReport
-from ..figures import breakdown, themed_pictures
+from ..figures import breakdown, breakdown_data, themed_pictures
 from .comparison import comparison_pictures, comparison_texts
 from .index import INDEX, index_page
 from .model import charts, model_page
@@ -22,7 +23,12 @@ __all__ = ["report_files", "report_pictures", "report_texts"]
 
 
 def report_files(
-    costs: Sequence[CostReport], command: str, comparison: Comparison | None = None, *, depth: int = 2
+    costs: Sequence[CostReport],
+    command: str,
+    comparison: Comparison | None = None,
+    *,
+    depth: int = 2,
+    width: str | None = None,
 ) -> dict[str, bytes]:
     """Path below the folder asked for -> content: a page for each model, and an index of several or of a comparison.
 
@@ -31,9 +37,11 @@ def report_files(
         command: what made it, for the pages.
         comparison: of those that have an accuracy, for the index; None where none has.
         depth: levels of modules in the tables of layers; -1 for all.
+        width: of the charts; where None, each has its own on a page.
     """
     texts = report_texts(costs, command, comparison, depth=depth)
-    return {path: text.encode() for path, text in texts.items()} | report_pictures(costs, comparison, depth=depth)
+    pictures = report_pictures(costs, comparison, depth=depth, width=width)
+    return {path: text.encode() for path, text in texts.items()} | pictures
 
 
 def report_texts(
@@ -47,6 +55,8 @@ def report_texts(
         texts[f"{stem}/report.json"] = to_json(cost.report, costs=[cost.cost] if cost.cost else []) + "\n"
         texts[f"{stem}/layers.csv"] = by_module(cost.report, -1).to_csv() + "\n"
         texts[f"{stem}/layers.tex"] = by_module(cost.report, depth).to_latex() + "\n"
+        for by in charts(cost.report):
+            texts[f"{stem}/by_{by}.csv"] = breakdown_data(cost.report, by, depth).to_csv() + "\n"
         if cost.form is not None:
             texts[f"{stem}/closed_form.json"] = cost.form.to_json() + "\n"
             texts[f"{stem}/closed_form.tex"] = cost.form.table().to_latex() + "\n"
@@ -58,18 +68,19 @@ def report_texts(
 
 
 def report_pictures(
-    costs: Sequence[CostReport], comparison: Comparison | None = None, *, depth: int = 2
+    costs: Sequence[CostReport], comparison: Comparison | None = None, *, depth: int = 2, width: str | None = None
 ) -> dict[str, bytes]:
     """The charts of all pages."""
+    bars = width or SPREAD.name
     files: dict[str, bytes] = {}
     for stem, cost in zip(_stems(costs, comparison), costs, strict=True):
         for by in charts(cost.report):
-            files |= themed_pictures(partial(_drawn, cost.report, by, depth), f"{stem}/by_{by}")
-    return files if comparison is None else files | comparison_pictures(comparison)
+            files |= themed_pictures(partial(_drawn, cost.report, by, depth, bars), f"{stem}/by_{by}", bars)
+    return files if comparison is None else files | comparison_pictures(comparison, width=width or PAGE.name)
 
 
-def _drawn(report: Result, by: str, depth: int, dark: bool) -> Axes:
-    return breakdown(report, by, depth=depth, dark=dark)
+def _drawn(report: Result, by: str, depth: int, width: str, dark: bool) -> Axes:
+    return breakdown(report, by, depth=depth, dark=dark, width=width)
 
 
 def _stems(costs: Iterable[CostReport], comparison: Comparison | None) -> list[str]:

@@ -68,7 +68,7 @@ def _chart(report: Result, by: str, stem: str) -> Iterator[str]:
     if by in charts(report):
         what = {"module": "layer", "kind": "kind of operator"}[by]
         yield picture_markup(f"{stem}/by_{by}", f"MACs of each {what} of {report.model}")
-        yield f"The chart: {picture_links(f'{stem}/by_{by}')}."
+        yield f"The chart: {picture_links(f'{stem}/by_{by}')}; its data: [CSV]({stem}/by_{by}.csv)."
 
 
 def _warning(report: Result) -> Iterator[str]:

@@ -1,0 +1,27 @@
+"""Words that a chart has room for: lines that are broken between words, and names of networks as papers print them."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from ...models import CARDS
+
+__all__ = ["paper_name", "wrapped"]
+
+
+_BOUND = "\N{NO-BREAK SPACE}"
+_SIGNS = (" = ", " × ")
+
+
+def wrapped(text: str, letters: int | None) -> str:
+    """The text in lines of so many letters, an equation in one of them; as it is where None."""
+    if letters is None:
+        return text
+    for sign in _SIGNS:
+        text = text.replace(sign, sign.replace(" ", _BOUND))
+    return "\n".join(wrap(text, letters, break_long_words=False)).replace(_BOUND, " ")
+
+
+def paper_name(model: str) -> str:
+    """A network's name in papers, or the name that its user gave it."""
+    return CARDS[model].label if model in CARDS else model
