@@ -18,7 +18,7 @@ __all__ = ["Box", "Spot", "leader", "place", "trail"]
 
 _RINGS = (2, 4, 7, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86)
 """Between a point's rim and its label, the nearest tried first."""
-_DIRECTIONS = 16
+_DIRECTIONS = 24
 _FAR = 5  # between a rim and a label, from which on a line joins them
 _STEP = 2
 _ROUND = 0.7  # that a line keeps clear of what it passes

@@ -25,7 +25,7 @@ from .words import paper_name, wrapped
 __all__ = ["memory_curve"]
 
 # what is stacked: its colours in light and dark, its strokes for print
-_STACK = (("#999999", "#6E7781", ""), ("#56B4E9", "#3F8FDC", ""), ("#E69F00", "#E69F00", "////"))
+_STACK = (("#CCD1D6", "#3A424C", ""), ("#0072B2", "#3F8FDC", ""), ("#E69F00", "#E69F00", "////"))
 _LETTERS = 26  # of a line of the legend
 _FEW = 3  # modules, below which those within them are named
 _HIGH = {"3.3in": 2.5, "7in": 2.8, "page": 3.6}  # inches of a run
@@ -98,8 +98,7 @@ def _run(ax: Axes, profile: MemoryProfile, theme: Theme, size: ChartSize) -> Non
     clip = f" on {profile.clip}" if profile.clip else ""
     words = f"{paper_name(profile.model)}{clip}, {profile.run}: {si(profile.most, 'B')} at the peak"
     letters = size.letters(size.width * 0.82, size.text)
-    where = f"in {at.module or 'the model itself'} ({at.op})"
-    ax.set_title("\n".join(wrapped(line, letters) for line in (words, where)))
+    ax.set_title(wrapped(f"{words}, in {at.module or 'the model itself'} ({at.op})", letters))
     bare_sides(ax)
     dress(ax, theme, size)
     _modules(ax, profile, size)
@@ -116,12 +115,11 @@ def _modules(ax: Axes, profile: MemoryProfile, size: ChartSize) -> None:
         at += length
     inches = size.width * 0.82
     room = size.inches(1, size.small) / inches * len(profile.moments)
-    shown, last = [], -room
-    for (begin, length), name in zip(starts, names, strict=True):
+    shown: list[tuple[float, str]] = []
+    for (begin, length), name in sorted(zip(starts, names, strict=True), key=lambda run: -run[0][1]):
         middle = begin + length / 2
-        if name and length >= room * 0.6 and middle - last >= room:
+        if name and all(abs(middle - other) >= room for other, _ in shown):
             shown.append((middle, name))
-            last = middle
     ax.xaxis.set_minor_locator(FixedLocator([begin for begin, _ in starts]))
     ax.xaxis.set_major_locator(FixedLocator([middle for middle, _ in shown]))
     ax.xaxis.set_major_formatter(FixedFormatter([name for _, name in shown]))

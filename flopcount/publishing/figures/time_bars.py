@@ -86,8 +86,9 @@ def time_bars(
     linear_ticks(ax.xaxis, most=4 if size.narrow else 7)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     room = size.letters(inches, size.text)
-    ax.set_xlabel(wrapped("share of the time, and of the MACs", room))
-    ax.set_title(wrapped(_title(cost, by), room))
+    run = "a training step" if cost.conditions.training else "a forward pass"
+    ax.set_xlabel(wrapped(f"share of the time of {run}, and of its MACs", room))
+    ax.set_title(wrapped(_title(cost), room))
     bare_sides(ax)
     dress(ax, theme, size)
     patches = [Patch(label=_LIMITS[limit].words, **_look(_LIMITS[limit], theme)) for limit in limits]
@@ -133,11 +134,10 @@ def _bars(table: Table, cost: Cost) -> list[Bar]:
     return gathered(bars)
 
 
-def _title(cost: Cost, by: str) -> str:
-    run = "a training step" if cost.conditions.training else "a forward pass"
+def _title(cost: Cost) -> str:
     times = f"{duration(cost.estimate)} ({duration(cost.low)} to {duration(cost.high)})"
     clip = f" on {cost.result.input.clip}" if cost.result.input.clip else ""
-    return f"{paper_name(cost.result.model)}{clip}, {cost.conditions}: {times} for {run}, by {_ROW[by]}"
+    return f"{paper_name(cost.result.model)}{clip}, {cost.conditions}: {times}"
 
 
 def _look(limit: _Look, theme: Theme) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 
 from ...models import CARDS
@@ -11,14 +12,16 @@ __all__ = ["paper_name", "wrapped"]
 
 _BOUND = "\N{NO-BREAK SPACE}"
 _SIGNS = (" = ", " × ")
+_UNIT = re.compile(r"(?<=\d) (?=[a-zA-Zµ])")  # between a number and what it is of
 
 
 def wrapped(text: str, letters: int | None) -> str:
-    """The text in lines of so many letters, an equation in one of them; as it is where None."""
+    """The text in lines of so many letters, none broken in an equation or before a unit; as it is where None."""
     if letters is None:
         return text
     for sign in _SIGNS:
         text = text.replace(sign, sign.replace(" ", _BOUND))
+    text = _UNIT.sub(_BOUND, text)
     return "\n".join(wrap(text, letters, break_long_words=False)).replace(_BOUND, " ")
 
 
