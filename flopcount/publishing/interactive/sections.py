@@ -21,7 +21,7 @@ from ..cost_report import CostReport
 from .model_data import columns, layers_of
 from .page_table import Shown, page_table, table_of
 from .papers import paper_tables
-from .tabs import tabs_of
+from .tabs import paper_depth, tabs_of
 
 __all__ = ["Slider", "comparison_section", "model_section", "sum_text"]
 
@@ -86,6 +86,7 @@ def model_section(cost: CostReport, depth: int) -> dict[str, Any]:
         "check": _check(cost),
         "check_words": _check_words(cost),
         "tabs": tabs_of(cost, depth),
+        "paper": paper_depth(report),
     }
 
 

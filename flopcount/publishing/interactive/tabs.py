@@ -6,13 +6,14 @@ What cannot be had says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...analysis.field_table import field_table
 from ...analysis.memory import Memory
 from ...core.quantity import PICO
+from ...core.result import Result
 from ...core.table import Table
 from ...core.units import duration, percent, si, times
 from ...hardware.cost import Cost
@@ -22,7 +23,11 @@ from ..cost_report import CostReport
 from ..readings import OPTIMIZER, Readings
 from .page_table import table_of
 
-__all__ = ["Bar", "Part", "Tab", "tabs_of"]
+__all__ = ["Bar", "Part", "Tab", "paper_depth", "tabs_of"]
+
+PAPER_DEPTH, PAPER_ROWS = 2, 32
+SCREEN, PAPER = "unprinted", "printed"
+"""Classes of assets/page.css, of what is on screen or on paper alone."""
 
 COLOURS = 8
 """Of the parts of a bar, after which they begin again; assets/page.css has them."""
@@ -90,8 +95,8 @@ def _time(cost: CostReport, depth: int) -> Tab:
         "Kinds of kernel: their share of MACs, and of time",
         tuple(_shares_of_kinds(found)),
         (
-            table_of(_titled(cost_table_by(found, "module", depth), "by layer")),
-            table_of(replace(_titled(cost_table_by(found, "kind", depth), "by kind of kernel"), notes=())),
+            *_by_layer(cost, depth, lambda level: _titled(cost_table_by(found, "module", level), "by layer")),
+            _on(SCREEN, replace(_titled(cost_table_by(found, "kind", depth), "by kind of kernel"), notes=())),
         ),
     )
 
@@ -131,7 +136,7 @@ def _training(cost: CostReport, readings: Readings, depth: int) -> Tab | None:
         ),
         "MACs of a forward pass, and of a step by phase",
         tuple(_phases(training)),
-        (table_of(training.by_module(depth)),),
+        _by_layer(cost, depth, training.by_module),
     )
 
 
@@ -166,7 +171,7 @@ def _memory(cost: CostReport, readings: Readings) -> Tab | None:
         ),
         "Bytes at the peak",
         tuple(_held(memory)),
-        (table_of(memory.table(OPTIMIZER)),),
+        (_on("", memory.table(OPTIMIZER)),),
     )
 
 
@@ -197,7 +202,7 @@ def _span(cost: CostReport, readings: Readings, depth: int) -> Tab | None:
             ("dependent operations", si(span.chain)),
             ("steps of recurrence", si(span.steps)),
         ),
-        tables=(table_of(span.table(depth)),),
+        tables=_by_layer(cost, depth, span.table),
     )
 
 
@@ -213,8 +218,27 @@ def _field(cost: CostReport, readings: Readings, depth: int) -> Tab | None:
         "What a unit of each layer sees of the clip, frames × height × width.",
         f"flopcount model {cost.name} --receptive-field",
         (("the clip", times(clip)), *((("the output sees", str(last[0])),) if last else ())),
-        tables=(table_of(field_table(cost.report, fields, depth)),),
+        tables=_by_layer(cost, depth, lambda level: field_table(cost.report, fields, level)),
     )
+
+
+def paper_depth(report: Result) -> int:
+    """How many levels of modules tables have on paper: two, or one where two would make too many rows."""
+    rows = sum(row.depth <= PAPER_DEPTH and bool(row.cost) for row in report.modules)
+    return PAPER_DEPTH if rows <= PAPER_ROWS else PAPER_DEPTH - 1
+
+
+def _by_layer(cost: CostReport, depth: int, table: Callable[[int], Table]) -> tuple[dict[str, Any], ...]:
+    """The table down to this level; if paper has fewer levels, another that is there alone."""
+    least = paper_depth(cost.report)
+    if 0 <= depth <= least:
+        return (_on("", table(depth)),)
+    return (_on(SCREEN, table(depth)), _on(PAPER, _titled(table(least), f"down to depth {least}")))
+
+
+def _on(where: str, table: Table) -> dict[str, Any]:
+    """The table as the template shows it; `where` is the class of what is on screen or on paper alone."""
+    return {**table_of(table), "where": where}
 
 
 def _titled(table: Table, more: str) -> Table:

@@ -3,7 +3,6 @@
 import { exact, percent, si } from "./exact.js";
 import { filtered, put, sorted } from "./tables.js";
 
-const PAPER = 2; // levels of modules
 const FIRST = 3; // cells of a layer before its quantities: name, type and output
 
 export class Layers {
@@ -46,8 +45,8 @@ export class Layers {
 
   // The deepest level of the rows; -1: all
   level() {
-    const chosen = Number(this.depth.value);
-    return this.onPaper && (chosen < 0 || chosen > PAPER) ? PAPER : chosen;
+    const chosen = Number(this.depth.value), most = Number(this.table.dataset.paper);
+    return this.onPaper && (chosen < 0 || chosen > most) ? most : chosen;
   }
 
   draw() {
@@ -96,13 +95,14 @@ export class Layers {
 
   tell(shown, rows) {
     const found = this.panel.querySelector(".found");
-    if (shown.length === rows.length) { found.textContent = `${rows.length} layers.`; return; }
+    const deep = this.level() < 0 ? "" : ` down to depth ${this.level()}`;
+    if (shown.length === rows.length) { found.textContent = `${rows.length} layers${deep}.`; return; }
     const basis = this.basis(), column = FIRST + this.quantities.columns.indexOf(basis);
     const cells = shown.map((row) => row.cells[column].dataset.key);
     const sum = cells.includes("") ? null : cells.reduce((total, text) => total + BigInt(text), 0n);
     const { title } = this.quantities.of(basis), whole = this.totals[basis];
     const cost = sum === null ? "" : `: ${si(sum)} ${title}, ${percent(sum, whole) || "0%"}`;
-    found.textContent = `${shown.length} of ${rows.length} layers${cost}.`;
+    found.textContent = `${shown.length} of ${rows.length} layers${deep}${cost}.`;
   }
 }
 
