@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
+from .one_line import OneLine
+from .units import plural
+
 __all__ = ["Branch", "CostedModule", "Course", "Part", "in_running_order", "layer_tree", "shown_modules"]
 
 CostT_co = TypeVar("CostT_co", covariant=True)
@@ -49,7 +52,7 @@ class Part(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Branch(Generic[ModuleT]):
+class Branch(OneLine, Generic[ModuleT]):
     """A line: how deep it is, the module, what of it, and what that costs; `idle` are the children that never run."""
 
     level: int
@@ -57,6 +60,9 @@ class Branch(Generic[ModuleT]):
     part: Part
     cost: Any
     idle: tuple[ModuleT, ...] = ()
+
+    def _headline(self) -> str:
+        return f"{self.label('the model')}, level {self.level}: {self.cost}"
 
     @property
     def named(self) -> ModuleT | None:
@@ -80,7 +86,7 @@ def shown_modules(rows: Iterable[ModuleT], depth: int) -> Iterator[tuple[ModuleT
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Course(OneLine):
     """How the modules of a network run.
 
     `first` is the place of the first operation in a module or in its children, `called` are the modules that are
@@ -90,6 +96,9 @@ class Course:
     first: Mapping[str, int] = field(default_factory=dict)
     called: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()
+
+    def _headline(self) -> str:
+        return f"of {plural(len(self.first), 'module')}, {len(self.idle)} never run"
 
 
 def in_running_order(rows: Sequence[ModuleT], course: Course) -> list[ModuleT]:

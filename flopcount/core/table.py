@@ -63,11 +63,14 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Line(OneLine):
     """A row as a reader sees it in a tree: the lines below it of a higher level are parts of it, and sum to it."""
 
     level: int
     values: tuple[Any, ...]
+
+    def _headline(self) -> str:
+        return f"{self.values[0]}, level {self.level}"
 
 
 @dataclass(frozen=True, slots=True)
