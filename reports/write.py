@@ -1,4 +1,4 @@
-"""Write every report of this folder that comes from counts, all or nothing: `python reports/write.py`.
+"""Write every report of this folder that comes from counts, all or nothing: `python reports/write.py`, or some by name.
 
 With `--check` nothing is written: exit code 1 where a text or its data would be written otherwise, versions aside
 (pictures are not compared: fonts differ from one machine to the next). Tests check each report by the same functions.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,15 +98,15 @@ def _here(path: str) -> str | None:
     return _VERSIONS.sub("", file.read_text()) if file.is_file() else None
 
 
-def main(words: Iterable[str]) -> int:
-    check = list(words) == ["--check"]
-    if list(words) and not check:
-        print(__doc__, file=sys.stderr)
+def main(words: Sequence[str]) -> int:
+    check, names = "--check" in words, [word for word in words if word != "--check"]
+    if not set(names) <= set(REPORTS):
+        print(__doc__, f"The reports are {', '.join(REPORTS)}.", sep="\n", file=sys.stderr)
         return 2
     found = {}
-    for name, report in REPORTS.items():
+    for name in names or REPORTS:
         print(name, file=sys.stderr)
-        found[name] = report(lambda text: None)
+        found[name] = REPORTS[name](lambda text: None)
     if check:
         wrong = [path for written in found.values() for path in stale(written)]
         print("\n".join(f"stale: {path}" for path in wrong) or "all fresh", file=sys.stderr)
