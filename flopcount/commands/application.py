@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -62,8 +64,27 @@ def _say(first: str, text: str) -> None:
     from ..output.terminal import plain
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    text = plain(text)
+    if console.is_terminal:
+        text = _wrapped(first + text, console.width).removeprefix(first)
     console.print(first, style="bold red", end="")
-    console.print(plain(text), markup=False, emoji=False)
+    console.print(text, markup=False, emoji=False)
+
+
+_LABEL = re.compile(r"  \S.{6} ")  # as errors put before each detail
+
+
+def _wrapped(text: str, width: int) -> str:
+    """A message in lines that a terminal has room for; what follows a label stays to the right of it.
+
+    A pipe gets whole lines, which are easier to search.
+    """
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(label[0]) if (label := _LABEL.match(line)) else len(line) - len(line.lstrip()) + 2)
+        options = {"break_long_words": False, "break_on_hyphens": False}
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, **options) or [""]
+    return "\n".join(lines)
 
 
 class _Application(typer.Typer):
