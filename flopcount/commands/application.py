@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from .._version import __version__
-from ..core.errors import FlopcountError, UncostedError
+from ..core.errors import FlopcountError, InputError, UncostedError
 from .panels import arranged, in_order, panel_of
 from .parameters import Command
 from .short_forms import with_json
@@ -47,6 +48,12 @@ class _Group(TyperGroup):
             _say("stopped", "")
             raise typer.Exit(EXIT_STOPPED) from None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the first word; a network or a file in its place is told how it is counted."""
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            _refuse_model(args[0])
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -57,6 +64,21 @@ class _Group(TyperGroup):
             where = f"{error.doing}; nothing was written" if isinstance(error, Stopped) else ctx.invoked_subcommand
             _say("stopped", f": {where}")
             raise typer.Exit(EXIT_STOPPED) from None
+
+
+def _refuse_model(word: str) -> None:
+    """Say what to write instead, where a word that should be a command names something to count.
+
+    Raises:
+        InputError: it does.
+    """
+    from ..models import CARDS
+
+    if word in CARDS or word.endswith((".py", ".toml")) or ".py:" in word:
+        what = "a network" if word in CARDS else "something to count"
+        command = {".py": "show", ".toml": "pipeline"}.get(Path(word).suffix, "model")
+        fix = f"write flopcount {command} {word}, or see what else can be asked: flopcount --help"
+        raise InputError(f"{word} is {what}, not a command", [("fix", fix)])
 
 
 def _say(first: str, text: str) -> None:

@@ -143,6 +143,7 @@ def show_job(
         from ..publishing.interactive.job_page import write_job_page
 
         write_job_page(job, costs, html, f"{typed} --html FILE")
+        typer.echo(f"wrote {html}, a page to open", err=True)
     if format == "json":
         from ..pipelines.pipeline_json import pipeline_json
 
