@@ -206,13 +206,15 @@ def test_names_that_make_the_same_file_do_not_overwrite_each_other(r3d):
 def test_html_is_one_page(run, tmp_path, monkeypatch):
     heard = []
     fake = ModuleType("flopcount.publishing.interactive")
+    fake.require_page = lambda: heard.append("asked first")
     fake.page = lambda reports, comparison, command: heard.append((reports, comparison, command)) or "<html>×</html>"
     monkeypatch.setitem(sys.modules, "flopcount.publishing.interactive", fake)
     result = run("tiny_nets.py:build --clip 2x4x6 --no-check --format html --out site")
     assert result.exit_code == 0, result.stderr
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
     assert (tmp_path / "site/index.html").read_bytes() == "<html>×</html>".encode()
-    (((cost,), comparison, command),) = heard
+    first, ((cost,), comparison, command) = heard
+    assert first == "asked first"
     assert (cost.name, comparison) == ("tiny_nets.py:build", None)
     assert command == "flopcount report tiny_nets.py:build --clip 2x4x6 --no-check --format html --out DIR"
 
