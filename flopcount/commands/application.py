@@ -104,8 +104,8 @@ def _wrapped(text: str, width: int) -> str:
     lines = []
     for line in text.split("\n"):
         indent = " " * (len(label[0]) if (label := _LABEL.match(line)) else len(line) - len(line.lstrip()) + 2)
-        options = {"break_long_words": False, "break_on_hyphens": False}
-        lines += textwrap.wrap(line, width, subsequent_indent=indent, **options) or [""]
+        wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
+        lines += wrapper.wrap(line) or [""]
     return "\n".join(lines)
 
 
