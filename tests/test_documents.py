@@ -115,7 +115,7 @@ def unknown(words, commands):
     name = words[0]
     if name in ("COMMAND", "X"):  # stands for any
         return []
-    options = {"--help", "-h", "--version"}
+    options = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
     if name in commands:
         options |= {option for parameter in commands[name].params for option in parameter.opts}
     elif not name.startswith("-"):

@@ -22,7 +22,8 @@ Piped output is plain text and 80 columns wide, or `$COLUMNS`; `NO_COLOR` turns 
 
 def command_line_page() -> str:
     """One section per command, in the order of `flopcount --help`."""
-    commands = typer.main.get_command(app).commands
+    group = typer.main.get_command(app)
+    commands = {name: group.commands[name] for name in group.list_commands(typer.Context(group))}
     first_lines = [
         (f"[`{name}`](#flopcount-{name})", command.help.split("\n")[0]) for name, command in commands.items()
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +13,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from .._version import __version__
-from ..core.errors import FlopcountError, UncostedError
+from ..core.errors import FlopcountError, InputError, UncostedError
 from .panels import arranged, in_order, panel_of
 from .parameters import Command
 from .short_forms import with_json
@@ -46,6 +49,12 @@ class _Group(TyperGroup):
             _say("stopped", "")
             raise typer.Exit(EXIT_STOPPED) from None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the first word; a network or a file in its place is told how it is counted."""
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            _refuse_model(args[0])
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -58,13 +67,47 @@ class _Group(TyperGroup):
             raise typer.Exit(EXIT_STOPPED) from None
 
 
+def _refuse_model(word: str) -> None:
+    """Say what to write instead, where a word that should be a command names something to count.
+
+    Raises:
+        InputError: it does.
+    """
+    from ..models import CARDS
+
+    if word in CARDS or word.endswith((".py", ".toml")) or ".py:" in word:
+        what = "a network" if word in CARDS else "something to count"
+        command = {".py": "show", ".toml": "pipeline"}.get(Path(word).suffix, "model")
+        fix = f"write flopcount {command} {word}, or see what else can be asked: flopcount --help"
+        raise InputError(f"{word} is {what}, not a command", [("fix", fix)])
+
+
 def _say(first: str, text: str) -> None:
     """A message on stderr, its first word in red."""
     from ..output.terminal import plain
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    text = plain(text)
+    if console.is_terminal:
+        text = _wrapped(first + text, console.width).removeprefix(first)
     console.print(first, style="bold red", end="")
-    console.print(plain(text), markup=False, emoji=False)
+    console.print(text, markup=False, emoji=False)
+
+
+_LABEL = re.compile(r"  \S.{6} ")  # as errors put before each detail
+
+
+def _wrapped(text: str, width: int) -> str:
+    """A message in lines that a terminal has room for; what follows a label stays to the right of it.
+
+    A pipe gets whole lines, which are easier to search.
+    """
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(label[0]) if (label := _LABEL.match(line)) else len(line) - len(line.lstrip()) + 2)
+        wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
+        lines += wrapper.wrap(line) or [""]
+    return "\n".join(lines)
 
 
 class _Application(typer.Typer):

@@ -60,3 +60,4 @@ def calibrate(
         calibration = calibrated(execution, threads=threads, quick=quick, say=step)
     write_files({out: calibration.to_json().encode()})
     show(calibration_table(calibration, str(out)), format)
+    typer.echo(f"wrote {out}", err=True)

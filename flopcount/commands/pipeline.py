@@ -144,6 +144,7 @@ def show_job(
         from ..publishing.interactive.page_file import write_page
 
         write_page(html, job_page(job, costs, f"{typed} --html FILE"))
+        typer.echo(f"wrote {html}, a page to open", err=True)
     if format == "json":
         from ..pipelines.pipeline_json import pipeline_json
 

@@ -88,7 +88,7 @@ def _definitions_table(where: str, found: tuple[Definition, ...]) -> Table:
         "needs: what has no default; give it with --set, such as --set depth=18",
     )
     return Table(
-        f"what {where} has to count", columns, rows, None, notes if any(e.needed for e in found) else notes[:1]
+        f"what can be counted in {where}", columns, rows, None, notes if any(e.needed for e in found) else notes[:1]
     )
 
 

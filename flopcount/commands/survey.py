@@ -68,6 +68,8 @@ def survey(
     if write is not None:
         files[write] = render(table, format) + "\n"
     write_files({path: text.encode() for path, text in files.items()})
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}", err=True)
     if write is None:
         show(table, format)
     for note in table.notes if write is not None or format == "csv" else ():

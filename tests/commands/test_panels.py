@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from flopcount.cli import app
+from flopcount.commands import application
 from flopcount.commands.completion import completing, completion_of, some
 from flopcount.commands.panels import COMMAND_PANELS
 
@@ -129,3 +130,11 @@ def test_what_a_file_defines_is_completed(tmp_path, monkeypatch):
     assert complete is not None
     assert complete("nets.py:") == [("nets.py:build", "A net.")]
     assert complete("nts.py:") == []
+
+
+def test_a_long_message_is_wrapped_beside_its_label():
+    words = "error: there is none\n  fix     choose one, two, three, four\n  given   --set a=b"
+    assert application._wrapped(words, 24) == (
+        "error: there is none\n  fix     choose one,\n          two, three,\n          four\n  given   --set a=b"
+    )
+    assert application._wrapped(words, 80) == words

@@ -50,7 +50,7 @@ def test_stages_of_one_model_are_counted_once(tmp_path):
     again = JOB + '[[stages]]\nname = "c"\nmodel = "toy_late_fusion"\nbatch = 2\n'
     counted = []
     job = read_pipeline(written(tmp_path, again), progress=counted.append)
-    assert counted == ["counting a: toy_3d_cnn", "counting b: toy_late_fusion"]
+    assert counted == ["counting a: toy_3d_cnn (stage 1 of 3)", "counting b: toy_late_fusion (stage 2 of 3)"]
     assert job.part("c").macs == job.part("b").macs
     assert job.params == read_pipeline(written(tmp_path, JOB)).params
 

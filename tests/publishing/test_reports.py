@@ -209,13 +209,15 @@ def test_html_is_one_page(run, tmp_path, monkeypatch):
     heard = []
     fake = ModuleType("flopcount.publishing.interactive")
     fake.__path__ = flopcount.publishing.interactive.__path__  # whose other files are the real ones
+    fake.require_page = lambda: heard.append("asked first")
     fake.page = lambda *given, depth: heard.append((*given, depth)) or "<html>×</html>"
     monkeypatch.setitem(sys.modules, "flopcount.publishing.interactive", fake)
     result = run("tiny_nets.py:build --clip 2x4x6 --no-check --format html --depth 1 --out site")
     assert result.exit_code == 0, result.stderr
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
     assert (tmp_path / "site/index.html").read_bytes() == "<html>×</html>".encode()
-    (((cost,), comparison, command, depth),) = heard
+    first, ((cost,), comparison, command, depth) = heard
+    assert first == "asked first"
     assert (cost.name, comparison, depth) == ("tiny_nets.py:build", None, 1)
     assert cost.readings.training is not None  # which the pages in markdown do without
     assert command == "flopcount report tiny_nets.py:build --clip 2x4x6 --depth 1 --no-check --format html --out DIR"
