@@ -223,11 +223,13 @@ class Report(Result, ShownAsTables):
         """The line for a paper."""
         return sentence(self)
 
-    def plot(self, by: str = "module", ax: Axes | None = None, **how: Any) -> Axes:
-        """Bars of the MACs of each module, operator or kind; `how` is depth=2, dark=False, width="7in" of a chart."""
+    def plot(
+        self, by: str = "module", ax: Axes | None = None, *, depth: int = 2, dark: bool = False, width: str = "7in"
+    ) -> Axes:
+        """Bars of the MACs of each module (down to `depth`), operator or kind; a new figure where `ax` is None."""
         from .publishing.figures import breakdown
 
-        return breakdown(self, by, ax, **how)
+        return breakdown(self, by, ax, depth=depth, dark=dark, width=width)
 
     def to_pandas(self, by: str = "module", depth: int = -1) -> pandas.DataFrame:
         """The table as a DataFrame of exact integers, with names as in the JSON: macs, other_flops, bytes_read."""

@@ -208,7 +208,7 @@ def test_lines_to_names_cross_no_other_marker_and_no_name():
 
 
 def test_a_small_chart_says_how_many_more_names_have_no_room():
-    crowd = tuple(made_up(f"network_{i:03}", 10**9, 70.0, params=10**6) for i in range(60))
+    crowd = tuple(made_up(f"network_{i:03}", 10**9, 70.0, params=10**6) for i in range(50))
     ax = Comparison("kinetics400", crowd, ()).plot(width="3.3in")
     named = sum(str(text.get_gid()).startswith("label ") for text in ax.texts)
     (caption,) = (text.get_text() for text in ax.texts if text.get_gid() == "unnamed")

@@ -273,7 +273,7 @@ def test_nothing_half_written_stays_where_a_file_is_in_the_way(run, tmp_path):
 def test_model_draws_itself(run, tmp_path):
     words = ["model", "tiny_nets.py:build", "--clip", "2x4x6", "--plot", "bars.svg", "--depth", "1"]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert (result.exit_code, result.stderr) == (0, "wrote bars.svg\n")
+    assert (result.exit_code, result.stderr) == (0, "wrote bars.svg and bars.csv\n")
     assert b"<svg" in (tmp_path / "bars.svg").read_bytes()
     assert "total: " in result.stdout
 

@@ -51,10 +51,12 @@ def name_bars(ax: Axes, names: Sequence[str], size: ChartSize) -> float:
     texts = shortened(names, size.letters(size.width * _NAMES, size.small))
     ax.set_yticks(range(len(names)), texts)
     ax.set_ylim(len(names) - 0.4, -0.6)
-    return size.width - (max(map(len, texts)) * size.small * LETTER + 2.5 * size.text) / 72
+    left = size.width - (max(map(len, texts)) * size.small * LETTER + 2.5 * size.text) / 72
+    return max(left, size.width * _BARS_WIDE)
 
 
 _NAMES = 0.33  # of the width of a chart
+_BARS_WIDE = 0.4  # of it, at least; a word that cannot be shortened may be longer
 
 
 def prefix_of(most: float) -> tuple[int, str]:

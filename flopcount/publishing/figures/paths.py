@@ -13,12 +13,13 @@ def shortened(paths: Sequence[str], letters: int) -> list[str]:
     """Each path in so many letters, where that is possible; no two become the same.
 
     Of "encoder.layers.0.attention.query" and "encoder.layers.1.attention.query" the numbers stay, and "layers" goes
-    first: "encoder…0…query". A path that still does not fit loses letters in its middle.
+    first: "encoder…0…query", then "…0…query". A path that still does not fit loses letters in its middle.
     """
-    branches = _branches(paths)
+    branches = _branches([path for path in paths if not _is_words(path)])
     names = [_by_parts(path, branches, letters) for path in paths]
-    names = [_by_letters(name, letters) for name in names]
-    # where two would be the same, both stay whole
+    cut = [_by_letters(name, letters) for name in names]
+    # where letters alone would tell them apart, they keep theirs
+    names = [name if cut.count(short) > 1 else short for name, short in zip(names, cut, strict=True)]
     return [path if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
@@ -33,15 +34,14 @@ def _branches(paths: Sequence[str]) -> set[tuple[str, ...]]:
 
 
 def _by_parts(path: str, branches: set[tuple[str, ...]], letters: int) -> str:
-    """Without parts in its middle: those first that other paths share, from the middle outwards."""
+    """Without parts that other paths share: those in its middle first, then its first, and then its last."""
     parts = path.split(".")
     kept = list(range(len(parts)))
     middle = (len(parts) - 1) / 2
-    inner = sorted(kept[1:-1], key=lambda at: (tuple(parts[:at]) in branches, abs(at - middle)))
-    for at in inner:
+    for at in [*sorted(kept[1:-1], key=lambda at: abs(at - middle)), 0, len(parts) - 1]:
         if len(_joined(parts, kept)) <= letters:
             break
-        if tuple(parts[:at]) not in branches:
+        if tuple(parts[:at]) not in branches and kept != [at]:
             kept.remove(at)
     return _joined(parts, kept)
 
@@ -49,13 +49,18 @@ def _by_parts(path: str, branches: set[tuple[str, ...]], letters: int) -> str:
 def _joined(parts: Sequence[str], kept: Sequence[int]) -> str:
     text, before = "", -1
     for at in kept:
-        joint = "" if before < 0 else "." if at == before + 1 else _CUT
+        joint = _CUT if at > before + 1 else "." if text else ""
         text, before = f"{text}{joint}{parts[at]}", at
-    return text
+    return text if before == len(parts) - 1 else f"{text}{_CUT}"
+
+
+def _is_words(name: str) -> bool:
+    """Whether it is no path, as "45 others" and "(c3d)" are not."""
+    return " " in name or name.startswith("(")
 
 
 def _by_letters(name: str, letters: int) -> str:
-    if len(name) <= letters or " " in name:  # words are no path
+    if len(name) <= letters or _is_words(name):
         return name
     tail = max(1, (letters - 1) * 2 // 3)
     return f"{name[: max(1, letters - 1 - tail)]}{_CUT}{name[-tail:]}"
