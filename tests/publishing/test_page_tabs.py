@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from made_up_rows import made_up
+from torch import nn
 
-from flopcount import Setting, count_model
+from flopcount import Setting, count_flops, count_model
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.core.units import exact, si
@@ -19,6 +20,7 @@ from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.page_table import Shown, page_table
 from flopcount.publishing.interactive.sections import model_section
 from flopcount.publishing.interactive.side_by_side import side_by_side_table
+from flopcount.publishing.interactive.tabs import paper_depth
 from flopcount.publishing.interactive.template import asset
 from flopcount.publishing.readings import readings_of
 from flopcount.verification import verify_published
@@ -94,6 +96,18 @@ def test_what_cannot_be_had_says_why(costs, text):
     missing = replace(costs[0].readings, training=None, missing={"training": "nothing <requires> a gradient"})
     refused = bare(page([replace(costs[0], readings=missing)], None, COMMAND))
     assert "Not known: nothing &lt;requires&gt; a gradient." in refused
+
+
+def test_paper_has_fewer_levels_where_rows_are_many(costs):
+    assert paper_depth(costs[0].report) == 2
+    assert paper_depth(count_flops(nn.Sequential(*(nn.Linear(2, 2) for _ in range(40))), (1, 2))) == 0
+    nested = nn.Sequential(*(nn.Sequential(*(nn.Linear(2, 2) for _ in range(9))) for _ in range(4)))
+    report = count_flops(nested, (1, 2))
+    assert paper_depth(report) == 1
+    (span,) = (tab for tab in model_section(replace(costs[0], report=report), 2)["tabs"] if tab.key == "span")
+    screen, paper = span.tables
+    assert (screen["where"], paper["where"]) == ("unprinted", "printed")
+    assert paper["title"].endswith("on paper down to depth 1")
 
 
 def test_a_reading_that_fails_leaves_the_others():
