@@ -50,7 +50,7 @@ def picture() -> dict[Path, bytes]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=sandbox)
         tab = browser.new_page(viewport={"width": 1180, "height": 1180}, device_scale_factor=1.5)
         tab.goto((Path(folder) / "index.html").as_uri())
-        tab.wait_for_selector("svg")
+        tab.wait_for_selector("html[data-drawn=yes]")
         shown = tab.screenshot()
         browser.close()
     return {DOCS / "pictures" / "page.png": shown}

@@ -94,6 +94,7 @@ def diff(
         from ..publishing.interactive.page_file import write_page
 
         write_page(html, diff_page(result, _command(old, new, options), (old, new)))
+        typer.echo(f"wrote {html}, a page to open", err=True)
     show(result.table(depth), format)
     if exit_code and result.different:
         raise typer.Exit(EXIT_FAILED_CHECK)

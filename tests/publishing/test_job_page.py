@@ -2,9 +2,7 @@
 
 import json
 import re
-import shutil
 import sys
-from contextlib import contextmanager
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
@@ -172,44 +170,6 @@ def test_what_a_script_reads_is_exact(job):
 # The page in a browser
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium, tmp_path):
-    """Opens a page; what it logs, asks for or throws fails the test."""
-
-    @contextmanager
-    def open_(text, **options):
-        path = tmp_path / "page.html"
-        path.write_text(text, encoding="utf-8")
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        wrong = []
-        context.on("request", lambda request: request.url == path.as_uri() or wrong.append(request.url))
-        context.on("console", lambda message: wrong.append(message.text))
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        tab = context.new_page()
-        tab.set_default_timeout(60_000)
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("html[data-drawn=yes]")
-        yield tab
-        context.close()
-        assert wrong == []
-
-    return open_
-
-
 def totals(tab):
     """Name -> the exact numbers of the job and of each unit, as shown."""
     rows = tab.locator("[data-total]").all()
@@ -256,6 +216,21 @@ def test_the_sliders_say_what_python_says(opened, job, text):
         assert "floor(0.25·33)" in numbers_in  # a share is no integer, so it stays
         tab.locator("[type=reset]").press("Enter")
         assert_shown(tab, job)
+
+
+def test_a_link_has_the_parameters_and_a_number_out_of_reach_is_said(opened, job, text):
+    with opened(text, at="#steps=33&frames=1000000&foo=2") as tab:
+        limit = tab.locator(".slider[data-name=frames] input[type=range]").get_attribute("max")
+        said = tab.locator(".asked li").all_inner_texts()
+        assert said == [
+            f"frames goes from 1 to {limit} in steps of 1: {limit} is used, not 1000000",
+            "there is nothing called foo to set",
+        ]
+        assert_shown(tab, job.with_parameters(steps=33, frames=int(limit)))
+        set_to(tab, reuse=Fraction(33, 100))
+        used = tab.locator(".slider[data-name=reuse] .used").inner_text()
+        assert used == "reuse goes from 0 to 0.95 in steps of 0.05: 0.35 is used, not 0.33."
+        tab.wait_for_function("hash => location.hash === hash", arg=f"#reuse=0.35&steps=33&frames={limit}")
 
 
 def test_shares_and_the_bar_follow_the_chosen_quantity(opened, job, text):

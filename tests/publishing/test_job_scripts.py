@@ -1,7 +1,6 @@
 """The scripts of a job's page alone: they compute and write what Python does."""
 
 import json
-import shutil
 from fractions import Fraction
 
 import pytest
@@ -34,19 +33,6 @@ def priced(job):
 
 
 # The scripts without a page
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 from made_up_rows import made_up
+from torch import nn
 
-from flopcount import Setting, count_model
+from flopcount import Setting, count_flops, count_model
 from flopcount.core.model_spec import ModelSpec
 from flopcount.core.protocol import Clip, Protocol, Views
 from flopcount.core.units import exact, si
+from flopcount.count import count_named
 from flopcount.publishing.comparison import Comparison
 from flopcount.publishing.cost_report import cost_report
 from flopcount.publishing.interactive import page
 from flopcount.publishing.interactive.page_table import Shown, page_table
 from flopcount.publishing.interactive.sections import model_section
 from flopcount.publishing.interactive.side_by_side import side_by_side_table
+from flopcount.publishing.interactive.tabs import paper_depth
 from flopcount.publishing.interactive.template import asset
 from flopcount.publishing.readings import readings_of
+from flopcount.verification import verify_published
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 COMMAND = "flopcount report toy_3d_cnn toy_late_fusion --format html --out DIR"
@@ -41,11 +45,11 @@ PARTS = ["cost", "time", "training", "memory", "span", "field"]
 
 @pytest.fixture(scope="module")
 def costs():
-    first = ModelSpec(NAMES[0], CLIP)
-    return [
-        cost_report(first, Protocol(Views(10, 1)), with_check=False, with_readings=True, on=Setting.of("t4")),
-        cost_report(ModelSpec(NAMES[1], CLIP), with_check=False),
-    ]
+    spec, protocol = ModelSpec(NAMES[0], CLIP), Protocol(Views(10, 1))
+    first = cost_report(spec, protocol, with_check=False, with_readings=True)
+    priced = Setting.of("t4").cost(count_named(spec, protocol, dataflow=True, saving=False))
+    first = replace(first, cost=priced, report=priced.result)  # whose time the sliders do not move, which is quicker
+    return [first, cost_report(ModelSpec(NAMES[1], CLIP), with_check=False)]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,18 @@ def test_what_cannot_be_had_says_why(costs, text):
     assert "Not known: nothing &lt;requires&gt; a gradient." in refused
 
 
+def test_paper_has_fewer_levels_where_rows_are_many(costs):
+    assert paper_depth(costs[0].report) == 2
+    assert paper_depth(count_flops(nn.Sequential(*(nn.Linear(2, 2) for _ in range(40))), (1, 2))) == 0
+    nested = nn.Sequential(*(nn.Sequential(*(nn.Linear(2, 2) for _ in range(9))) for _ in range(4)))
+    report = count_flops(nested, (1, 2))
+    assert paper_depth(report) == 1
+    (span,) = (tab for tab in model_section(replace(costs[0], report=report), 2)["tabs"] if tab.key == "span")
+    screen, paper = span.tables
+    assert (screen["where"], paper["where"]) == ("unprinted", "printed")
+    assert paper["title"].endswith("on paper down to depth 1")
+
+
 def test_a_reading_that_fails_leaves_the_others():
     readings = readings_of(ModelSpec("toy_lstm_of_vectors:none", CLIP))
     assert (readings.training, readings.memory, readings.span, readings.fields) == (None, None, None, None)
@@ -111,14 +127,14 @@ def test_networks_stand_side_by_side(costs):
 
 
 def test_headings_are_words(costs):
-    c3d = cost_report(ModelSpec("c3d", Clip(16, 16, 16)), with_check=False)
-    section = model_section(c3d, 2)
+    printed = verify_published(network="c3d")
+    section = model_section(replace(costs[1], verdicts=printed), 2)
     headings = [[name for name, _ in table["columns"]] for table in section["papers"]]
     assert "verdict on cost" in headings[0]
     assert "verdict on parameters" in headings[1]
     assert all(names[-1] == "source" for names in headings)
     rows = [row for table in section["papers"] for row in table["rows"]]
-    assert len(rows) == sum(bool(v.cost) + bool(v.params) for v in c3d.verdicts)
+    assert len(rows) == sum(bool(v.cost) + bool(v.params) for v in printed)
     assert all(row[-1].url.startswith("https://") for row in rows)
 
 
@@ -216,6 +232,11 @@ def test_the_comparison_comes_first_and_tabs_go_by_keys_and_by_link(opened, text
         for key in ("aria-controls", "aria-labelledby"):
             named = tab.locator(f"[{key}]").evaluate_all(f"all => all.map((one) => one.getAttribute('{key}'))")
             assert all(tab.locator(f"[id='{name}']").count() == 1 for name in named)
+        slider(tab, "T").evaluate("range => { range.value = 9; range.dispatchEvent(new Event('input')); }")
+        tab.locator("#beside-table a", has_text="toy_late_fusion").click()
+        assert tab.locator("main > [role=tabpanel]:visible").get_attribute("id") == "model-1"
+        assert address(tab) == "#tab=toy_late_fusion&toy_3d_cnn.T=9"  # the sliders stay where they were
+        top.first.click()
         tab.evaluate("location.hash = 'toy_late_fusion'")  # as short as a link can be
         assert tab.locator("main > [role=tabpanel]:visible").get_attribute("id") == "model-1"
 
@@ -320,7 +341,7 @@ def test_axe_finds_nothing_serious(opened, text):
         pytest.skip("no axe-core: run npm ci")
     for scheme, width, charts, places in (
         ("light", 1280, True, ("", "tab=toy_3d_cnn&toy_3d_cnn.T=999")),
-        ("dark", 400, False, ("tab=toy_3d_cnn", "tab=toy_3d_cnn&part=time")),
+        ("dark", 400, False, ("tab=toy_3d_cnn&part=time",)),
     ):
         with opened(text, charts, color_scheme=scheme, viewport={"width": width, "height": 900}) as tab:
             tab.evaluate(AXE.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@
 import base64
 import json
 import random
-import shutil
 from dataclasses import replace
 from itertools import product
 
@@ -121,19 +120,6 @@ def test_weights_are_never_negative():
 
 
 # The page with scripts
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_the_script_computes_what_python_does(chromium, cost):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.quantity import TABLE
 from ...core.table import Column, Table
 from ...output.cells import cell
 from .chart_data import linked
@@ -33,8 +34,12 @@ class Shown:
 
 
 def table_of(table: Table, urls: Sequence[str] = ()) -> dict[str, Any]:
-    """Every column; `urls` are those of the last cells of the rows. A column with nothing in it is left out."""
-    return page_table(table, [Shown(_key(column)) for column in table.columns], urls)
+    """Every column, a quantity under its full title; a column with nothing in it is left out.
+
+    `urls` are those of the last cells of the rows.
+    """
+    titles = {quantity.key: quantity.title for quantity in TABLE.values()}
+    return page_table(table, [Shown(_key(column), titles.get(column.key, "")) for column in table.columns], urls)
 
 
 def page_table(table: Table, shown: Sequence[Shown], urls: Sequence[str] = ()) -> dict[str, Any]:

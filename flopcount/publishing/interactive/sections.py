@@ -86,7 +86,7 @@ def model_section(cost: CostReport, depth: int) -> dict[str, Any]:
         "check": _check(cost),
         "check_words": _check_words(cost),
         "tabs": tabs_of(cost, depth),
-        "paper": paper_depth(report),
+        "paper": max(1, paper_depth(report)),
     }
 
 

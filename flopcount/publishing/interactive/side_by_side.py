@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from ...core.quantity import TABLE, of_modules, of_operators
 from ...core.table import Column, Table
@@ -24,7 +26,10 @@ def side_by_side(costs: Sequence[CostReport]) -> dict[str, Any] | None:
     asides = {TABLE[name].title: f"{{{quantity.title}}} {quantity.title}" for name, quantity in below.items()}
     asides["clip"] = "{views} views"
     shown = [Shown(key, aside=asides.get(key, "")) for column in table.columns if (key := column.name) not in titles]
-    return page_table(table, [entry for entry in shown if entry.key != "views"])
+    made = page_table(table, [entry for entry in shown if entry.key != "views"])
+    for cells, cost in zip(made["rows"], costs, strict=True):
+        cells[0] = replace(cells[0], url=f"#{urlencode({'tab': cost.name})}")
+    return made
 
 
 def side_by_side_table(costs: Sequence[CostReport]) -> Table:

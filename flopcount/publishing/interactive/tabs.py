@@ -223,9 +223,12 @@ def _field(cost: CostReport, readings: Readings, depth: int) -> Tab | None:
 
 
 def paper_depth(report: Result) -> int:
-    """How many levels of modules tables have on paper: two, or one where two would make too many rows."""
-    rows = sum(row.depth <= PAPER_DEPTH and bool(row.cost) for row in report.modules)
-    return PAPER_DEPTH if rows <= PAPER_ROWS else PAPER_DEPTH - 1
+    """How many levels of modules tables have on paper: two, fewer where those are too many rows; 0 is none."""
+
+    def rows(depth: int) -> int:
+        return sum(row.depth <= depth and bool(row.cost) for row in report.modules)
+
+    return next((depth for depth in range(PAPER_DEPTH, 0, -1) if rows(depth) <= PAPER_ROWS), 0)
 
 
 def _by_layer(cost: CostReport, depth: int, table: Callable[[int], Table]) -> tuple[dict[str, Any], ...]:
@@ -233,7 +236,8 @@ def _by_layer(cost: CostReport, depth: int, table: Callable[[int], Table]) -> tu
     least = paper_depth(cost.report)
     if 0 <= depth <= least:
         return (_on("", table(depth)),)
-    return (_on(SCREEN, table(depth)), _on(PAPER, _titled(table(least), f"down to depth {least}")))
+    words = f"on paper down to depth {least}" if least else "on paper as a whole, since its layers are many"
+    return (_on(SCREEN, table(depth)), _on(PAPER, _titled(table(least), words)))
 
 
 def _on(where: str, table: Table) -> dict[str, Any]:

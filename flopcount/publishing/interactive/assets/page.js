@@ -102,6 +102,16 @@ function restore(pairs) {
   return wrong;
 }
 
+// A link to a tab of this page leaves the sliders where they are
+document.addEventListener("click", (click) => {
+  const link = click.target.closest?.("a[href^='#tab=']");
+  if (!link || !tabs || click.ctrlKey || click.metaKey || click.shiftKey) return;
+  click.preventDefault();
+  const index = tabs.keys().indexOf(new URLSearchParams(link.hash.slice(1)).get("tab"));
+  tabs.choose(index);
+  tabs.tabs[index].focus();
+});
+
 scatter?.per.addEventListener("change", () => address.write());
 address.serve(state, restore);
 
