@@ -138,12 +138,11 @@ def _texts(table: Table, line: Line) -> Row:
 
 
 def _saying(table: Table, columns: list[Column]) -> list[Line]:
-    """The lines that say something beside their names in these columns: what has bytes alone may be empty."""
+    """The lines of a tree that say something behind their names in these columns: a layer may have bytes alone."""
     after = next((place for place, column in enumerate(table.columns) if column.kind != "text"), 0)
-    kept = [column for column in columns if column in table.columns[after:]]
-    if table.total is None or not kept:
+    places = [table.columns.index(column) for column in columns if column in table.columns[after:]]
+    if not table.tree or not places:
         return list(table.lines)
-    places = [table.columns.index(column) for column in kept]
     return [line for line in table.lines if any(_pick(cells(table.columns, line.values), places))]
 
 
