@@ -7,6 +7,8 @@ import sys
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from flopcount.analysis.memory_profile import memory_profiles, profile_table
@@ -16,7 +18,8 @@ from flopcount.core.errors import InputError, UnknownNameError
 from flopcount.core.quantity import PICO
 from flopcount.publishing.figures import memory_curve, span_data, span_timeline, time_bars, time_data
 from flopcount.publishing.figures.bars import Bar, gathered, prefix_of
-from flopcount.report import count_model
+from flopcount.publishing.sweep import sweep
+from flopcount.report import count_flops, count_model
 
 matplotlib.use("agg")
 SMALL = ("--clip", "4x16x16")
@@ -96,6 +99,28 @@ def test_the_peaks_of_the_curve_are_those_of_the_table(report):
     assert data[forward.peak]["operator"] == report.memory.peak.op
     with pytest.raises(InputError, match="nothing runs"):
         memory_curve(())
+
+
+class Eigenvalues(nn.Module):
+    """A layer, and an operator without a rule."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return torch.linalg.eigvalsh(self.fc(x))
+
+
+def test_what_has_no_rule_is_said_under_each_chart():
+    report = count_flops(Eigenvalues(), (1, 4, 4)).with_dataflow()
+    result = sweep(lambda size: (Eigenvalues(), (size, 4, 4)), {"size": [1, 2]})
+    drawn = (report.plot(), time_bars(report.cost("t4")), span_timeline(report.span))
+    for ax in drawn:
+        assert "UNCOSTED aten._linalg_eigh" in ax.get_xlabel()
+    assert "2 of 2 configurations missing or incomplete" in result.plot("size", width="3.3in").get_xlabel().replace(
+        "\n", " "
+    )
 
 
 def test_the_largest_bars_stay_in_order():

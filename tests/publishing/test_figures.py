@@ -38,7 +38,7 @@ def _close():
 SPOTS = st.tuples(st.floats(0, 600), st.floats(0, 400))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(SPOTS, st.floats(1, 15), st.floats(10, 90)), max_size=15))
 def test_labels_cover_neither_each_other_nor_points_nor_lines(given_points):
     points = [spot for spot, _, _ in given_points]

@@ -9,11 +9,12 @@ from ...core.errors import InputError
 from ...core.result import Result
 from ...core.table import Column, Table
 from ...core.units import percent, si
+from ...core.wording import missing_lines
 from ..chart_size import SPREAD, chart_size
 from .bars import BARS, Bar, bars_height, gathered, name_bars, prefix_of
 from .themes import STYLES, bare_sides, canvas, dress, theme_of
 from .ticks import linear_ticks
-from .words import paper_name, wrapped
+from .words import gap_lines, paper_name, wrapped
 
 __all__ = ["BARS", "breakdown", "breakdown_data"]
 
@@ -39,7 +40,8 @@ def breakdown(
     """
     size, theme = chart_size(width), theme_of(dark)
     bars = _bars(report, by, depth)
-    ax = canvas(ax, theme, size, bars_height(len(bars), size))
+    gaps = gap_lines(missing_lines(report), size.letters(size.width * 0.6, size.text))
+    ax = canvas(ax, theme, size, bars_height(len(bars), size) + size.inches(len(gaps), size.text))
     scale, prefix = prefix_of(max(bar.amount for bar in bars))
     places = range(len(bars))
     lengths = [bar.amount / scale for bar in bars]
@@ -52,7 +54,8 @@ def breakdown(
     ax.set_xlim(0, max(lengths) / (1 - min(beyond, 0.6)))
     linear_ticks(ax.xaxis, most=4 if size.narrow else 7)
     room = size.letters(inches, size.text)
-    ax.set_xlabel(wrapped(f"{prefix}MACs per forward pass ({prefix}FLOPs = 2 × {prefix}MACs)", room))
+    across = wrapped(f"{prefix}MACs per forward pass ({prefix}FLOPs = 2 × {prefix}MACs)", room)
+    ax.set_xlabel("\n".join([across, *gaps]))
     clip = f" on {report.input.clip}" if report.input.clip else ""
     title = f"{paper_name(report.model)}{clip}: {si(report.macs, 'MACs')} by {_ROW[by]}"
     ax.set_title(wrapped(title, room))

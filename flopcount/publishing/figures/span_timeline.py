@@ -19,7 +19,7 @@ from ..chart_size import SPREAD, chart_size
 from .bars import BARS, bars_height, name_bars, prefix_of
 from .themes import STYLES, bare_sides, canvas, dress, theme_of
 from .ticks import linear_ticks
-from .words import paper_name, wrapped
+from .words import gap_lines, paper_name, wrapped
 
 __all__ = ["span_data", "span_timeline"]
 
@@ -55,7 +55,8 @@ def span_timeline(
     others = [module for module in lengths if module not in largest]
     place_of = {name: place for place, name in enumerate(names)} | dict.fromkeys(others, len(names))
     names += [f"{len(others)} others"] if others else []
-    ax = canvas(ax, theme, size, bars_height(len(names), size))
+    gaps = gap_lines(span.gaps, size.letters(size.width * 0.6, size.text))
+    ax = canvas(ax, theme, size, bars_height(len(names), size) + size.inches(len(gaps), size.text))
     scale, prefix = prefix_of(span.span)
     ends = dict.fromkeys(range(len(names)), 0)
     for visit in visits:
@@ -80,7 +81,7 @@ def span_timeline(
     linear_ticks(ax.xaxis, most=4 if size.narrow else 7)
     room = size.letters(inches, size.text)
     unit = {"k": "thousand ", "M": "million ", "G": "billion ", "T": "trillion "}.get(prefix, "")
-    ax.set_xlabel(wrapped(f"{unit}operations, one after another", room))
+    ax.set_xlabel("\n".join([wrapped(f"{unit}operations, one after another", room), *gaps]))
     steps = f", {plural(span.steps, 'sequential step')}" if span.steps > 1 else ""
     clip = f" on {span.clip}" if span.clip else ""
     title = f"{paper_name(span.model)}{clip}: span {si(span.span)} operations, longest chain {span.chain:,} ops{steps}"

@@ -11,10 +11,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...analysis.sweep_rows import SweepRow, SweepRows
 from ...core.errors import InputError, UnknownNameError
+from ...core.units import plural
+from ...core.wording import assumed_lines
 from ..chart_size import SPREAD, ChartSize, chart_size
 from .themes import STYLES, Theme, canvas, dress, theme_of
 from .ticks import linear_ticks, log_ticks
-from .words import paper_name, wrapped
+from .words import gap_lines, paper_name, wrapped
 
 __all__ = ["HEIGHTS", "LINES", "sweep_lines"]
 
@@ -148,8 +150,17 @@ def _frame(ax: Axes, sweep: SweepRows, lines: Sequence[_Line], x: str, y: str, s
         ax.xaxis.set_major_locator(FixedLocator(sizes))
         ax.xaxis.set_minor_locator(NullLocator())
     height = _HIGH.get(size.name, size.height or 0) * 0.8
-    ax.set_xlabel(_AXES.get(x, x))
+    letters = size.letters(size.width * 0.7, size.text)
+    ax.set_xlabel("\n".join([_AXES.get(x, x), *gap_lines(_gaps(sweep), letters)]))
     ax.set_ylabel(wrapped(HEIGHTS[y], size.letters(height, size.text)))
+
+
+def _gaps(sweep: SweepRows) -> list[str]:
+    """How many configurations are missing or incomplete, and what the others assume."""
+    failed = sum(bool(row.problem) for row in sweep.rows)
+    missing = f"{failed} of {plural(len(sweep.rows), 'configuration')} missing or incomplete"
+    assumed = dict.fromkeys(text for row in sweep.rows for text in row.assumed)
+    return [*([missing] * bool(failed)), *assumed_lines(assumed)]
 
 
 def _range_words(sweep: SweepRows) -> str:

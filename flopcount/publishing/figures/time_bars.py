@@ -13,12 +13,13 @@ from ...core.errors import InputError
 from ...core.quantity import PICO
 from ...core.table import Column, Table
 from ...core.units import duration
+from ...core.wording import missing_lines
 from ...hardware.cost import Cost
 from ..chart_size import SPREAD, ChartSize, chart_size
 from .bars import Bar, bars_height, gathered, name_bars
 from .themes import Theme, bare_sides, canvas, dress, theme_of
 from .ticks import linear_ticks
-from .words import paper_name, wrapped
+from .words import gap_lines, paper_name, wrapped
 
 __all__ = ["time_bars", "time_data"]
 
@@ -71,7 +72,8 @@ def time_bars(
     whole, macs = cost.result.total["time"], sum(bar.beside for bar in bars)
     limits = [limit for limit in _LIMITS if any(bar.limit == limit for bar in bars)]
     legend = size.inches((len(limits) + 1) / _columns(size) + 0.5, size.small * 1.3)
-    ax = canvas(ax, theme, size, bars_height(len(bars), size, 2.4) + legend)
+    gaps = gap_lines(missing_lines(cost.result), size.letters(size.width * 0.6, size.text))
+    ax = canvas(ax, theme, size, bars_height(len(bars), size, 2.4) + legend + size.inches(len(gaps), size.text))
     for place, bar in enumerate(bars):
         look = _look(_LIMITS[bar.limit], theme)
         ax.barh(place - _APART, bar.amount / whole, height=_THICK, gid=f"time {bar.name}", **look)
@@ -87,7 +89,7 @@ def time_bars(
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     room = size.letters(inches, size.text)
     run = "a training step" if cost.conditions.training else "a forward pass"
-    ax.set_xlabel(wrapped(f"share of the time of {run}, and of its MACs", room))
+    ax.set_xlabel("\n".join([wrapped(f"share of the time of {run}, and of its MACs", room), *gaps]))
     ax.set_title(wrapped(_title(cost), room))
     bare_sides(ax)
     dress(ax, theme, size)

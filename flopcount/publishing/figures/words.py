@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from textwrap import wrap
 
 from ...models import CARDS
 
-__all__ = ["paper_name", "wrapped"]
+__all__ = ["gap_lines", "paper_name", "wrapped"]
 
 
 _BOUND = "\N{NO-BREAK SPACE}"
@@ -23,6 +24,14 @@ def wrapped(text: str, letters: int | None) -> str:
         text = text.replace(sign, sign.replace(" ", _BOUND))
     text = _UNIT.sub(_BOUND, text)
     return "\n".join(wrap(text, letters, break_long_words=False)).replace(_BOUND, " ")
+
+
+def gap_lines(lines: Iterable[str], letters: int) -> list[str]:
+    """What is missing in a count, and what it assumes, in lines that stand under a chart as they do under a table."""
+    return [part for line in lines if not line.startswith(_EXPLAINED) for part in wrapped(line, letters).splitlines()]
+
+
+_EXPLAINED = "what is missing: "  # how much it may be, which the table says
 
 
 def paper_name(model: str) -> str:
