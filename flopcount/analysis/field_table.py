@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.layer_tree import in_running_order
 from ..core.result import Result
 from ..core.table import Column, Table
 from ..core.wording import title
@@ -36,7 +37,7 @@ def field_table(result: Result, fields: Fields, depth: int = -1) -> Table:
             field_of(row, fields),
             *_shares(fields[row.path][0]),
         )
-        for row in result.modules
+        for row in in_running_order(result.modules, result.course)
         if fields.get(row.path) and (depth < 0 or row.depth <= depth)
     )
     notes = tuple(field_lines(fields, "input" if result.input.clip is None else "clip"))

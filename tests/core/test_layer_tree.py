@@ -1,14 +1,18 @@
 """Tables of layers as trees: parents hold their children, lines sum, layers stand in the order in which they run."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 import flopcount
+from flopcount.analysis.field_table import field_table
 from flopcount.core.amount import summed
 from flopcount.core.layer_tree import Part, in_running_order, layer_tree
 from flopcount.core.table import Table
 from flopcount.output.terminal import terminal
+from flopcount.publishing.interactive.model_data import layers_of
 
 
 class Block(nn.Module):
@@ -186,3 +190,13 @@ def test_a_line_that_has_no_number_to_show_is_not_printed():
     assert moved, "it moves bytes"
     assert "\ncopy" in wide
     assert "\ncopy" not in narrow
+
+
+def test_pages_have_the_same_order():
+    clip = flopcount.count_model("c3d", clip="16x32x32")
+    shown = [line.values[0] for line in clip.by_module(-1).lines]
+    page = [row.path for row in layers_of(SimpleNamespace(report=clip, form=None)) if row.path]
+    fields = [row[0] for row in field_table(clip, clip.receptive_field()).rows]
+    assert shown[:3] == page[:3] == ["conv1", "relu", "pool1"]
+    assert page == shown
+    assert [path for path in fields if path in shown] == [path for path in shown if path in fields]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.amount import Amount
-from ...core.layer_tree import shown_modules
+from ...core.layer_tree import in_running_order, shown_modules
 from ...core.quantity import Quantity, counted
 from ...core.result import ModuleRow, Result
 from ...hardware.cost import Cost
@@ -71,7 +71,7 @@ def is_the_job(row: PerUnit) -> bool:
 
 def layer_rows(result: Result) -> tuple[tuple[ModuleRow, Amount], ...]:
     """Modules that cost something, each before those in it; the deepest level that has room holds all below it."""
-    rows = [row for row in result.modules if row.cost or not row.path]
+    rows = [row for row in in_running_order(result.modules, result.course) if row.cost or not row.path]
     depths = sorted(row.depth for row in rows)
     depth = max(1, max((depth for depth in set(depths) if _shallow(depths, depth) <= _MOST_ROWS), default=1))
     return tuple(shown_modules(rows, depth))

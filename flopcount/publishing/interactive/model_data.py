@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from ...core.layer_tree import in_running_order
 from ...core.pricing import TIMES
 from ...core.quantity import Quantity, counted, of_layers, of_modules, of_operators
 from ...core.result import ModuleRow, Result
@@ -84,11 +85,15 @@ def _time(cost: CostReport) -> dict[str, Any] | None:
 
 
 def layers_of(cost: CostReport) -> tuple[ModuleRow, ...]:
-    """Modules that cost something or have parameters, alone or in what they hold, here or at another clip."""
+    """Modules that cost something or have parameters, alone or in what they hold, here or at another clip.
+
+    Each stands behind its parent, and children in the order in which they first run.
+    """
     elsewhere = {path for parts in cost.form.parts.values() for path in parts} if cost.form else set()
     holders = {path[:at] for path in elsewhere for at, letter in enumerate(path) if letter == "."} | {""}
     paths = elsewhere | holders
-    return tuple(row for row in cost.report.modules if row.cost or row.path in paths)
+    ordered = in_running_order(cost.report.modules, cost.report.course)
+    return tuple(row for row in ordered if row.cost or row.path in paths)
 
 
 def _follows(form: ClosedForm, report: Result, quantity: str) -> bool:
