@@ -104,6 +104,11 @@ class Explanation(ShownAsTables):
         return f"{row.path or 'the model'} ({row.type}), {calls}"
 
     @property
+    def _several(self) -> bool:
+        """Whether the layer costs more than one call that is explained."""
+        return sum(op.calls for op in self.ops) > 1
+
+    @property
     def _together(self) -> tuple[str, str]:
         cost = self.row.cost
         together = f"together {exact(cost.macs)} MACs = {exact(cost.flops)} FLOPs"
@@ -111,7 +116,7 @@ class Explanation(ShownAsTables):
 
     def _tables(self) -> tuple[Table, ...]:
         """The layer with what its operators cost together, and a table of each of them."""
-        notes = (*(self._together if len(self.ops) > 1 else ()), *assumed_lines(self.assumed))
+        notes = (*(self._together if self._several else ()), *assumed_lines(self.assumed))
         return (Table(self.title, (), (), None, notes), *(op.table() for op in self.ops))
 
     def __str__(self) -> str:
@@ -123,7 +128,7 @@ class Explanation(ShownAsTables):
                 module = op.module
                 lines += ["", f"in {module or 'the model itself'}"]
             lines += op.lines()
-        if len(self.ops) > 1:
+        if self._several:
             lines += ["", *self._together]
         if self.assumed:
             lines += ["", *(line for text in assumed_lines(self.assumed) for line in textwrap.wrap(text, _WIDTH))]

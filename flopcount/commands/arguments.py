@@ -66,9 +66,17 @@ def format_option(*more: str, help: str = "Format of the output.") -> Any:
     return typer.Option("--format", parser=parse, metavar="NAME", help=help, autocompletion=lambda: names)
 
 
+def _require_depth(depth: int) -> int:
+    if depth < -1:
+        raise InputError(f"--depth is {depth}", [("fix", "give a number of levels, or -1 for all")])
+    return depth
+
+
 TableFormatOpt = Annotated[str, format_option()]
 FormatOpt = Annotated[str, format_option("json")]
-DepthOpt = Annotated[int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.")]
+DepthOpt = Annotated[
+    int, typer.Option(metavar="N", help="Levels of modules shown; -1 for all.", callback=_require_depth)
+]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Fail where an operator has no rule (exit code 3).")]
 OptimizerOpt = Annotated[
     str | None, typer.Option(metavar="NAME", help="sgd, adam or adamw: with --train, its step too.")

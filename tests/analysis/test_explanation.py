@@ -72,3 +72,20 @@ def test_unknown_layer_offers_near_ones():
     report = count_flops(create_model("c3d", clip="16x16x16"), (1, 3, 16, 16, 16))
     with pytest.raises(UnknownNameError, match="no layer named 'conv3'\n  near    conv3b, conv3a"):
         report.explain("conv3")
+
+
+def test_a_layer_called_twice_alike_says_what_both_cost():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(self.layer(x))
+
+    explained = flopcount.count_flops(Twice(), (1, 4)).explain("layer")
+    text = str(explained)
+    assert "(2 identical calls)" in text
+    assert "MACs    4·4 = 16\n" in text  # of one
+    assert "together 32 MACs = 64 FLOPs\nand 8 other FLOPs" in text
+    assert "together 32 MACs" in explained._repr_html_()

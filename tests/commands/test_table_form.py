@@ -64,3 +64,10 @@ def test_what_cannot_be_is_refused_before_a_count(words, message, monkeypatch):
     assert result.exit_code == 2
     assert message in result.stderr
     assert not result.stdout
+
+
+def test_a_depth_below_all_is_refused(monkeypatch):
+    monkeypatch.setattr("flopcount.report.report_of_model", lambda *_, **__: pytest.fail("it counts"))
+    result = run("model", "c3d", "--depth", "-2")
+    assert result.exit_code == 2
+    assert "--depth is -2" in result.stderr
