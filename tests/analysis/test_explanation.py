@@ -83,7 +83,7 @@ def test_a_layer_called_twice_alike_says_what_both_cost():
         def forward(self, x):
             return self.layer(self.layer(x))
 
-    explained = flopcount.count_flops(Twice(), (1, 4)).explain("layer")
+    explained = count_flops(Twice(), (1, 4)).explain("layer")
     text = str(explained)
     assert "(2 identical calls)" in text
     assert "MACs    4·4 = 16\n" in text  # of one
