@@ -8,7 +8,8 @@ from itertools import takewhile
 __all__ = ["shortened"]
 
 _CUT = "…"
-_TAIL = 3  # characters of the end that are kept where the beginning and the end are cut off
+_ROUNDS = 4  # those that still look alike differ less than all that did before
+_TAIL = 3  # characters of the end at least, where the beginning and the middle are cut
 
 
 def shortened(names: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -17,15 +18,17 @@ def shortened(names: Sequence[str], widths: Sequence[int]) -> list[str]:
     Names that differ may still look alike where the widths have no room for the difference.
     """
     cut = [_both_ends(name, width) for name, width in zip(names, widths, strict=True)]
-    groups: dict[str, list[int]] = {}
-    for place, text in enumerate(cut):
-        groups.setdefault(text, []).append(place)
-    for places in groups.values():
-        alike = sorted({names[place] for place in places})
-        if len(alike) > 1:
-            start, end = _difference(alike)
+    for _ in range(_ROUNDS):
+        groups: dict[str, list[int]] = {}
+        for place, text in enumerate(cut):
+            groups.setdefault(text, []).append(place)
+        mixed = [places for places in groups.values() if len({names[place] for place in places}) > 1]
+        for places in mixed:
+            start, end = _difference(sorted({names[place] for place in places}))
             for place in places:
                 cut[place] = _around(names[place], start, end, widths[place])
+        if not mixed:
+            break
     return cut
 
 
@@ -58,7 +61,8 @@ def _around(name: str, start: int, end: int, width: int) -> str:
         earliest = len(name) - (width - 1)
         dots = [place + 1 for place in _dots(name) if earliest <= place + 1 <= begin]
         return _CUT + name[min([*dots, begin]) :]
-    tail = min(end, _TAIL)
+    spare = width - 2 - (len(name) - end - start)  # beside the part that differs
+    tail = min(end, max(_TAIL, spare // 2))
     room = max(width - 2 - tail, 1)
     return f"{_CUT}{name[start : start + room]}{_CUT}{name[-tail:] if tail else ''}"[:width]
 

@@ -22,7 +22,7 @@ def test_the_number_that_differs_stays():
 
 def test_what_differs_early_stays_with_the_tail_cut():
     names = [f"stream.{kind}.layer4.2.conv3.weight_norm" for kind in ("rgb", "flow")]
-    assert cut(names, 16) == ["…rgb.layer4.…orm", "…flow.layer4…orm"]
+    assert cut(names, 16) == ["…rgb.layer…_norm", "…flow.laye…_norm"]
 
 
 @given(st.lists(st.text("ab.", min_size=1, max_size=30), min_size=1, max_size=6), st.integers(7, 20))
@@ -36,3 +36,22 @@ def test_no_name_is_wider_than_asked(names, width):
 def test_names_with_one_difference_differ(before, after, width):
     names = [f"{before}{digit}{after}" for digit in "12345"]
     assert len(set(cut(names, width))) == 5
+
+
+DEEP = [f"encoder.layers.{i}.attention.{part}" for i in range(3) for part in ("query", "output.dense")]
+
+
+def test_deep_paths_keep_what_differs():
+    assert cut(DEEP, 40) == DEEP
+    assert cut(DEEP, 20)[:2] == ["…0.attention.query", "…0.attentio…ut.dense"]
+    assert cut(["conv1", "layer1.0", "45 others"], 9) == ["conv1", "layer1.0", "45 others"]
+
+
+PARTS = st.lists(st.sampled_from(["a", "block", "attention_head", "0", "1"]), min_size=1, max_size=4)
+
+
+@given(st.lists(PARTS.map(".".join), unique=True, max_size=8), st.integers(24, 40))
+def test_paths_stay_apart_where_there_is_room(paths, width):
+    texts = cut(paths, width)
+    assert len(set(texts)) == len(texts)
+    assert all(len(text) <= width for text in texts)

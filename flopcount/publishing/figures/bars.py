@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from ...output.short_names import shortened
 from ..chart_size import LETTER, ChartSize
-from .paths import shortened
 
 __all__ = ["BARS", "Bar", "bars_height", "gathered", "name_bars", "prefix_of"]
 
@@ -48,7 +48,8 @@ def name_bars(ax: Axes, names: Sequence[str], size: ChartSize) -> float:
 
     Long paths are shortened where they are alike.
     """
-    texts = shortened(names, size.letters(size.width * _NAMES, size.small))
+    room = size.letters(size.width * _NAMES, size.small)
+    texts = shortened(names, [room] * len(names))
     ax.set_yticks(range(len(names)), texts)
     ax.set_ylim(len(names) - 0.4, -0.6)
     left = size.width - (max(map(len, texts)) * size.small * LETTER + 2.5 * size.text) / 72
@@ -56,7 +57,7 @@ def name_bars(ax: Axes, names: Sequence[str], size: ChartSize) -> float:
 
 
 _NAMES = 0.33  # of the width of a chart
-_BARS_WIDE = 0.4  # of it, at least; a word that cannot be shortened may be longer
+_BARS_WIDE = 0.4  # of it, at least
 
 
 def prefix_of(most: float) -> tuple[int, str]:
