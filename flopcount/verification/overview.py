@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.reason import Reason
 from ..core.table import Column, Table
+from ..core.units import plural
 from ..facts import ZooModel
 from .verdict import Finding, RowVerdict, Verdict
 
@@ -48,10 +49,8 @@ def accidents(verdicts: Sequence[RowVerdict], number: str) -> Iterator[str]:
     """How many figures are expected to meet a reading by accident."""
     odds = {figure(row, number): found.odds for row, found in judged(verdicts, number) if found.odds is not None}
     if odds:
-        yield (
-            f"{TITLES[number]}: of {len(odds)} figures that are no match, {sum(odds.values()):.1f} are expected to "
-            "meet a reading by accident"
-        )
+        figures = f"{plural(len(odds), 'figure')} that {'is' if len(odds) == 1 else 'are'} no match"
+        yield f"{TITLES[number]}: of {figures}, {sum(odds.values()):.1f} are expected to meet a reading by accident"
 
 
 def resting(verdicts: Sequence[RowVerdict], number: str) -> Iterator[str]:

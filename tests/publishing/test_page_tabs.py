@@ -330,6 +330,13 @@ def test_sources_are_seen_without_scrolling_sideways(opened, text, width):
         boxes = tab.locator(".scroll:has(.stacked)")
         assert max(boxes.evaluate_all("boxes => boxes.map((box) => box.scrollWidth - box.clientWidth)")) <= 0
         assert tab.get_by_role("table").first.get_by_role("row").count() == len(ROWS) + 1  # also where rows are blocks
+        tab.locator("main > .tabs [role=tab]").nth(1).click()
+        name = tab.locator("#model-0 table.layers tbody th:visible").first
+        name.evaluate("cell => { cell.textContent = 'stage_of_a_network.'.repeat(6); }")
+        assert name.bounding_box()["width"] < 0.47 * width  # so that numbers stand beside a long path
+        assert address(tab) == "#tab=toy_3d_cnn"
+        tab.go_back()
+        tab.wait_for_function("!document.getElementById('comparison').hidden")
 
 
 @pytest.mark.slow

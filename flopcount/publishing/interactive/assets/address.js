@@ -32,11 +32,14 @@ export class Address {
     }));
   }
 
-  write() {
+  // back: whether the browser's way back leads to what was shown before
+  write(back = false) {
     clearTimeout(this.later);
+    this.back ||= back;
     this.later = setTimeout(() => {
-      const text = new URLSearchParams(this.state()).toString();
-      if (text !== location.hash.slice(1)) history.replaceState(null, "", text ? `#${text}` : location.pathname);
+      const text = new URLSearchParams(this.state()).toString(), how = this.back ? "pushState" : "replaceState";
+      this.back = false;
+      if (text !== location.hash.slice(1)) history[how](null, "", text ? `#${text}` : location.pathname);
     }, SOON);
   }
 }

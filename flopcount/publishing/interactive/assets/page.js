@@ -41,7 +41,7 @@ function draw() {
 
 function chosen() {
   draw();
-  address.write();
+  address.write(true);
 }
 
 const list = document.querySelector("main > .tabs");
