@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from .core.memo import anew
+from .core.one_line import OneLine
 from .tracing import TURN
 from .tracing.arguments import Input
 
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["Counted"]
 
 
-class Counted:
+class Counted(OneLine):
     """What a report was counted from, so that its readers can count again; copies share it, pickles lack it."""
 
     def __init__(self, module: nn.Module, input: Input, engine: str, fast: bool, plan: Plan | None) -> None:
         self.module, self.input, self.engine, self.fast, self.plan = module, input, engine, fast, plan
+
+    def _headline(self) -> str:
+        return f"of a {type(self.module).__name__}"
 
     @property
     def loss(self) -> Asked:

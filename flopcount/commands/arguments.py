@@ -207,13 +207,14 @@ class ModelOptions:
             InputError: the name is that of a saved report.
             UnknownNameError: no such network.
         """
-        from ..models import require_inputs, require_known
+        from ..models import name_in_zoo, require_inputs, require_known
 
         if name.endswith(".json") and name.partition(":")[0] not in PREFIXES:
             raise InputError(
                 f"{name} is a saved report, which does not have the shapes of the model's operators",
                 [("fix", "name the model that it is of; `flopcount diff` compares saved reports")],
             )
+        name = name_in_zoo(name)
         require_known(name)
         spec = replace(self.spec, name=name, clip=self.spec.clip if clip is None else Clip.parse(clip))
         require_inputs(spec)

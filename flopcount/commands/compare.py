@@ -78,14 +78,16 @@ def compare(
             options.refuse(f"is for models of --point, and {what}", *model_words)
     if out is not None:
         require_folder(out)
+    from ..models import name_in_zoo
     from ..publishing.candidates import find_benchmark
 
+    names = [name_in_zoo(name) for name in names or ()]
     dataset = find_benchmark(dataset)
     files: dict[str, bytes] = {}
     with working("comparing") as say:
         from ..publishing.comparison import compare as compared
 
-        comparison = compared(names or (), dataset=dataset, source=source, points=points, on=setting, progress=say)
+        comparison = compared(names, dataset=dataset, source=source, points=points, on=setting, progress=say)
         if out is not None and comparison.rows:
             say("drawing")
             import matplotlib

@@ -84,12 +84,13 @@ def show(table: Table, form: str) -> None:
     """Print a table: to a terminal in colour and its own width, to a pipe as plain text of 80 columns (or $COLUMNS).
 
     Raises:
-        UnknownNameError: a column that was chosen is not in it; the whole table is printed, as the work is done.
+        UnknownNameError: a column that was chosen is not in it; a reader gets the whole table, as the work is done.
     """
     try:
         table = chosen(table, form)
     except UnknownNameError:
-        _print(table, str(form))
+        if form == "table":
+            _print(table, form)
         raise
     _print(table, str(form))
 

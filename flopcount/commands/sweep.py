@@ -173,6 +173,8 @@ def numbers_of(text: str, option: str) -> list[int]:
             numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{option} {text!r} is not a range of whole numbers", fix) from None
-    if not numbers or min(numbers) < 1:
-        raise InputError(f"{option} {text!r} has no number, or one below 1", fix)
+    if not numbers:
+        raise InputError(f"{option} {text!r} begins behind its end", fix)
+    if min(numbers) < 1:
+        raise InputError(f"{option} {text!r} has a number below 1", fix)
     return numbers

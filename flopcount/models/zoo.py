@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..core.errors import InputError, UnknownNameError
 from ..core.model_spec import ModelSpec
 from ..core.protocol import Clip
+from ..core.spelling import spelled
 from .cards import CARDS
 from .definitions import definitions_in
 from .recipe import Recipe
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
 
     from .networks.sized_network import SizedNetwork
 
-__all__ = ["build_network", "create_model", "list_models", "require_known"]
+__all__ = ["build_network", "create_model", "list_models", "name_in_zoo", "require_known"]
+
+
+def name_in_zoo(typed: str) -> str:
+    """The network that is meant by a name as people and papers write it ("C3D", "X3D-M", "SlowFast R50 8×8").
+
+    What is a place of one's own code, or means no network, stays as it is.
+    """
+    if typed in CARDS or ":" in typed or is_sized(typed):
+        return typed
+    labels: dict[str, list[str]] = {}
+    for card in CARDS.values():
+        labels.setdefault(card.label.replace("×", "x"), []).append(card.name)
+    of_one = {label: names[0] for label, names in labels.items() if len(names) == 1}
+    return spelled(typed.replace("×", "x"), CARDS, of_one)
 
 
 def require_known(name: str) -> None:

@@ -20,6 +20,7 @@ from rich.text import Text
 from ..core.table import Column, Line, Table
 from .cells import cells, heading
 from .short_names import shortened
+from .tree_names import below_parents, parents_of
 
 __all__ = ["PLAIN_WIDTH", "plain", "renderable", "terminal"]
 
@@ -173,19 +174,11 @@ def _text_width(column: Column, texts: Row) -> int:
 def _shorten(rows: list[Row], levels: list[int], width: int) -> None:
     """Cut the names to a width: in a tree first what the line above says, of all that are below it, then the middle."""
     names = [row[0].lstrip(" ") for row in rows]
-    parents: list[int | None] = []
-    above: list[int] = []
-    for place, level in enumerate(levels):
-        parents.append(above[level - 1] if 0 < level <= len(above) else None)
-        above[level:] = [place]
+    parents = parents_of(levels)
     indents = [_INDENT * level for level in levels]
     room = [max(width - indent, _SHORTEST_PATH // 2) for indent in indents]
     wide = {parent for parent, name, most in zip(parents, names, room, strict=True) if len(name) > most}
-    said = [f"{names[parent]}." if parent is not None and parent in wide else "" for parent in parents]
-    shorter = [
-        f"…{name.removeprefix(start)}" if start and name.startswith(start) else name
-        for name, start in zip(names, said, strict=True)
-    ]
+    shorter = below_parents(names, [parent if parent in wide else None for parent in parents])
     for row, indent, name in zip(rows, indents, shortened(shorter, room), strict=True):
         row[0] = " " * indent + name
 

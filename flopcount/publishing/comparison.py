@@ -242,7 +242,9 @@ def compare(
     metric = benchmark_metric(dataset)
     for name in names:
         if name not in CARDS:
-            raise UnknownNameError("network", name, CARDS, "see `flopcount list`; add your own model as a point")
+            raise UnknownNameError(
+                "network", name, CARDS, "see `flopcount list`; your own model is a point: --point LABEL=MODEL@TOP1"
+            )
     timing = None if on is None else _Timing(Setting.named(on) if isinstance(on, str) else on)
     rows: list[Row] = []
     unplotted: list[Unplotted] = []

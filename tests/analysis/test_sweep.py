@@ -223,7 +223,7 @@ def test_a_clip_that_cannot_be_counted_is_a_row(tmp_path):
     [
         ("sweep c3 --frames 8 --size 32", "no model named 'c3'"),
         ("sweep c3d --frames 8:x --size 32", "--frames '8:x' is not a range"),
-        ("sweep c3d --frames 16 --size 0", "has no number, or one below 1"),
+        ("sweep c3d --frames 16 --size 0", "has a number below 1"),
         ("sweep c3d --frames 16 --size 32 --plot no/such/file.png", "cannot write"),
         ("sweep c3d --frames 16 --size 32 --plot sweep.gif", "no picture format named 'gif'"),
         ("fit c3d --budget 25G", "budget '25G' is not an amount of work"),

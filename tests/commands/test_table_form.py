@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from flopcount.cli import app
+from flopcount.models import name_in_zoo
 
 RUN = CliRunner()
 TABLES = ("compare", "cost", "devices", "diff", "list", "memory", "model", "rules", "span", "sweep", "verify")
@@ -47,6 +49,7 @@ def test_what_was_counted_is_not_lost_for_a_column_that_is_none():
     assert result.exit_code == 2
     assert "near    MACs" in result.stderr
     assert "c3d" in result.stdout
+    assert not run("list", "--columns", "mac", "--format", "csv").stdout  # a file has what was asked or nothing
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,16 @@ def test_a_depth_below_all_is_refused(monkeypatch):
     result = run("model", "c3d", "--depth", "-2")
     assert result.exit_code == 2
     assert "--depth is -2" in result.stderr
+
+
+@pytest.mark.parametrize("typed", ["C3D", "c3d", "C3-D"])
+def test_a_network_is_named_as_people_write_it(typed):
+    data = json.loads(run("model", typed, "--clip", "16x32x32", "--json").stdout)
+    assert data["model"] == "c3d"
+
+
+def test_names_of_papers_are_names():
+    assert name_in_zoo("X3D-M") == "x3d_m"
+    assert name_in_zoo("SlowFast R50 8×8") == "slowfast_r50_8x8"
+    assert name_in_zoo("nets.py:C3D") == "nets.py:C3D"
+    assert name_in_zoo("c3dd") == "c3dd"

@@ -169,8 +169,8 @@ def test_text_shows_levels_and_cuts_what_the_parent_says(report):
     assert "\n  blocks.0.first " in text
     narrow = flopcount.count_flops(Net(), (1, 6)).by_module(-1)
     assert "\n  …second " in terminal(narrow, 40)
-    assert r"\quad blocks.0.first" in report.by_module(-1).to_latex()
-    assert "| &nbsp;&nbsp;blocks.0.first |" in report.by_module(-1).to_markdown()
+    assert r"\quad \ldots{}first & Linear" in report.by_module(-1).to_latex()
+    assert "| &nbsp;&nbsp;…first |" in report.by_module(-1).to_markdown()
     assert "padding-left:26px" in report.by_module(-1)._repr_html_()
 
 

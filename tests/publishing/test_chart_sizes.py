@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 from made_up_rows import made_up
 from matplotlib.colors import to_rgb
+from torch import nn
 
 from flopcount.analysis.memory_profile import memory_profiles
 from flopcount.analysis.sweep_rows import build_of_zoo
@@ -29,7 +30,7 @@ from flopcount.publishing.figures.labels import Box, trail
 from flopcount.publishing.figures.themes import DARK, LIGHT, STYLES
 from flopcount.publishing.figures.ticks import OneTwoFive, log_ticks
 from flopcount.publishing.sweep import sweep
-from flopcount.report import count_model
+from flopcount.report import count_flops, count_model
 
 matplotlib.use("agg")
 
@@ -52,6 +53,25 @@ def report():
     return count_model("toy_3d_cnn", clip=(4, 16, 16)).with_dataflow()
 
 
+class LongNames(nn.Module):
+    """Names that no chart has room for, and that differ in one number alone."""
+
+    def __init__(self):
+        super().__init__()
+        names = [f"residual_stage_of_a_network_with_long_names_{i}" for i in range(3)]
+        self.all_the_stages_of_a_network = nn.ModuleDict({name: nn.Conv3d(3, 3, 3, padding=1) for name in names})
+
+    def forward(self, x):
+        for stage in self.all_the_stages_of_a_network.values():
+            x = stage(x)
+        return x
+
+
+@cache
+def long_names():
+    return count_flops(LongNames(), (1, 3, 4, 16, 16)).with_dataflow()
+
+
 @cache
 def swept():
     grid = {"model": ["toy_3d_cnn", "toy_late_fusion"], "frames": [2, 4], "size": [16, 32]}
@@ -65,6 +85,10 @@ CHARTS = {
     "time": lambda width: time_bars(report().cost("t4"), width=width),
     "span": lambda width: span_timeline(report().span, width=width),
     "memory": lambda width: memory_curve(memory_profiles(report()), width=width),
+    "breakdown, long names": lambda width: breakdown(long_names(), width=width),
+    "time, long names": lambda width: time_bars(long_names().cost("t4"), width=width),
+    "span, long names": lambda width: span_timeline(long_names().span, width=width),
+    "memory, long names": lambda width: memory_curve(memory_profiles(long_names()), width=width),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ...core.table import Formula, Table
 from ..cells import cells, heading
 from ..format import Format
+from ..tree_names import named_below
 
 __all__ = ["FORMAT"]
 
@@ -20,6 +21,7 @@ _SPECIAL = {
     "−": "--",
     "Δ": r"$\Delta$",
     "→": r"$\to$",
+    "…": r"\ldots{}",
 }
 _INDENT = r"\quad "  # of a level of a tree
 _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
@@ -28,7 +30,11 @@ _ALIGNMENT = {"text": "l", "prose": r"p{0.3\linewidth}"}
 def _text(table: Table) -> str:
     r"""A tabular between rules; needs \usepackage{booktabs}. Notes follow as comments."""
     alignment = "".join(_ALIGNMENT.get(column.kind, "r") for column in table.columns)
-    body = [_INDENT * line.level + _line(_cells(table, line.values)) for line in table.lines]
+    body = [_line(_cells(table, line.values)) for line in table.lines]
+    if table.tree:
+        names = [_INDENT * level + _escaped(name) for level, name in named_below(table)]
+        lines = zip(names, table.lines, strict=True)
+        body = [_line([name, *_cells(table, line.values)[1:]]) for name, line in lines]
     total = [r"\midrule", _line(_cells(table, table.total))] if table.total is not None else []
     return "\n".join(
         [

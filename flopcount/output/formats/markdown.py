@@ -7,6 +7,7 @@ import re
 from ...core.table import Table
 from ..cells import cells, heading
 from ..format import Format
+from ..tree_names import named_below
 
 __all__ = ["FORMAT", "escaped"]
 
@@ -22,10 +23,10 @@ def _text(table: Table) -> str:
     """Title, pipe table with a bold total row, notes as a list; a title or notes that are missing leave no gap."""
     headings = [heading(column) for column in table.columns]
     ruler = ["---" if column.kind in ("text", "prose") else "---:" for column in table.columns]
-    body = []
-    for line in table.lines:
-        name, *others = map(escaped, cells(table.columns, line.values))
-        body.append([_INDENT * line.level + name, *others])
+    body = [[escaped(text) for text in cells(table.columns, line.values)] for line in table.lines]
+    if table.tree:
+        names = [_INDENT * level + escaped(name) for level, name in named_below(table)]
+        body = [[name, *row[1:]] for name, row in zip(names, body, strict=True)]
     if table.total is not None:
         body.append([f"**{escaped(text)}**" if text else "" for text in cells(table.columns, table.total)])
     lines = ["| " + " | ".join(map(_celled, row)) + " |" for row in (headings, ruler, *body)]

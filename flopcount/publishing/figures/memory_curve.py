@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from ...analysis.memory_profile import MemoryProfile
 from ...core.errors import InputError
 from ...core.units import si
+from ...output.short_names import shortened
 from ..chart_size import SPREAD, ChartSize, chart_size
 from .bars import prefix_of
 from .themes import PAD, Theme, bare_sides, dress, theme_of
@@ -27,6 +28,8 @@ __all__ = ["memory_curve"]
 # what is stacked: its colours in light and dark, its strokes for print
 _STACK = (("#CCD1D6", "#3A424C", ""), ("#0072B2", "#3F8FDC", ""), ("#E69F00", "#E69F00", "////"))
 _LETTERS = 26  # of a line of the legend
+_NAMES = 0.12  # of the height of the figure, for names below a run
+_LEAST = 8  # letters of a name
 _FEW = 3  # modules, below which those within them are named
 _HIGH = {"3.3in": 2.5, "7in": 2.8, "page": 3.6}  # inches of a run
 
@@ -98,7 +101,8 @@ def _run(ax: Axes, profile: MemoryProfile, theme: Theme, size: ChartSize) -> Non
     clip = f" on {profile.clip}" if profile.clip else ""
     words = f"{paper_name(profile.model)}{clip}, {profile.run}: {si(profile.most, 'B')} at the peak"
     letters = size.letters(size.width * 0.82, size.text)
-    ax.set_title(wrapped(f"{words}, in {at.module or 'the model itself'} ({at.op})", letters))
+    (place,) = shortened([at.module or "the model itself"], [letters - 3])  # which no line of a title breaks
+    ax.set_title(wrapped(f"{words}, in {place} ({at.op})", letters))
     bare_sides(ax)
     dress(ax, theme, size)
     _modules(ax, profile, size)
@@ -122,7 +126,10 @@ def _modules(ax: Axes, profile: MemoryProfile, size: ChartSize) -> None:
             shown.append((middle, name))
     ax.xaxis.set_minor_locator(FixedLocator([begin for begin, _ in starts]))
     ax.xaxis.set_major_locator(FixedLocator([middle for middle, _ in shown]))
-    ax.xaxis.set_major_formatter(FixedFormatter([name for _, name in shown]))
+    figure = ax.get_figure(root=True)
+    letters = size.letters(_NAMES * figure.get_figheight(), size.small) if figure is not None else 0
+    names = shortened([name for _, name in shown], [max(letters, _LEAST)] * len(shown))
+    ax.xaxis.set_major_formatter(FixedFormatter(names))
     ax.tick_params(axis="x", which="major", length=0, rotation=90)
 
 
