@@ -27,6 +27,7 @@ __all__ = [
     "by_operator",
     "field_lines",
     "field_of",
+    "notes_of_table",
     "output_of",
     "table_by",
 ]
@@ -179,6 +180,12 @@ def notes(result: Result, fields: Fields | None = None, more: tuple[str, ...] = 
     if result.engine in ("fake", "real"):
         lines.append(f"engine: {result.engine} tensors, since the module could not run on shapes alone")
     return tuple(lines)
+
+
+def notes_of_table(table: Table, result: Result) -> tuple[str, ...]:
+    """The notes that are of this table and not of every table of its result: what names the layers that never run."""
+    common = notes(result)
+    return tuple(note for note in table.notes if note not in common)
 
 
 def _total_line(result: Result) -> str:

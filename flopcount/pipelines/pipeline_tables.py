@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..analysis.cost_tables import BY, table_by
+from ..analysis.cost_tables import BY, notes_of_table, table_by
 from ..core.amount import Amount
 from ..core.cost_table import CostColumn, cost_columns, cost_table
 from ..core.errors import InputError, UnknownNameError
@@ -118,7 +118,8 @@ def table_of_layers(pipeline: StagedJob, by: str, depth: int) -> Table:
     if not isinstance(result, Result):
         why = f"stages of {result.model} were saved, without their operators"
         raise InputError(f"no table by {by}: {why}", [("fix", "count them again, or show the stages")])
-    return replace(table_by(result, by, depth), notes=tuple(_notes(pipeline)))
+    table = table_by(result, by, depth)
+    return replace(table, notes=(*_notes(pipeline), *notes_of_table(table, result)))
 
 
 def sentence(pipeline: StagedJob) -> str:

@@ -7,12 +7,15 @@ import torch
 from torch import nn
 
 import flopcount
+from flopcount.analysis.cost_tables import notes_of_table
 from flopcount.analysis.field_table import field_table
 from flopcount.core.amount import summed
 from flopcount.core.layer_tree import Part, in_running_order, layer_tree
 from flopcount.core.table import Table
 from flopcount.output.terminal import terminal
+from flopcount.publishing.cost_report import CostReport
 from flopcount.publishing.interactive.model_data import layers_of
+from flopcount.publishing.pages.model import model_page
 
 
 class Block(nn.Module):
@@ -200,3 +203,15 @@ def test_pages_have_the_same_order():
     assert shown[:3] == page[:3] == ["conv1", "relu", "pool1"]
     assert page == shown
     assert [path for path in fields if path in shown] == [path for path in shown if path in fields]
+
+
+def test_what_never_runs_is_named_wherever_its_line_stands(report):
+    note = "never called: auxiliary (39 parameters), spare (45 parameters)"
+    assert notes_of_table(report.by_module(), report) == (note,)
+    assert not notes_of_table(report.by_kind(), report)
+    page = model_page(
+        CostReport("net", report, None, None, None, (), {"form": "not asked", "check": "not asked"}),
+        "flopcount report",
+        "net",
+    )
+    assert f"- {note}\n" in page

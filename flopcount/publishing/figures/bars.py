@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from ...output.short_names import shortened
 from ..chart_size import LETTER, ChartSize
 
-__all__ = ["BARS", "Bar", "bars_height", "gathered", "name_bars", "prefix_of"]
+__all__ = ["BARS", "ROW_NAMES", "Bar", "bars_height", "gathered", "name_bars", "prefix_of"]
 
 BARS = 20
+ROW_NAMES = {"module": "layer", "kind": "kind", "operator": "operator"}
+"""Table -> what a row of it is called on a chart."""
 _PREFIXES = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"), (1, ""))
 
 

@@ -11,14 +11,12 @@ from ...core.table import Column, Table
 from ...core.units import percent, si
 from ...core.wording import missing_lines
 from ..chart_size import SPREAD, chart_size
-from .bars import BARS, Bar, bars_height, gathered, name_bars, prefix_of
+from .bars import BARS, ROW_NAMES, Bar, bars_height, gathered, name_bars, prefix_of
 from .themes import STYLES, bare_sides, canvas, dress, theme_of
 from .ticks import linear_ticks
 from .words import gap_lines, paper_name, wrapped
 
 __all__ = ["BARS", "breakdown", "breakdown_data"]
-
-_ROW = {"module": "layer", "kind": "kind", "operator": "operator"}
 
 
 def breakdown(
@@ -57,7 +55,7 @@ def breakdown(
     across = wrapped(f"{prefix}MACs per forward pass ({prefix}FLOPs = 2 × {prefix}MACs)", room)
     ax.set_xlabel("\n".join([across, *gaps]))
     clip = f" on {report.input.clip}" if report.input.clip else ""
-    title = f"{paper_name(report.model)}{clip}: {si(report.macs, 'MACs')} by {_ROW[by]}"
+    title = f"{paper_name(report.model)}{clip}: {si(report.macs, 'MACs')} by {ROW_NAMES[by]}"
     ax.set_title(wrapped(title, room))
     bare_sides(ax)
     dress(ax, theme, size)
@@ -70,7 +68,7 @@ def breakdown_data(report: Result, by: str = "module", depth: int = 2) -> Table:
     Raises:
         InputError, UnknownNameError: as `breakdown`.
     """
-    columns = (Column(_ROW[by], "text"), Column("MACs"), Column("FLOPs"), Column("share of MACs", "share"))
+    columns = (Column(ROW_NAMES[by], "text"), Column("MACs"), Column("FLOPs"), Column("share of MACs", "share"))
     bars = _bars(report, by, depth)
     rows = tuple((bar.name, bar.amount, 2 * bar.amount, (bar.amount, report.macs)) for bar in bars)
     return Table("", columns, rows, None)

@@ -16,7 +16,7 @@ from ...core.units import duration
 from ...core.wording import missing_lines
 from ...hardware.cost import Cost
 from ..chart_size import SPREAD, ChartSize, chart_size
-from .bars import Bar, bars_height, gathered, name_bars
+from .bars import ROW_NAMES, Bar, bars_height, gathered, name_bars
 from .themes import Theme, bare_sides, canvas, dress, theme_of
 from .ticks import linear_ticks
 from .words import gap_lines, paper_name, wrapped
@@ -41,7 +41,6 @@ _LIMITS: Mapping[str, _Look] = {
     "": _Look("time, of several layers", "#999999", "#8B949E", ""),
 }
 _MACS = "MACs"
-_ROW = {"module": "layer", "kind": "kind", "operator": "operator"}
 
 
 def time_bars(
@@ -112,7 +111,7 @@ def time_data(cost: Cost, by: str = "module", depth: int = 2) -> Table:
     bars = _bars(table, cost)
     whole, macs = cost.result.total["time"], sum(bar.beside for bar in bars)
     columns = (
-        Column(_ROW[by], "text"),
+        Column(ROW_NAMES[by], "text"),
         Column("time", unit="s", pico=True),
         Column("share of time", "share"),
         Column("MACs"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...analysis.cost_tables import table_by
+from ...analysis.cost_tables import notes_of_table, table_by
 from ...core.amount import Amount
 from ...core.made_by import made_by
 from ...core.pricing import LOW_TO_HIGH
@@ -29,6 +29,7 @@ __all__ = ["charts", "model_page"]
 def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> str:
     """The page in markdown; `stem` is its own file name without ".md", and the folder of its pictures and data."""
     report = cost.report
+    layers = table_by(report, "module", depth)
     sections = [
         f"# {escaped(cost.name)}",
         f"{sentence(report)}.",
@@ -41,7 +42,7 @@ def model_page(cost: CostReport, command: str, stem: str, *, depth: int = 2) -> 
         *_time_section(cost),
         "## Layers",
         *_chart(report, "module", stem),
-        _bare(table_by(report, "module", depth)).to_markdown(),
+        _bare(layers, notes_of_table(layers, report)).to_markdown(),
         f"Every layer, exact: [CSV]({stem}/layers.csv); the whole report: [JSON]({stem}/report.json); this table for a "
         f"paper: [LaTeX]({stem}/layers.tex).",
         "## Kinds of operators",
@@ -78,9 +79,9 @@ def _warning(report: Result) -> Iterator[str]:
         yield "\n".join(["> [!WARNING]", *(f"> {escaped(line)}  " for line in lines)])
 
 
-def _bare(table: Table) -> Table:
-    """Without title and notes, which the page has as sections."""
-    return replace(table, title="", notes=())
+def _bare(table: Table, notes: tuple[str, ...] = ()) -> Table:
+    """Without title and notes, which the page has as sections, but for some that it has nowhere else."""
+    return replace(table, title="", notes=notes)
 
 
 def asked_table(cost: CostReport) -> Table:
