@@ -15,7 +15,7 @@ from ..core.result import SavedReport
 from ..core.units import plural
 from ..facts.metrics import TOP1, Metric
 from ..facts.pretraining import Pretraining
-from ..models import require_inputs, require_known
+from ..models import name_in_zoo, require_inputs, require_known
 
 __all__ = ["ACROSS", "OURS", "PER", "ComparedNetworks", "Point", "Row", "Unplotted", "pareto"]
 
@@ -193,6 +193,7 @@ class Point(OneLine):
         if model.endswith(".json") and model.partition(":")[0] not in PREFIXES:
             saved = _saved(model, clip)
             return cls(label, ModelSpec(model), top1, Protocol(views or saved.views), saved)
+        model = name_in_zoo(model)
         require_known(model)
         spec = replace(options, name=model, clip=clip or options.clip)
         require_inputs(spec)
