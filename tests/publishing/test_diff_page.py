@@ -1,12 +1,9 @@
 """The page of a difference: what it says without its scripts, and that they say what Python says at every depth."""
 
 import json
-import os
 import re
-import shutil
 import sys
 from collections import OrderedDict
-from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -265,46 +262,6 @@ def test_colours_stand_out_from_the_ground(text):
 
 
 # The page in a browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("FLOPCOUNT_ALL_LIBRARIES") == "1":
-            pytest.fail("chromium is missing, and FLOPCOUNT_ALL_LIBRARIES promises it")
-        pytest.skip("no chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium, tmp_path):
-    """Opens a page; what it logs, asks for or throws fails the test."""
-
-    @contextmanager
-    def open_(text, **options):
-        path = tmp_path / "page.html"
-        path.write_text(text, encoding="utf-8")
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        wrong = []
-        context.on("request", lambda request: request.url == path.as_uri() or wrong.append(request.url))
-        context.on("console", lambda message: wrong.append(message.text))
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        tab = context.new_page()
-        tab.set_default_timeout(60_000)
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("html[data-drawn=yes]")
-        yield tab
-        context.close()
-        assert wrong == []
-
-    return open_
 
 
 def bars(tab):
