@@ -18,9 +18,7 @@ from ..core.protocol import Clip, Protocol, Views
 from ..core.registries import PREFIXES
 from ..output import command_formats
 from .parameters import Command as _Command
-from .parameters import option as _option
-from .parameters import parameter as _parameter
-from .parameters import with_parameters as _with_parameters
+from .parameters import option, parameter, with_parameters
 from .settings import PRECISION_NAMES, RUNNABLE_WORDS, Running, dtypes_of, parse_settings_on
 
 __all__ = [
@@ -98,7 +96,7 @@ ThreadsOpt = Annotated[
 
 def text_option(key: str, metavar: str, text: str) -> inspect.Parameter:
     """An option --key of a command made with `takes_options`."""
-    return _option(key.replace("-", "_"), str, metavar, text)
+    return option(key.replace("-", "_"), str, metavar, text)
 
 
 def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callable[[_Command], _Command]:
@@ -107,62 +105,62 @@ def takes_options(gathered: str, options: Sequence[inspect.Parameter]) -> Callab
     def decorate(command: _Command) -> _Command:
         @wraps(command)
         def run(**values: Any) -> None:
-            typed = {option.name.replace("_", "-"): values.pop(option.name) for option in options}
+            typed = {each.name.replace("_", "-"): values.pop(each.name) for each in options}
             command(**values, **{gathered: {key: text for key, text in typed.items() if text is not None}})
 
-        return _with_parameters(run, command, {gathered: options})
+        return with_parameters(run, command, {gathered: options})
 
     return decorate
 
 
 _WHICH = "of the zoo, [cyan]package.module:callable[/] or [cyan]file.py:callable[/]."
 _ARGUMENTS = {
-    "spec": [_parameter("name", str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}"))],
-    "specs": [_parameter("names", list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}"))],
+    "spec": [parameter("name", str, typer.Argument(metavar="NAME", help=f"A network {_WHICH}"))],
+    "specs": [parameter("names", list[str], typer.Argument(metavar="NAME...", help=f"Networks {_WHICH}"))],
 }
 _OPTIONS = (
-    _option("clip", str, "TxHxW", "Frames, height and width of the clip."),
-    _option(
+    option("clip", str, "TxHxW", "Frames, height and width of the clip."),
+    option(
         "video",
         str,
         "TxHxW",
         "Frames and pixels of a video, of which a generator makes latents and a language model tokens.",
     ),
-    _option("batch", int, "N", "Clips in one pass, 1 by default; beside --input, the samples that the inputs hold."),
-    _option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
-    _option("fps", float, "F", "Frames per second of the video."),
-    _option("stride", int, "S", "Frames from one sample of the clip to the next."),
-    _option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
-    _option(
+    option("batch", int, "N", "Clips in one pass, 1 by default; beside --input, the samples that the inputs hold."),
+    option("views", str, "CLIPSxCROPS", "Views per video, such as 10x3."),
+    option("fps", float, "F", "Frames per second of the video."),
+    option("stride", int, "S", "Frames from one sample of the clip to the next."),
+    option("dtype", str, "NAME", "float32, float16, bfloat16 or float64."),
+    option(
         "input",
         list[str],
         "NAME:SHAPE:DTYPE",
         "An input that is not one clip, =VALUES if they matter; repeatable.",
     ),
-    _option("num_classes", int, "N", "Classes of the last layer."),
-    _option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
+    option("num_classes", int, "N", "Classes of the last layer."),
+    option("set", list[str], "KEY=VALUE", "An argument of the model's builder; repeatable."),
 )
 """All that says what a model is, and how it is fed and tested."""
 _TESTING = ("views", "fps", "stride")
 """The options that only some commands use."""
-_DTYPE_ON = _option("dtype", str, "NAME", f"float32, float16 or bfloat16; with --on also {', '.join(PRECISION_NAMES)}.")
+_DTYPE_ON = option("dtype", str, "NAME", f"float32, float16 or bfloat16; with --on also {', '.join(PRECISION_NAMES)}.")
 _ON = (
-    _option("on", str, "DEVICE,...", "Devices as in [cyan]flopcount devices[/]: time, energy and money on them."),
-    _parameter("compile", bool, typer.Option("--compile", help="As torch.compile runs it."), False),
-    _option("layout", str, "NAME", "nchw, or nhwc for channels last; nchw by default."),
-    _option(
+    option("on", str, "DEVICE,...", "Devices as in [cyan]flopcount devices[/]: time, energy and money on them."),
+    parameter("compile", bool, typer.Option("--compile", help="As torch.compile runs it."), False),
+    option("layout", str, "NAME", "nchw, or nhwc for channels last; nchw by default."),
+    option(
         "price", str, "AMOUNT", "What an hour of the device costs, 2.79 (US dollars) or 2.79EUR; else a dated price."
     ),
-    _option("prices", str, "FILE", "A price file with the columns of the SkyPilot catalogue."),
-    _option("region", str, "NAME", "Where the price holds, as the price file names it."),
-    _option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
+    option("prices", str, "FILE", "A price file with the columns of the SkyPilot catalogue."),
+    option("region", str, "NAME", "Where the price holds, as the price file names it."),
+    option("utilisation", float, "U", "The share of the paid hours in which the device is in use; 1 by default."),
 )
 """All that says what a network runs on, and how."""
 _RUN = (
-    _option("on", str, "DEVICE", "The device to compare with, as in [cyan]flopcount devices[/], or here.json."),
-    *(option for option in _ON if option.name in ("compile", "layout")),
+    option("on", str, "DEVICE", "The device to compare with, as in [cyan]flopcount devices[/], or here.json."),
+    *(each for each in _ON if each.name in ("compile", "layout")),
 )
-_DTYPE_RUN = _option("dtype", str, "NAME", f"{RUNNABLE_WORDS}; by default as the model is.")
+_DTYPE_RUN = option("dtype", str, "NAME", f"{RUNNABLE_WORDS}; by default as the model is.")
 """What a network that really runs can be asked for."""
 
 
@@ -241,7 +239,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
     run in too, of which float32 is counted. `running: Running` becomes --on, --compile and --layout of a network that
     runs for real. What was typed is parsed before the command runs, and it gets these nouns.
     """
-    all_of_model = [option for option in _OPTIONS if option.name in testing or option.name not in _TESTING]
+    all_of_model = [each for each in _OPTIONS if each.name in testing or each.name not in _TESTING]
 
     def decorate(command: _Command) -> _Command:
         own = inspect.signature(command).parameters
@@ -273,7 +271,7 @@ def takes_model(*testing: str) -> Callable[[_Command], _Command]:
                 nouns["settings"] = parse_settings_on(of_device, precision)
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
-        return _with_parameters(run, command, replaced)
+        return with_parameters(run, command, replaced)
 
     return decorate
 
@@ -302,7 +300,7 @@ def takes_device() -> Callable[[_Command], _Command]:
             nouns["settings"] = parse_settings_on(of_device, precision)
             command(**values, **{name: noun for name, noun in nouns.items() if name in own})
 
-        return _with_parameters(run, command, {"settings": [_DTYPE_ON, *_ON], "counted": [], "typed": []})
+        return with_parameters(run, command, {"settings": [_DTYPE_ON, *_ON], "counted": [], "typed": []})
 
     return decorate
 
